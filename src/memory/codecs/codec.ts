@@ -1,0 +1,33 @@
+/** A page compressor. Synchronous; holds scratch memory of its own, so one instance serves one thread. */
+export interface Codec {
+  /** `lz4`, `lzo-rle`, ... : the kernel's name where the kernel has it. */
+  readonly name: string
+  /** Changes whenever any compressed size may change: implementation, library version and parameters. */
+  readonly version: string
+  readonly implementation: 'portable' | 'native'
+  /** Bytes `compress` may need for `length` bytes of input, so that it never fails. */
+  bound(length: number): number
+  /** Compresses all of `source` into `target`; returns the compressed length, or 0 when it does not fit in `target`. */
+  compress(source: Uint8Array, target: Uint8Array): number
+  /** Fills `target` (whose length is the original length); returns bytes written. Throws PstraceError('codec-corrupt') on bad input. */
+  decompress(source: Uint8Array, target: Uint8Array): number
+}
+
+/** One entry of the codec list. `open` loads what it needs (WebAssembly, an optional package). */
+export interface CodecProvider {
+  readonly name: string
+  readonly implementation: 'portable' | 'native'
+  /** One line for `pstrace codecs`. */
+  readonly summary: string
+  /** Throws PstraceError('codec-unavailable') with the package to install when an optional package is missing. */
+  open(options?: CodecOptions): Promise<Codec>
+}
+
+export interface CodecOptions {
+  /** Compression level; the kernel's default when absent. */
+  readonly level?: number
+  /** Largest input; sizes scratch memory. Default 4096. */
+  readonly pageSize?: number
+  /** Codec-specific switches, e.g. lz4 `liblz4Bound`. */
+  readonly variant?: string
+}

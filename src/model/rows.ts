@@ -1,0 +1,129 @@
+/**
+ * Rows on their way to a table, by column. The one currency between whoever makes rows (ingest, replay's recorder) and the
+ * database, so that neither knows the other.
+ */
+
+/** NaN = NULL. Integers are exact below 2^53. */
+export interface NumberRows {
+  readonly kind: 'number'
+  values: Float64Array
+}
+/** hi * 2^32 + lo; NULL where `valid` is 0. */
+export interface WideRows {
+  readonly kind: 'wide'
+  lo: Uint32Array
+  hi: Uint32Array
+  valid: Uint8Array
+}
+/** Index into `strings`; -1 = NULL. */
+export interface TextRows {
+  readonly kind: 'text'
+  codes: Int32Array
+  readonly strings: string[]
+}
+export type ColumnRows = NumberRows | WideRows | TextRows
+
+const FIRST_CAPACITY = 256
+
+/** A growable table of rows in columns. The owner adds rows, hands the buffer to an appender, then calls `clear`. */
+export class RowBuffer<Name extends string = string> {
+  readonly table: string
+  readonly columns: Readonly<Record<Name, ColumnRows>>
+  length = 0
+  readonly #list: ColumnRows[]
+  readonly #codes = new Map<TextRows, Map<string, number>>()
+  #capacity = FIRST_CAPACITY
+
+  constructor(table: string, kinds: Readonly<Record<Name, ColumnRows['kind']>>) {
+    this.table = table
+    const columns = {} as Record<Name, ColumnRows>
+    for (const name of Object.keys(kinds) as Name[]) columns[name] = newColumn(kinds[name])
+    this.columns = columns
+    this.#list = Object.values(columns)
+  }
+
+  /** Adds a row of NULLs and returns its index. */
+  add(): number {
+    if (this.length === this.#capacity) this.#grow()
+    return this.length++
+  }
+
+  number(row: number, name: Name, value: number): void {
+    const column = this.columns[name]
+    if (column.kind === 'number') column.values[row] = value
+  }
+
+  wide(row: number, name: Name, lo: number, hi: number): void {
+    const column = this.columns[name]
+    if (column.kind !== 'wide') return
+    column.lo[row] = lo
+    column.hi[row] = hi
+    column.valid[row] = 1
+  }
+
+  text(row: number, name: Name, value: string | undefined): void {
+    const column = this.columns[name]
+    if (column.kind === 'text')
+      column.codes[row] = value === undefined ? -1 : this.#code(column, value)
+  }
+
+  /** Forgets the rows; dictionaries stay. */
+  clear(): void {
+    for (const column of this.#list) reset(column, 0, this.length)
+    this.length = 0
+  }
+
+  #code(column: TextRows, value: string): number {
+    let codes = this.#codes.get(column)
+    if (codes === undefined) {
+      codes = new Map()
+      this.#codes.set(column, codes)
+    }
+    let code = codes.get(value)
+    if (code === undefined) {
+      code = column.strings.length
+      column.strings.push(value)
+      codes.set(value, code)
+    }
+    return code
+  }
+
+  #grow(): void {
+    const from = this.#capacity
+    this.#capacity *= 2
+    for (const column of this.#list) {
+      if (column.kind === 'number')
+        column.values = grown(column.values, new Float64Array(this.#capacity))
+      else if (column.kind === 'text')
+        column.codes = grown(column.codes, new Int32Array(this.#capacity))
+      else {
+        column.lo = grown(column.lo, new Uint32Array(this.#capacity))
+        column.hi = grown(column.hi, new Uint32Array(this.#capacity))
+        column.valid = grown(column.valid, new Uint8Array(this.#capacity))
+      }
+      reset(column, from, this.#capacity)
+    }
+  }
+}
+
+function newColumn(kind: ColumnRows['kind']): ColumnRows {
+  if (kind === 'number') return { kind, values: new Float64Array(FIRST_CAPACITY).fill(Number.NaN) }
+  if (kind === 'text') return { kind, codes: new Int32Array(FIRST_CAPACITY).fill(-1), strings: [] }
+  return {
+    kind,
+    lo: new Uint32Array(FIRST_CAPACITY),
+    hi: new Uint32Array(FIRST_CAPACITY),
+    valid: new Uint8Array(FIRST_CAPACITY),
+  }
+}
+
+function reset(column: ColumnRows, from: number, to: number): void {
+  if (column.kind === 'number') column.values.fill(Number.NaN, from, to)
+  else if (column.kind === 'text') column.codes.fill(-1, from, to)
+  else column.valid.fill(0, from, to)
+}
+
+function grown<A extends Float64Array | Int32Array | Uint32Array | Uint8Array>(from: A, to: A): A {
+  to.set(from)
+  return to
+}

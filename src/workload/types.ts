@@ -1,0 +1,192 @@
+/**
+ * The workload: what the device was asked to do, with the recorded policy taken out. Replay reads nothing else. It holds no time of
+ * a reclaim span, kswapd wake-up or swap-out: those are results.
+ *
+ * Units: ns for all times, pages of `machine.pageSize` for all amounts. Arrays are columns; `length` of the first is the number of rows.
+ */
+
+/** What a number rests on. */
+export type Basis = 'event' | 'snapshot' | 'inferred' | 'default'
+
+export interface Based<T> {
+  readonly value: T
+  readonly basis: Basis
+  /** Samples or events behind it. */
+  readonly n?: number
+  /** One phrase: how it was obtained. */
+  readonly from?: string
+}
+
+export interface WorkloadCpu {
+  readonly id: number
+  readonly node: number
+  /** 1 = the CPU on which costs were measured. */
+  readonly speed: number
+}
+
+export interface WorkloadZone {
+  readonly node: number
+  readonly name: string
+  readonly managed: number
+  readonly min: number
+  readonly low: number
+  readonly high: number
+  readonly basis: Basis
+}
+
+export interface WorkloadNode {
+  readonly node: number
+  /** Free pages when the workload starts. */
+  readonly freeAtStart: Based<number>
+  /** Lowest pages kept per CPU list or otherwise not reclaimable; subtracts from nothing, printed only. */
+  readonly totalPages: number
+}
+
+export interface Machine {
+  readonly pageSize: number
+  readonly cpus: readonly WorkloadCpu[]
+  readonly nodes: readonly WorkloadNode[]
+  readonly zones: readonly WorkloadZone[]
+  readonly lru: Based<'classic' | 'mglru'>
+  readonly swappiness: Based<number>
+  /** Watermark boost: pages added to min, low, high by a fallback allocation, and their ceiling; 0 = none. */
+  readonly boostStep: Based<number>
+  readonly boostMax: Based<number>
+  /** Pool pages taken between two fallback allocations that boost. */
+  readonly boostEveryPoolPages: Based<number>
+  /** Compression holds off preemption (zram up to 6.12 without PREEMPT_RT). */
+  readonly storePreemptible: Based<boolean>
+  readonly backend: Based<'zram' | 'zswap' | 'disk'>
+  readonly codec: Based<string>
+  readonly backendParameters: Readonly<Record<string, Based<number | string>>>
+  /** Zero pages are caught before the backend and any queue (zero map, 6.12 and later). */
+  readonly zeroMap: Based<boolean>
+  /** Swap-in reads this many pages around the fault (2^page-cluster); 1 = none. */
+  readonly readahead: Based<number>
+}
+
+export const PAGE_KINDS = ['anon', 'shmem', 'file'] as const
+/** What the recording shows of a page's content. */
+export const PAGE_FILLS = ['unknown', 'zero', 'same', 'data'] as const
+
+/** Every page that takes part, by page_id = row. A page is one identity over out and in; never a pfn. */
+export interface WorkloadPages {
+  readonly length: number
+  readonly node: Uint8Array
+  /** Index into PAGE_KINDS. */
+  readonly kind: Uint8Array
+  /** log2 of base pages. */
+  readonly order: Uint8Array
+  /** Index into PAGE_FILLS. */
+  readonly fill: Uint8Array
+  /** Swap offset of its first recorded store; -1 = never stored or unknown. */
+  readonly slot: Float64Array
+  /** Row in `tasks` of the task that allocates it; -1 = resident when the workload starts. */
+  readonly owner: Int32Array
+  /** 1 = resident (on the LRU) at the start, in the order of `stream`. */
+  readonly residentAtStart: Uint8Array
+  /** Recorded size in the pool; -1 = unknown. Never used as a result, only to calibrate contents. */
+  readonly recordedBytes: Int32Array
+}
+
+export const TASK_OPS = ['alloc', 'touch', 'sleep', 'file', 'free', 'exit', 'mark'] as const
+export type TaskOp = (typeof TASK_OPS)[number]
+
+/**
+ * One task's demand on its own clock. Row i: spend `cpuNs[i]` on a CPU (at speed 1, interrupts received not included), then do
+ * `op[i]` with `arg[i]`:
+ * alloc: page_id allocated and written for the first time (-1: an anonymous page without an identity that never comes back);
+ * touch: page_id, a swap-in if it is swapped out, a plain reference otherwise; sleep: ns asleep by its own will;
+ * file: number of page-cache pages read (clean, reclaimable); free: number of pages it gives back; exit: the task ends and
+ * its pages are freed; mark: a phase begins (arg = phase number; 0 = recorded work starts being counted).
+ */
+export interface WorkloadTask {
+  readonly taskId: number
+  readonly tid: number
+  readonly comm: string
+  /** Kind of the recording's `tasks` table. `background` tasks only run and sleep: load that competes for CPUs. */
+  readonly kind: 'user' | 'kworker' | 'background'
+  /** CPUs it may run on; empty = all. */
+  readonly cpus: readonly number[]
+  /** 1 when its address space takes part in unmapping (a TLB flush interrupts it while it runs). */
+  readonly hasMemory: boolean
+  readonly op: Uint8Array
+  readonly cpuNs: Float64Array
+  readonly arg: Float64Array
+  /** Start after the workload's start, on the wall clock. */
+  readonly startNs: number
+}
+
+/**
+ * An empirical distribution of CPU time, ns, in recorded sequence (costs are correlated in time, so replay resamples blocks).
+ * With no samples `fixedNs` holds.
+ */
+export interface Cost {
+  readonly samples: Float64Array
+  readonly fixedNs: number
+  readonly basis: Basis
+  readonly n: number
+  readonly from: string
+}
+
+export const COSTS = [
+  /** Store of one page that is really compressed. */
+  'store',
+  /** Store of a page that is found zero or same-filled. */
+  'storeSame',
+  /** Scan, unmap and slot allocation of one page that is then written, other CPUs idle or in the kernel. */
+  'unmap',
+  /** The same while another CPU runs a task whose address space is being unmapped. */
+  'unmapRemote',
+  /** CPU time that a running task loses per page of its address space unmapped elsewhere. */
+  'flushReceived',
+  /** One page examined and kept (referenced, or locked). */
+  'scanKept',
+  /** Reclaim of one clean page (file, or stored earlier). */
+  'freeClean',
+  /** Isolation and put-back of a batch, apart from its pages. */
+  'batch',
+  /** One pass over the slab shrinkers. */
+  'slab',
+  /** Entry and exit of one direct reclaim, apart from its batches. */
+  'directEntry',
+  /** Swap-in of one page that is in the pool or on the device, without waiting. */
+  'swapIn',
+  /** First touch of a page (fault and zeroing) on top of the task's own clock; 0 when the own clock contains it. */
+  'fault',
+  /** Hand-off of one page to a queue by kswapd. */
+  'push',
+  /** Wake-up of a sleeping thread, paid by the waker. */
+  'wake',
+  /** From wake-up to running on an idle CPU. */
+  'wakeLatency',
+  /** Context switch. */
+  'switch',
+] as const
+export type CostName = (typeof COSTS)[number]
+
+export interface Residual {
+  readonly name: string
+  readonly value: number
+  readonly unit: string
+  readonly meaning: string
+}
+
+export interface Workload {
+  readonly version: 1
+  /** Labels for people; replay never reads them. */
+  readonly source: Readonly<Record<string, string>>
+  /** Policy under which it was recorded, as recognised. */
+  readonly recordedPolicy: Based<string>
+  readonly machine: Machine
+  readonly pages: WorkloadPages
+  readonly tasks: readonly WorkloadTask[]
+  /** page_ids in the order in which reclaim first met them (candidates); also the initial LRU order, oldest first. */
+  readonly stream: Uint32Array
+  readonly costs: Readonly<Record<CostName, Cost>>
+  /** Share of swapped-out pages that were never seen again (no next touch known). */
+  readonly unknownNextTouch: Based<number>
+  /** Probability that a page that came back was written before it went out again. */
+  readonly dirtiedShare: Based<number>
+  readonly residuals: readonly Residual[]
+}
