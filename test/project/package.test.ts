@@ -1,0 +1,85 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const json = (path: string) => JSON.parse(readFileSync(join(root, path), 'utf8'))
+
+interface LockedPackage {
+  readonly version?: string
+  readonly license?: string
+  readonly dev?: boolean
+  readonly optional?: boolean
+  readonly hasInstallScript?: boolean
+  readonly resolved?: string
+}
+const lock: Readonly<Record<string, LockedPackage>> = json('package-lock.json').packages
+const required = Object.entries(lock).filter(([path, p]) => path !== '' && !p.dev)
+
+/** Licences under which a dependency may travel with an Apache-2.0 program. */
+const ACCEPTED = new Set([
+  'Apache-2.0',
+  'MIT',
+  'ISC',
+  'BSD-2-Clause',
+  'BSD-3-Clause',
+  '0BSD',
+  'MPL-2.0',
+  'Unlicense',
+  'Bitstream-Vera',
+  '(MIT OR Apache-2.0)',
+  // dejavu-fonts-ttf: the fonts' own licence (Bitstream Vera and Arev terms, changes in the public domain).
+  'SEE LICENSE IN README.md AND LICENSE',
+])
+
+describe('package', () => {
+  it('promises files that the build makes', () => {
+    const manifest = json('package.json')
+    const targets = [
+      manifest.bin.pstrace,
+      ...Object.values<Record<string, string>>(manifest.exports).flatMap((e) => Object.values(e)),
+    ]
+    expect(targets.filter((target) => !existsSync(join(root, target)))).toEqual([])
+    expect(manifest.type).toBe('module')
+    expect(manifest.engines.node).toBe('>=20')
+    expect(Object.keys(manifest.exports['.'])[0]).toBe('types')
+  })
+
+  it('pins every version exactly', () => {
+    const { dependencies, devDependencies } = json('package.json')
+    const loose = Object.entries({ ...dependencies, ...devDependencies }).filter(
+      ([, range]) => !/^\d/.test(String(range)),
+    )
+    expect(loose).toEqual([])
+  })
+
+  it('requires no package that runs an install script', () => {
+    expect(required.filter(([, p]) => p.hasInstallScript && !p.optional)).toEqual([])
+  })
+
+  it('records no download address', () => {
+    expect(Object.values(lock).filter((p) => p.resolved?.startsWith('http'))).toEqual([])
+  })
+
+  it('uses only licences that may travel with it', () => {
+    const unknown = required
+      .filter(([, p]) => !p.optional)
+      .map(([path, p]) => ({ path, license: p.license ?? licenseOf(path) }))
+      .filter(({ license }) => !ACCEPTED.has(license))
+    expect(unknown).toEqual([])
+  })
+
+  it('names every required package in NOTICE', () => {
+    const notice = readFileSync(join(root, 'NOTICE'), 'utf8')
+    const direct = Object.keys(json('package.json').dependencies)
+    expect(direct.filter((name) => !notice.includes(`${name} `))).toEqual([])
+  })
+})
+
+function licenseOf(path: string): string {
+  const file = join(root, path, 'package.json')
+  if (!existsSync(file)) return 'not installed'
+  const { license, licenses } = JSON.parse(readFileSync(file, 'utf8'))
+  return license?.type ?? license ?? licenses?.[0]?.type ?? 'none stated'
+}
