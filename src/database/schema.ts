@@ -1,0 +1,546 @@
+/**
+ * The database's tables as data. The SQL that creates them, the comments in the catalogue, the checks on appended rows and
+ * the reference page all come from here.
+ */
+
+export const SCHEMA_VERSION = 1
+
+export type SqlType = 'INTEGER' | 'BIGINT' | 'UBIGINT' | 'DOUBLE' | 'BOOLEAN' | 'VARCHAR' | 'JSON'
+
+export interface ColumnDefinition {
+  readonly name: string
+  readonly type: SqlType
+  readonly comment: string
+}
+
+export interface TableDefinition {
+  readonly name: string
+  readonly comment: string
+  /** What the rows belong to: nothing, a trace, or a trace and (NULL for the recording) a run. */
+  readonly scope: 'catalogue' | 'trace' | 'run'
+  /** In table order, without the leading trace_id and run_id of `scope`. */
+  readonly columns: readonly ColumnDefinition[]
+}
+
+const TRACE_ID: ColumnDefinition = {
+  name: 'trace_id',
+  type: 'INTEGER',
+  comment: 'Trace the row belongs to (traces.trace_id).',
+}
+const RUN_ID: ColumnDefinition = {
+  name: 'run_id',
+  type: 'INTEGER',
+  comment: 'Run that produced the row (runs.run_id); NULL for the recording itself.',
+}
+
+function column(name: string, type: SqlType, comment: string): ColumnDefinition {
+  return { name, type, comment }
+}
+
+const TASK_ID = column('task_id', 'BIGINT', 'Task (tasks.task_id); stable while tids are reused.')
+const TID = column('tid', 'INTEGER', "Thread id; the kernel's pid.")
+const CPU = column('cpu', 'INTEGER', 'CPU number.')
+const NODE = column('node', 'INTEGER', 'NUMA node.')
+const START = column(
+  'start_ns',
+  'BIGINT',
+  "Start, ns in the trace's clock (runs: since the run's start).",
+)
+const END = column('end_ns', 'BIGINT', 'End, ns, same clock as start_ns; NULL while not known.')
+const TS = column('ts_ns', 'BIGINT', "Time, ns in the trace's clock (runs: since the run's start).")
+const SWAP_TYPE = column(
+  'swap_type',
+  'INTEGER',
+  'Swap area number of the swap entry (swap_devices.swap_type).',
+)
+const SWAP_OFFSET = column('swap_offset', 'BIGINT', 'Page offset within the swap area.')
+const PAGE_ID = column(
+  'page_id',
+  'BIGINT',
+  'Identity of the page, followed over swap-out and swap-in by its swap entry; never a pfn. In the recording every swap-out keeps the identity of the swap-in that read the same entry before, where that is known.',
+)
+
+const CENSORED = column(
+  'censored',
+  'VARCHAR',
+  'Which ends were not seen (lost events or edge of the trace): NULL none, start, end, both.',
+)
+
+export const TABLES: readonly TableDefinition[] = [
+  {
+    name: 'traces',
+    comment: 'One row per ingested recording.',
+    scope: 'catalogue',
+    columns: [
+      column('trace_id', 'INTEGER', 'Number of the trace in this database, from 1.'),
+      column('name', 'VARCHAR', 'Name given at ingest; default the file or folder name.'),
+      column('path', 'VARCHAR', 'Path as given; - for standard input.'),
+      column('format', 'VARCHAR', 'File format, e.g. trace.dat v7.'),
+      column('sha256', 'VARCHAR', 'SHA-256 of the input, hexadecimal.'),
+      column('kernel_release', 'VARCHAR', 'Release of the recorded kernel (uname -r).'),
+      column('arch', 'VARCHAR', 'Machine architecture.'),
+      column('cpus', 'INTEGER', 'Number of CPUs.'),
+      column('nodes', 'INTEGER', 'Number of NUMA nodes.'),
+      column('page_size', 'INTEGER', 'Bytes per page.'),
+      column('clock', 'VARCHAR', 'Trace clock (mono, boot, local, ...).'),
+      column('start_ns', 'BIGINT', 'Time of the first event, ns in the trace clock.'),
+      column('end_ns', 'BIGINT', 'Time of the last event, ns in the trace clock.'),
+      column('events', 'BIGINT', 'Number of events read.'),
+      column('lost_events', 'BIGINT', 'Events known to be lost, where the source gives a number.'),
+      column('lost_gaps', 'BIGINT', 'Intervals in which events were lost, counted or not.'),
+      column(
+        'snapshot',
+        'JSON',
+        'Files recorded beside the trace: /proc/vmstat, zoneinfo, zram, zswap, ... by file name.',
+      ),
+      column('state', 'VARCHAR', 'loading or complete; readers see complete traces only.'),
+      column('schema_version', 'INTEGER', 'Version of the schema that wrote the trace.'),
+      column('pstrace_version', 'VARCHAR', 'Version of pstrace that ingested the trace.'),
+    ],
+  },
+  {
+    name: 'tasks',
+    comment:
+      'Threads seen in a trace. A tid that is reused, and a kernel thread started anew, is a new task.',
+    scope: 'trace',
+    columns: [
+      column('task_id', 'BIGINT', 'Number of the task within the trace, from 1.'),
+      TID,
+      column('tgid', 'INTEGER', "Thread group id (user space's process id) where known."),
+      column('comm', 'VARCHAR', 'Latest name of the thread.'),
+      column(
+        'kind',
+        'VARCHAR',
+        'kswapd, kcompactd, compressor (stores pages for others), kworker, or user.',
+      ),
+      column('node', 'INTEGER', 'Node of a per-node kernel thread.'),
+      column('cgroup', 'VARCHAR', 'Control group where known.'),
+      column('first_ns', 'BIGINT', 'First time seen, ns.'),
+      column('last_ns', 'BIGINT', 'Last time seen, ns.'),
+    ],
+  },
+  {
+    name: 'zones',
+    comment: 'Memory zones with their watermarks, in pages.',
+    scope: 'trace',
+    columns: [
+      NODE,
+      column('zone', 'VARCHAR', 'Zone name, e.g. Normal.'),
+      column('start_pfn', 'BIGINT', 'First page frame number.'),
+      column('spanned', 'BIGINT', 'Pages spanned, holes included.'),
+      column('managed', 'BIGINT', 'Pages managed by the allocator.'),
+      column('wmark_min', 'BIGINT', 'Watermark min, pages: below it tasks reclaim for themselves.'),
+      column('wmark_low', 'BIGINT', 'Watermark low, pages: below it kswapd is woken.'),
+      column('wmark_high', 'BIGINT', 'Watermark high, pages: above it kswapd sleeps.'),
+      column('basis', 'VARCHAR', 'snapshot (read from zoneinfo) or inferred.'),
+    ],
+  },
+  {
+    name: 'swap_devices',
+    comment: 'Swap areas of the recorded machine.',
+    scope: 'trace',
+    columns: [
+      SWAP_TYPE,
+      column('device', 'VARCHAR', 'Device or file.'),
+      column('kind', 'VARCHAR', 'zram, disk or file.'),
+      column('size_pages', 'BIGINT', 'Size in pages.'),
+      column('priority', 'INTEGER', 'Priority as in /proc/swaps.'),
+    ],
+  },
+  {
+    name: 'swapouts',
+    comment: 'One row per folio that reclaim handed to swap.',
+    scope: 'run',
+    columns: [
+      column(
+        'swapout_id',
+        'BIGINT',
+        'Number of the swap-out within trace and run, in order of submission, from 1.',
+      ),
+      PAGE_ID,
+      column(
+        'ts_ns',
+        'BIGINT',
+        'Time of mm_vmscan_write_folio, ns: the hand-over is done (synchronous kernels: the page is stored).',
+      ),
+      column(
+        'submit_ns',
+        'BIGINT',
+        'Start of the hand-over (entry of swap_writepage or swap_writeout), ns.',
+      ),
+      column('start_ns', 'BIGINT', 'Start of the actual store, ns.'),
+      column('stored_ns', 'BIGINT', 'End of the actual store, ns.'),
+      column('freed_ns', 'BIGINT', 'The page frame became free, ns.'),
+      column('task_id', 'BIGINT', 'Task that handed the page over.'),
+      TID,
+      CPU,
+      NODE,
+      column('pfn', 'BIGINT', 'Page frame number at that moment.'),
+      SWAP_TYPE,
+      SWAP_OFFSET,
+      column('folio_order', 'INTEGER', 'log2 of the number of base pages.'),
+      column(
+        'context',
+        'VARCHAR',
+        'Who reclaimed: kswapd, direct, memcg, or proactive (outside of any reclaim span).',
+      ),
+      column(
+        'path',
+        'VARCHAR',
+        'inline (stored by the submitter), queued (stored by another task), displaced (popped and stored by a submitter because the queue was full), bypass (never met the queue of an asynchronous policy).',
+      ),
+      column(
+        'bypass_reason',
+        'VARCHAR',
+        'Why the queue was not used: context, zero, same, file, order, full, ...',
+      ),
+      column('stored_by', 'BIGINT', 'Task that stored the page (tasks.task_id).'),
+      column('place', 'VARCHAR', 'Where the page went: zram, zswap, disk, same, zero.'),
+      column('compressed_bytes', 'INTEGER', 'Compressed size in bytes.'),
+      column(
+        'lane',
+        'VARCHAR',
+        'Order is measured per lane: node and submitting context, e.g. 0/kswapd.',
+      ),
+      column(
+        'submit_rank',
+        'BIGINT',
+        'Rank of submit_ns within the lane, from 1; NULL for bypass.',
+      ),
+      column('start_rank', 'BIGINT', 'Rank of start_ns within the lane, from 1; NULL for bypass.'),
+      column('done_rank', 'BIGINT', 'Rank of stored_ns within the lane, from 1; NULL for bypass.'),
+      column('span_id', 'BIGINT', 'Innermost reclaim span it happened in (reclaim_spans.span_id).'),
+    ],
+  },
+  {
+    name: 'swapins',
+    comment: 'One row per page read back from swap.',
+    scope: 'run',
+    columns: [
+      PAGE_ID,
+      column(
+        'swapout_id',
+        'BIGINT',
+        'Swap-out that it brings back; NULL if that happened before the trace or was lost.',
+      ),
+      TS,
+      END,
+      TASK_ID,
+      TID,
+      CPU,
+      SWAP_TYPE,
+      SWAP_OFFSET,
+      column(
+        'met',
+        'VARCHAR',
+        'Where the page was: queued, storing, stored (still in memory), pool, disk.',
+      ),
+      column('wait_ns', 'BIGINT', 'Time the faulting task lost, ns.'),
+      column('readahead', 'BOOLEAN', 'Read on behalf of a neighbouring fault.'),
+      column(
+        'refault_distance',
+        'BIGINT',
+        'Pages swapped out between its swap-out and this swap-in.',
+      ),
+    ],
+  },
+  {
+    name: 'reclaim_spans',
+    comment:
+      'Intervals in which a task reclaimed, waited for reclaim, or compacted. Spans nest; totals use the view stalls.',
+    scope: 'run',
+    columns: [
+      column('span_id', 'BIGINT', 'Number of the span within trace and run, from 1.'),
+      column('parent_span_id', 'BIGINT', 'Enclosing span of the same task.'),
+      column('kind', 'VARCHAR', 'direct, memcg, memcg_softlimit, node, throttle or compaction.'),
+      TASK_ID,
+      TID,
+      CPU,
+      NODE,
+      START,
+      END,
+      CENSORED,
+      column('alloc_order', 'INTEGER', 'Order of the allocation that caused it.'),
+      column(
+        'gfp_flags',
+        'BIGINT',
+        'Allocation flags as a number; their bits differ between kernels.',
+      ),
+      column('nr_reclaimed', 'BIGINT', 'Pages reclaimed as reported at the end.'),
+    ],
+  },
+  {
+    name: 'stall_parts',
+    comment:
+      'What each outermost or nested span was spent on; parts of a span sum to its length to the nanosecond.',
+    scope: 'run',
+    columns: [
+      column('span_id', 'BIGINT', 'Span (reclaim_spans.span_id).'),
+      column(
+        'part',
+        'VARCHAR',
+        'scan, unmap, store, slab, lock, runnable, io, throttle, other or unknown.',
+      ),
+      column('detail', 'VARCHAR', 'Finer cause where known, e.g. throttle reason or shrinker.'),
+      column('ns', 'BIGINT', 'Nanoseconds.'),
+    ],
+  },
+  {
+    name: 'kswapd_spans',
+    comment: 'Intervals between kswapd wake-up and its full sleep; naps of 100 ms lie inside.',
+    scope: 'run',
+    columns: [
+      NODE,
+      TASK_ID,
+      TID,
+      START,
+      END,
+      CENSORED,
+      column('alloc_order', 'INTEGER', 'Highest order asked for.'),
+    ],
+  },
+  {
+    name: 'thread_states',
+    comment: 'What every thread did, from scheduler events.',
+    scope: 'run',
+    columns: [
+      TASK_ID,
+      CPU,
+      START,
+      END,
+      column('state', 'VARCHAR', 'running, runnable, sleeping, io (uninterruptible), lock or nap.'),
+      column(
+        'doing',
+        'VARCHAR',
+        'While running in reclaim: scan, unmap, store, slab, file; none otherwise.',
+      ),
+    ],
+  },
+  {
+    name: 'wakeups',
+    comment: 'Wake-ups of threads and of kswapd.',
+    scope: 'run',
+    columns: [
+      TS,
+      column('waker_task_id', 'BIGINT', 'Task that woke.'),
+      column('task_id', 'BIGINT', 'Task that was woken.'),
+      column('reason', 'VARCHAR', 'sched (scheduler wake-up), kswapd (wakeup_kswapd), queue, ...'),
+    ],
+  },
+  {
+    name: 'shrink_batches',
+    comment: 'Batches of pages taken from an LRU list.',
+    scope: 'run',
+    columns: [
+      column(
+        'ts_ns',
+        'BIGINT',
+        'End of the batch (mm_vmscan_lru_shrink_*), ns; of its isolation where no end is traced.',
+      ),
+      column('start_ns', 'BIGINT', 'Isolation of the batch (mm_vmscan_lru_isolate), ns.'),
+      TASK_ID,
+      NODE,
+      column(
+        'lru',
+        'VARCHAR',
+        'inactive_anon, active_anon, inactive_file, active_file or unevictable.',
+      ),
+      column('nr_scanned', 'BIGINT', 'Pages scanned.'),
+      column('nr_taken', 'BIGINT', 'Pages isolated.'),
+      column('nr_reclaimed', 'BIGINT', 'Pages reclaimed.'),
+      column('nr_dirty', 'BIGINT', 'Dirty pages met.'),
+      column('nr_writeback', 'BIGINT', 'Pages under writeback met.'),
+      column('nr_activate', 'BIGINT', 'Pages moved to the active list.'),
+      column('priority', 'INTEGER', 'Scan priority: 12 lightest, 0 everything.'),
+    ],
+  },
+  {
+    name: 'slab_shrinks',
+    comment: 'Calls of slab shrinkers.',
+    scope: 'run',
+    columns: [
+      START,
+      END,
+      TASK_ID,
+      NODE,
+      column('shrinker', 'VARCHAR', 'Function of the shrinker, or its address.'),
+      column('nr_scanned', 'BIGINT', 'Objects scanned.'),
+      column('nr_freed', 'BIGINT', 'Objects freed.'),
+    ],
+  },
+  {
+    name: 'pool_moves',
+    comment: 'Pages that changed place after their store.',
+    scope: 'run',
+    columns: [
+      TS,
+      PAGE_ID,
+      column('from_place', 'VARCHAR', 'Place left (zram, zswap, disk, same, zero).'),
+      column('to_place', 'VARCHAR', 'Place reached; NULL when the copy was dropped.'),
+      column('reason', 'VARCHAR', 'writeback, reject, recompress or invalidate.'),
+      column('age_ns', 'BIGINT', 'Time since the store, ns.'),
+    ],
+  },
+  {
+    name: 'block_ios',
+    comment: 'Requests to block devices.',
+    scope: 'run',
+    columns: [
+      column('device', 'VARCHAR', 'major:minor.'),
+      column('sector', 'BIGINT', 'First 512-byte sector.'),
+      column('sectors', 'BIGINT', 'Number of sectors.'),
+      column('op', 'VARCHAR', 'Operation flags (rwbs).'),
+      column('issue_ns', 'BIGINT', 'Queued or issued, ns.'),
+      column('complete_ns', 'BIGINT', 'Completed, ns.'),
+      TASK_ID,
+    ],
+  },
+  {
+    name: 'samples',
+    comment: 'Values sampled over time, one row per name and moment.',
+    scope: 'run',
+    columns: [
+      TS,
+      NODE,
+      column(
+        'name',
+        'VARCHAR',
+        'What was sampled: free_pages, queued, pool_pages, pool_bytes, vmstat.NAME, mm_stat.NAME, psi.NAME, ...',
+      ),
+      column('value', 'DOUBLE', "Value, in the name's own unit (pages, bytes, counts)."),
+    ],
+  },
+  {
+    name: 'markers',
+    comment: 'Named slices and marks written by programs (trace_marker, atrace, Perfetto).',
+    scope: 'trace',
+    columns: [TS, END, TASK_ID, column('name', 'VARCHAR', 'Name of the slice or mark.')],
+  },
+  {
+    name: 'losses',
+    comment: 'Intervals in which events of a CPU were lost.',
+    scope: 'trace',
+    columns: [
+      CPU,
+      START,
+      END,
+      column('events', 'BIGINT', 'Number of lost events; NULL when the source does not say.'),
+    ],
+  },
+  {
+    name: 'import_issues',
+    comment: 'What the import met and could not use, counted.',
+    scope: 'trace',
+    columns: [
+      column('code', 'VARCHAR', 'Stable code of the issue.'),
+      column('severity', 'VARCHAR', 'info, error or data_loss.'),
+      column('count', 'BIGINT', 'Occurrences.'),
+      column('first_position', 'VARCHAR', 'Where it was first met.'),
+      column('message', 'VARCHAR', 'One sentence.'),
+    ],
+  },
+  {
+    name: 'raw_fields',
+    comment: "Each trace's own event layouts.",
+    scope: 'trace',
+    columns: [
+      column('system', 'VARCHAR', 'Tracepoint group.'),
+      column('event', 'VARCHAR', 'Event name.'),
+      column('field', 'VARCHAR', 'Field name as the kernel spells it.'),
+      column(
+        'byte_offset',
+        'INTEGER',
+        "Offset from the record's start; NULL where the format has none.",
+      ),
+      column('size', 'INTEGER', 'Size in bytes; NULL where the format has none.'),
+      column('signed', 'BOOLEAN', 'Signed number.'),
+      column('type', 'VARCHAR', "C type as the trace's format description prints it."),
+    ],
+  },
+  {
+    name: 'runs',
+    comment: 'Replays of a trace under a policy.',
+    scope: 'catalogue',
+    columns: [
+      column('trace_id', 'INTEGER', 'Trace that was replayed.'),
+      column('run_id', 'INTEGER', 'Number of the run in this database, from 1.'),
+      column('policy', 'VARCHAR', 'Policy name.'),
+      column('backend', 'VARCHAR', 'Backend name.'),
+      column('codec', 'VARCHAR', 'Codec name.'),
+      column('codec_version', 'VARCHAR', 'Codec implementation and version.'),
+      column(
+        'content_source',
+        'VARCHAR',
+        'Where page contents came from: swap-image, corpus, generator.',
+      ),
+      column('clock', 'VARCHAR', 'virtual or threads.'),
+      column('demand', 'VARCHAR', 'closed or open.'),
+      column('cpus', 'VARCHAR', 'CPUs of the run: a number, or groups such as 4x1.0+4x0.4.'),
+      column('seed', 'BIGINT', 'Seed of the random generator.'),
+      column('config', 'JSON', 'Complete configuration: the run can be repeated from it.'),
+      column('state', 'VARCHAR', 'loading or complete; readers see complete runs only.'),
+      column('pstrace_version', 'VARCHAR', 'Version of pstrace that ran it.'),
+    ],
+  },
+  {
+    name: 'metrics',
+    comment: 'Figures of a recording (run_id NULL) or a run, each with what it rests on.',
+    scope: 'run',
+    columns: [
+      column('metric', 'VARCHAR', 'Name of the metric.'),
+      NODE,
+      column('question', 'VARCHAR', 'Question it answers.'),
+      column('value', 'DOUBLE', 'Value.'),
+      column('lo', 'DOUBLE', 'Lower bound.'),
+      column('hi', 'DOUBLE', 'Upper bound.'),
+      column('unit', 'VARCHAR', 'Unit of value, lo and hi.'),
+      column('basis', 'VARCHAR', 'event, snapshot, inferred or default.'),
+      column('n', 'BIGINT', 'Observations behind it.'),
+    ],
+  },
+]
+
+export const RAW_SCHEMA = 'raw'
+/** Leading columns of every raw table. */
+export const RAW_COLUMNS: readonly ColumnDefinition[] = [
+  TRACE_ID,
+  column('seq', 'BIGINT', "Rank in the trace's total order, from 0."),
+  column('ts_ns', 'BIGINT', 'Time, ns in the trace clock.'),
+  CPU,
+  TID,
+]
+
+/** All columns in table order, trace_id and run_id included. */
+export function allColumns(table: TableDefinition): readonly ColumnDefinition[] {
+  if (table.scope === 'catalogue') return table.columns
+  return table.scope === 'trace'
+    ? [TRACE_ID, ...table.columns]
+    : [TRACE_ID, RUN_ID, ...table.columns]
+}
+
+export function findTable(name: string): TableDefinition | undefined {
+  return TABLES.find((table) => table.name === name)
+}
+
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}
+
+/** The statements that create every table and its comments in an empty database. */
+export function createStatements(): readonly string[] {
+  const statements = [`CREATE SCHEMA ${RAW_SCHEMA}`]
+  for (const table of TABLES) {
+    const columns = allColumns(table)
+    const list = columns.map(({ name, type }) => `${quoteName(name)} ${type}`)
+    statements.push(`CREATE TABLE ${table.name} (${list.join(', ')})`)
+    statements.push(`COMMENT ON TABLE ${table.name} IS ${quoteText(table.comment)}`)
+    for (const { name, comment } of columns) {
+      statements.push(`COMMENT ON COLUMN ${table.name}.${quoteName(name)} IS ${quoteText(comment)}`)
+    }
+  }
+  return statements
+}
