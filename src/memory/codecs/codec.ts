@@ -28,6 +28,18 @@ export interface CodecOptions {
   readonly level?: number
   /** Largest input; sizes scratch memory. Default 4096. */
   readonly pageSize?: number
-  /** Codec-specific switches, e.g. lz4 `liblz4Bound`. */
+  /** Codec-specific switch, named in the provider's summary: `liblz4` for lz4, `zswap` for zstd. */
   readonly variant?: string
+  /** Where a WebAssembly codec works; a memory of its own when absent. */
+  readonly region?: CodecRegion
+}
+
+/**
+ * A part of a shared WebAssembly memory that one codec has to itself. Threads that share the memory and give each codec its own
+ * region compress pages lying anywhere in that memory without copying them. Size: `codecRegionBytes(pageSize)`.
+ */
+export interface CodecRegion {
+  readonly memory: { readonly buffer: ArrayBufferLike }
+  /** First byte; a multiple of 8. */
+  readonly base: number
 }

@@ -1,0 +1,277 @@
+// LZ4 blocks as the kernel's lib/lz4 writes them (an upstream encoder of the 1.7 line). AssemblyScript: compiled by scripts/build-wasm.mjs.
+// All addresses come from the caller, so that several instances may share one memory.
+
+// A match may not reach into the last 5 bytes, and none is looked for in the last 12.
+const LAST_LITERALS: u32 = 5
+const MATCH_FIND_LIMIT: u32 = 12
+// Below this the positions fit a table of u16.
+const U16_LIMIT: u32 = 65547
+const TABLE_BYTES: u32 = 16384
+
+// @ts-ignore: decorator
+@inline
+function hash16(word: u32): u32 {
+  return ((word * 2654435761) >>> 19) << 1
+}
+
+// @ts-ignore: decorator
+@inline
+function hash32(p: u32): u32 {
+  return (<u32>(((load<u64>(p) << 24) * 889523592379) >>> 52)) << 2
+}
+
+// @ts-ignore: decorator
+@inline
+function commonBytes(a: u32, b: u32, limit: u32): u32 {
+  let p = a
+  let q = b
+  while (p + 8 <= limit) {
+    const difference = load<u64>(p) ^ load<u64>(q)
+    if (difference != 0) return p - a + <u32>(ctz<u64>(difference) >>> 3)
+    p += 8
+    q += 8
+  }
+  while (p < limit && load<u8>(p) == load<u8>(q)) {
+    p++
+    q++
+  }
+  return p - a
+}
+
+// @ts-ignore: decorator
+@inline
+function putLength(at: u32, length: u32): u32 {
+  let op = at
+  let rest = length
+  while (rest >= 255) {
+    store<u8>(op++, 255)
+    rest -= 255
+  }
+  store<u8>(op++, <u8>rest)
+  return op
+}
+
+function putLastLiterals(op: u32, anchor: u32, end: u32): u32 {
+  const rest = end - anchor
+  let out = op + 1
+  if (rest >= 15) {
+    store<u8>(op, 0xf0)
+    out = putLength(out, rest - 15)
+  } else {
+    store<u8>(op, <u8>(rest << 4))
+  }
+  memory.copy(out, anchor, rest)
+  return out + rest
+}
+
+/**
+ * Compresses `n` bytes at `src` to `dst`, which has room for n + n / 255 + 16. `table`: 16 KiB of scratch.
+ * `searchPast` 0: the search ends as in the kernel; 1: one position later, as in liblz4 from 1.8.2.
+ */
+export function compress(src: u32, n: u32, dst: u32, table: u32, acceleration: u32, searchPast: u32): u32 {
+  if (n < U16_LIMIT) return compressSmall(src, n, dst, table, acceleration, searchPast)
+  return compressLarge(src, n, dst, table, acceleration, searchPast)
+}
+
+function compressSmall(src: u32, n: u32, dst: u32, table: u32, acceleration: u32, searchPast: u32): u32 {
+  let op = dst
+  let anchor = src
+  const end = src + n
+  if (n < 13) return putLastLiterals(op, anchor, end) - dst
+  const matchLimit = end - LAST_LITERALS
+  const findLimit = end - MATCH_FIND_LIMIT
+  const searchLimit = findLimit + searchPast
+  memory.fill(table, 0, TABLE_BYTES)
+  let ip = src + 1
+  let word = load<u32>(ip)
+  let slot = table + hash16(word)
+  while (true) {
+    let fwd = ip
+    let step: u32 = 1
+    let count: u32 = acceleration << 6
+    let cur: u32
+    let match: u32
+    while (true) {
+      cur = fwd
+      const curWord = word
+      const curSlot = slot
+      fwd += step
+      step = count >>> 6
+      count++
+      if (fwd > searchLimit) return putLastLiterals(op, anchor, end) - dst
+      match = src + <u32>load<u16>(curSlot)
+      word = load<u32>(fwd)
+      slot = table + hash16(word)
+      store<u16>(curSlot, <u16>(cur - src))
+      if (load<u32>(match) == curWord) break
+    }
+    ip = cur
+    while (ip > anchor && match > src && load<u8>(ip - 1) == load<u8>(match - 1)) {
+      ip--
+      match--
+    }
+    let token = op++
+    const literals = ip - anchor
+    if (literals >= 15) {
+      store<u8>(token, 0xf0)
+      op = putLength(op, literals - 15)
+    } else {
+      store<u8>(token, <u8>(literals << 4))
+    }
+    // Writes up to 7 bytes too far: an offset and the last literals always follow.
+    let from = anchor
+    const stop = op + literals
+    do {
+      store<u64>(op, load<u64>(from))
+      op += 8
+      from += 8
+    } while (op < stop)
+    op = stop
+    while (true) {
+      store<u16>(op, <u16>(ip - match))
+      op += 2
+      const extra = commonBytes(ip + 4, match + 4, matchLimit)
+      ip += 4 + extra
+      if (extra >= 15) {
+        store<u8>(token, load<u8>(token) + 15)
+        op = putLength(op, extra - 15)
+      } else {
+        store<u8>(token, load<u8>(token) + <u8>extra)
+      }
+      anchor = ip
+      if (ip > findLimit) return putLastLiterals(op, anchor, end) - dst
+      store<u16>(table + hash16(load<u32>(ip - 2)), <u16>(ip - 2 - src))
+      word = load<u32>(ip)
+      slot = table + hash16(word)
+      match = src + <u32>load<u16>(slot)
+      store<u16>(slot, <u16>(ip - src))
+      if (load<u32>(match) != word) break
+      token = op++
+      store<u8>(token, 0)
+    }
+    ip++
+    word = load<u32>(ip)
+    slot = table + hash16(word)
+  }
+}
+
+/** The same with 32-bit positions, a five-byte hash and a distance limit: only inputs beyond 64 KiB get here. */
+function compressLarge(src: u32, n: u32, dst: u32, table: u32, acceleration: u32, searchPast: u32): u32 {
+  let op = dst
+  let anchor = src
+  const end = src + n
+  const matchLimit = end - LAST_LITERALS
+  const findLimit = end - MATCH_FIND_LIMIT
+  const searchLimit = findLimit + searchPast
+  memory.fill(table, 0, TABLE_BYTES)
+  let ip = src + 1
+  let slot = table + hash32(ip)
+  while (true) {
+    let fwd = ip
+    let step: u32 = 1
+    let count: u32 = acceleration << 6
+    let cur: u32
+    let match: u32
+    while (true) {
+      cur = fwd
+      const curSlot = slot
+      fwd += step
+      step = count >>> 6
+      count++
+      if (fwd > searchLimit) return putLastLiterals(op, anchor, end) - dst
+      match = src + load<u32>(curSlot)
+      slot = table + hash32(fwd)
+      store<u32>(curSlot, cur - src)
+      if (match + 65535 >= cur && load<u32>(match) == load<u32>(cur)) break
+    }
+    ip = cur
+    while (ip > anchor && match > src && load<u8>(ip - 1) == load<u8>(match - 1)) {
+      ip--
+      match--
+    }
+    let token = op++
+    const literals = ip - anchor
+    if (literals >= 15) {
+      store<u8>(token, 0xf0)
+      op = putLength(op, literals - 15)
+    } else {
+      store<u8>(token, <u8>(literals << 4))
+    }
+    memory.copy(op, anchor, literals)
+    op += literals
+    while (true) {
+      store<u16>(op, <u16>(ip - match))
+      op += 2
+      const extra = commonBytes(ip + 4, match + 4, matchLimit)
+      ip += 4 + extra
+      if (extra >= 15) {
+        store<u8>(token, load<u8>(token) + 15)
+        op = putLength(op, extra - 15)
+      } else {
+        store<u8>(token, load<u8>(token) + <u8>extra)
+      }
+      anchor = ip
+      if (ip > findLimit) return putLastLiterals(op, anchor, end) - dst
+      store<u32>(table + hash32(ip - 2), ip - 2 - src)
+      slot = table + hash32(ip)
+      match = src + load<u32>(slot)
+      store<u32>(slot, ip - src)
+      if (match + 65535 < ip || load<u32>(match) != load<u32>(ip)) break
+      token = op++
+      store<u8>(token, 0)
+    }
+    ip++
+    slot = table + hash32(ip)
+  }
+}
+
+/** Decodes `n` bytes at `src` into at most `room` bytes at `dst`; the decoded length, or -1 for a malformed block. */
+export function decompress(src: u32, n: u32, dst: u32, room: u32): i32 {
+  let ip = src
+  const end = src + n
+  let op = dst
+  const limit = dst + room
+  while (true) {
+    if (ip >= end) return -1
+    const token = <u32>load<u8>(ip++)
+    let literals = token >>> 4
+    if (literals == 15) {
+      let more: u32
+      do {
+        if (ip >= end) return -1
+        more = load<u8>(ip++)
+        literals += more
+      } while (more == 255)
+    }
+    if (literals > end - ip || literals > limit - op) return -1
+    memory.copy(op, ip, literals)
+    ip += literals
+    op += literals
+    if (ip == end) return (token & 15) == 0 ? <i32>(op - dst) : -1
+    if (end - ip < 2) return -1
+    const distance = <u32>load<u16>(ip)
+    ip += 2
+    if (distance == 0 || distance > op - dst) return -1
+    let length = token & 15
+    if (length == 15) {
+      let more: u32
+      do {
+        if (ip >= end) return -1
+        more = load<u8>(ip++)
+        length += more
+      } while (more == 255)
+    }
+    length += 4
+    if (length > limit - op) return -1
+    let from = op - distance
+    const stop = op + length
+    if (distance >= 8) {
+      while (op + 8 <= stop) {
+        store<u64>(op, load<u64>(from))
+        op += 8
+        from += 8
+      }
+    }
+    while (op < stop) store<u8>(op++, load<u8>(from++))
+  }
+}

@@ -1,0 +1,122 @@
+import { Buffer } from 'node:buffer'
+import { PstraceError } from '../../model/error.ts'
+import type { CodecOptions, CodecRegion } from './codec.ts'
+
+/** The part of the WebAssembly API that codecs need; `lib` has no declaration of it without the DOM. */
+interface WasmApi {
+  readonly Module: new (bytes: Uint8Array) => object
+  readonly Instance: new (module: object, imports: object) => { readonly exports: unknown }
+  readonly Memory: new (limits: {
+    initial: number
+    maximum: number
+    shared: true
+  }) => { readonly buffer: ArrayBufferLike }
+}
+
+const { WebAssembly: wasm } = globalThis as unknown as { readonly WebAssembly: WasmApi }
+
+const WASM_PAGE = 65_536
+/** The largest scratch of any codec (zstd's tables) for pages up to 64 KiB. */
+const SCRATCH = 1 << 20
+
+/** Bytes of region that any codec of the list needs for inputs up to `pageSize`. */
+export function codecRegionBytes(pageSize: number): number {
+  return SCRATCH + 16 * ((pageSize + 7) & ~7)
+}
+
+/** A shared memory with room for `regions` codecs and `pageBytes` of pages behind them; post it to threads as it is. */
+export function createCodecMemory(
+  regions: number,
+  pageSize: number,
+  pageBytes: number,
+): { readonly memory: CodecRegion['memory']; readonly pagesAt: number } {
+  const pagesAt = regions * codecRegionBytes(pageSize)
+  const pages = Math.ceil((pagesAt + pageBytes) / WASM_PAGE)
+  return { memory: new wasm.Memory({ initial: pages, maximum: pages, shared: true }), pagesAt }
+}
+
+const modules = new Map<string, object>()
+
+function compiled(base64: string): object {
+  let module = modules.get(base64)
+  if (module === undefined) {
+    module = new wasm.Module(new Uint8Array(Buffer.from(base64, 'base64')))
+    modules.set(base64, module)
+  }
+  return module
+}
+
+/** One instance of a codec's module with its input, output and scratch areas. All state lies in the region: nothing is static. */
+export class WasmRegion<Exports> {
+  readonly exports: Exports
+  readonly bytes: Uint8Array
+  readonly output: number
+  readonly scratch: number
+  readonly longest: number
+  readonly #input: number
+  readonly #codec: string
+  readonly #outputBytes: number
+
+  constructor(
+    codec: string,
+    base64: string,
+    bound: (length: number) => number,
+    options: CodecOptions,
+  ) {
+    const pageSize = options.pageSize ?? 4096
+    const needed = codecRegionBytes(pageSize)
+    const region = options.region ?? { memory: createCodecMemory(1, pageSize, 0).memory, base: 0 }
+    if (region.base % 8 !== 0 || region.base + needed > region.memory.buffer.byteLength) {
+      throw new PstraceError(
+        'codec-region',
+        `${codec}: the region at ${region.base} needs ${needed} bytes on a multiple of 8; the memory has ${region.memory.buffer.byteLength}`,
+      )
+    }
+    const instance = new wasm.Instance(compiled(base64), { env: { memory: region.memory } })
+    this.exports = instance.exports as Exports
+    this.bytes = new Uint8Array(region.memory.buffer)
+    this.longest = pageSize
+    this.#codec = codec
+    this.#input = region.base
+    // Encoders and decoders may write some bytes beyond the end before they know it: 64 spare ones behind each area.
+    this.output = region.base + ((bound(pageSize) + 64 + 7) & ~7)
+    this.#outputBytes = bound(pageSize)
+    this.scratch = this.output + ((this.#outputBytes + 64 + 7) & ~7)
+  }
+
+  /** Address of `source` in the memory: its own when it lies there, else that of a copy in the input area. */
+  place(source: Uint8Array): number {
+    if (source.buffer === this.bytes.buffer) return source.byteOffset
+    if (source.length > this.#outputBytes) this.rejectLength(source.length)
+    this.bytes.set(source, this.#input)
+    return this.#input
+  }
+
+  /** Where to write up to `needed` bytes for `target`: itself when it lies in the memory with enough room, else the output area. */
+  outputFor(target: Uint8Array, needed: number): number {
+    return target.buffer === this.bytes.buffer && target.length >= needed
+      ? target.byteOffset
+      : this.output
+  }
+
+  /** Moves what was written at `at` to `target`; 0 when it does not fit. */
+  deliver(at: number, length: number, target: Uint8Array): number {
+    if (length > target.length) return 0
+    if (at === this.output) target.set(this.bytes.subarray(at, at + length))
+    return length
+  }
+
+  rejectLength(length: number): never {
+    throw new PstraceError(
+      'codec-input-too-long',
+      `${this.#codec}: ${length} bytes given, but the codec was opened for pages of ${this.longest}; open it with pageSize ${length}`,
+    )
+  }
+
+  corrupt(source: Uint8Array, expected: number): never {
+    throw new PstraceError(
+      'codec-corrupt',
+      `${this.#codec}: ${source.length} bytes are not a compressed page of ${expected}`,
+    )
+  }
+}
