@@ -1,15 +1,15 @@
-// Compiles src/memory/codecs/assembly/*.ts (AssemblyScript) to src/memory/codecs/wasm/*.wasm.ts: committed modules that hold
-// the bytes in base64, so that users need no compiler. `--check` writes nothing and fails where a committed module is stale.
+// Compiles the AssemblyScript of src/memory/*/assembly/ to modules in src/memory/*/wasm/ that hold the bytes in base64: they are
+// committed, so that users need no compiler. `--check` writes nothing and fails where a committed module is stale.
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import asc from 'assemblyscript/asc'
 
-const folder = fileURLToPath(new URL('../src/memory/codecs/', import.meta.url))
+const memory = fileURLToPath(new URL('../src/memory/', import.meta.url))
+const folders = ['codecs', 'contents']
 
 /** The text of the committed module for one AssemblyScript file. */
-export async function compileCodec(file) {
-  const path = join(folder, 'assembly', file)
+export async function compileAssembly(path) {
   let binary
   const stderr = asc.createMemoryStream()
   const { error } = await asc.main(
@@ -29,6 +29,8 @@ export async function compileCodec(file) {
       '1',
       '--enable',
       'threads',
+      '--enable',
+      'simd',
       '--use',
       'abort=',
     ],
@@ -36,7 +38,7 @@ export async function compileCodec(file) {
       stderr,
       readFile: (name) => {
         if (basename(name) === 'input.ts') return readFileSync(path, 'utf8')
-        const sibling = join(folder, 'assembly', basename(name))
+        const sibling = join(dirname(path), basename(name))
         return existsSync(sibling) ? readFileSync(sibling, 'utf8') : null
       },
       writeFile: (name, contents) => {
@@ -45,37 +47,40 @@ export async function compileCodec(file) {
       listFiles: () => [],
     },
   )
-  if (error || binary === undefined) throw new Error(`${file}: ${stderr.toString()}`)
+  if (error || binary === undefined) throw new Error(`${path}: ${stderr.toString()}`)
   const text = Buffer.from(binary).toString('base64')
-  const name = file.replace(/\.ts$/, '')
-  return `// Built from assembly/${file} by scripts/build-wasm.mjs: do not edit.\nexport const ${name}Wasm =\n  '${text}'\n`
+  const name = basename(path, '.ts').replace(/-(.)/g, (_, letter) => letter.toUpperCase())
+  return `// Built from assembly/${basename(path)} by scripts/build-wasm.mjs: do not edit.\nexport const ${name}Wasm =\n  '${text}'\n`
 }
 
-/** Every codec source that has exports of its own; files beginning with an underscore are parts. */
-export function codecSources() {
-  return readdirSync(join(folder, 'assembly')).filter(
-    (name) => name.endsWith('.ts') && !name.startsWith('_'),
-  )
+/** Every source that becomes a module; files beginning with an underscore are parts of others. */
+export function assemblySources() {
+  return folders.flatMap((folder) => {
+    const path = join(memory, folder, 'assembly')
+    return readdirSync(path)
+      .filter((name) => name.endsWith('.ts') && !name.startsWith('_'))
+      .map((name) => join(path, name))
+  })
 }
 
-export function committedPath(file) {
-  return join(folder, 'wasm', file.replace(/\.ts$/, '.wasm.ts'))
+export function committedPath(path) {
+  return join(dirname(path), '..', 'wasm', `${basename(path, '.ts')}.wasm.ts`)
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const check = process.argv.includes('--check')
-  mkdirSync(join(folder, 'wasm'), { recursive: true })
-  for (const file of codecSources()) {
-    const text = await compileCodec(file)
-    const path = committedPath(file)
+  for (const source of assemblySources()) {
+    const text = await compileAssembly(source)
+    const path = committedPath(source)
     if (check) {
       if (readFileSync(path, 'utf8') !== text) {
-        console.error(`${path} is not what ${file} compiles to: run node scripts/build-wasm.mjs`)
+        console.error(`${path} is stale: run node scripts/build-wasm.mjs`)
         process.exitCode = 1
       }
     } else {
+      mkdirSync(dirname(path), { recursive: true })
       writeFileSync(path, text)
-      console.log(`${file}: ${text.length} characters`)
+      console.log(`${basename(source)}: ${text.length} characters`)
     }
   }
 }

@@ -1,21 +1,7 @@
-import { Buffer } from 'node:buffer'
 import { PstraceError } from '../../model/error.ts'
+import { createSharedMemory, instantiate } from '../wasm.ts'
 import type { CodecOptions, CodecRegion } from './codec.ts'
 
-/** The part of the WebAssembly API that codecs need; `lib` has no declaration of it without the DOM. */
-interface WasmApi {
-  readonly Module: new (bytes: Uint8Array) => object
-  readonly Instance: new (module: object, imports: object) => { readonly exports: unknown }
-  readonly Memory: new (limits: {
-    initial: number
-    maximum: number
-    shared: true
-  }) => { readonly buffer: ArrayBufferLike }
-}
-
-const { WebAssembly: wasm } = globalThis as unknown as { readonly WebAssembly: WasmApi }
-
-const WASM_PAGE = 65_536
 /** The largest scratch of any codec (zstd's tables) for pages up to 64 KiB. */
 const SCRATCH = 1 << 20
 
@@ -31,19 +17,7 @@ export function createCodecMemory(
   pageBytes: number,
 ): { readonly memory: CodecRegion['memory']; readonly pagesAt: number } {
   const pagesAt = regions * codecRegionBytes(pageSize)
-  const pages = Math.ceil((pagesAt + pageBytes) / WASM_PAGE)
-  return { memory: new wasm.Memory({ initial: pages, maximum: pages, shared: true }), pagesAt }
-}
-
-const modules = new Map<string, object>()
-
-function compiled(base64: string): object {
-  let module = modules.get(base64)
-  if (module === undefined) {
-    module = new wasm.Module(new Uint8Array(Buffer.from(base64, 'base64')))
-    modules.set(base64, module)
-  }
-  return module
+  return { memory: createSharedMemory(pagesAt + pageBytes), pagesAt }
 }
 
 /** One instance of a codec's module with its input, output and scratch areas. All state lies in the region: nothing is static. */
@@ -72,8 +46,7 @@ export class WasmRegion<Exports> {
         `${codec}: the region at ${region.base} needs ${needed} bytes on a multiple of 8; the memory has ${region.memory.buffer.byteLength}`,
       )
     }
-    const instance = new wasm.Instance(compiled(base64), { env: { memory: region.memory } })
-    this.exports = instance.exports as Exports
+    this.exports = instantiate<Exports>(base64, region.memory)
     this.bytes = new Uint8Array(region.memory.buffer)
     this.longest = pageSize
     this.#codec = codec

@@ -1,0 +1,81 @@
+// Assembles generated pages from pools of class material. AssemblyScript: compiled by scripts/build-wasm.mjs.
+
+// @ts-ignore: decorator
+@inline
+function mix(a: u32): u32 {
+  let x = a
+  x = (x ^ (x >>> 16)) * 0x7feb352d
+  x = (x ^ (x >>> 15)) * 0x846ca68b
+  return x ^ (x >>> 16)
+}
+
+/** Copies whole 16-byte units; `bytes` is a multiple of 16. */
+// @ts-ignore: decorator
+@inline
+function copyUnits(to: u32, from: u32, bytes: u32): void {
+  for (let k: u32 = 0; k < bytes; k += 16) v128.store(to + k, v128.load(from + k))
+}
+
+// @ts-ignore: decorator
+@inline
+function zeroUnits(to: u32, bytes: u32): void {
+  const zero = i64x2.splat(0)
+  for (let k: u32 = 0; k < bytes; k += 16) v128.store(to + k, zero)
+}
+
+/**
+ * Writes 64 chunks of `chunk` bytes at `to`. In the order of their ranks (a permutation of the chunks that depends on the page)
+ * the first `classBytes` bytes are fresh class material, up to `randomEnd` random bytes, up to `commonEnd` repeats of a few stretches
+ * of the page's own, the rest zeros; all three are multiples of 16. Each version gives `changed` non-zero chunks new bytes.
+ */
+export function fill(
+  to: u32,
+  chunk: u32,
+  seed: u32,
+  version: u32,
+  changed: u32,
+  pool: u32,
+  randomPool: u32,
+  poolMask: u32,
+  classBytes: u32,
+  randomEnd: u32,
+  commonEnd: u32,
+  repeats: u32,
+): void {
+  const order = mix(seed ^ 0x9e3779b9)
+  const stride = (order & 62) | 1
+  const offset = order >>> 8
+  const used = (commonEnd + chunk - 1) / chunk
+  const turns = changed * version
+  for (let i: u32 = 0; i < 64; i++) {
+    const rank = (i * stride + offset) & 63
+    const at = to + i * chunk
+    const start = rank * chunk
+    if (start >= commonEnd) {
+      zeroUnits(at, chunk)
+      continue
+    }
+    // How often this chunk was rewritten: the versions go round the used chunks in the order of rank.
+    const tag: u32 = turns > rank ? (turns - 1 - rank) / used + 1 : 0
+    const h = mix(seed + rank * 0x9e3779b1 + tag * 0x85ebca77)
+    let done: u32 = 0
+    if (start < classBytes) {
+      done = min(classBytes - start, chunk)
+      copyUnits(at, pool + (h & poolMask), done)
+    }
+    if (done < chunk && start + done < randomEnd) {
+      const bytes = min(randomEnd - start, chunk) - done
+      copyUnits(at + done, randomPool + ((h >>> 13) & poolMask), bytes)
+      done += bytes
+    }
+    if (done < chunk && start + done < commonEnd) {
+      const bytes = min(commonEnd - start, chunk) - done
+      const which = (rank + tag) % repeats
+      copyUnits(at + done, pool + (mix(seed ^ (which + 1)) & poolMask), bytes)
+      done += bytes
+    }
+    if (done < chunk) zeroUnits(at + done, chunk - done)
+    // The page's own number, so that no two pages are equal however little fresh material they have.
+    if (rank == 0) store<u32>(at, mix(seed) + tag)
+  }
+}

@@ -1,0 +1,1 @@
+export { createGenerator, type GeneratorOptions } from './generator.ts'
