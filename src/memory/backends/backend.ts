@@ -1,3 +1,6 @@
+import type { Codec } from '../codecs/codec.ts'
+import type { Pool, PoolOptions } from '../pools/pool.ts'
+
 /** Where a swapped page ended up. `reject` = the backend refused and the page stays in memory (redirtied). */
 export type Place = 'zram' | 'zswap' | 'disk' | 'same' | 'zero' | 'reject'
 
@@ -10,6 +13,14 @@ export interface StoreRequest {
   readonly key: number
   /** Memory cgroup index, -1 = none. */
   readonly memcg: number
+  /** Virtual time; absent = 0. Backends have no clock. */
+  readonly nowNs?: number
+  /** Memory node of the page; absent = 0. */
+  readonly node?: number
+  /** A pool page cannot be had without reclaim at this moment: zram of 6.1-6.12 then compresses a second time. */
+  readonly poolPageScarce?: boolean
+  /** The page belongs to a large folio; zswap before 6.13 refuses those. */
+  readonly large?: boolean
 }
 
 /** Reused by the backend between calls: read it before the next call. */
@@ -19,7 +30,7 @@ export interface StoreResult {
   compressedBytes: number
   /** Times the codec ran on the page (2 on zram's slow path of 6.1-6.12). */
   compressions: number
-  /** Pool pages taken (may be 0); free memory falls by it at the store. */
+  /** Pool pages taken less pages given back by what the slot held before; free memory falls by it at the store. */
   poolPagesTaken: number
   /** Device writes this store causes (the page itself, or older pages pushed out first). */
   deviceWrites: number
@@ -28,9 +39,45 @@ export interface StoreResult {
 /** Pages that the backend moves by itself (zswap writeback, zram recompression), reported as they happen. */
 export interface PoolMove {
   readonly slot: number
+  /** The page stored there, as named in its StoreRequest. */
+  readonly page: number
   readonly from: Place
   readonly to: Place
   readonly reason: 'writeback' | 'reject' | 'recompress' | 'invalidate'
+  /** Time since the page was stored; 0 for a page that is rejected at its store. */
+  readonly ageNs: number
+}
+
+/** What swap-in and swap-out above the backend depend on. */
+export interface BackendTraits {
+  /** Stores are done when `store` returns: the folio is never left under writeback (SWP_SYNCHRONOUS_IO, zswap). */
+  readonly synchronousIo: boolean
+  /** A swap-in of an unshared page goes around swap cache and readahead. */
+  readonly swapinBypass: boolean
+  /** A load takes the content out of the backend: the page is dirty afterwards and is stored again at its next swap-out. */
+  readonly exclusiveLoads: boolean
+}
+
+/** One iteration of a background shrinker. Reused between calls. */
+export interface ShrinkResult {
+  /** Pages to be written to the device by this iteration. */
+  deviceWrites: number
+  /** Entries looked at. */
+  scanned: number
+  poolPagesFreed: number
+  /** Above the given time: nothing was done, the worker sleeps until then. */
+  sleepUntilNs: number
+  /** The worker ends; `pendingShrink` is false until the next event queues it. */
+  done: boolean
+}
+
+/** A block device below the backend. Times are those of the caller's virtual clock, and must not go back. */
+export interface DeviceQueue {
+  /** Completion time of `pages` consecutive pages submitted at `nowNs`. */
+  submit(op: 'read' | 'write', nowNs: number, pages?: number): number
+  /** Requests not completed at `nowNs`. */
+  inFlight(nowNs: number): number
+  counters(): Readonly<Record<string, number>>
 }
 
 export interface SwapBackend {
@@ -41,11 +88,67 @@ export interface SwapBackend {
   readonly poolBytes: number
   store(request: StoreRequest): StoreResult
   /** Where the slot's content is; fills `target` with the decompressed page when given. */
-  load(slot: number, target?: Uint8Array): Place
+  load(slot: number, target?: Uint8Array, nowNs?: number): Place
   /** The slot's content is dropped; returns pool pages given back. */
   free(slot: number): number
   /** Counters named as the kernel names them (mm_stat columns, zswap debugfs and vmstat names). */
   counters(): Readonly<Record<string, number>>
   /** Throws when internal sums disagree (conservation); called by tests and at the end of a run. */
   check(): void
+  readonly traits?: BackendTraits
+  /** Called for every PoolMove with an object that is reused. */
+  onMove?: ((move: PoolMove) => void) | undefined
+  /** A background shrinker has work: schedule `shrinkStep` until it says done. */
+  readonly pendingShrink?: boolean
+  shrinkStep?(nowNs: number): ShrinkResult
+  /** Pages that the slab shrinker of this backend could free now (pool compaction, zswap's dynamic shrinker). */
+  reclaimable?(): number
+  /** Frees up to about `count` pages as the slab shrinker does; the result is reused. */
+  reclaim?(count: number, nowNs: number): ShrinkResult
+  readonly device?: DeviceQueue
+}
+
+/** One memory cgroup as far as swap is concerned. Its index is its position in the list, also the order in which shrinkers visit. */
+export interface MemcgSettings {
+  /** memory.zswap.max in pages; absent = no limit. */
+  readonly zswapMaxPages?: number
+  /** memory.zswap.writeback; default true. */
+  readonly writeback?: boolean
+  /** Default true. */
+  readonly online?: boolean
+}
+
+export interface BackendOptions {
+  readonly codec: Codec
+  /** How pools are opened (`openPool` of memory/pools): backends know the contract only. */
+  readonly openPool: (name: string, options: PoolOptions) => Pool
+  /** Default 4096. */
+  readonly pageSize?: number
+  /** Memory of the machine in pages; zswap's limits are shares of it. */
+  readonly totalPages?: number
+  /** Memory nodes; default 1. */
+  readonly nodes?: number
+  /** Default: none, every page belongs to the root. */
+  readonly memcgs?: readonly MemcgSettings[]
+  /** By the names of the provider's `parameters`; others are ignored. */
+  readonly parameters?: Readonly<Record<string, number | string>>
+  /** Keep compressed bytes, so that `load` can fill a target and zram can recompress. Default: sizes only. */
+  readonly keepBytes?: boolean
+  /** Secondary algorithms of zram in order of priority. */
+  readonly recompressors?: readonly Codec[]
+  /** Service times of the device below; default: made from the parameters of `disk`. */
+  readonly device?: DeviceQueue
+}
+
+export interface BackendParameter {
+  readonly name: string
+  readonly fallback: number | string
+  readonly summary: string
+}
+
+export interface BackendProvider {
+  readonly name: SwapBackend['name']
+  readonly summary: string
+  readonly parameters: readonly BackendParameter[]
+  open(options: BackendOptions): SwapBackend
 }

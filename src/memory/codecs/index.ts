@@ -2,9 +2,15 @@ import { PstraceError } from '../../model/error.ts'
 import type { Codec, CodecOptions, CodecProvider } from './codec.ts'
 import { lz4Provider } from './lz4.ts'
 import { lz4jsProvider } from './lz4js.ts'
+import { lzoProvider, lzoRleProvider } from './lzo.ts'
 
 /** Every codec; a new one is one file and one line here. */
-export const codecProviders: readonly CodecProvider[] = [lz4Provider, lz4jsProvider]
+export const codecProviders: readonly CodecProvider[] = [
+  lz4Provider,
+  lzoRleProvider,
+  lzoProvider,
+  lz4jsProvider,
+]
 
 /** Opens a codec by name. Throws PstraceError('codec-unknown') naming the known ones. */
 export async function openCodec(

@@ -1,0 +1,592 @@
+import { PstraceError } from '../../model/error.ts'
+import type { Pool } from '../pools/pool.ts'
+import type {
+  BackendOptions,
+  BackendParameter,
+  BackendProvider,
+  BackendTraits,
+  Place,
+  PoolMove,
+  ShrinkResult,
+  StoreRequest,
+  StoreResult,
+  SwapBackend,
+} from './backend.ts'
+import { PageCompressor } from './page-compressor.ts'
+import { Parameters } from './parameters.ts'
+import { isSameFilled } from './same-filled.ts'
+
+const PARAMETERS: readonly BackendParameter[] = [
+  { name: 'form', fallback: '6.12', summary: 'kernel whose zram is modelled: 6.1, 6.12 or 2026' },
+  { name: 'allocator', fallback: 'zsmalloc', summary: 'zsmalloc; others for experiments' },
+  { name: 'chain', fallback: 0, summary: 'zsmalloc chain length; 0 = 4 for 6.1, else 8' },
+  { name: 'mem_limit', fallback: 0, summary: 'bytes the pool may hold; 0 = no limit' },
+  { name: 'backing_pages', fallback: 0, summary: 'pages of the backing device; 0 = none' },
+  {
+    name: 'writeback_limit',
+    fallback: -1,
+    summary: 'pages that may be written back; -1 = no limit',
+  },
+]
+
+export type WritebackMode =
+  | 'idle'
+  | 'huge'
+  | 'huge_idle'
+  | 'incompressible'
+  | { readonly pageIndex: number }
+
+export interface RecompressOptions {
+  /** Only idle, only huge, only huge idle pages; absent = all. */
+  readonly type?: 'idle' | 'huge' | 'huge_idle'
+  /** Objects below this size are left alone; must be below huge_class_size. */
+  readonly threshold?: number
+  /** Position in `recompressors`; absent = each in turn. */
+  readonly codec?: number
+  readonly nowNs?: number
+}
+
+/** What a slot holds. */
+const EMPTY = 0
+const OBJECT = 1
+const RAW = 2
+const SAME = 3
+const BACKED = 4
+
+const IDLE = 1
+const INCOMPRESSIBLE = 2
+
+/** zram's write, read and free paths: drivers/block/zram/zram_drv.c of 6.1 and 6.12, and of the development tree of 2026. */
+export class ZramBackend implements SwapBackend {
+  readonly name = 'zram'
+  readonly traits: BackendTraits
+  readonly pool: Pool
+  onMove: ((move: PoolMove) => void) | undefined = undefined
+  readonly #pageSize: number
+  readonly #compressors: readonly PageCompressor[]
+  readonly #recompressesOnSlowPath: boolean
+  readonly #largestFirst: boolean
+  readonly #limitPages: number
+  readonly #backingPages: number
+  #writebackLeft: number
+  readonly #kept: Map<number, Uint8Array> | undefined
+  #kind = new Uint8Array(1024)
+  #flags = new Uint8Array(1024)
+  #handle = new Int32Array(1024)
+  /** Which algorithm the object is in; 0 = the primary one. */
+  #algorithm = new Uint8Array(1024)
+  #page = new Int32Array(1024)
+  #storedNs = new Float64Array(1024)
+  #accessNs = new Float64Array(1024)
+  /** The repeated word of a same-filled page. */
+  #sameLow = new Uint32Array(1024)
+  #sameHigh = new Uint32Array(1024)
+  #pagesStored = 0
+  #samePages = 0
+  #hugePages = 0
+  #hugePagesSince = 0
+  #usedMax = 0
+  #writestall = 0
+  #failedWrites = 0
+  #notifyFree = 0
+  #numReads = 0
+  #numWrites = 0
+  #bdCount = 0
+  #bdReads = 0
+  #bdWrites = 0
+  #numRecompress = 0
+  readonly #result: StoreResult = {
+    place: 'zram',
+    compressedBytes: 0,
+    compressions: 0,
+    poolPagesTaken: 0,
+    deviceWrites: 0,
+  }
+  readonly #shrink: ShrinkResult = {
+    deviceWrites: 0,
+    scanned: 0,
+    poolPagesFreed: 0,
+    sleepUntilNs: 0,
+    done: true,
+  }
+  readonly #move: { -readonly [K in keyof PoolMove]: PoolMove[K] } = {
+    slot: 0,
+    page: 0,
+    from: 'zram',
+    to: 'disk',
+    reason: 'writeback',
+    ageNs: 0,
+  }
+
+  constructor(options: BackendOptions) {
+    const parameters = new Parameters('zram', PARAMETERS, options)
+    const form = parameters.word('form', ['6.1', '6.12', '2026'])
+    this.#pageSize = options.pageSize ?? 4096
+    const chain = parameters.number('chain', 0, 16)
+    this.pool = options.openPool(parameters.word('allocator', ['zsmalloc', 'zbud', 'z3fold']), {
+      pageSize: this.#pageSize,
+      chain: chain === 0 ? (form === '6.1' ? 4 : 8) : chain,
+    })
+    this.#compressors = [options.codec, ...(options.recompressors ?? [])].map(
+      (codec) => new PageCompressor(codec, this.#pageSize),
+    )
+    this.#recompressesOnSlowPath = form !== '2026'
+    this.#largestFirst = form === '2026'
+    this.#limitPages = Math.floor(
+      parameters.number('mem_limit', 0, Number.MAX_SAFE_INTEGER) / this.#pageSize,
+    )
+    this.#backingPages = parameters.number('backing_pages', 0, 0x7fffffff)
+    const limit = parameters.number('writeback_limit', -1, Number.MAX_SAFE_INTEGER)
+    this.#writebackLeft = limit < 0 ? Number.POSITIVE_INFINITY : limit
+    this.#kept = options.keepBytes === true ? new Map() : undefined
+    this.traits = { synchronousIo: true, swapinBypass: form !== '2026', exclusiveLoads: false }
+  }
+
+  get poolPages(): number {
+    return this.pool.pages
+  }
+
+  get poolBytes(): number {
+    return this.pool.bytes
+  }
+
+  store(request: StoreRequest): StoreResult {
+    const { slot, bytes } = request
+    const result = this.#result
+    const before = this.pool.pages
+    const nowNs = request.nowNs ?? 0
+    this.#ensure(slot)
+    this.#numWrites++
+    result.deviceWrites = 0
+    if (isSameFilled(bytes)) {
+      this.#drop(slot)
+      this.#kind[slot] = SAME
+      this.#sameLow[slot] = wordAt(bytes, 0)
+      this.#sameHigh[slot] = wordAt(bytes, 4)
+      this.#samePages++
+      this.#stored(slot, request.page, nowNs)
+      result.place = 'same'
+      result.compressedBytes = 0
+      result.compressions = 0
+      result.poolPagesTaken = this.pool.pages - before
+      return result
+    }
+    const compressor = this.#compressor(0)
+    const keptBytes = this.#kept === undefined ? undefined : compressor.copyCompressed(bytes)
+    let size = keptBytes?.length ?? compressor.size(bytes, request.key)
+    const raw = size >= this.pool.hugeClassSize
+    if (raw) size = this.#pageSize
+    result.compressions = 1
+    if (
+      this.#recompressesOnSlowPath &&
+      request.poolPageScarce === true &&
+      this.pool.pagesFor(size) > 0
+    ) {
+      this.#writestall++
+      result.compressions = 2
+    }
+    const handle = this.pool.alloc(size)
+    // The limit is looked at with the new object already in the pool, so mem_used_max may exceed it.
+    if (this.pool.pages > this.#usedMax) this.#usedMax = this.pool.pages
+    if (handle < 0 || (this.#limitPages > 0 && this.pool.pages > this.#limitPages)) {
+      if (handle >= 0) this.pool.free(handle)
+      this.#failedWrites++
+      result.place = 'reject'
+      result.compressedBytes = size
+      result.poolPagesTaken = this.pool.pages - before
+      this.#report(slot, request.page, 'zram', 'reject', 'reject', 0)
+      return result
+    }
+    // The old content goes after the new is in, as zram_write_page does it: the pool briefly holds both.
+    this.#drop(slot)
+    this.#kind[slot] = raw ? RAW : OBJECT
+    this.#handle[slot] = handle
+    this.#algorithm[slot] = 0
+    if (raw) {
+      this.#hugePages++
+      this.#hugePagesSince++
+    }
+    if (keptBytes !== undefined) this.#kept?.set(slot, raw ? bytes.slice() : keptBytes)
+    this.#stored(slot, request.page, nowNs)
+    result.place = 'zram'
+    result.compressedBytes = size
+    result.poolPagesTaken = this.pool.pages - before
+    return result
+  }
+
+  load(slot: number, target?: Uint8Array, nowNs = 0): Place {
+    const kind = this.#kindOf(slot)
+    this.#numReads++
+    this.#flags[slot] = (this.#flags[slot] ?? 0) & ~IDLE
+    this.#accessNs[slot] = nowNs
+    if (kind === BACKED) this.#bdReads++
+    if (target !== undefined) this.#fill(slot, kind, target)
+    return kind === SAME ? 'same' : kind === BACKED ? 'disk' : 'zram'
+  }
+
+  free(slot: number): number {
+    this.#kindOf(slot)
+    this.#notifyFree++
+    const before = this.pool.pages
+    this.#drop(slot)
+    return before - this.pool.pages
+  }
+
+  /** Pages that zsmalloc's shrinker could free. */
+  reclaimable(): number {
+    return this.pool.compactable
+  }
+
+  /** zs_shrinker_scan ignores the count: it compacts everything. */
+  reclaim(_count: number, _nowNs: number): ShrinkResult {
+    return this.#ended(0, 0, this.pool.compact())
+  }
+
+  /** Marks slots as idle: all of them, or those not accessed for `olderThanNs`. Same-filled and written back slots never are. */
+  markIdle(nowNs: number, olderThanNs = 0): number {
+    let marked = 0
+    for (let slot = 0; slot < this.#kind.length; slot++) {
+      const kind = this.#kind[slot] ?? EMPTY
+      if (kind !== OBJECT && kind !== RAW) continue
+      if (olderThanNs > 0 && nowNs - (this.#accessNs[slot] ?? 0) < olderThanNs) continue
+      this.#flags[slot] = (this.#flags[slot] ?? 0) | IDLE
+      marked++
+    }
+    return marked
+  }
+
+  /** Moves pages to the backing device: one decompressed page per write. */
+  writeback(mode: WritebackMode, nowNs: number): ShrinkResult {
+    if (this.#backingPages === 0)
+      throw new PstraceError(
+        'zram-writeback',
+        'zram: there is no backing device; set backing_pages',
+      )
+    const before = this.pool.pages
+    let writes = 0
+    let scanned = 0
+    for (const slot of this.#candidates((candidate) => this.#wantsWriteback(candidate, mode))) {
+      if (this.#writebackLeft <= 0 || this.#bdCount >= this.#backingPages) break
+      scanned++
+      const age = nowNs - (this.#storedNs[slot] ?? 0)
+      const keep = this.#kept === undefined ? undefined : this.#content(slot)
+      this.#release(slot)
+      this.#kind[slot] = BACKED
+      this.#flags[slot] = 0
+      if (keep !== undefined) this.#kept?.set(slot, keep)
+      this.#bdCount++
+      this.#bdWrites++
+      this.#writebackLeft--
+      writes++
+      this.#report(slot, this.#page[slot] ?? 0, 'zram', 'disk', 'writeback', age)
+    }
+    return this.#ended(writes, scanned, before - this.pool.pages)
+  }
+
+  /** Needs `keepBytes`. An object moves only to a smaller size class; what no algorithm shrinks becomes incompressible. */
+  recompress(options: RecompressOptions = {}): ShrinkResult {
+    const kept = this.#kept
+    if (kept === undefined || this.#compressors.length < 2)
+      throw new PstraceError(
+        'zram-recompress',
+        'zram: recompression needs keepBytes and at least one more codec',
+      )
+    const threshold = options.threshold ?? 0
+    if (threshold >= this.pool.hugeClassSize)
+      throw new PstraceError(
+        'zram-recompress',
+        `zram: threshold is ${threshold}; expected less than ${this.pool.hugeClassSize}`,
+        { exitStatus: 2 },
+      )
+    const before = this.pool.pages
+    let scanned = 0
+    for (const slot of this.#candidates((candidate) =>
+      this.#wantsRecompress(candidate, options.type, threshold),
+    )) {
+      scanned++
+      this.#recompressSlot(slot, kept, threshold, options)
+    }
+    return this.#ended(0, scanned, before - this.pool.pages)
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    const size = this.#pageSize
+    return {
+      orig_data_size: this.#pagesStored * size,
+      compr_data_size: this.pool.bytes,
+      mem_used_total: this.pool.pages * size,
+      mem_limit: this.#limitPages * size,
+      mem_used_max: this.#usedMax * size,
+      same_pages: this.#samePages,
+      pages_compacted: this.pool.pagesCompacted,
+      huge_pages: this.#hugePages,
+      huge_pages_since: this.#hugePagesSince,
+      pages_stored: this.#pagesStored,
+      writestall: this.#writestall,
+      failed_writes: this.#failedWrites,
+      notify_free: this.#notifyFree,
+      num_reads: this.#numReads,
+      num_writes: this.#numWrites,
+      bd_count: this.#bdCount,
+      bd_reads: this.#bdReads,
+      bd_writes: this.#bdWrites,
+      num_recompress: this.#numRecompress,
+    }
+  }
+
+  check(): void {
+    this.pool.check()
+    let stored = 0
+    let same = 0
+    let huge = 0
+    let backed = 0
+    let bytes = 0
+    for (let slot = 0; slot < this.#kind.length; slot++) {
+      const kind = this.#kind[slot] ?? EMPTY
+      if (kind === EMPTY) continue
+      stored++
+      if (kind === SAME) same++
+      else if (kind === BACKED) backed++
+      else {
+        bytes += this.pool.sizeOf(this.#handle[slot] ?? 0)
+        if (kind === RAW) huge++
+      }
+    }
+    expectEqual('pages_stored', this.#pagesStored, stored)
+    expectEqual('same_pages', this.#samePages, same)
+    expectEqual('huge_pages', this.#hugePages, huge)
+    expectEqual('bd_count', this.#bdCount, backed)
+    expectEqual('compr_data_size', this.pool.bytes, bytes)
+    expectEqual('pool objects', this.pool.objects, stored - same - backed)
+    if (this.pool.pages * this.#pageSize < bytes)
+      throw new PstraceError(
+        'backend-broken',
+        `zram: ${bytes} bytes cannot lie in ${this.pool.pages} pages`,
+      )
+  }
+
+  #recompressSlot(
+    slot: number,
+    kept: Map<number, Uint8Array>,
+    threshold: number,
+    options: RecompressOptions,
+  ): void {
+    const content = this.#content(slot)
+    const oldSize = this.pool.sizeOf(this.#handle[slot] ?? 0)
+    const oldClass = this.pool.storedSize(oldSize)
+    const only = options.codec
+    let tried = 0
+    for (let k = 1; k < this.#compressors.length; k++) {
+      // Priorities below the object's own were tried before.
+      if ((only !== undefined && k !== only + 1) || k <= (this.#algorithm[slot] ?? 0)) continue
+      tried++
+      this.#numRecompress++
+      const bytes = this.#compressor(k).copyCompressed(content)
+      if (this.pool.storedSize(bytes.length) >= oldClass) continue
+      if (threshold > 0 && bytes.length >= threshold) continue
+      const handle = this.pool.alloc(bytes.length)
+      this.pool.free(this.#handle[slot] ?? 0)
+      if (this.#kind[slot] === RAW) this.#hugePages--
+      this.#kind[slot] = OBJECT
+      this.#handle[slot] = handle
+      this.#algorithm[slot] = k
+      this.#flags[slot] = (this.#flags[slot] ?? 0) & ~IDLE
+      kept.set(slot, bytes)
+      this.#report(
+        slot,
+        this.#page[slot] ?? 0,
+        'zram',
+        'zram',
+        'recompress',
+        (options.nowNs ?? 0) - (this.#storedNs[slot] ?? 0),
+      )
+      return
+    }
+    if (tried === this.#compressors.length - 1)
+      this.#flags[slot] = (this.#flags[slot] ?? 0) | INCOMPRESSIBLE
+  }
+
+  #wantsWriteback(slot: number, mode: WritebackMode): boolean {
+    const flags = this.#flags[slot] ?? 0
+    if (typeof mode === 'object') return slot === mode.pageIndex
+    if (mode === 'incompressible') return (flags & INCOMPRESSIBLE) !== 0
+    const huge = this.#kind[slot] === RAW
+    const idle = (flags & IDLE) !== 0
+    return mode === 'idle' ? idle : mode === 'huge' ? huge : huge && idle
+  }
+
+  #wantsRecompress(slot: number, type: RecompressOptions['type'], threshold: number): boolean {
+    const flags = this.#flags[slot] ?? 0
+    if ((flags & INCOMPRESSIBLE) !== 0) return false
+    if (this.pool.sizeOf(this.#handle[slot] ?? 0) < threshold) return false
+    if (type === undefined) return true
+    const huge = this.#kind[slot] === RAW
+    const idle = (flags & IDLE) !== 0
+    return type === 'idle' ? idle : type === 'huge' ? huge : huge && idle
+  }
+
+  /** By index up to 6.12; since then from the largest 64-byte bucket down. */
+  #candidates(wants: (slot: number) => boolean): number[] {
+    const slots: number[] = []
+    for (let slot = 0; slot < this.#kind.length; slot++) {
+      const kind = this.#kind[slot] ?? EMPTY
+      if ((kind === OBJECT || kind === RAW) && wants(slot)) slots.push(slot)
+    }
+    if (this.#largestFirst) {
+      const bucket = (slot: number) => Math.floor(this.pool.sizeOf(this.#handle[slot] ?? 0) / 64)
+      slots.sort((a, b) => bucket(b) - bucket(a) || a - b)
+    }
+    return slots
+  }
+
+  #content(slot: number): Uint8Array {
+    const target = new Uint8Array(this.#pageSize)
+    this.#fill(slot, this.#kindOf(slot), target)
+    return target
+  }
+
+  #fill(slot: number, kind: number, target: Uint8Array): void {
+    if (kind === SAME) {
+      for (let i = 0; i < target.length; i += 8) {
+        putWord(target, i, this.#sameLow[slot] ?? 0)
+        putWord(target, i + 4, this.#sameHigh[slot] ?? 0)
+      }
+      return
+    }
+    const bytes = this.#kept?.get(slot)
+    if (bytes === undefined)
+      throw new PstraceError(
+        'content-not-kept',
+        'zram: the backend was opened without keepBytes, so it cannot give back a page',
+      )
+    if (kind === OBJECT) this.#compressor(this.#algorithm[slot] ?? 0).decompress(bytes, target)
+    else target.set(bytes)
+  }
+
+  #stored(slot: number, page: number, nowNs: number): void {
+    this.#page[slot] = page
+    this.#flags[slot] = 0
+    this.#storedNs[slot] = nowNs
+    this.#accessNs[slot] = nowNs
+    this.#pagesStored++
+  }
+
+  #drop(slot: number): void {
+    if (this.#kind[slot] === EMPTY) return
+    this.#release(slot)
+    this.#kind[slot] = EMPTY
+    this.#flags[slot] = 0
+    this.#pagesStored--
+  }
+
+  #release(slot: number): void {
+    const kind = this.#kind[slot]
+    if (kind === SAME) this.#samePages--
+    else if (kind === BACKED) this.#bdCount--
+    else {
+      if (kind === RAW) this.#hugePages--
+      this.pool.free(this.#handle[slot] ?? 0)
+    }
+    this.#kept?.delete(slot)
+  }
+
+  #kindOf(slot: number): number {
+    const kind = this.#kind[slot] ?? EMPTY
+    if (kind === EMPTY) throw new PstraceError('slot-empty', `zram: slot ${slot} holds nothing`)
+    return kind
+  }
+
+  #compressor(index: number): PageCompressor {
+    const compressor = this.#compressors[index]
+    if (compressor === undefined)
+      throw new PstraceError('backend-broken', `zram: there is no algorithm ${index}`)
+    return compressor
+  }
+
+  #report(
+    slot: number,
+    page: number,
+    from: Place,
+    to: Place,
+    reason: PoolMove['reason'],
+    ageNs: number,
+  ): void {
+    if (this.onMove === undefined) return
+    const move = this.#move
+    move.slot = slot
+    move.page = page
+    move.from = from
+    move.to = to
+    move.reason = reason
+    move.ageNs = ageNs
+    this.onMove(move)
+  }
+
+  #ended(deviceWrites: number, scanned: number, poolPagesFreed: number): ShrinkResult {
+    const shrink = this.#shrink
+    shrink.deviceWrites = deviceWrites
+    shrink.scanned = scanned
+    shrink.poolPagesFreed = poolPagesFreed
+    return shrink
+  }
+
+  #ensure(slot: number): void {
+    if (slot < this.#kind.length) return
+    if (!Number.isInteger(slot) || slot < 0 || slot > 0x7fffffff)
+      throw new PstraceError(
+        'slot-range',
+        `zram: slot is ${slot}; expected an integer from 0 to 2147483647`,
+      )
+    let length = this.#kind.length
+    while (length <= slot) length *= 2
+    this.#kind = grown(this.#kind, new Uint8Array(length))
+    this.#flags = grown(this.#flags, new Uint8Array(length))
+    this.#handle = grown(this.#handle, new Int32Array(length))
+    this.#algorithm = grown(this.#algorithm, new Uint8Array(length))
+    this.#page = grown(this.#page, new Int32Array(length))
+    this.#storedNs = grown(this.#storedNs, new Float64Array(length))
+    this.#accessNs = grown(this.#accessNs, new Float64Array(length))
+    this.#sameLow = grown(this.#sameLow, new Uint32Array(length))
+    this.#sameHigh = grown(this.#sameHigh, new Uint32Array(length))
+  }
+}
+
+export const zram: BackendProvider = {
+  name: 'zram',
+  summary:
+    'compressed block device in memory; zsmalloc, same and huge pages, writeback, recompression',
+  parameters: PARAMETERS,
+  open: (options) => new ZramBackend(options),
+}
+
+type Column = Uint8Array | Int32Array | Uint32Array | Float64Array
+
+function grown<A extends Column>(from: A, to: A): A {
+  to.set(from)
+  return to
+}
+
+function wordAt(bytes: Uint8Array, at: number): number {
+  return (
+    ((bytes[at] ?? 0) |
+      ((bytes[at + 1] ?? 0) << 8) |
+      ((bytes[at + 2] ?? 0) << 16) |
+      ((bytes[at + 3] ?? 0) << 24)) >>>
+    0
+  )
+}
+
+function putWord(bytes: Uint8Array, at: number, word: number): void {
+  bytes[at] = word & 0xff
+  bytes[at + 1] = (word >>> 8) & 0xff
+  bytes[at + 2] = (word >>> 16) & 0xff
+  bytes[at + 3] = word >>> 24
+}
+
+function expectEqual(name: string, counted: number, found: number): void {
+  if (counted !== found)
+    throw new PstraceError(
+      'backend-broken',
+      `zram: ${name} counts ${counted} but the slots hold ${found}`,
+    )
+}
