@@ -11,6 +11,8 @@ export interface ColumnDefinition {
   readonly name: string
   readonly type: SqlType
   readonly comment: string
+  /** A moment on the trace's clock (not a duration): appended relative to the trace's base. */
+  readonly moment?: true
 }
 
 export interface TableDefinition {
@@ -33,8 +35,21 @@ const RUN_ID: ColumnDefinition = {
   comment: 'Run that produced the row (runs.run_id); NULL for the recording itself.',
 }
 
+const MOMENTS = new Set([
+  'ts_ns',
+  'start_ns',
+  'end_ns',
+  'submit_ns',
+  'stored_ns',
+  'freed_ns',
+  'first_ns',
+  'last_ns',
+  'issue_ns',
+  'complete_ns',
+])
+
 function column(name: string, type: SqlType, comment: string): ColumnDefinition {
-  return { name, type, comment }
+  return MOMENTS.has(name) ? { name, type, comment, moment: true } : { name, type, comment }
 }
 
 const TASK_ID = column('task_id', 'BIGINT', 'Task (tasks.task_id); stable while tids are reused.')
@@ -46,7 +61,11 @@ const START = column(
   'BIGINT',
   "Start, ns in the trace's clock (runs: since the run's start).",
 )
-const END = column('end_ns', 'BIGINT', 'End, ns, same clock as start_ns; NULL while not known.')
+const END = column(
+  'end_ns',
+  'BIGINT',
+  'End, ns, same clock as start_ns; of a censored end the last moment at which it was known to last.',
+)
 const TS = column('ts_ns', 'BIGINT', "Time, ns in the trace's clock (runs: since the run's start).")
 const SWAP_TYPE = column(
   'swap_type',

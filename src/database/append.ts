@@ -1,0 +1,161 @@
+import {
+  BIGINT,
+  BOOLEAN,
+  DOUBLE,
+  type DuckDBAppender,
+  type DuckDBConnection,
+  type DuckDBType,
+  INTEGER,
+  UBIGINT,
+  VARCHAR,
+} from '@duckdb/node-api'
+import { PstraceError } from '../model/error.ts'
+import type { ColumnRows, RowBuffer } from '../model/rows.ts'
+import { CHUNK_ROWS, ChunkWriter, type Halves, ZERO } from './chunk.ts'
+import {
+  allColumns,
+  type ColumnDefinition,
+  findTable,
+  type SqlType,
+  type TableDefinition,
+} from './schema.ts'
+import { StringPool } from './string-pool.ts'
+
+/** What appended rows belong to. `base` is added to every moment (`ColumnDefinition.moment`). */
+export interface RowOwner {
+  readonly traceId: number
+  readonly runId?: number
+  readonly base?: Halves
+}
+
+const ROW_KINDS: Readonly<Record<SqlType, ColumnRows['kind']>> = {
+  INTEGER: 'number',
+  BIGINT: 'number',
+  DOUBLE: 'number',
+  BOOLEAN: 'number',
+  UBIGINT: 'wide',
+  VARCHAR: 'text',
+  JSON: 'text',
+}
+
+const DUCKDB_TYPES: Readonly<Record<SqlType, DuckDBType>> = {
+  INTEGER,
+  BIGINT,
+  DOUBLE,
+  BOOLEAN,
+  UBIGINT,
+  VARCHAR,
+  JSON: VARCHAR,
+}
+
+/** How a column of a table travels in a RowBuffer. */
+export function rowKinds(table: string): Record<string, ColumnRows['kind']> {
+  const definition = findTable(table)
+  if (definition === undefined) throw new PstraceError('unknown_table', `no table ${table}`)
+  return Object.fromEntries(definition.columns.map(({ name, type }) => [name, ROW_KINDS[type]]))
+}
+
+/** Appends RowBuffers to one table; rows are in the database after `flush`. */
+export class TableAppender {
+  readonly #definition: TableDefinition
+  readonly #columns: readonly ColumnDefinition[]
+  readonly #appender: DuckDBAppender
+  readonly #writer: ChunkWriter
+  readonly #pool: StringPool
+  #closed = false
+
+  private constructor(definition: TableDefinition, appender: DuckDBAppender, pool: StringPool) {
+    this.#definition = definition
+    this.#columns = allColumns(definition)
+    this.#appender = appender
+    this.#pool = pool
+    this.#writer = new ChunkWriter(this.#columns.map(({ type }) => DUCKDB_TYPES[type]))
+  }
+
+  static async open(
+    connection: DuckDBConnection,
+    table: string,
+    pool: StringPool = new StringPool(),
+    catalog?: string,
+  ): Promise<TableAppender> {
+    const definition = findTable(table)
+    if (definition === undefined) throw new PstraceError('unknown_table', `no table ${table}`)
+    const appender = await connection.createAppender(table, null, catalog ?? null)
+    return new TableAppender(definition, appender, pool)
+  }
+
+  /** Appends all rows of `rows`; the caller clears the buffer. Columns the buffer lacks become NULL. */
+  append(rows: RowBuffer, owner: RowOwner): void {
+    this.#check(rows)
+    for (let from = 0; from < rows.length; from += CHUNK_ROWS) {
+      const count = Math.min(CHUNK_ROWS, rows.length - from)
+      this.#writer.start(count)
+      for (let i = 0; i < this.#columns.length; i++) {
+        const column = this.#columns[i]
+        if (column !== undefined) this.#setColumn(i, column, rows, owner, from, count)
+      }
+      this.#appender.appendDataChunk(this.#writer.chunk)
+    }
+  }
+
+  flush(): void {
+    this.#appender.flushSync()
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#appender.closeSync()
+  }
+
+  #setColumn(
+    index: number,
+    column: ColumnDefinition,
+    rows: RowBuffer,
+    owner: RowOwner,
+    from: number,
+    count: number,
+  ): void {
+    const writer = this.#writer
+    if (this.#definition.scope !== 'catalogue' && index === 0) {
+      writer.setConstant(index, owner.traceId, 4, count)
+      return
+    }
+    if (this.#definition.scope === 'run' && index === 1) {
+      if (owner.runId === undefined) writer.setNulls(index, count)
+      else writer.setConstant(index, owner.runId, 4, count)
+      return
+    }
+    const source = rows.columns[column.name]
+    if (source === undefined) writer.setNulls(index, count)
+    else if (source.kind === 'wide')
+      writer.setWide(index, source.lo, source.hi, from, count, source.valid)
+    else if (source.kind === 'text') {
+      const strings = this.#pool.indexOfList(source.strings)
+      writer.setStrings(index, this.#pool, strings, source.codes, from, count, undefined)
+    } else if (column.type === 'INTEGER')
+      writer.setIntegersFromNumbers(index, source.values, from, count)
+    else if (column.type === 'DOUBLE') writer.setDoubles(index, source.values, from, count)
+    else if (column.type === 'BOOLEAN') writer.setBooleans(index, source.values, from, count)
+    else {
+      const base = column.moment === true ? (owner.base ?? ZERO) : ZERO
+      writer.setBigints(index, source.values, from, count, base)
+    }
+  }
+
+  #check(rows: RowBuffer): void {
+    for (const [name, { kind }] of Object.entries(rows.columns)) {
+      const column = this.#definition.columns.find((candidate) => candidate.name === name)
+      if (column === undefined)
+        throw new PstraceError(
+          'unknown_column',
+          `table ${this.#definition.name} has no column ${name}`,
+        )
+      if (ROW_KINDS[column.type] !== kind)
+        throw new PstraceError(
+          'wrong_column_kind',
+          `column ${this.#definition.name}.${name} is ${column.type}; rows of kind ${kind} do not fit, expected ${ROW_KINDS[column.type]}`,
+        )
+    }
+  }
+}

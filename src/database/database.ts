@@ -1,0 +1,145 @@
+import { existsSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { type DuckDBConnection, DuckDBInstance, type DuckDBValue } from '@duckdb/node-api'
+import { PstraceError } from '../model/error.ts'
+import type { RowBuffer } from '../model/rows.ts'
+import { type RowOwner, TableAppender } from './append.ts'
+import { memoryLimit } from './limits.ts'
+import { prepareSchema, requireSchema } from './migrations.ts'
+import { type ColumnValues, queryColumns, queryRows, type Row } from './query.ts'
+import { removeUnfinished } from './states.ts'
+import { StringPool } from './string-pool.ts'
+
+export interface OpenOptions {
+  readonly mode: 'read' | 'write'
+  /** DuckDB's own notation; default from the control group. */
+  readonly memoryLimit?: string
+  /** Where DuckDB spills; default beside the database file. */
+  readonly tempDirectory?: string
+  readonly threads?: number
+}
+
+/** One open database file (or `:memory:`). A writer keeps others out until `close`; readers share. */
+export class Database {
+  readonly path: string
+  readonly connection: DuckDBConnection
+  readonly strings = new StringPool()
+  readonly #instance: DuckDBInstance
+  readonly #appenders = new Map<string, TableAppender>()
+
+  private constructor(path: string, instance: DuckDBInstance, connection: DuckDBConnection) {
+    this.path = path
+    this.#instance = instance
+    this.connection = connection
+  }
+
+  /** Writers get the current schema and a database without unfinished traces and runs; readers refuse other schemas. */
+  static async open(path: string, options: OpenOptions): Promise<Database> {
+    const inMemory = path === ':memory:'
+    if (options.mode === 'read' && !inMemory && !existsSync(path))
+      throw new PstraceError(
+        'no_database',
+        `${path}: no such database; create it with \`pstrace ingest FILE --db ${path}\``,
+      )
+    const settings: Record<string, string> = {
+      memory_limit: options.memoryLimit ?? memoryLimit(),
+      temp_directory: options.tempDirectory ?? (inMemory ? '' : `${path}.tmp`),
+      autoinstall_known_extensions: 'false',
+      autoload_known_extensions: 'false',
+      // Ingest writes in blocks; checkpoints in between only repeat the work of the last one.
+      checkpoint_threshold: '1GB',
+    }
+    if (options.threads !== undefined) settings['threads'] = String(options.threads)
+    if (options.mode === 'read' && !inMemory) settings['access_mode'] = 'READ_ONLY'
+    let instance: DuckDBInstance
+    try {
+      instance = await DuckDBInstance.create(path, settings)
+    } catch (cause) {
+      throw toOpenError(path, cause)
+    }
+    const connection = await instance.connect()
+    const database = new Database(path, instance, connection)
+    try {
+      if (options.mode === 'write' || inMemory) {
+        await prepareSchema(connection, path)
+        await removeUnfinished(connection)
+      } else await requireSchema(connection, path)
+    } catch (error) {
+      database.close()
+      throw error
+    }
+    return database
+  }
+
+  run(sql: string, values?: DuckDBValue[]): Promise<unknown> {
+    return this.connection.run(sql, values)
+  }
+
+  query(sql: string, values?: DuckDBValue[]): Promise<Row[]> {
+    return queryRows(this.connection, sql, values)
+  }
+
+  queryColumns(
+    sql: string,
+    values?: DuckDBValue[],
+  ): Promise<{ length: number; columns: Record<string, ColumnValues> }> {
+    return queryColumns(this.connection, sql, values)
+  }
+
+  /** Appends and clears the buffer. Rows are visible after `flush`. */
+  async append(rows: RowBuffer, owner: RowOwner): Promise<void> {
+    if (rows.length === 0) return
+    let appender = this.#appenders.get(rows.table)
+    if (appender === undefined) {
+      appender = await TableAppender.open(this.connection, rows.table, this.strings)
+      this.#appenders.set(rows.table, appender)
+    }
+    appender.append(rows, owner)
+    rows.clear()
+  }
+
+  /** Commits everything appended so far. */
+  flush(): void {
+    for (const appender of this.#appenders.values()) appender.flush()
+  }
+
+  /** Ends all appenders; needed before statements that alter their tables. */
+  closeAppenders(): void {
+    for (const appender of this.#appenders.values()) appender.close()
+    this.#appenders.clear()
+  }
+
+  close(): void {
+    this.closeAppenders()
+    this.connection.closeSync()
+    this.#instance.closeSync()
+  }
+}
+
+function toOpenError(path: string, cause: unknown): PstraceError {
+  const text = cause instanceof Error ? cause.message : String(cause)
+  const holder = /Conflicting lock is held in (.+?) \(PID (\d+)\)/.exec(text)
+  if (holder !== null)
+    return new PstraceError(
+      'database_locked',
+      `${path}: in use by ${holder[1]} (process ${holder[2]}); wait for it to end or choose another file with --db`,
+      { cause },
+    )
+  if (/already open|already attached|unique file handle/i.test(text))
+    return new PstraceError(
+      'database_locked',
+      `${path}: in use by this process (process ${process.pid}) already`,
+      { cause },
+    )
+  if (/not a valid DuckDB database file|does not exist|No such file|not found/i.test(text)) {
+    const hint = existsSync(dirname(path)) ? 'not a DuckDB database' : `no folder ${dirname(path)}`
+    return new PstraceError('not_a_database', `${path}: ${hint}`, { cause })
+  }
+  return new PstraceError('database_open', `${path}: cannot be opened: ${firstLine(text)}`, {
+    cause,
+  })
+}
+
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? text
+}

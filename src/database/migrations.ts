@@ -1,0 +1,90 @@
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { PstraceError } from '../model/error.ts'
+import { queryRows } from './query.ts'
+import { createStatements, SCHEMA_VERSION, TABLES } from './schema.ts'
+
+/** Statements that lead from version N (key) to N + 1. */
+const MIGRATIONS: Readonly<Record<number, readonly string[]>> = {}
+
+/** Creates the schema in an empty database and brings an older one up to date. */
+export async function prepareSchema(connection: DuckDBConnection, path: string): Promise<void> {
+  const version = await findVersion(connection, path)
+  if (version === undefined) {
+    await inTransaction(connection, [
+      ...createStatements(),
+      'CREATE TABLE pstrace_schema (version INTEGER)',
+      "COMMENT ON TABLE pstrace_schema IS 'Version of the tables in this file.'",
+      "COMMENT ON COLUMN pstrace_schema.version IS 'Schema version; traces.schema_version says which one wrote a trace.'",
+      `INSERT INTO pstrace_schema VALUES (${SCHEMA_VERSION})`,
+    ])
+    return
+  }
+  refuseNewer(version, path)
+  for (let from = version; from < SCHEMA_VERSION; from++) {
+    const statements = MIGRATIONS[from]
+    if (statements === undefined)
+      throw new PstraceError('no_migration', `${path}: no way from schema ${from} to ${from + 1}`)
+    await inTransaction(connection, [
+      ...statements,
+      `UPDATE pstrace_schema SET version = ${from + 1}`,
+    ])
+  }
+}
+
+/** Readers cannot migrate: any other version is refused. */
+export async function requireSchema(connection: DuckDBConnection, path: string): Promise<void> {
+  const version = await findVersion(connection, path)
+  if (version === undefined)
+    throw new PstraceError('not_a_pstrace_database', `${path}: holds no pstrace tables`)
+  refuseNewer(version, path)
+  if (version < SCHEMA_VERSION)
+    throw new PstraceError(
+      'old_schema',
+      `${path}: schema version ${version}, expected ${SCHEMA_VERSION}; any command that writes to it brings it up to date`,
+    )
+}
+
+async function findVersion(
+  connection: DuckDBConnection,
+  path: string,
+): Promise<number | undefined> {
+  const found = await queryRows(
+    connection,
+    "SELECT table_name AS name FROM duckdb_tables() WHERE schema_name = 'main' AND database_name = current_database()",
+  )
+  const names = new Set(found.map(({ name }) => name))
+  if (names.has('pstrace_schema')) {
+    const [row] = await queryRows(connection, 'SELECT version FROM pstrace_schema')
+    if (typeof row?.['version'] === 'number') return row['version']
+    throw new PstraceError('not_a_pstrace_database', `${path}: table pstrace_schema is empty`)
+  }
+  const taken = TABLES.find(({ name }) => names.has(name))
+  if (taken !== undefined)
+    throw new PstraceError(
+      'not_a_pstrace_database',
+      `${path}: has a table ${taken.name} that pstrace did not make; choose another file with --db`,
+    )
+  return undefined
+}
+
+function refuseNewer(version: number, path: string): void {
+  if (version > SCHEMA_VERSION)
+    throw new PstraceError(
+      'new_schema',
+      `${path}: schema version ${version} is newer than this pstrace knows (${SCHEMA_VERSION})`,
+    )
+}
+
+async function inTransaction(
+  connection: DuckDBConnection,
+  statements: readonly string[],
+): Promise<void> {
+  await connection.run('BEGIN')
+  try {
+    await connection.run(statements.join(';\n'))
+    await connection.run('COMMIT')
+  } catch (error) {
+    await connection.run('ROLLBACK')
+    throw error
+  }
+}

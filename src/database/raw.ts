@@ -1,0 +1,291 @@
+import {
+  BIGINT,
+  BLOB,
+  DOUBLE,
+  type DuckDBAppender,
+  type DuckDBConnection,
+  type DuckDBType,
+  HUGEINT,
+  INTEGER,
+  LIST,
+  UBIGINT,
+  VARCHAR,
+} from '@duckdb/node-api'
+import type { Column, EventBatch, EventFormat, FieldSpec } from '../../parsers/batch.ts'
+import { CHUNK_ROWS, ChunkWriter, type Halves } from './chunk.ts'
+import { queryRows } from './query.ts'
+import { quoteName, quoteText, RAW_COLUMNS, RAW_SCHEMA } from './schema.ts'
+import type { StringPool } from './string-pool.ts'
+
+/** Types of raw columns; the class decides whether a later trace's field fits a column. */
+const TYPES: Readonly<Record<string, { class: string; type: DuckDBType }>> = {
+  BIGINT: { class: 'number', type: BIGINT },
+  UBIGINT: { class: 'number', type: UBIGINT },
+  HUGEINT: { class: 'number', type: HUGEINT },
+  DOUBLE: { class: 'number', type: DOUBLE },
+  VARCHAR: { class: 'text', type: VARCHAR },
+  BLOB: { class: 'bytes', type: BLOB },
+  'BIGINT[]': { class: 'list', type: LIST(BIGINT) },
+  'UBIGINT[]': { class: 'list', type: LIST(UBIGINT) },
+}
+
+/** A field that had to be stored under another name because an earlier trace gave the column another class. */
+export interface RenamedField {
+  readonly table: string
+  readonly field: string
+  readonly column: string
+}
+
+/** Appends event batches to `raw."system:event"`, creating tables and adding columns as formats need them. */
+export class RawTables {
+  readonly renamed: RenamedField[] = []
+  readonly #connection: DuckDBConnection
+  readonly #pool: StringPool
+  readonly #traceId: number
+  readonly #base: Halves
+  readonly #tables = new Map<string, RawTable>()
+  readonly #byFormat = new Map<EventFormat, RawTable>()
+
+  constructor(connection: DuckDBConnection, pool: StringPool, traceId: number, base: Halves) {
+    this.#connection = connection
+    this.#pool = pool
+    this.#traceId = traceId
+    this.#base = base
+  }
+
+  /** `seq[i]` is the rank of row i in the trace's total order. */
+  async append(batch: EventBatch, seq: Float64Array): Promise<void> {
+    if (batch.length === 0) return
+    const table = this.#byFormat.get(batch.format) ?? (await this.#open(batch.format))
+    table.append(batch, seq)
+  }
+
+  flush(): void {
+    for (const table of this.#tables.values()) table.flush()
+  }
+
+  close(): void {
+    for (const table of this.#tables.values()) table.close()
+    this.#tables.clear()
+    this.#byFormat.clear()
+  }
+
+  async #open(format: EventFormat): Promise<RawTable> {
+    const name = `${format.system}:${format.name}`
+    // Two formats of one trace may share a name (a probe defined anew): the table is extended for the second.
+    this.#tables.get(name)?.close()
+    const columns = await this.#prepare(name, format)
+    const appender = await this.#connection.createAppender(name, RAW_SCHEMA)
+    const table = new RawTable(appender, columns, this.#pool, this.#traceId, this.#base)
+    this.#tables.set(name, table)
+    for (const [known] of this.#byFormat)
+      if (`${known.system}:${known.name}` === name) this.#byFormat.delete(known)
+    this.#byFormat.set(format, table)
+    return table
+  }
+
+  /** Makes the table hold the format's fields; returns its columns with the field each takes, if any. */
+  async #prepare(name: string, format: EventFormat): Promise<readonly TargetColumn[]> {
+    const table = `${RAW_SCHEMA}.${quoteName(name)}`
+    const existing = await this.#columnsOf(name)
+    const taken = new Map(existing.map((column) => [column.name.toLowerCase(), column]))
+    const statements: string[] = []
+    if (existing.length === 0) {
+      const head = RAW_COLUMNS.map(({ name: column, type }) => `${quoteName(column)} ${type}`)
+      statements.push(`CREATE TABLE ${table} (${head.join(', ')})`)
+      statements.push(
+        `COMMENT ON TABLE ${table} IS ${quoteText(`Events ${name} as recorded, one row each.`)}`,
+      )
+      for (const { name: column, type, comment } of RAW_COLUMNS) {
+        statements.push(`COMMENT ON COLUMN ${table}.${quoteName(column)} IS ${quoteText(comment)}`)
+        taken.set(column, { name: column, type })
+      }
+    }
+    const fieldOf = new Map<string, number>()
+    const used = new Set(RAW_COLUMNS.map(({ name: column }) => column))
+    for (let i = 0; i < format.fields.length; i++) {
+      const field = format.fields[i]
+      if (field === undefined) continue
+      const type = sqlTypeOf(field)
+      const column = this.#place(name, field.name, type, taken, used)
+      used.add(column.toLowerCase())
+      fieldOf.set(column, i)
+      const known = taken.get(column.toLowerCase())
+      if (known === undefined) {
+        statements.push(`ALTER TABLE ${table} ADD COLUMN ${quoteName(column)} ${type}`)
+        const comment = `Field ${field.name} of the kernel's event: ${field.type}.`
+        statements.push(`COMMENT ON COLUMN ${table}.${quoteName(column)} IS ${quoteText(comment)}`)
+        taken.set(column.toLowerCase(), { name: column, type })
+      } else if (known.type !== type) {
+        const wider = widerType(known.type, type)
+        if (wider !== known.type)
+          statements.push(`ALTER TABLE ${table} ALTER COLUMN ${quoteName(column)} TYPE ${wider}`)
+      }
+    }
+    if (statements.length > 0) await this.#connection.run(statements.join(';\n'))
+    const columns = await this.#columnsOf(name)
+    return columns.map(({ name: column, type }) => ({ type, field: fieldOf.get(column) }))
+  }
+
+  #place(
+    table: string,
+    field: string,
+    type: string,
+    taken: ReadonlyMap<string, { name: string; type: string }>,
+    used: ReadonlySet<string>,
+  ): string {
+    const wanted = TYPES[type]?.class
+    const fits = (name: string): boolean => {
+      const lower = name.toLowerCase()
+      if (used.has(lower)) return false
+      const known = taken.get(lower)
+      return known === undefined || (known.name === name && TYPES[known.type]?.class === wanted)
+    }
+    if (fits(field)) return field
+    let column = `${field}__${wanted}`
+    for (let i = 2; !fits(column); i++) column = `${field}__${wanted}${i}`
+    this.renamed.push({ table, field, column })
+    return column
+  }
+
+  async #columnsOf(name: string): Promise<readonly { name: string; type: string }[]> {
+    const rows = await queryRows(
+      this.#connection,
+      `SELECT column_name AS name, data_type AS type FROM duckdb_columns()
+       WHERE schema_name = ${quoteText(RAW_SCHEMA)} AND table_name = ${quoteText(name)}
+         AND database_name = current_database() ORDER BY column_index`,
+    )
+    return rows.map((row) => ({ name: String(row['name']), type: String(row['type']) }))
+  }
+}
+
+interface TargetColumn {
+  readonly type: string
+  /** Index of the format's field; undefined = the format lacks it. */
+  readonly field: number | undefined
+}
+
+class RawTable {
+  readonly #appender: DuckDBAppender
+  readonly #writer: ChunkWriter
+  readonly #columns: readonly TargetColumn[]
+  readonly #pool: StringPool
+  readonly #traceId: number
+  readonly #base: Halves
+  #closed = false
+
+  constructor(
+    appender: DuckDBAppender,
+    columns: readonly TargetColumn[],
+    pool: StringPool,
+    traceId: number,
+    base: Halves,
+  ) {
+    this.#appender = appender
+    this.#columns = columns
+    this.#pool = pool
+    this.#traceId = traceId
+    this.#base = base
+    const types = columns.map(({ type }, i) =>
+      i < RAW_COLUMNS.length && type === 'INTEGER' ? INTEGER : (TYPES[type]?.type ?? BLOB),
+    )
+    this.#writer = new ChunkWriter(types)
+  }
+
+  append(batch: EventBatch, seq: Float64Array): void {
+    const writer = this.#writer
+    for (let from = 0; from < batch.length; from += CHUNK_ROWS) {
+      const count = Math.min(CHUNK_ROWS, batch.length - from)
+      writer.start(count)
+      writer.setConstant(0, this.#traceId, 4, count)
+      writer.setWidened(1, seq, from, count, undefined)
+      writer.setBigints(2, batch.ts, from, count, this.#base)
+      writer.setIntegers(3, batch.cpu, from, count)
+      writer.setIntegers(4, batch.tid, from, count)
+      for (let i = RAW_COLUMNS.length; i < this.#columns.length; i++) {
+        const target = this.#columns[i]
+        const column = target?.field === undefined ? undefined : batch.columns[target.field]
+        if (target === undefined || column === undefined) writer.setNulls(i, count)
+        else this.#setField(i, target.type, column, from, count)
+      }
+      this.#appender.appendDataChunk(writer.chunk)
+    }
+  }
+
+  flush(): void {
+    if (!this.#closed) this.#appender.flushSync()
+  }
+
+  close(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#appender.closeSync()
+  }
+
+  #setField(index: number, type: string, column: Column, from: number, count: number): void {
+    const writer = this.#writer
+    const { valid } = column
+    switch (column.kind) {
+      case 'i32':
+      case 'u32':
+      case 'f64':
+        if (type === 'DOUBLE') {
+          const values = Float64Array.from(column.values.subarray(from, from + count))
+          writer.setDoubles(index, values, 0, count, valid?.subarray(from, from + count))
+        } else if (type === 'HUGEINT')
+          writer.setHugeWidened(index, column.values, from, count, valid)
+        else writer.setWidened(index, column.values, from, count, valid)
+        break
+      case 'i64':
+      case 'u64':
+        if (type === 'HUGEINT') {
+          const signed = column.kind === 'i64'
+          writer.setHuge(index, column.lo, column.hi, from, count, { signed, valid })
+        } else writer.setWide(index, column.lo, column.hi, from, count, valid)
+        break
+      case 'string': {
+        const strings = this.#pool.indexOfDictionary(column.dictionary)
+        writer.setStrings(index, this.#pool, strings, column.codes, from, count, valid)
+        break
+      }
+      case 'bytes':
+        writer.setBlobs(index, column.starts, column.bytes, from, count, valid)
+        break
+      case 'list': {
+        const element = column.field.element ?? 'u32'
+        const wide = element === 'i64' || element === 'u64'
+        const signed = element === 'i32' || element === 'i64'
+        const options = { wide, signed, valid }
+        writer.setLists(index, column.starts, column.lo, column.hi, from, count, options)
+        break
+      }
+    }
+  }
+}
+
+function sqlTypeOf(field: FieldSpec): string {
+  switch (field.kind) {
+    case 'i32':
+    case 'u32':
+    case 'i64':
+      return 'BIGINT'
+    case 'u64':
+      return 'UBIGINT'
+    case 'f64':
+      // Text formats know only numbers; nearly all kernel fields are integers.
+      return /float|double|real/.test(field.type) ? 'DOUBLE' : 'BIGINT'
+    case 'string':
+      return 'VARCHAR'
+    case 'bytes':
+      return 'BLOB'
+    case 'list':
+      return field.element === 'u64' ? 'UBIGINT[]' : 'BIGINT[]'
+  }
+}
+
+/** The type that holds all values of both: signed and unsigned 64 bits meet in HUGEINT. */
+function widerType(known: string, wanted: string): string {
+  if (known === 'DOUBLE' || wanted === 'DOUBLE') return 'DOUBLE'
+  if (known === 'HUGEINT' || TYPES[known]?.class !== 'number') return known
+  return 'HUGEINT'
+}
