@@ -1,0 +1,239 @@
+import { PstraceError } from '../model/error.ts'
+import { type EventKind, isRecorded, KINDS, type ProbeSet } from './event-kinds.ts'
+import { type EventLayout, KERNELS, layoutsOf, parseKernel } from './layouts.ts'
+import { Random } from './random.ts'
+import { RecordEncoder } from './record.ts'
+import type { Scenario } from './scenario.ts'
+import { simulate, stringsOf } from './simulate.ts'
+import { Truth, type TruthTable } from './truth.ts'
+import { TraceDatWriter } from './writers/trace-dat.ts'
+import {
+  type Output,
+  type Spool,
+  type TraceWriter,
+  utf8,
+  type WriterContext,
+} from './writers/writer.ts'
+
+export const GENERATED_FORMATS = ['v6', 'v7'] as const
+export type GeneratedFormat = (typeof GENERATED_FORMATS)[number]
+
+export interface GenerateOptions {
+  readonly scenario: Scenario
+  readonly format: GeneratedFormat
+  readonly seed: number
+  /** The scenario's endless repeats stop after this many events. */
+  readonly events: number
+  /** `major.minor`: whose layouts the events have. */
+  readonly kernel: string
+  readonly probes: ProbeSet
+  /** Share of sub-buffers that are lost, 0 .. 1. */
+  readonly loss: number
+  readonly littleEndian: boolean
+  readonly long: 4 | 8
+  readonly userLong?: 4 | 8
+  readonly pageSize: number
+  readonly clock: string
+  readonly compression: 'none' | 'zlib' | 'zstd'
+  readonly zstdCompress?: (bytes: Uint8Array) => Uint8Array
+  /** False for very long traces: the truth then holds counts only. */
+  readonly wantRows: boolean
+  readonly output: Output
+  readonly newSpool: () => Spool
+}
+
+export interface LostInterval {
+  readonly cpu: number
+  readonly startNs: number
+  readonly endNs: number
+  readonly events: number
+}
+
+/** What a generated file holds and what it lacks. */
+export interface GeneratedTruth {
+  readonly scenario: string
+  readonly seed: number
+  readonly kernel: string
+  readonly probes: ProbeSet
+  readonly format: string
+  /** Events in the file, by `system:name`. */
+  readonly events: Readonly<Record<string, number>>
+  readonly total: number
+  /** Events that the losses took, by `system:name`. */
+  readonly lost: Readonly<Record<string, number>>
+  readonly losses: readonly LostInterval[]
+  readonly startNs: number
+  readonly endNs: number
+  /** Rows of what happened (lost events included), by table; absent when not wanted. */
+  readonly tables?: Readonly<Record<string, readonly Record<string, number | string | null>[]>>
+}
+
+/** First event id: above the ids of the kernel's own ftrace events. */
+const FIRST_ID = 300
+const PRINT_ID = 5
+/** No sub-buffer is lost in the last part of a trace, so that every loss is followed by an event that reports it. */
+const KEEP_LAST = 0.05
+
+/** Generates one trace file and returns its truth. Same options, same bytes. */
+export function generate(options: GenerateOptions): GeneratedTruth {
+  const kernel = parseKernel(options.kernel)
+  if (kernel === undefined)
+    throw new PstraceError(
+      'generate-kernel',
+      `kernel ${options.kernel}: expected major.minor, e.g. one of ${KERNELS.join(', ')}`,
+      { exitStatus: 2 },
+    )
+  const strings = stringsOf(options.scenario)
+  const encoded = strings.map(utf8)
+  const abi = { littleEndian: options.littleEndian, long: options.long }
+  const layouts = layoutsOf(kernel).filter(({ kind }) => isRecorded(kind, options.probes))
+  const encoders = new Map<string, RecordEncoder>(
+    layouts.map((layout, i) => [
+      layout.kind,
+      new RecordEncoder(
+        layout,
+        layout.kind === 'print' ? PRINT_ID : FIRST_ID + i,
+        abi,
+        strings,
+        encoded,
+      ),
+    ]),
+  )
+  const context: WriterContext = {
+    scenario: options.scenario,
+    strings,
+    ...abi,
+    userLong: options.userLong ?? options.long,
+    pageSize: options.pageSize,
+    clock: options.clock,
+    kernelRelease: `${options.kernel}.0-generated`,
+    compression: options.compression,
+    ...(options.zstdCompress === undefined ? {} : { zstdCompress: options.zstdCompress }),
+    encoders,
+    output: options.output,
+    newSpool: options.newSpool,
+  }
+  const writer = newWriter(options.format, context)
+  const recording = new Recording(writer, encoders, options)
+  const truth = options.wantRows ? new Truth() : undefined
+  const { endNs } = simulate(options.scenario, recording, {
+    seed: options.seed,
+    maxEvents: options.events,
+    ...(truth === undefined ? {} : { truth }),
+  })
+  writer.finish()
+  return {
+    scenario: options.scenario.name,
+    seed: options.seed,
+    kernel: options.kernel,
+    probes: options.probes,
+    format: options.format,
+    events: byName(recording.written, layouts),
+    total: recording.written.reduce((sum, n) => sum + n, 0),
+    lost: byName(recording.dropped, layouts),
+    losses: recording.losses,
+    startNs: recording.firstNs,
+    endNs,
+    ...(truth === undefined
+      ? {}
+      : {
+          tables: Object.fromEntries(
+            (Object.keys(truth.tables) as TruthTable[]).map((name) => [name, truth.rows(name)]),
+          ),
+        }),
+  }
+}
+
+function newWriter(format: GeneratedFormat, context: WriterContext): TraceWriter {
+  switch (format) {
+    case 'v6':
+      return new TraceDatWriter(context, 6)
+    case 'v7':
+      return new TraceDatWriter(context, 7)
+  }
+}
+
+function byName(counts: Float64Array, layouts: readonly EventLayout[]): Record<string, number> {
+  const named: Record<string, number> = {}
+  for (const { kind, system, name } of layouts) {
+    const count = counts[KINDS.indexOf(kind)] ?? 0
+    if (count > 0) named[`${system}:${name}`] = count
+  }
+  return named
+}
+
+/** Between the machine and the file: leaves out what is not recorded, and loses whole sub-buffers. */
+class Recording {
+  readonly written = new Float64Array(KINDS.length)
+  readonly dropped = new Float64Array(KINDS.length)
+  readonly losses: LostInterval[] = []
+  firstNs = Number.NaN
+  readonly #writer: TraceWriter
+  readonly #encoders: ReadonlyMap<string, RecordEncoder>
+  readonly #loss: number
+  readonly #lastDrop: number
+  readonly #pageBytes: number
+  readonly #random: Random
+  readonly #numberOf = new Map<EventKind, number>(KINDS.map((kind, i) => [kind, i]))
+  readonly #bytesLeft: Float64Array
+  readonly #dropping: Uint8Array
+  readonly #lostCount: Float64Array
+  readonly #lostFrom: Float64Array
+  readonly #lostTo: Float64Array
+  #seen = 0
+
+  constructor(
+    writer: TraceWriter,
+    encoders: ReadonlyMap<string, RecordEncoder>,
+    options: GenerateOptions,
+  ) {
+    const cpus = options.scenario.cpuNodes.length
+    this.#writer = writer
+    this.#encoders = encoders
+    this.#loss = options.loss
+    this.#lastDrop = options.events * (1 - KEEP_LAST)
+    this.#pageBytes = options.pageSize - 16
+    this.#random = new Random(options.seed ^ 0x5bd1e995)
+    this.#bytesLeft = new Float64Array(cpus)
+    this.#dropping = new Uint8Array(cpus)
+    this.#lostCount = new Float64Array(cpus)
+    this.#lostFrom = new Float64Array(cpus)
+    this.#lostTo = new Float64Array(cpus)
+  }
+
+  event(kind: EventKind, tsNs: number, cpu: number, tid: number, args: Float64Array): void {
+    const encoder = this.#encoders.get(kind)
+    if (encoder === undefined) return
+    const number = this.#numberOf.get(kind) ?? 0
+    this.#seen++
+    if (this.#loss > 0 && this.#isLost(encoder.byteLength(args) + 4, tsNs, cpu)) {
+      this.dropped[number] = (this.dropped[number] ?? 0) + 1
+      return
+    }
+    if (Number.isNaN(this.firstNs)) this.firstNs = tsNs
+    const count = this.#lostCount[cpu] ?? 0
+    if (count > 0) {
+      const startNs = this.#lostFrom[cpu] ?? tsNs
+      const endNs = this.#lostTo[cpu] ?? tsNs
+      this.#writer.lost(cpu, count, startNs, endNs)
+      this.losses.push({ cpu, startNs, endNs, events: count })
+      this.#lostCount[cpu] = 0
+    }
+    this.written[number] = (this.written[number] ?? 0) + 1
+    this.#writer.event(kind, tsNs, cpu, tid, args)
+  }
+
+  #isLost(bytes: number, tsNs: number, cpu: number): boolean {
+    const left = (this.#bytesLeft[cpu] ?? 0) - bytes
+    if (left < 0) {
+      this.#bytesLeft[cpu] = this.#pageBytes - bytes
+      const lose = this.#seen < this.#lastDrop && this.#random.next() < this.#loss * 2 ** 32
+      this.#dropping[cpu] = lose ? 1 : 0
+    } else this.#bytesLeft[cpu] = left
+    if (this.#dropping[cpu] !== 1) return false
+    if (this.#lostCount[cpu] === 0) this.#lostFrom[cpu] = tsNs
+    this.#lostTo[cpu] = tsNs
+    this.#lostCount[cpu] = (this.#lostCount[cpu] ?? 0) + 1
+    return true
+  }
+}

@@ -1,0 +1,466 @@
+import type { EventKind } from './event-kinds.ts'
+
+/** How a field's bytes are made from an event's arguments. */
+export type FieldSource =
+  | { readonly arg: string }
+  | { readonly constant: number }
+  /** A kernel address: upper half fixed, lower half from the argument. */
+  | { readonly pointer: string }
+  /** A swap entry value, type << 58 | offset. */
+  | { readonly entry: readonly [type: string, offset: string] }
+  /** A fixed-size char array holding a comm. */
+  | { readonly comm: string }
+  /** prev_state; `preempted` is the bit this kernel sets for a task that was preempted while runnable. */
+  | { readonly state: string; readonly preempted: number }
+  /** A NUL-terminated tail (`char buf[]`), size 0 in the format file. */
+  | { readonly tail: string }
+
+export interface LayoutField {
+  readonly name: string
+  /** C type as the format file prints it. */
+  readonly type: string
+  /** Bytes; `long` follows the machine word. */
+  readonly size: number | 'long'
+  readonly signed: boolean
+  readonly source: FieldSource
+  /** Printed after the name, e.g. `[16]`. */
+  readonly suffix?: string
+}
+
+/** One event as one kernel lays it out. */
+export interface EventLayout {
+  readonly kind: EventKind
+  readonly system: string
+  readonly name: string
+  readonly fields: readonly LayoutField[]
+  /** Text after the name; `{field:style}` is replaced, see `STYLES` of text-values.ts. */
+  readonly text: string
+}
+
+export type KernelVersion = readonly [major: number, minor: number]
+
+/** The kernels whose layouts differ from their neighbours'. */
+export const KERNELS = [
+  '4.9',
+  '4.14',
+  '4.19',
+  '5.4',
+  '5.10',
+  '5.15',
+  '6.1',
+  '6.6',
+  '6.12',
+  '6.18',
+  '7.1',
+] as const
+
+export function parseKernel(text: string): KernelVersion | undefined {
+  const match = /^(\d+)\.(\d+)/.exec(text)
+  return match ? [Number(match[1]), Number(match[2])] : undefined
+}
+
+function atLeast([major, minor]: KernelVersion, [wantMajor, wantMinor]: KernelVersion): boolean {
+  return major > wantMajor || (major === wantMajor && minor >= wantMinor)
+}
+
+const int = (name: string, arg = name): LayoutField => field(name, 'int', 4, true, { arg })
+const uint = (name: string, arg: string): LayoutField =>
+  field(name, 'unsigned int', 4, false, { arg })
+const ulong = (name: string, arg: string): LayoutField =>
+  field(name, 'unsigned long', 'long', false, { arg })
+const long = (name: string, arg: string): LayoutField => field(name, 'long', 'long', true, { arg })
+const zero = (name: string, type: string, size: number | 'long'): LayoutField =>
+  field(name, type, size, !type.startsWith('unsigned') && !type.startsWith('u'), { constant: 0 })
+const pointer = (name: string, type: string, arg: string): LayoutField =>
+  field(name, type, 'long', false, { pointer: arg })
+const comm = (name: string, arg: string): LayoutField =>
+  field(name, 'char', 16, false, { comm: arg }, '[16]')
+const probeIp: LayoutField = field('__probe_ip', 'unsigned long', 'long', false, { pointer: '' })
+const probeFunc: LayoutField = field('__probe_func', 'unsigned long', 'long', false, {
+  pointer: '',
+})
+const probeRetIp: LayoutField = field('__probe_ret_ip', 'unsigned long', 'long', false, {
+  pointer: '',
+})
+
+function field(
+  name: string,
+  type: string,
+  size: number | 'long',
+  signed: boolean,
+  source: FieldSource,
+  suffix?: string,
+): LayoutField {
+  return suffix === undefined
+    ? { name, type, size, signed, source }
+    : { name, type, size, signed, source, suffix }
+}
+
+/**
+ * Every event's layout in a kernel. Source: include/trace/events/{vmscan,oom,compaction,sched}.h of the versions named; the release in
+ * which each form changed is the first of the two neighbours that has the new one.
+ */
+export function layoutsOf(kernel: KernelVersion): EventLayout[] {
+  const since = (major: number, minor: number) => atLeast(kernel, [major, minor])
+  // gfp_t became unsigned long about 5.19.
+  const gfp: LayoutField = since(5, 19)
+    ? ulong('gfp_flags', 'gfp')
+    : field('gfp_flags', 'gfp_t', 4, false, { arg: 'gfp' })
+  const memcg: LayoutField[] = since(7, 1)
+    ? [field('memcg_id', 'u64', 8, false, { arg: 'memcg' })]
+    : []
+  const memcgText = since(7, 1) ? ' memcg_id={memcg_id}' : ''
+  const vmscan = (
+    kind: EventKind,
+    name: string,
+    fields: LayoutField[],
+    text: string,
+  ): EventLayout => ({
+    kind,
+    system: 'vmscan',
+    name,
+    fields,
+    text,
+  })
+  const begin = (kind: EventKind, name: string): EventLayout => {
+    if (since(5, 2))
+      return vmscan(
+        kind,
+        name,
+        [int('order'), gfp, ...memcg],
+        `order={order} gfp_flags={gfp_flags:gfp}${memcgText}`,
+      )
+    const fields = [
+      int('order'),
+      field('may_writepage', 'int', 4, true, { constant: 1 }),
+      gfp,
+      ...(since(4, 8) ? [field('classzone_idx', 'int', 4, true, { constant: 3 })] : []),
+    ]
+    return vmscan(
+      kind,
+      name,
+      fields,
+      `order={order} may_writepage={may_writepage} gfp_flags={gfp_flags:gfp}${since(4, 8) ? ' classzone_idx={classzone_idx}' : ''}`,
+    )
+  }
+  const end = (kind: EventKind, name: string): EventLayout =>
+    vmscan(
+      kind,
+      name,
+      [ulong('nr_reclaimed', 'reclaimed'), ...memcg],
+      `nr_reclaimed={nr_reclaimed}${memcgText}`,
+    )
+
+  const zid = since(5, 2) ? '' : ' zid={zid}'
+  const layouts: EventLayout[] = [
+    vmscan('kswapdSleep', 'mm_vmscan_kswapd_sleep', [int('nid')], 'nid={nid}'),
+    vmscan(
+      'kswapdWake',
+      'mm_vmscan_kswapd_wake',
+      [int('nid'), int('zid'), int('order')],
+      `nid={nid}${zid} order={order}`,
+    ),
+    vmscan(
+      'wakeupKswapd',
+      'mm_vmscan_wakeup_kswapd',
+      [int('nid'), int('zid'), int('order'), ...(since(4, 17) ? [gfp] : [])],
+      `nid={nid}${zid} order={order}${since(4, 17) ? ' gfp_flags={gfp_flags:gfp}' : ''}`,
+    ),
+    begin('directBegin', 'mm_vmscan_direct_reclaim_begin'),
+    end('directEnd', 'mm_vmscan_direct_reclaim_end'),
+    begin('memcgBegin', 'mm_vmscan_memcg_reclaim_begin'),
+    end('memcgEnd', 'mm_vmscan_memcg_reclaim_end'),
+    begin('softlimitBegin', 'mm_vmscan_memcg_softlimit_reclaim_begin'),
+    end('softlimitEnd', 'mm_vmscan_memcg_softlimit_reclaim_end'),
+    slabStart(since(4, 16), gfp, since(5, 4)),
+    vmscan(
+      'slabEnd',
+      'mm_shrink_slab_end',
+      [
+        pointer('shr', 'struct shrinker *', 'shrinker'),
+        int('nid'),
+        pointer('shrink', 'void *', 'shrinker'),
+        long('unused_scan', 'unused'),
+        long('new_scan', 'scanned'),
+        int('retval', 'freed'),
+        long('total_scan', 'totalScan'),
+      ],
+      `{shrink:${since(5, 4) ? 'symbol' : 'symbolF'}} {shr:ptr}: nid: {nid} unused scan count {unused_scan} new scan count {new_scan} total_scan {total_scan} last shrinker return val {retval}`,
+    ),
+    isolateLayout(kernel),
+    vmscan(
+      'write',
+      since(5, 18) ? 'mm_vmscan_write_folio' : 'mm_vmscan_writepage',
+      [ulong('pfn', 'pfn'), int('reclaim_flags', 'flags')],
+      `page={pfn:page} pfn={pfn${since(5, 14) ? ':x' : ''}} flags={reclaim_flags:wb}`,
+    ),
+    shrinkInactiveLayout(kernel),
+    {
+      kind: 'retryZone',
+      system: 'oom',
+      name: 'reclaim_retry_zone',
+      fields: [
+        int('node', 'nid'),
+        int('zone_idx', 'zid'),
+        int('order'),
+        ulong('reclaimable', 'reclaimable'),
+        ulong('available', 'available'),
+        ulong('min_wmark', 'min'),
+        int('no_progress_loops', 'loops'),
+        field('wmark_check', 'bool', 1, false, { arg: 'check' }),
+      ],
+      text: 'node={node} zone={zone_idx:zone} order={order} reclaimable={reclaimable} available={available} min_wmark={min_wmark} no_progress_loops={no_progress_loops} wmark_check={wmark_check}',
+    },
+    {
+      kind: 'markVictim',
+      system: 'oom',
+      name: 'mark_victim',
+      fields: [int('pid', 'tid')],
+      text: 'pid={pid}',
+    },
+    compaction('compactionBegin', 'mm_compaction_begin', false),
+    compaction('compactionEnd', 'mm_compaction_end', true),
+    {
+      kind: 'switch',
+      system: 'sched',
+      name: 'sched_switch',
+      fields: [
+        comm('prev_comm', 'prevComm'),
+        field('prev_pid', 'pid_t', 4, true, { arg: 'prevTid' }),
+        int('prev_prio', 'prevPrio'),
+        // The bits above the reported states moved in 4.14.
+        field('prev_state', 'long', 'long', true, {
+          state: 'prevState',
+          preempted: since(4, 14) ? 0x100 : 0x1000,
+        }),
+        comm('next_comm', 'nextComm'),
+        field('next_pid', 'pid_t', 4, true, { arg: 'nextTid' }),
+        int('next_prio', 'nextPrio'),
+      ],
+      text: 'prev_comm={prev_comm:s} prev_pid={prev_pid} prev_prio={prev_prio} prev_state={prev_state:state} ==> next_comm={next_comm:s} next_pid={next_pid} next_prio={next_prio}',
+    },
+    {
+      kind: 'waking',
+      system: 'sched',
+      name: 'sched_waking',
+      fields: [
+        comm('comm', 'comm'),
+        field('pid', 'pid_t', 4, true, { arg: 'tid' }),
+        int('prio'),
+        ...(since(6, 2) ? [] : [field('success', 'int', 4, true, { constant: 1 })]),
+        int('target_cpu', 'cpu'),
+      ],
+      text: 'comm={comm:s} pid={pid} prio={prio} target_cpu={target_cpu:03d}',
+    },
+    {
+      kind: 'print',
+      system: 'ftrace',
+      name: 'print',
+      fields: [
+        pointer('ip', 'unsigned long', ''),
+        field('buf', 'char', 0, false, { tail: 'text' }, '[]'),
+      ],
+      text: '{buf:s}',
+    },
+    ...probes(kernel),
+  ]
+  if (since(5, 2))
+    layouts.push(
+      vmscan(
+        'nodeBegin',
+        'mm_vmscan_node_reclaim_begin',
+        [int('nid'), int('order'), gfp],
+        'nid={nid} order={order} gfp_flags={gfp_flags:gfp}',
+      ),
+      end('nodeEnd', 'mm_vmscan_node_reclaim_end'),
+    )
+  if (since(5, 16))
+    layouts.push(
+      vmscan(
+        'throttled',
+        'mm_vmscan_throttled',
+        [
+          int('nid'),
+          int('usec_timeout', 'timeoutUs'),
+          int('usec_delayed', 'delayedUs'),
+          int('reason'),
+        ],
+        'nid={nid} usec_timeout={usec_timeout} usect_delayed={usec_delayed} reason={reason:throttle}',
+      ),
+    )
+  return layouts
+}
+
+function slabStart(priority: boolean, gfp: LayoutField, symbol: boolean): EventLayout {
+  const head = [
+    pointer('shr', 'struct shrinker *', 'shrinker'),
+    pointer('shrink', 'void *', 'shrinker'),
+    int('nid'),
+    long('nr_objects_to_shrink', 'objects'),
+    gfp,
+  ]
+  const text = `{shrink:${symbol ? 'symbol' : 'symbolF'}} {shr:ptr}: nid: {nid} objects to shrink {nr_objects_to_shrink} gfp_flags {gfp_flags:gfp}`
+  const scan = [
+    ulong('cache_items', 'cacheItems'),
+    field('delta', 'unsigned long long', 8, false, { constant: 0 }),
+    ulong('total_scan', 'totalScan'),
+  ]
+  const scanText = ' cache items {cache_items} delta {delta} total_scan {total_scan}'
+  return priority
+    ? {
+        kind: 'slabStart',
+        system: 'vmscan',
+        name: 'mm_shrink_slab_start',
+        fields: [...head, ...scan, int('priority')],
+        text: `${text}${scanText} priority {priority}`,
+      }
+    : {
+        kind: 'slabStart',
+        system: 'vmscan',
+        name: 'mm_shrink_slab_start',
+        fields: [
+          ...head,
+          zero('pgs_scanned', 'unsigned long', 'long'),
+          zero('lru_pgs', 'unsigned long', 'long'),
+          ...scan,
+        ],
+        text: `${text} pgs_scanned {pgs_scanned} lru_pgs {lru_pgs}${scanText}`,
+      }
+}
+
+function isolateLayout(kernel: KernelVersion): EventLayout {
+  const withMode = !atLeast(kernel, [6, 7])
+  const withLru = atLeast(kernel, [4, 11])
+  const zone = atLeast(kernel, [5, 8]) ? 'highest_zoneidx' : 'classzone_idx'
+  const mode = withMode
+    ? [
+        field(
+          'isolate_mode',
+          atLeast(kernel, [5, 4]) ? 'unsigned int' : 'isolate_mode_t',
+          4,
+          false,
+          { constant: 0 },
+        ),
+      ]
+    : []
+  return {
+    kind: 'isolate',
+    system: 'vmscan',
+    name: 'mm_vmscan_lru_isolate',
+    fields: [
+      int(zone, 'zid'),
+      int('order'),
+      ulong('nr_requested', 'requested'),
+      ulong('nr_scanned', 'scanned'),
+      ulong('nr_skipped', 'skipped'),
+      ulong('nr_taken', 'taken'),
+      ...mode,
+      withLru ? int('lru') : int('file', 'lru'),
+    ],
+    text: `${withMode ? 'isolate_mode={isolate_mode} ' : ''}classzone={${zone}} order={order} nr_requested={nr_requested} nr_scanned={nr_scanned} nr_skipped={nr_skipped} nr_taken={nr_taken} ${withLru ? 'lru={lru:lru}' : 'file={file}'}`,
+  }
+}
+
+function shrinkInactiveLayout(kernel: KernelVersion): EventLayout {
+  const split = atLeast(kernel, [5, 2])
+  const rich = atLeast(kernel, [4, 11])
+  const fields: LayoutField[] = [
+    int('nid'),
+    ulong('nr_scanned', 'scanned'),
+    ulong('nr_reclaimed', 'reclaimed'),
+  ]
+  let text = 'nid={nid} nr_scanned={nr_scanned} nr_reclaimed={nr_reclaimed}'
+  if (rich) {
+    fields.push(
+      ulong('nr_dirty', 'dirty'),
+      ulong('nr_writeback', 'writeback'),
+      zero('nr_congested', 'unsigned long', 'long'),
+      zero('nr_immediate', 'unsigned long', 'long'),
+    )
+    text +=
+      ' nr_dirty={nr_dirty} nr_writeback={nr_writeback} nr_congested={nr_congested} nr_immediate={nr_immediate}'
+    if (split) {
+      fields.push(uint('nr_activate0', 'activateAnon'), uint('nr_activate1', 'activateFile'))
+      text += ' nr_activate_anon={nr_activate0} nr_activate_file={nr_activate1}'
+    } else {
+      fields.push(ulong('nr_activate', 'activateAnon'))
+      text += ' nr_activate={nr_activate}'
+    }
+    fields.push(ulong('nr_ref_keep', 'refKeep'), zero('nr_unmap_fail', 'unsigned long', 'long'))
+    text += ' nr_ref_keep={nr_ref_keep} nr_unmap_fail={nr_unmap_fail}'
+  }
+  fields.push(int('priority'), int('reclaim_flags', 'flags'))
+  return {
+    kind: 'shrinkInactive',
+    system: 'vmscan',
+    name: 'mm_vmscan_lru_shrink_inactive',
+    fields,
+    text: `${text} priority={priority} flags={reclaim_flags:wb}`,
+  }
+}
+
+function compaction(kind: EventKind, name: string, withStatus: boolean): EventLayout {
+  return {
+    kind,
+    system: 'compaction',
+    name,
+    fields: [
+      ulong('zone_start', 'zoneStart'),
+      ulong('migrate_pfn', 'migratePfn'),
+      ulong('free_pfn', 'freePfn'),
+      ulong('zone_end', 'zoneEnd'),
+      field('sync', 'bool', 1, false, { arg: 'sync' }),
+      ...(withStatus ? [int('status')] : []),
+    ],
+    text: `zone_start={zone_start:x} migrate_pfn={migrate_pfn:x} free_pfn={free_pfn:x} zone_end={zone_end:x}, mode={sync:sync}${withStatus ? ' status={status:compaction}' : ''}`,
+  }
+}
+
+/** The probes of the recording recipes; the kernel's function names change, the fetched values do not. */
+function probes(kernel: KernelVersion): EventLayout[] {
+  const entry: LayoutField = field('entry', 'u64', 8, false, {
+    entry: ['entryType', 'entryOffset'],
+  })
+  const writeName = atLeast(kernel, [6, 16]) ? 'swap_writeout' : 'swap_writepage'
+  const readName = atLeast(kernel, [6, 2]) ? 'swap_read_folio' : 'swap_readpage'
+  const probe = (
+    kind: EventKind,
+    name: string,
+    fields: LayoutField[],
+    text: string,
+  ): EventLayout => ({
+    kind,
+    system: 'pstrace',
+    name,
+    fields,
+    text,
+  })
+  return [
+    probe('swapWrite', writeName, [probeIp, entry], `({__probe_ip:ip:${writeName}}) entry={entry}`),
+    probe(
+      'swapWriteReturn',
+      `${writeName}_ret`,
+      [probeFunc, probeRetIp, field('ret', 's32', 4, true, { arg: 'ret' })],
+      `({__probe_ret_ip:ip:pageout} <- {__probe_func:fn:${writeName}}) ret={ret}`,
+    ),
+    probe('swapRead', readName, [probeIp, entry], `({__probe_ip:ip:${readName}}) entry={entry}`),
+    probe(
+      'fault',
+      'do_swap_page',
+      [probeIp, field('addr', 'u64', 8, false, { arg: 'address' })],
+      '({__probe_ip:ip:do_swap_page}) addr={addr}',
+    ),
+    probe(
+      'faultReturn',
+      'do_swap_page_ret',
+      [probeFunc, probeRetIp, field('ret', 'u32', 4, false, { arg: 'ret' })],
+      '({__probe_ret_ip:ip:handle_mm_fault} <- {__probe_func:fn:do_swap_page}) ret={ret}',
+    ),
+    probe(
+      'slotFree',
+      'zram_slot_free',
+      [probeIp, field('index', 'u64', 8, false, { arg: 'index' })],
+      '({__probe_ip:ip:zram_slot_free_notify}) index={index}',
+    ),
+  ]
+}

@@ -1,0 +1,683 @@
+import { type EventKind, type EventSink, MAX_ARGS } from './event-kinds.ts'
+import { Random } from './random.ts'
+import type { Actor, Duration, Scenario, Step } from './scenario.ts'
+import { PREEMPTED, SHRINKERS } from './text-values.ts'
+import type { Truth } from './truth.ts'
+
+export interface SimulateOptions {
+  readonly seed: number
+  /** Endless repeats stop once this many events were emitted. */
+  readonly maxEvents: number
+  /** Filled when given. */
+  readonly truth?: Truth
+}
+
+export interface SimulateResult {
+  readonly events: number
+  /** Trace clock at the last event, ns. */
+  readonly endNs: number
+}
+
+const SLICE_NS = 4_000_000
+const WAKE_LATENCY_NS = 20_000
+/** Between two events of one code path. */
+const STEP_NS = 300
+/** Swapped-out pages a machine holds at most; one more makes an owner give one up. */
+const MAX_SWAPPED = 100_000
+const STATE_SLEEP = 1
+const STATE_IO = 2
+const STATE_DEAD = 16
+const PRIO = 120
+const ZONE_NORMAL = 2
+const GFP_KERNEL = 0xcc0
+const WB_ANON_ASYNC = 9
+
+type Request = 'cpu' | 'sleep' | 'io' | 'wait'
+
+/** An actor while the scenario runs. The coroutine sets `request` and `amount` before each yield. */
+interface Running {
+  readonly actor: Actor
+  readonly body: Generator<void, void, void>
+  request: Request
+  amount: number
+  /** CPU time left of a preempted chunk. */
+  left: number
+  /** Woken while it was not waiting: the next wait returns at once. */
+  wakePending: boolean
+  waiting: boolean
+  /** Pages it swapped out so far. */
+  reclaimed: number
+  state: string
+  stateSince: number
+  /** Truth rows of the spans it is in, innermost last; -1 = span without a row. */
+  readonly spans: number[]
+  readonly contexts: string[]
+}
+
+interface Cpu {
+  current: Running | undefined
+  chunkEnd: number
+  sliceEnd: number
+  /** When an idle CPU takes from its queue. */
+  dispatchAt: number
+  readonly queue: Running[]
+}
+
+interface SwappedPage {
+  readonly type: number
+  readonly offset: number
+  /** Truth row of its swap-out. */
+  readonly row: number
+  readonly address: number
+}
+
+/** The strings that a scenario's events refer to by index: comms and marks. */
+export function stringsOf(scenario: Scenario): string[] {
+  const strings = scenario.cpuNodes.map((_, cpu) => `swapper/${cpu}`)
+  for (const actor of scenario.actors) {
+    strings.push(actor.comm, `E|${actor.tgid}\n`)
+    for (const name of markNames(actor.steps)) strings.push(`B|${actor.tgid}|${name}\n`)
+  }
+  return [...new Set(strings)]
+}
+
+function markNames(steps: readonly Step[]): string[] {
+  return steps.flatMap((step) => [
+    ...(step.do === 'mark' ? [step.name] : []),
+    ...('steps' in step ? markNames(step.steps) : []),
+  ])
+}
+
+/** Runs the scenario and emits its events in the order of time. Deterministic in scenario, seed and maxEvents. */
+export function simulate(
+  scenario: Scenario,
+  sink: EventSink,
+  options: SimulateOptions,
+): SimulateResult {
+  return new Machine(scenario, sink, options).run()
+}
+
+class Machine {
+  readonly #scenario: Scenario
+  readonly #sink: EventSink
+  readonly #truth: Truth | undefined
+  readonly #maxEvents: number
+  readonly #random: Random
+  readonly #args = new Float64Array(MAX_ARGS)
+  readonly #strings: ReadonlyMap<string, number>
+  readonly #cpus: Cpu[]
+  readonly #running: Running[]
+  /** Sleepers by wake time, unsorted: scenarios have few actors. */
+  readonly #timers: { at: number; running: Running }[] = []
+  readonly #swapped: SwappedPage[] = []
+  readonly #nextSlot: number[]
+  readonly #freeSlots: number[][]
+  readonly #recordFrom: number
+  readonly #stopAt: number
+  #now: number
+  #events = 0
+  #swapOuts = 0
+  #nextPfn = 0x10_0000
+
+  constructor(scenario: Scenario, sink: EventSink, options: SimulateOptions) {
+    this.#scenario = scenario
+    this.#sink = sink
+    this.#truth = options.truth
+    this.#maxEvents = options.maxEvents
+    this.#random = new Random(options.seed)
+    this.#strings = new Map(stringsOf(scenario).map((text, index) => [text, index]))
+    this.#now = scenario.startNs
+    this.#recordFrom = scenario.startNs + (scenario.recordAfterNs ?? 0)
+    this.#stopAt = scenario.startNs + scenario.durationNs
+    this.#nextSlot = scenario.swapDevices.map(() => 1)
+    this.#freeSlots = scenario.swapDevices.map(() => [])
+    this.#cpus = scenario.cpuNodes.map(() => ({
+      current: undefined,
+      chunkEnd: Number.POSITIVE_INFINITY,
+      sliceEnd: Number.POSITIVE_INFINITY,
+      dispatchAt: Number.POSITIVE_INFINITY,
+      queue: [],
+    }))
+    this.#running = scenario.actors.map((actor) => {
+      const running: Running = {
+        actor,
+        body: this.#steps(actor.steps, () => running),
+        request: 'cpu',
+        amount: 0,
+        left: 0,
+        wakePending: false,
+        waiting: false,
+        reclaimed: 0,
+        state: '',
+        stateSince: 0,
+        spans: [],
+        contexts: [],
+      }
+      return running
+    })
+  }
+
+  run(): SimulateResult {
+    for (const { actor } of this.#running)
+      this.#truth?.add('tasks', {
+        tid: actor.tid,
+        tgid: actor.tgid,
+        comm: actor.comm,
+        kind: actor.kind,
+        node: actor.kind === 'kswapd' ? actor.node : undefined,
+      })
+    // Actors start one after another, so that no two CPUs begin at the same instant.
+    for (const [i, running] of this.#running.entries())
+      this.#timers.push({ at: this.#now + 1_000 * (i + 1), running })
+    while (this.#step()) {
+      // Each step is one scheduling decision or one resumption.
+    }
+    return { events: this.#events, endNs: this.#now }
+  }
+
+  get #stopping(): boolean {
+    return this.#events >= this.#maxEvents || this.#now >= this.#stopAt
+  }
+
+  /** Handles the earliest thing that happens; false when nothing is left. */
+  #step(): boolean {
+    let at = Number.POSITIVE_INFINITY
+    let cpuOf = -1
+    let what: 'chunk' | 'slice' | 'dispatch' | 'timer' = 'timer'
+    let timer = -1
+    for (let i = 0; i < this.#timers.length; i++) {
+      const candidate = this.#timers[i]?.at ?? at
+      if (candidate < at) {
+        at = candidate
+        timer = i
+      }
+    }
+    for (let i = 0; i < this.#cpus.length; i++) {
+      const cpu = this.#cpus[i]
+      if (cpu === undefined) continue
+      if (cpu.dispatchAt < at) {
+        at = cpu.dispatchAt
+        cpuOf = i
+        what = 'dispatch'
+      }
+      if (cpu.chunkEnd < at) {
+        at = cpu.chunkEnd
+        cpuOf = i
+        what = 'chunk'
+      }
+      if (cpu.queue.length > 0 && cpu.sliceEnd < at) {
+        at = cpu.sliceEnd
+        cpuOf = i
+        what = 'slice'
+      }
+    }
+    if (at === Number.POSITIVE_INFINITY) return false
+    this.#now = Math.max(this.#now, at)
+    const cpu = this.#cpus[cpuOf]
+    if (cpu === undefined) {
+      const [entry] = this.#timers.splice(timer, 1)
+      if (entry !== undefined) this.#wake(entry.running, undefined)
+    } else if (what === 'dispatch') this.#dispatch(cpu, cpuOf)
+    else if (what === 'slice') this.#preempt(cpu, cpuOf)
+    else this.#resume(cpu, cpuOf)
+    return true
+  }
+
+  #resume(cpu: Cpu, id: number): void {
+    const running = cpu.current
+    if (running === undefined) return
+    const { done } = running.body.next()
+    if (done) this.#switch(cpu, id, STATE_DEAD, '')
+    else if (running.request === 'cpu') cpu.chunkEnd = this.#now + running.amount
+    else if (running.request === 'wait') {
+      if (running.wakePending) {
+        running.wakePending = false
+        cpu.chunkEnd = this.#now + STEP_NS
+      } else {
+        running.waiting = true
+        this.#switch(cpu, id, STATE_SLEEP, 'sleeping')
+      }
+    } else {
+      this.#timers.push({ at: this.#now + running.amount, running })
+      const io = running.request === 'io'
+      this.#switch(cpu, id, io ? STATE_IO : STATE_SLEEP, io ? 'io' : 'sleeping')
+    }
+  }
+
+  /** Takes the current task off the CPU in `prevState` and puts the next one on. */
+  #switch(cpu: Cpu, id: number, prevState: number, state: string): void {
+    const prev = cpu.current
+    const next = cpu.queue.shift()
+    this.#emitSwitch(id, prev, next, prevState)
+    if (prev !== undefined) this.#enter(prev, state)
+    this.#run(cpu, next)
+  }
+
+  #preempt(cpu: Cpu, id: number): void {
+    const prev = cpu.current
+    if (prev === undefined) return
+    prev.left = cpu.chunkEnd - this.#now
+    const next = cpu.queue.shift()
+    this.#emitSwitch(id, prev, next, PREEMPTED)
+    this.#enter(prev, 'runnable')
+    cpu.queue.push(prev)
+    this.#run(cpu, next)
+  }
+
+  #dispatch(cpu: Cpu, id: number): void {
+    cpu.dispatchAt = Number.POSITIVE_INFINITY
+    const next = cpu.queue.shift()
+    if (cpu.current !== undefined || next === undefined) return
+    this.#emitSwitch(id, undefined, next, 0)
+    this.#run(cpu, next)
+  }
+
+  #run(cpu: Cpu, next: Running | undefined): void {
+    cpu.current = next
+    if (next === undefined) {
+      cpu.chunkEnd = Number.POSITIVE_INFINITY
+      cpu.sliceEnd = Number.POSITIVE_INFINITY
+      return
+    }
+    this.#enter(next, 'running')
+    cpu.chunkEnd = this.#now + Math.max(next.left, STEP_NS)
+    next.left = 0
+    cpu.sliceEnd = this.#now + SLICE_NS
+  }
+
+  /** Makes a sleeping task runnable; `waker` undefined = the timer interrupt on its own CPU. */
+  #wake(running: Running, waker: Running | undefined): void {
+    const id = running.actor.cpu
+    const cpu = this.#cpus[id]
+    if (cpu === undefined) return
+    const onCpu = waker?.actor.cpu ?? id
+    const by = waker?.actor.tid ?? this.#cpus[onCpu]?.current?.actor.tid ?? 0
+    this.#emit('waking', onCpu, by, this.#text(running.actor.comm), running.actor.tid, PRIO, id)
+    if (this.#isRecording)
+      this.#truth?.add('wakeups', { ts_ns: this.#now, waker_tid: by, tid: running.actor.tid })
+    this.#enter(running, 'runnable')
+    cpu.queue.push(running)
+    if (cpu.current === undefined && cpu.dispatchAt === Number.POSITIVE_INFINITY)
+      cpu.dispatchAt = this.#now + WAKE_LATENCY_NS
+  }
+
+  #emitSwitch(
+    id: number,
+    prev: Running | undefined,
+    next: Running | undefined,
+    prevState: number,
+  ): void {
+    const idle = this.#text(`swapper/${id}`)
+    this.#emit(
+      'switch',
+      id,
+      prev?.actor.tid ?? 0,
+      prev === undefined ? idle : this.#text(prev.actor.comm),
+      prev?.actor.tid ?? 0,
+      PRIO,
+      prev === undefined ? 0 : prevState,
+      next === undefined ? idle : this.#text(next.actor.comm),
+      next?.actor.tid ?? 0,
+      PRIO,
+    )
+  }
+
+  #enter(running: Running, state: string): void {
+    if (running.state !== '' && running.stateSince >= this.#recordFrom)
+      this.#truth?.add('thread_states', {
+        tid: running.actor.tid,
+        cpu: running.actor.cpu,
+        start_ns: running.stateSince,
+        end_ns: this.#now,
+        state: running.state,
+      })
+    running.state = state
+    running.stateSince = this.#now
+  }
+
+  get #isRecording(): boolean {
+    return this.#now >= this.#recordFrom
+  }
+
+  #text(text: string): number {
+    return this.#strings.get(text) ?? 0
+  }
+
+  #emit(kind: EventKind, cpu: number, tid: number, ...values: number[]): void {
+    if (!this.#isRecording) return
+    this.#args.set(values)
+    this.#events++
+    this.#sink.event(kind, this.#now, cpu, tid, this.#args)
+  }
+
+  #draw(duration: Duration): number {
+    return typeof duration === 'number' ? duration : this.#random.between(duration[0], duration[1])
+  }
+
+  *#spend(running: Running, ns: number, request: Request = 'cpu'): Generator<void, void, void> {
+    running.request = request
+    running.amount = ns
+    yield
+  }
+
+  *#steps(steps: readonly Step[], self: () => Running): Generator<void, void, void> {
+    for (const step of steps) yield* this.#do(step, self)
+  }
+
+  *#do(step: Step, self: () => Running): Generator<void, void, void> {
+    const running = self()
+    const { cpu, tid, node } = running.actor
+    switch (step.do) {
+      case 'run':
+        yield* this.#spend(running, this.#draw(step.ns))
+        break
+      case 'sleep':
+      case 'io':
+        yield* this.#spend(running, this.#draw(step.ns), step.do)
+        break
+      case 'direct':
+      case 'memcg':
+      case 'softlimit':
+      case 'node':
+        yield* this.#reclaim(step, running, self)
+        break
+      case 'batch':
+        yield* this.#batch(step, running)
+        break
+      case 'slab':
+        yield* this.#slab(step, running)
+        break
+      case 'throttle': {
+        const start = this.#now
+        const parent = running.spans.at(-1)
+        yield* this.#spend(running, this.#draw(step.ns), 'io')
+        const delayedUs = Math.floor((this.#now - start) / 1000)
+        this.#emit('throttled', cpu, tid, node, 100_000, delayedUs, step.reason)
+        if (this.#isRecording)
+          this.#truth?.add('reclaim_spans', {
+            parent,
+            kind: 'throttle',
+            tid,
+            cpu,
+            start_ns: this.#now - delayedUs * 1000,
+            end_ns: this.#now,
+          })
+        break
+      }
+      case 'compaction': {
+        this.#emit('compactionBegin', cpu, tid, 0x1000, 0x2000, 0x8000, 0x10000, 0)
+        const row = this.#open(running, 'compaction', undefined, undefined)
+        yield* this.#spend(running, this.#draw(step.ns))
+        this.#emit('compactionEnd', cpu, tid, 0x1000, 0x3000, 0x7000, 0x10000, 0, 5)
+        this.#close(running, row, 'compaction', undefined)
+        break
+      }
+      case 'swapIn':
+        yield* this.#swapIn(step, running)
+        break
+      case 'wakeKswapd': {
+        this.#emit('wakeupKswapd', cpu, tid, step.node, ZONE_NORMAL, 0, GFP_KERNEL)
+        const kswapd = this.#running.find(
+          ({ actor }) => actor.kind === 'kswapd' && actor.node === step.node,
+        )
+        yield* this.#spend(running, STEP_NS)
+        if (kswapd?.waiting) {
+          kswapd.waiting = false
+          this.#wake(kswapd, running)
+        }
+        break
+      }
+      case 'kswapdRound': {
+        yield* this.#spend(running, 0, 'wait')
+        const start = this.#now
+        const recorded = this.#isRecording
+        this.#emit('kswapdWake', cpu, tid, node, ZONE_NORMAL, 0)
+        running.contexts.push('kswapd')
+        yield* this.#spend(running, STEP_NS)
+        yield* this.#steps(step.steps, self)
+        running.contexts.pop()
+        this.#emit('kswapdSleep', cpu, tid, node)
+        if (this.#isRecording)
+          this.#truth?.add('kswapd_spans', {
+            node,
+            tid,
+            start_ns: recorded ? start : undefined,
+            end_ns: this.#now,
+            alloc_order: recorded ? 0 : undefined,
+            censored: recorded ? undefined : 'start',
+          })
+        yield* this.#spend(running, STEP_NS)
+        break
+      }
+      case 'mark': {
+        const start = this.#now
+        const recorded = this.#isRecording
+        const { tgid } = running.actor
+        this.#emit('print', cpu, tid, this.#text(`B|${tgid}|${step.name}\n`))
+        yield* this.#steps(step.steps, self)
+        this.#emit('print', cpu, tid, this.#text(`E|${tgid}\n`))
+        if (recorded)
+          this.#truth?.add('markers', { ts_ns: start, end_ns: this.#now, tid, name: step.name })
+        break
+      }
+      case 'oomKill':
+        this.#emit('markVictim', cpu, tid, step.victim)
+        yield* this.#spend(running, STEP_NS)
+        break
+      case 'repeat':
+        for (let i = 0; (step.times === 0 || i < step.times) && !this.#stopping; i++)
+          yield* this.#steps(step.steps, self)
+        break
+    }
+  }
+
+  *#reclaim(
+    step: Step & { do: 'direct' | 'memcg' | 'softlimit' | 'node' },
+    running: Running,
+    self: () => Running,
+  ): Generator<void, void, void> {
+    const { cpu, tid, node } = running.actor
+    const order = step.order ?? 0
+    const gfp = step.gfp ?? GFP_KERNEL
+    const kind = step.do === 'softlimit' ? 'memcg_softlimit' : step.do
+    if (step.do === 'node') this.#emit('nodeBegin', cpu, tid, node, order, gfp)
+    else this.#emit(`${step.do}Begin`, cpu, tid, order, gfp, 0)
+    const row = this.#open(running, kind, order, gfp)
+    running.contexts.push(step.do === 'softlimit' ? 'memcg' : step.do)
+    const before = running.reclaimed
+    yield* this.#spend(running, STEP_NS)
+    yield* this.#steps(step.steps, self)
+    running.contexts.pop()
+    const reclaimed = running.reclaimed - before
+    this.#emit(`${step.do}End`, cpu, tid, reclaimed, 0)
+    this.#close(running, row, kind, reclaimed)
+    yield* this.#spend(running, STEP_NS)
+  }
+
+  #open(
+    running: Running,
+    kind: string,
+    order: number | undefined,
+    gfp: number | undefined,
+  ): number {
+    let row = -1
+    if (this.#isRecording && this.#truth !== undefined)
+      row = this.#truth.add('reclaim_spans', {
+        parent: running.spans.at(-1),
+        kind,
+        tid: running.actor.tid,
+        cpu: running.actor.cpu,
+        start_ns: this.#now,
+        alloc_order: order,
+        gfp_flags: gfp,
+      })
+    running.spans.push(row)
+    return row
+  }
+
+  #close(running: Running, row: number, kind: string, reclaimed: number | undefined): void {
+    running.spans.pop()
+    if (this.#truth === undefined || !this.#isRecording) return
+    if (row >= 0)
+      this.#truth.set('reclaim_spans', row, { end_ns: this.#now, nr_reclaimed: reclaimed })
+    else
+      this.#truth.add('reclaim_spans', {
+        kind,
+        tid: running.actor.tid,
+        cpu: running.actor.cpu,
+        end_ns: this.#now,
+        nr_reclaimed: reclaimed,
+        censored: 'start',
+      })
+  }
+
+  *#batch(step: Step & { do: 'batch' }, running: Running): Generator<void, void, void> {
+    const { cpu, tid, node } = running.actor
+    const kept = step.kept ?? 0
+    const scanned = step.swapOuts + kept
+    const priority = step.priority ?? 12
+    yield* this.#spend(running, this.#draw(step.scanNs))
+    this.#emit('isolate', cpu, tid, ZONE_NORMAL, 0, 32, scanned, 0, scanned, 0)
+    yield* this.#spend(running, STEP_NS)
+    for (let i = 0; i < step.swapOuts; i++) yield* this.#swapOut(step, running)
+    this.#emit(
+      'shrinkInactive',
+      cpu,
+      tid,
+      node,
+      scanned,
+      step.swapOuts,
+      0,
+      0,
+      0,
+      0,
+      kept,
+      priority,
+      WB_ANON_ASYNC,
+    )
+    if (this.#isRecording)
+      this.#truth?.add('shrink_batches', {
+        ts_ns: this.#now,
+        tid,
+        node,
+        nr_scanned: scanned,
+        nr_taken: scanned,
+        nr_reclaimed: step.swapOuts,
+        priority,
+      })
+    yield* this.#spend(running, STEP_NS)
+  }
+
+  *#swapOut(step: Step & { do: 'batch' }, running: Running): Generator<void, void, void> {
+    const { cpu, tid } = running.actor
+    const device = step.device ?? 0
+    const type = this.#scenario.swapDevices[device]?.swapType ?? 0
+    yield* this.#spend(running, this.#draw(step.unmapNs))
+    const offset = this.#freeSlots[device]?.pop() ?? this.#takeSlot(device)
+    const pfn = this.#nextPfn++
+    const start = this.#now
+    const recorded = this.#isRecording
+    this.#emit('swapWrite', cpu, tid, type, offset)
+    yield* this.#spend(running, this.#draw(step.storeNs))
+    const stored = this.#now
+    this.#emit('swapWriteReturn', cpu, tid, 0)
+    yield* this.#spend(running, STEP_NS)
+    this.#emit('write', cpu, tid, pfn, WB_ANON_ASYNC)
+    let row = -1
+    if (this.#isRecording && this.#truth !== undefined)
+      row = this.#truth.add('swapouts', {
+        submit_rank: this.#swapOuts,
+        start_ns: recorded ? start : undefined,
+        stored_ns: stored,
+        write_ns: this.#now,
+        tid,
+        cpu,
+        pfn,
+        swap_type: type,
+        swap_offset: offset,
+        context: running.contexts.at(-1) ?? 'proactive',
+        span: running.spans.at(-1),
+      })
+    this.#swapOuts++
+    running.reclaimed++
+    this.#swapped.push({ type, offset, row, address: 0x7f00_0000_0000 + pfn * 4096 })
+    yield* this.#spend(running, STEP_NS)
+    if (this.#swapped.length > MAX_SWAPPED) this.#dropOne(cpu, tid)
+  }
+
+  /** Some page's owner gives it up: its slot is freed without a fault. */
+  #dropOne(cpu: number, tid: number): void {
+    const index = this.#random.below(this.#swapped.length)
+    const page = this.#swapped[index]
+    const last = this.#swapped.pop()
+    if (page === undefined || last === undefined) return
+    if (index < this.#swapped.length) this.#swapped[index] = last
+    this.#emit('slotFree', cpu, tid, page.offset)
+    this.#freeSlot(page)
+  }
+
+  #freeSlot(page: SwappedPage): void {
+    const device = this.#scenario.swapDevices.findIndex(({ swapType }) => swapType === page.type)
+    this.#freeSlots[device]?.push(page.offset)
+  }
+
+  #takeSlot(device: number): number {
+    const offset = this.#nextSlot[device] ?? 1
+    this.#nextSlot[device] = offset + 1
+    return offset
+  }
+
+  *#swapIn(step: Step & { do: 'swapIn' }, running: Running): Generator<void, void, void> {
+    const { cpu, tid } = running.actor
+    const count = this.#swapped.length
+    if (count === 0) return
+    const index =
+      step.page === 'oldest' ? 0 : step.page === 'newest' ? count - 1 : this.#random.below(count)
+    const page = this.#swapped[index]
+    const last = this.#swapped.pop()
+    if (page === undefined || last === undefined) return
+    if (index < count - 1) this.#swapped[index] = last
+    const start = this.#now
+    const recorded = this.#isRecording
+    this.#emit('fault', cpu, tid, page.address)
+    yield* this.#spend(running, STEP_NS)
+    const read = this.#now
+    this.#emit('swapRead', cpu, tid, page.type, page.offset)
+    yield* this.#spend(running, this.#draw(step.ns))
+    this.#emit('slotFree', cpu, tid, page.offset)
+    this.#freeSlot(page)
+    yield* this.#spend(running, STEP_NS)
+    this.#emit('faultReturn', cpu, tid, 0)
+    if (recorded)
+      this.#truth?.add('swapins', {
+        ts_ns: read,
+        end_ns: this.#now,
+        tid,
+        cpu,
+        swap_type: page.type,
+        swap_offset: page.offset,
+        swapout: page.row < 0 ? undefined : page.row,
+        fault_ns: start,
+      })
+    yield* this.#spend(running, STEP_NS)
+  }
+
+  *#slab(step: Step & { do: 'slab' }, running: Running): Generator<void, void, void> {
+    const { cpu, tid, node } = running.actor
+    const start = this.#now
+    const recorded = this.#isRecording
+    this.#emit('slabStart', cpu, tid, step.shrinker, node, 0, GFP_KERNEL, 1024, 128, 12)
+    yield* this.#spend(running, this.#draw(step.ns))
+    this.#emit('slabEnd', cpu, tid, step.shrinker, node, 0, 128, step.freed, 128)
+    if (recorded)
+      this.#truth?.add('slab_shrinks', {
+        start_ns: start,
+        end_ns: this.#now,
+        tid,
+        node,
+        shrinker: SHRINKERS[step.shrinker],
+        nr_freed: step.freed,
+      })
+    yield* this.#spend(running, STEP_NS)
+  }
+}

@@ -1,0 +1,132 @@
+import type { RowBuffer } from '../model/rows.ts'
+import { RowBuffer as Rows } from '../model/rows.ts'
+
+/** Column kinds of the truth's tables, named as the database's; all times are ns of the trace's clock. */
+export const TRUTH_TABLES = {
+  tasks: { tid: 'number', tgid: 'number', comm: 'text', kind: 'text', node: 'number' },
+  swapouts: {
+    submit_rank: 'number',
+    start_ns: 'number',
+    stored_ns: 'number',
+    /** Time of the write_folio event. */
+    write_ns: 'number',
+    tid: 'number',
+    cpu: 'number',
+    pfn: 'number',
+    swap_type: 'number',
+    swap_offset: 'number',
+    context: 'text',
+    span: 'number',
+  },
+  swapins: {
+    ts_ns: 'number',
+    end_ns: 'number',
+    tid: 'number',
+    cpu: 'number',
+    swap_type: 'number',
+    swap_offset: 'number',
+    swapout: 'number',
+    fault_ns: 'number',
+  },
+  reclaim_spans: {
+    parent: 'number',
+    kind: 'text',
+    tid: 'number',
+    cpu: 'number',
+    start_ns: 'number',
+    end_ns: 'number',
+    alloc_order: 'number',
+    gfp_flags: 'number',
+    nr_reclaimed: 'number',
+    censored: 'text',
+  },
+  kswapd_spans: {
+    node: 'number',
+    tid: 'number',
+    start_ns: 'number',
+    end_ns: 'number',
+    alloc_order: 'number',
+    censored: 'text',
+  },
+  thread_states: {
+    tid: 'number',
+    cpu: 'number',
+    start_ns: 'number',
+    end_ns: 'number',
+    state: 'text',
+  },
+  wakeups: { ts_ns: 'number', waker_tid: 'number', tid: 'number' },
+  shrink_batches: {
+    ts_ns: 'number',
+    tid: 'number',
+    node: 'number',
+    nr_scanned: 'number',
+    nr_taken: 'number',
+    nr_reclaimed: 'number',
+    priority: 'number',
+  },
+  slab_shrinks: {
+    start_ns: 'number',
+    end_ns: 'number',
+    tid: 'number',
+    node: 'number',
+    shrinker: 'text',
+    nr_freed: 'number',
+  },
+  markers: { ts_ns: 'number', end_ns: 'number', tid: 'number', name: 'text' },
+} as const
+
+export type TruthTable = keyof typeof TRUTH_TABLES
+type ColumnsOf<T extends TruthTable> = keyof (typeof TRUTH_TABLES)[T] & string
+
+/** What really happened, table by table. Memory grows with the number of rows: switch it off for very long traces. */
+export class Truth {
+  readonly tables: { readonly [T in TruthTable]: RowBuffer<ColumnsOf<T>> }
+
+  constructor() {
+    const tables: Partial<Record<TruthTable, RowBuffer>> = {}
+    for (const name of Object.keys(TRUTH_TABLES) as TruthTable[])
+      tables[name] = new Rows<string>(name, TRUTH_TABLES[name])
+    this.tables = tables as Truth['tables']
+  }
+
+  /** Adds a row; returns its index, by which other rows refer to it. */
+  add<T extends TruthTable>(
+    table: T,
+    row: Readonly<Partial<Record<ColumnsOf<T>, number | string | undefined>>>,
+  ): number {
+    const rows = this.tables[table] as RowBuffer
+    const index = rows.add()
+    this.set(table, index, row)
+    return index
+  }
+
+  set<T extends TruthTable>(
+    table: T,
+    index: number,
+    row: Readonly<Partial<Record<ColumnsOf<T>, number | string | undefined>>>,
+  ): void {
+    const rows = this.tables[table] as RowBuffer
+    for (const [column, value] of Object.entries(row)) {
+      if (typeof value === 'number') rows.number(index, column, value)
+      else rows.text(index, column, value as string | undefined)
+    }
+  }
+
+  /** Plain rows of one table, NULL as null. */
+  rows(table: TruthTable): Record<string, number | string | null>[] {
+    const { columns, length } = this.tables[table] as RowBuffer
+    const rows: Record<string, number | string | null>[] = []
+    for (let i = 0; i < length; i++) {
+      const row: Record<string, number | string | null> = {}
+      for (const [name, column] of Object.entries(columns)) {
+        if (column.kind === 'number') {
+          const value = column.values[i] ?? Number.NaN
+          row[name] = Number.isNaN(value) ? null : value
+        } else if (column.kind === 'text') row[name] = column.strings[column.codes[i] ?? -1] ?? null
+      }
+      rows.push(row)
+    }
+    return rows
+  }
+}

@@ -1,0 +1,363 @@
+import { deflateSync } from 'node:zlib'
+import type { EventKind } from '../event-kinds.ts'
+import type { RecordEncoder } from '../record.ts'
+import { kallsyms } from '../text-values.ts'
+import { RingBufferPages, type RingBufferShape } from './ring-buffer.ts'
+import {
+  concat,
+  drain,
+  integer,
+  type Output,
+  type Spool,
+  type TraceWriter,
+  utf8,
+  type WriterContext,
+} from './writer.ts'
+
+/** Pages in one compressed chunk of a v7 file; trace-cmd uses the same. */
+const CHUNK_PAGES = 100
+
+interface CpuBuffer {
+  readonly spool: Spool
+  readonly out: Output & { finish?: () => void }
+  readonly pages: RingBufferPages
+  lost: number
+  events: number
+}
+
+/** Writes trace.dat, version 6 or 7. Source: Documentation/trace-cmd/trace-cmd.dat.v6.5.txt and .v7.5.txt of trace-cmd 3. */
+export class TraceDatWriter implements TraceWriter {
+  readonly #context: WriterContext
+  readonly #version: 6 | 7
+  readonly #shape: RingBufferShape
+  readonly #cpus: CpuBuffer[]
+
+  constructor(context: WriterContext, version: 6 | 7) {
+    this.#context = context
+    this.#version = version
+    this.#shape = {
+      pageSize: context.pageSize,
+      long: context.long,
+      littleEndian: context.littleEndian,
+    }
+    this.#cpus = context.scenario.cpuNodes.map(() => {
+      const spool = context.newSpool()
+      const out = this.#compressed ? new ChunkedPages(spool, context) : spool
+      return { spool, out, pages: new RingBufferPages(this.#shape, out), lost: 0, events: 0 }
+    })
+  }
+
+  event(kind: EventKind, tsNs: number, cpu: number, tid: number, args: Float64Array): void {
+    const encoder = this.#context.encoders.get(kind)
+    const buffer = this.#cpus[cpu]
+    if (encoder === undefined || buffer === undefined) return
+    buffer.pages.record(encoder, tsNs, tid, args)
+    buffer.events++
+  }
+
+  lost(cpu: number, count: number): void {
+    const buffer = this.#cpus[cpu]
+    if (buffer === undefined) return
+    buffer.pages.lost(count)
+    buffer.lost += count
+  }
+
+  finish(): void {
+    for (const { pages, out } of this.#cpus) {
+      pages.flush()
+      out.finish?.()
+    }
+    if (this.#version === 6) this.#writeV6()
+    else this.#writeV7()
+  }
+
+  get #compressed(): boolean {
+    return this.#version === 7 && this.#context.compression !== 'none'
+  }
+
+  #int(value: number, size: 1 | 2 | 4 | 8): Uint8Array {
+    return integer(value, size, this.#context.littleEndian)
+  }
+
+  #sized(text: string, size: 4 | 8): Uint8Array {
+    const bytes = utf8(text)
+    return concat([this.#int(bytes.length, size), bytes])
+  }
+
+  #magic(): Uint8Array {
+    const { littleEndian, userLong, pageSize } = this.#context
+    return concat([
+      Uint8Array.of(0x17, 0x08, 0x44),
+      utf8(`tracing${this.#version}\0`),
+      Uint8Array.of(littleEndian ? 0 : 1, userLong),
+      this.#int(pageSize, 4),
+    ])
+  }
+
+  #headerInfo(): Uint8Array {
+    return concat([
+      utf8('header_page\0'),
+      this.#sized(RingBufferPages.headerPage(this.#shape), 8),
+      utf8('header_event\0'),
+      this.#sized(RingBufferPages.HEADER_EVENT, 8),
+    ])
+  }
+
+  #ftraceFormats(): Uint8Array {
+    const formats = this.#formats('ftrace')
+    return concat([this.#int(formats.length, 4), ...formats])
+  }
+
+  #formats(system: string): Uint8Array[] {
+    return [...this.#context.encoders.values()]
+      .filter((encoder) => encoder.layout.system === system)
+      .map((encoder) => this.#sized(encoder.formatText(), 8))
+  }
+
+  #eventFormats(): Uint8Array {
+    const systems = [
+      ...new Set([...this.#context.encoders.values()].map(({ layout }) => layout.system)),
+    ].filter((system) => system !== 'ftrace')
+    return concat([
+      this.#int(systems.length, 4),
+      ...systems.flatMap((system) => {
+        const formats = this.#formats(system)
+        return [utf8(`${system}\0`), this.#int(formats.length, 4), ...formats]
+      }),
+    ])
+  }
+
+  #cmdlines(): string {
+    return this.#context.scenario.actors.map(({ tid, comm }) => `${tid} ${comm}\n`).join('')
+  }
+
+  #clockText(): string {
+    const clocks = [
+      'local',
+      'global',
+      'counter',
+      'uptime',
+      'perf',
+      'mono',
+      'mono_raw',
+      'boot',
+      'tai',
+    ]
+    return `${clocks.map((clock) => (clock === this.#context.clock ? `[${clock}]` : clock)).join(' ')}\n`
+  }
+
+  #cpuStat(cpu: number): string {
+    const buffer = this.#cpus[cpu]
+    return `CPU: ${cpu}\nentries: ${buffer?.events ?? 0}\noverrun: 0\ncommit overrun: 0\ndropped events: 0\nread events: ${buffer?.events ?? 0}\n`
+  }
+
+  /** Options both versions share: id, data. */
+  #commonOptions(): (readonly [id: number, data: Uint8Array])[] {
+    return [
+      [4, utf8(`${this.#clockText()}\0`)],
+      [
+        5,
+        utf8(
+          `Linux (none) ${this.#context.kernelRelease} ${this.#context.long === 8 ? 'x86_64' : 'i686'}\0`,
+        ),
+      ],
+      ...this.#cpus.map((_, cpu) => [2, utf8(`${this.#cpuStat(cpu)}\0`)] as const),
+      [8, this.#int(this.#cpus.length, 4)],
+    ]
+  }
+
+  #option(id: number, data: Uint8Array, idSize: 2 = 2): Uint8Array {
+    return concat([this.#int(id, idSize), this.#int(data.length, 4), data])
+  }
+
+  #writeV6(): void {
+    const { output, pageSize } = this.#context
+    const head = concat([
+      this.#magic(),
+      this.#headerInfo(),
+      this.#ftraceFormats(),
+      this.#eventFormats(),
+      this.#sized(kallsyms(this.#context.long), 4),
+      this.#sized('', 4),
+      this.#sized(this.#cmdlines(), 8),
+      this.#int(this.#cpus.length, 4),
+      utf8('options  \0'),
+      ...this.#commonOptions().map(([id, data]) => this.#option(id, data)),
+      this.#int(0, 2),
+      utf8('flyrecord\0'),
+    ])
+    output.write(head)
+    let offset = Math.ceil((head.length + 16 * this.#cpus.length) / pageSize) * pageSize
+    const gap = offset - head.length - 16 * this.#cpus.length
+    for (const { spool } of this.#cpus) {
+      output.write(concat([this.#int(offset, 8), this.#int(spool.length, 8)]))
+      offset += spool.length
+    }
+    output.write(new Uint8Array(gap))
+    for (const { spool } of this.#cpus) drain(spool, output)
+  }
+
+  #writeV7(): void {
+    const { output, compression, pageSize } = this.#context
+    const head = concat([
+      this.#magic(),
+      utf8(
+        compression === 'none'
+          ? 'none\0\0'
+          : `${compression}\0${compression === 'zlib' ? '1.2.13' : '1.5.4'}\0`,
+      ),
+    ])
+    const names: string[] = []
+    let stringsLength = 0
+    const section = (id: number, name: string, data: Uint8Array, compress: boolean): Uint8Array => {
+      const body = compress ? this.#compressSection(data) : data
+      const string = stringsLength
+      names.push(name)
+      stringsLength += utf8(name).length + 1
+      return concat([
+        this.#int(id, 2),
+        this.#int(compress ? 1 : 0, 2),
+        this.#int(string, 4),
+        this.#int(body.length, 8),
+        body,
+      ])
+    }
+    const metadata: (readonly [id: number, name: string, data: Uint8Array])[] = [
+      [16, 'headers', this.#headerInfo()],
+      [17, 'ftrace events', this.#ftraceFormats()],
+      [18, 'events format', this.#eventFormats()],
+      [19, 'kallsyms', this.#sized(kallsyms(this.#context.long), 4)],
+      [20, 'printk', this.#sized('', 4)],
+      [21, 'command lines', this.#sized(this.#cmdlines(), 8)],
+    ]
+    const parts: Uint8Array[] = []
+    const options: Uint8Array[] = []
+    let offset = head.length + 8
+    for (const [id, name, data] of metadata) {
+      const bytes = section(id, name, data, this.#compressed)
+      options.push(this.#option(id, this.#int(offset, 8)))
+      parts.push(bytes)
+      offset += bytes.length
+    }
+    for (const [id, data] of this.#commonOptions()) options.push(this.#option(id, data))
+    // Section header of the trace data, then each cpu's data on a page boundary of its own.
+    const dataSection = offset
+    const starts: number[] = []
+    let end = dataSection + 16
+    for (const { spool } of this.#cpus) {
+      end = Math.ceil(end / pageSize) * pageSize
+      starts.push(end)
+      end += spool.length
+    }
+    options.push(this.#option(3, this.#bufferOption(dataSection, starts)))
+    const data = concat([
+      this.#int(3, 2),
+      this.#int(this.#compressed ? 1 : 0, 2),
+      this.#int(stringsLength, 4),
+      this.#int(end - dataSection - 16, 8),
+    ])
+    names.push('flyrecord')
+    stringsLength += utf8('flyrecord').length + 1
+    // The strings section comes before the options, so its own name is added first.
+    const optionsString = stringsLength
+    names.push('options', 'strings')
+    const stringsString = optionsString + 'options'.length + 1
+    const stringsData = concat([utf8(`${names.join('\0')}\0`)])
+    const strings = concat([
+      this.#int(15, 2),
+      this.#int(0, 2),
+      this.#int(stringsString, 4),
+      this.#int(stringsData.length, 8),
+      stringsData,
+    ])
+    options.push(this.#option(15, this.#int(end, 8)))
+    options.push(this.#option(0, this.#int(0, 8)))
+    const optionData = concat(options)
+
+    output.write(concat([head, this.#int(end + strings.length, 8)]))
+    for (const part of parts) output.write(part)
+    output.write(data)
+    let at = dataSection + 16
+    for (const [i, { spool }] of this.#cpus.entries()) {
+      const start = starts[i] ?? at
+      output.write(new Uint8Array(start - at))
+      at = start + spool.length
+      drain(spool, output)
+    }
+    output.write(strings)
+    output.write(
+      concat([
+        this.#int(0, 2),
+        this.#int(0, 2),
+        this.#int(optionsString, 4),
+        this.#int(optionData.length, 8),
+        optionData,
+      ]),
+    )
+  }
+
+  #bufferOption(section: number, starts: readonly number[]): Uint8Array {
+    return concat([
+      this.#int(section, 8),
+      utf8('\0'),
+      utf8(`${this.#context.clock}\0`),
+      this.#int(this.#context.pageSize, 4),
+      this.#int(this.#cpus.length, 4),
+      ...this.#cpus.map(({ spool }, cpu) =>
+        concat([this.#int(cpu, 4), this.#int(starts[cpu] ?? 0, 8), this.#int(spool.length, 8)]),
+      ),
+    ])
+  }
+
+  #compressSection(data: Uint8Array): Uint8Array {
+    const body = compress(data, this.#context)
+    return concat([this.#int(body.length, 4), this.#int(data.length, 4), body])
+  }
+}
+
+/** Groups pages into compressed chunks; the chunk count stands before them, so they wait in memory as compressed bytes. */
+class ChunkedPages implements Output {
+  readonly #spool: Spool
+  readonly #context: WriterContext
+  readonly #chunk: Uint8Array
+  #used = 0
+  readonly #chunks: Uint8Array[] = []
+
+  constructor(spool: Spool, context: WriterContext) {
+    this.#spool = spool
+    this.#context = context
+    this.#chunk = new Uint8Array(CHUNK_PAGES * context.pageSize)
+  }
+
+  write(page: Uint8Array): void {
+    this.#chunk.set(page, this.#used)
+    this.#used += page.length
+    if (this.#used === this.#chunk.length) this.#close()
+  }
+
+  finish(): void {
+    if (this.#used > 0) this.#close()
+    const { littleEndian } = this.#context
+    this.#spool.write(integer(this.#chunks.length, 4, littleEndian))
+    for (const chunk of this.#chunks) this.#spool.write(chunk)
+    this.#chunks.length = 0
+  }
+
+  #close(): void {
+    const { littleEndian } = this.#context
+    const data = this.#chunk.subarray(0, this.#used)
+    const body = compress(data, this.#context)
+    this.#chunks.push(
+      concat([integer(body.length, 4, littleEndian), integer(data.length, 4, littleEndian), body]),
+    )
+    this.#used = 0
+  }
+}
+
+function compress(data: Uint8Array, { compression, zstdCompress }: WriterContext): Uint8Array {
+  if (compression === 'zstd' && zstdCompress !== undefined) return zstdCompress(data)
+  return deflateSync(data, { level: 6 })
+}
+
+/** For encoders that are looked up once per file. */
+export type { RecordEncoder }
