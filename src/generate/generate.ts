@@ -6,6 +6,9 @@ import { RecordEncoder } from './record.ts'
 import type { Scenario } from './scenario.ts'
 import { simulate, stringsOf } from './simulate.ts'
 import { Truth, type TruthTable } from './truth.ts'
+import { FolderWriter } from './writers/folder.ts'
+import { PerfDataWriter } from './writers/perf-data.ts'
+import { TextWriter } from './writers/text.ts'
 import { TraceDatWriter } from './writers/trace-dat.ts'
 import {
   type Output,
@@ -15,7 +18,16 @@ import {
   type WriterContext,
 } from './writers/writer.ts'
 
-export const GENERATED_FORMATS = ['v6', 'v7'] as const
+export const GENERATED_FORMATS = [
+  'v6',
+  'v7',
+  'perf',
+  'perf-pipe',
+  'perf-z',
+  'text',
+  'text-tgid',
+  'folder',
+] as const
 export type GeneratedFormat = (typeof GENERATED_FORMATS)[number]
 
 export interface GenerateOptions {
@@ -40,6 +52,8 @@ export interface GenerateOptions {
   readonly wantRows: boolean
   readonly output: Output
   readonly newSpool: () => Spool
+  /** Opens a file of the folder by relative path; needed by the format `folder`. */
+  readonly newFile?: (path: string) => Output
 }
 
 export interface LostInterval {
@@ -83,10 +97,18 @@ export function generate(options: GenerateOptions): GeneratedTruth {
       `kernel ${options.kernel}: expected major.minor, e.g. one of ${KERNELS.join(', ')}`,
       { exitStatus: 2 },
     )
+  if (options.format === 'perf-pipe' && !options.littleEndian)
+    throw new PstraceError(
+      'generate-combination',
+      'perf-pipe is written little-endian only: perf itself does not read a pipe of the other byte order',
+      { exitStatus: 2 },
+    )
   const strings = stringsOf(options.scenario)
   const encoded = strings.map(utf8)
   const abi = { littleEndian: options.littleEndian, long: options.long }
-  const layouts = layoutsOf(kernel).filter(({ kind }) => isRecorded(kind, options.probes))
+  const layouts = layoutsOf(kernel).filter(
+    ({ kind }) => isRecorded(kind, options.probes) && !(kind === 'print' && isPerf(options.format)),
+  )
   const encoders = new Map<string, RecordEncoder>(
     layouts.map((layout, i) => [
       layout.kind,
@@ -113,7 +135,7 @@ export function generate(options: GenerateOptions): GeneratedTruth {
     output: options.output,
     newSpool: options.newSpool,
   }
-  const writer = newWriter(options.format, context)
+  const writer = newWriter(options, context)
   const recording = new Recording(writer, encoders, options)
   const truth = options.wantRows ? new Truth() : undefined
   const { endNs } = simulate(options.scenario, recording, {
@@ -144,13 +166,30 @@ export function generate(options: GenerateOptions): GeneratedTruth {
   }
 }
 
-function newWriter(format: GeneratedFormat, context: WriterContext): TraceWriter {
-  switch (format) {
+function newWriter(options: GenerateOptions, context: WriterContext): TraceWriter {
+  switch (options.format) {
     case 'v6':
       return new TraceDatWriter(context, 6)
     case 'v7':
       return new TraceDatWriter(context, 7)
+    case 'perf':
+      return new PerfDataWriter(context, 'file')
+    case 'perf-pipe':
+      return new PerfDataWriter(context, 'pipe')
+    case 'perf-z':
+      return new PerfDataWriter(context, 'compressed')
+    case 'text':
+      return new TextWriter(context, { withTgid: false })
+    case 'text-tgid':
+      return new TextWriter(context, { withTgid: true })
+    case 'folder':
+      return new FolderWriter(context, options.newFile ?? (() => options.output))
   }
+}
+
+/** perf records no user marks: ftrace's print is no tracepoint. */
+function isPerf(format: GeneratedFormat): boolean {
+  return format === 'perf' || format === 'perf-pipe' || format === 'perf-z'
 }
 
 function byName(counts: Float64Array, layouts: readonly EventLayout[]): Record<string, number> {

@@ -1,8 +1,7 @@
 import { deflateSync } from 'node:zlib'
 import type { EventKind } from '../event-kinds.ts'
-import type { RecordEncoder } from '../record.ts'
-import { kallsyms } from '../text-values.ts'
-import { RingBufferPages, type RingBufferShape } from './ring-buffer.ts'
+import { clockText, Metadata } from './metadata.ts'
+import { RingBufferPages } from './ring-buffer.ts'
 import {
   concat,
   drain,
@@ -29,21 +28,17 @@ interface CpuBuffer {
 export class TraceDatWriter implements TraceWriter {
   readonly #context: WriterContext
   readonly #version: 6 | 7
-  readonly #shape: RingBufferShape
+  readonly #metadata: Metadata
   readonly #cpus: CpuBuffer[]
 
   constructor(context: WriterContext, version: 6 | 7) {
     this.#context = context
     this.#version = version
-    this.#shape = {
-      pageSize: context.pageSize,
-      long: context.long,
-      littleEndian: context.littleEndian,
-    }
+    this.#metadata = new Metadata(context)
     this.#cpus = context.scenario.cpuNodes.map(() => {
       const spool = context.newSpool()
       const out = this.#compressed ? new ChunkedPages(spool, context) : spool
-      return { spool, out, pages: new RingBufferPages(this.#shape, out), lost: 0, events: 0 }
+      return { spool, out, pages: new RingBufferPages(context, out), lost: 0, events: 0 }
     })
   }
 
@@ -79,73 +74,6 @@ export class TraceDatWriter implements TraceWriter {
     return integer(value, size, this.#context.littleEndian)
   }
 
-  #sized(text: string, size: 4 | 8): Uint8Array {
-    const bytes = utf8(text)
-    return concat([this.#int(bytes.length, size), bytes])
-  }
-
-  #magic(): Uint8Array {
-    const { littleEndian, userLong, pageSize } = this.#context
-    return concat([
-      Uint8Array.of(0x17, 0x08, 0x44),
-      utf8(`tracing${this.#version}\0`),
-      Uint8Array.of(littleEndian ? 0 : 1, userLong),
-      this.#int(pageSize, 4),
-    ])
-  }
-
-  #headerInfo(): Uint8Array {
-    return concat([
-      utf8('header_page\0'),
-      this.#sized(RingBufferPages.headerPage(this.#shape), 8),
-      utf8('header_event\0'),
-      this.#sized(RingBufferPages.HEADER_EVENT, 8),
-    ])
-  }
-
-  #ftraceFormats(): Uint8Array {
-    const formats = this.#formats('ftrace')
-    return concat([this.#int(formats.length, 4), ...formats])
-  }
-
-  #formats(system: string): Uint8Array[] {
-    return [...this.#context.encoders.values()]
-      .filter((encoder) => encoder.layout.system === system)
-      .map((encoder) => this.#sized(encoder.formatText(), 8))
-  }
-
-  #eventFormats(): Uint8Array {
-    const systems = [
-      ...new Set([...this.#context.encoders.values()].map(({ layout }) => layout.system)),
-    ].filter((system) => system !== 'ftrace')
-    return concat([
-      this.#int(systems.length, 4),
-      ...systems.flatMap((system) => {
-        const formats = this.#formats(system)
-        return [utf8(`${system}\0`), this.#int(formats.length, 4), ...formats]
-      }),
-    ])
-  }
-
-  #cmdlines(): string {
-    return this.#context.scenario.actors.map(({ tid, comm }) => `${tid} ${comm}\n`).join('')
-  }
-
-  #clockText(): string {
-    const clocks = [
-      'local',
-      'global',
-      'counter',
-      'uptime',
-      'perf',
-      'mono',
-      'mono_raw',
-      'boot',
-      'tai',
-    ]
-    return `${clocks.map((clock) => (clock === this.#context.clock ? `[${clock}]` : clock)).join(' ')}\n`
-  }
-
   #cpuStat(cpu: number): string {
     const buffer = this.#cpus[cpu]
     return `CPU: ${cpu}\nentries: ${buffer?.events ?? 0}\noverrun: 0\ncommit overrun: 0\ndropped events: 0\nread events: ${buffer?.events ?? 0}\n`
@@ -154,7 +82,7 @@ export class TraceDatWriter implements TraceWriter {
   /** Options both versions share: id, data. */
   #commonOptions(): (readonly [id: number, data: Uint8Array])[] {
     return [
-      [4, utf8(`${this.#clockText()}\0`)],
+      [4, utf8(`${clockText(this.#context)}\0`)],
       [
         5,
         utf8(
@@ -173,13 +101,13 @@ export class TraceDatWriter implements TraceWriter {
   #writeV6(): void {
     const { output, pageSize } = this.#context
     const head = concat([
-      this.#magic(),
-      this.#headerInfo(),
-      this.#ftraceFormats(),
-      this.#eventFormats(),
-      this.#sized(kallsyms(this.#context.long), 4),
-      this.#sized('', 4),
-      this.#sized(this.#cmdlines(), 8),
+      this.#metadata.magic('6'),
+      this.#metadata.headerInfo(),
+      this.#metadata.ftraceFormats(),
+      this.#metadata.eventFormats(),
+      this.#metadata.kallsyms(),
+      this.#metadata.printk(),
+      this.#metadata.cmdlines(),
       this.#int(this.#cpus.length, 4),
       utf8('options  \0'),
       ...this.#commonOptions().map(([id, data]) => this.#option(id, data)),
@@ -200,7 +128,7 @@ export class TraceDatWriter implements TraceWriter {
   #writeV7(): void {
     const { output, compression, pageSize } = this.#context
     const head = concat([
-      this.#magic(),
+      this.#metadata.magic('7'),
       utf8(
         compression === 'none'
           ? 'none\0\0'
@@ -223,12 +151,12 @@ export class TraceDatWriter implements TraceWriter {
       ])
     }
     const metadata: (readonly [id: number, name: string, data: Uint8Array])[] = [
-      [16, 'headers', this.#headerInfo()],
-      [17, 'ftrace events', this.#ftraceFormats()],
-      [18, 'events format', this.#eventFormats()],
-      [19, 'kallsyms', this.#sized(kallsyms(this.#context.long), 4)],
-      [20, 'printk', this.#sized('', 4)],
-      [21, 'command lines', this.#sized(this.#cmdlines(), 8)],
+      [16, 'headers', this.#metadata.headerInfo()],
+      [17, 'ftrace events', this.#metadata.ftraceFormats()],
+      [18, 'events format', this.#metadata.eventFormats()],
+      [19, 'kallsyms', this.#metadata.kallsyms()],
+      [20, 'printk', this.#metadata.printk()],
+      [21, 'command lines', this.#metadata.cmdlines()],
     ]
     const parts: Uint8Array[] = []
     const options: Uint8Array[] = []
@@ -358,6 +286,3 @@ function compress(data: Uint8Array, { compression, zstdCompress }: WriterContext
   if (compression === 'zstd' && zstdCompress !== undefined) return zstdCompress(data)
   return deflateSync(data, { level: 6 })
 }
-
-/** For encoders that are looked up once per file. */
-export type { RecordEncoder }
