@@ -1,0 +1,240 @@
+import type { ColumnKind, EventFormat, FieldSpec } from './batch.ts'
+
+/** How a field's bytes are found in a record and written to its column. */
+export interface FieldPlan {
+  readonly kind: ColumnKind
+  /** `fixed`: at offset. `data_loc`: u32 length << 16 | offset from the record. `rel_loc`: the same from the u32's own end. `tail`: the rest. */
+  readonly place: 'fixed' | 'data_loc' | 'rel_loc' | 'tail'
+  readonly offset: number
+  /** Bytes at `offset`. */
+  readonly size: number
+  /** Bytes of one element of a list; 1 for strings and bytes. */
+  readonly elementSize: number
+  readonly signed: boolean
+}
+
+/** A parsed description with what a decoder needs; `format` is what callers see. */
+export interface RecordFormat {
+  readonly format: EventFormat
+  /** One per `format.fields`. */
+  readonly plans: readonly FieldPlan[]
+  /** Bytes that a record must have for its scalar fields. */
+  readonly minBytes: number
+  readonly common: CommonFields
+  /** Why the fields could not be decoded: then the one field is the record's bytes. */
+  readonly undecodable: string | undefined
+}
+
+/** Offsets in the record; -1 = this layout has no such field. */
+export interface CommonFields {
+  readonly typeOffset: number
+  readonly typeSize: number
+  readonly flagsOffset: number
+  readonly preemptOffset: number
+  readonly pidOffset: number
+}
+
+const MAX_FIELDS = 1024
+/** Each may repeat the whole record in a window's memory. */
+const MAX_VARIABLE_FIELDS = 64
+const MAX_RECORD_BYTES = 1 << 20
+
+// The kernel's f_show() in kernel/trace/trace_events.c (6.12); `field special` and a missing `signed` are of 2.6.
+const FIELD_LINE =
+  /^\s*field(?: special)?:([^;]*);\s*offset:(\d{1,9});\s*size:(\d{1,9});(?:\s*signed:(\d);)?\s*$/
+const DECLARATION = /^(.*?)([A-Za-z_$][\w$.]*)((?:\[[^\][]*\])*)$/s
+
+/** Parses one `format` file; `undefined` when it has no name or no id. */
+export function parseEventFormat(
+  text: string,
+  system: string,
+  longSize: 4 | 8,
+): RecordFormat | undefined {
+  let name: string | undefined
+  let id = -1
+  let printFmt = ''
+  let failure: string | undefined
+  const own: { spec: FieldSpec; plan: FieldPlan }[] = []
+  const common = new Map<string, { offset: number; size: number }>()
+  for (let start = 0; start < text.length; ) {
+    let end = text.indexOf('\n', start)
+    if (end < 0) end = text.length
+    const line = text.slice(start, end)
+    start = end + 1
+    if (line.startsWith('name:')) name ??= line.slice(5).trim()
+    else if (line.startsWith('ID:'))
+      id = /^\s*\d{1,5}\s*$/.test(line.slice(3)) ? Number(line.slice(3)) : id
+    else if (line.startsWith('print fmt:')) {
+      printFmt = text.slice(start - line.length - 1 + 10).trim()
+      break
+    } else if (/^\s*field/.test(line)) {
+      const field = parseField(line, longSize)
+      if (field === undefined)
+        failure ??= `the line "${line.trim().slice(0, 80)}" is not understood`
+      else if (field.spec.name.startsWith('common_')) common.set(field.spec.name, field.spec)
+      else if (own.length < MAX_FIELDS) own.push(field)
+      else failure ??= `it has more than ${MAX_FIELDS} fields`
+    }
+  }
+  if (name === undefined || name === '' || id < 0 || id > 0xffff) return undefined
+  if (own.filter(({ plan }) => isVariable(plan)).length > MAX_VARIABLE_FIELDS)
+    failure ??= `it has more than ${MAX_VARIABLE_FIELDS} variable fields`
+  const commonFields = toCommonFields(common)
+  if (failure !== undefined) {
+    const headEnd = Math.max(0, ...[...common.values()].map((f) => f.offset + f.size))
+    own.length = 0
+    own.push({
+      spec: {
+        name: 'record',
+        type: 'undecodable',
+        offset: headEnd,
+        size: 0,
+        signed: false,
+        kind: 'bytes',
+      },
+      plan: {
+        kind: 'bytes',
+        place: 'tail',
+        offset: headEnd,
+        size: 0,
+        elementSize: 1,
+        signed: false,
+      },
+    })
+  }
+  let minBytes = Math.max(
+    commonFields.typeOffset + 2,
+    commonFields.pidOffset + 4,
+    commonFields.flagsOffset + 1,
+    commonFields.preemptOffset + 1,
+  )
+  for (const { plan } of own)
+    if (plan.place !== 'tail' && (plan.place !== 'fixed' || !isVariable(plan)))
+      minBytes = Math.max(minBytes, plan.offset + plan.size)
+  return {
+    format: { system, name, id, fields: own.map((field) => field.spec), printFmt },
+    plans: own.map((field) => field.plan),
+    minBytes,
+    common: commonFields,
+    undecodable: failure,
+  }
+}
+
+function isVariable(plan: FieldPlan): boolean {
+  return plan.kind === 'string' || plan.kind === 'bytes' || plan.kind === 'list'
+}
+
+function toCommonFields(
+  common: ReadonlyMap<string, { offset: number; size: number }>,
+): CommonFields {
+  const offsetOf = (name: string, size: number) => {
+    const field = common.get(name)
+    return field?.size === size && field.offset < MAX_RECORD_BYTES ? field.offset : -1
+  }
+  const type = common.get('common_type')
+  return {
+    typeOffset: type !== undefined && type.offset < MAX_RECORD_BYTES ? type.offset : 0,
+    typeSize: type?.size ?? 2,
+    flagsOffset: offsetOf('common_flags', 1),
+    preemptOffset: offsetOf('common_preempt_count', 1),
+    pidOffset: offsetOf('common_pid', 4),
+  }
+}
+
+function parseField(
+  line: string,
+  longSize: 4 | 8,
+): { spec: FieldSpec; plan: FieldPlan } | undefined {
+  const [, declaration, offsetText, sizeText, signedText] = FIELD_LINE.exec(line) ?? []
+  if (declaration === undefined) return undefined
+  const [, typeText, name, suffix] = DECLARATION.exec(declaration.trim()) ?? []
+  if (typeText === undefined || name === undefined || suffix === undefined) return undefined
+  const offset = Number(offsetText)
+  const size = Number(sizeText)
+  if (offset > MAX_RECORD_BYTES || size > MAX_RECORD_BYTES) return undefined
+  const type = typeText.trim()
+  const dynamic = /^__(data|rel)_loc\b/.exec(type)
+  const place =
+    dynamic !== null
+      ? (`${dynamic[1] as 'data' | 'rel'}_loc` as const)
+      : size === 0
+        ? 'tail'
+        : 'fixed'
+  if (dynamic !== null && size !== 4) return undefined
+  const element = type
+    .replace(/^__(data|rel)_loc\b/, '')
+    .replace(/\[\]\s*$/, '')
+    .trim()
+  const signed =
+    signedText === undefined
+      ? !/\bunsigned\b|^u|\bu(8|16|32|64)\b|\*/.test(element)
+      : signedText === '1'
+  const plan = toPlan({ element, suffix, place, offset, size, signed, longSize })
+  const spec: FieldSpec = {
+    name,
+    type: suffix === '' ? type : `${type}${suffix}`,
+    offset,
+    size,
+    signed,
+    kind: plan.kind,
+    ...(plan.kind === 'list' ? { element: toElementKind(plan) } : {}),
+  }
+  return { spec, plan }
+}
+
+function toElementKind(plan: FieldPlan): 'i32' | 'u32' | 'i64' | 'u64' {
+  if (plan.elementSize === 8) return plan.signed ? 'i64' : 'u64'
+  return plan.signed ? 'i32' : 'u32'
+}
+
+function toPlan(field: {
+  element: string
+  suffix: string
+  place: FieldPlan['place']
+  offset: number
+  size: number
+  signed: boolean
+  longSize: 4 | 8
+}): FieldPlan {
+  const { element, suffix, place, offset, size, signed } = field
+  const base = { place, offset, size, signed, elementSize: 1 }
+  if (place === 'fixed' && suffix === '') {
+    if (size === 8) return { ...base, kind: signed ? 'i64' : 'u64' }
+    if (size === 1 || size === 2 || size === 4) return { ...base, kind: signed ? 'i32' : 'u32' }
+    return { ...base, kind: 'bytes' }
+  }
+  if (/^(const\s+)?char$/.test(element)) return { ...base, kind: 'string' }
+  const counted = place === 'fixed' ? toCount(suffix) : undefined
+  const elementSize =
+    counted !== undefined && size % counted === 0
+      ? size / counted
+      : toElementSize(element, field.longSize)
+  const isByte = elementSize === 1 && !/\bbool\b/.test(element)
+  if (isByte || (elementSize !== 1 && elementSize !== 2 && elementSize !== 4 && elementSize !== 8))
+    return { ...base, kind: 'bytes' }
+  return { ...base, kind: 'list', elementSize }
+}
+
+/** Elements of `[4]` or `[2][3]`; `undefined` for a name such as `[TASK_COMM_LEN]`. */
+function toCount(suffix: string): number | undefined {
+  let count = 1
+  for (const [, text] of suffix.matchAll(/\[([^\][]*)\]/g)) {
+    if (text === undefined || !/^\s*\d{1,6}\s*$/.test(text)) return undefined
+    count *= Number(text)
+  }
+  return count > 0 && count <= MAX_RECORD_BYTES ? count : undefined
+}
+
+/** Bytes of a C type by its spelling; 0 when only the compiler knows. */
+function toElementSize(type: string, longSize: 4 | 8): number {
+  if (type.endsWith('*')) return longSize
+  const bits = /^(?:const\s+)?(?:__)?(?:u|s|uint|int|be|le)(8|16|32|64)(?:_t)?$/.exec(type)
+  if (bits !== null) return Number(bits[1]) / 8
+  if (/\bchar\b/.test(type) || /\bbool\b/.test(type)) return 1
+  if (/\bshort\b/.test(type)) return 2
+  if (/\blong long\b/.test(type)) return 8
+  if (/\blong\b/.test(type) || /^(size_t|ssize_t|pgoff_t|uintptr_t)$/.test(type)) return longSize
+  if (/\bint\b/.test(type) || /^unsigned$/.test(type) || /^(pid_t|dev_t|gfp_t)$/.test(type))
+    return 4
+  return 0
+}

@@ -1,0 +1,86 @@
+import { readFully } from './cursor.ts'
+import { TraceParseError } from './error.ts'
+import type { ByteSource, TraceFormat, TraceReader } from './reader.ts'
+import { isTraceDat } from './trace-dat/header.ts'
+
+export type {
+  BytesColumn,
+  Column,
+  ColumnKind,
+  EventBatch,
+  EventFormat,
+  EventWindow,
+  FieldSpec,
+  ListColumn,
+  NumberColumn,
+  StringColumn,
+  StringDictionary,
+  WideColumn,
+} from './batch.ts'
+export { findColumn, WINDOW_ROWS } from './batch.ts'
+export type { InputPosition } from './error.ts'
+export { TraceParseError } from './error.ts'
+export type {
+  ByteSource,
+  ByteStream,
+  ImportIssue,
+  Loss,
+  Severity,
+  TraceFormat,
+  TraceInfo,
+  TraceInstance,
+  TraceReader,
+} from './reader.ts'
+
+/** A file family that is opened from a ByteSource. */
+export interface SeekableFormat extends TraceFormat {
+  readonly access: 'seek'
+  open(source: ByteSource): Promise<TraceReader>
+}
+
+/** Bytes of the input's start that formats are told apart by. */
+export const SNIFF_BYTES = 65_536
+
+const traceDat: SeekableFormat = {
+  name: 'trace.dat',
+  access: 'seek',
+  sniff: isTraceDat,
+  async open(source) {
+    const { openTraceDat } = await import('./trace-dat/reader.ts')
+    return await openTraceDat(source)
+  },
+}
+
+/** All formats, in the order in which they are tried. */
+export const traceFormats: readonly SeekableFormat[] = [traceDat]
+
+/** The format whose mark `head` carries. */
+export function sniffFormat(head: Uint8Array): SeekableFormat | undefined {
+  return traceFormats.find((format) => format.sniff(head))
+}
+
+export interface OpenOptions {
+  /** A format's name, instead of recognising it by content. */
+  readonly format?: string
+}
+
+/** Opens a trace of any known format; throws `TraceParseError` when it is none or cannot be read. */
+export async function openTrace(
+  source: ByteSource,
+  options: OpenOptions = {},
+): Promise<TraceReader> {
+  const head = new Uint8Array(Math.min(SNIFF_BYTES, source.size))
+  const read = readFully(source, 0, head)
+  const format =
+    options.format === undefined
+      ? sniffFormat(head.subarray(0, read))
+      : traceFormats.find(({ name }) => name === options.format)
+  if (format === undefined)
+    throw new TraceParseError(
+      'unknown_format',
+      source.name,
+      { unit: 'byte', at: 0 },
+      `not a known trace; known are ${traceFormats.map(({ name }) => name).join(', ')}`,
+    )
+  return await format.open(source)
+}

@@ -1,0 +1,29 @@
+import type { InputPosition } from './error.ts'
+import type { ImportIssue, Severity } from './reader.ts'
+
+/** What a reader met that did not stop it: one entry per code and subject, counted. */
+export class IssueLog {
+  readonly list: ImportIssue[] = []
+  readonly #byKey = new Map<string, ImportIssue>()
+
+  /** `subject` tells entries of one code apart (an event id, a cpu); the first message and position are kept. */
+  add(
+    code: string,
+    severity: Severity,
+    at: number | undefined,
+    message: string,
+    subject: string | number = '',
+  ): void {
+    const key = `${code} ${subject}`
+    const known = this.#byKey.get(key)
+    if (known !== undefined) {
+      known.count++
+      return
+    }
+    const firstPosition: InputPosition | undefined =
+      at === undefined ? undefined : { unit: 'byte', at }
+    const issue: ImportIssue = { code, severity, count: 1, firstPosition, message }
+    this.#byKey.set(key, issue)
+    this.list.push(issue)
+  }
+}

@@ -1,0 +1,278 @@
+import { type EventBatch, type EventWindow, WINDOW_ROWS } from './batch.ts'
+import type { RecordFormat } from './event-format.ts'
+import type { IssueLog } from './issues.ts'
+import { BatchBuilder, Dictionaries, type RecordBytes } from './record-decoder.ts'
+
+/** Raw records in one buffer's order. Records begin at multiples of 4 and end inside `bytes`. */
+export interface RecordBlock {
+  readonly cpu: number
+  readonly instance: number
+  bytes: Uint8Array
+  /** The same memory. */
+  words: Uint32Array
+  /** Nanoseconds since the reader's base. */
+  ts: Float64Array
+  start: Uint32Array
+  size: Uint32Array
+  count: number
+  /** The first record not yet taken. */
+  next: number
+  /** Byte in the file (or of the packed chunk that holds it) of a record. */
+  position(record: number): number
+}
+
+/** Blocks of one cpu's buffer, in its order. */
+export interface RecordStream extends RecordBlock {
+  /** Replaces the block by the next one with records; false at the end. */
+  load(): boolean
+}
+
+/** Formats by event id, for all streams of a reader. */
+export class FormatTable {
+  readonly records: RecordFormat[] = []
+  /** Index in `records` by id, -1 = no such event. */
+  readonly byId = new Int32Array(65_536).fill(-1)
+
+  /** False when the id is taken: the first description counts, as in libtraceevent. */
+  add(record: RecordFormat): boolean {
+    const { id } = record.format
+    if ((this.byId[id] as number) >= 0) return false
+    this.byId[id] = this.records.length
+    this.records.push(record)
+    return true
+  }
+}
+
+const FIRST_RECORD_BYTES = 1 << 22
+/** Most rows that batches may keep room for between windows. */
+const MAX_IDLE_ROWS = 4 * WINDOW_ROWS
+
+/** Builds windows: copies records in their total order, then decodes them format by format. */
+export class WindowBuilder {
+  readonly #formats: FormatTable
+  readonly #issues: IssueLog
+  readonly #littleEndian: boolean
+  readonly #typeOffset: number
+  readonly #dictionaries = new Dictionaries()
+  readonly #builders: (BatchBuilder | undefined)[] = []
+  readonly #active: BatchBuilder[] = []
+  readonly #batch = new Uint16Array(WINDOW_ROWS)
+  readonly #row = new Uint32Array(WINDOW_ROWS)
+  readonly #bytes: Uint8Array
+  readonly #words: Uint32Array
+  readonly #records: RecordBytes
+  #used = 0
+  #length = 0
+  #firstSeq = 0
+  #full = false
+
+  constructor(options: {
+    formats: FormatTable
+    issues: IssueLog
+    littleEndian: boolean
+    /** Longest record that a block can hold. */
+    maxRecordBytes: number
+  }) {
+    this.#formats = options.formats
+    this.#issues = options.issues
+    this.#littleEndian = options.littleEndian
+    this.#typeOffset = options.formats.records[0]?.common.typeOffset ?? 0
+    const capacity = Math.max(FIRST_RECORD_BYTES, (options.maxRecordBytes + 3) & ~3)
+    this.#bytes = new Uint8Array(capacity)
+    this.#words = new Uint32Array(this.#bytes.buffer)
+    this.#records = {
+      bytes: this.#bytes,
+      words: this.#words,
+      littleEndian: options.littleEndian,
+    }
+  }
+
+  /** True when the next record needs a new window. */
+  get full(): boolean {
+    return this.#full
+  }
+
+  /** Takes records from `block` while they are before `until` (or at it, if `orEqual`) and the window has room. */
+  take(block: RecordBlock, until: number, orEqual: boolean): void {
+    const { ts, start, size, count, bytes, words, cpu } = block
+    const { byId, records } = this.#formats
+    const base = block.instance * records.length
+    const typeAt = this.#littleEndian ? this.#typeOffset : this.#typeOffset + 1
+    const typeHighAt = this.#littleEndian ? this.#typeOffset + 1 : this.#typeOffset
+    const ownWords = this.#words
+    const capacity = this.#bytes.length
+    let used = this.#used
+    let length = this.#length
+    let i = block.next
+    for (; i < count; i++) {
+      const time = ts[i] as number
+      if (!(time < until || (orEqual && time === until))) break
+      const from = start[i] as number
+      const recordBytes = size[i] as number
+      if (length === WINDOW_ROWS || used + recordBytes + 3 > capacity) {
+        this.#full = true
+        break
+      }
+      const id =
+        recordBytes <= typeAt || recordBytes <= typeHighAt
+          ? -1
+          : (bytes[from + typeAt] as number) | ((bytes[from + typeHighAt] as number) << 8)
+      const slot = id < 0 ? -1 : (byId[id] as number)
+      if (slot < 0) {
+        this.#reportUnknown(id, block.position(i))
+        continue
+      }
+      const builder = this.#builders[base + slot] ?? this.#addBuilder(slot, block.instance)
+      if (recordBytes < builder.minBytes) {
+        this.#reportShort(builder, recordBytes, block.position(i))
+        continue
+      }
+      const row = builder.length
+      if (row === builder.capacity) builder.grow()
+      if (row === 0) {
+        builder.windowIndex = this.#active.length
+        this.#active.push(builder)
+      }
+      builder.ts[row] = time
+      builder.cpu[row] = cpu
+      builder.start[row] = used
+      builder.size[row] = recordBytes
+      builder.length = row + 1
+      this.#batch[length] = builder.windowIndex
+      this.#row[length] = row
+      length++
+      let to = used >>> 2
+      const lastWord = (from + recordBytes + 3) >>> 2
+      for (let word = from >>> 2; word < lastWord; word++) ownWords[to++] = words[word] as number
+      used = to << 2
+    }
+    block.next = i
+    this.#used = used
+    this.#length = length
+  }
+
+  /** Ends the window and begins the next; `undefined` when it has no rows. */
+  finish(): EventWindow | undefined {
+    const batches: EventBatch[] = []
+    for (const builder of this.#active) {
+      batches.push(builder.decode(this.#records, this.#dictionaries))
+    }
+    const length = this.#length
+    const firstSeq = this.#firstSeq
+    this.#firstSeq += length
+    this.#length = 0
+    this.#used = 0
+    this.#full = false
+    this.#rest()
+    if (length === 0) return undefined
+    return { firstSeq, length, batches, batch: this.#batch, row: this.#row }
+  }
+
+  #rest(): void {
+    for (const builder of this.#active) builder.length = 0
+    let rows = 0
+    for (const builder of this.#builders) rows += builder?.capacity ?? 0
+    if (rows > MAX_IDLE_ROWS)
+      for (const builder of this.#builders) if (builder?.windowIndex === -1) builder.release()
+    for (const builder of this.#active) builder.windowIndex = -1
+    this.#active.length = 0
+    this.#dictionaries.trim()
+  }
+
+  #addBuilder(slot: number, instance: number): BatchBuilder {
+    const { records } = this.#formats
+    const builder = new BatchBuilder(records[slot] as RecordFormat, instance)
+    const index = instance * records.length + slot
+    while (this.#builders.length <= index) this.#builders.push(undefined)
+    this.#builders[index] = builder
+    return builder
+  }
+
+  #reportUnknown(id: number, at: number): void {
+    const what =
+      id < 0
+        ? 'A record is too short to name its event.'
+        : `The file does not describe event ${id}.`
+    this.#issues.add('unknown_event', 'error', at, what, id)
+  }
+
+  #reportShort(builder: BatchBuilder, size: number, at: number): void {
+    const { system, name } = builder.record.format
+    this.#issues.add(
+      'short_record',
+      'error',
+      at,
+      `A record of ${system}:${name} has ${size} bytes, its format needs ${builder.minBytes}.`,
+      `${system}:${name}`,
+    )
+  }
+}
+
+/** Merges streams by (ts, cpu, instance); within a stream nothing is reordered. */
+export class StreamMerge {
+  readonly #heap: RecordStream[] = []
+  readonly #rank = new Map<RecordStream, number>()
+
+  constructor(streams: readonly RecordStream[]) {
+    const ordered = [...streams].sort((a, b) => a.cpu - b.cpu || a.instance - b.instance)
+    for (const [rank, stream] of ordered.entries()) this.#rank.set(stream, rank)
+    for (const stream of ordered) if (stream.load()) this.#heap.push(stream)
+    for (let i = (this.#heap.length >> 1) - 1; i >= 0; i--) this.#sink(i)
+  }
+
+  /** Moves records into the window until it is full; false when the streams have ended. */
+  fill(window: WindowBuilder): boolean {
+    const heap = this.#heap
+    for (let top = heap[0]; top !== undefined; top = heap[0]) {
+      let other = heap[1]
+      const third = heap[2]
+      if (other !== undefined && third !== undefined && this.#isBefore(third, other)) other = third
+      if (other === undefined) window.take(top, Number.POSITIVE_INFINITY, true)
+      else window.take(top, headOf(other), this.#rankOf(top) < this.#rankOf(other))
+      if (window.full) {
+        this.#sink(0)
+        return true
+      }
+      if (top.next === top.count && !top.load()) {
+        const last = heap.pop()
+        if (last !== undefined && heap.length > 0) heap[0] = last
+      }
+      this.#sink(0)
+    }
+    return false
+  }
+
+  #rankOf(stream: RecordStream): number {
+    return this.#rank.get(stream) ?? 0
+  }
+
+  #isBefore(a: RecordStream, b: RecordStream): boolean {
+    const headA = headOf(a)
+    const headB = headOf(b)
+    return headA < headB || (headA === headB && this.#rankOf(a) < this.#rankOf(b))
+  }
+
+  #sink(from: number): void {
+    const heap = this.#heap
+    for (let parent = from; ; ) {
+      let child = 2 * parent + 1
+      const left = heap[child]
+      const right = heap[child + 1]
+      const above = heap[parent]
+      if (left === undefined || above === undefined) return
+      let least = left
+      if (right !== undefined && this.#isBefore(right, left)) {
+        least = right
+        child++
+      }
+      if (!this.#isBefore(least, above)) return
+      heap[parent] = least
+      heap[child] = above
+      parent = child
+    }
+  }
+}
+
+function headOf(stream: RecordStream): number {
+  return stream.ts[stream.next] as number
+}
