@@ -1,9 +1,11 @@
 import { PstraceError } from '../../model/error.ts'
 import type { Pool, PoolOptions, PoolProvider } from './pool.ts'
+import { z3fold } from './z3fold.ts'
+import { zbud } from './zbud.ts'
 import { zsmalloc } from './zsmalloc.ts'
 
 /** Every allocator; a new one is one file and one line here. */
-export const POOLS: readonly PoolProvider[] = [zsmalloc]
+export const POOLS: readonly PoolProvider[] = [zsmalloc, zbud, z3fold]
 
 export function openPool(name: string, options?: PoolOptions): Pool {
   const provider = POOLS.find((pool) => pool.name === name)
