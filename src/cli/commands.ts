@@ -1,0 +1,76 @@
+import type { Command } from 'commander'
+
+/** A command's module declares its arguments and options when, and only when, the command is used. */
+export interface CommandModule {
+  register(command: Command): void
+}
+
+export interface CommandEntry {
+  readonly name: string
+  readonly summary: string
+  readonly group: string
+  readonly load: () => Promise<CommandModule>
+}
+
+const RECORD = 'From recording to database:'
+const LOOK = 'Look at recordings and runs:'
+const REFERENCE = 'Reference:'
+
+/** Every command; only names and summaries are loaded for `pstrace --help`. */
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'ingest',
+    group: RECORD,
+    summary: 'read a trace into the database',
+    load: () => import('./ingest.ts'),
+  },
+  {
+    name: 'info',
+    group: LOOK,
+    summary: 'what the database holds: counts, losses, checks against vmstat',
+    load: () => import('./info.ts'),
+  },
+  {
+    name: 'query',
+    group: LOOK,
+    summary: 'run SQL over tables and views',
+    load: () => import('./query.ts'),
+  },
+  {
+    name: 'stalls',
+    group: LOOK,
+    summary: 'who stalled, how long, on what',
+    load: () => import('./stalls.ts'),
+  },
+  {
+    name: 'order',
+    group: LOOK,
+    summary: 'was the reclaim order kept: inversions and displacement',
+    load: () => import('./order.ts'),
+  },
+  {
+    name: 'kswapd',
+    group: LOOK,
+    summary: 'how kswapd spent its time, and who woke it',
+    load: () => import('./kswapd.ts'),
+  },
+  {
+    name: 'pool',
+    group: LOOK,
+    summary: 'where swapped-out pages went, and their compressed sizes',
+    load: () => import('./pool.ts'),
+  },
+  { name: 'slots', group: LOOK, summary: 'use of swap slots', load: () => import('./slots.ts') },
+  {
+    name: 'schema',
+    group: REFERENCE,
+    summary: 'tables, views and columns with their meaning',
+    load: () => import('./schema.ts'),
+  },
+  {
+    name: 'completion',
+    group: REFERENCE,
+    summary: 'completion script for bash, zsh, fish or powershell',
+    load: () => import('./completion.ts'),
+  },
+]

@@ -1,0 +1,27 @@
+import { PstraceError } from '../model/error.ts'
+
+/** What the user reads: one message, and the stack only with PSTRACE_DEBUG. */
+export function describeFailure(error: unknown): string {
+  if (!(error instanceof Error)) return `pstrace: ${String(error)}`
+  if ((process.env['PSTRACE_DEBUG'] ?? '') !== '') return `pstrace: ${describeStack(error)}`
+  return `pstrace: ${error.message}`
+}
+
+function describeStack(error: Error): string {
+  const own = error.stack ?? error.message
+  return error.cause instanceof Error ? `${own}\ncaused by: ${describeStack(error.cause)}` : own
+}
+
+export function toExitStatus(error: unknown): number {
+  return error instanceof PstraceError ? error.exitStatus : 1
+}
+
+/** Wrong usage that commander cannot see. */
+export function usageError(message: string): PstraceError {
+  return new PstraceError('usage', message, { exitStatus: 2 })
+}
+
+/** The data cannot answer the question. */
+export function unfitError(message: string): PstraceError {
+  return new PstraceError('unfit', message, { exitStatus: 3 })
+}

@@ -1,0 +1,64 @@
+import { type Command, Option } from 'commander'
+
+/** For options that may be given several times. */
+export function collect(value: string, previous: readonly string[] | undefined): string[] {
+  return [...(previous ?? []), value]
+}
+
+export const RESULT_FORMATS = ['table', 'csv', 'json', 'ndjson', 'parquet', 'arrow'] as const
+export type ResultFormat = (typeof RESULT_FORMATS)[number]
+
+export function addDatabase(command: Command): Command {
+  return command.option('--db <file>', 'database (default: $PSTRACE_DB, else pstrace.duckdb)')
+}
+
+export function addProgress(command: Command): Command {
+  return command
+    .addOption(
+      new Option('--progress <mode>', 'progress on stderr').choices([
+        'auto',
+        'bar',
+        'plain',
+        'json',
+        'none',
+      ]),
+    )
+    .option('-q, --quiet', 'no progress and no remarks')
+}
+
+export interface OutputOptions {
+  readonly format?: string
+  readonly output?: string
+  readonly force?: boolean
+}
+
+export function addOutput(command: Command, more: readonly string[] = []): Command {
+  return command
+    .addOption(
+      new Option('--format <format>', 'form of the result').choices([...RESULT_FORMATS, ...more]),
+    )
+    .option('-o, --output <file>', 'write to a file instead of standard output')
+    .option('--force', 'replace the output file')
+}
+
+export function addSelectors(command: Command): Command {
+  return command
+    .option('--trace <id|name>', 'trace to look at (default: the last ingested)')
+    .option(
+      '--run <run>',
+      "run id, policy, 'last' or 'recording'; repeatable (default: the recording and the latest run of each policy)",
+      collect,
+    )
+    .option('--from <time>', 'from this time after the start: 1.5s, 20ms, or ns')
+    .option('--to <time>', 'up to this time after the start')
+    .option('--cpu <n>', 'only this CPU; repeatable', collect)
+    .option('--tid <n>', 'only this thread; repeatable', collect)
+    .option('--comm <name>', 'only threads of this name, * and ? allowed; repeatable', collect)
+    .option('--node <n>', 'only this NUMA node; repeatable', collect)
+    .option('--window <marker>', 'only within the intervals of this marker')
+}
+
+/** Examples at the end of --help, one `$ command` per line. */
+export function addExamples(command: Command, examples: string): Command {
+  return command.addHelpText('after', `\nExamples:\n${examples.trim().replace(/^/gm, '  ')}`)
+}

@@ -1,0 +1,84 @@
+import { SingleBar } from 'cli-progress'
+import type { Settings } from '../config/settings.ts'
+import { formatBytes, formatCount } from './table.ts'
+
+export interface Progress {
+  /** `done` and `total` in the same unit; `note` is one short phrase. */
+  update(done: number, total: number, note?: string): void
+  stop(): void
+}
+
+/** Nothing is shown for work that ends within this time. */
+const SILENT_MS = 1000
+const PLAIN_EVERY_MS = 2000
+
+export type ProgressUnit = 'bytes' | 'count'
+
+/** Progress on stderr in the way the settings ask for; `what` is a phrase such as `reading trace.dat`. */
+export function startProgress(settings: Settings, what: string, unit: ProgressUnit): Progress {
+  const mode = settings.quiet ? 'none' : settings.progress
+  if (mode === 'bar') return startBar(what, unit, settings.color.stderr)
+  if (mode === 'plain' || mode === 'json') return startLines(what, unit, mode)
+  return { update: () => undefined, stop: () => undefined }
+}
+
+function formatAmount(value: number, unit: ProgressUnit): string {
+  return unit === 'bytes' ? formatBytes(value) : formatCount(Math.round(value))
+}
+
+function startBar(what: string, unit: ProgressUnit, color: boolean): Progress {
+  const begun = Date.now()
+  let bar: SingleBar | undefined
+  return {
+    update(done, total, note = '') {
+      if (bar === undefined) {
+        if (Date.now() - begun < SILENT_MS) return
+        bar = new SingleBar({
+          stream: process.stderr,
+          format: `${what} {bar} {percentage}%  {amount}  {note}`,
+          barCompleteChar: color ? '\u2588' : '#',
+          barIncompleteChar: color ? '\u2591' : '-',
+          barsize: 30,
+          hideCursor: true,
+          clearOnComplete: true,
+        })
+        bar.start(Math.max(total, 1), 0, { amount: '', note: '' })
+      }
+      bar.setTotal(Math.max(total, 1))
+      bar.update(Math.min(done, total), {
+        amount: `${formatAmount(done, unit)} of ${formatAmount(total, unit)}`,
+        note,
+      })
+    },
+    stop() {
+      bar?.stop()
+    },
+  }
+}
+
+function startLines(what: string, unit: ProgressUnit, mode: 'plain' | 'json'): Progress {
+  let last = Date.now()
+  let latest: { done: number; total: number; note: string } | undefined
+  const print = () => {
+    if (latest === undefined) return
+    const { done, total, note } = latest
+    const line =
+      mode === 'json'
+        ? JSON.stringify({ what, done, total, unit, ...(note === '' ? {} : { note }) })
+        : `${what}: ${formatAmount(done, unit)} of ${formatAmount(total, unit)}${note === '' ? '' : `, ${note}`}`
+    process.stderr.write(`${line}\n`)
+    latest = undefined
+  }
+  return {
+    update(done, total, note = '') {
+      latest = { done, total, note }
+      if (Date.now() - last < PLAIN_EVERY_MS) return
+      last = Date.now()
+      print()
+    },
+    // The last state is printed in JSON always, so that a reader sees the end; in plain text only what was slow is worth a line.
+    stop() {
+      if (mode === 'json') print()
+    },
+  }
+}

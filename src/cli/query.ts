@@ -1,0 +1,78 @@
+import { readFileSync } from 'node:fs'
+import type { Command } from 'commander'
+import { streamQuery } from '../analysis/query.ts'
+import { PstraceError } from '../model/error.ts'
+import { usageError } from './failure.ts'
+import { addDatabase, addExamples, addOutput, addSelectors } from './options.ts'
+import { printResult, toFormat } from './output.ts'
+import { type Reading, type ReadingOptions, withReading } from './reading.ts'
+
+export function register(command: Command): void {
+  command
+    .argument('[sql]', "a SELECT; '-' reads it from standard input")
+    .description(
+      'Run SQL (DuckDB) over the tables and views that `pstrace schema` lists. The database is read-only; only ' +
+        'complete traces and runs are seen. Without selectors a query sees all of them, and so joins on trace_id and run_id ' +
+        '(IS NOT DISTINCT FROM: run_id is NULL for the recording); with selectors it sees that part only.',
+    )
+    .option('--file <file>', 'read the SQL from a file')
+  addOutput(addSelectors(addDatabase(command)))
+  addExamples(
+    command,
+    `
+pstrace query 'SELECT comm, count(*) AS stalls, max(ns) AS max_ns FROM stalls GROUP BY comm'
+pstrace query --trace last-boot --format csv 'SELECT * FROM swapouts' > swapouts.csv
+pstrace query 'SELECT * FROM raw."vmscan:mm_vmscan_kswapd_wake"' --format ndjson | head
+pstrace query -o stalls.parquet 'FROM stalls'`,
+  )
+  command.action(async (sql: string | undefined, options: QueryOptions) => {
+    const text = readSql(sql, options.file)
+    const scope = isSelective(options) ? 'default' : 'everything'
+    await withReading(options, (reading) => print(reading, text, options), { runs: scope })
+  })
+}
+
+interface QueryOptions extends ReadingOptions {
+  readonly file?: string
+}
+
+function readSql(sql: string | undefined, file: string | undefined): string {
+  if ((sql === undefined) === (file === undefined))
+    throw usageError("give the SQL as one argument ('-' for standard input) or with --file")
+  const text = sql !== undefined && sql !== '-' ? sql : readFileSync(file ?? 0, 'utf8')
+  const trimmed = text.trim().replace(/;\s*$/, '')
+  if (trimmed === '') throw usageError('the SQL is empty')
+  return trimmed
+}
+
+function isSelective(options: ReadingOptions): boolean {
+  const { trace, run, from, to, cpu, tid, comm, node, window } = options
+  return [trace, run, from, to, cpu, tid, comm, node, window].some((value) => value !== undefined)
+}
+
+async function print(reading: Reading, sql: string, options: QueryOptions): Promise<void> {
+  const { connection, settings } = reading
+  if (toFormat(options) === 'parquet') {
+    const { copyToParquet } = await import('../export/parquet.ts')
+    await printResult({ columns: [], rows: [] }, options, settings, (path) =>
+      explained(() => copyToParquet(connection, sql, path)),
+    )
+    return
+  }
+  const stream = await explained(() => streamQuery(connection, sql))
+  await printResult(stream, options, settings)
+}
+
+/** Mistakes in the SQL are wrong usage; DuckDB's message names the place and near names. */
+async function explained<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause)
+    const wrong = /^(Parser|Binder|Catalog|Syntax) Error/.test(message)
+    const hint = /^Catalog Error: Table with name/.test(message)
+      ? '\n`pstrace schema` lists tables and views.'
+      : ''
+    throw new PstraceError('sql', `${message}${hint}`, { cause, exitStatus: wrong ? 2 : 1 })
+  }
+}

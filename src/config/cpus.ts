@@ -1,0 +1,21 @@
+import { badValue } from './names.ts'
+
+/** Speeds of CPUs from `4` (four at speed 1) or `4x1.0+4x0.4`; 1 = the CPU on which the trace's costs were measured. */
+export function parseCpus(text: string): number[] {
+  const expected = 'a number of CPUs (4) or groups COUNTxSPEED joined by + (4x1.0+4x0.4)'
+  if (/^\d+$/.test(text)) {
+    const count = Number(text)
+    if (count < 1 || count > 4096) throw badValue('--cpus', text, expected)
+    return new Array<number>(count).fill(1)
+  }
+  const speeds: number[] = []
+  for (const group of text.split('+')) {
+    const match = /^(\d+)x(\d+(?:\.\d+)?)$/.exec(group.trim())
+    const count = Number(match?.[1] ?? 0)
+    const speed = Number(match?.[2] ?? 0)
+    if (match === null || count < 1 || speed <= 0 || speeds.length + count > 4096)
+      throw badValue('--cpus', text, expected)
+    for (let i = 0; i < count; i++) speeds.push(speed)
+  }
+  return speeds
+}

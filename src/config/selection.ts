@@ -1,0 +1,51 @@
+import { parseCount } from './settings.ts'
+import { parseTime } from './time.ts'
+
+/** Which part of a database a reading command looks at, as asked; names are not yet looked up. */
+export interface Selection {
+  /** ID or name; absent = the last ingested. */
+  readonly trace?: string
+  /** IDs, policies, `last`, `recording`; empty = the recording and the latest run of each policy. */
+  readonly runs: readonly string[]
+  /** Nanoseconds from the trace's start. */
+  readonly fromNs?: bigint
+  readonly toNs?: bigint
+  readonly cpus: readonly number[]
+  readonly tids: readonly number[]
+  readonly comms: readonly string[]
+  readonly nodes: readonly number[]
+  /** Name of a marker; only what lies in its intervals is read. */
+  readonly window?: string
+}
+
+export interface SelectionOptions {
+  readonly trace?: string
+  readonly run?: readonly string[]
+  readonly from?: string
+  readonly to?: string
+  readonly cpu?: readonly string[]
+  readonly tid?: readonly string[]
+  readonly comm?: readonly string[]
+  readonly node?: readonly string[]
+  readonly window?: string
+}
+
+export function resolveSelection(options: SelectionOptions): Selection {
+  return {
+    ...(options.trace === undefined ? {} : { trace: options.trace }),
+    runs: options.run ?? [],
+    ...(options.from === undefined ? {} : { fromNs: parseTime('--from', options.from) }),
+    ...(options.to === undefined ? {} : { toNs: parseTime('--to', options.to) }),
+    cpus: toCounts('--cpu', options.cpu),
+    tids: toCounts('--tid', options.tid),
+    comms: options.comm ?? [],
+    nodes: toCounts('--node', options.node),
+    ...(options.window === undefined ? {} : { window: options.window }),
+  }
+}
+
+function toCounts(option: string, values: readonly string[] | undefined): number[] {
+  return (values ?? []).flatMap((value) =>
+    value.split(',').map((part) => parseCount(option, part.trim(), 0, 2 ** 31 - 1)),
+  )
+}

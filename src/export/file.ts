@@ -1,0 +1,47 @@
+import { existsSync } from 'node:fs'
+import { open, rename, rm } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { PstraceError } from '../model/error.ts'
+
+/** Refuses to replace a file that the user did not allow to replace. */
+export function refuseOverwrite(path: string, options: { force: boolean }): void {
+  if (!options.force && existsSync(path))
+    throw new PstraceError('file-exists', `${path}: exists already; --force replaces it`)
+}
+
+/** Runs `write` on a temporary name beside `path` and renames when it has succeeded, so that no half-written file is ever seen. */
+export async function replaceFile(
+  path: string,
+  options: { force: boolean },
+  write: (temporaryPath: string) => Promise<void>,
+): Promise<void> {
+  refuseOverwrite(path, options)
+  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)
+  try {
+    await write(temporary)
+    refuseOverwrite(path, options)
+    await rename(temporary, path)
+  } catch (cause) {
+    await rm(temporary, { force: true })
+    if (cause instanceof PstraceError) throw cause
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new PstraceError('cannot-write', `${path}: cannot be written: ${reason}`, { cause })
+  }
+}
+
+/** Writes text or bytes to a file by way of a temporary name. */
+export async function writeFileWhole(
+  path: string,
+  options: { force: boolean },
+  pieces: AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>,
+): Promise<void> {
+  await replaceFile(path, options, async (temporary) => {
+    const file = await open(temporary, 'wx')
+    try {
+      for await (const piece of pieces)
+        await file.write(typeof piece === 'string' ? Buffer.from(piece) : piece)
+    } finally {
+      await file.close()
+    }
+  })
+}
