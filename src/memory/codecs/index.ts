@@ -3,12 +3,14 @@ import type { Codec, CodecOptions, CodecProvider } from './codec.ts'
 import { lz4Provider } from './lz4.ts'
 import { lz4jsProvider } from './lz4js.ts'
 import { lzoProvider, lzoRleProvider } from './lzo.ts'
+import { zstdProvider } from './zstd.ts'
 
 /** Every codec; a new one is one file and one line here. */
 export const codecProviders: readonly CodecProvider[] = [
   lz4Provider,
   lzoRleProvider,
   lzoProvider,
+  zstdProvider,
   lz4jsProvider,
 ]
 
