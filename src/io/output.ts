@@ -1,0 +1,101 @@
+import { closeSync, existsSync, linkSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { PstraceError } from '../model/error.ts'
+
+export interface OutputOptions {
+  /** Without it an existing file is refused. */
+  readonly overwrite: boolean
+}
+
+/** A file that appears under its name only when it is complete. */
+export class OutputFile {
+  readonly path: string
+  readonly #temporary: string
+  readonly #descriptor: number
+  readonly #overwrite: boolean
+  #open = true
+
+  constructor(path: string, options: OutputOptions) {
+    this.path = path
+    this.#overwrite = options.overwrite
+    if (!this.#overwrite && existsSync(path)) throw existsError(path)
+    this.#temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)
+    try {
+      this.#descriptor = openSync(this.#temporary, 'w', 0o666)
+    } catch (cause) {
+      throw new PstraceError('not_writable', `${path}: cannot be created.`, { cause })
+    }
+  }
+
+  write(data: string | Uint8Array): void {
+    const bytes = typeof data === 'string' ? Buffer.from(data) : data
+    for (let done = 0; done < bytes.length; ) {
+      try {
+        done += writeSync(this.#descriptor, bytes, done, bytes.length - done)
+      } catch (cause) {
+        throw new PstraceError(
+          'write_failed',
+          `${this.path}: cannot be written (is the disk full?).`,
+          {
+            cause,
+          },
+        )
+      }
+    }
+  }
+
+  /** Gives the complete file its name. */
+  commit(): void {
+    this.#close()
+    try {
+      if (this.#overwrite) renameSync(this.#temporary, this.path)
+      else this.#claim()
+    } catch (error) {
+      rmSync(this.#temporary, { force: true })
+      throw error
+    }
+  }
+
+  /** Leaves nothing behind; harmless after `commit`. */
+  abandon(): void {
+    if (!this.#open) return
+    this.#close()
+    rmSync(this.#temporary, { force: true })
+  }
+
+  /** A hard link fails when the name was taken meanwhile; a rename would replace it. */
+  #claim(): void {
+    try {
+      linkSync(this.#temporary, this.path)
+    } catch {
+      if (existsSync(this.path)) throw existsError(this.path)
+      // File systems without hard links (FAT, some network shares).
+      renameSync(this.#temporary, this.path)
+      return
+    }
+    rmSync(this.#temporary, { force: true })
+  }
+
+  #close(): void {
+    if (!this.#open) return
+    this.#open = false
+    closeSync(this.#descriptor)
+  }
+}
+
+/** Writes a whole file, or nothing. */
+export function writeOutput(path: string, data: string | Uint8Array, options: OutputOptions): void {
+  const file = new OutputFile(path, options)
+  try {
+    file.write(data)
+    file.commit()
+  } finally {
+    file.abandon()
+  }
+}
+
+function existsError(path: string): PstraceError {
+  return new PstraceError('file_exists', `${path}: already exists; give --force to replace it.`, {
+    exitStatus: 2,
+  })
+}
