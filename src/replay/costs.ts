@@ -1,0 +1,51 @@
+import { COSTS, type CostName, type Workload } from '../workload/types.ts'
+import { Random } from './random.ts'
+
+/** Recorded costs are correlated in time (a slow host stays slow): the sequence is walked, with a jump once in this many draws. */
+const BLOCK = 64
+
+/** Draws the costs of a run: whole nanoseconds of CPU time at speed 1. */
+export class CostSampler {
+  readonly #samples: Float64Array
+  readonly #fixed: number
+  readonly #random: Random
+  #next = 0
+
+  constructor(samples: Float64Array, fixedNs: number, scale: number, random: Random) {
+    this.#random = random
+    this.#fixed = Math.round(fixedNs * scale)
+    this.#samples = samples.map((sample) => Math.max(0, Math.round(sample * scale)))
+    if (samples.length > 0) this.#next = random.below(samples.length)
+  }
+
+  draw(): number {
+    const samples = this.#samples
+    const length = samples.length
+    if (length === 0) return this.#fixed
+    if (this.#random.below(BLOCK) === 0) this.#next = this.#random.below(length)
+    const value = samples[this.#next] as number
+    this.#next++
+    if (this.#next === length) this.#next = 0
+    return value
+  }
+}
+
+export type CostSamplers = Readonly<Record<CostName, CostSampler>>
+
+export function openCosts(
+  workload: Workload,
+  seed: number,
+  scale: Readonly<Partial<Record<CostName, number>>>,
+): CostSamplers {
+  const samplers = {} as Record<CostName, CostSampler>
+  COSTS.forEach((name, index) => {
+    const cost = workload.costs[name]
+    samplers[name] = new CostSampler(
+      cost.samples,
+      cost.fixedNs,
+      scale[name] ?? 1,
+      new Random(seed, index),
+    )
+  })
+  return samplers
+}

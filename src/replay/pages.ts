@@ -1,0 +1,227 @@
+import { PstraceError } from '../model/error.ts'
+import type { WorkloadPages } from '../workload/types.ts'
+
+/** Where a page is. Only FREE and SWAPPED pages hold no frame. */
+export const FREE = 0
+export const RESIDENT = 1
+/** Unmapped, in the swap cache, waiting in a policy's queue. */
+export const QUEUED = 2
+export const STORING = 3
+/** In the pool and still in memory: clean, freed when reclaim meets it. */
+export const STORED = 4
+export const SWAPPED = 5
+export const SWAPPING_IN = 6
+
+export const ANON = 0
+export const SHMEM = 1
+export const FILE_PAGE = 2
+
+/** Bits of `flags`. */
+export const ACCESSED = 1
+export const REFERENCED = 2
+export const ACTIVE = 4
+export const LOCKED = 8
+export const WRITEBACK = 16
+export const RECLAIM = 32
+export const WORKINGSET = 64
+/** Its swap copy is valid: reclaim needs no store. */
+export const CLEAN_COPY = 128
+
+export const INACTIVE_ANON = 0
+export const ACTIVE_ANON = 1
+export const INACTIVE_FILE = 2
+export const ACTIVE_FILE = 3
+export const LRU_NAMES = ['inactive_anon', 'active_anon', 'inactive_file', 'active_file'] as const
+export const LISTS = 4
+
+/**
+ * State of every page, by page id, in columns. Ids beyond the workload's are pages without an identity (they never come back) and
+ * page-cache pages; their ids are used again once the page is gone, so memory follows the number of live pages.
+ */
+export class Pages {
+  state: Uint8Array
+  flags: Uint8Array
+  kind: Uint8Array
+  node: Uint8Array
+  /** Rewrites of the content. */
+  version: Uint32Array
+  slot: Int32Array
+  /** List it is on (node * LISTS + list), -1 = none (isolated or not in memory). */
+  list: Int16Array
+  next: Int32Array
+  previous: Int32Array
+  /** Content id: the page id, or a serial number for pages without an identity. */
+  content: Float64Array
+  /** Row of its swap-out in flight or in the pool, 0 = none. */
+  swapout: Float64Array
+  /** Eviction clock when it was swapped out. */
+  evictedAt: Float64Array
+  /** Times of its swap-out while in flight. */
+  submitAt: Float64Array
+  readonly identified: number
+  readonly heads: Int32Array
+  readonly tails: Int32Array
+  readonly sizes: Int32Array
+  #used: number
+  #freeIds: Int32Array = new Int32Array(64)
+  #freeCount = 0
+  #serial: number
+
+  constructor(pages: WorkloadPages, nodes: number) {
+    const count = pages.length
+    const capacity = count + 64
+    this.identified = count
+    this.#used = count
+    this.#serial = count
+    this.state = new Uint8Array(capacity)
+    this.flags = new Uint8Array(capacity)
+    this.kind = new Uint8Array(capacity)
+    this.kind.set(pages.kind.subarray(0, count))
+    this.node = new Uint8Array(capacity)
+    this.node.set(pages.node.subarray(0, count))
+    this.version = new Uint32Array(capacity)
+    this.slot = new Int32Array(capacity).fill(-1)
+    this.list = new Int16Array(capacity).fill(-1)
+    this.next = new Int32Array(capacity).fill(-1)
+    this.previous = new Int32Array(capacity).fill(-1)
+    this.content = new Float64Array(capacity)
+    for (let page = 0; page < count; page++) this.content[page] = page
+    this.swapout = new Float64Array(capacity)
+    this.evictedAt = new Float64Array(capacity)
+    this.submitAt = new Float64Array(capacity)
+    this.heads = new Int32Array(nodes * LISTS).fill(-1)
+    this.tails = new Int32Array(nodes * LISTS).fill(-1)
+    this.sizes = new Int32Array(nodes * LISTS)
+  }
+
+  /** Ids in use, workload's included. */
+  get used(): number {
+    return this.#used - this.#freeCount
+  }
+
+  get capacity(): number {
+    return this.#used
+  }
+
+  /** An id for a page without an identity. */
+  create(kind: number, node: number): number {
+    let page: number
+    if (this.#freeCount > 0) page = this.#freeIds[--this.#freeCount] as number
+    else {
+      page = this.#used++
+      if (page >= this.state.length) this.#grow()
+    }
+    this.kind[page] = kind
+    this.node[page] = node
+    this.state[page] = FREE
+    this.flags[page] = 0
+    this.version[page] = 0
+    this.slot[page] = -1
+    this.swapout[page] = 0
+    this.content[page] = this.#serial++
+    return page
+  }
+
+  /** The page without an identity is gone for good. */
+  release(page: number): void {
+    if (page < this.identified) return
+    this.state[page] = FREE
+    if (this.#freeCount === this.#freeIds.length) {
+      const grown = new Int32Array(this.#freeIds.length * 2)
+      grown.set(this.#freeIds)
+      this.#freeIds = grown
+    }
+    this.#freeIds[this.#freeCount++] = page
+  }
+
+  has(page: number, flag: number): boolean {
+    return ((this.flags[page] as number) & flag) !== 0
+  }
+
+  set(page: number, flag: number): void {
+    this.flags[page] = (this.flags[page] as number) | flag
+  }
+
+  clear(page: number, flag: number): void {
+    this.flags[page] = (this.flags[page] as number) & ~flag
+  }
+
+  /** The list the page belongs on now. */
+  listOf(page: number): number {
+    const file = this.kind[page] === FILE_PAGE ? INACTIVE_FILE : INACTIVE_ANON
+    return (this.node[page] as number) * LISTS + file + (this.has(page, ACTIVE) ? 1 : 0)
+  }
+
+  addHead(page: number): void {
+    const list = this.listOf(page)
+    this.#mustBeOff(page)
+    const first = this.heads[list] as number
+    this.next[page] = first
+    this.previous[page] = -1
+    if (first < 0) this.tails[list] = page
+    else this.previous[first] = page
+    this.heads[list] = page
+    this.list[page] = list
+    this.sizes[list] = (this.sizes[list] as number) + 1
+  }
+
+  addTail(page: number): void {
+    const list = this.listOf(page)
+    this.#mustBeOff(page)
+    const last = this.tails[list] as number
+    this.previous[page] = last
+    this.next[page] = -1
+    if (last < 0) this.heads[list] = page
+    else this.next[last] = page
+    this.tails[list] = page
+    this.list[page] = list
+    this.sizes[list] = (this.sizes[list] as number) + 1
+  }
+
+  remove(page: number): void {
+    const list = this.list[page] as number
+    if (list < 0) return
+    const next = this.next[page] as number
+    const previous = this.previous[page] as number
+    if (next < 0) this.tails[list] = previous
+    else this.previous[next] = previous
+    if (previous < 0) this.heads[list] = next
+    else this.next[previous] = next
+    this.list[page] = -1
+    this.sizes[list] = (this.sizes[list] as number) - 1
+  }
+
+  isOnList(page: number): boolean {
+    return (this.list[page] as number) >= 0
+  }
+
+  #mustBeOff(page: number): void {
+    if ((this.list[page] as number) >= 0)
+      throw new PstraceError('replay-invariant', `page ${page} is put on a second list`)
+  }
+
+  #grow(): void {
+    const size = this.state.length * 2
+    this.state = grown(this.state, new Uint8Array(size))
+    this.flags = grown(this.flags, new Uint8Array(size))
+    this.kind = grown(this.kind, new Uint8Array(size))
+    this.node = grown(this.node, new Uint8Array(size))
+    this.version = grown(this.version, new Uint32Array(size))
+    this.slot = grown(this.slot, new Int32Array(size).fill(-1))
+    this.list = grown(this.list, new Int16Array(size).fill(-1))
+    this.next = grown(this.next, new Int32Array(size).fill(-1))
+    this.previous = grown(this.previous, new Int32Array(size).fill(-1))
+    this.content = grown(this.content, new Float64Array(size))
+    this.swapout = grown(this.swapout, new Float64Array(size))
+    this.evictedAt = grown(this.evictedAt, new Float64Array(size))
+    this.submitAt = grown(this.submitAt, new Float64Array(size))
+  }
+}
+
+function grown<A extends Uint8Array | Uint32Array | Int16Array | Int32Array | Float64Array>(
+  from: A,
+  to: A,
+): A {
+  to.set(from)
+  return to
+}

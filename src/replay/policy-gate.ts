@@ -1,0 +1,421 @@
+import { PstraceError } from '../model/error.ts'
+import type { Operation, Policy, PolicyLayout, TunableValues } from '../policies/policy.ts'
+import {
+  ACTIVATE_END,
+  BYPASS_END,
+  INLINE_END,
+  type Kernel,
+  type PolicyGate,
+  QUEUED_END,
+  type Steps,
+} from './kernel.ts'
+import { ANON } from './pages.ts'
+import { LOCK, type Scheduler, SLEEPING, type Thread } from './scheduler.ts'
+
+interface Queue {
+  readonly folios: Int32Array
+  head: number
+  length: number
+}
+
+interface Mutex {
+  readonly isSpinlock: boolean
+  owner: Thread | undefined
+  readonly waiters: Thread[]
+}
+
+interface Item {
+  readonly worker: number
+  readonly node: number
+}
+
+/** What the executor owns of one node (or of the machine, for a global policy). */
+interface Domain {
+  readonly node: number
+  readonly layout: PolicyLayout
+  readonly queues: readonly Queue[]
+  readonly locks: readonly Mutex[]
+  readonly cells: Float64Array
+  items: number
+  /** Kthreads by worker index; pool threads are in `pool`. */
+  readonly workers: (Thread | undefined)[]
+  readonly waitingFor: Int32Array
+  readonly pool: Thread[]
+  readonly idlePool: Thread[]
+  readonly pending: Item[]
+}
+
+/** A policy whose turn lets no time pass for this many operations spins on something only others can change. */
+const OPERATIONS_PER_INSTANT = 64
+const SPIN_NS = 1000
+
+export type ThreadMaker = (
+  name: string,
+  node: number,
+  unbound: boolean,
+  program: (thread: Thread) => Steps,
+) => Thread
+
+/** Runs a policy in virtual time: performs its operations, owns its queues, locks, cells and worker threads. */
+export class VirtualGate implements PolicyGate {
+  readonly writebackWhileQueued: boolean
+  readonly rotates: boolean
+  readonly #policy: Policy
+  readonly #kernel: Kernel
+  readonly #scheduler: Scheduler
+  readonly #tunables: Record<string, number>
+  readonly #domains: Domain[] = []
+  readonly #domainOfNode: readonly number[]
+  readonly #cpusOfNode: readonly number[]
+  readonly #newThread: ThreadMaker
+  readonly #gatesAll: boolean
+  readonly #readTunable: (name: string) => number
+
+  constructor(
+    policy: Policy,
+    tunables: TunableValues,
+    kernel: Kernel,
+    cpusOfNode: readonly number[],
+    newThread: ThreadMaker,
+  ) {
+    this.#policy = policy
+    this.#kernel = kernel
+    this.#scheduler = kernel.scheduler
+    this.#tunables = { ...tunables }
+    this.#newThread = newThread
+    this.#cpusOfNode = cpusOfNode
+    this.#readTunable = (name) => {
+      const value = this.#tunables[name]
+      if (value === undefined)
+        throw new PstraceError(
+          'policy-tunable',
+          `policy ${policy.name} reads tunable ${name}, which it does not declare`,
+        )
+      return value
+    }
+    const layouts = cpusOfNode.map((cpus, node) => policy.layout({ node, cpus }, tunables))
+    const first = layouts[0] as PolicyLayout
+    this.writebackWhileQueued = first.folio.whileQueued === 'writeback'
+    this.rotates = first.folio.rotated
+    this.#gatesAll = first.gate === 'swap'
+    this.#domainOfNode = layouts.map((_layout, node) => (first.global ? 0 : node))
+    const count = first.global ? 1 : layouts.length
+    for (let node = 0; node < count; node++)
+      this.#domains.push(this.#openDomain(node, layouts[node] as PolicyLayout))
+  }
+
+  admits(page: number): boolean {
+    return this.#gatesAll || this.#kernel.pages.kind[page] === ANON
+  }
+
+  *submit(thread: Thread, page: number, node: number): Generator<undefined, number, undefined> {
+    const domain = this.#domains[this.#domainOfNode[node] as number] as Domain
+    const end = yield* this.#perform(thread, domain, -1, this.#policy.submit(page))
+    switch (end) {
+      case 'queued':
+        return QUEUED_END
+      case 'inline':
+        return INLINE_END
+      case 'bypass':
+        return BYPASS_END
+      default:
+        return ACTIVATE_END
+    }
+  }
+
+  /** Folios waiting, over all queues. */
+  get queued(): number {
+    let queued = 0
+    for (const domain of this.#domains) for (const queue of domain.queues) queued += queue.length
+    return queued
+  }
+
+  check(): void {
+    for (const { queues } of this.#domains)
+      for (const queue of queues)
+        if (queue.length < 0 || queue.length > queue.folios.length)
+          throw new PstraceError(
+            'replay-invariant',
+            `a queue of ${this.#policy.name} holds ${queue.length} folios; its capacity is ${queue.folios.length}`,
+          )
+  }
+
+  #openDomain(node: number, layout: PolicyLayout): Domain {
+    const domain: Domain = {
+      node,
+      layout,
+      queues: layout.queues.map(({ capacity }) => ({
+        folios: new Int32Array(capacity),
+        head: 0,
+        length: 0,
+      })),
+      locks: layout.locks.map(({ kind }) => ({
+        isSpinlock: kind === 'spinlock',
+        owner: undefined,
+        waiters: [],
+      })),
+      cells: new Float64Array(layout.cells.length),
+      items: layout.items,
+      workers: [],
+      waitingFor: new Int32Array(Math.max(1, layout.workers.length)).fill(-1),
+      pool: [],
+      idlePool: [],
+      pending: [],
+    }
+    layout.workers.forEach((worker, index) => {
+      if (worker.start === 'boot') this.#startKthread(domain, index)
+    })
+    return domain
+  }
+
+  #startKthread(domain: Domain, worker: number): Thread {
+    const layout = domain.layout.workers[worker] as PolicyLayout['workers'][number]
+    const thread = this.#newThread(layout.name, domain.node, layout.unbound, (self) =>
+      this.#kthread(self, domain, worker),
+    )
+    domain.workers[worker] = thread
+    if (layout.start === 'boot') {
+      // It sleeps in its first wait by the time anything is swapped out.
+      this.#scheduler.park(thread)
+      domain.waitingFor[worker] = 0
+    }
+    return thread
+  }
+
+  *#kthread(thread: Thread, domain: Domain, worker: number): Steps {
+    yield* this.#perform(thread, domain, worker, this.#policy.work(worker))
+  }
+
+  *#poolThread(thread: Thread, domain: Domain): Steps {
+    for (;;) {
+      const item = domain.pending.shift()
+      if (item === undefined) {
+        domain.idlePool.push(thread)
+        this.#scheduler.block(thread, SLEEPING)
+        yield
+        continue
+      }
+      yield* this.#perform(thread, domain, item.worker, this.#policy.work(item.worker))
+    }
+  }
+
+  *#perform<End>(
+    thread: Thread,
+    domain: Domain,
+    worker: number,
+    program: Generator<Operation, End, number>,
+  ): Generator<undefined, End, undefined> {
+    const scheduler = this.#scheduler
+    const kernel = this.#kernel
+    let result = 0
+    let instant = scheduler.now
+    let operations = 0
+    for (;;) {
+      const step = program.next(result)
+      if (step.done === true) return step.value
+      if (scheduler.now !== instant) {
+        instant = scheduler.now
+        operations = 0
+      } else if (++operations > OPERATIONS_PER_INSTANT) {
+        operations = 0
+        if (!scheduler.spend(thread, SPIN_NS)) yield
+      }
+      const operation = step.value
+      switch (operation.op) {
+        case 'lock': {
+          const mutex = this.#lockOf(domain, operation.lock)
+          if (mutex.owner === undefined) mutex.owner = thread
+          else yield* this.#waitForMutex(thread, mutex)
+          result = 1
+          break
+        }
+        case 'tryLock': {
+          const mutex = this.#lockOf(domain, operation.lock)
+          result = mutex.owner === undefined ? 1 : 0
+          if (result === 1) mutex.owner = thread
+          break
+        }
+        case 'unlock':
+          this.#unlock(this.#lockOf(domain, operation.lock), thread)
+          break
+        case 'push': {
+          const queue = this.#queueOf(domain, operation.queue)
+          const { folios } = queue
+          result = queue.length < folios.length ? 1 : 0
+          if (result === 1) {
+            folios[(queue.head + queue.length) % folios.length] = operation.folio
+            queue.length++
+            const { tally } = kernel
+            if (queue.length > tally.queuePeak) tally.queuePeak = queue.length
+            kernel.queueChanged(domain.node, this.queued)
+            if (!scheduler.spend(thread, kernel.costs.push.draw())) yield
+          }
+          break
+        }
+        case 'pop': {
+          const queue = this.#queueOf(domain, operation.queue)
+          if (queue.length === 0) result = -1
+          else {
+            result = queue.folios[queue.head] as number
+            queue.head = (queue.head + 1) % queue.folios.length
+            queue.length--
+            kernel.popped(result)
+            kernel.queueChanged(domain.node, this.queued)
+          }
+          break
+        }
+        case 'length':
+          result = this.#queueOf(domain, operation.queue).length
+          break
+        case 'store':
+          result = (yield* this.#store(thread, domain, worker, operation.folio)) ? 1 : 0
+          break
+        case 'wake':
+          result = 0
+          if (this.#wake(domain, operation.worker)) {
+            result = 1
+            if (!scheduler.spend(thread, kernel.costs.wake.draw())) yield
+          }
+          break
+        case 'wait': {
+          const queue = this.#queueOf(domain, operation.queue)
+          while (queue.length === 0) {
+            domain.waitingFor[worker] = operation.queue
+            scheduler.block(thread, SLEEPING)
+            yield
+          }
+          domain.waitingFor[worker] = -1
+          break
+        }
+        case 'pause':
+          scheduler.sleepUntil(thread, scheduler.now + operation.ns, SLEEPING)
+          yield
+          break
+        case 'queueWork':
+          this.#queueWork(domain, operation.worker)
+          if (!scheduler.spend(thread, kernel.costs.wake.draw())) yield
+          break
+        case 'allocItem':
+          result = domain.items > 0 ? 1 : 0
+          domain.items -= result
+          break
+        case 'freeItem':
+          domain.items++
+          break
+        case 'readTunable':
+          result = this.#readTunable(operation.name)
+          break
+        case 'nodeCpus':
+          result = this.#cpusOfNode[domain.node] as number
+          break
+        case 'read':
+          result = domain.cells[operation.cell] as number
+          break
+        case 'write':
+          domain.cells[operation.cell] = operation.value
+          result = operation.value
+          break
+        case 'add':
+          result = (domain.cells[operation.cell] as number) + operation.value
+          domain.cells[operation.cell] = result
+          break
+      }
+    }
+  }
+
+  *#store(
+    thread: Thread,
+    domain: Domain,
+    worker: number,
+    folio: number,
+  ): Generator<undefined, boolean, undefined> {
+    const kernel = this.#kernel
+    const node = kernel.nodeOf(kernel.pages.node[folio] as number)
+    const layout = worker < 0 ? undefined : domain.layout.workers[worker]
+    if (layout === undefined) kernel.displaced(folio)
+    const stored = yield* kernel.store(
+      thread,
+      node,
+      folio,
+      layout?.memalloc ?? true,
+      layout?.kworker ?? false,
+    )
+    if (stored) kernel.completed(folio, thread.cpu)
+    return stored
+  }
+
+  #wake(domain: Domain, worker: number): boolean {
+    let thread = domain.workers[worker]
+    if (thread === undefined) {
+      const layout = domain.layout.workers[worker]
+      if (layout === undefined || layout.start !== 'lazy') return false
+      thread = this.#startKthread(domain, worker)
+      this.#scheduler.start(thread, this.#scheduler.now)
+      return true
+    }
+    if ((domain.waitingFor[worker] as number) < 0) return false
+    return this.#scheduler.wake(thread)
+  }
+
+  #queueWork(domain: Domain, worker: number): void {
+    domain.pending.push({ worker, node: domain.node })
+    const idle = domain.idlePool.pop()
+    if (idle !== undefined) {
+      this.#scheduler.wake(idle)
+      return
+    }
+    const layout = domain.layout.workers[worker] as PolicyLayout['workers'][number]
+    const limit = Math.max(1, (this.#cpusOfNode[domain.node] as number) - 1)
+    if (domain.pool.length >= limit) return
+    const thread = this.#newThread(layout.name, domain.node, layout.unbound, (self) =>
+      this.#poolThread(self, domain),
+    )
+    domain.pool.push(thread)
+    this.#scheduler.start(thread, this.#scheduler.now)
+  }
+
+  /** The kernel's mutexes spin while the owner runs and sleep otherwise; a spinlock only spins. */
+  *#waitForMutex(thread: Thread, mutex: Mutex): Steps {
+    const scheduler = this.#scheduler
+    mutex.waiters.push(thread)
+    while (mutex.owner !== thread) {
+      const owner = mutex.owner
+      if (mutex.isSpinlock || (owner !== undefined && scheduler.isOnCpu(owner)))
+        scheduler.spin(thread)
+      else scheduler.block(thread, LOCK)
+      yield
+    }
+  }
+
+  #unlock(mutex: Mutex, thread: Thread): void {
+    if (mutex.owner !== thread)
+      throw new PstraceError(
+        'policy-lock',
+        `policy ${this.#policy.name}: ${thread.name} unlocks what it does not hold`,
+      )
+    const next = mutex.waiters.shift()
+    mutex.owner = next
+    if (next === undefined) return
+    if (next.spinning) this.#scheduler.stopSpinning(next)
+    else this.#scheduler.wake(next)
+  }
+
+  #lockOf(domain: Domain, lock: number): Mutex {
+    const found = domain.locks[lock]
+    if (found === undefined) throw unknownObject(this.#policy, 'lock', lock)
+    return found
+  }
+
+  #queueOf(domain: Domain, queue: number): Queue {
+    const found = domain.queues[queue]
+    if (found === undefined) throw unknownObject(this.#policy, 'queue', queue)
+    return found
+  }
+}
+
+function unknownObject(policy: Policy, kind: string, index: number): PstraceError {
+  return new PstraceError(
+    'policy-layout',
+    `policy ${policy.name} uses ${kind} ${index}, which its layout does not declare`,
+  )
+}

@@ -1,0 +1,406 @@
+import { RowBuffer } from '../model/rows.ts'
+import { DOINGS, PARTS, RUNNING, STATES, type Thread } from './scheduler.ts'
+
+export type RowSink = (rows: RowBuffer) => void
+
+/** A line of the event log: what happened, when, to which thread and page (-1: none). */
+export interface ReplayLogEvent {
+  readonly ns: number
+  readonly event: string
+  readonly thread: string
+  readonly page: number
+  readonly value: number
+}
+
+export type LogSink = (event: ReplayLogEvent) => void
+
+export const PATHS = ['inline', 'queued', 'displaced', 'bypass'] as const
+export const INLINE = 0
+export const BY_QUEUE = 1
+export const DISPLACED = 2
+export const BYPASS = 3
+
+export const CONTEXTS = ['kswapd', 'direct'] as const
+
+/** Parts of a stall by index of `Thread.parts`. */
+const PART_NAMES: readonly string[] = [
+  'other',
+  'scan',
+  'unmap',
+  'store',
+  'slab',
+  'scan',
+  'runnable',
+  'other',
+  'io',
+  'lock',
+  'other',
+  'throttle',
+]
+const PART_DETAILS: readonly (string | undefined)[] = [
+  undefined,
+  undefined,
+  undefined,
+  undefined,
+  undefined,
+  'file',
+  undefined,
+  'sleep',
+  undefined,
+  undefined,
+  'nap',
+  undefined,
+]
+
+const FLUSH_ROWS = 8192
+
+/** A swap-out from its gate until its frame is free. Times in ns, NaN = not yet. */
+export class Flights {
+  readonly page: number[] = []
+  readonly id: number[] = []
+  readonly submit: number[] = []
+  readonly start: number[] = []
+  readonly stored: number[] = []
+  readonly handed: number[] = []
+  readonly freed: number[] = []
+  readonly task: number[] = []
+  readonly tid: number[] = []
+  readonly cpu: number[] = []
+  readonly node: number[] = []
+  readonly slot: number[] = []
+  readonly context: number[] = []
+  readonly path: number[] = []
+  readonly reason: (string | undefined)[] = []
+  readonly storedBy: number[] = []
+  readonly place: (string | undefined)[] = []
+  readonly bytes: number[] = []
+  readonly submitRank: number[] = []
+  readonly startRank: number[] = []
+  readonly doneRank: number[] = []
+  readonly span: number[] = []
+  readonly #free: number[] = []
+  #used = 1
+
+  /** Number of an unused flight, from 1. */
+  open(): number {
+    const flight = this.#free.pop() ?? this.#used++
+    this.start[flight] = Number.NaN
+    this.stored[flight] = Number.NaN
+    this.handed[flight] = Number.NaN
+    this.freed[flight] = Number.NaN
+    this.path[flight] = BYPASS
+    this.reason[flight] = undefined
+    this.storedBy[flight] = Number.NaN
+    this.place[flight] = undefined
+    this.bytes[flight] = Number.NaN
+    this.submitRank[flight] = 0
+    this.startRank[flight] = 0
+    this.doneRank[flight] = 0
+    return flight
+  }
+
+  close(flight: number): void {
+    this.#free.push(flight)
+  }
+}
+
+/** Writes what happens as rows of the database's run tables; buffers go to the sink when they are full, so memory stays bounded. */
+export class Recorder {
+  readonly flights = new Flights()
+  readonly log: LogSink | undefined
+  readonly #sink: RowSink | undefined
+  readonly #buffers: RowBuffer[] = []
+  #spans = 0
+
+  readonly swapouts = this.#table('swapouts', {
+    swapout_id: 'number',
+    page_id: 'number',
+    ts_ns: 'number',
+    submit_ns: 'number',
+    start_ns: 'number',
+    stored_ns: 'number',
+    freed_ns: 'number',
+    task_id: 'number',
+    tid: 'number',
+    cpu: 'number',
+    node: 'number',
+    swap_type: 'number',
+    swap_offset: 'number',
+    folio_order: 'number',
+    context: 'text',
+    path: 'text',
+    bypass_reason: 'text',
+    stored_by: 'number',
+    place: 'text',
+    compressed_bytes: 'number',
+    lane: 'text',
+    submit_rank: 'number',
+    start_rank: 'number',
+    done_rank: 'number',
+    span_id: 'number',
+  })
+  readonly swapins = this.#table('swapins', {
+    page_id: 'number',
+    swapout_id: 'number',
+    ts_ns: 'number',
+    end_ns: 'number',
+    task_id: 'number',
+    tid: 'number',
+    cpu: 'number',
+    swap_type: 'number',
+    swap_offset: 'number',
+    met: 'text',
+    wait_ns: 'number',
+    readahead: 'number',
+    refault_distance: 'number',
+  })
+  readonly spans = this.#table('reclaim_spans', {
+    span_id: 'number',
+    parent_span_id: 'number',
+    kind: 'text',
+    task_id: 'number',
+    tid: 'number',
+    cpu: 'number',
+    node: 'number',
+    start_ns: 'number',
+    end_ns: 'number',
+    alloc_order: 'number',
+    nr_reclaimed: 'number',
+  })
+  readonly parts = this.#table('stall_parts', {
+    span_id: 'number',
+    part: 'text',
+    detail: 'text',
+    ns: 'number',
+  })
+  readonly kswapdSpans = this.#table('kswapd_spans', {
+    node: 'number',
+    task_id: 'number',
+    tid: 'number',
+    start_ns: 'number',
+    end_ns: 'number',
+    censored: 'text',
+    alloc_order: 'number',
+  })
+  readonly states = this.#table('thread_states', {
+    task_id: 'number',
+    cpu: 'number',
+    start_ns: 'number',
+    end_ns: 'number',
+    state: 'text',
+    doing: 'text',
+  })
+  readonly wakeups = this.#table('wakeups', {
+    ts_ns: 'number',
+    waker_task_id: 'number',
+    task_id: 'number',
+    reason: 'text',
+  })
+  readonly batches = this.#table('shrink_batches', {
+    ts_ns: 'number',
+    start_ns: 'number',
+    task_id: 'number',
+    node: 'number',
+    lru: 'text',
+    nr_scanned: 'number',
+    nr_taken: 'number',
+    nr_reclaimed: 'number',
+    nr_dirty: 'number',
+    nr_writeback: 'number',
+    nr_activate: 'number',
+    priority: 'number',
+  })
+  readonly slabs = this.#table('slab_shrinks', {
+    start_ns: 'number',
+    end_ns: 'number',
+    task_id: 'number',
+    node: 'number',
+    shrinker: 'text',
+    nr_scanned: 'number',
+    nr_freed: 'number',
+  })
+  readonly moves = this.#table('pool_moves', {
+    ts_ns: 'number',
+    page_id: 'number',
+    from_place: 'text',
+    to_place: 'text',
+    reason: 'text',
+    age_ns: 'number',
+  })
+  readonly samples = this.#table('samples', {
+    ts_ns: 'number',
+    node: 'number',
+    name: 'text',
+    value: 'number',
+  })
+
+  constructor(sink: RowSink | undefined, log: LogSink | undefined) {
+    this.#sink = sink
+    this.log = log
+  }
+
+  get recordsRows(): boolean {
+    return this.#sink !== undefined
+  }
+
+  flush(): void {
+    for (const buffer of this.#buffers) this.#send(buffer)
+  }
+
+  /** Call after each row is complete. */
+  added(buffer: RowBuffer): void {
+    if (buffer.length >= FLUSH_ROWS) this.#send(buffer)
+  }
+
+  interval(thread: Thread, start: number, end: number): void {
+    if (this.#sink === undefined) return
+    const rows = this.states
+    const row = rows.add()
+    rows.number(row, 'task_id', thread.taskId)
+    if (thread.state === RUNNING) rows.number(row, 'cpu', thread.cpu)
+    rows.number(row, 'start_ns', start)
+    rows.number(row, 'end_ns', end)
+    const state = STATES[thread.state] as string
+    rows.text(row, 'state', state === 'throttle' ? 'io' : state)
+    rows.text(row, 'doing', thread.state === RUNNING ? (DOINGS[thread.doing] as string) : 'none')
+    this.added(rows)
+  }
+
+  wakeup(now: number, waker: Thread | undefined, thread: Thread, reason: string): void {
+    if (this.#sink === undefined) return
+    const rows = this.wakeups
+    const row = rows.add()
+    rows.number(row, 'ts_ns', now)
+    if (waker !== undefined) rows.number(row, 'waker_task_id', waker.taskId)
+    rows.number(row, 'task_id', thread.taskId)
+    rows.text(row, 'reason', reason)
+    this.added(rows)
+  }
+
+  sample(now: number, node: number, name: string, value: number): void {
+    if (this.#sink === undefined) return
+    const rows = this.samples
+    const row = rows.add()
+    rows.number(row, 'ts_ns', now)
+    rows.number(row, 'node', node)
+    rows.text(row, 'name', name)
+    rows.number(row, 'value', value)
+    this.added(rows)
+  }
+
+  /** Number of a new span. */
+  openSpan(): number {
+    return ++this.#spans
+  }
+
+  /** `before` holds the thread's parts at the span's start; both must be accounted to the instant. */
+  closeSpan(
+    span: number,
+    kind: 'direct' | 'throttle',
+    thread: Thread,
+    parent: number,
+    start: number,
+    end: number,
+    reclaimed: number,
+    before: Float64Array,
+  ): void {
+    if (this.#sink === undefined) return
+    const rows = this.spans
+    const row = rows.add()
+    rows.number(row, 'span_id', span)
+    if (parent > 0) rows.number(row, 'parent_span_id', parent)
+    rows.text(row, 'kind', kind)
+    rows.number(row, 'task_id', thread.taskId)
+    rows.number(row, 'tid', thread.tid)
+    rows.number(row, 'cpu', thread.cpu)
+    rows.number(row, 'node', thread.node)
+    rows.number(row, 'start_ns', start)
+    rows.number(row, 'end_ns', end)
+    rows.number(row, 'alloc_order', 0)
+    rows.number(row, 'nr_reclaimed', reclaimed)
+    this.added(rows)
+    for (let part = 0; part < PARTS; part++) {
+      const ns = (thread.parts[part] as number) - (before[part] as number)
+      if (ns <= 0) continue
+      const parts = this.parts
+      const line = parts.add()
+      parts.number(line, 'span_id', span)
+      parts.text(line, 'part', PART_NAMES[part])
+      parts.text(line, 'detail', PART_DETAILS[part])
+      parts.number(line, 'ns', ns)
+      this.added(parts)
+    }
+  }
+
+  closeKswapdSpan(thread: Thread, start: number, end: number, censored: boolean): void {
+    if (this.#sink === undefined) return
+    const rows = this.kswapdSpans
+    const row = rows.add()
+    rows.number(row, 'node', thread.node)
+    rows.number(row, 'task_id', thread.taskId)
+    rows.number(row, 'tid', thread.tid)
+    rows.number(row, 'start_ns', start)
+    if (!censored) rows.number(row, 'end_ns', end)
+    if (censored) rows.text(row, 'censored', 'end')
+    rows.number(row, 'alloc_order', 0)
+    this.added(rows)
+  }
+
+  /** The flight's row; its number is free afterwards. */
+  closeFlight(flight: number): void {
+    const flights = this.flights
+    if (this.#sink !== undefined) {
+      const rows = this.swapouts
+      const row = rows.add()
+      const context = CONTEXTS[flights.context[flight] as number] as string
+      const path = flights.path[flight] as number
+      rows.number(row, 'swapout_id', flights.id[flight] as number)
+      rows.number(row, 'page_id', (flights.page[flight] as number) + 1)
+      rows.number(row, 'ts_ns', flights.handed[flight] as number)
+      rows.number(row, 'submit_ns', flights.submit[flight] as number)
+      rows.number(row, 'start_ns', flights.start[flight] as number)
+      rows.number(row, 'stored_ns', flights.stored[flight] as number)
+      rows.number(row, 'freed_ns', flights.freed[flight] as number)
+      rows.number(row, 'task_id', flights.task[flight] as number)
+      rows.number(row, 'tid', flights.tid[flight] as number)
+      rows.number(row, 'cpu', flights.cpu[flight] as number)
+      rows.number(row, 'node', flights.node[flight] as number)
+      rows.number(row, 'swap_type', 0)
+      rows.number(row, 'swap_offset', flights.slot[flight] as number)
+      rows.number(row, 'folio_order', 0)
+      rows.text(row, 'context', context)
+      rows.text(row, 'path', PATHS[path])
+      rows.text(row, 'bypass_reason', flights.reason[flight])
+      rows.number(row, 'stored_by', flights.storedBy[flight] as number)
+      rows.text(row, 'place', flights.place[flight])
+      rows.number(row, 'compressed_bytes', flights.bytes[flight] as number)
+      rows.text(row, 'lane', `${flights.node[flight]}/${context}`)
+      if (path !== BYPASS) {
+        rows.number(row, 'submit_rank', flights.submitRank[flight] as number)
+        if ((flights.startRank[flight] as number) > 0)
+          rows.number(row, 'start_rank', flights.startRank[flight] as number)
+        if ((flights.doneRank[flight] as number) > 0)
+          rows.number(row, 'done_rank', flights.doneRank[flight] as number)
+      }
+      if ((flights.span[flight] as number) > 0)
+        rows.number(row, 'span_id', flights.span[flight] as number)
+      this.added(rows)
+    }
+    flights.close(flight)
+  }
+
+  #table<Name extends string>(
+    name: string,
+    kinds: Readonly<Record<Name, 'number' | 'text'>>,
+  ): RowBuffer<Name> {
+    const buffer = new RowBuffer<Name>(name, kinds)
+    this.#buffers.push(buffer as unknown as RowBuffer)
+    return buffer
+  }
+
+  #send(buffer: RowBuffer): void {
+    if (buffer.length === 0) return
+    this.#sink?.(buffer)
+    buffer.clear()
+  }
+}

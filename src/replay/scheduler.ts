@@ -1,0 +1,595 @@
+import { PstraceError } from '../model/error.ts'
+import { EventQueue } from './event-queue.ts'
+
+/** What a thread is; also decides whose stall is whose. */
+export type ThreadKind = 'user' | 'kswapd' | 'worker' | 'background'
+
+export const STATES = ['running', 'runnable', 'sleeping', 'io', 'lock', 'nap', 'throttle'] as const
+export const RUNNING = 0
+export const RUNNABLE = 1
+export const SLEEPING = 2
+export const IO = 3
+export const LOCK = 4
+export const NAP = 5
+export const THROTTLE = 6
+/** Not yet started, or ended. */
+export const ABSENT = 7
+
+export const DOINGS = ['none', 'scan', 'unmap', 'store', 'slab', 'file'] as const
+export const NONE = 0
+export const SCAN = 1
+export const UNMAP = 2
+export const STORE = 3
+export const SLAB = 4
+export const FILE = 5
+
+/** Where a thread's time went: running by what it did, then each other state. */
+export const PARTS = DOINGS.length + STATES.length - 1
+
+export interface Thread {
+  readonly index: number
+  readonly taskId: number
+  readonly tid: number
+  readonly name: string
+  readonly kind: ThreadKind
+  readonly node: number
+  /** CPUs it may run on, by index. */
+  readonly allowed: Uint8Array
+  /** Its address space takes part in unmapping: a flush interrupts it. */
+  readonly hasMemory: boolean
+  /** Yields when it cannot go on at this instant: work is left, or it blocked itself. */
+  program: Generator<undefined, void, undefined>
+  state: number
+  doing: number
+  /** CPU of its last run, by index. */
+  cpu: number
+  vruntime: number
+  /** CPU time it still owes before its program goes on, ns at speed 1. */
+  work: number
+  /** Above 0: keeps its CPU until the work is done. */
+  preemptOff: number
+  /** Spins for a lock: its work ends when somebody says so. */
+  spinning: boolean
+  /** Set by a wake-up with a meaning; cleared by who waits for it. */
+  signal: boolean
+  /** Time up to which `parts` is complete. */
+  since: number
+  readonly parts: Float64Array
+  /** Innermost reclaim span, 0 = none. */
+  span: number
+}
+
+export interface SchedulerHooks {
+  /** Thread `thread` was in `state` doing `doing` on `cpu` from `start` to `end`; never empty. */
+  onInterval(thread: Thread, start: number, end: number): void
+  onWake(thread: Thread, waker: Thread | undefined): void
+  wakeLatency(): number
+  switchCost(): number
+}
+
+interface Cpu {
+  readonly index: number
+  readonly node: number
+  readonly speed: number
+  current: Thread | undefined
+  readonly queue: Thread[]
+  /** Leaving idle: the queue's thread runs when the CPU's event comes. */
+  waking: boolean
+  needResched: boolean
+  /** When `current` began its slice and when its progress was last taken. */
+  sliceStart: number
+  progressAt: number
+  minVruntime: number
+  last: Thread | undefined
+  busyNs: number
+}
+
+export interface SchedulerOptions {
+  readonly sliceNs: number
+  readonly creditNs: number
+  readonly balanceNs: number
+}
+
+/** Numbers of a kernel with 1000 Hz on few CPUs; replay-model.md section 3 tells how little hangs on each. */
+export const DEFAULT_SCHEDULER: SchedulerOptions = {
+  sliceNs: 2_000_000,
+  creditNs: 1_000_000,
+  balanceNs: 64_000_000,
+}
+
+const SPIN_WORK = 1e15
+
+/**
+ * Virtual time: CPUs with fair run queues, threads as generators, and timers. A program calls `spend` and yields when it returns false; it
+ * calls `block` or `sleep` and yields always.
+ */
+export class Scheduler {
+  now = 0
+  stopped = false
+  readonly threads: Thread[] = []
+  readonly cpus: Cpu[] = []
+  switches = 0
+  readonly #events: EventQueue
+  readonly #hooks: SchedulerHooks
+  readonly #options: SchedulerOptions
+  readonly #balanceId: number
+  readonly #firstTimer: number
+  #active: Cpu | undefined
+  #rotate = 0
+  #checkEvery = 0
+  #nextCheck = Number.POSITIVE_INFINITY
+  #check: () => void = () => {}
+
+  constructor(
+    cpus: readonly { readonly node: number; readonly speed: number }[],
+    hooks: SchedulerHooks,
+    options: SchedulerOptions = DEFAULT_SCHEDULER,
+  ) {
+    this.#hooks = hooks
+    this.#options = options
+    cpus.forEach(({ node, speed }, index) => {
+      this.cpus.push({
+        index,
+        node,
+        speed,
+        current: undefined,
+        queue: [],
+        waking: false,
+        needResched: false,
+        sliceStart: 0,
+        progressAt: 0,
+        minVruntime: 0,
+        last: undefined,
+        busyNs: 0,
+      })
+    })
+    this.#balanceId = cpus.length
+    this.#firstTimer = cpus.length + 1
+    this.#events = new EventQueue(this.#firstTimer + 16)
+    if (cpus.length > 1 && options.balanceNs > 0)
+      this.#events.schedule(this.#balanceId, options.balanceNs)
+  }
+
+  /** The thread whose program runs at this instant. */
+  get active(): Thread | undefined {
+    return this.#active?.current
+  }
+
+  add(
+    thread: Pick<Thread, 'taskId' | 'tid' | 'name' | 'kind' | 'node' | 'allowed' | 'hasMemory'>,
+    program: (thread: Thread) => Generator<undefined, void, undefined>,
+  ): Thread {
+    const index = this.threads.length
+    const added: Thread = {
+      ...thread,
+      index,
+      program: EMPTY,
+      state: ABSENT,
+      doing: NONE,
+      cpu: Math.max(0, thread.allowed.indexOf(1)),
+      vruntime: 0,
+      work: 0,
+      preemptOff: 0,
+      spinning: false,
+      signal: false,
+      since: 0,
+      parts: new Float64Array(PARTS),
+      span: 0,
+    }
+    added.program = program(added)
+    this.threads.push(added)
+    this.#events.reserve(this.#firstTimer + index + 1)
+    return added
+  }
+
+  /** The thread begins at `time`, as if woken then. */
+  start(thread: Thread, time: number): void {
+    thread.since = time
+    thread.state = SLEEPING
+    if (time <= this.now) this.wake(thread)
+    else this.#events.schedule(this.#firstTimer + thread.index, time)
+  }
+
+  /** Blocks without a wake-up at its start: a kernel thread that waits for its first work. */
+  park(thread: Thread): void {
+    thread.since = this.now
+    thread.state = SLEEPING
+  }
+
+  /** Uses CPU time, ns at speed 1. True: it is spent and time went on. False: the caller must yield. */
+  spend(thread: Thread, ns: number): boolean {
+    if (ns <= 0) return true
+    const cpu = this.#active as Cpu
+    if (!cpu.needResched || thread.preemptOff > 0) {
+      const end = this.now + (cpu.speed === 1 ? ns : Math.ceil(ns / cpu.speed))
+      if (
+        end < this.#events.nextTime &&
+        (cpu.queue.length === 0 ||
+          thread.preemptOff > 0 ||
+          end < cpu.sliceStart + this.#options.sliceNs)
+      ) {
+        this.now = end
+        return true
+      }
+    }
+    thread.work = ns
+    this.#charge(cpu)
+    return false
+  }
+
+  /** Spins on the CPU until `stopSpinning`; the caller must yield. */
+  spin(thread: Thread): void {
+    thread.spinning = true
+    thread.work = SPIN_WORK
+    this.#charge(this.#active as Cpu)
+  }
+
+  stopSpinning(thread: Thread): void {
+    if (!thread.spinning) return
+    thread.spinning = false
+    thread.work = 0
+    const cpu = this.cpus[thread.cpu] as Cpu
+    if (cpu.current === thread && cpu !== this.#active) this.#events.schedule(cpu.index, this.now)
+  }
+
+  /** Gives up the CPU until woken; the caller must yield. */
+  block(thread: Thread, state: number): void {
+    this.#setState(thread, state)
+  }
+
+  /** Sleeps until `time` or a wake-up; the caller must yield. */
+  sleepUntil(thread: Thread, time: number, state: number): void {
+    this.#setState(thread, state)
+    this.#events.schedule(this.#firstTimer + thread.index, Math.max(time, this.now))
+  }
+
+  isOnCpu(thread: Thread): boolean {
+    return thread.state === RUNNING
+  }
+
+  isBlocked(thread: Thread): boolean {
+    return thread.state >= SLEEPING && thread.state < ABSENT
+  }
+
+  /** Makes a blocked thread runnable; nothing happens to others. Returns whether it was blocked. */
+  wake(thread: Thread): boolean {
+    if (!this.isBlocked(thread)) return false
+    this.#events.cancel(this.#firstTimer + thread.index)
+    this.#hooks.onWake(thread, this.#active?.current)
+    const cpu = this.#place(thread)
+    thread.cpu = cpu.index
+    const floor = this.#minVruntime(cpu) - this.#options.creditNs
+    if (thread.vruntime < floor) thread.vruntime = floor
+    // vruntimes of another queue mean nothing here.
+    else if (thread.vruntime > floor + 4 * this.#options.sliceNs)
+      thread.vruntime = this.#minVruntime(cpu)
+    this.#enqueue(cpu, thread)
+    return true
+  }
+
+  setDoing(thread: Thread, doing: number): void {
+    if (thread.doing === doing) return
+    this.account(thread)
+    thread.doing = doing
+  }
+
+  /** Brings `parts` up to now. */
+  account(thread: Thread): void {
+    const elapsed = this.now - thread.since
+    if (elapsed > 0) {
+      const part = thread.state === RUNNING ? thread.doing : DOINGS.length - 1 + thread.state
+      thread.parts[part] = (thread.parts[part] as number) + elapsed
+      this.#hooks.onInterval(thread, thread.since, this.now)
+    }
+    thread.since = this.now
+  }
+
+  /** Does another CPU of the machine run a thread whose address space takes part in unmapping? */
+  runsMemoryElsewhere(thread: Thread): boolean {
+    for (const cpu of this.cpus) {
+      const other = cpu.current
+      if (other !== undefined && other !== thread && other.hasMemory && !cpu.waking) return true
+    }
+    return false
+  }
+
+  /** Adds interrupt work to every such thread; returns how many were hit. */
+  interruptMemoryElsewhere(thread: Thread, draw: () => number): number {
+    let hit = 0
+    for (const cpu of this.cpus) {
+      const other = cpu.current
+      if (other === undefined || other === thread || !other.hasMemory || cpu.waking) continue
+      hit++
+      const ns = draw()
+      if (ns <= 0) continue
+      this.#progress(cpu)
+      other.work += ns
+      this.#schedule(cpu)
+    }
+    return hit
+  }
+
+  /** Calls back between events, at least `ns` apart. */
+  everyNs(ns: number, callback: () => void): void {
+    this.#checkEvery = ns
+    this.#nextCheck = this.now
+    this.#check = callback
+  }
+
+  /** Runs until nothing is pending or `stopped`. */
+  run(): void {
+    const events = this.#events
+    while (!this.stopped) {
+      const time = events.nextTime
+      const id = events.pop()
+      if (id < 0) return
+      this.now = time
+      if (time >= this.#nextCheck) {
+        this.#nextCheck = time + this.#checkEvery
+        this.#check()
+      }
+      if (id < this.#balanceId) this.#cpuEvent(this.cpus[id] as Cpu)
+      else if (id === this.#balanceId) {
+        this.#balance()
+        if (events.length > 0) events.schedule(id, this.now + this.#options.balanceNs)
+      } else this.wake(this.threads[id - this.#firstTimer] as Thread)
+    }
+  }
+
+  /** Every thread is in exactly one place; called by the invariants. */
+  check(): void {
+    for (const thread of this.threads) {
+      let places = this.isBlocked(thread) || thread.state === ABSENT ? 1 : 0
+      for (const cpu of this.cpus) {
+        if (cpu.current === thread) places++
+        for (const queued of cpu.queue) if (queued === thread) places++
+      }
+      if (places !== 1)
+        throw new PstraceError(
+          'replay-invariant',
+          `thread ${thread.name} is in ${places} places at ${this.now} ns; expected one`,
+        )
+    }
+  }
+
+  #setState(thread: Thread, state: number): void {
+    this.account(thread)
+    thread.state = state
+  }
+
+  #place(thread: Thread): Cpu {
+    const previous = this.cpus[thread.cpu] as Cpu
+    if (thread.allowed[previous.index] === 1 && this.#isIdle(previous)) return previous
+    let best: Cpu | undefined
+    for (const cpu of this.cpus) {
+      if (thread.allowed[cpu.index] !== 1) continue
+      if (this.#isIdle(cpu) && (best === undefined || cpu.speed > best.speed)) best = cpu
+    }
+    if (best !== undefined) return best
+    if (thread.allowed[previous.index] === 1) return previous
+    for (const cpu of this.cpus) {
+      if (thread.allowed[cpu.index] !== 1) continue
+      if (best === undefined || cpu.queue.length < best.queue.length) best = cpu
+    }
+    return best ?? previous
+  }
+
+  #isIdle(cpu: Cpu): boolean {
+    return cpu.current === undefined && cpu.queue.length === 0
+  }
+
+  #minVruntime(cpu: Cpu): number {
+    let least = Number.POSITIVE_INFINITY
+    if (cpu.current !== undefined) {
+      if (cpu !== this.#active) this.#progress(cpu)
+      else this.#charge(cpu)
+      least = cpu.current.vruntime
+    }
+    for (const thread of cpu.queue) if (thread.vruntime < least) least = thread.vruntime
+    if (least !== Number.POSITIVE_INFINITY && least > cpu.minVruntime) cpu.minVruntime = least
+    return cpu.minVruntime
+  }
+
+  #enqueue(cpu: Cpu, thread: Thread): void {
+    this.#setState(thread, RUNNABLE)
+    cpu.queue.push(thread)
+    const current = cpu.current
+    if (current === undefined) {
+      if (!cpu.waking) {
+        cpu.waking = true
+        const latency = this.#hooks.wakeLatency()
+        this.#events.schedule(cpu.index, this.now + latency)
+      }
+      return
+    }
+    if (thread.vruntime < current.vruntime) cpu.needResched = true
+    if (cpu === this.#active) return
+    if (cpu.needResched && current.preemptOff === 0) this.#events.schedule(cpu.index, this.now)
+    else this.#schedule(cpu)
+  }
+
+  /** vruntime of a thread whose program runs: its elapsed time is not progress on work. */
+  #charge(cpu: Cpu): void {
+    const current = cpu.current
+    if (current === undefined) return
+    const elapsed = this.now - cpu.progressAt
+    if (elapsed > 0) {
+      current.vruntime += elapsed
+      cpu.busyNs += elapsed
+      cpu.progressAt = this.now
+    }
+  }
+
+  /** Takes the work done by the CPU's thread since the last look. */
+  #progress(cpu: Cpu): void {
+    const current = cpu.current
+    if (current === undefined) return
+    const elapsed = this.now - cpu.progressAt
+    if (elapsed <= 0) return
+    current.vruntime += elapsed
+    cpu.busyNs += elapsed
+    cpu.progressAt = this.now
+    if (!current.spinning)
+      current.work = Math.max(
+        0,
+        current.work - (cpu.speed === 1 ? elapsed : Math.floor(elapsed * cpu.speed)),
+      )
+  }
+
+  /** Next event of a CPU that runs a thread with work left. */
+  #schedule(cpu: Cpu): void {
+    const current = cpu.current as Thread
+    let time = this.now + (cpu.speed === 1 ? current.work : Math.ceil(current.work / cpu.speed))
+    if (current.preemptOff === 0 && cpu.queue.length > 0) {
+      const sliceEnd = Math.max(this.now, cpu.sliceStart + this.#options.sliceNs)
+      if (cpu.needResched) time = this.now
+      else if (sliceEnd < time) time = sliceEnd
+    }
+    this.#events.schedule(cpu.index, time)
+  }
+
+  #cpuEvent(cpu: Cpu): void {
+    const current = cpu.current
+    if (current === undefined) {
+      cpu.waking = false
+      this.#runCpu(cpu)
+      return
+    }
+    this.#progress(cpu)
+    if (current.work > 0) {
+      if (current.preemptOff === 0 && cpu.queue.length > 0) {
+        if (cpu.needResched || this.now - cpu.sliceStart >= this.#options.sliceNs)
+          this.#preempt(cpu)
+      } else cpu.needResched = cpu.needResched && cpu.queue.length > 0
+    }
+    this.#runCpu(cpu)
+  }
+
+  #preempt(cpu: Cpu): void {
+    const current = cpu.current as Thread
+    cpu.needResched = false
+    let least = Number.POSITIVE_INFINITY
+    for (const thread of cpu.queue) if (thread.vruntime < least) least = thread.vruntime
+    if (least > current.vruntime) {
+      cpu.sliceStart = this.now
+      return
+    }
+    this.#setState(current, RUNNABLE)
+    cpu.queue.push(current)
+    cpu.current = undefined
+  }
+
+  #runCpu(cpu: Cpu): void {
+    for (;;) {
+      let current = cpu.current
+      if (current === undefined) {
+        if (!this.#pickNext(cpu)) return
+        current = cpu.current as Thread
+      }
+      if (current.work > 0) {
+        this.#schedule(cpu)
+        return
+      }
+      cpu.progressAt = this.now
+      this.#active = cpu
+      const step = current.program.next()
+      this.#charge(cpu)
+      this.#active = undefined
+      if (this.stopped) return
+      if (step.done === true) {
+        this.#setState(current, ABSENT)
+        cpu.current = undefined
+        continue
+      }
+      if (current.state !== RUNNING) {
+        cpu.current = undefined
+        continue
+      }
+      if (cpu.queue.length === 0) cpu.needResched = false
+      else if (
+        current.preemptOff === 0 &&
+        (cpu.needResched || this.now - cpu.sliceStart >= this.#options.sliceNs)
+      )
+        this.#preempt(cpu)
+    }
+  }
+
+  #pickNext(cpu: Cpu): boolean {
+    if (cpu.queue.length === 0 && !this.#pull(cpu)) return false
+    const queue = cpu.queue
+    let best = 0
+    for (let place = 1; place < queue.length; place++)
+      if ((queue[place] as Thread).vruntime < (queue[best] as Thread).vruntime) best = place
+    const thread = queue[best] as Thread
+    queue.splice(best, 1)
+    cpu.current = thread
+    cpu.needResched = false
+    cpu.sliceStart = this.now
+    cpu.progressAt = this.now
+    thread.cpu = cpu.index
+    this.#setState(thread, RUNNING)
+    if (cpu.last !== thread) {
+      this.switches++
+      cpu.last = thread
+      const cost = this.#hooks.switchCost()
+      if (!thread.spinning) thread.work += cost
+    }
+    return true
+  }
+
+  /** An idle CPU takes a waiting thread from the longest queue. */
+  #pull(cpu: Cpu): boolean {
+    let from: Cpu | undefined
+    for (const other of this.cpus)
+      if (
+        other !== cpu &&
+        other.queue.length > (from?.queue.length ?? 0) &&
+        (other.current !== undefined || other.queue.length > 1) &&
+        other.queue.some((thread) => thread.allowed[cpu.index] === 1)
+      )
+        from = other
+    if (from === undefined) return false
+    const place = from.queue.findIndex((thread) => thread.allowed[cpu.index] === 1)
+    this.#move(from, place, cpu)
+    return true
+  }
+
+  #move(from: Cpu, place: number, to: Cpu): void {
+    const thread = from.queue[place] as Thread
+    from.queue.splice(place, 1)
+    const lag = thread.vruntime - this.#minVruntime(from)
+    thread.vruntime = this.#minVruntime(to) + lag
+    to.queue.push(thread)
+    thread.cpu = to.index
+  }
+
+  /** Where one CPU has two more threads than another, one moves; where it has one more, the odd one takes turns. */
+  #balance(): void {
+    let most = this.cpus[0] as Cpu
+    let least = most
+    this.#rotate = (this.#rotate + 1) % this.cpus.length
+    for (let step = 0; step < this.cpus.length; step++) {
+      const cpu = this.cpus[(this.#rotate + step) % this.cpus.length] as Cpu
+      if (load(cpu) > load(most)) most = cpu
+      if (load(cpu) < load(least)) least = cpu
+    }
+    if (most === least || load(most) - load(least) < 1 || most.queue.length === 0) return
+    const place = most.queue.findIndex((thread) => thread.allowed[least.index] === 1)
+    if (place < 0) return
+    this.#move(most, place, least)
+    const current = least.current
+    if (current === undefined) {
+      if (!least.waking) {
+        least.waking = true
+        this.#events.schedule(least.index, this.now)
+      }
+    } else this.#schedule(least)
+  }
+}
+
+function load(cpu: Cpu): number {
+  return cpu.queue.length + (cpu.current === undefined ? 0 : 1)
+}
+
+function* nothing(): Generator<undefined, void, undefined> {}
+const EMPTY = nothing()
