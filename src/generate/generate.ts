@@ -8,6 +8,7 @@ import { simulate, stringsOf } from './simulate.ts'
 import { Truth, type TruthTable } from './truth.ts'
 import { FolderWriter } from './writers/folder.ts'
 import { PerfDataWriter } from './writers/perf-data.ts'
+import { PerfettoWriter } from './writers/perfetto.ts'
 import { TextWriter } from './writers/text.ts'
 import { TraceDatWriter } from './writers/trace-dat.ts'
 import {
@@ -27,6 +28,9 @@ export const GENERATED_FORMATS = [
   'text',
   'text-tgid',
   'folder',
+  'perfetto',
+  'perfetto-dense',
+  'perfetto-z',
 ] as const
 export type GeneratedFormat = (typeof GENERATED_FORMATS)[number]
 
@@ -182,6 +186,12 @@ function newWriter(options: GenerateOptions, context: WriterContext): TraceWrite
       return new TextWriter(context, { withTgid: false })
     case 'text-tgid':
       return new TextWriter(context, { withTgid: true })
+    case 'perfetto':
+      return new PerfettoWriter(context, { dense: false, compactSched: false, compressed: false })
+    case 'perfetto-dense':
+      return new PerfettoWriter(context, { dense: true, compactSched: true, compressed: false })
+    case 'perfetto-z':
+      return new PerfettoWriter(context, { dense: true, compactSched: false, compressed: true })
     case 'folder':
       return new FolderWriter(context, options.newFile ?? (() => options.output))
   }

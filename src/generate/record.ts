@@ -26,6 +26,13 @@ interface PlacedField {
   readonly offsetArg: number
 }
 
+/** Takes one event's fields one by one. */
+export interface FieldTaker {
+  number(name: string, value: number): void
+  wide(name: string, high: number, low: number): void
+  text(name: string, bytes: Uint8Array): void
+}
+
 /** Bytes before the event's own fields: common_type, flags, preempt_count, pid. */
 const COMMON_BYTES = 8
 
@@ -111,6 +118,22 @@ export class RecordEncoder {
     return length
   }
 
+  /** Every own field's value in order, for formats that do not keep the kernel's bytes. */
+  eachField(args: Float64Array, take: FieldTaker): void {
+    for (const { spec, size, mode, arg, offsetArg } of this.#fields) {
+      const value = args[arg] ?? 0
+      if (mode === 'comm') take.text(spec.name, this.#string(args, arg).subarray(0, 15))
+      else if (mode === 'tail') take.text(spec.name, this.#string(args, arg))
+      else if (mode === 'entry') {
+        const offset = args[offsetArg] ?? 0
+        take.wide(spec.name, value * 2 ** 26 + Math.floor(offset / 2 ** 32), offset)
+      } else if (mode === 'pointer') {
+        const { high, low } = address(spec, arg < 0 ? SHRINKERS.length : value)
+        take.wide(spec.name, size === 8 ? high : 0, low)
+      } else take.number(spec.name, plainValue(spec, value))
+    }
+  }
+
   #string(args: Float64Array, arg: number): Uint8Array {
     return this.#strings[args[arg] ?? 0] ?? NO_BYTES
   }
@@ -138,10 +161,8 @@ export class RecordEncoder {
         break
       }
       case 'pointer': {
-        const index = field.arg < 0 ? SHRINKERS.length : value
-        const data = spec.type.startsWith('struct')
-        const low = data ? 0x0123_4000 + index * 64 : symbolAddressLow(index)
-        if (size === 8) this.#wide(view, at, data ? DATA_HIGH : TEXT_HIGH, low)
+        const { high, low } = address(spec, field.arg < 0 ? SHRINKERS.length : value)
+        if (size === 8) this.#wide(view, at, high, low)
         else view.setUint32(at, low, this.#abi.littleEndian)
         break
       }
@@ -169,6 +190,13 @@ export class RecordEncoder {
 function plainValue({ source }: LayoutField, value: number): number {
   if ('constant' in source) return source.constant
   return 'state' in source && value === PREEMPTED ? source.preempted : value
+}
+
+/** Where in the kernel's address space the shrinker or function number `index` lies. */
+function address(spec: LayoutField, index: number): { high: number; low: number } {
+  return spec.type.startsWith('struct')
+    ? { high: DATA_HIGH, low: 0x0123_4000 + index * 64 }
+    : { high: TEXT_HIGH, low: symbolAddressLow(index) }
 }
 
 const NO_BYTES = new Uint8Array(0)

@@ -1,0 +1,78 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { type GeneratedTruth, type GenerateOptions, generate } from '../../src/generate/generate.ts'
+import type { Scenario } from '../../src/generate/scenario.ts'
+import { SCENARIOS } from '../../src/generate/scenarios.ts'
+import type { Output, Spool } from '../../src/generate/writers/writer.ts'
+
+/** Collects what is written. */
+export class MemoryFile implements Spool {
+  readonly #parts: Uint8Array[] = []
+  length = 0
+
+  write(bytes: Uint8Array): void {
+    this.#parts.push(bytes.slice())
+    this.length += bytes.length
+  }
+
+  bytes(): Uint8Array {
+    return Buffer.concat(this.#parts)
+  }
+
+  readInto(offset: number, target: Uint8Array): number {
+    const piece = this.bytes().subarray(offset, offset + target.length)
+    target.set(piece)
+    return piece.length
+  }
+
+  remove(): void {
+    this.#parts.length = 0
+  }
+}
+
+export function scenarioNamed(name: string): Scenario {
+  const scenario = SCENARIOS.find((candidate) => candidate.name === name)
+  if (scenario === undefined) throw new Error(`no scenario ${name}`)
+  return scenario
+}
+
+export type Choice = Partial<GenerateOptions> & { readonly scenario: Scenario }
+
+/** Generates into memory; a small, complete 6.12 recording unless the choice says otherwise. */
+export function generated(choice: Choice): { bytes: Uint8Array; truth: GeneratedTruth } {
+  const file = new MemoryFile()
+  const truth = generate({
+    format: 'v6',
+    seed: 1,
+    events: 6_000,
+    kernel: '6.12',
+    probes: 'full',
+    loss: 0,
+    littleEndian: true,
+    long: 8,
+    pageSize: 4096,
+    clock: 'mono',
+    compression: 'none',
+    wantRows: true,
+    output: file,
+    newSpool: () => new MemoryFile(),
+    ...choice,
+  })
+  return { bytes: file.bytes(), truth }
+}
+
+/** The same in the folder format, written below `root`. */
+export function generatedFolder(choice: Choice, root: string): GeneratedTruth {
+  const files = new Map<string, MemoryFile>()
+  const newFile = (path: string): Output => {
+    const file = new MemoryFile()
+    files.set(path, file)
+    return file
+  }
+  const { truth } = generated({ ...choice, format: 'folder', newFile })
+  for (const [path, file] of files) {
+    mkdirSync(dirname(join(root, path)), { recursive: true })
+    writeFileSync(join(root, path), file.bytes())
+  }
+  return truth
+}

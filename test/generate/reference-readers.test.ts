@@ -1,0 +1,168 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { KERNELS } from '../../src/generate/layouts.ts'
+import { SCENARIOS } from '../../src/generate/scenarios.ts'
+import { type Choice, generated, scenarioNamed } from './file.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'pstrace-generate-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const has = (command: string) => spawnSync(command, ['--version']).error === undefined
+const zstdCompress = (bytes: Uint8Array): Uint8Array =>
+  spawnSync('zstd', ['-c', '-1'], { input: bytes, maxBuffer: 1 << 26 }).stdout
+
+function written(choice: Choice) {
+  const { bytes, truth } = generated(choice)
+  const path = join(folder, 'trace')
+  writeFileSync(path, bytes)
+  return { path, truth }
+}
+
+function linesOf(command: string, args: readonly string[]): string[] {
+  const { stdout, stderr, status } = spawnSync(command, args, {
+    encoding: 'utf8',
+    maxBuffer: 1 << 28,
+  })
+  expect({ status, stderr: stderr.replace(/^Warning:\s*Processed[\s\S]*$/, '') }).toEqual({
+    status: 0,
+    stderr: '',
+  })
+  return stdout.split('\n')
+}
+
+function counts(lines: readonly string[], pattern: RegExp): Record<string, number> {
+  const counted: Record<string, number> = {}
+  for (const line of lines) {
+    const name = pattern.exec(line)?.[1]
+    if (name !== undefined) counted[name] = (counted[name] ?? 0) + 1
+  }
+  return counted
+}
+
+const withoutSystem = (events: Readonly<Record<string, number>>) =>
+  Object.fromEntries(Object.entries(events).map(([name, n]) => [name.replace(/.*:/, ''), n]))
+
+describe.runIf(has('trace-cmd'))('a generated trace.dat', () => {
+  const report = (choice: Choice) => {
+    const { path, truth } = written(choice)
+    return { lines: linesOf('trace-cmd', ['report', path]), truth }
+  }
+  const reported = /^ *.+-\d+ +\[\d+\] .*?\d+\.\d+: +(\w+): /
+
+  it.each([
+    ['version 6', {}],
+    ['version 7', { format: 'v7' }],
+    ['version 7 with zstd', { format: 'v7', compression: 'zstd', zstdCompress }],
+    ['big-endian', { littleEndian: false }],
+    ['32-bit', { long: 4 }],
+    ['a 32-bit recorder on a 64-bit kernel', { userLong: 4 }],
+    ['16 KiB sub-buffers', { format: 'v7', pageSize: 16_384 }],
+    ['no probes', { probes: 'none' }],
+  ] as const)('has the counts that trace-cmd report finds: %s', (_, choice) => {
+    for (const scenario of SCENARIOS) {
+      const { lines, truth } = report({ ...choice, scenario })
+      expect(counts(lines, reported)).toEqual(withoutSystem(truth.events))
+    }
+  })
+
+  it.each(KERNELS)('is read with the layouts of kernel %s', (kernel) => {
+    const { lines, truth } = report({ scenario: scenarioNamed('server'), kernel })
+    expect(counts(lines, reported)).toEqual(withoutSystem(truth.events))
+  })
+
+  it('loses as many events as trace-cmd says were dropped', () => {
+    const { lines, truth } = report({ scenario: scenarioNamed('phone'), loss: 0.1, events: 20_000 })
+    const dropped = lines
+      .map((line) => Number(/\[(\d+) EVENTS DROPPED\]/.exec(line)?.[1] ?? 0))
+      .reduce((sum, n) => sum + n, 0)
+    const lost = truth.losses.reduce((sum, loss) => sum + loss.events, 0)
+    expect(lost).toBeGreaterThan(200)
+    expect(dropped).toBe(lost)
+    expect(counts(lines, reported)).toEqual(withoutSystem(truth.events))
+  })
+
+  it('prints the fields that were put in', () => {
+    const { lines, truth } = report({ scenario: scenarioNamed('phone') })
+    const pfns = lines.flatMap(
+      (line) => /mm_vmscan_write_folio: .*pfn=0x([0-9a-f]+)/.exec(line)?.[1] ?? [],
+    )
+    const offsets = lines.flatMap((line) => /swap_writepage: .*entry=(\d+)/.exec(line)?.[1] ?? [])
+    const swapouts = [...(truth.tables?.['swapouts'] ?? [])].sort(
+      (a, b) => Number(a['write_ns']) - Number(b['write_ns']),
+    )
+    const started = [...swapouts].sort((a, b) => Number(a['start_ns']) - Number(b['start_ns']))
+    expect(pfns.map((hex) => Number.parseInt(hex, 16))).toEqual(swapouts.map((row) => row['pfn']))
+    expect(offsets.map(Number)).toEqual(started.map((row) => row['swap_offset']))
+  })
+})
+
+describe.runIf(has('perf'))('a generated perf.data', () => {
+  const scripted = /^ *.+ +\d+ +\[\d+\] +\d+\.\d+: +([\w:]+): /
+
+  it.each([
+    ['file mode', { format: 'perf' }],
+    ['pipe mode', { format: 'perf-pipe' }],
+    ['compressed', { format: 'perf-z', zstdCompress }],
+    ['big-endian', { format: 'perf', littleEndian: false }],
+    ['32-bit', { format: 'perf', long: 4 }],
+    ['kernel 4.9', { format: 'perf', kernel: '4.9' }],
+    ['losses', { format: 'perf', loss: 0.1 }],
+  ] as const)('has the counts that perf script finds: %s', (_, choice) => {
+    for (const scenario of SCENARIOS) {
+      const { path, truth } = written({ ...choice, scenario })
+      expect(counts(linesOf('perf', ['script', '-i', path]), scripted)).toEqual(truth.events)
+    }
+  })
+
+  it('says how many events were lost', () => {
+    const { path, truth } = written({
+      scenario: scenarioNamed('phone'),
+      format: 'perf',
+      loss: 0.1,
+      events: 20_000,
+    })
+    const lines = linesOf('perf', ['script', '-i', path, '--show-lost-events'])
+    const lost = lines
+      .map((line) => Number(/PERF_RECORD_LOST lost (\d+)/.exec(line)?.[1] ?? 0))
+      .reduce((sum, n) => sum + n, 0)
+    expect(lost).toBe(truth.losses.reduce((sum, loss) => sum + loss.events, 0))
+  })
+})
+
+describe.runIf(has('protoc'))('a generated Perfetto trace', () => {
+  it.each(['perfetto', 'perfetto-dense', 'perfetto-z'] as const)(
+    'is well-formed protobuf: %s',
+    (format) => {
+      const { path } = written({ scenario: scenarioNamed('server'), format })
+      const { status, stdout } = spawnSync('sh', ['-c', `protoc --decode_raw < '${path}'`], {
+        encoding: 'utf8',
+        maxBuffer: 1 << 28,
+      })
+      expect(status).toBe(0)
+      expect(stdout).toMatch(/^1 \{\n {2}(2 \{|50: )/)
+    },
+  )
+})
+
+describe('generation', () => {
+  it('gives the same bytes and truth for the same options, and others for another seed', () => {
+    for (const format of ['v7', 'perf', 'perfetto-dense', 'text'] as const) {
+      const one = generated({ scenario: scenarioNamed('phone'), format })
+      const again = generated({ scenario: scenarioNamed('phone'), format })
+      const other = generated({ scenario: scenarioNamed('phone'), format, seed: 2 })
+      expect(Buffer.compare(one.bytes, again.bytes)).toBe(0)
+      expect(again.truth).toEqual(one.truth)
+      expect(Buffer.compare(one.bytes, other.bytes)).not.toBe(0)
+    }
+  })
+
+  it('says when a reference reader is missing', () => {
+    const missing = ['trace-cmd', 'perf', 'protoc'].filter((command) => !has(command))
+    if (missing.length > 0)
+      process.stderr.write(`not compared with ${missing.join(', ')}: not installed\n`)
+    expect(process.env['CI'] === undefined ? [] : missing).toEqual([])
+  })
+})
