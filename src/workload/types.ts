@@ -85,6 +85,8 @@ export interface WorkloadPages {
   readonly owner: Int32Array
   /** 1 = resident (on the LRU) at the start, in the order of `stream`. */
   readonly residentAtStart: Uint8Array
+  /** 1 = in swap when the workload starts; absent = none. */
+  readonly swappedAtStart?: Uint8Array
   /** Recorded size in the pool; -1 = unknown. Never used as a result, only to calibrate contents. */
   readonly recordedBytes: Int32Array
 }
@@ -178,6 +180,8 @@ export interface Workload {
   readonly source: Readonly<Record<string, string>>
   /** Policy under which it was recorded, as recognised. */
   readonly recordedPolicy: Based<string>
+  /** When the workload starts, ns after the trace's start: the first sign of low memory. Work before it is not replayed. */
+  readonly startOffsetNs?: Based<number>
   readonly machine: Machine
   readonly pages: WorkloadPages
   readonly tasks: readonly WorkloadTask[]

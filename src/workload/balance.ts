@@ -1,0 +1,311 @@
+import type { Stores } from './costs.ts'
+import { EVENT, type Recording } from './recording.ts'
+import type { Based } from './types.ts'
+
+/**
+ * Where the memory is, from the events. A retried direct reclaim reports `reclaimable` (pages on the LRU lists) and `available`
+ * (those plus free pages) exactly (mm/page_alloc.c should_reclaim_retry), so with R reclaimed, I swapped in and X isolated at that moment
+ *
+ *   pages added to the LRU so far = reclaimable + X + R - I - reclaimable at the start
+ *
+ * holds to the page, whatever the policy. Elsewhere only free memory is known, from a sample or as a watermark, and
+ * available + pool = constant closes the gap.
+ */
+export interface Balance {
+  /** Pages added to the LRU since the start, other than by swap-in, at each anchor. */
+  readonly anchors: readonly Anchor[]
+  /** Pages on the LRU when the workload starts. */
+  readonly lruAtStart: Based<number>
+  readonly freeAtStart: Based<number>
+  /** Pool pages per stored page that is not zero or same-filled. */
+  readonly poolPerPage: Based<number>
+  /** Free + LRU + pool. */
+  readonly totalPages: Based<number>
+  /** Effective min seen when direct reclaim was retried, least and most. */
+  readonly boosts: readonly number[]
+  /** Most pool pages at any time. */
+  readonly poolPeak: number
+  /** Distance of the exact anchors from the line available + pool = constant, median. */
+  readonly residual: number
+}
+
+export interface Anchor {
+  readonly ns: number
+  /** Anonymous and shared pages added since the start. */
+  readonly anon: number
+  /** Page-cache pages added since the start. */
+  readonly file: number
+  /** How far off it may be. */
+  readonly radius: number
+  readonly basis: 'retry' | 'sample' | 'watermark'
+}
+
+interface Point {
+  readonly ns: number
+  readonly reclaimed: number
+  readonly reclaimedFile: number
+  readonly swappedIn: number
+  readonly isolated: number
+  readonly stored: number
+  readonly reclaimable: number
+  readonly available: number
+  readonly free: number
+  readonly radius: number
+  readonly basis: Anchor['basis']
+}
+
+/** Isolated batches and per-cpu LRU lists are not on the lists that the kernel counts. */
+const RETRY_RADIUS = 64
+const SAMPLE_RADIUS = 300
+const WATERMARK_RADIUS = 400
+/** Fewer exact anchors, or a smaller change of the pool between them, do not give its cost per page. */
+const MIN_RETRIES = 5
+const MIN_POOL_CHANGE = 1000
+
+export interface BalanceOptions {
+  readonly startEvent: number
+  readonly endNs: number
+  readonly low: number
+  readonly min: number
+  readonly high: number
+  readonly managed: number
+  /** From counters beside the trace: pool pages and pages stored in them; undefined = none. */
+  readonly poolSnapshot: number | undefined
+  /** Pages on the LRU and free together, from counters; undefined = none. */
+  readonly totalSnapshot: number | undefined
+}
+
+export function balanceMemory(
+  recording: Recording,
+  stores: Stores,
+  options: BalanceOptions,
+): Balance {
+  const startNs = recording.ns[options.startEvent] ?? 0
+  const points = collectPoints(recording, stores, options)
+  const zone = mostFrequentZone(recording)
+  const retries = points.filter((point) => point.basis === 'retry')
+  const scale = zoneScale(recording, zone)
+
+  let poolPerPage: Based<number>
+  let total: Based<number>
+  const fit = fitLine(retries)
+  if (retries.length >= MIN_RETRIES && fit.range >= MIN_POOL_CHANGE && fit.slope > 0 && fit.slope < 1.1) {
+    poolPerPage = { value: fit.slope, basis: 'event', n: retries.length, from: 'reclaim_retry_zone: fall of available memory per stored page' }
+    total = { value: fit.constant, basis: 'event', n: retries.length, from: 'reclaim_retry_zone: available memory plus pool' }
+  } else {
+    const snapshot = options.poolSnapshot
+    poolPerPage =
+      snapshot === undefined
+        ? { value: DEFAULT_POOL_PER_PAGE, basis: 'default', from: 'no counters of the pool' }
+        : { value: snapshot, basis: 'snapshot', from: 'pool pages per stored page' }
+    const per = poolPerPage.value
+    if (retries.length > 0) {
+      const sums = retries.map((point) => (point.available + per * point.stored) * scale).sort((x, y) => x - y)
+      total = { value: sums[sums.length >> 1] ?? 0, basis: scale === 1 ? 'event' : 'inferred', n: retries.length, from: 'reclaim_retry_zone: available memory plus pool' }
+    } else if (options.totalSnapshot !== undefined)
+      total = { value: options.totalSnapshot, basis: 'snapshot', from: 'free pages and LRU before the trace' }
+    else total = { value: options.managed * DEFAULT_TOTAL_SHARE, basis: 'default', from: 'share of managed pages' }
+  }
+  const per = poolPerPage.value
+  const first = points[0]
+  const freeAtStart: Based<number> =
+    first !== undefined && first.basis === 'sample' && Math.abs(first.ns - startNs) < 2e8
+      ? { value: Math.max(options.low, first.free), basis: 'event', from: 'sample of free memory at the start' }
+      : { value: options.low, basis: 'inferred', from: 'kswapd is woken when free memory falls to low' }
+  const lruAtStart: Based<number> = {
+    value: Math.max(0, Math.round(total.value - freeAtStart.value)),
+    basis: total.basis === 'event' ? 'event' : total.basis,
+    n: retries.length,
+    from: 'free, LRU and pool together, less free at the start',
+  }
+
+  const exact = retries.length > 0 && scale === 1
+  const anchors: Anchor[] = []
+  for (const point of points) {
+    // Between exact anchors the fit's own error is taken from the nearest one.
+    const lru =
+      point.basis === 'retry' && exact
+        ? point.reclaimable + point.isolated
+        : total.value - per * point.stored - point.free + (exact ? nearestError(retries, point.ns, total.value, per) : 0)
+    const file = point.reclaimedFile
+    const added = lru - lruAtStart.value + point.reclaimed - point.swappedIn
+    anchors.push({ ns: point.ns, anon: added - file, file, radius: point.radius, basis: point.basis })
+  }
+  const errors = retries.map((point) => Math.abs(point.available + per * point.stored - total.value)).sort((x, y) => x - y)
+  let peak = 0
+  for (const point of points) peak = Math.max(peak, point.stored * per)
+  return {
+    anchors,
+    lruAtStart,
+    freeAtStart,
+    poolPerPage,
+    totalPages: total,
+    boosts: effectiveMins(recording, options.startEvent, zone).map((min) => min - options.min),
+    poolPeak: peak,
+    residual: errors[errors.length >> 1] ?? Number.NaN,
+  }
+}
+
+/** Share of a page that a compressed one takes where nothing says more: LZ-class codecs on process memory. */
+const DEFAULT_POOL_PER_PAGE = 0.35
+/** Managed pages that are neither kernel memory nor pinned. */
+const DEFAULT_TOTAL_SHARE = 0.85
+
+function collectPoints(recording: Recording, stores: Stores, options: BalanceOptions): Point[] {
+  const points: Point[] = []
+  const samples = recording.samples.get('free_pages') ?? []
+  const zone = mostFrequentZone(recording)
+  const isolated = new Map<number, number>()
+  const same = new Set<number>()
+  let sample = 0
+  let store = 0
+  let reclaimed = 0
+  let reclaimedFile = 0
+  let swappedIn = 0
+  let stored = 0
+  let inFlight = 0
+  let boost = 0
+  let atStart = { reclaimed: 0, reclaimedFile: 0, swappedIn: 0 }
+  const add = (ns: number, free: number, radius: number, basis: Anchor['basis'], reclaimable: number): void => {
+    points.push({
+      ns,
+      reclaimed: reclaimed - atStart.reclaimed,
+      reclaimedFile: reclaimedFile - atStart.reclaimedFile,
+      swappedIn: swappedIn - atStart.swappedIn,
+      isolated: inFlight,
+      stored,
+      reclaimable,
+      available: reclaimable + free,
+      free,
+      radius,
+      basis,
+    })
+  }
+  for (let i = 0; i < recording.length; i++) {
+    const ns = recording.ns[i] ?? 0
+    if (ns > options.endNs) break
+    while (store < stores.length && (stores.event[store] ?? 0) <= i) {
+      if (stores.isSame[store] === 1) same.add(stores.entry[store] ?? 0)
+      else stored++
+      store++
+    }
+    if (i === options.startEvent) atStart = { reclaimed, reclaimedFile, swappedIn }
+    const isCounted = i >= options.startEvent
+    while (sample < samples.length && (samples[sample]?.ns ?? 0) <= ns) {
+      if (isCounted) add(ns, samples[sample]?.value ?? 0, SAMPLE_RADIUS, 'sample', 0)
+      sample++
+    }
+    switch (recording.kind[i]) {
+      case EVENT.isolate: {
+        const tid = recording.tid[i] ?? 0
+        inFlight += (recording.c[i] ?? 0) - (isolated.get(tid) ?? 0)
+        isolated.set(tid, recording.c[i] ?? 0)
+        break
+      }
+      case EVENT.batchEnd: {
+        const tid = recording.tid[i] ?? 0
+        inFlight -= isolated.get(tid) ?? 0
+        isolated.set(tid, 0)
+        reclaimed += recording.b[i] ?? 0
+        if (((recording.c[i] ?? 0) & RECLAIM_FILE) !== 0) reclaimedFile += recording.b[i] ?? 0
+        break
+      }
+      case EVENT.read:
+        swappedIn++
+        if (!same.delete(recording.a[i] ?? 0)) stored--
+        break
+      case EVENT.retry: {
+        if (recording.d[i] !== zone) break
+        const reclaimable = recording.a[i] ?? 0
+        boost = (recording.c[i] ?? 0) - options.min
+        if (isCounted) add(ns, (recording.b[i] ?? 0) - reclaimable, RETRY_RADIUS, 'retry', reclaimable)
+        break
+      }
+      case EVENT.wakeKswapd:
+        if (isCounted && recording.a[i] === 0) add(ns, options.low + boost, WATERMARK_RADIUS + boost, 'watermark', 0)
+        break
+      default:
+    }
+  }
+  return points
+}
+
+/** RECLAIM_WB_FILE of include/trace/events/vmscan.h. */
+const RECLAIM_FILE = 0x2
+
+function nearestError(retries: readonly Point[], ns: number, total: number, per: number): number {
+  let low = 0
+  let high = retries.length - 1
+  while (low < high) {
+    const mid = (low + high) >> 1
+    if ((retries[mid]?.ns ?? 0) < ns) low = mid + 1
+    else high = mid
+  }
+  const errorOf = (point: Point): number => point.available + per * point.stored - total
+  const after = retries[low]
+  const before = retries[Math.max(0, low - 1)]
+  if (after === undefined || before === undefined) return 0
+  const span = after.ns - before.ns
+  if (span <= 0 || ns >= after.ns) return errorOf(after)
+  if (ns <= before.ns) return errorOf(before)
+  const share = (ns - before.ns) / span
+  return errorOf(before) * (1 - share) + errorOf(after) * share
+}
+
+function fitLine(points: readonly Point[]): { slope: number; constant: number; range: number } {
+  let n = 0
+  let sx = 0
+  let sy = 0
+  let sxx = 0
+  let sxy = 0
+  let least = Number.POSITIVE_INFINITY
+  let most = Number.NEGATIVE_INFINITY
+  for (const { stored, available } of points) {
+    n++
+    sx += stored
+    sy += available
+    sxx += stored * stored
+    sxy += stored * available
+    least = Math.min(least, stored)
+    most = Math.max(most, stored)
+  }
+  const slope = -(n * sxy - sx * sy) / (n * sxx - sx * sx)
+  return { slope, constant: (sy + slope * sx) / n, range: most - least }
+}
+
+function mostFrequentZone(recording: Recording): number {
+  const counts = new Map<number, number>()
+  let best = -1
+  let most = 0
+  for (let i = 0; i < recording.length; i++) {
+    if (recording.kind[i] !== EVENT.retry) continue
+    const zone = recording.d[i] ?? 0
+    const count = (counts.get(zone) ?? 0) + 1
+    counts.set(zone, count)
+    if (count > most) {
+      most = count
+      best = zone
+    }
+  }
+  return best
+}
+
+/** All memory over the memory of the node that retries report on; zones of one node are close to one. */
+function zoneScale(recording: Recording, zone: number): number {
+  if (zone < 0 || recording.zones.length === 0) return 1
+  const node = Math.floor(zone / 16)
+  let all = 0
+  let own = 0
+  for (const { managed, node: of } of recording.zones) {
+    all += managed
+    if (of === node) own += managed
+  }
+  return own === 0 ? 1 : all / own
+}
+
+function effectiveMins(recording: Recording, from: number, zone: number): number[] {
+  const mins: number[] = []
+  for (let i = from; i < recording.length; i++)
+    if (recording.kind[i] === EVENT.retry && recording.d[i] === zone) mins.push(recording.c[i] ?? 0)
+  return mins
+}

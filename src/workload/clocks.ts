@@ -1,0 +1,190 @@
+import { EVENT, type Recording, STATE } from './recording.ts'
+import { type Thread, Threads } from './threads.ts'
+
+/** A growing list of numbers. */
+export class Numbers {
+  #values = new Float64Array(256)
+  length = 0
+
+  push(value: number): void {
+    if (this.length === this.#values.length) {
+      const grown = new Float64Array(this.length * 2)
+      grown.set(this.#values)
+      this.#values = grown
+    }
+    this.#values[this.length++] = value
+  }
+
+  at(index: number): number {
+    return this.#values[index] ?? Number.NaN
+  }
+
+  set(index: number, value: number): void {
+    this.#values[index] = value
+  }
+
+  copyValues(): Float64Array {
+    return this.#values.slice(0, this.length)
+  }
+}
+
+/** One task's own time (on CPU, outside reclaim, faults and interruptions) against the wall clock, and what it did on it. */
+export class TaskClock {
+  readonly tid: number
+  firstNs = -1
+  lastNs = 0
+  ownNs = 0
+  /** CPU time inside swap-in faults and in reclaim. */
+  faultCpuNs = 0
+  reclaimCpuNs = 0
+  blockedNs = 0
+  readonly wall = new Numbers()
+  readonly own = new Numbers()
+  /** Sleeps by its own will. */
+  readonly sleepOwn = new Numbers()
+  readonly sleepNs = new Numbers()
+  readonly sleepAtNs = new Numbers()
+  /** Swap-ins. */
+  readonly readOwn = new Numbers()
+  readonly readEvent = new Numbers()
+  readonly readAddress = new Numbers()
+  /** Flush time that was longer than the time it would be taken from. */
+  debtNs = 0
+
+  constructor(tid: number) {
+    this.tid = tid
+  }
+
+  /** Own time at a moment of the wall clock. */
+  ownAt(ns: number): number {
+    let low = 0
+    let high = this.wall.length - 1
+    if (high < 0 || ns <= this.wall.at(0)) return 0
+    if (ns >= this.wall.at(high)) return this.own.at(high)
+    while (high - low > 1) {
+      const mid = (low + high) >> 1
+      if (this.wall.at(mid) <= ns) low = mid
+      else high = mid
+    }
+    const span = this.wall.at(high) - this.wall.at(low)
+    const share = span > 0 ? (ns - this.wall.at(low)) / span : 1
+    return this.own.at(low) + share * (this.own.at(high) - this.own.at(low))
+  }
+}
+
+export interface ClockOptions {
+  readonly startEvent: number
+  readonly flushNs: number
+  /** Tasks whose clocks are wanted; others are skipped. */
+  readonly wanted: (tid: number) => boolean
+  /** Waking events are recorded, so a sleep ends where the task is woken, not where it runs again. */
+  readonly hasWaking: boolean
+}
+
+/** Walks the recording from the workload's start and reads every wanted task's own clock. */
+export function readClocks(
+  recording: Recording,
+  owners: ReadonlySet<number>,
+  options: ClockOptions,
+): Map<number, TaskClock> {
+  const threads = new Threads(recording, owners)
+  const clocks = new Map<number, TaskClock>()
+  const markCpu = new Map<number, number>()
+  const markFlushes = new Map<number, number>()
+  const startNs = recording.ns[options.startEvent] ?? 0
+  const faultAddress = new Map<number, number>()
+
+  const clockOf = (thread: Thread): TaskClock | undefined => {
+    const existing = clocks.get(thread.tid)
+    if (existing !== undefined) return existing
+    if (thread.tid === 0 || !options.wanted(thread.tid)) return undefined
+    const clock = new TaskClock(thread.tid)
+    clocks.set(thread.tid, clock)
+    return clock
+  }
+  /** Books the CPU time since the last mark to what the thread was doing. */
+  const book = (thread: Thread, ns: number): TaskClock | undefined => {
+    const clock = clockOf(thread)
+    if (clock === undefined) return undefined
+    const cpu = thread.cpuAt(ns)
+    const spent = cpu - (markCpu.get(thread.tid) ?? cpu)
+    const flushes = thread.flushes - (markFlushes.get(thread.tid) ?? thread.flushes)
+    markCpu.set(thread.tid, cpu)
+    markFlushes.set(thread.tid, thread.flushes)
+    if (ns < startNs) return clock
+    if (clock.firstNs < 0) {
+      clock.firstNs = ns
+      clock.wall.push(ns)
+      clock.own.push(0)
+    }
+    clock.lastNs = ns
+    if (thread.inDirect) clock.reclaimCpuNs += spent
+    else if (thread.inFault) clock.faultCpuNs += spent
+    else {
+      const due = flushes * options.flushNs + clock.debtNs
+      const taken = Math.min(due, spent * MOST_FLUSH_SHARE)
+      clock.debtNs = due - taken
+      clock.ownNs += spent - taken
+    }
+    if (clock.wall.at(clock.wall.length - 1) === ns) clock.own.set(clock.wall.length - 1, clock.ownNs)
+    else {
+      clock.wall.push(ns)
+      clock.own.push(clock.ownNs)
+    }
+    return clock
+  }
+
+  for (let i = 0; i < recording.length; i++) {
+    const kind = recording.kind[i]
+    const ns = recording.ns[i] ?? 0
+    if (kind === EVENT.switch) {
+      const from = threads.get(recording.a[i] ?? 0)
+      const to = threads.get(recording.c[i] ?? 0)
+      book(from, ns)
+      const wokenNs = to.wokenNs
+      const { left, leftNs } = to
+      const runsAgain = to.sinceNs > 0 || to.cpuNs > 0
+      threads.step(i)
+      const clock = book(to, ns)
+      if (clock === undefined || !runsAgain || ns < startNs || leftNs === 0) continue
+      if (to.inDirect || to.inFault) continue
+      const begin = Math.max(leftNs, startNs)
+      const end = options.hasWaking && wokenNs >= 0 ? wokenNs : ns
+      if (left === STATE.sleeping) {
+        if (end > begin) {
+          clock.sleepOwn.push(clock.ownNs)
+          clock.sleepNs.push(end - begin)
+          clock.sleepAtNs.push(begin)
+        }
+      } else if (left === STATE.blocked) clock.blockedNs += end - begin
+      continue
+    }
+    if (
+      kind === EVENT.directBegin ||
+      kind === EVENT.directEnd ||
+      kind === EVENT.fault ||
+      kind === EVENT.faultReturn
+    ) {
+      // The state changes after the time up to here is booked.
+      const thread = threads.get(recording.tid[i] ?? 0)
+      if (thread.cpu >= 0) book(thread, ns)
+      threads.step(i)
+      if (kind === EVENT.fault) faultAddress.set(thread.tid, recording.a[i] ?? -1)
+      else if (kind === EVENT.faultReturn) faultAddress.delete(thread.tid)
+      continue
+    }
+    threads.step(i)
+    if (kind === EVENT.read && ns >= startNs) {
+      const thread = threads.get(recording.tid[i] ?? 0)
+      const clock = book(thread, ns)
+      if (clock === undefined) continue
+      clock.readOwn.push(clock.ownNs)
+      clock.readEvent.push(i)
+      clock.readAddress.push(faultAddress.get(thread.tid) ?? -1)
+    }
+  }
+  return clocks
+}
+
+/** An interrupted task still does some work of its own between interruptions. */
+const MOST_FLUSH_SHARE = 0.9

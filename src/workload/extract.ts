@@ -1,0 +1,639 @@
+import { PstraceError } from '../model/error.ts'
+import { readBackground } from './background.ts'
+import { balanceMemory } from './balance.ts'
+import { readClocks, type TaskClock } from './clocks.ts'
+import { measureCosts } from './costs.ts'
+import { type Allocator, fitDemand, spreadAllocations, toAnonAnchors } from './demand.ts'
+import {
+  counterRise,
+  describeMachine,
+  findZones,
+  largestZones,
+  readCounter,
+  snapshotText,
+} from './machine.ts'
+import { followPages, type StoredPage, type TouchedPage } from './pages.ts'
+import { EVENT, type RecordedZone, type Recording } from './recording.ts'
+import { recognisePolicy } from './recorded-policy.ts'
+import { findMemoryUsers, type MemoryUsers } from './threads.ts'
+import {
+  type Based,
+  PAGE_FILLS,
+  PAGE_KINDS,
+  type Residual,
+  TASK_OPS,
+  type TaskOp,
+  type Workload,
+  type WorkloadPages,
+  type WorkloadTask,
+} from './types.ts'
+
+export interface ExtractOptions {
+  /** Costs come from events before this share of the recorded work only; 1 = all. */
+  readonly costsUntilShare?: number
+}
+
+/** What an extraction knows beside the workload: for those who compare with the recording. */
+export interface Extraction {
+  readonly workload: Workload
+  readonly recording: Recording
+  readonly startNs: number
+  readonly endNs: number
+  /** When half of the work had been asked for. */
+  readonly halfNs: number
+  readonly anonPages: number
+  readonly filePages: number
+  readonly touches: number
+  readonly poolPeak: number
+}
+
+const OP = Object.fromEntries(TASK_OPS.map((op, index) => [op, index])) as Readonly<Record<TaskOp, number>>
+
+/** Takes the recorded policy out of a recording: what the machine was asked to do, and what each step of reclaim costs on it. */
+export function extractFromRecording(recording: Recording, options: ExtractOptions = {}): Extraction {
+  const users = findMemoryUsers(recording)
+  if (users.demanders.size === 0)
+    throw new PstraceError(
+      'workload_no_demand',
+      `${recording.name}: no task allocated under memory pressure; a workload needs direct reclaim, kswapd wake-ups or swap-ins by tasks, with sched_switch recorded`,
+    )
+  const startEvent = findStart(recording)
+  const startNs = recording.ns[startEvent] ?? 0
+  const zones = findZones(recording)
+  const sameShare = findSameShare(recording)
+  const whole = measureCosts(recording, users.owners, {
+    sameShare: sameShare?.value,
+    untilEvent: recording.length,
+  })
+  const balance = balanceMemory(recording, whole.stores, {
+    startEvent,
+    endNs: recording.endNs,
+    ...watermarkSums(zones),
+    poolSnapshot: poolPerPageSnapshot(recording),
+    totalSnapshot: undefined,
+  })
+  const hasWaking = recording.events.has('sched_waking') || recording.events.has('sched_wakeup')
+  const clocks = readClocks(recording, users.owners, {
+    startEvent,
+    flushNs: whole.costs.flushReceived.fixedNs,
+    wanted: (tid) => users.demanders.has(tid),
+    hasWaking,
+  })
+  const tids = [...users.demanders].filter((tid) => clocks.has(tid)).sort((x, y) => x - y)
+  const rows = new Map(tids.map((tid, row) => [tid, row]))
+  const clockList = tids.map((tid) => clocks.get(tid) ?? missingClock(tid))
+  const allocators = clockList.map(
+    (clock): Allocator => ({ clock, weight: allocationRate(clock, recording, users, clocks) }),
+  )
+  const clockAt = (ns: number): number => {
+    let sum = 0
+    for (const { clock, weight } of allocators) sum += weight * clock.ownAt(ns)
+    return sum
+  }
+  const knots = fitDemand(toAnonAnchors(balance.anchors, startNs), clockAt)
+  const allocations = spreadAllocations(knots, allocators)
+
+  const nodeOf = nodeFinder(recording, zones)
+  const stores = listStores(recording, whole.stores, startEvent, nodeOf)
+  const touches = listTouches(recording, clocks, rows, startEvent)
+  const resident = balance.lruAtStart.value
+  const identities = followPages(stores.list, touches, allocations, resident)
+
+  const file = listFileReads(recording, clockList, users, startEvent)
+  const half = halfOf(allocations.ns, touches.map((touch) => touch.ns), file.ns)
+  const endNs = endOfDemand(recording, clockList, allocations.ns, touches, startNs)
+  const background = readBackground(recording, users.owners, {
+    startEvent,
+    endNs,
+    isDemand: (tid) => rows.has(tid),
+  })
+
+  const tasks: WorkloadTask[] = clockList.map((clock, row) =>
+    buildTask(recording, clock, row, { startNs, halfNs: half, resident, allocations, touches, identities, file, users }),
+  )
+  for (const load of background.loads) tasks.push(buildLoad(recording, load))
+
+  const share = options.costsUntilShare ?? 1
+  const measured =
+    share >= 1
+      ? whole
+      : measureCosts(recording, users.owners, {
+          sameShare: sameShare?.value,
+          untilEvent: eventAt(recording, workAt(allocations.ns, touches.map((touch) => touch.ns), file.ns, share)),
+        })
+
+  const pages = buildPages({ stores, identities, allocations, recording, nodes: zones })
+  const stream = buildStream(stores.list.length, identities)
+  const backAgain = identities.storedAgain + identities.cleanAgain
+  const machine = describeMachine(recording, {
+    balance,
+    zones,
+    hasZeroMap: findZeroMap(recording),
+  })
+  const anonPages = allocations.length
+  const residuals: Residual[] = [
+    {
+      name: 'demand_unplaced',
+      value: Math.round((knots[knots.length - 1]?.pages ?? 0) - anonPages),
+      unit: 'pages',
+      meaning: 'demand by balance for which no task was running',
+    },
+    {
+      name: 'demand_last_anchor',
+      value: Math.round((balance.anchors[balance.anchors.length - 1]?.anon ?? 0) - (knots[knots.length - 1]?.pages ?? 0)),
+      unit: 'pages',
+      meaning: 'balance at the last anchor less the fitted demand',
+    },
+    {
+      name: 'pool_line',
+      value: Math.round(balance.residual),
+      unit: 'pages',
+      meaning: 'median distance of exact anchors from available + pool = constant',
+    },
+    { name: 'stores_unmatched', value: identities.unmatched, unit: 'pages', meaning: 'stores for which no page was waiting on the LRU' },
+    { name: 'background_left_out', value: background.leftOutNs, unit: 'ns', meaning: 'CPU time of tasks too small to be listed' },
+    {
+      name: 'blocked',
+      value: clockList.reduce((sum, clock) => sum + clock.blockedNs, 0),
+      unit: 'ns',
+      meaning: 'uninterruptible waits of the demand outside direct reclaim: throttling and locked pages, results and not demand',
+    },
+    {
+      name: 'flush_debt',
+      value: clockList.reduce((sum, clock) => sum + clock.debtNs, 0),
+      unit: 'ns',
+      meaning: 'interruptions that did not fit into the own time of the interrupted task',
+    },
+    {
+      name: 'time_cut',
+      value: recording.endNs - endNs,
+      unit: 'ns',
+      meaning: 'end of the recording after the last demand',
+    },
+  ]
+  const workload: Workload = {
+    version: 1,
+    source: { trace: recording.name },
+    recordedPolicy: recognisePolicy(recording, whole.stores.length),
+    startOffsetNs: { value: startNs, basis: 'event', from: 'first wake-up of kswapd or direct reclaim' },
+    machine,
+    pages,
+    tasks,
+    stream,
+    costs: measured.costs,
+    unknownNextTouch: {
+      value: stores.list.length === 0 ? 0 : identities.neverBack / stores.list.length,
+      basis: 'event',
+      n: stores.list.length,
+      from: 'swapped-out pages that no swap-in followed',
+    },
+    dirtiedShare:
+      backAgain === 0
+        ? { value: 1, basis: 'default', from: 'no page came back twice' }
+        : { value: identities.storedAgain / backAgain, basis: 'event', n: backAgain, from: 'pages stored again after they came back' },
+    residuals,
+  }
+  return {
+    workload,
+    recording,
+    startNs,
+    endNs,
+    halfNs: half,
+    anonPages,
+    filePages: file.total,
+    touches: touches.length,
+    poolPeak: balance.poolPeak,
+  }
+}
+
+function missingClock(tid: number): TaskClock {
+  throw new PstraceError('workload_no_clock', `task ${tid} has no own clock`)
+}
+
+/** The first sign of low memory: a kswapd wake-up or a direct reclaim. */
+function findStart(recording: Recording): number {
+  for (let i = 0; i < recording.length; i++) {
+    const kind = recording.kind[i]
+    if (kind === EVENT.wakeKswapd || kind === EVENT.kswapdWake || kind === EVENT.directBegin || kind === EVENT.gate)
+      return i
+  }
+  return 0
+}
+
+function watermarkSums(zones: readonly RecordedZone[]): { low: number; min: number; high: number; managed: number } {
+  const sum = (of: (zone: RecordedZone) => number): number => zones.reduce((total, zone) => total + of(zone), 0)
+  return {
+    low: sum((zone) => zone.low),
+    high: sum((zone) => zone.high),
+    managed: sum((zone) => zone.managed),
+    min: Math.max(0, ...largestZones(zones).map((zone) => zone.min)),
+  }
+}
+
+function findSameShare(recording: Recording): { value: number } | undefined {
+  const zero = counterRise(recording, 'vmstat.swpout_zero')
+  const out = counterRise(recording, 'vmstat.pswpout')
+  const zswap = counterRise(recording, 'vmstat.zswpout') ?? 0
+  if (zero === undefined || out === undefined || zero + out + zswap <= 0) return undefined
+  return { value: zero / (zero + out + zswap) }
+}
+
+function findZeroMap(recording: Recording): Based<boolean> {
+  const counter = readCounter(recording, 'vmstat.swpout_zero')
+  if (counter !== undefined) return { value: true, basis: 'snapshot', from: 'vmstat swpout_zero' }
+  const known = readCounter(recording, 'vmstat.pswpout') !== undefined
+  return known
+    ? { value: false, basis: 'snapshot', from: 'vmstat without swpout_zero' }
+    : { value: false, basis: 'default', from: 'no vmstat' }
+}
+
+function poolPerPageSnapshot(recording: Recording): number | undefined {
+  const used = readCounter(recording, 'mm_stat.mem_used_total')?.last
+  const original = readCounter(recording, 'mm_stat.orig_data_size')?.last
+  return used === undefined || original === undefined || original <= 0 ? undefined : used / original
+}
+
+/** Pages per own CPU time of a task's class (its name without numbers), from how often its allocations met low memory. */
+function allocationRate(
+  clock: TaskClock,
+  recording: Recording,
+  users: MemoryUsers,
+  clocks: ReadonlyMap<number, TaskClock>,
+): number {
+  const classOf = (tid: number): string => (recording.tasks.get(tid)?.comm ?? '').replace(/\d+/g, '')
+  const own = classOf(clock.tid)
+  let evidence = 0
+  let time = 0
+  for (const tid of users.demanders) {
+    if (classOf(tid) !== own) continue
+    evidence += users.uses.get(tid)?.anonEvidence ?? 0
+    time += clocks.get(tid)?.ownNs ?? 0
+  }
+  return time > 0 ? evidence / time : 0
+}
+
+function nodeFinder(recording: Recording, zones: readonly RecordedZone[]): (event: number, pfn: number) => number {
+  const ranged = zones.filter((zone) => zone.startPfn >= 0 && zone.spanned > 0)
+  const several = new Set(zones.map((zone) => zone.node)).size > 1
+  return (event, pfn) => {
+    if (!several) return zones[0]?.node ?? 0
+    for (const zone of ranged)
+      if (pfn >= zone.startPfn && pfn < zone.startPfn + zone.spanned) return zone.node
+    const match = /^kswapd(\d+)$/.exec(recording.tasks.get(recording.tid[event] ?? 0)?.comm ?? '')
+    return match === null ? 0 : Number(match[1])
+  }
+}
+
+interface StoreList {
+  readonly list: readonly StoredPage[]
+}
+
+/** Every page that reclaim gave to the gate, in order, whoever stored it later. */
+function listStores(
+  recording: Recording,
+  stores: { readonly length: number; readonly event: Uint32Array; readonly entry: Float64Array; readonly isSame: Uint8Array },
+  startEvent: number,
+  nodeOf: (event: number, pfn: number) => number,
+): StoreList {
+  const sameAt = new Set<number>()
+  for (let k = 0; k < stores.length; k++) if (stores.isSame[k] === 1) sameAt.add(stores.event[k] ?? 0)
+  const list: StoredPage[] = []
+  const gate = new Map<number, number>()
+  for (let i = startEvent; i < recording.length; i++) {
+    const kind = recording.kind[i]
+    const tid = recording.tid[i] ?? 0
+    if (kind === EVENT.gate) {
+      gate.set(tid, list.length)
+      list.push({ ns: recording.ns[i] ?? 0, entry: recording.a[i] ?? 0, isSame: sameAt.has(i), node: 0 })
+    } else if (kind === EVENT.written) {
+      const row = gate.get(tid)
+      const stored = row === undefined ? undefined : list[row]
+      if (row !== undefined && stored !== undefined) {
+        const node = nodeOf(i, recording.a[i] ?? 0)
+        if (node !== 0) list[row] = { ...stored, node }
+      } else if (row === undefined && ((recording.b[i] ?? 0) & 1) !== 0)
+        // Without a probe on the gate the write event is all there is: no entry, so never followed.
+        list.push({ ns: recording.ns[i] ?? 0, entry: -1 - i, isSame: false, node: nodeOf(i, recording.a[i] ?? 0) })
+      gate.delete(tid)
+    }
+  }
+  return { list }
+}
+
+interface Touch extends TouchedPage {
+  readonly own: number
+}
+
+function listTouches(
+  recording: Recording,
+  clocks: ReadonlyMap<number, TaskClock>,
+  rows: ReadonlyMap<number, number>,
+  startEvent: number,
+): Touch[] {
+  const touches: Touch[] = []
+  const next = new Map<number, number>()
+  for (let i = startEvent; i < recording.length; i++) {
+    if (recording.kind[i] !== EVENT.read) continue
+    const tid = recording.tid[i] ?? 0
+    const row = rows.get(tid) ?? -1
+    const clock = row < 0 ? undefined : clocks.get(tid)
+    let own = 0
+    let address = -1
+    if (clock !== undefined) {
+      const at = next.get(tid) ?? 0
+      if (clock.readEvent.at(at) === i) {
+        own = clock.readOwn.at(at)
+        address = clock.readAddress.at(at)
+        next.set(tid, at + 1)
+      }
+    }
+    touches.push({
+      ns: recording.ns[i] ?? 0,
+      entry: recording.a[i] ?? 0,
+      space: recording.tasks.get(tid)?.tgid ?? -1,
+      address,
+      task: row,
+      node: 0,
+      own,
+    })
+  }
+  return touches
+}
+
+interface FileReads {
+  readonly total: number
+  readonly task: number
+  readonly ns: Float64Array
+  readonly pages: Float64Array
+}
+
+/** Page-cache pages read: in a steady state as many as reclaim took back. */
+function listFileReads(
+  recording: Recording,
+  clocks: readonly TaskClock[],
+  users: MemoryUsers,
+  startEvent: number,
+): FileReads {
+  const ns: number[] = []
+  const pages: number[] = []
+  let total = 0
+  for (let i = startEvent; i < recording.length; i++)
+    if (recording.kind[i] === EVENT.batchEnd && ((recording.c[i] ?? 0) & RECLAIM_FILE) !== 0 && (recording.b[i] ?? 0) > 0) {
+      ns.push(recording.ns[i] ?? 0)
+      pages.push(recording.b[i] ?? 0)
+      total += recording.b[i] ?? 0
+    }
+  let task = 0
+  let most = -1
+  clocks.forEach((clock, row) => {
+    const use = users.uses.get(clock.tid)
+    const evidence = (use?.fileEvidence ?? 0) + (use?.anonEvidence ?? 0) * 1e-6
+    if (evidence > most) {
+      most = evidence
+      task = row
+    }
+  })
+  return { total, task, ns: Float64Array.from(ns), pages: Float64Array.from(pages) }
+}
+
+const RECLAIM_FILE = 0x2
+
+/** The moment by which a share of all allocations, touches and file reads had been asked for. */
+function workAt(allocated: Float64Array, touched: readonly number[], read: Float64Array, share: number): number {
+  const all = Float64Array.from([...allocated, ...touched, ...read]).sort()
+  return all[Math.min(all.length - 1, Math.floor(all.length * share))] ?? 0
+}
+
+function halfOf(allocated: Float64Array, touched: readonly number[], read: Float64Array): number {
+  return workAt(allocated, touched, read, 0.5)
+}
+
+function eventAt(recording: Recording, ns: number): number {
+  let low = 0
+  let high = recording.length
+  while (low < high) {
+    const mid = (low + high) >> 1
+    if ((recording.ns[mid] ?? 0) < ns) low = mid + 1
+    else high = mid
+  }
+  return low
+}
+
+/** The last allocation, touch or burst of own time of the demand: what follows is idle. */
+function endOfDemand(
+  recording: Recording,
+  clocks: readonly TaskClock[],
+  allocated: Float64Array,
+  touches: readonly TouchedPage[],
+  startNs: number,
+): number {
+  let end = startNs
+  for (const ns of allocated) end = Math.max(end, ns)
+  for (const { ns, task } of touches) if (task >= 0) end = Math.max(end, ns)
+  for (const clock of clocks) {
+    const last = clock.sleepAtNs.length
+    if (last > 0) end = Math.max(end, Math.min(clock.lastNs, clock.sleepAtNs.at(last - 1)))
+  }
+  return Math.min(end, recording.endNs)
+}
+
+interface TaskParts {
+  readonly startNs: number
+  readonly halfNs: number
+  readonly resident: number
+  readonly allocations: { readonly length: number; readonly task: Int32Array; readonly own: Float64Array }
+  readonly touches: readonly Touch[]
+  readonly identities: { readonly ofTouch: Int32Array }
+  readonly file: FileReads
+  readonly users: MemoryUsers
+}
+
+function buildTask(recording: Recording, clock: TaskClock, row: number, parts: TaskParts): WorkloadTask {
+  const ops: number[] = []
+  const owns: number[] = []
+  const args: number[] = []
+  const add = (own: number, op: number, arg: number): void => {
+    owns.push(own)
+    ops.push(op)
+    args.push(arg)
+  }
+  add(0, OP.mark, 0)
+  add(clock.ownAt(parts.halfNs), OP.mark, 1)
+  for (let n = 0; n < parts.allocations.length; n++)
+    if (parts.allocations.task[n] === row) add(parts.allocations.own[n] ?? 0, OP.alloc, parts.resident + n)
+  parts.touches.forEach((touch, index) => {
+    if (touch.task === row) add(touch.own, OP.touch, parts.identities.ofTouch[index] ?? -1)
+  })
+  for (let n = 0; n < clock.sleepNs.length; n++) add(clock.sleepOwn.at(n), OP.sleep, clock.sleepNs.at(n))
+  if (parts.file.task === row)
+    for (let n = 0; n < parts.file.ns.length; n++) {
+      const own = clock.ownAt(parts.file.ns[n] ?? 0)
+      const last = owns.length - 1
+      if (ops[last] === OP.file && owns[last] === own) args[last] = (args[last] ?? 0) + (parts.file.pages[n] ?? 0)
+      else add(own, OP.file, parts.file.pages[n] ?? 0)
+    }
+  const order = Uint32Array.from(ops, (_, index) => index)
+  order.sort((x, y) => (owns[x] ?? 0) - (owns[y] ?? 0) || x - y)
+  // Sleeping on at the end is no demand.
+  let length = order.length
+  while (length > 0 && ops[order[length - 1] ?? 0] === OP.sleep) length--
+  const task = recording.tasks.get(clock.tid)
+  const op = new Uint8Array(length)
+  const cpuNs = new Float64Array(length)
+  const arg = new Float64Array(length)
+  let before = 0
+  for (let k = 0; k < length; k++) {
+    const index = order[k] ?? 0
+    const own = owns[index] ?? 0
+    op[k] = ops[index] ?? 0
+    arg[k] = args[index] ?? 0
+    cpuNs[k] = Math.max(0, Math.round(own - before))
+    before = own
+  }
+  return {
+    taskId: task?.taskId ?? clock.tid,
+    tid: clock.tid,
+    comm: task?.comm ?? '',
+    kind: task?.kind === 'kworker' ? 'kworker' : 'user',
+    cpus: [],
+    hasMemory: parts.users.owners.has(clock.tid),
+    op,
+    cpuNs,
+    arg,
+    startNs: Math.max(0, Math.round(clock.firstNs - parts.startNs)),
+  }
+}
+
+function buildLoad(
+  recording: Recording,
+  load: { readonly tid: number; readonly sleepNs: Float64Array; readonly cpuNs: Float64Array; readonly cpus: readonly number[] },
+): WorkloadTask {
+  const count = load.cpuNs.length
+  const op = new Uint8Array(count * 2)
+  const cpuNs = new Float64Array(count * 2)
+  const arg = new Float64Array(count * 2)
+  for (let k = 0; k < count; k++) {
+    op[2 * k] = OP.sleep
+    arg[2 * k] = Math.round(load.sleepNs[k] ?? 0)
+    // The burst is spent before a sleep of no length.
+    op[2 * k + 1] = OP.sleep
+    cpuNs[2 * k + 1] = Math.round(load.cpuNs[k] ?? 0)
+  }
+  const task = recording.tasks.get(load.tid)
+  return {
+    taskId: task?.taskId ?? load.tid,
+    tid: load.tid,
+    comm: task?.comm ?? '',
+    kind: 'background',
+    cpus: load.cpus,
+    hasMemory: false,
+    op,
+    cpuNs,
+    arg,
+    startNs: 0,
+  }
+}
+
+interface PageParts {
+  readonly stores: StoreList
+  readonly identities: {
+    readonly length: number
+    readonly resident: number
+    readonly inSwap: number
+    readonly ofStore: Int32Array
+  }
+  readonly allocations: { readonly length: number; readonly task: Int32Array }
+  readonly recording: Recording
+  readonly nodes: readonly RecordedZone[]
+}
+
+function buildPages(parts: PageParts): WorkloadPages {
+  const { identities, allocations, stores, recording } = parts
+  const length = identities.length
+  const owner = new Int32Array(length).fill(-1)
+  for (let n = 0; n < allocations.length; n++) owner[identities.resident + n] = allocations.task[n] ?? -1
+  const residentAtStart = new Uint8Array(length).fill(1, 0, identities.resident)
+  const swappedAtStart = new Uint8Array(length).fill(1, length - identities.inSwap)
+  const slot = new Float64Array(length).fill(-1)
+  const fill = new Uint8Array(length)
+  const node = spreadNodes(length, parts.nodes)
+  const zero = PAGE_FILLS.indexOf('zero')
+  const data = PAGE_FILLS.indexOf('data')
+  stores.list.forEach((store, index) => {
+    const page = identities.ofStore[index] ?? -1
+    if (page < 0 || (slot[page] ?? 0) >= 0) return
+    slot[page] = store.entry % SLOT_SPAN
+    fill[page] = store.isSame ? zero : data
+    node[page] = store.node
+  })
+  const kind = new Uint8Array(length).fill(PAGE_KINDS.indexOf('anon'))
+  // Shared memory of the start (tmpfs, the root file system in memory) is older than what was allocated since.
+  const shmem = Math.min(sharedPages(recording), identities.resident)
+  kind.fill(PAGE_KINDS.indexOf('shmem'), 0, shmem)
+  return {
+    length,
+    node,
+    kind,
+    order: new Uint8Array(length),
+    fill,
+    slot,
+    owner,
+    residentAtStart,
+    swappedAtStart,
+    recordedBytes: new Int32Array(length).fill(-1),
+  }
+}
+
+/** Offsets of one swap device lie below this (RecordedEntry = type * 2^40 + offset). */
+const SLOT_SPAN = 2 ** 40
+
+function sharedPages(recording: Recording): number {
+  const counter = readCounter(recording, 'vmstat.nr_shmem')
+  if (counter !== undefined) return counter.first
+  const text = snapshotText(recording, 'zoneinfo.before')
+  let sum = 0
+  for (const match of (text ?? '').matchAll(/^\s+nr_shmem\s+(\d+)/gm)) sum += Number(match[1])
+  return sum
+}
+
+/** Pages never seen in reclaim lie on the nodes in proportion to their memory. */
+function spreadNodes(length: number, zones: readonly RecordedZone[]): Uint8Array {
+  const node = new Uint8Array(length)
+  const shares = new Map<number, number>()
+  for (const zone of zones) shares.set(zone.node, (shares.get(zone.node) ?? 0) + zone.managed)
+  if (shares.size < 2) return node.fill(zones[0]?.node ?? 0)
+  const total = [...shares.values()].reduce((sum, share) => sum + share, 0)
+  const due = new Map<number, number>()
+  for (let page = 0; page < length; page++) {
+    let best = 0
+    let most = Number.NEGATIVE_INFINITY
+    for (const [id, share] of shares) {
+      const owed = (due.get(id) ?? 0) + share / total
+      due.set(id, owed)
+      if (owed > most) {
+        most = owed
+        best = id
+      }
+    }
+    due.set(best, (due.get(best) ?? 0) - 1)
+    node[page] = best
+  }
+  return node
+}
+
+function buildStream(
+  stores: number,
+  identities: { readonly length: number; readonly inSwap: number; readonly ofStore: Int32Array },
+): Uint32Array {
+  const met = new Uint8Array(identities.length)
+  const stream: number[] = []
+  for (let k = 0; k < stores; k++) {
+    const page = identities.ofStore[k] ?? -1
+    if (page < 0 || met[page] === 1) continue
+    met[page] = 1
+    stream.push(page)
+  }
+  for (let page = 0; page < identities.length - identities.inSwap; page++)
+    if (met[page] === 0) stream.push(page)
+  return Uint32Array.from(stream)
+}

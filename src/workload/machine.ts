@@ -1,0 +1,259 @@
+import type { Balance } from './balance.ts'
+import { EVENT, type RecordedZone, type Recording } from './recording.ts'
+import type { Based, Machine, WorkloadCpu, WorkloadZone } from './types.ts'
+
+/** Counters of a text file such as vmstat: first and last value recorded. */
+export function readCounter(recording: Recording, name: string): { first: number; last: number } | undefined {
+  const samples = recording.samples.get(name)
+  const first = samples?.[0]
+  const last = samples?.[samples.length - 1]
+  return first === undefined || last === undefined ? undefined : { first: first.value, last: last.value }
+}
+
+export function counterRise(recording: Recording, name: string): number | undefined {
+  const counter = readCounter(recording, name)
+  return counter === undefined ? undefined : counter.last - counter.first
+}
+
+/** The zone that the reclaim events speak of on most machines: the largest of its node. */
+export function largestZones(zones: readonly RecordedZone[]): RecordedZone[] {
+  const largest = new Map<number, RecordedZone>()
+  for (const zone of zones) {
+    const seen = largest.get(zone.node)
+    if (seen === undefined || zone.managed > seen.managed) largest.set(zone.node, zone)
+  }
+  return [...largest.values()].sort((x, y) => x.node - y.node)
+}
+
+/**
+ * Zones as recorded. Without them the effective min of the retried direct reclaims gives the smallest min, and low and high stand to it as
+ * watermark_scale_factor's default has them (mm/page_alloc.c __setup_per_zone_wmarks: a quarter of min each).
+ */
+export function findZones(recording: Recording): RecordedZone[] {
+  if (recording.zones.length > 0) return [...recording.zones]
+  let min = Number.POSITIVE_INFINITY
+  let available = 0
+  for (let i = 0; i < recording.length; i++)
+    if (recording.kind[i] === EVENT.retry) {
+      min = Math.min(min, recording.c[i] ?? 0)
+      available = Math.max(available, recording.b[i] ?? 0)
+    }
+  if (!Number.isFinite(min)) return []
+  return [
+    {
+      node: 0,
+      name: 'all',
+      startPfn: -1,
+      spanned: 0,
+      managed: Math.round(available * MANAGED_OVER_AVAILABLE),
+      min,
+      low: min + (min >> 2),
+      high: min + 2 * (min >> 2),
+      basis: 'inferred',
+    },
+  ]
+}
+
+/** Managed memory holds the kernel's own pages too. */
+const MANAGED_OVER_AVAILABLE = 1.2
+
+/** From lru_gen where it was read; else by the batches: the classic list asks for SWAP_CLUSTER_MAX = 32 pages at most, MGLRU for 64 and more. */
+export function findLru(recording: Recording): Based<'classic' | 'mglru'> {
+  const enabled = readLruGen(recording)
+  if (enabled !== undefined)
+    return { value: enabled ? 'mglru' : 'classic', basis: 'snapshot', from: 'lru_gen' }
+  let isolations = 0
+  let large = 0
+  let active = 0
+  let writes = 0
+  for (let i = 0; i < recording.length; i++) {
+    const kind = recording.kind[i]
+    if (kind === EVENT.isolate) {
+      isolations++
+      if ((recording.a[i] ?? 0) > CLASSIC_BATCH) large++
+    } else if (kind === EVENT.written) writes++
+    else if (kind === EVENT.batchEnd) active++
+  }
+  if (isolations === 0)
+    return writes > 0 && active === 0
+      ? { value: 'mglru', basis: 'inferred', n: writes, from: 'writes without isolation events' }
+      : { value: 'classic', basis: 'default', from: 'no reclaim batch seen' }
+  return {
+    value: large * 2 > isolations ? 'mglru' : 'classic',
+    basis: 'event',
+    n: isolations,
+    from: 'size of the batches asked for',
+  }
+}
+
+const CLASSIC_BATCH = 32
+
+function readLruGen(recording: Recording): boolean | undefined {
+  const text = snapshotText(recording, 'lru_gen')
+  if (text === undefined) return undefined
+  const value = Number(text.trim())
+  return Number.isNaN(value) ? undefined : value !== 0
+}
+
+/** A file read beside the trace. */
+export function snapshotText(recording: Recording, name: string): string | undefined {
+  const value = recording.snapshot[name]
+  return typeof value === 'string' ? value : undefined
+}
+
+export interface MachineOptions {
+  readonly balance: Balance
+  readonly zones: readonly RecordedZone[]
+  readonly hasZeroMap: Based<boolean>
+}
+
+export function describeMachine(recording: Recording, options: MachineOptions): Machine {
+  const { balance, zones } = options
+  const nodes = [...new Set(zones.map((zone) => zone.node))].sort((x, y) => x - y)
+  if (nodes.length === 0) nodes.push(0)
+  const lowOf = (node: number): number =>
+    zones.filter((zone) => zone.node === node).reduce((sum, zone) => sum + zone.low, 0)
+  const managedOf = (node: number): number =>
+    zones.filter((zone) => zone.node === node).reduce((sum, zone) => sum + zone.managed, 0)
+  const allLow = nodes.reduce((sum, node) => sum + lowOf(node), 0)
+  const high = Math.max(0, ...largestZones(zones).map((zone) => zone.high))
+  return {
+    pageSize: recording.pageSize,
+    cpus: findCpus(recording, nodes),
+    nodes: nodes.map((node) => ({
+      node,
+      freeAtStart: {
+        ...balance.freeAtStart,
+        value:
+          allLow > 0
+            ? Math.round((balance.freeAtStart.value * lowOf(node)) / allLow)
+            : Math.round(balance.freeAtStart.value / nodes.length),
+      },
+      totalPages: managedOf(node),
+    })),
+    zones: zones.map(
+      ({ node, name, managed, min, low, high: top, basis }): WorkloadZone => ({
+        node,
+        name,
+        managed,
+        min,
+        low,
+        high: top,
+        basis,
+      }),
+    ),
+    lru: findLru(recording),
+    swappiness: findSwappiness(recording),
+    ...findBoosts(balance, high),
+    storePreemptible: { value: false, basis: 'default', from: 'zram up to 6.12 without PREEMPT_RT' },
+    ...findBackend(recording, balance),
+    zeroMap: options.hasZeroMap,
+    readahead: findReadahead(recording),
+  }
+}
+
+function findCpus(recording: Recording, nodes: readonly number[]): WorkloadCpu[] {
+  // kswapd is bound to its node's CPUs (mm/vmscan.c kswapd: set_cpus_allowed_ptr).
+  const votes = new Map<number, Map<number, number>>()
+  if (nodes.length > 1)
+    for (let i = 0; i < recording.length; i++) {
+      if (recording.kind[i] === EVENT.switch) continue
+      const match = /^kswapd(\d+)$/.exec(recording.tasks.get(recording.tid[i] ?? 0)?.comm ?? '')
+      if (match === null) continue
+      const cpu = recording.cpu[i] ?? 0
+      const node = Number(match[1])
+      const counts = votes.get(cpu) ?? new Map<number, number>()
+      counts.set(node, (counts.get(node) ?? 0) + 1)
+      votes.set(cpu, counts)
+    }
+  return Array.from({ length: recording.cpus }, (_, id): WorkloadCpu => {
+    let node = nodes[0] ?? 0
+    let most = 0
+    for (const [of, count] of votes.get(id) ?? [])
+      if (count > most) {
+        most = count
+        node = of
+      }
+    return { id, node, speed: 1 }
+  })
+}
+
+function findSwappiness(recording: Recording): Based<number> {
+  const text = snapshotText(recording, 'swappiness')
+  const value = Number(text)
+  if (text !== undefined && Number.isFinite(value)) return { value, basis: 'snapshot', from: 'vm.swappiness' }
+  return { value: 60, basis: 'default', from: 'vm.swappiness of the kernel' }
+}
+
+/** watermark_boost_factor's default: 150 % of high; one pageblock at a time (mm/page_alloc.c boost_watermark). */
+const BOOST_FACTOR = 1.5
+const PAGEBLOCK = 512
+
+function findBoosts(balance: Balance, high: number): Pick<Machine, 'boostStep' | 'boostMax' | 'boostEveryPoolPages'> {
+  const counts = new Map<number, number>()
+  for (const boost of balance.boosts) if (boost > 0) counts.set(boost, (counts.get(boost) ?? 0) + 1)
+  const seen = [...counts.keys()].sort((x, y) => x - y)
+  const n = balance.boosts.length
+  const every: Based<number> = { value: 512, basis: 'default', from: 'one fallback per pageblock of pool pages' }
+  if (n === 0)
+    return {
+      boostStep: { value: PAGEBLOCK, basis: 'default', from: 'one pageblock' },
+      boostMax: { value: Math.floor(high * BOOST_FACTOR), basis: 'default', from: 'vm.watermark_boost_factor of the kernel' },
+      boostEveryPoolPages: every,
+    }
+  return {
+    boostStep: { value: seen[0] ?? 0, basis: 'event', n, from: 'reclaim_retry_zone: effective min less min, least' },
+    boostMax: { value: seen[seen.length - 1] ?? 0, basis: 'event', n, from: 'reclaim_retry_zone: effective min less min, most' },
+    boostEveryPoolPages: every,
+  }
+}
+
+function findBackend(recording: Recording, balance: Balance): Pick<Machine, 'backend' | 'codec' | 'backendParameters'> {
+  const hasZswap = [...recording.events].some((name) => /zswap_/.test(name))
+  const kind = hasZswap ? 'zswap' : recording.swapKinds.includes('zram') ? 'zram' : recording.swapKinds.length > 0 ? 'disk' : undefined
+  const hasSlots = recording.events.has('zram_slot_free')
+  const backend: Based<'zram' | 'zswap' | 'disk'> =
+    kind !== undefined
+      ? { value: kind, basis: hasZswap || hasSlots ? 'event' : 'snapshot', from: hasZswap ? 'zswap probes' : 'swap devices' }
+      : hasSlots
+        ? { value: 'zram', basis: 'event', from: 'zram probes' }
+        : { value: 'zram', basis: 'default', from: 'no swap device known' }
+  const algorithm = snapshotText(recording, 'comp_algorithm')
+  const compressor = /compressor[^\n]*[:=]\s*(\S+)/.exec(snapshotText(recording, 'zswap.params') ?? '')?.[1]
+  const name = (backend.value === 'zswap' ? compressor : (/\[(\S+)\]/.exec(algorithm ?? '')?.[1] ?? algorithm))?.trim()
+  return {
+    backend,
+    codec:
+      name !== undefined && name !== ''
+        ? { value: name, basis: 'snapshot', from: 'compressor in use' }
+        : { value: 'lzo-rle', basis: 'default', from: "zram's default" },
+    backendParameters: { poolPagesPerStoredPage: balance.poolPerPage },
+  }
+}
+
+function findReadahead(recording: Recording): Based<number> {
+  const text = snapshotText(recording, 'page-cluster')
+  if (text !== undefined && Number.isFinite(Number(text)))
+    return { value: 2 ** Number(text), basis: 'snapshot', from: 'vm.page-cluster' }
+  // Several reads inside one fault are readahead.
+  const reads = new Map<number, number>()
+  let faults = 0
+  let total = 0
+  for (let i = 0; i < recording.length; i++) {
+    const tid = recording.tid[i] ?? 0
+    const kind = recording.kind[i]
+    if (kind === EVENT.fault) reads.set(tid, 0)
+    else if (kind === EVENT.read && reads.has(tid)) reads.set(tid, (reads.get(tid) ?? 0) + 1)
+    else if (kind === EVENT.faultReturn) {
+      const count = reads.get(tid) ?? 0
+      if (count > 0) {
+        faults++
+        total += count
+      }
+      reads.delete(tid)
+    }
+  }
+  if (faults >= 20)
+    return { value: Math.max(1, Math.round(total / faults)), basis: 'event', n: faults, from: 'reads per swap-in fault' }
+  return { value: 1, basis: 'default', from: 'synchronous swap devices read one page' }
+}

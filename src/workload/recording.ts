@@ -1,0 +1,196 @@
+/**
+ * The recorded events that a workload is made from, merged in the trace's total order. Everything that happened in reclaim is here;
+ * what goes into the workload is decided by its readers.
+ */
+
+/** Columns a, b, c, d of each kind. Swap entries are type * 2^40 + offset; addresses are page numbers. */
+export const EVENT = {
+  /** a = tid that leaves, b = its state (STATE), c = tid that runs next. */
+  switch: 0,
+  /** a = tid, b = target cpu. */
+  waking: 1,
+  wakeup: 2,
+  /** Reclaim asks for the page to be written: a = entry. */
+  gate: 3,
+  gateReturn: 4,
+  /** a = pfn, b = reclaim flags. */
+  written: 5,
+  /** Begin and end of a store, by whoever does it: a = entry. */
+  store: 6,
+  storeReturn: 7,
+  /** a = entry. */
+  read: 8,
+  /** a = page number of the faulting address. */
+  fault: 9,
+  faultReturn: 10,
+  /** a = requested, b = scanned, c = taken, d = lru (0 inactive anon, 2 inactive file). */
+  isolate: 11,
+  /** a = scanned, b = reclaimed, c = flags, d = priority. */
+  batchEnd: 12,
+  /** a = order, b = gfp flags. */
+  directBegin: 13,
+  /** a = reclaimed. */
+  directEnd: 14,
+  kswapdWake: 15,
+  kswapdSleep: 16,
+  /** In the context of the waker. a = order, b = gfp flags. */
+  wakeKswapd: 17,
+  /** a = reclaimable, b = available, c = effective min, d = node * 16 + zone index. */
+  retry: 18,
+  slabBegin: 19,
+  /** a = objects freed. */
+  slabEnd: 20,
+  /** a = slot. */
+  slotFree: 21,
+} as const
+export type EventKind = (typeof EVENT)[keyof typeof EVENT]
+
+/** What a task that leaves the CPU does next. */
+export const STATE = { runnable: 0, sleeping: 1, blocked: 2, gone: 3 } as const
+
+export interface RecordedTask {
+  readonly taskId: number
+  /** -1 = not known. */
+  readonly tgid: number
+  readonly tid: number
+  readonly comm: string
+  readonly kind: string
+}
+
+export interface Sample {
+  readonly ns: number
+  readonly value: number
+}
+
+export interface RecordedZone {
+  readonly node: number
+  readonly name: string
+  /** -1 = not known. */
+  readonly startPfn: number
+  readonly spanned: number
+  readonly managed: number
+  readonly min: number
+  readonly low: number
+  readonly high: number
+  readonly basis: 'snapshot' | 'inferred'
+}
+
+/** Times are ns from the trace's start. */
+export interface Recording {
+  readonly name: string
+  readonly length: number
+  readonly ns: Float64Array
+  readonly cpu: Uint8Array
+  readonly tid: Int32Array
+  readonly kind: Uint8Array
+  readonly a: Float64Array
+  readonly b: Float64Array
+  readonly c: Float64Array
+  readonly d: Float64Array
+  readonly cpus: number
+  readonly pageSize: number
+  readonly endNs: number
+  /** Last known name of each tid. */
+  readonly tasks: ReadonlyMap<number, RecordedTask>
+  readonly zones: readonly RecordedZone[]
+  /** Samples by name, in time order. */
+  readonly samples: ReadonlyMap<string, readonly Sample[]>
+  /** Files read beside the trace, by name: counters and settings before and after. */
+  readonly snapshot: Readonly<Record<string, unknown>>
+  readonly swapKinds: readonly string[]
+  /** Names of events in the trace, as recorded. */
+  readonly events: ReadonlySet<string>
+  readonly losses: number
+}
+
+/** Collects events of one trace and puts them into total order. */
+export class RecordingBuilder {
+  #length = 0
+  #rank = new Float64Array(1 << 16)
+  #columns = {
+    ns: new Float64Array(1 << 16),
+    a: new Float64Array(1 << 16),
+    b: new Float64Array(1 << 16),
+    c: new Float64Array(1 << 16),
+    d: new Float64Array(1 << 16),
+  }
+  #cpu = new Uint8Array(1 << 16)
+  #tid = new Int32Array(1 << 16)
+  #kind = new Uint8Array(1 << 16)
+
+  add(
+    rank: number,
+    kind: EventKind,
+    ns: number,
+    cpu: number,
+    tid: number,
+    a: number,
+    b: number,
+    c: number,
+    d: number,
+  ): void {
+    const row = this.#length++
+    if (row === this.#rank.length) this.#grow()
+    this.#rank[row] = rank
+    this.#kind[row] = kind
+    this.#cpu[row] = cpu
+    this.#tid[row] = tid
+    const columns = this.#columns
+    columns.ns[row] = ns
+    columns.a[row] = a
+    columns.b[row] = b
+    columns.c[row] = c
+    columns.d[row] = d
+  }
+
+  /** Columns in the order of rank; rank is unique. */
+  finish(): Pick<Recording, 'length' | 'ns' | 'cpu' | 'tid' | 'kind' | 'a' | 'b' | 'c' | 'd'> {
+    const length = this.#length
+    const rank = this.#rank
+    const order = Uint32Array.from({ length }, (_, row) => row)
+    order.sort((x, y) => (rank[x] ?? 0) - (rank[y] ?? 0))
+    const pick = <A extends Float64Array | Uint8Array | Int32Array>(from: A, to: A): A => {
+      for (let i = 0; i < length; i++) to[i] = from[order[i] ?? 0] ?? 0
+      return to
+    }
+    const columns = this.#columns
+    return {
+      length,
+      ns: pick(columns.ns, new Float64Array(length)),
+      cpu: pick(this.#cpu, new Uint8Array(length)),
+      tid: pick(this.#tid, new Int32Array(length)),
+      kind: pick(this.#kind, new Uint8Array(length)),
+      a: pick(columns.a, new Float64Array(length)),
+      b: pick(columns.b, new Float64Array(length)),
+      c: pick(columns.c, new Float64Array(length)),
+      d: pick(columns.d, new Float64Array(length)),
+    }
+  }
+
+  #grow(): void {
+    const size = this.#rank.length * 2
+    const floats = (from: Float64Array): Float64Array<ArrayBuffer> => {
+      const to = new Float64Array(size)
+      to.set(from)
+      return to
+    }
+    this.#rank = floats(this.#rank)
+    const columns = this.#columns
+    this.#columns = {
+      ns: floats(columns.ns),
+      a: floats(columns.a),
+      b: floats(columns.b),
+      c: floats(columns.c),
+      d: floats(columns.d),
+    }
+    const cpu = new Uint8Array(size)
+    cpu.set(this.#cpu)
+    this.#cpu = cpu
+    const tid = new Int32Array(size)
+    tid.set(this.#tid)
+    this.#tid = tid
+    const kind = new Uint8Array(size)
+    kind.set(this.#kind)
+    this.#kind = kind
+  }
+}

@@ -1,0 +1,189 @@
+import { EVENT, type Recording, STATE } from './recording.ts'
+
+/** One thread while a recording is walked. CPU times are ns since the recording began. */
+export class Thread {
+  readonly tid: number
+  readonly hasMemory: boolean
+  readonly isUser: boolean
+  cpuNs = 0
+  /** -1 = not running. */
+  cpu = -1
+  sinceNs = 0
+  /** State in which it left its CPU last. */
+  left: number = STATE.runnable
+  leftNs = 0
+  wokenNs = -1
+  /** Pages of its address space unmapped elsewhere while it ran. */
+  flushes = 0
+  inDirect = false
+  inFault = false
+
+  constructor(tid: number, traits: { readonly hasMemory: boolean; readonly isUser: boolean }) {
+    this.tid = tid
+    this.hasMemory = traits.hasMemory
+    this.isUser = traits.isUser
+  }
+
+  cpuAt(ns: number): number {
+    return this.cpu < 0 ? this.cpuNs : this.cpuNs + ns - this.sinceNs
+  }
+}
+
+/** Comm of kernel threads that allocate no memory of their own. */
+const KERNEL_THREAD =
+  /^(kswapd|kcompactd|kcompressd|kworker|ksoftirqd|rcu_|rcuog|rcuop|migration|kthreadd|khugepaged|ksmd|oom_reaper|jbd2|irq\/|cpuhp|idle_inject|watchdog|swapper|<idle>)/
+
+export function isKernelThread(comm: string): boolean {
+  return KERNEL_THREAD.test(comm)
+}
+
+/** What a thread's events say of its memory. */
+export interface MemoryUse {
+  reads: number
+  /** Allocations of zeroed movable pages that met low memory. */
+  anonEvidence: number
+  /** Allocations for the page cache that met low memory. */
+  fileEvidence: number
+}
+
+export interface MemoryUsers {
+  readonly uses: ReadonlyMap<number, MemoryUse>
+  /** Threads with anonymous memory that reclaim works on. */
+  readonly owners: ReadonlySet<number>
+  /** Threads whose allocations are the demand: owners and readers of files. */
+  readonly demanders: ReadonlySet<number>
+}
+
+/** gfp bits that have kept their places since 4.x. */
+const GFP_MOVABLE = 0x8
+const GFP_ZERO = 0x100
+
+/** A thread below this share of the swap-ins and of the allocations that met low memory is load, not demand. */
+const USER_SHARE = 0.01
+
+/** Tells by their events which threads' memory reclaim works on. */
+export function findMemoryUsers(recording: Recording): MemoryUsers {
+  const uses = new Map<number, MemoryUse>()
+  const useOf = (tid: number): MemoryUse | undefined => {
+    let use = uses.get(tid)
+    if (use === undefined) {
+      const task = recording.tasks.get(tid)
+      if (tid === 0 || task === undefined || !isUserTask(task.kind, task.comm)) return undefined
+      use = { reads: 0, anonEvidence: 0, fileEvidence: 0 }
+      uses.set(tid, use)
+    }
+    return use
+  }
+  for (let i = 0; i < recording.length; i++)
+    if (recording.kind[i] === EVENT.read) {
+      const use = useOf(recording.tid[i] ?? 0)
+      if (use !== undefined) use.reads++
+    }
+  let reads = 0
+  let evidence = 0
+  for (const use of uses.values()) reads += use.reads
+  for (let i = 0; i < recording.length; i++) {
+    const kind = recording.kind[i]
+    if (kind !== EVENT.directBegin && kind !== EVENT.wakeKswapd) continue
+    const use = useOf(recording.tid[i] ?? 0)
+    if (use === undefined) continue
+    evidence++
+    const gfp = recording.b[i] ?? 0
+    if (kind === EVENT.wakeKswapd && gfp === 0) continue
+    const isZeroed = (gfp & GFP_ZERO) !== 0
+    const isMovable = (gfp & GFP_MOVABLE) !== 0
+    if (isZeroed && isMovable) use.anonEvidence++
+    else if (isZeroed) continue
+    else if (!isMovable || use.reads === 0) use.fileEvidence++
+  }
+  const owners = new Set<number>()
+  const demanders = new Set<number>()
+  for (const [tid, use] of uses) {
+    const isOwner =
+      use.reads > 0.5 + reads * USER_SHARE || use.anonEvidence > 0.5 + evidence * USER_SHARE
+    if (isOwner) owners.add(tid)
+    if (isOwner || use.fileEvidence > 0.5 + evidence * USER_SHARE) demanders.add(tid)
+  }
+  return { uses, owners, demanders }
+}
+
+export function isUserTask(kind: string, comm: string): boolean {
+  return kind === 'user' && !isKernelThread(comm)
+}
+
+/** Who runs where, while a recording is walked event by event. */
+export class Threads {
+  readonly byTid = new Map<number, Thread>()
+  readonly running: (Thread | undefined)[]
+  readonly #recording: Recording
+  readonly #owners: ReadonlySet<number>
+
+  constructor(recording: Recording, owners: ReadonlySet<number>) {
+    this.#recording = recording
+    this.#owners = owners
+    this.running = new Array<Thread | undefined>(recording.cpus).fill(undefined)
+  }
+
+  get(tid: number): Thread {
+    let thread = this.byTid.get(tid)
+    if (thread === undefined) {
+      const task = this.#recording.tasks.get(tid)
+      const isUser = task !== undefined && tid !== 0 && isUserTask(task.kind, task.comm)
+      thread = new Thread(tid, { hasMemory: this.#owners.has(tid), isUser })
+      this.byTid.set(tid, thread)
+    }
+    return thread
+  }
+
+  /** Applies event `i`; the caller reads the thread's state before or after as it needs. */
+  step(i: number): void {
+    const recording = this.#recording
+    const kind = recording.kind[i]
+    const ns = recording.ns[i] ?? 0
+    const cpu = recording.cpu[i] ?? 0
+    if (kind === EVENT.switch) {
+      const from = this.get(recording.a[i] ?? 0)
+      if (from.cpu >= 0) {
+        from.cpuNs += ns - from.sinceNs
+        from.cpu = -1
+      } else if (from.sinceNs === 0) {
+        // It has run since before the trace began.
+        from.cpuNs += ns
+      }
+      from.left = recording.b[i] ?? 0
+      from.leftNs = ns
+      from.wokenNs = -1
+      const to = this.get(recording.c[i] ?? 0)
+      to.cpu = cpu
+      to.sinceNs = ns
+      this.running[cpu] = to
+      return
+    }
+    if (kind === EVENT.waking || kind === EVENT.wakeup) {
+      const woken = this.get(recording.a[i] ?? 0)
+      if (woken.wokenNs < 0) woken.wokenNs = ns
+      return
+    }
+    const thread = this.get(recording.tid[i] ?? 0)
+    if (thread.cpu < 0 && thread.tid !== 0) {
+      thread.cpu = cpu
+      thread.sinceNs = ns
+      this.running[cpu] = thread
+    }
+    if (kind === EVENT.gate) {
+      for (const other of this.running)
+        if (other !== undefined && other !== thread && other.hasMemory) other.flushes++
+    }
+    if (kind === EVENT.directBegin) thread.inDirect = true
+    else if (kind === EVENT.directEnd) thread.inDirect = false
+    else if (kind === EVENT.fault) thread.inFault = true
+    else if (kind === EVENT.faultReturn) thread.inFault = false
+  }
+
+  /** An owner of memory runs on a CPU other than this thread's. */
+  hasRemoteOwner(thread: Thread): boolean {
+    for (const other of this.running)
+      if (other !== undefined && other !== thread && other.hasMemory) return true
+    return false
+  }
+}
