@@ -1,0 +1,303 @@
+import { readdirSync } from 'node:fs'
+import { afterEach, describe, expect, it } from 'vitest'
+import { readLosses, widen } from '../../src/analysis/losses.ts'
+import { readCrossLaneInversions, readLaneOrders } from '../../src/analysis/order.ts'
+import { readRows } from '../../src/analysis/query.ts'
+import { resolveSubjects } from '../../src/analysis/selection.ts'
+import { createViews, readView, VIEW_NAMES } from '../../src/analysis/views.ts'
+import { resolveSelection, type SelectionOptions } from '../../src/config/selection.ts'
+import type { Database } from '../../src/database/database.ts'
+import { type HandTrace, openViews } from './hand-made.ts'
+
+let database: Database | undefined
+afterEach(() => {
+  database?.close()
+  database = undefined
+})
+
+async function open(traces: readonly HandTrace[]): Promise<Database> {
+  database = await openViews(traces)
+  return database
+}
+
+function swapout(
+  id: number,
+  ranks: readonly [number, number, number],
+  more: Record<string, string | number> = {},
+) {
+  return {
+    swapout_id: id,
+    page_id: id,
+    submit_ns: ranks[0] * 10,
+    start_ns: ranks[1] * 10 + 1,
+    stored_ns: ranks[2] * 10 + 2,
+    context: 'kswapd',
+    path: 'queued',
+    lane: '0/kswapd',
+    node: 0,
+    submit_rank: ranks[0],
+    start_rank: ranks[1],
+    done_rank: ranks[2],
+    ...more,
+  }
+}
+
+describe('views', () => {
+  it('are exactly the files of the folder', () => {
+    const files = readdirSync(new URL('../../src/analysis/views', import.meta.url))
+    expect(files.map((file) => file.replace('.sql', '')).sort()).toEqual([...VIEW_NAMES].sort())
+  })
+
+  it.each(VIEW_NAMES)(
+    '%s says what it shows and can be read when the database is empty',
+    async (name) => {
+      const opened = await open([])
+      expect(readView(name).comment).toMatch(/^[A-Z].{20,}\.$/)
+      expect(await readRows(opened.connection, `SELECT * FROM ${name}`)).toEqual([])
+    },
+  )
+})
+
+describe('order', () => {
+  it('counts a page stored before its elders and leaves bypass out', async () => {
+    const opened = await open([
+      {
+        tables: {
+          swapouts: [
+            swapout(1, [1, 2, 2]),
+            swapout(2, [2, 3, 3]),
+            swapout(3, [3, 1, 1]),
+            { swapout_id: 4, page_id: 4, path: 'bypass', bypass_reason: 'zero', lane: '0/kswapd' },
+            {
+              swapout_id: 5,
+              page_id: 5,
+              path: 'bypass',
+              bypass_reason: 'context',
+              lane: '0/direct',
+            },
+          ],
+        },
+      },
+    ])
+    const orders = await readLaneOrders(opened.connection)
+    expect(orders).toMatchObject([
+      { lane: '0/kswapd', submitted: 3, bypass: 1, start: { inversions: 2, maxDisplacement: 2 } },
+      { lane: '0/direct', submitted: 0, bypass: 1, start: { inversions: 0 } },
+    ])
+  })
+
+  it('keeps start and done apart', async () => {
+    const opened = await open([
+      { tables: { swapouts: [swapout(1, [1, 1, 2]), swapout(2, [2, 2, 1])] } },
+    ])
+    const [lane] = await readLaneOrders(opened.connection)
+    expect(lane?.start.inversions).toBe(0)
+    expect(lane?.done.inversions).toBe(1)
+  })
+
+  it('counts overtaking between lanes apart from that within them', async () => {
+    const opened = await open([
+      {
+        tables: {
+          swapouts: [
+            swapout(1, [1, 3, 3]),
+            swapout(2, [2, 2, 2]),
+            swapout(3, [3, 1, 1], { lane: '1/kswapd', node: 1 }),
+          ],
+        },
+      },
+    ])
+    expect(await readCrossLaneInversions(opened.connection)).toEqual([
+      { traceId: 1, runId: null, inversions: 2 },
+    ])
+  })
+})
+
+describe('losses', () => {
+  const losses = [
+    { cpu: 0, start_ns: 10, end_ns: 20, events: 5 },
+    { cpu: 1, start_ns: 10, end_ns: 20 },
+  ]
+
+  it('widen a count by what was lost where such events occur', async () => {
+    const opened = await open([{ tables: { losses } }])
+    const summary = await readLosses(opened.connection, 1)
+    expect(summary).toMatchObject({ gaps: 2, lostEvents: 5, uncountedGaps: 1 })
+    expect(widen(100, summary, new Set([0]))).toEqual({ seen: 100, hi: 105 })
+  })
+
+  it('leave no upper bound where the number of lost events is not known', async () => {
+    const opened = await open([{ tables: { losses } }])
+    const summary = await readLosses(opened.connection, 1)
+    expect(widen(100, summary)).toEqual({ seen: 100, hi: undefined })
+    expect(widen(100, summary, new Set([7]))).toEqual({ seen: 100, hi: 100 })
+  })
+})
+
+describe('kswapd_busy', () => {
+  it('splits running time and cuts it at the window', async () => {
+    const opened = await open([
+      {
+        startNs: 0,
+        endNs: 1000,
+        tables: {
+          tasks: [{ task_id: 2, tid: 50, comm: 'kswapd0', kind: 'kswapd', node: 0 }],
+          kswapd_spans: [{ node: 0, task_id: 2, tid: 50, start_ns: 100, end_ns: 600 }],
+          thread_states: [
+            { task_id: 2, cpu: 0, start_ns: 100, end_ns: 300, state: 'running', doing: 'store' },
+            { task_id: 2, cpu: 0, start_ns: 300, end_ns: 400, state: 'running', doing: 'none' },
+            { task_id: 2, cpu: 0, start_ns: 400, end_ns: 450, state: 'runnable' },
+          ],
+        },
+      },
+    ])
+    const sql =
+      'SELECT running_ns, store_ns, other_ns, runnable_ns, busy_share, store_share FROM kswapd_busy'
+    expect(await readRows(opened.connection, sql)).toEqual([
+      {
+        running_ns: 300,
+        store_ns: 200,
+        other_ns: 100,
+        runnable_ns: 50,
+        busy_share: 0.3,
+        store_share: 2 / 3,
+      },
+    ])
+    const selection = await resolveSubjects(
+      opened.connection,
+      resolveSelection({ from: '200', to: '400' }),
+    )
+    await createViews(opened.connection, selection)
+    expect(await readRows(opened.connection, sql)).toEqual([
+      {
+        running_ns: 200,
+        store_ns: 100,
+        other_ns: 100,
+        runnable_ns: null,
+        busy_share: 1,
+        store_share: 0.5,
+      },
+    ])
+  })
+})
+
+describe('selection', () => {
+  const traces: HandTrace[] = [
+    {
+      name: 'first',
+      startNs: 1000,
+      endNs: 2000,
+      tables: {
+        tasks: [
+          { task_id: 1, tid: 11, comm: 'app-1', kind: 'user' },
+          { task_id: 2, tid: 12, comm: 'filer', kind: 'user' },
+        ],
+        reclaim_spans: [
+          {
+            span_id: 1,
+            kind: 'direct',
+            task_id: 1,
+            tid: 11,
+            cpu: 0,
+            node: 0,
+            start_ns: 1100,
+            end_ns: 1200,
+          },
+          {
+            span_id: 2,
+            kind: 'direct',
+            task_id: 2,
+            tid: 12,
+            cpu: 1,
+            node: 1,
+            start_ns: 1500,
+            end_ns: 1600,
+          },
+        ],
+        markers: [{ ts_ns: 1450, end_ns: 1700, name: 'launch' }],
+      },
+      runs: [
+        {
+          policy: 'parallel',
+          tables: {
+            reclaim_spans: [
+              { span_id: 1, kind: 'direct', task_id: 1, tid: 11, start_ns: 50, end_ns: 70 },
+            ],
+          },
+        },
+        {
+          policy: 'parallel',
+          tables: {
+            reclaim_spans: [
+              { span_id: 1, kind: 'direct', task_id: 1, tid: 11, start_ns: 50, end_ns: 80 },
+            ],
+          },
+        },
+      ],
+    },
+    {
+      name: 'second',
+      startNs: 0,
+      endNs: 100,
+      tables: {
+        reclaim_spans: [{ span_id: 1, kind: 'direct', task_id: 9, tid: 9, start_ns: 1, end_ns: 8 }],
+      },
+    },
+  ]
+
+  async function lengths(options: SelectionOptions): Promise<number[]> {
+    const opened = await open(traces)
+    await createViews(
+      opened.connection,
+      await resolveSubjects(opened.connection, resolveSelection(options)),
+    )
+    const rows = await readRows<{ ns: number }>(
+      opened.connection,
+      'SELECT ns FROM stalls ORDER BY run_id NULLS FIRST, start_ns',
+    )
+    return rows.map(({ ns }) => ns)
+  }
+
+  it.each<[string, SelectionOptions, number[]]>([
+    ['the last trace by default', {}, [7]],
+    ['a trace by name with the latest run of each policy', { trace: 'first' }, [100, 100, 30]],
+    ['a trace by id', { trace: '1', run: ['recording'] }, [100, 100]],
+    ['a run by id', { trace: '1', run: ['1'] }, [20]],
+    ['the last run', { trace: '1', run: ['last'] }, [30]],
+    ['the latest run of a policy', { trace: '1', run: ['parallel'] }, [30]],
+    ['several runs', { trace: '1', run: ['1', '2'] }, [20, 30]],
+    ['a time from the start', { trace: '1', run: ['recording'], from: '300ns' }, [100]],
+    ['a time up to an end', { trace: '1', run: ['recording'], to: '50ns' }, []],
+    ['a CPU', { trace: '1', run: ['recording'], cpu: ['1'] }, [100]],
+    ['a thread', { trace: '1', run: ['recording'], tid: ['99'] }, []],
+    ['a name with a pattern', { trace: '1', run: ['recording'], comm: ['app-*'] }, [100]],
+    ['a node', { trace: '1', run: ['recording'], node: ['1'] }, [100]],
+    ['a marker', { trace: '1', run: ['recording'], window: 'launch' }, [100]],
+  ])('takes %s', async (_what, options, expected) => {
+    expect(await lengths(options)).toEqual(expected)
+  })
+
+  it.each<[string, SelectionOptions, string]>([
+    ['trace', { trace: 'frist' }, 'Did you mean first?'],
+    ['run', { trace: '1', run: ['paralel'] }, 'Did you mean parallel?'],
+    ['marker', { trace: '1', window: 'lunch' }, 'Did you mean launch?'],
+  ])('names the known ones when the %s is unknown', async (_what, options, message) => {
+    await expect(lengths(options)).rejects.toThrow(message)
+  })
+
+  it('tells two runs of one policy apart', async () => {
+    const opened = await open(traces)
+    const { subjects } = await resolveSubjects(
+      opened.connection,
+      resolveSelection({ trace: '1', run: ['1', '2'] }),
+    )
+    expect(subjects.map(({ label }) => label)).toEqual(['parallel #1', 'parallel #2'])
+  })
+
+  it('of an empty database is data not fit for the question', async () => {
+    const opened = await open([])
+    await expect(resolveSubjects(opened.connection, resolveSelection({}))).rejects.toMatchObject({
+      exitStatus: 3,
+    })
+  })
+})
