@@ -202,6 +202,11 @@ function isPerf(format: GeneratedFormat): boolean {
   return format === 'perf' || format === 'perf-pipe' || format === 'perf-z'
 }
 
+/** Perfetto records on the boot clock. */
+export function isPerfetto(format: GeneratedFormat): boolean {
+  return format === 'perfetto' || format === 'perfetto-dense' || format === 'perfetto-z'
+}
+
 function byName(counts: Float64Array, layouts: readonly EventLayout[]): Record<string, number> {
   const named: Record<string, number> = {}
   for (const { kind, system, name } of layouts) {

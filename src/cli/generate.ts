@@ -1,0 +1,197 @@
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { type Command, Option } from 'commander'
+import { unknownName } from '../config/names.ts'
+import {
+  GENERATED_FORMATS,
+  type GeneratedFormat,
+  generate,
+  isPerfetto,
+} from '../generate/generate.ts'
+import { KERNELS } from '../generate/layouts.ts'
+import { parseScenario, type Scenario } from '../generate/scenario.ts'
+import { SCENARIOS } from '../generate/scenarios.ts'
+import { concat, type Output, type Spool } from '../generate/writers/writer.ts'
+import type { FileSource } from '../io/file-source.ts'
+import { OutputFile, writeOutput } from '../io/output.ts'
+import { TemporaryFile } from '../io/temporary-file.ts'
+import { openCodec } from '../memory/codecs/index.ts'
+import { usageError } from './failure.ts'
+import { addExamples } from './options.ts'
+import { printLine } from './output.ts'
+
+interface GenerateCommandOptions {
+  readonly output: string
+  readonly truth?: string
+  readonly seed: string
+  readonly events: string
+  readonly format: GeneratedFormat
+  readonly kernel: string
+  readonly probes: 'none' | 'stock' | 'full'
+  readonly loss: string
+  readonly bigEndian?: boolean
+  readonly bits: '32' | '64'
+  readonly userBits?: '32' | '64'
+  readonly subBuffer: string
+  readonly clock: string
+  readonly compression: 'none' | 'zlib' | 'zstd'
+  readonly force?: boolean
+}
+
+/** Above this many events the truth holds counts only: its rows live in memory. */
+const MAX_ROWS_EVENTS = 5_000_000
+/** Plain bytes in one zstd frame; decoders take frames in a row. */
+const FRAME_BYTES = 65_536
+
+export function register(command: Command): void {
+  const choice = (flag: string, text: string, values: readonly string[], value: string) =>
+    new Option(flag, text).choices([...values]).default(value)
+  command
+    .argument(
+      '<scenario>',
+      `a built-in scenario (${SCENARIOS.map(({ name }) => name).join(', ')}) or a JSON file`,
+    )
+    .description(
+      'Write a trace whose every event, span and swap-out is known, to prove that a tool reads and reckons right. Built in: ' +
+        `${SCENARIOS.map(({ name, summary }) => `${name} (${summary})`).join('; ')}.`,
+    )
+    .requiredOption('-o, --output <file>', 'the trace to write (a folder with --format folder)')
+    .option(
+      '--truth <file>',
+      'what really happened, as JSON (default: the output with .truth.json)',
+    )
+    .option('--seed <n>', 'seed of all durations and losses', '1')
+    .option('--events <n>', 'stop the endless repeats after this many events', '100000')
+    .addOption(choice('--format <format>', 'file format', GENERATED_FORMATS, 'v7'))
+    .option(
+      '--kernel <version>',
+      `whose event layouts: ${KERNELS.join(', ')}, or any between`,
+      '6.12',
+    )
+    .addOption(
+      choice(
+        '--probes <set>',
+        'none: no scheduler events and no probes; stock: no probes',
+        ['none', 'stock', 'full'],
+        'full',
+      ),
+    )
+    .option('--loss <share>', 'share of sub-buffers that are lost, e.g. 0.05', '0')
+    .option('--big-endian', 'byte order of the recording machine')
+    .addOption(choice('--bits <n>', "size of the kernel's long", ['32', '64'], '64'))
+    .addOption(
+      new Option('--user-bits <n>', "size of the recording program's long").choices(['32', '64']),
+    )
+    .option('--sub-buffer <bytes>', 'ring buffer page size', '4096')
+    .option('--clock <name>', 'trace clock', 'mono')
+    .addOption(choice('--compression <name>', 'of a v7 file', ['none', 'zlib', 'zstd'], 'none'))
+    .option('--force', 'replace existing files')
+  addExamples(
+    command,
+    `
+pstrace generate phone -o phone.dat
+pstrace generate server -o server.data --format perf --kernel 5.10 --loss 0.05
+pstrace generate stream -o big.dat --format v6 --events 100000000`,
+  )
+  command.action(run)
+}
+
+async function run(scenarioName: string, options: GenerateCommandOptions): Promise<void> {
+  const scenario = findScenario(scenarioName)
+  const events = toNumber('--events', options.events, 1, 1e10)
+  const truthPath = options.truth ?? `${options.output.replace(/\/$/, '')}.truth.json`
+  const overwrite = options.force ?? false
+  if (!overwrite && existsSync(truthPath))
+    throw usageError(`${truthPath}: already exists; give --force to replace it.`)
+  const files: OutputFile[] = []
+  const open = (path: string): OutputFile => {
+    mkdirSync(dirname(path), { recursive: true })
+    const file = new OutputFile(path, { overwrite })
+    files.push(file)
+    return file
+  }
+  const isFolder = options.format === 'folder'
+  const output: Output = isFolder ? { write: () => {} } : open(options.output)
+  try {
+    const truth = generate({
+      scenario,
+      format: options.format,
+      seed: toNumber('--seed', options.seed, 0, 2 ** 31 - 1),
+      events,
+      kernel: options.kernel,
+      probes: options.probes,
+      loss: toNumber('--loss', options.loss, 0, 1, false),
+      littleEndian: options.bigEndian !== true,
+      long: options.bits === '32' ? 4 : 8,
+      userLong: (options.userBits ?? options.bits) === '32' ? 4 : 8,
+      pageSize: toNumber('--sub-buffer', options.subBuffer, 1024, 1 << 20),
+      clock: isPerfetto(options.format) ? 'boot' : options.clock,
+      compression: options.compression,
+      zstdCompress: await newZstd(),
+      wantRows: events <= MAX_ROWS_EVENTS,
+      output,
+      newSpool,
+      newFile: (path) => open(join(options.output, path)),
+    })
+    for (const file of files) file.commit()
+    writeOutput(truthPath, `${JSON.stringify(truth)}\n`, { overwrite })
+    await printLine(options.output)
+  } finally {
+    for (const file of files) file.abandon()
+  }
+}
+
+function findScenario(name: string): Scenario {
+  const known = SCENARIOS.find((scenario) => scenario.name === name)
+  if (known !== undefined) return known
+  if (!existsSync(name))
+    throw unknownName(
+      'scenario',
+      name,
+      SCENARIOS.map((scenario) => scenario.name),
+    )
+  return parseScenario(readFileSync(name, 'utf8'), name)
+}
+
+function toNumber(flag: string, text: string, min: number, max: number, whole = true): number {
+  const value = Number(text)
+  if (text.trim() === '' || !(value >= min && value <= max) || (whole && !Number.isInteger(value)))
+    throw usageError(
+      `${flag} ${text}: expected ${whole ? 'an integer' : 'a number'} from ${min} to ${max}`,
+    )
+  return value
+}
+
+/** Frames of at most FRAME_BYTES each, by the portable codec. */
+async function newZstd(): Promise<(bytes: Uint8Array) => Uint8Array> {
+  const codec = await openCodec('zstd', { pageSize: FRAME_BYTES })
+  const frame = new Uint8Array(codec.bound(FRAME_BYTES))
+  return (bytes) => {
+    const frames: Uint8Array[] = []
+    for (let at = 0; at < bytes.length; at += FRAME_BYTES) {
+      const length = codec.compress(bytes.subarray(at, at + FRAME_BYTES), frame)
+      frames.push(frame.slice(0, length))
+    }
+    return concat(frames)
+  }
+}
+
+/** A temporary file, so that memory does not grow with the trace. */
+function newSpool(): Spool {
+  const file = new TemporaryFile()
+  let source: FileSource | undefined
+  return {
+    get length() {
+      return file.size
+    },
+    write: (bytes) => file.write(bytes),
+    readInto: (offset, target) => {
+      source ??= file.toSource('spool')
+      return source.readInto(offset, target)
+    },
+    remove: () => {
+      if (source === undefined) file.discard()
+      else source.close()
+    },
+  }
+}
