@@ -56,6 +56,8 @@ export interface BackendTraits {
   readonly swapinBypass: boolean
   /** A load takes the content out of the backend: the page is dirty afterwards and is stored again at its next swap-out. */
   readonly exclusiveLoads: boolean
+  /** The background shrinker runs on a workqueue that reclaim may wait for (WQ_MEM_RECLAIM). */
+  readonly shrinkerOnReclaimQueue: boolean
 }
 
 /** One iteration of a background shrinker. Reused between calls. */

@@ -1,9 +1,11 @@
 import { PstraceError } from '../../model/error.ts'
 import type { BackendOptions, BackendProvider, SwapBackend } from './backend.ts'
+import { disk } from './disk.ts'
 import { zram } from './zram.ts'
+import { zswap } from './zswap.ts'
 
 /** Every backend; a new one is one file and one line here. */
-export const BACKENDS: readonly BackendProvider[] = [zram]
+export const BACKENDS: readonly BackendProvider[] = [zram, zswap, disk]
 
 export function openBackend(name: string, options: BackendOptions): SwapBackend {
   const provider = BACKENDS.find((backend) => backend.name === name)

@@ -139,7 +139,12 @@ export class ZramBackend implements SwapBackend {
     const limit = parameters.number('writeback_limit', -1, Number.MAX_SAFE_INTEGER)
     this.#writebackLeft = limit < 0 ? Number.POSITIVE_INFINITY : limit
     this.#kept = options.keepBytes === true ? new Map() : undefined
-    this.traits = { synchronousIo: true, swapinBypass: form !== '2026', exclusiveLoads: false }
+    this.traits = {
+      synchronousIo: true,
+      swapinBypass: form !== '2026',
+      exclusiveLoads: false,
+      shrinkerOnReclaimQueue: false,
+    }
   }
 
   get poolPages(): number {

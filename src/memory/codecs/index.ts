@@ -1,6 +1,7 @@
 import { PstraceError } from '../../model/error.ts'
 import type { Codec, CodecOptions, CodecProvider } from './codec.ts'
 import { lz4Provider } from './lz4.ts'
+import { lz4hcProvider } from './lz4hc.ts'
 import { lz4jsProvider } from './lz4js.ts'
 import { lzoProvider, lzoRleProvider } from './lzo.ts'
 import { zstdProvider } from './zstd.ts'
@@ -8,6 +9,7 @@ import { zstdProvider } from './zstd.ts'
 /** Every codec; a new one is one file and one line here. */
 export const codecProviders: readonly CodecProvider[] = [
   lz4Provider,
+  lz4hcProvider,
   lzoRleProvider,
   lzoProvider,
   zstdProvider,

@@ -3,7 +3,7 @@ import type { Codec, CodecOptions, CodecProvider } from './codec.ts'
 import { lz4Wasm } from './wasm/lz4.wasm.ts'
 import { WasmRegion } from './wasm-region.ts'
 
-interface Lz4Exports {
+export interface Lz4Exports {
   compress(
     from: number,
     length: number,

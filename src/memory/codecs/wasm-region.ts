@@ -29,6 +29,7 @@ export class WasmRegion<Exports> {
   readonly longest: number
   readonly #input: number
   readonly #codec: string
+  readonly #memory: CodecRegion['memory']
   readonly #outputBytes: number
 
   constructor(
@@ -50,11 +51,17 @@ export class WasmRegion<Exports> {
     this.bytes = new Uint8Array(region.memory.buffer)
     this.longest = pageSize
     this.#codec = codec
+    this.#memory = region.memory
     this.#input = region.base
     // Encoders and decoders may write some bytes beyond the end before they know it: 64 spare ones behind each area.
     this.output = region.base + ((bound(pageSize) + 64 + 7) & ~7)
     this.#outputBytes = bound(pageSize)
     this.scratch = this.output + ((this.#outputBytes + 64 + 7) & ~7)
+  }
+
+  /** A second module that works in the same region. */
+  alsoInstantiate<Others>(base64: string): Others {
+    return instantiate<Others>(base64, this.#memory)
   }
 
   /** Address of `source` in the memory: its own when it lies there, else that of a copy in the input area. */

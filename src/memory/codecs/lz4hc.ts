@@ -1,0 +1,51 @@
+import type { Codec, CodecOptions, CodecProvider } from './codec.ts'
+import { type Lz4Exports, lz4Bound } from './lz4.ts'
+import { lz4Wasm } from './wasm/lz4.wasm.ts'
+import { lz4hcWasm } from './wasm/lz4hc.wasm.ts'
+import { WasmRegion } from './wasm-region.ts'
+
+interface Lz4hcExports {
+  compress(from: number, length: number, to: number, tables: number, attempts: number): number
+}
+
+/** As the kernel takes a level: below 1 means 9, above 16 means 16. */
+function levelOf(level: number): number {
+  return level < 1 ? 9 : Math.min(level, 16)
+}
+
+export function openLz4hc(options: CodecOptions = {}): Codec {
+  const level = levelOf(options.level ?? 9)
+  const region = new WasmRegion<Lz4hcExports>('lz4hc', lz4hcWasm, lz4Bound, options)
+  const decoder = region.alsoInstantiate<Lz4Exports>(lz4Wasm)
+  const { exports, scratch } = region
+  return {
+    name: 'lz4hc',
+    version: `1 linux 6.12 level ${level}`,
+    implementation: 'portable',
+    bound: lz4Bound,
+    compress(source, target) {
+      const { length } = source
+      if (length > region.longest) region.rejectLength(length)
+      const to = region.outputFor(target, lz4Bound(length))
+      const from = region.place(source)
+      const written = exports.compress(from, length, to, scratch, 2 ** (level - 1))
+      return region.deliver(to, written, target)
+    },
+    decompress(source, target) {
+      const { length } = target
+      if (length > region.longest) region.rejectLength(length)
+      const to = region.outputFor(target, length)
+      const written = decoder.decompress(region.place(source), source.length, to, length)
+      if (written !== length) region.corrupt(source, length)
+      return region.deliver(to, written, target)
+    },
+  }
+}
+
+/** lib/lz4's high-compression encoder, as zram and zswap use it. */
+export const lz4hcProvider: CodecProvider = {
+  name: 'lz4hc',
+  implementation: 'portable',
+  summary: "LZ4HC with the kernel's bytes (WebAssembly); level 1 to 16, default 9",
+  open: async (options) => openLz4hc(options),
+}
