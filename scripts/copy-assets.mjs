@@ -5,7 +5,7 @@ for (const folder of ['src/analysis', 'src/charts', 'src/report']) {
   if (!existsSync(folder)) continue
   cpSync(folder, `dist/${folder}`, {
     recursive: true,
-    filter: (path) => !path.endsWith('.ts'),
+    filter: (path) => !path.endsWith('.ts') && !path.endsWith('.mjs'),
   })
 }
 if (existsSync('dist/src/cli/main.js')) chmodSync('dist/src/cli/main.js', 0o755)

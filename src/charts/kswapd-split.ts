@@ -1,0 +1,114 @@
+import type { Chart, ChartRows, ChartSubject, JsonObject } from './chart.ts'
+import { columnsIn, rowsOf, SCHEMA } from './chart.ts'
+import { configOf, dataset, inkOf, PARTS, partScale, titleOf } from './theme.ts'
+
+export const kswapdSplit: Chart = {
+  name: 'kswapd-split',
+  summary: "Where kswapd's time went: scanning, storing, other",
+  reads: { kswapd_split: ['column', 'node', 'part', 'ms', 'share'] },
+  main: 'kswapd_split',
+  needs: 'kswapd did not run, or neither its wake-ups nor the swap-out probes were recorded',
+  reading: 'One bar per node and column; its length is the time kswapd was awake.',
+  spec: toSpec,
+}
+
+function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
+  const split = rowsOf(rows, 'kswapd_split').map((row) => ({
+    ...row,
+    rank: (PARTS as readonly string[]).indexOf(String(row['part'])),
+    label: `${row['column']}, node ${row['node']}`,
+  }))
+  const columns = columnsIn(split, subject)
+  const order = [...new Set(split.map((row) => row.label))].sort(
+    (a, b) => rankOf(a, columns) - rankOf(b, columns) || a.localeCompare(b),
+  )
+  const y = {
+    field: 'label',
+    type: 'nominal',
+    sort: order,
+    axis: { title: null, labelLimit: 240, ticks: false, domain: false, labelOverlap: false },
+  }
+  return {
+    $schema: SCHEMA,
+    title: titleOf(subject, "Where kswapd's time went", []),
+    datasets: { kswapd_split: split },
+    data: dataset('kswapd_split'),
+    width: subject.width,
+    height: { step: 30 },
+    layer: [
+      {
+        mark: { type: 'bar', height: { band: 0.66 } },
+        encoding: {
+          x: {
+            field: 'ms',
+            type: 'quantitative',
+            stack: 'zero',
+            axis: { title: 'time awake, ms', tickCount: 8 },
+          },
+          y,
+          color: {
+            field: 'part',
+            type: 'nominal',
+            scale: partScale(subject, new Set(split.map((row) => row['part' as keyof typeof row]))),
+            legend: { title: null, columns: 10 },
+          },
+          order: { field: 'rank', type: 'quantitative' },
+          tooltip: [
+            { field: 'label', title: 'kswapd', type: 'nominal' },
+            { field: 'part', title: 'time in', type: 'nominal' },
+            { field: 'ms', title: 'ms', type: 'quantitative', format: ',.3f' },
+            { field: 'share', title: 'share', type: 'quantitative', format: '.1%' },
+          ],
+        },
+      },
+      {
+        transform: [
+          { filter: 'datum.share >= 0.12' },
+          { calculate: "format(datum.share, '.0%')", as: 'said' },
+        ],
+        mark: { type: 'text', fontSize: 10, fontWeight: 'bold' },
+        encoding: {
+          x: { field: 'ms', type: 'quantitative', stack: 'zero', bandPosition: 0.5 },
+          y,
+          detail: { field: 'part', type: 'nominal' },
+          color: {
+            condition: { test: lightOn(subject), value: '#ffffff' },
+            value: '#101418',
+          },
+          order: { field: 'rank', type: 'quantitative' },
+          text: { field: 'said', type: 'nominal' },
+        },
+      },
+      {
+        transform: [
+          { aggregate: [{ op: 'sum', field: 'ms', as: 'total_ms' }], groupby: ['label'] },
+          { calculate: "format(datum.total_ms, ',.1f') + ' ms'", as: 'total_said' },
+        ],
+        mark: {
+          type: 'text',
+          align: 'left',
+          dx: 4,
+          fontSize: 10,
+          color: inkOf(subject.theme).faint,
+        },
+        encoding: {
+          x: { field: 'total_ms', type: 'quantitative' },
+          y,
+          text: { field: 'total_said', type: 'nominal' },
+        },
+      },
+    ],
+    config: configOf(subject.theme),
+  }
+}
+
+/** Parts whose colour carries white letters better than black ones. */
+function lightOn(subject: ChartSubject): string {
+  return subject.theme === 'light'
+    ? "datum.part === 'scan' || datum.part === 'lock' || datum.part === 'throttle' || datum.part === 'io'"
+    : "datum.part === 'unknown'"
+}
+
+function rankOf(label: string, columns: readonly string[]): number {
+  return columns.findIndex((column) => label.startsWith(`${column}, node `))
+}

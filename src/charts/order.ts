@@ -1,0 +1,156 @@
+import type { Chart, ChartRows, ChartSubject, JsonObject } from './chart.ts'
+import { columnsIn, largest, rowsOf, SCHEMA } from './chart.ts'
+import { configOf, dataset, inkOf, titleOf } from './theme.ts'
+
+export const order: Chart = {
+  name: 'order',
+  summary:
+    'Order of submission against order of completion; pages stored out of turn stand off the line',
+  reads: {
+    order_bins: [
+      'column',
+      'submit_from',
+      'submit_to',
+      'displacement_from',
+      'displacement_to',
+      'pages',
+    ],
+    order_paths: ['column', 'path', 'pages', 'overtaken'],
+  },
+  main: 'order_bins',
+  needs:
+    'neither submission nor completion of swap-outs is known: record the swap-out probes, or replay',
+  reading:
+    'On the line a page was stored in its turn. Above it, pages submitted later were stored first (it was overtaken); ' +
+    'below it, the page overtook others. Pages that never met the queue (bypass) are counted above each panel, not drawn.',
+  spec: toSpec,
+}
+
+const PATHS = ['unknown', 'inline', 'queued', 'displaced', 'bypass']
+
+/** Displacements up to this one are drawn to scale, larger ones logarithmically. */
+const LINEAR = 4
+
+function ticksTo(most: number): readonly number[] {
+  const up: number[] = []
+  let tick = LINEAR
+  while (tick < most) {
+    up.push(tick)
+    tick *= 8
+  }
+  up.push(tick)
+  return [...up.map((value) => -value).reverse(), 0, ...up]
+}
+
+function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
+  const bins = rowsOf(rows, 'order_bins')
+  const paths = rowsOf(rows, 'order_paths')
+  const columns = columnsIn([...bins, ...paths], subject)
+  const ink = inkOf(subject.theme)
+  const ticks = ticksTo(
+    Math.max(
+      4,
+      largest(bins, 'displacement_to') ?? 0,
+      ...bins.map((row) => -Number(row['displacement_from'])),
+    ),
+  )
+  const reach = ticks[ticks.length - 1] ?? 4
+  const panels = columns.map((column, index): JsonObject => {
+    const own = paths
+      .filter((row) => row['column'] === column)
+      .sort((a, b) => PATHS.indexOf(String(a['path'])) - PATHS.indexOf(String(b['path'])))
+    const said = own
+      .map((row) => `${row['path']} ${Number(row['pages']).toLocaleString('en-US')}`)
+      .join(', ')
+    let overtaken = 0
+    for (const row of own) overtaken += Number(row['overtaken'] ?? 0)
+    return {
+      title: {
+        text: column,
+        subtitle: `pages: ${said || 'not known'}; pages overtaken: ${overtaken.toLocaleString('en-US')}`,
+        fontSize: 12,
+        subtitleFontSize: 10,
+        offset: 6,
+      },
+      width: subject.width,
+      height: 130,
+      layer: [
+        {
+          data: dataset('order_bins'),
+          transform: [{ filter: { field: 'column', equal: column } }],
+          mark: { type: 'rect' },
+          encoding: {
+            x: {
+              field: 'submit_from',
+              type: 'quantitative',
+              axis: {
+                title:
+                  index === columns.length - 1 ? 'rank at submission (pages of the lane)' : null,
+                tickCount: 8,
+              },
+              scale: { nice: false },
+            },
+            x2: { field: 'submit_to' },
+            y: {
+              field: 'displacement_from',
+              type: 'quantitative',
+              axis: {
+                title: ['completion rank', '− submission rank'],
+                values: ticks,
+                // Vega drops every other value where there are more than tickCount.
+                tickCount: ticks.length + 1,
+                labelExpr: "datum.value === 0 ? '0' : format(datum.value, '+,d')",
+                labelOverlap: false,
+              },
+              scale: { type: 'symlog', constant: LINEAR, domain: [-reach, reach], nice: false },
+            },
+            y2: { field: 'displacement_to' },
+            color: {
+              field: 'pages',
+              type: 'quantitative',
+              scale: {
+                type: 'log',
+                range: subject.theme === 'light' ? ['#9ecae1', '#08306b'] : ['#1f5f86', '#d6f0ff'],
+                interpolate: 'lab',
+              },
+              legend: { title: 'pages per cell', orient: 'top', gradientLength: 160, tickCount: 3 },
+            },
+            tooltip: [
+              {
+                field: 'submit_from',
+                title: 'submitted from rank',
+                type: 'quantitative',
+                format: ',',
+              },
+              { field: 'submit_to', title: 'to rank', type: 'quantitative', format: ',' },
+              {
+                field: 'displacement_from',
+                title: 'displaced from',
+                type: 'quantitative',
+                format: ',',
+              },
+              { field: 'displacement_to', title: 'to', type: 'quantitative', format: ',' },
+              { field: 'pages', title: 'pages', type: 'quantitative', format: ',' },
+            ],
+          },
+        },
+        {
+          data: { values: [{ zero: 0 }] },
+          mark: { type: 'rule', color: ink.faint, strokeDash: [2, 2] },
+          encoding: { y: { field: 'zero', type: 'quantitative' } },
+        },
+      ],
+    }
+  })
+  return {
+    $schema: SCHEMA,
+    title: titleOf(subject, 'Completion order against submission order', [
+      'dotted line: stored in turn; above it: overtaken (logarithmic beyond 4 pages); per lane = (node, submitting context)',
+    ]),
+    datasets: { order_bins: bins },
+    vconcat: panels,
+    spacing: 14,
+    resolve: { scale: { color: 'shared', x: 'shared', y: 'shared' } },
+    config: configOf(subject.theme),
+  }
+}

@@ -1,0 +1,114 @@
+import type { Chart, ChartRow, ChartRows, ChartSubject, JsonObject } from './chart.ts'
+import { columnsIn, rowsOf, SCHEMA } from './chart.ts'
+import { columnScale, configOf, dataset, inkOf, titleOf } from './theme.ts'
+
+export const policyComparison: Chart = {
+  name: 'policy-comparison',
+  summary: 'The metrics of the recording and of each run, one small panel per metric',
+  reads: {
+    policy_comparison: ['column', 'metric', 'title', 'unit', 'value', 'lo', 'hi', 'said', 'basis'],
+  },
+  main: 'policy_comparison',
+  needs: 'no metrics: replay a policy, or select runs',
+  reading:
+    'Bar: the value. Dashes: the value of the recording. Thin line: the interval within which losses and censored spans leave it.',
+  spec: toSpec,
+}
+
+function isInterval(row: ChartRow): boolean {
+  return typeof row['lo'] === 'number' && typeof row['hi'] === 'number' && row['hi'] > row['lo']
+}
+
+function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
+  const all = rowsOf(rows, 'policy_comparison')
+  const columns = columnsIn(all, subject)
+  const metrics = [...new Set(all.map((row) => String(row['metric'])))]
+  const perRow = metrics.length > 1 ? 2 : 1
+  const width = Math.floor(subject.width / perRow - (perRow - 1) * 70)
+  const ink = inkOf(subject.theme)
+  return {
+    $schema: SCHEMA,
+    title: titleOf(subject, 'Recording and runs side by side', []),
+    datasets: { policy_comparison: all },
+    concat: metrics.map((metric): JsonObject => {
+      const own = all.filter((row) => row['metric'] === metric)
+      const first = own.find((row) => row['column'] === 'recording') ?? own[0]
+      const y = {
+        field: 'column',
+        type: 'nominal',
+        sort: [...columns],
+        axis: { title: null, ticks: false, domain: false, labelLimit: 130, labelOverlap: false },
+      }
+      return {
+        title: { text: String(first?.['title'] ?? metric), fontSize: 12, offset: 4 },
+        width,
+        height: { step: 22 },
+        data: dataset('policy_comparison'),
+        transform: [{ filter: { field: 'metric', equal: metric } }],
+        layer: [
+          ...(typeof first?.['value'] === 'number' && first['column'] === 'recording'
+            ? [
+                {
+                  transform: [{ filter: { field: 'column', equal: 'recording' } }],
+                  mark: { type: 'rule', strokeDash: [3, 3], color: ink.faint },
+                  encoding: { x: { field: 'value', type: 'quantitative' } },
+                },
+              ]
+            : []),
+          {
+            mark: { type: 'bar', height: { band: 0.62 } },
+            encoding: {
+              x: {
+                field: 'value',
+                type: 'quantitative',
+                axis: { title: String(first?.['unit'] ?? ''), tickCount: 4, format: ',.3~f' },
+                scale: { zero: true },
+              },
+              y,
+              color: {
+                field: 'column',
+                type: 'nominal',
+                scale: columnScale(subject),
+                legend: null,
+              },
+              tooltip: [
+                { field: 'column', type: 'nominal' },
+                { field: 'title', title: 'metric', type: 'nominal' },
+                { field: 'said', title: 'value', type: 'nominal' },
+                { field: 'basis', type: 'nominal' },
+              ],
+            },
+          },
+          ...(own.some(isInterval)
+            ? [
+                {
+                  transform: [
+                    { filter: 'isValid(datum.lo) && isValid(datum.hi) && datum.hi > datum.lo' },
+                  ],
+                  mark: { type: 'rule', strokeWidth: 1.5, color: ink.text },
+                  encoding: { x: { field: 'lo', type: 'quantitative' }, x2: { field: 'hi' }, y },
+                },
+              ]
+            : []),
+          {
+            transform: [
+              {
+                calculate: 'isValid(datum.hi) ? max(datum.value, datum.hi) : datum.value',
+                as: 'label_at',
+              },
+            ],
+            mark: { type: 'text', align: 'left', dx: 4, fontSize: 10, color: ink.text },
+            encoding: {
+              x: { field: 'label_at', type: 'quantitative' },
+              y,
+              text: { field: 'said', type: 'nominal' },
+            },
+          },
+        ],
+      }
+    }),
+    columns: perRow,
+    spacing: { row: 16, column: 60 },
+    config: configOf(subject.theme),
+  }
+}

@@ -1,0 +1,83 @@
+import type { Chart, ChartRows, ChartSubject, JsonObject } from './chart.ts'
+import { columnsIn, largest, rowsOf, SCHEMA } from './chart.ts'
+import { configOf, dataset, titleOf } from './theme.ts'
+
+export const swapRates: Chart = {
+  name: 'swap-rates',
+  summary: 'Swap-outs and swap-ins per second over time',
+  reads: {
+    swap_activity: ['column', 'start_s', 'end_s', 'direction', 'pages_per_s', 'signed_per_s'],
+    columns: ['column', 'end_s'],
+  },
+  main: 'swap_activity',
+  needs: 'no swap-outs or swap-ins: record mm_vmscan_write_folio or the swap probes',
+  reading: 'Above the line: pages written to swap. Below it: pages read back.',
+  spec: toSpec,
+}
+
+function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
+  const rates = rowsOf(rows, 'swap_activity')
+  const columns = columnsIn(rates, subject)
+  const end = largest(rowsOf(rows, 'columns'), 'end_s') ?? largest(rates, 'end_s') ?? 1
+  const range = subject.theme === 'light' ? ['#0072b2', '#d55e00'] : ['#56b4e9', '#f08a3c']
+  const views = columns.map((_, index) => `rates_${index}`)
+  return {
+    $schema: SCHEMA,
+    title: titleOf(subject, 'Swap-outs and swap-ins', []),
+    datasets: { swap_activity: rates },
+    params: [
+      { name: 'zoom', select: { type: 'interval', encodings: ['x'] }, bind: 'scales', views },
+    ],
+    vconcat: columns.map(
+      (column, index): JsonObject => ({
+        name: `rates_${index}`,
+        title: { text: column, fontSize: 12, offset: 6 },
+        width: subject.width,
+        height: 90,
+        data: dataset('swap_activity'),
+        transform: [{ filter: { field: 'column', equal: column } }],
+        mark: { type: 'rect' },
+        encoding: {
+          x: {
+            field: 'start_s',
+            type: 'quantitative',
+            scale: { domain: [0, end], nice: false },
+            axis: {
+              title: index === columns.length - 1 ? 'time since the start, s' : null,
+              labels: index === columns.length - 1,
+            },
+          },
+          x2: { field: 'end_s' },
+          y: {
+            field: 'signed_per_s',
+            type: 'quantitative',
+            axis: {
+              title: ['in ←  pages/s  → out'],
+              tickCount: 5,
+              labelExpr: "format(abs(datum.value), '~s')",
+            },
+          },
+          y2: { datum: 0 },
+          color: {
+            field: 'direction',
+            type: 'nominal',
+            scale: { domain: ['swap-out', 'swap-in'], range },
+            legend: { title: null },
+          },
+          tooltip: [
+            { field: 'start_s', title: 'from, s', type: 'quantitative', format: '.3f' },
+            { field: 'end_s', title: 'to, s', type: 'quantitative', format: '.3f' },
+            { field: 'direction', type: 'nominal' },
+            { field: 'pages_per_s', title: 'pages/s', type: 'quantitative', format: ',.0f' },
+          ],
+        },
+      }),
+    ),
+    spacing: 12,
+    resolve: {
+      scale: { x: 'shared', y: 'shared', color: 'shared' },
+      legend: { color: 'shared' },
+    },
+    config: configOf(subject.theme),
+  }
+}

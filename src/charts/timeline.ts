@@ -1,0 +1,326 @@
+import type { Chart, ChartRow, ChartRows, ChartSubject, Json, JsonObject } from './chart.ts'
+import { largest, rowsOf, SCHEMA } from './chart.ts'
+import { classScale, configOf, dataset, inkOf, titleOf } from './theme.ts'
+
+const MEMORY_HEIGHT = 120
+const ACTIVITY_HEIGHT = 46
+const LABEL_GAP = 11
+/** Free memory far above the watermarks is cut off: what policies change happens near them. */
+const MOST_HIGHS = 5
+
+export const timeline: Chart = {
+  name: 'timeline',
+  summary: 'Free memory against the watermarks, kswapd and stalls on one time axis',
+  reads: {
+    free_samples: ['column', 'time_s', 'free_mib'],
+    free_bounds: ['column', 'start_s', 'end_s', 'lo_mib', 'hi_mib', 'proof'],
+    watermarks: ['column', 'name', 'mib', 'basis'],
+    kswapd_activity: ['column', 'start_s', 'end_s', 'busy_percent'],
+    stall_activity: ['column', 'start_s', 'end_s', 'task_class', 'stalled_tasks'],
+    columns: ['column', 'description', 'end_s'],
+  },
+  main: 'columns',
+  needs: 'no complete recording or run is selected',
+  reading:
+    'Line: sampled free memory. Band: without samples, what kswapd and direct reclaim prove (asleep: at least low; ' +
+    'running: between min and high; a task in direct reclaim: below min). Dashes: watermarks.',
+  spec: toSpec,
+}
+
+function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
+  const known = new Set(rowsOf(rows, 'columns').map((row) => row['column']))
+  const columns = subject.columns.filter((column) => known.has(column))
+  const top = memoryTop(rows)
+  const end = largest(rowsOf(rows, 'columns'), 'end_s') ?? 1
+  const views: string[] = []
+  const panels: Json[] = []
+  columns.forEach((column, index) => {
+    panels.push(memoryPanel(rows, subject, column, `memory_${index}`, { top, end }))
+    panels.push(kswapdPanel(subject, column, `kswapd_${index}`, end))
+    panels.push(
+      stallPanel(rows, subject, column, `stalls_${index}`, end, index === columns.length - 1),
+    )
+    views.push(`memory_${index}`, `kswapd_${index}`, `stalls_${index}`)
+  })
+  const beyond = (largest(rowsOf(rows, 'free_samples'), 'free_mib') ?? 0) > top
+  return {
+    $schema: SCHEMA,
+    title: titleOf(subject, 'Free memory, kswapd and stalls', [
+      ...(beyond ? [`free memory above ${top.toFixed(0)} MiB is cut off`] : []),
+    ]),
+    datasets: {
+      free_samples: rowsOf(rows, 'free_samples'),
+      free_bounds: clipped(rowsOf(rows, 'free_bounds'), top),
+      watermarks: rowsOf(rows, 'watermarks'),
+      kswapd_activity: rowsOf(rows, 'kswapd_activity'),
+      stall_activity: rowsOf(rows, 'stall_activity'),
+    },
+    params: [
+      { name: 'zoom', select: { type: 'interval', encodings: ['x'] }, bind: 'scales', views },
+    ],
+    vconcat: panels,
+    spacing: 8,
+    resolve: { scale: { x: 'shared', color: 'shared' }, legend: { color: 'shared' } },
+    config: configOf(subject.theme),
+  }
+}
+
+function memoryTop(rows: ChartRows): number {
+  const high = largest(rowsOf(rows, 'watermarks'), 'mib') ?? 0
+  const free = largest(rowsOf(rows, 'free_samples'), 'free_mib') ?? 0
+  if (high === 0) return Math.max(free, 1)
+  return Math.min(Math.max(free, high * 1.4), high * MOST_HIGHS)
+}
+
+/** "At least low" has no upper end: the band runs to the top of the panel. */
+function clipped(bounds: readonly ChartRow[], top: number): readonly ChartRow[] {
+  return bounds.map((row) => {
+    const hi = row['hi_mib']
+    return { ...row, hi_mib: typeof hi === 'number' ? Math.min(hi, top) : top }
+  })
+}
+
+const only = (column: string): Json => [{ filter: { field: 'column', equal: column } }]
+
+function timeAxis(end: number, shown: boolean): JsonObject {
+  return {
+    type: 'quantitative',
+    scale: { domain: [0, end], nice: false },
+    axis: shown
+      ? { title: 'time since the start, s', grid: true }
+      : { title: null, labels: false, ticks: false, grid: true },
+  }
+}
+
+function memoryPanel(
+  rows: ChartRows,
+  subject: ChartSubject,
+  column: string,
+  name: string,
+  extent: { readonly top: number; readonly end: number },
+): Json {
+  const ink = inkOf(subject.theme)
+  const described = rowsOf(rows, 'columns').find((row) => row['column'] === column)
+  const sampled = rowsOf(rows, 'free_samples').some((row) => row['column'] === column)
+  const x = timeAxis(extent.end, false)
+  const scale = { domain: [0, extent.top], nice: false, clamp: false }
+  const axis = { title: 'free, MiB', tickCount: 4 }
+  const memory: Json = sampled
+    ? {
+        name,
+        data: dataset('free_samples'),
+        transform: only(column),
+        mark: {
+          type: 'line',
+          interpolate: 'step-after',
+          strokeWidth: 1.5,
+          color: ink.line,
+          clip: true,
+        },
+        encoding: {
+          x: { field: 'time_s', ...x },
+          y: { field: 'free_mib', type: 'quantitative', scale, axis },
+          tooltip: [
+            { field: 'time_s', title: 'time, s', type: 'quantitative', format: '.4f' },
+            { field: 'free_mib', title: 'free, MiB', type: 'quantitative', format: '.2f' },
+          ],
+        },
+      }
+    : {
+        name,
+        data: dataset('free_bounds'),
+        transform: only(column),
+        mark: { type: 'rect', color: ink.band, clip: true },
+        encoding: {
+          x: { field: 'start_s', ...x },
+          x2: { field: 'end_s' },
+          y: { field: 'lo_mib', type: 'quantitative', scale, axis },
+          y2: { field: 'hi_mib' },
+          tooltip: [
+            { field: 'start_s', title: 'from, s', type: 'quantitative', format: '.4f' },
+            { field: 'end_s', title: 'to, s', type: 'quantitative', format: '.4f' },
+            { field: 'proof', title: 'proved by', type: 'nominal' },
+          ],
+        },
+      }
+  const ownEnd = Number(described?.['end_s'] ?? extent.end)
+  const marks = spread(
+    rowsOf(rows, 'watermarks').filter((row) => row['column'] === column),
+    extent.top,
+  )
+  return {
+    width: subject.width,
+    height: MEMORY_HEIGHT,
+    title: {
+      text: column,
+      subtitle: `${String(described?.['description'] ?? '')}${sampled ? '' : '; no samples of free memory, so the band is what kswapd and direct reclaim prove'}`,
+      fontSize: 12,
+      subtitleFontSize: 10,
+      offset: 6,
+      limit: subject.width,
+    },
+    layer: [
+      memory,
+      {
+        data: dataset('watermarks'),
+        transform: only(column),
+        mark: { type: 'rule', strokeDash: [5, 3], color: ink.alarm, clip: true },
+        encoding: {
+          y: { field: 'mib', type: 'quantitative', scale },
+          tooltip: [
+            { field: 'name', title: 'watermark', type: 'nominal' },
+            { field: 'mib', title: 'MiB', type: 'quantitative', format: '.2f' },
+            { field: 'basis', type: 'nominal' },
+          ],
+        },
+      },
+      ...(ownEnd < extent.end * 0.995 ? endMarks(ownEnd, ink.faint) : []),
+      ...marks.map(
+        (mark): Json => ({
+          data: { values: [{ y: mark.mib }] },
+          mark: {
+            type: 'text',
+            clip: false,
+            text: mark.name,
+            align: 'left',
+            dx: 4,
+            dy: mark.dy,
+            fontSize: 10,
+            color: ink.alarm,
+          },
+          encoding: { x: { value: subject.width }, y: { field: 'y', type: 'quantitative', scale } },
+        }),
+      ),
+    ],
+  }
+}
+
+/** Where a column that needs less time than the longest one is done. */
+function endMarks(end: number, color: string): readonly Json[] {
+  const x = { field: 'end', type: 'quantitative' }
+  const data = { values: [{ end }] }
+  return [
+    { data, mark: { type: 'rule', color }, encoding: { x } },
+    {
+      data,
+      mark: {
+        type: 'text',
+        text: `done at ${end.toPrecision(4)} s`,
+        align: 'right',
+        baseline: 'top',
+        dx: -4,
+        dy: 2,
+        fontSize: 10,
+        color,
+      },
+      encoding: { x, y: { value: 0 } },
+    },
+  ]
+}
+
+/** Labels of close watermarks move apart until none covers another. */
+function spread(
+  rows: readonly ChartRow[],
+  top: number,
+): readonly { readonly name: string; readonly mib: number; readonly dy: number }[] {
+  const sorted = rows
+    .map((row) => ({ name: String(row['name']), mib: Number(row['mib']) }))
+    .sort((a, b) => a.mib - b.mib)
+  let floor = Number.POSITIVE_INFINITY
+  return sorted.map(({ name, mib }) => {
+    const at = MEMORY_HEIGHT * (1 - mib / top)
+    const placed = Math.min(at, floor - LABEL_GAP)
+    floor = placed
+    return { name, mib, dy: placed - at }
+  })
+}
+
+function kswapdPanel(subject: ChartSubject, column: string, name: string, end: number): Json {
+  return {
+    name,
+    width: subject.width,
+    height: ACTIVITY_HEIGHT,
+    data: dataset('kswapd_activity'),
+    transform: only(column),
+    mark: { type: 'rect', color: inkOf(subject.theme).line },
+    encoding: {
+      x: { field: 'start_s', ...timeAxis(end, false) },
+      x2: { field: 'end_s' },
+      y: {
+        field: 'busy_percent',
+        type: 'quantitative',
+        scale: { domain: [0, 100] },
+        axis: { title: ['kswapd', 'awake, %'], tickCount: 4, values: [0, 50, 100] },
+      },
+      y2: { datum: 0 },
+      tooltip: [
+        { field: 'start_s', title: 'from, s', type: 'quantitative', format: '.3f' },
+        { field: 'end_s', title: 'to, s', type: 'quantitative', format: '.3f' },
+        { field: 'busy_percent', title: 'kswapd awake, %', type: 'quantitative', format: '.1f' },
+      ],
+    },
+  }
+}
+
+function stallPanel(
+  rows: ChartRows,
+  subject: ChartSubject,
+  column: string,
+  name: string,
+  end: number,
+  last: boolean,
+): Json {
+  const all = rowsOf(rows, 'stall_activity')
+  const present = new Set(all.map((row) => row['task_class']))
+  const top = stackedTop(all)
+  return {
+    name,
+    width: subject.width,
+    height: ACTIVITY_HEIGHT,
+    data: dataset('stall_activity'),
+    transform: [
+      ...(only(column) as readonly Json[]),
+      {
+        stack: 'stalled_tasks',
+        groupby: ['start_s'],
+        sort: [{ field: 'task_class', order: 'ascending' }],
+        as: ['from_tasks', 'to_tasks'],
+      },
+    ],
+    mark: { type: 'rect' },
+    encoding: {
+      x: { field: 'start_s', ...timeAxis(end, last) },
+      x2: { field: 'end_s' },
+      y: {
+        field: 'from_tasks',
+        type: 'quantitative',
+        scale: { domain: [0, top] },
+        axis: { title: ['tasks', 'stalled'], tickCount: 3 },
+      },
+      y2: { field: 'to_tasks' },
+      color: {
+        field: 'task_class',
+        type: 'nominal',
+        scale: classScale(subject, present),
+        legend: { title: 'stalled tasks' },
+      },
+      tooltip: [
+        { field: 'start_s', title: 'from, s', type: 'quantitative', format: '.3f' },
+        { field: 'task_class', title: 'tasks', type: 'nominal' },
+        { field: 'stalled_tasks', title: 'stalled (mean)', type: 'quantitative', format: '.2f' },
+      ],
+    },
+  }
+}
+
+function stackedTop(rows: readonly ChartRow[]): number {
+  const sums = new Map<string, number>()
+  let top = 1
+  for (const row of rows) {
+    const key = `${row['column']} ${row['start_s']}`
+    const sum = (sums.get(key) ?? 0) + Number(row['stalled_tasks'])
+    sums.set(key, sum)
+    if (sum > top) top = sum
+  }
+  return top
+}
