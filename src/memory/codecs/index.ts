@@ -1,5 +1,6 @@
 import { PstraceError } from '../../model/error.ts'
 import type { Codec, CodecOptions, CodecProvider } from './codec.ts'
+import { deflateProvider } from './deflate.ts'
 import { lz4Provider } from './lz4.ts'
 import { lz4hcProvider } from './lz4hc.ts'
 import { lz4jsProvider } from './lz4js.ts'
@@ -13,6 +14,7 @@ export const codecProviders: readonly CodecProvider[] = [
   lzoRleProvider,
   lzoProvider,
   zstdProvider,
+  deflateProvider,
   lz4jsProvider,
 ]
 
