@@ -62,6 +62,7 @@ export class TableAppender {
   readonly #appender: DuckDBAppender
   readonly #writer: ChunkWriter
   readonly #pool: StringPool
+  readonly #checked = new WeakSet<RowBuffer>()
   #closed = false
 
   private constructor(definition: TableDefinition, appender: DuckDBAppender, pool: StringPool) {
@@ -74,13 +75,12 @@ export class TableAppender {
 
   static async open(
     connection: DuckDBConnection,
-    table: string,
+    definition: TableDefinition,
     pool: StringPool = new StringPool(),
-    catalog?: string,
+    catalog?: 'temp',
   ): Promise<TableAppender> {
-    const definition = findTable(table)
-    if (definition === undefined) throw new PstraceError('unknown_table', `no table ${table}`)
-    const appender = await connection.createAppender(table, null, catalog ?? null)
+    const { name } = definition
+    const appender = await connection.createAppender(name, null, catalog ?? null)
     return new TableAppender(definition, appender, pool)
   }
 
@@ -144,6 +144,8 @@ export class TableAppender {
   }
 
   #check(rows: RowBuffer): void {
+    if (this.#checked.has(rows)) return
+    this.#checked.add(rows)
     for (const [name, { kind }] of Object.entries(rows.columns)) {
       const column = this.#definition.columns.find((candidate) => candidate.name === name)
       if (column === undefined)

@@ -7,6 +7,7 @@ import { type RowOwner, TableAppender } from './append.ts'
 import { memoryLimit } from './limits.ts'
 import { prepareSchema, requireSchema } from './migrations.ts'
 import { type ColumnValues, queryColumns, queryRows, type Row } from './query.ts'
+import { findTable, quoteName, TABLES, type TableDefinition } from './schema.ts'
 import { removeUnfinished } from './states.ts'
 import { StringPool } from './string-pool.ts'
 
@@ -89,13 +90,37 @@ export class Database {
   /** Appends and clears the buffer. Rows are visible after `flush`. */
   async append(rows: RowBuffer, owner: RowOwner): Promise<void> {
     if (rows.length === 0) return
-    let appender = this.#appenders.get(rows.table)
-    if (appender === undefined) {
-      appender = await TableAppender.open(this.connection, rows.table, this.strings)
-      this.#appenders.set(rows.table, appender)
-    }
+    await this.#openAppender(rows.table)
+    this.appendNow(rows, owner)
+  }
+
+  /** Opens the appenders of all tables that runs fill, so that `appendNow` can be called from synchronous code. */
+  async prepareAppends(): Promise<void> {
+    for (const { name, scope } of TABLES) if (scope === 'run') await this.#openAppender(name)
+  }
+
+  /** `append` for a table whose appender is open already. */
+  appendNow(rows: RowBuffer, owner: RowOwner): void {
+    const appender = this.#appenders.get(rows.table)
+    if (appender === undefined)
+      throw new PstraceError('unprepared_table', `table ${rows.table} is not open for appending`)
     appender.append(rows, owner)
     rows.clear()
+  }
+
+  /** Creates a temporary table, empty, that `append` accepts until `dropTemporary`. */
+  async createTemporary(definition: TableDefinition): Promise<void> {
+    const columns = definition.columns.map(({ name, type }) => `${quoteName(name)} ${type}`)
+    await this.run(`CREATE OR REPLACE TEMP TABLE ${definition.name} (${columns.join(', ')})`)
+    const { connection, strings } = this
+    const appender = await TableAppender.open(connection, definition, strings, 'temp')
+    this.#appenders.set(definition.name, appender)
+  }
+
+  async dropTemporary(definition: TableDefinition): Promise<void> {
+    this.#appenders.get(definition.name)?.close()
+    this.#appenders.delete(definition.name)
+    await this.run(`DROP TABLE IF EXISTS temp.${definition.name}`)
   }
 
   /** Commits everything appended so far. */
@@ -107,6 +132,14 @@ export class Database {
   closeAppenders(): void {
     for (const appender of this.#appenders.values()) appender.close()
     this.#appenders.clear()
+  }
+
+  async #openAppender(name: string): Promise<void> {
+    if (this.#appenders.has(name)) return
+    const definition = findTable(name)
+    if (definition === undefined) throw new PstraceError('unknown_table', `no table ${name}`)
+    const appender = await TableAppender.open(this.connection, definition, this.strings)
+    this.#appenders.set(name, appender)
   }
 
   close(): void {

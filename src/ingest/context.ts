@@ -1,0 +1,47 @@
+import type { EventBatch } from '../../parsers/batch.ts'
+import type { PageIdentities } from './identities.ts'
+import type { Spans } from './spans.ts'
+import type { Swapouts } from './swapouts.ts'
+import type { Tables } from './tables.ts'
+import type { Task, Tasks } from './tasks.ts'
+import type { Timeline } from './timeline.ts'
+
+/** What the event families share. Times are ns since the reader's base. */
+export interface IngestContext {
+  readonly tables: Tables
+  readonly tasks: Tasks
+  readonly timeline: Timeline
+  readonly spans: Spans
+  readonly swapouts: Swapouts
+  readonly identities: PageIdentities
+  readonly zswapLoadsRecorded: boolean
+  /** What a page met that was read from the device itself. */
+  readonly deviceMet: 'pool' | 'disk' | undefined
+  /** Area number of the zram device whose slot frees are recorded. */
+  readonly zramType: number
+  /** From here on nothing was missed on the CPU: the trace's start or the end of the last loss. */
+  blindUntil(cpu: number): number
+}
+
+/** Handles the rows of one event format. `bind` comes before the rows of each batch. */
+export interface EventHandler {
+  bind(batch: EventBatch): void
+  event(row: number, ts: number, cpu: number, task: Task): void
+}
+
+interface Bindable {
+  bind(batch: EventBatch): void
+}
+
+/** A handler whose fields are bound with every batch. */
+export function handle(
+  fields: readonly Bindable[],
+  event: (row: number, ts: number, cpu: number, task: Task) => void,
+): EventHandler {
+  return {
+    bind(batch) {
+      for (const field of fields) field.bind(batch)
+    },
+    event,
+  }
+}

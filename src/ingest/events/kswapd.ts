@@ -1,0 +1,40 @@
+import { FIELDS } from '../aliases.ts'
+import { type EventHandler, handle, type IngestContext } from '../context.ts'
+import { NumberField } from '../fields.ts'
+import type { KswapdSpans } from '../kswapd.ts'
+import { OTHER, SCAN } from '../parts.ts'
+
+/** include/trace/events/vmscan.h: mm_vmscan_kswapd_wake. */
+export function kswapdWake(context: IngestContext, kswapd: KswapdSpans): EventHandler {
+  const node = new NumberField(FIELDS.nid)
+  const order = new NumberField(FIELDS.order)
+  return handle([node, order], (row, ts, _cpu, task) => {
+    context.timeline.label(task, ts, OTHER)
+    task.node = node.get(row)
+    kswapd.wake(task, node.get(row), order.get(row), ts)
+  })
+}
+
+/** include/trace/events/vmscan.h: mm_vmscan_kswapd_sleep, before the full sleep only, not before naps. */
+export function kswapdSleep(context: IngestContext, kswapd: KswapdSpans): EventHandler {
+  const node = new NumberField(FIELDS.nid)
+  return handle([node], (row, ts, cpu, task) => {
+    context.timeline.label(task, ts, Number.isNaN(task.isolateNs) ? OTHER : SCAN)
+    task.isolateNs = Number.NaN
+    task.node = node.get(row)
+    kswapd.sleep(task, node.get(row), ts, context.blindUntil(cpu))
+  })
+}
+
+/** include/trace/events/vmscan.h: mm_vmscan_wakeup_kswapd, in the waker's context. */
+export function wakeupKswapd(context: IngestContext, kswapd: KswapdSpans): EventHandler {
+  const node = new NumberField(FIELDS.nid)
+  const rows = context.tables.buffers.wakeups
+  return handle([node], (row, ts, _cpu, task) => {
+    const added = rows.add()
+    rows.number(added, 'ts_ns', ts)
+    rows.number(added, 'waker_task_id', task.id)
+    rows.number(added, 'task_id', kswapd.taskOfNode(node.get(row))?.id ?? Number.NaN)
+    rows.text(added, 'reason', 'kswapd')
+  })
+}

@@ -1,0 +1,219 @@
+import { RECLAIM_WB_ANON } from '../../model/lru.ts'
+import { fromSwapKey, swapKey, swapOffset, swapType } from '../../model/swap-entry.ts'
+import { FIELDS } from '../aliases.ts'
+import { type EventHandler, handle, type IngestContext } from '../context.ts'
+import { NumberField, TextField, WideField } from '../fields.ts'
+import { STORE, UNMAP, UNMAP_AND_STORE } from '../parts.ts'
+import type { OpenRead, Task } from '../tasks.ts'
+
+const PAGE_BYTES = 4096
+
+/** Probe at the entry of swap_writepage / swap_writeout. */
+export function gate(context: IngestContext): EventHandler {
+  const entry = new WideField(FIELDS.entry)
+  const order = new NumberField(FIELDS.folioOrder)
+  return handle([entry, order], (row, ts, cpu, task) => {
+    context.timeline.label(task, ts, UNMAP)
+    const hi = entry.hi(row)
+    const offset = swapOffset(entry.lo(row), hi)
+    context.swapouts.submit(task, ts, cpu, swapType(hi), offset, order.get(row))
+  })
+}
+
+/** Probe at the return of swap_writepage. */
+export function gateEnd(context: IngestContext): EventHandler {
+  return handle([], (_row, ts, _cpu, task) => {
+    context.timeline.label(task, ts, STORE)
+    context.swapouts.gateEnd(task, ts)
+  })
+}
+
+/** include/trace/events/vmscan.h: mm_vmscan_write_folio, after ->writepage() returned (mm/vmscan.c pageout()). */
+export function writeFolio(context: IngestContext): EventHandler {
+  const pfn = new NumberField(FIELDS.pfn)
+  const flags = new NumberField(FIELDS.flags)
+  const flagText = new TextField(FIELDS.flags)
+  return handle([pfn, flags, flagText], (row, ts, cpu, task) => {
+    context.timeline.label(task, ts, task.gate === undefined ? UNMAP_AND_STORE : STORE)
+    const anonymous = flagText.there
+      ? flagText.get(row).includes('ANON')
+      : (flags.get(row) & RECLAIM_WB_ANON) !== 0
+    context.swapouts.written(task, ts, cpu, pfn.get(row), anonymous)
+  })
+}
+
+/** Probe at the begin of the actual store of an asynchronous policy. */
+export function store(context: IngestContext): EventHandler {
+  const entry = new WideField(FIELDS.entry)
+  return handle([entry], (row, ts, _cpu, task) => {
+    context.timeline.label(task, ts, STORE)
+    const hi = entry.hi(row)
+    context.swapouts.storeBegin(task, ts, swapType(hi), swapOffset(entry.lo(row), hi))
+  })
+}
+
+export function storeEnd(context: IngestContext): EventHandler {
+  return handle([], (_row, ts, _cpu, task) => {
+    context.timeline.label(task, ts, STORE)
+    context.swapouts.storeEnd(task, ts)
+  })
+}
+
+/** Probe at the return of zswap_store: nonzero = taken. */
+export function zswapStoreEnd(context: IngestContext): EventHandler {
+  const ret = new NumberField(FIELDS.ret)
+  const moves = context.tables.buffers.pool_moves
+  return handle([ret], (row, ts, _cpu, task) => {
+    // A bool is returned in the low byte; the rest of the register is undefined.
+    const taken = (ret.get(row) & 0xff) !== 0
+    const swapout = task.gate
+    context.swapouts.zswapStoreEnd(task, taken)
+    if (taken || swapout === undefined) return
+    const added = moves.add()
+    moves.number(added, 'ts_ns', ts)
+    moves.number(added, 'page_id', swapout.pageId)
+    moves.text(added, 'from_place', 'zswap')
+    moves.text(added, 'to_place', 'disk')
+    moves.text(added, 'reason', 'reject')
+  })
+}
+
+/** Probe at zswap_writeback_entry. */
+export function zswapWriteback(context: IngestContext): EventHandler {
+  const entry = new WideField(FIELDS.entry)
+  const moves = context.tables.buffers.pool_moves
+  return handle([entry], (row, ts) => {
+    const hi = entry.hi(row)
+    const key = swapKey(swapType(hi), swapOffset(entry.lo(row), hi))
+    const added = moves.add()
+    moves.number(added, 'ts_ns', ts)
+    moves.number(added, 'page_id', context.identities.pageOf(key) ?? Number.NaN)
+    moves.text(added, 'from_place', 'zswap')
+    moves.text(added, 'to_place', 'disk')
+    moves.text(added, 'reason', 'writeback')
+  })
+}
+
+/** Probe at zram_slot_free_notify: index = page index on the device = swap offset. */
+export function slotFree(context: IngestContext): EventHandler {
+  const index = new NumberField(FIELDS.slotIndex)
+  const moves = context.tables.buffers.pool_moves
+  return handle([index], (row, ts) => {
+    const key = swapKey(context.zramType, index.get(row))
+    const page = context.identities.pageOf(key)
+    if (page !== undefined) {
+      const added = moves.add()
+      moves.number(added, 'ts_ns', ts)
+      moves.number(added, 'page_id', page)
+      moves.text(added, 'from_place', 'zram')
+      moves.text(added, 'reason', 'invalidate')
+    }
+    context.identities.freed(key)
+  })
+}
+
+/** include/trace/events/kmem.h: mm_page_free, mm_page_free_batched. */
+export function pageFree(context: IngestContext): EventHandler {
+  const pfn = new NumberField(FIELDS.pfn)
+  return handle([pfn], (row, ts) => context.swapouts.pageFreed(pfn.get(row), ts))
+}
+
+/** Probe at the entry of do_swap_page. */
+export function fault(context: IngestContext): EventHandler {
+  const address = new NumberField(FIELDS.address)
+  return handle([address], (row, ts, _cpu, task) => {
+    finishReads(context, task, Number.NaN)
+    task.faultNs = ts
+    task.faultAddress = address.get(row)
+  })
+}
+
+export function faultEnd(context: IngestContext): EventHandler {
+  return handle([], (_row, ts, _cpu, task) => {
+    finishReads(context, task, ts)
+    task.faultNs = Number.NaN
+    task.faultAddress = Number.NaN
+  })
+}
+
+/** Probe at the entry of swap_readpage / swap_read_folio. */
+export function swapRead(context: IngestContext): EventHandler {
+  const entry = new WideField(FIELDS.entry)
+  return handle([entry], (row, ts, cpu, task) => {
+    const inFault = !Number.isNaN(task.faultNs)
+    if (!inFault) finishReads(context, task, Number.NaN)
+    const hi = entry.hi(row)
+    const read = {
+      ts,
+      cpu,
+      type: swapType(hi),
+      offset: swapOffset(entry.lo(row), hi),
+      loaded: Number.NaN,
+    }
+    task.reads.push(read)
+    if (!inFault && !context.zswapLoadsRecorded) finishReads(context, task, Number.NaN)
+  })
+}
+
+/** Probe at the return of zswap_load: nonzero = it was in the pool. */
+export function zswapLoadEnd(): EventHandler {
+  const ret = new NumberField(FIELDS.ret)
+  return handle([ret], (row, _ts, _cpu, task) => {
+    const read = task.reads.at(-1)
+    if (read !== undefined) read.loaded = (ret.get(row) & 0xff) !== 0 ? 1 : 0
+  })
+}
+
+/** Completes the task's open reads; `end` NaN = the end of the fault was not seen. */
+export function finishReads(context: IngestContext, task: Task, end: number): void {
+  const { reads } = task
+  if (reads.length === 0) return
+  // With several reads in one fault it is not known which page was wanted and which came along.
+  const single = reads.length === 1 && !Number.isNaN(task.faultNs)
+  const address =
+    single && !Number.isNaN(task.faultAddress)
+      ? `${spaceOf(task)}:${Math.floor(task.faultAddress / PAGE_BYTES)}`
+      : ''
+  for (const read of reads) emitRead(context, task, read, { end, single, address })
+  reads.length = 0
+}
+
+/** The address space, as far as it is known: without thread groups every thread is taken to have its own. */
+function spaceOf(task: Task): string {
+  return Number.isNaN(task.tgid) ? `t${task.id}` : `p${task.tgid}`
+}
+
+function emitRead(
+  context: IngestContext,
+  task: Task,
+  read: OpenRead,
+  fault: { end: number; single: boolean; address: string },
+): void {
+  const { identities, swapouts } = context
+  const key = swapKey(read.type, read.offset)
+  const swapoutId = identities.swapoutOf(key)
+  const page = identities.read(key, fault.address)
+  const rows = context.tables.buffers.swapins
+  const row = rows.add()
+  const start = Number.isNaN(task.faultNs) ? read.ts : task.faultNs
+  rows.number(row, 'page_id', page)
+  rows.number(row, 'swapout_id', swapoutId ?? Number.NaN)
+  rows.number(row, 'ts_ns', start)
+  rows.number(row, 'end_ns', fault.end)
+  rows.number(row, 'task_id', task.id)
+  rows.number(row, 'tid', task.tid)
+  rows.number(row, 'cpu', read.cpu)
+  const entry = fromSwapKey(key)
+  rows.number(row, 'swap_type', entry.type)
+  rows.number(row, 'swap_offset', entry.offset)
+  rows.text(row, 'met', metOf(context, read))
+  rows.number(row, 'wait_ns', fault.end - start)
+  if (fault.single) rows.number(row, 'readahead', 0)
+  if (swapoutId !== undefined) rows.number(row, 'refault_distance', swapouts.submitted - swapoutId)
+}
+
+function metOf(context: IngestContext, read: OpenRead): string | undefined {
+  if (!context.zswapLoadsRecorded) return context.deviceMet
+  if (Number.isNaN(read.loaded)) return undefined
+  return read.loaded === 1 ? 'pool' : 'disk'
+}

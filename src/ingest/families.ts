@@ -1,0 +1,327 @@
+import type { EventFormat } from '../../parsers/batch.ts'
+import type { Loss, TraceReader } from '../../parsers/reader.ts'
+import { type EventRole, roleOf } from './aliases.ts'
+import type { EventHandler, IngestContext } from './context.ts'
+import { kswapdSleep, kswapdWake, wakeupKswapd } from './events/kswapd.ts'
+import { blockIos, print, retryZone } from './events/other.ts'
+import {
+  compactionBegin,
+  compactionEnd,
+  reclaimBegin,
+  reclaimEnd,
+  throttled,
+} from './events/reclaim.ts'
+import { blockedReason, fork, schedSwitch, schedWaking } from './events/sched.ts'
+import { isolate, shrinkActive, shrinkInactive, slabBegin, slabEnd } from './events/shrink.ts'
+import {
+  fault,
+  faultEnd,
+  finishReads,
+  gate,
+  gateEnd,
+  pageFree,
+  slotFree,
+  store,
+  storeEnd,
+  swapRead,
+  writeFolio,
+  zswapLoadEnd,
+  zswapStoreEnd,
+  zswapWriteback,
+} from './events/swap.ts'
+import type { FinishOptions } from './finish.ts'
+import { PageIdentities } from './identities.ts'
+import { KswapdSpans } from './kswapd.ts'
+import {
+  parseCounters,
+  parseSwaps,
+  parseZoneinfo,
+  type SnapshotFiles,
+  vmstatDelta,
+} from './snapshot.ts'
+import { Spans } from './spans.ts'
+import { Swapouts } from './swapouts.ts'
+import { Tables } from './tables.ts'
+import { type Task, Tasks } from './tasks.ts'
+import { Timeline } from './timeline.ts'
+
+/** The event families of one import: their common state, and a handler for each event format. */
+export class Families {
+  readonly tables = new Tables()
+  readonly tasks: Tasks
+  readonly swapouts: Swapouts
+  readonly identities: PageIdentities
+  readonly counts = { writeFolio: 0 }
+  readonly #setting
+  readonly #policy: number
+  readonly #depth: number | undefined
+  readonly #context: IngestContext
+  readonly #timeline: Timeline
+  readonly #spans: Spans
+  readonly #kswapd: KswapdSpans
+  readonly #ios: ReturnType<typeof blockIos>
+  readonly #blindUntil: number[] = []
+  #startNs = 0
+  #wakingSeen = false
+
+  constructor(reader: TraceReader, files: SnapshotFiles) {
+    const { info } = reader
+    const roles = new Set<EventRole>()
+    for (const { system, name } of reader.formats) {
+      const role = roleOf(system, name)
+      if (role !== undefined) roles.add(role)
+    }
+    const swaps = parseSwaps(files.get('swaps.after') ?? files.get('swaps.before') ?? '')
+    const params = parseCounters(files.get('pst.params') ?? '')
+    const zswapOn = parseCounters(files.get('zswap.params') ?? '').get('enabled') !== 'N'
+    this.#policy = Number(params.get('pst_policy') ?? Number.NaN)
+    const depth = Number(params.get('pst_depth') ?? Number.NaN)
+    this.#depth = Number.isNaN(depth) ? undefined : depth
+    const queues = [...info.comms.values()].some((comm) => comm.startsWith('kcompressd'))
+    const storeProbes = roles.has('store')
+    this.#setting = {
+      // Without the switch's value a store probe or a kcompressd thread says that others may store.
+      asynchronous: Number.isNaN(this.#policy) ? storeProbes || queues : this.#policy !== 0,
+      storeProbes,
+      zswapProbes: roles.has('zswap_store_end') && zswapOn,
+      defaultPlace: defaultPlace(files),
+      nodeOfPfn: nodeLookup(reader, files),
+    }
+    const freesRecorded = roles.has('slot_free')
+    this.identities = new PageIdentities({ freesRecorded })
+    this.tasks = new Tasks(info.comms, info.tgids)
+    this.swapouts = new Swapouts(this.#setting, this.identities)
+    const { buffers } = this.tables
+    this.#timeline = new Timeline(buffers.thread_states)
+    const blindUntil = (cpu: number): number => this.#blindUntil[cpu] ?? this.#startNs
+    this.#spans = new Spans(buffers.reclaim_spans, buffers.stall_parts, this.#timeline, (task) =>
+      blindUntil(task.lastCpu),
+    )
+    this.#kswapd = new KswapdSpans(buffers.kswapd_spans)
+    const zram = swaps.findIndex(({ kind }) => kind === 'zram')
+    this.#context = {
+      tables: this.tables,
+      tasks: this.tasks,
+      timeline: this.#timeline,
+      spans: this.#spans,
+      swapouts: this.swapouts,
+      identities: this.identities,
+      zswapLoadsRecorded: roles.has('zswap_load_end') && zswapOn,
+      deviceMet: swaps.length === 0 ? undefined : zram >= 0 ? 'pool' : 'disk',
+      zramType: Math.max(0, zram),
+      blindUntil,
+    }
+    this.#ios = blockIos(this.#context)
+  }
+
+  /** What the final statement on swap-outs needs. */
+  get queue(): Omit<FinishOptions, 'singlePages'> {
+    const byName = this.tasks.all.some(({ comm }) => comm.startsWith('kcompressd'))
+    return {
+      asynchronous: this.#setting.asynchronous,
+      queueDepth: this.#depth,
+      storesNewestWhenFull: Number.isNaN(this.#policy) ? byName : this.#policy === 1,
+    }
+  }
+
+  start(ts: number): void {
+    this.#startNs = ts
+  }
+
+  lose(loss: Loss): void {
+    this.#blindUntil[loss.cpu] = Math.max(loss.endNs, this.#blindUntil[loss.cpu] ?? 0)
+    for (const task of this.tasks.all)
+      if (task.lastCpu === loss.cpu && task.firstNs <= loss.startNs) this.#drop(task, loss.startNs)
+  }
+
+  /** Closes everything that is open at the trace's end, and writes the tasks. */
+  finish(ts: number): void {
+    for (const task of this.tasks.all) {
+      this.#spans.censor(task, ts)
+      this.#kswapd.censor(task, ts)
+      finishReads(this.#context, task, Number.NaN)
+      this.#timeline.finish(task, ts)
+    }
+    this.swapouts.finish(this.tasks.all)
+    const rows = this.tables.buffers.tasks
+    for (const task of this.tasks.all) {
+      const row = rows.add()
+      rows.number(row, 'task_id', task.id)
+      rows.number(row, 'tid', task.tid)
+      rows.number(row, 'tgid', task.tgid)
+      rows.text(row, 'comm', task.comm === '' ? undefined : task.comm)
+      rows.text(row, 'kind', task.kind)
+      rows.number(row, 'node', task.node)
+      rows.number(row, 'first_ns', task.firstNs)
+      rows.number(row, 'last_ns', task.lastNs)
+    }
+  }
+
+  #drop(task: Task, ts: number): void {
+    this.#spans.censor(task, ts)
+    this.#kswapd.censor(task, ts)
+    finishReads(this.#context, task, Number.NaN)
+    this.swapouts.lose(task)
+    this.#timeline.lose(task, ts)
+    task.faultNs = Number.NaN
+    task.faultAddress = Number.NaN
+    task.slabStartNs = Number.NaN
+    task.slabName = undefined
+    task.isolateNs = Number.NaN
+    task.isolateTaken = Number.NaN
+  }
+
+  /** A new handler for rows of this format; undefined when no table comes from it. */
+  handlerOf(format: EventFormat): EventHandler | undefined {
+    const role = roleOf(format.system, format.name)
+    return role === undefined ? undefined : this.#make(role)
+  }
+
+  #make(role: EventRole): EventHandler {
+    const context = this.#context
+    const kswapd = this.#kswapd
+    switch (role) {
+      case 'direct_begin':
+        return reclaimBegin(context, 'direct')
+      case 'direct_end':
+        return reclaimEnd(context, 'direct')
+      case 'memcg_begin':
+        return reclaimBegin(context, 'memcg')
+      case 'memcg_end':
+        return reclaimEnd(context, 'memcg')
+      case 'softlimit_begin':
+        return reclaimBegin(context, 'memcg_softlimit')
+      case 'softlimit_end':
+        return reclaimEnd(context, 'memcg_softlimit')
+      case 'node_begin':
+        return reclaimBegin(context, 'node')
+      case 'node_end':
+        return reclaimEnd(context, 'node')
+      case 'throttled':
+        return throttled(context)
+      case 'compaction_begin':
+        return compactionBegin(context)
+      case 'compaction_end':
+        return compactionEnd(context)
+      case 'kswapd_wake':
+        return kswapdWake(context, kswapd)
+      case 'kswapd_sleep':
+        return kswapdSleep(context, kswapd)
+      case 'wakeup_kswapd':
+        return wakeupKswapd(context, kswapd)
+      case 'isolate':
+        return isolate(context, kswapd)
+      case 'shrink_inactive':
+        return shrinkInactive(context)
+      case 'shrink_active':
+        return shrinkActive(context)
+      case 'slab_begin':
+        return slabBegin(context)
+      case 'slab_end':
+        return slabEnd(context)
+      case 'write_folio':
+        return this.#counted(writeFolio(context))
+      case 'gate':
+        return gate(context)
+      case 'gate_end':
+        return gateEnd(context)
+      case 'store':
+        return store(context)
+      case 'store_end':
+        return storeEnd(context)
+      case 'zswap_store_end':
+        return zswapStoreEnd(context)
+      case 'zswap_load_end':
+        return zswapLoadEnd()
+      case 'zswap_writeback':
+        return zswapWriteback(context)
+      case 'swap_read':
+        return swapRead(context)
+      case 'fault':
+        return fault(context)
+      case 'fault_end':
+        return faultEnd(context)
+      case 'slot_free':
+        return slotFree(context)
+      case 'page_free':
+        return pageFree(context)
+      case 'sched_switch':
+        this.#timeline.scheduled = true
+        return schedSwitch(context, (task, ts) => this.#drop(task, ts))
+      case 'waking':
+        return this.#waking()
+      case 'wakeup':
+        return this.#wakeup()
+      case 'fork':
+        return fork(context)
+      case 'blocked_reason':
+        return blockedReason(context)
+      case 'retry_zone':
+        return retryZone(context)
+      case 'block_issue':
+        return this.#ios.issue()
+      case 'block_complete':
+        return this.#ios.complete()
+      case 'print':
+        return print(context)
+    }
+  }
+
+  #counted(handler: EventHandler): EventHandler {
+    return {
+      bind: (batch) => handler.bind(batch),
+      event: (row, ts, cpu, task) => {
+        this.counts.writeFolio++
+        handler.event(row, ts, cpu, task)
+      },
+    }
+  }
+
+  #waking(): EventHandler {
+    this.#wakingSeen = true
+    return schedWaking(this.#context)
+  }
+
+  /** sched_wakeup repeats what sched_waking said earlier, on the target's CPU. */
+  #wakeup(): EventHandler {
+    const handler = schedWaking(this.#context)
+    return {
+      bind: (batch) => handler.bind(batch),
+      event: (row, ts, cpu, task) => {
+        if (!this.#wakingSeen) handler.event(row, ts, cpu, task)
+      },
+    }
+  }
+}
+
+/** Where a stored page is when no event says so; undefined when it could be in two places. */
+function defaultPlace(files: SnapshotFiles): string | undefined {
+  const swaps = parseSwaps(files.get('swaps.after') ?? files.get('swaps.before') ?? '')
+  const [only, second] = swaps
+  if (only === undefined || second !== undefined) return undefined
+  // Kernels with a zero map keep zero pages out of the device; the counter tells whether there were any.
+  const zeroes = vmstatDelta(files, 'swpout_zero')
+  if (zeroes !== undefined && zeroes !== 0) return undefined
+  const zswap = vmstatDelta(files, 'zswpout')
+  if (zswap !== undefined && zswap !== 0) return undefined
+  return only.kind === 'zram' ? 'zram' : 'disk'
+}
+
+function nodeLookup(reader: TraceReader, files: SnapshotFiles): (pfn: number) => number {
+  const zones = parseZoneinfo(files.get('zoneinfo.before') ?? files.get('zoneinfo.after') ?? '')
+  const ranges =
+    zones.length > 0
+      ? zones.map(({ node, startPfn, spanned }) => ({
+          node,
+          startPfn,
+          endPfn: startPfn + spanned,
+        }))
+      : reader.info.nodeRanges
+  const nodes = new Set(ranges.map(({ node }) => node))
+  const [only] = nodes
+  if (nodes.size === 1 && only !== undefined) return () => only
+  return (pfn) => {
+    for (const range of ranges) if (pfn >= range.startPfn && pfn < range.endPfn) return range.node
+    return Number.NaN
+  }
+}

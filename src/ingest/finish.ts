@@ -1,0 +1,69 @@
+import type { Database } from '../database/database.ts'
+import { PAGE_ALIASES } from './identities.ts'
+import { STAGED_SWAPOUTS } from './swapouts.ts'
+
+export interface FinishOptions {
+  /** Folios could be stored by others: what never met a queue is `bypass`. */
+  readonly asynchronous: boolean
+  /** Capacity of the queue where it is known; else the longest queue seen. */
+  readonly queueDepth: number | undefined
+  /** A full queue makes kswapd store the new folio itself (kcompressd), instead of the oldest. */
+  readonly storesNewestWhenFull: boolean
+  /** Every folio was one page: the kernel's counter of written pages equals the number of events. */
+  readonly singlePages: boolean
+}
+
+/**
+ * Turns the staged swap-outs into the table: page aliases, path by the length of the queue at submission, lanes and ranks.
+ * Ranks count only what could meet a queue, which is known only now.
+ */
+export async function finishSwapouts(
+  database: Database,
+  traceId: number,
+  options: FinishOptions,
+): Promise<void> {
+  const staged = `temp.${STAGED_SWAPOUTS.name}`
+  const aliases = `temp.${PAGE_ALIASES.name}`
+  const order = options.singlePages ? 'coalesce(folio_order, 0)' : 'folio_order'
+  const full = options.storesNewestWhenFull
+    ? `queued >= ${options.queueDepth ?? '(SELECT max(queued) FROM lengths)'}`
+    : 'false'
+  const path = options.asynchronous
+    ? `CASE WHEN path IS NOT NULL THEN path
+            WHEN unresolved = 1 THEN NULL
+            WHEN context = 'kswapd' AND ${full} THEN 'inline'
+            ELSE 'bypass' END`
+    : 'path'
+  await database.run(`
+    INSERT INTO swapouts
+    WITH steps AS (
+      SELECT node, submit_ns AS moment, 1 AS step FROM ${staged} WHERE path IN ('queued', 'displaced')
+      UNION ALL
+      SELECT node, start_ns, -1 FROM ${staged} WHERE path IN ('queued', 'displaced') AND start_ns IS NOT NULL
+    ), lengths AS (
+      SELECT node, moment, sum(step) OVER (PARTITION BY node ORDER BY moment, step ROWS UNBOUNDED PRECEDING) AS queued
+      FROM steps
+    ), measured AS (
+      SELECT s.*, l.queued FROM ${staged} s
+      ASOF LEFT JOIN lengths l ON s.node = l.node AND s.submit_ns > l.moment
+    ), paths AS (
+      SELECT * REPLACE (${path} AS path), coalesce(node::VARCHAR, '?') || '/' || context AS lane
+      FROM measured
+    )
+    SELECT ${traceId}, NULL, swapout_id, coalesce(a.page_id, p.page_id), ts_ns, submit_ns, start_ns, stored_ns,
+      freed_ns, task_id, tid, cpu, node, pfn, swap_type, swap_offset, ${order}, context, path,
+      CASE WHEN path = 'bypass' THEN if(context = 'kswapd', 'zero or shmem', 'context') END,
+      stored_by, place, NULL, lane,
+      ${rankOf('submit_ns')}, ${rankOf('start_ns')}, ${rankOf('stored_ns')}, span_id
+    FROM paths p LEFT JOIN ${aliases} a ON p.page_id = a.alias
+    ORDER BY swapout_id`)
+  await database.run(`
+    UPDATE pool_moves SET page_id = a.page_id FROM ${aliases} a
+    WHERE pool_moves.trace_id = ${traceId} AND pool_moves.run_id IS NULL AND pool_moves.page_id = a.alias`)
+}
+
+function rankOf(moment: string): string {
+  const counts = `path <> 'bypass' AND ${moment} IS NOT NULL`
+  return `CASE WHEN ${counts} THEN row_number() OVER (
+    PARTITION BY lane, ${counts} ORDER BY ${moment}, swapout_id) END`
+}

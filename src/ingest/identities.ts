@@ -1,0 +1,93 @@
+import type { TableDefinition } from '../database/schema.ts'
+import { RowBuffer } from '../model/rows.ts'
+
+/** Temporary table of page ids that turned out to be another's. */
+export const PAGE_ALIASES: TableDefinition = {
+  name: '_page_aliases',
+  comment: '',
+  scope: 'catalogue',
+  columns: [
+    { name: 'alias', type: 'BIGINT', comment: '' },
+    { name: 'page_id', type: 'BIGINT', comment: '' },
+  ],
+}
+
+/**
+ * Which page a swap entry holds. A store gives the entry's page a number; a read brings it back. The fault's address tells
+ * that pages read from different entries are one page: the later number becomes an alias of the first.
+ */
+export class PageIdentities {
+  /** Aliases found, for the final join. */
+  readonly aliases = new RowBuffer(PAGE_ALIASES.name, { alias: 'number', page_id: 'number' })
+  readonly #pageOfKey = new Map<number, number>()
+  readonly #swapoutOfKey = new Map<number, number>()
+  /** Entries read since their store, whose page may be written to the same entry again. */
+  readonly #reread = new Set<number>()
+  readonly #pageOfAddress = new Map<string, number>()
+  /** Pages that an address stands for: never aliases. */
+  readonly #canonical = new Set<number>()
+  readonly #freesRecorded: boolean
+  #next = 1
+
+  /** Without recorded frees (zram_slot_free) an entry written again may belong to another page: each store is a new one. */
+  constructor(options: { freesRecorded: boolean }) {
+    this.#freesRecorded = options.freesRecorded
+  }
+
+  /** Page id of what is stored at the entry now. */
+  stored(key: number, swapoutId: number): number {
+    this.#swapoutOfKey.set(key, swapoutId)
+    const known = this.#pageOfKey.get(key)
+    if (known !== undefined && this.#freesRecorded && this.#reread.has(key)) {
+      // Read and not freed since: still the same page, through the swap cache.
+      this.#reread.delete(key)
+      return known
+    }
+    const page = this.#next++
+    this.#pageOfKey.set(key, page)
+    return page
+  }
+
+  /** Page id of what a read of the entry brings back; `address` '' = not known. */
+  read(key: number, address: string): number {
+    let page = this.#pageOfKey.get(key)
+    if (page === undefined) {
+      page = (address === '' ? undefined : this.#pageOfAddress.get(address)) ?? this.#next++
+      this.#pageOfKey.set(key, page)
+    }
+    if (this.#freesRecorded) this.#reread.add(key)
+    if (address === '') return page
+    const first = this.#pageOfAddress.get(address)
+    // A page under two addresses (shared memory) keeps its number.
+    if (first === undefined || this.#canonical.has(page)) {
+      this.#pageOfAddress.set(address, page)
+      this.#canonical.add(page)
+      return page
+    }
+    this.#alias(page, first)
+    this.#pageOfKey.set(key, first)
+    return first
+  }
+
+  /** Id of the swap-out whose page the entry holds. */
+  swapoutOf(key: number): number | undefined {
+    return this.#swapoutOfKey.get(key)
+  }
+
+  pageOf(key: number): number | undefined {
+    return this.#pageOfKey.get(key)
+  }
+
+  /** The entry was given back: its next store is of another page. */
+  freed(key: number): void {
+    this.#pageOfKey.delete(key)
+    this.#swapoutOfKey.delete(key)
+    this.#reread.delete(key)
+  }
+
+  #alias(alias: number, page: number): void {
+    const row = this.aliases.add()
+    this.aliases.number(row, 'alias', alias)
+    this.aliases.number(row, 'page_id', page)
+  }
+}

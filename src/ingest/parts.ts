@@ -1,0 +1,37 @@
+/**
+ * What a reclaimer's time is spent on. Time is summed per task by these indexes; a span's parts are the differences between
+ * its end and its begin, so they sum to its length by construction.
+ */
+export const PARTS = [
+  { part: 'scan', detail: undefined, doing: 'scan' },
+  { part: 'unmap', detail: undefined, doing: 'unmap' },
+  { part: 'store', detail: undefined, doing: 'store' },
+  { part: 'slab', detail: undefined, doing: 'slab' },
+  { part: 'lock', detail: undefined, doing: 'none' },
+  { part: 'runnable', detail: undefined, doing: 'none' },
+  { part: 'io', detail: undefined, doing: 'none' },
+  { part: 'throttle', detail: undefined, doing: 'none' },
+  { part: 'other', detail: undefined, doing: 'none' },
+  { part: 'other', detail: 'asleep', doing: 'none' },
+  { part: 'other', detail: 'compaction', doing: 'none' },
+  // Uninterruptible sleep: io or lock, which only sched_blocked_reason tells apart.
+  { part: 'unknown', detail: 'uninterruptible sleep', doing: 'none' },
+  // Without a probe at the gate, a folio's unmapping and its store are one interval.
+  { part: 'unknown', detail: 'unmap and store', doing: 'unmap' },
+  { part: 'unknown', detail: 'not seen', doing: 'none' },
+] as const
+
+export const SCAN = 0
+export const UNMAP = 1
+export const STORE = 2
+export const SLAB = 3
+export const LOCK = 4
+export const RUNNABLE = 5
+export const IO = 6
+export const THROTTLE = 7
+export const OTHER = 8
+export const ASLEEP = 9
+export const COMPACTION = 10
+export const UNINTERRUPTIBLE = 11
+export const UNMAP_AND_STORE = 12
+export const NOT_SEEN = 13

@@ -1,0 +1,46 @@
+import { type RowOwner, rowKinds } from '../database/append.ts'
+import type { Database } from '../database/database.ts'
+import { RowBuffer } from '../model/rows.ts'
+
+const BLOCK_ROWS = 32_768
+
+const NAMES = [
+  'tasks',
+  'zones',
+  'swap_devices',
+  'swapins',
+  'reclaim_spans',
+  'stall_parts',
+  'kswapd_spans',
+  'thread_states',
+  'wakeups',
+  'shrink_batches',
+  'slab_shrinks',
+  'pool_moves',
+  'block_ios',
+  'samples',
+  'markers',
+  'losses',
+  'import_issues',
+  'raw_fields',
+] as const
+type TableName = (typeof NAMES)[number]
+
+/** The rows on their way into the database, one buffer per table. */
+export class Tables {
+  readonly buffers: Readonly<Record<TableName, RowBuffer>>
+
+  constructor() {
+    const buffers = {} as Record<TableName, RowBuffer>
+    for (const name of NAMES) buffers[name] = new RowBuffer(name, rowKinds(name))
+    this.buffers = buffers
+  }
+
+  /** Appends the buffers that are worth it. */
+  async drain(database: Database, owner: RowOwner, options: { all: boolean }): Promise<void> {
+    for (const name of NAMES) {
+      const buffer = this.buffers[name]
+      if (buffer.length >= (options.all ? 1 : BLOCK_ROWS)) await database.append(buffer, owner)
+    }
+  }
+}

@@ -1,0 +1,163 @@
+import { nodeOfComm, type TaskKind, taskKindOf } from '../model/task-kind.ts'
+import { PARTS } from './parts.ts'
+import type { OpenSpan } from './spans.ts'
+import type { OpenSwapout } from './swapouts.ts'
+
+export const UNKNOWN = 0
+export const RUNNING = 1
+export const READY = 2
+export const SLEEPING = 3
+export const BLOCKED = 4
+
+/** A page read that waits for the end of its fault or of zswap_load. */
+export interface OpenRead {
+  ts: number
+  cpu: number
+  type: number
+  offset: number
+  /** NaN until zswap_load returned. */
+  loaded: number
+}
+
+/** One thread from its first to its last event; a reused tid is a new task. */
+export class Task {
+  readonly id: number
+  readonly tid: number
+  /** NaN where the trace does not tell. */
+  readonly tgid: number
+  comm: string
+  kind: TaskKind
+  node: number
+  firstNs: number
+  lastNs: number
+  lastCpu: number
+
+  /** Scheduler state, and since when. */
+  state = UNKNOWN
+  since = 0
+  /** Up to here time is accounted for. */
+  accountedNs = Number.NaN
+  /** Time on CPU since the last event that tells what it was for. */
+  unlabelledNs = 0
+  /** Pieces of that time, [start, end, cpu] each, that thread_states still waits for. */
+  readonly unlabelled: number[] = []
+  /** Start of the current run on a CPU or of its yet unlabelled rest. */
+  pieceStart = 0
+  /** Last thread_states row held back so that equal neighbours merge. */
+  heldStart = Number.NaN
+  heldEnd = Number.NaN
+  heldCpu = 0
+  heldDoing = 0
+  readonly totals = new Float64Array(PARTS.length)
+  lastSleepStart = Number.NaN
+  lastSleepNs = 0
+  lastSleepPart = 0
+  lastReadyNs = 0
+  lastWaker: Task | undefined = undefined
+  /** A sleep ended or goes on that no switch-in has followed yet. */
+  slept = false
+  /** CPU time between the end of the last uninterruptible sleep and now, NaN if another event came between. */
+  sinceBlockedNs = Number.NaN
+
+  /** Innermost last. */
+  readonly spans: OpenSpan[] = []
+  kswapdOpen = false
+  gate: OpenSwapout | undefined = undefined
+  gateEndNs = Number.NaN
+  store: OpenSwapout | undefined = undefined
+  storeStartNs = Number.NaN
+  slabStartNs = Number.NaN
+  slabNode = Number.NaN
+  slabScanned = Number.NaN
+  slabName: string | undefined = undefined
+  isolateNs = Number.NaN
+  isolateLru = Number.NaN
+  isolateScanned = Number.NaN
+  isolateTaken = Number.NaN
+  faultNs = Number.NaN
+  faultAddress = Number.NaN
+  readonly reads: OpenRead[] = []
+  readonly slices: { name: string; ts: number }[] = []
+
+  constructor(id: number, tid: number, tgid: number, comm: string, ts: number, cpu: number) {
+    this.id = id
+    this.tid = tid
+    this.tgid = tgid
+    this.comm = comm
+    this.kind = taskKindOf(comm)
+    this.node = nodeOfComm(comm) ?? Number.NaN
+    this.firstNs = ts
+    this.lastNs = ts
+    this.lastCpu = cpu
+  }
+
+  /** Reclaiming, or storing for others: its time on CPU is split by what it is for. */
+  get reclaims(): boolean {
+    return this.spans.length > 0 || this.kind === 'kswapd' || this.store !== undefined
+  }
+}
+
+/** Every task met, by tid; the idle tasks, all tid 0, by CPU. */
+export class Tasks {
+  readonly all: Task[] = []
+  readonly #current = new Map<number, Task>()
+  readonly #idle: Task[] = []
+  readonly #comms: ReadonlyMap<number, string>
+  readonly #tgids: ReadonlyMap<number, number>
+
+  constructor(comms: ReadonlyMap<number, string>, tgids: ReadonlyMap<number, number>) {
+    this.#comms = comms
+    this.#tgids = tgids
+  }
+
+  at(tid: number, ts: number, cpu: number): Task {
+    if (tid === 0) return this.#idleOf(cpu, ts)
+    let task = this.#current.get(tid)
+    if (task === undefined) task = this.#add(tid, this.#comms.get(tid) ?? '', ts, cpu)
+    task.lastNs = ts
+    return task
+  }
+
+  find(tid: number): Task | undefined {
+    return this.#current.get(tid)
+  }
+
+  rename(task: Task, comm: string): void {
+    if (task.comm === comm || task.tid === 0) return
+    task.comm = comm
+    const kind = taskKindOf(comm)
+    // A kworker that was seen storing pages stays a compressor when its name gets its pool's suffix.
+    if (task.kind !== 'compressor' || kind === 'kswapd') task.kind = kind
+    task.node = nodeOfComm(comm) ?? task.node
+  }
+
+  /** The tid's next event belongs to another task. */
+  retire(tid: number): void {
+    this.#current.delete(tid)
+  }
+
+  #add(tid: number, comm: string, ts: number, cpu: number): Task {
+    const task = new Task(
+      this.all.length + 1,
+      tid,
+      this.#tgids.get(tid) ?? Number.NaN,
+      comm,
+      ts,
+      cpu,
+    )
+    this.all.push(task)
+    this.#current.set(tid, task)
+    return task
+  }
+
+  #idleOf(cpu: number, ts: number): Task {
+    let task = this.#idle[cpu]
+    if (task === undefined) {
+      task = new Task(this.all.length + 1, 0, 0, `swapper/${cpu}`, ts, cpu)
+      this.all.push(task)
+      this.#idle[cpu] = task
+    }
+    task.lastNs = ts
+    return task
+  }
+}

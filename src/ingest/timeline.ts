@@ -1,0 +1,219 @@
+import type { RowBuffer } from '../model/rows.ts'
+import { ASLEEP, OTHER, PARTS, RUNNABLE, UNINTERRUPTIBLE } from './parts.ts'
+import { BLOCKED, READY, RUNNING, SLEEPING, type Task, UNKNOWN } from './tasks.ts'
+
+const MOST_PIECES = 3 * 64
+
+/**
+ * Accounts every task's time. Time on CPU waits unlabelled until an event tells what it was for (the events come at the end
+ * of what they describe); time off CPU is labelled when it ends.
+ *
+ *     switch-in        event A   switch-out    switch-in      event B
+ *     |--- run --------|-- run --|-- off ------|-- run -------|
+ *          label(A)      `------- label(B) for both runs -----'
+ */
+export class Timeline {
+  readonly #states: RowBuffer
+  /** The trace has scheduler events; without them a task is taken to run between its own events. */
+  scheduled = false
+
+  constructor(states: RowBuffer) {
+    this.#states = states
+  }
+
+  /** Brings the task's account up to `ts`. */
+  advance(task: Task, ts: number): void {
+    const elapsed = ts - task.accountedNs
+    if (!(elapsed > 0)) {
+      if (Number.isNaN(task.accountedNs)) this.#meet(task, ts)
+      return
+    }
+    task.accountedNs = ts
+    const { totals } = task
+    switch (task.state) {
+      case RUNNING:
+        task.unlabelledNs += elapsed
+        break
+      case READY:
+        totals[RUNNABLE] = (totals[RUNNABLE] ?? 0) + elapsed
+        task.lastReadyNs += elapsed
+        break
+      case SLEEPING:
+        totals[ASLEEP] = (totals[ASLEEP] ?? 0) + elapsed
+        task.lastSleepNs += elapsed
+        break
+      case BLOCKED:
+        totals[UNINTERRUPTIBLE] = (totals[UNINTERRUPTIBLE] ?? 0) + elapsed
+        task.lastSleepNs += elapsed
+        break
+      default:
+        totals[OTHER] = (totals[OTHER] ?? 0) + elapsed
+    }
+  }
+
+  /** An event of the task itself: it runs now, and its time on CPU since the last such event was spent on `part`. */
+  label(task: Task, ts: number, part: number): void {
+    this.advance(task, ts)
+    if (task.state !== RUNNING) this.#run(task, ts)
+    const { totals } = task
+    totals[part] = (totals[part] ?? 0) + task.unlabelledNs
+    if (!Number.isNaN(task.sinceBlockedNs)) task.sinceBlockedNs += task.unlabelledNs
+    task.unlabelledNs = 0
+    if (!this.scheduled) return
+    this.#emitPieces(task, part)
+    if (task.pieceStart < ts) this.#emit(task, task.pieceStart, ts, task.lastCpu, part)
+    task.pieceStart = ts
+  }
+
+  switchOut(task: Task, ts: number, cpu: number, state: number): void {
+    this.advance(task, ts)
+    if (task.state === RUNNING && task.pieceStart < ts) {
+      if (task.reclaims) {
+        task.unlabelled.push(task.pieceStart, ts, cpu)
+        if (task.unlabelled.length >= MOST_PIECES) this.#emitPieces(task, OTHER)
+      } else {
+        task.totals[OTHER] = (task.totals[OTHER] ?? 0) + task.unlabelledNs
+        if (!Number.isNaN(task.sinceBlockedNs)) task.sinceBlockedNs += task.unlabelledNs
+        task.unlabelledNs = 0
+        this.#emit(task, task.pieceStart, ts, cpu, OTHER)
+      }
+    }
+    task.state = state
+    task.since = ts
+    task.lastCpu = cpu
+    if (state === READY) return
+    task.lastSleepStart = ts
+    task.lastSleepNs = 0
+    task.lastReadyNs = 0
+    task.lastSleepPart = state === BLOCKED ? UNINTERRUPTIBLE : ASLEEP
+    task.lastWaker = undefined
+    task.slept = true
+  }
+
+  wake(task: Task, ts: number, waker: Task | undefined): void {
+    if (task.state !== SLEEPING && task.state !== BLOCKED) return
+    this.advance(task, ts)
+    this.#emitOff(task, ts)
+    task.state = READY
+    task.since = ts
+    task.lastWaker = waker
+  }
+
+  switchIn(task: Task, ts: number, cpu: number): void {
+    this.advance(task, ts)
+    if (task.state !== RUNNING) this.#emitOff(task, ts)
+    if (task.slept) {
+      task.slept = false
+      task.sinceBlockedNs = task.lastSleepPart === UNINTERRUPTIBLE ? 0 : Number.NaN
+    }
+    task.lastCpu = cpu
+    this.#run(task, ts)
+  }
+
+  /** Nothing is known of the task from `ts` on: events were lost. */
+  lose(task: Task, ts: number): void {
+    this.advance(task, ts)
+    this.#emitPieces(task, OTHER)
+    if (this.scheduled && task.state === RUNNING && task.pieceStart < ts)
+      this.#emit(task, task.pieceStart, ts, task.lastCpu, OTHER)
+    this.#emitHeld(task)
+    task.state = UNKNOWN
+    task.unlabelledNs = 0
+    task.accountedNs = Number.NaN
+    task.sinceBlockedNs = Number.NaN
+    task.lastSleepStart = Number.NaN
+    task.lastSleepNs = 0
+    task.slept = false
+  }
+
+  /** The trace ends: states still open end with it. */
+  finish(task: Task, ts: number): void {
+    if (this.scheduled && task.state !== UNKNOWN && task.state !== RUNNING) {
+      this.advance(task, ts)
+      this.#emitOff(task, ts)
+      task.state = UNKNOWN
+    }
+    this.lose(task, ts)
+  }
+
+  /** The last sleep was of kind `part` after all. */
+  relabelSleep(task: Task, part: number): void {
+    const { totals } = task
+    const from = task.lastSleepPart
+    totals[from] = (totals[from] ?? 0) - task.lastSleepNs
+    totals[part] = (totals[part] ?? 0) + task.lastSleepNs
+    task.lastSleepPart = part
+  }
+
+  #meet(task: Task, ts: number): void {
+    task.accountedNs = ts
+    task.since = ts
+    task.pieceStart = ts
+  }
+
+  #run(task: Task, ts: number): void {
+    task.state = RUNNING
+    task.since = ts
+    task.pieceStart = ts
+  }
+
+  #emitPieces(task: Task, part: number): void {
+    const { unlabelled } = task
+    if (unlabelled.length === 0) return
+    for (let i = 0; i + 2 < unlabelled.length; i += 3)
+      this.#emit(task, unlabelled[i] ?? 0, unlabelled[i + 1] ?? 0, unlabelled[i + 2] ?? 0, part)
+    unlabelled.length = 0
+  }
+
+  #emit(task: Task, start: number, end: number, cpu: number, part: number): void {
+    if (task.tid === 0) return
+    if (
+      task.heldEnd === start &&
+      task.heldCpu === cpu &&
+      PARTS[task.heldDoing]?.doing === PARTS[part]?.doing
+    ) {
+      task.heldEnd = end
+      return
+    }
+    this.#emitHeld(task)
+    task.heldStart = start
+    task.heldEnd = end
+    task.heldCpu = cpu
+    task.heldDoing = part
+  }
+
+  #emitHeld(task: Task): void {
+    if (Number.isNaN(task.heldStart)) return
+    const states = this.#states
+    const row = states.add()
+    states.number(row, 'task_id', task.id)
+    states.number(row, 'cpu', task.heldCpu)
+    states.number(row, 'start_ns', task.heldStart)
+    states.number(row, 'end_ns', task.heldEnd)
+    states.text(row, 'state', 'running')
+    states.text(row, 'doing', PARTS[task.heldDoing]?.doing)
+    task.heldStart = Number.NaN
+    task.heldEnd = Number.NaN
+  }
+
+  #emitOff(task: Task, ts: number): void {
+    if (task.tid === 0 || !this.scheduled || task.state === UNKNOWN || ts <= task.since) return
+    // Pieces that still wait for their label are earlier than this row; rows of one task need no order.
+    const states = this.#states
+    const row = states.add()
+    states.number(row, 'task_id', task.id)
+    states.number(row, 'cpu', task.lastCpu)
+    states.number(row, 'start_ns', task.since)
+    states.number(row, 'end_ns', ts)
+    const name =
+      task.state === READY
+        ? 'runnable'
+        : task.state === BLOCKED
+          ? 'io'
+          : task.kswapdOpen
+            ? 'nap'
+            : 'sleeping'
+    states.text(row, 'state', name)
+    states.text(row, 'doing', 'none')
+  }
+}
