@@ -20,11 +20,15 @@ export function lengthCodec(divisor: number): Codec {
     },
     decompress(source, target) {
       const view = new DataView(source.buffer, source.byteOffset)
-      target.set(pageOf(view.getUint32(0, true), view.getUint32(4, true)))
+      const [low, high] = [view.getUint32(0, true), view.getUint32(4, true)]
+      target.set(view.getUint32(8, true) === MARK ? pageOf(low, high) : samePage(low, high))
       return target.length
     },
   }
 }
+
+/** Third word of every page of `pageOf`; a same-filled page has its first word there. */
+const MARK = 0xabcdef
 
 /** A page, not same-filled, that `lengthCodec(1)` compresses to `length` bytes (12 or more); `number` tells pages apart. */
 export function pageOf(length: number, number = 1): Uint8Array {
@@ -32,7 +36,7 @@ export function pageOf(length: number, number = 1): Uint8Array {
   const view = new DataView(page.buffer)
   view.setUint32(0, length, true)
   view.setUint32(4, number, true)
-  view.setUint32(8, 0xabcdef, true)
+  view.setUint32(8, MARK, true)
   return page
 }
 
