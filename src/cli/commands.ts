@@ -68,6 +68,24 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./schema.ts'),
   },
   {
+    name: 'generate',
+    group: RECORD,
+    summary: 'write a trace with known truth',
+    load: () => import('./generate.ts'),
+  },
+  {
+    name: 'policies',
+    group: REFERENCE,
+    summary: 'swap-out policies and their tunables',
+    load: () => import('./policies.ts'),
+  },
+  {
+    name: 'codecs',
+    group: REFERENCE,
+    summary: 'codecs and their versions',
+    load: () => import('./codecs.ts'),
+  },
+  {
     name: 'completion',
     group: REFERENCE,
     summary: 'completion script for bash, zsh, fish or powershell',

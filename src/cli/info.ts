@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { type Equation, readEquations } from '../analysis/equations.ts'
 import { readFitness } from '../analysis/fitness.ts'
 import { type LossSummary, readLosses, widen } from '../analysis/losses.ts'
 import { readRows } from '../analysis/query.ts'
@@ -105,13 +106,6 @@ interface Description {
   readonly fitness: readonly { question: string; answer: string; why: string }[]
 }
 
-interface Equation {
-  readonly equation: string
-  readonly counters: number
-  readonly events: number
-  readonly difference: number
-}
-
 /** Rows counted in `info`: name, query (one row `n`), and the query for the CPUs on which such events occur. */
 const COUNTED: readonly (readonly [string, string])[] = [
   ['swap-outs', 'swapouts'],
@@ -142,14 +136,14 @@ async function describe(reading: Reading, trace: TraceRow): Promise<Description>
   }>(
     connection,
     `SELECT
-      (SELECT count(*) FROM stalls WHERE trace_id = ${id} AND run_id IS NULL) AS stalls,
-      (SELECT count(*) FROM stalls WHERE trace_id = ${id} AND run_id IS NULL AND censored IS NOT NULL) AS censored,
+      (SELECT count(*) FROM stalls WHERE trace_id = ${id} AND run_id IS NULL AND stalled = 'application') AS stalls,
+      (SELECT count(*) FROM stalls WHERE trace_id = ${id} AND run_id IS NULL AND stalled = 'application' AND censored IS NOT NULL) AS censored,
       (SELECT count(*) FROM kswapd_spans WHERE trace_id = ${id} AND run_id IS NULL) AS wakes,
       (SELECT count(*) FROM tasks WHERE trace_id = ${id}) AS tasks`,
   )
   const stallRange = widen(plain?.stalls ?? 0, losses)
   counts.push(
-    { name: 'stalls', seen: stallRange.seen, hi: stallRange.hi ?? null },
+    { name: 'stalls (applications)', seen: stallRange.seen, hi: stallRange.hi ?? null },
     { name: 'of them censored', seen: plain?.censored ?? 0, hi: plain?.censored ?? 0 },
     {
       name: 'kswapd wake-ups',
@@ -166,7 +160,7 @@ async function describe(reading: Reading, trace: TraceRow): Promise<Description>
       connection,
       `SELECT run_id, policy, backend, codec, content_source, demand, clock, cpus, seed FROM runs WHERE trace_id = ${id} ORDER BY run_id`,
     ),
-    equations: await readEquations(reading, id),
+    equations: await readEquations(connection, id),
     issues: await readRows(
       connection,
       `SELECT severity, code, count, first_position, message FROM import_issues WHERE trace_id = ${id}
@@ -174,10 +168,6 @@ async function describe(reading: Reading, trace: TraceRow): Promise<Description>
     ),
     fitness: await readFitness(connection, id),
   }
-}
-
-async function readEquations(_reading: Reading, _traceId: number): Promise<Equation[]> {
-  return []
 }
 
 async function printList(
@@ -268,7 +258,7 @@ async function printDescription(
     losses.gaps === 0 ? undefined : 'seen to seen + lost where such events occur',
   )
   for (const { name, seen, hi } of description.counts)
-    await printLine(`  ${name.padEnd(18)}${formatRange(seen, hi)}`)
+    await printLine(`  ${name.padEnd(22)}${formatRange(seen, hi)}`)
   if (losses.gaps > 0) {
     await printSection('Losses by CPU')
     await printResult(
@@ -309,7 +299,7 @@ async function printDescription(
         description.equations.map((row) => ({
           equation: row.equation,
           counters: row.counters,
-          rows: row.events,
+          rows: row.rows,
           difference: row.difference,
         })),
       ),

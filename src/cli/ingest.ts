@@ -76,16 +76,18 @@ async function ingestAll(
   const database = await Database.open(settings.databasePath, { mode: 'write' })
   try {
     for (const file of files) {
-      if (signal.aborted) return
+      if (signal.aborted) break
       try {
         await ingestOne(database, file, options, settings, signal)
       } catch (error) {
+        if (signal.aborted) break
         if (files.length === 1) throw error
         // One broken trace of many must not keep the others out.
         process.stderr.write(`${describeFailure(error)}\n`)
         process.exitCode = toExitStatus(error)
       }
     }
+    if (signal.aborted) remark(settings, 'interrupted: traces read completely are kept')
   } finally {
     database.close()
   }

@@ -29,7 +29,7 @@ export function register(command: Command): void {
       'Was the order of reclaim kept? Measured per lane = node and submitting context: submit is the hand-over of the page, ' +
         'start the begin of its store, done the stored page. Inversions are exact counts of pairs; displacement is position ' +
         'minus submit position. What never met a queue (direct reclaim, zero and same pages, fallbacks) is bypass: counted ' +
-        'apart, never an inversion. A synchronous kernel shows none by construction.',
+        'apart, never an inversion. In the direct lane several tasks store at the same time, so pages overtake each other at completion under every policy.',
     )
     .option(
       '--by <aspect>',

@@ -1,0 +1,427 @@
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { type LossSummary, readLosses } from './losses.ts'
+import { readLaneOrders } from './order.ts'
+import { readRows } from './query.ts'
+import type { Unit } from './result.ts'
+
+export type FigureBasis = 'event' | 'snapshot' | 'inferred' | 'default'
+
+/** One number of a recording or run. */
+export interface Figure {
+  readonly metric: string
+  /** NULL = not known: what it needs was not recorded. */
+  readonly value: number | null
+  readonly lo: number | null
+  /** NULL with a value = no upper bound is known. */
+  readonly hi: number | null
+  readonly basis: FigureBasis
+  readonly n: number | null
+}
+
+/** What a metric means; also its place in tables. */
+export interface Metric {
+  readonly name: string
+  readonly title: string
+  readonly question: string
+  readonly unit: Unit
+  /** Events that may have been lost: a recorded value then is a lower bound. */
+  readonly grows?: true
+}
+
+export const METRICS: readonly Metric[] = [
+  {
+    name: 'work_ns',
+    title: 'time for the work',
+    question: 'how long did the same work take',
+    unit: 'ns',
+  },
+  {
+    name: 'swapout_pages',
+    title: 'swap-outs',
+    question: 'how much was swapped out',
+    unit: 'count',
+    grows: true,
+  },
+  {
+    name: 'swapin_pages',
+    title: 'swap-ins',
+    question: 'how much came back',
+    unit: 'count',
+    grows: true,
+  },
+  {
+    name: 'pgsteal_anon_per_s',
+    title: 'pgsteal_anon per second',
+    question: 'how fast is anonymous memory reclaimed',
+    unit: 'per_s',
+  },
+  {
+    name: 'allocstalls',
+    title: 'allocstalls (direct reclaims)',
+    question: 'how often did tasks reclaim for themselves',
+    unit: 'count',
+    grows: true,
+  },
+  {
+    name: 'app_stalls',
+    title: 'applications: stalls',
+    question: 'who stalled',
+    unit: 'count',
+    grows: true,
+  },
+  {
+    name: 'app_stall_ns',
+    title: 'applications: stall time',
+    question: 'who stalled, how long',
+    unit: 'ns',
+    grows: true,
+  },
+  { name: 'app_stall_p50_ns', title: '  p50', question: 'how long is a stall', unit: 'ns' },
+  { name: 'app_stall_p99_ns', title: '  p99', question: 'how long is a stall', unit: 'ns' },
+  {
+    name: 'app_stall_max_ns',
+    title: '  longest',
+    question: 'how long is the worst stall',
+    unit: 'ns',
+  },
+  {
+    name: 'app_stalls_censored',
+    title: '  censored',
+    question: 'whose end was not seen',
+    unit: 'count',
+  },
+  {
+    name: 'worker_stalls',
+    title: 'workers: stalls',
+    question: 'do workers reclaim for themselves',
+    unit: 'count',
+    grows: true,
+  },
+  {
+    name: 'worker_stall_ns',
+    title: 'workers: stall time',
+    question: 'do workers reclaim for themselves',
+    unit: 'ns',
+    grows: true,
+  },
+  {
+    name: 'worker_stall_p50_ns',
+    title: '  p50',
+    question: 'how long is a stall of a worker',
+    unit: 'ns',
+  },
+  {
+    name: 'worker_stall_p99_ns',
+    title: '  p99',
+    question: 'how long is a stall of a worker',
+    unit: 'ns',
+  },
+  {
+    name: 'worker_stall_max_ns',
+    title: '  longest',
+    question: 'how long is the worst stall of a worker',
+    unit: 'ns',
+  },
+  {
+    name: 'kswapd_busy_share',
+    title: 'kswapd on a CPU',
+    question: 'how busy is kswapd',
+    unit: 'share',
+  },
+  { name: 'kswapd_scan_share', title: '  scan', question: 'what does kswapd do', unit: 'share' },
+  { name: 'kswapd_store_share', title: '  store', question: 'what does kswapd do', unit: 'share' },
+  {
+    name: 'order_start_inversions',
+    title: "inversions in kswapd's lane, at start",
+    question: 'is the order kept',
+    unit: 'count',
+  },
+  {
+    name: 'order_done_inversions',
+    title: '  at completion',
+    question: 'is the order kept',
+    unit: 'count',
+  },
+  {
+    name: 'order_start_max',
+    title: 'largest displacement, at start',
+    question: 'is the order kept',
+    unit: 'count',
+  },
+  {
+    name: 'order_done_max',
+    title: '  at completion',
+    question: 'is the order kept',
+    unit: 'count',
+  },
+  {
+    name: 'bypass_pages',
+    title: "swap-outs outside kswapd's lane or queue",
+    question: 'is the order kept',
+    unit: 'count',
+    grows: true,
+  },
+  {
+    name: 'refaults_queued',
+    title: 'refaults that met the queue',
+    question: 'are pages stored in vain',
+    unit: 'count',
+    grows: true,
+  },
+  {
+    name: 'compressed_bytes',
+    title: 'compressed bytes',
+    question: 'what does it cost in memory',
+    unit: 'bytes',
+  },
+  {
+    name: 'reclaim_cpu_ns',
+    title: 'CPU time of kswapd and workers',
+    question: 'what does it cost in CPU time',
+    unit: 'ns',
+    grows: true,
+  },
+  {
+    name: 'cpu_ns',
+    title: 'CPU time of all tasks',
+    question: 'what does it cost in CPU time',
+    unit: 'ns',
+    grows: true,
+  },
+]
+
+export function findMetric(name: string): Metric | undefined {
+  return METRICS.find((metric) => metric.name === name)
+}
+
+export interface SubjectFigures {
+  readonly traceId: number
+  readonly runId: number | null
+  readonly label: string
+  readonly figures: readonly Figure[]
+}
+
+interface Row {
+  readonly trace_id: number
+  readonly run_id: number | null
+  readonly label: string
+  readonly work_ns: number
+  readonly swapout_pages: number
+  readonly swapin_pages: number | null
+  readonly stolen: number | null
+  readonly has_spans: boolean
+  readonly allocstalls: number | null
+  readonly kswapd_ns: number | null
+  readonly scan_ns: number | null
+  readonly store_ns: number | null
+  readonly kswapds: number | null
+  readonly bypass: number
+  readonly gated: number
+  readonly met: number
+  readonly met_known: number
+  readonly bytes: number | null
+  readonly sized: number
+  readonly reclaim_cpu_ns: number | null
+  readonly cpu_ns: number | null
+}
+
+interface StallRow {
+  readonly trace_id: number
+  readonly run_id: number | null
+  readonly stalled: string
+  readonly stalls: number
+  readonly censored: number
+  readonly total_ns: number
+  readonly p50_ns: number
+  readonly p99_ns: number
+  readonly max_ns: number
+}
+
+/** The figures of everything selected, by the same definitions for recordings and runs. Needs the views. */
+export async function readFigures(connection: DuckDBConnection): Promise<SubjectFigures[]> {
+  const rows = await readRows<Row>(connection, FIGURES_SQL)
+  const stalls = await readRows<StallRow>(connection, 'SELECT * FROM stall_summary')
+  const lanes = await readLaneOrders(connection)
+  const losses = new Map<number, LossSummary>()
+  const all: SubjectFigures[] = []
+  for (const row of rows) {
+    const { trace_id: traceId, run_id: runId, label } = row
+    let lost = losses.get(traceId)
+    if (lost === undefined) {
+      lost = await readLosses(connection, traceId)
+      losses.set(traceId, lost)
+    }
+    const own = stalls.filter((stall) => stall.trace_id === traceId && stall.run_id === runId)
+    const kswapd = lanes.filter(
+      (lane) => lane.traceId === traceId && lane.runId === runId && lane.lane.endsWith('/kswapd'),
+    )
+    const values = {
+      ...toPlainValues(row),
+      ...toStallValues(
+        'app',
+        own.find(({ stalled }) => stalled === 'application'),
+        row.has_spans,
+      ),
+      ...toStallValues(
+        'worker',
+        own.find(({ stalled }) => stalled === 'worker'),
+        row.has_spans,
+      ),
+      ...toOrderValues(kswapd, row.gated > 0),
+    }
+    const counts: Readonly<Record<string, number>> = {
+      compressed_bytes: row.sized,
+      app_stall_ns: own.find(({ stalled }) => stalled === 'application')?.stalls ?? 0,
+      worker_stall_ns: own.find(({ stalled }) => stalled === 'worker')?.stalls ?? 0,
+    }
+    const bounds = runId === null ? lost : undefined
+    all.push({
+      traceId,
+      runId,
+      label,
+      figures: METRICS.map((metric) =>
+        toFigure(metric, values[metric.name] ?? null, counts[metric.name] ?? null, bounds),
+      ),
+    })
+  }
+  return all
+}
+
+/** A count is bounded by the number of lost events; a time that lost events may have lengthened is not bounded. */
+function toFigure(
+  metric: Metric,
+  value: number | null,
+  n: number | null,
+  losses: LossSummary | undefined,
+): Figure {
+  const open = value !== null && metric.grows === true && losses !== undefined && losses.gaps > 0
+  const counted = metric.unit === 'count' && losses !== undefined && losses.uncountedGaps === 0
+  const hi = !open ? value : counted ? value + losses.lostEvents : null
+  return { metric: metric.name, value, lo: value, hi, basis: 'event', n }
+}
+
+type Values = Readonly<Record<string, number | null>>
+
+function toPlainValues(row: Row): Values {
+  const work = row.work_ns
+  const kswapdTime = work * Math.max(row.kswapds ?? 0, 1)
+  const share = (ns: number | null) =>
+    row.kswapd_ns === null || work <= 0 ? null : (ns ?? 0) / kswapdTime
+  return {
+    work_ns: work,
+    swapout_pages: row.swapout_pages,
+    swapin_pages: row.swapin_pages,
+    pgsteal_anon_per_s: row.stolen === null || work <= 0 ? null : row.stolen / (work / 1e9),
+    allocstalls: row.has_spans ? (row.allocstalls ?? 0) : null,
+    kswapd_busy_share: share(row.kswapd_ns),
+    kswapd_scan_share: share(row.scan_ns),
+    kswapd_store_share: share(row.store_ns),
+    bypass_pages: row.bypass,
+    refaults_queued: row.met_known > 0 ? row.met : null,
+    compressed_bytes: row.sized > 0 ? row.bytes : null,
+    reclaim_cpu_ns: row.reclaim_cpu_ns,
+    cpu_ns: row.cpu_ns,
+  }
+}
+
+function toStallValues(
+  prefix: 'app' | 'worker',
+  row: StallRow | undefined,
+  known: boolean,
+): Values {
+  if (row === undefined)
+    return {
+      [`${prefix}_stalls`]: known ? 0 : null,
+      [`${prefix}_stall_ns`]: known ? 0 : null,
+      [`${prefix}_stalls_censored`]: known ? 0 : null,
+    }
+  return {
+    [`${prefix}_stalls`]: row.stalls,
+    [`${prefix}_stall_ns`]: row.total_ns,
+    [`${prefix}_stall_p50_ns`]: row.p50_ns,
+    [`${prefix}_stall_p99_ns`]: row.p99_ns,
+    [`${prefix}_stall_max_ns`]: row.max_ns,
+    [`${prefix}_stalls_censored`]: row.censored,
+  }
+}
+
+function toOrderValues(lanes: Awaited<ReturnType<typeof readLaneOrders>>, known: boolean): Values {
+  if (!known) return {}
+  const most = (values: (number | undefined)[]) => Math.max(0, ...values.map((value) => value ?? 0))
+  return {
+    order_start_inversions: lanes.reduce((sum, { start }) => sum + start.inversions, 0),
+    order_done_inversions: lanes.reduce((sum, { done }) => sum + done.inversions, 0),
+    order_start_max: most(lanes.map(({ start }) => start.maxDisplacement)),
+    order_done_max: most(lanes.map(({ done }) => done.maxDisplacement)),
+  }
+}
+
+const FIGURES_SQL = `
+WITH outs AS (
+  SELECT trace_id, run_id,
+    CAST(sum(1 << coalesce(folio_order, 0)) AS BIGINT) AS swapout_pages,
+    count(*) FILTER (path = 'bypass' OR submit_rank IS NULL OR context IS DISTINCT FROM 'kswapd') AS bypass,
+    count(*) FILTER (submit_rank IS NOT NULL) AS gated,
+    CAST(sum(compressed_bytes) AS BIGINT) AS bytes,
+    count(compressed_bytes) AS sized
+  FROM swapouts GROUP BY ALL
+),
+ins AS (
+  SELECT trace_id, run_id, count(*) AS swapin_pages,
+    count(*) FILTER (met IN ('queued', 'storing')) AS met, count(met) AS met_known
+  FROM swapins GROUP BY ALL
+),
+stolen AS (
+  SELECT trace_id, run_id, CAST(sum(nr_reclaimed) FILTER (lru LIKE '%anon') AS BIGINT) AS pages
+  FROM shrink_batches GROUP BY ALL
+),
+spans AS (
+  SELECT trace_id, run_id, count(*) FILTER (kind = 'direct') AS direct FROM reclaim_spans GROUP BY ALL
+),
+described AS (
+  SELECT DISTINCT trace_id FROM raw_fields WHERE event = 'mm_vmscan_direct_reclaim_begin'
+),
+kswapds AS (
+  SELECT trace_id, run_id, count(*) AS kswapds,
+    CAST(sum(running_ns) AS BIGINT) AS kswapd_ns,
+    CAST(sum(coalesce(scan_ns, 0) + coalesce(unmap_ns, 0) + coalesce(slab_ns, 0) + coalesce(file_ns, 0)) AS BIGINT) AS scan_ns,
+    CAST(sum(coalesce(store_ns, 0)) AS BIGINT) AS store_ns
+  FROM kswapd_busy WHERE running_ns IS NOT NULL GROUP BY ALL
+),
+storers AS (
+  SELECT DISTINCT trace_id, run_id, stored_by AS task_id FROM swapouts WHERE stored_by IS NOT NULL
+),
+busy AS (
+  SELECT t.trace_id, t.run_id,
+    k.kind IN ('kswapd', 'compressor') OR (k.kind = 'kworker' AND r.task_id IS NOT NULL) AS reclaims,
+    sum(least(coalesce(t.end_ns, s.end_ns), s.end_ns) - greatest(t.start_ns, s.start_ns)) AS ns
+  FROM thread_states t
+  JOIN subjects s ON s.trace_id = t.trace_id AND s.run_id IS NOT DISTINCT FROM t.run_id
+  LEFT JOIN tasks k ON k.trace_id = t.trace_id AND k.task_id = t.task_id
+  LEFT JOIN storers r ON r.trace_id = t.trace_id AND r.run_id IS NOT DISTINCT FROM t.run_id AND r.task_id = t.task_id
+  WHERE t.state = 'running' AND coalesce(k.tid, 1) <> 0
+  GROUP BY ALL
+),
+cpu AS (
+  SELECT trace_id, run_id,
+    CAST(sum(ns) FILTER (reclaims) AS BIGINT) AS reclaim_cpu_ns,
+    CAST(sum(ns) AS BIGINT) AS cpu_ns
+  FROM busy GROUP BY ALL
+)
+SELECT s.trace_id, s.run_id, s.label, s.end_ns - s.start_ns AS work_ns,
+  coalesce(o.swapout_pages, 0) AS swapout_pages, i.swapin_pages, st.pages AS stolen,
+  s.run_id IS NOT NULL OR sp.trace_id IS NOT NULL OR d.trace_id IS NOT NULL AS has_spans,
+  sp.direct AS allocstalls,
+  k.kswapd_ns, k.scan_ns, k.store_ns, k.kswapds,
+  coalesce(o.bypass, 0) AS bypass, coalesce(o.gated, 0) AS gated,
+  coalesce(i.met, 0) AS met, coalesce(i.met_known, 0) AS met_known,
+  o.bytes, coalesce(o.sized, 0) AS sized, c.reclaim_cpu_ns, c.cpu_ns
+FROM subjects s
+LEFT JOIN outs o ON o.trace_id = s.trace_id AND o.run_id IS NOT DISTINCT FROM s.run_id
+LEFT JOIN ins i ON i.trace_id = s.trace_id AND i.run_id IS NOT DISTINCT FROM s.run_id
+LEFT JOIN stolen st ON st.trace_id = s.trace_id AND st.run_id IS NOT DISTINCT FROM s.run_id
+LEFT JOIN spans sp ON sp.trace_id = s.trace_id AND sp.run_id IS NOT DISTINCT FROM s.run_id
+LEFT JOIN described d ON d.trace_id = s.trace_id
+LEFT JOIN kswapds k ON k.trace_id = s.trace_id AND k.run_id IS NOT DISTINCT FROM s.run_id
+LEFT JOIN cpu c ON c.trace_id = s.trace_id AND c.run_id IS NOT DISTINCT FROM s.run_id
+ORDER BY s.trace_id, s.run_id NULLS FIRST`

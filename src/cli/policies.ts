@@ -1,0 +1,66 @@
+import type { Command } from 'commander'
+import { type Result, toResult } from '../analysis/result.ts'
+import { unknownName } from '../config/names.ts'
+import { findPolicy, policies } from '../policies/index.ts'
+import type { Policy } from '../policies/policy.ts'
+import { addExamples, addOutput, type OutputOptions } from './options.ts'
+import { printLine, printResult, toFormat } from './output.ts'
+import { toSettings } from './settings.ts'
+
+export function register(command: Command): void {
+  command
+    .argument('[name]', 'a policy')
+    .description(
+      'List the swap-out policies, or the tunables of one with what it models and where it is known to deviate.',
+    )
+  addOutput(command)
+  addExamples(command, '\npstrace policies\npstrace policies parallel')
+  command.action(async (name: string | undefined, options: OutputOptions) => {
+    const settings = toSettings({})
+    if (name === undefined) {
+      await printResult(listPolicies(), options, settings)
+      return
+    }
+    const policy = findPolicy(name)
+    if (policy === undefined)
+      throw unknownName(
+        'policy',
+        name,
+        policies.flatMap((known) => [known.name, ...known.aliases]),
+      )
+    if (toFormat(options) === 'table' && options.output === undefined) await describe(policy)
+    await printResult(listTunables(policy), options, settings)
+  })
+}
+
+function listPolicies(): Result {
+  return toResult(
+    ['name', 'aliases', 'models'].map((name) => ({ name, type: 'text' as const })),
+    policies.map(({ name, aliases, models }) => ({ name, aliases: aliases.join(', '), models })),
+  )
+}
+
+async function describe({ name, aliases, models, knownDeviations }: Policy): Promise<void> {
+  await printLine(`${name}${aliases.length === 0 ? '' : ` (${aliases.join(', ')})`}: ${models}`)
+  for (const deviation of knownDeviations) await printLine(`  deviates: ${deviation}`)
+  await printLine('')
+}
+
+function listTunables(policy: Policy): Result {
+  return toResult(
+    [
+      { name: 'tunable', type: 'text' },
+      { name: 'default', type: 'integer' },
+      { name: 'min', type: 'integer' },
+      { name: 'max', type: 'integer' },
+      { name: 'meaning', type: 'text' },
+    ],
+    policy.tunables.map((tunable) => ({
+      tunable: tunable.name,
+      default: tunable.default,
+      min: tunable.min,
+      max: tunable.max,
+      meaning: tunable.meaning,
+    })),
+  )
+}

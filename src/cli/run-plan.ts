@@ -1,0 +1,223 @@
+import { unknownName } from '../config/names.ts'
+import type { Background, ReplayRequest } from '../config/replay.ts'
+import type { SwapBackend } from '../memory/backends/backend.ts'
+import { BACKENDS, openBackend } from '../memory/backends/index.ts'
+import type { Codec } from '../memory/codecs/codec.ts'
+import { codecProviders, openCodec } from '../memory/codecs/index.ts'
+import type { PageContents } from '../memory/contents/contents.ts'
+import { createGenerator } from '../memory/contents/index.ts'
+import { openPool } from '../memory/pools/index.ts'
+import { PstraceError } from '../model/error.ts'
+import { findPolicy, policies } from '../policies/index.ts'
+import type { Policy } from '../policies/policy.ts'
+import { COSTS, type CostName, type Workload, type WorkloadCpu } from '../workload/types.ts'
+import { withBackground } from './background.ts'
+
+/** pstrace's own scales; 1 changes nothing. */
+const SCALES: Readonly<Record<string, string>> = {
+  'pstrace.demand': 'amount of memory asked for',
+  'pstrace.watermarks': 'gaps between the watermarks min, low and high',
+}
+
+/** Everything that decides a run, complete: stored with the run, which can be repeated from it. */
+export interface RunConfig {
+  readonly policy: string
+  readonly tunables: Readonly<Record<string, number>>
+  readonly backend: string
+  readonly backendParameters: Readonly<Record<string, string | number>>
+  readonly codec: string
+  readonly codecImplementation: 'portable' | 'native'
+  readonly contents: string
+  readonly slots: string
+  readonly cpus: readonly { readonly node: number; readonly speed: number }[]
+  readonly background: Background
+  readonly demand: 'closed' | 'open'
+  readonly demandScale: number
+  readonly watermarkScale: number
+  readonly costScale: Readonly<Partial<Record<CostName, number>>>
+  readonly clock: 'virtual'
+  readonly seed: number
+  /** Where the workload begins in the recording, ns after its start, and how long the recorded machine took for it. */
+  readonly startOffsetNs: number
+  readonly recordedWorkNs: number | null
+}
+
+/** The workload and machine that all runs of one command share, and the runs. */
+export interface RunPlan {
+  readonly workload: Workload
+  readonly cpus: readonly WorkloadCpu[]
+  readonly runs: readonly { readonly policy: Policy; readonly config: RunConfig }[]
+}
+
+/** Looks up every name of a request; all mistakes are found before the first run begins. */
+export function planRuns(request: ReplayRequest, recorded: Workload): RunPlan {
+  const workload = withBackground(recorded, request.background)
+  const { machine } = workload
+  const cpus = request.cpus === undefined ? machine.cpus : placeCpus(request.cpus, machine.cpus)
+  const chosen = request.policies.map(lookUpPolicy)
+  const backend = request.backend ?? machine.backend.value
+  if (!BACKENDS.some(({ name }) => name === backend))
+    throw unknownName(
+      'backend',
+      backend,
+      BACKENDS.map(({ name }) => name),
+    )
+  const codec = chooseCodec(request, machine.codec.value)
+  const settings = sortSettings(request, chosen, backend)
+  const runs = chosen.map((policy) => ({
+    policy,
+    config: {
+      policy: policy.name,
+      tunables: settings.tunables.get(policy) ?? {},
+      backend,
+      backendParameters: { ...plainParameters(workload, backend), ...settings.backend },
+      codec,
+      codecImplementation: request.codecImplementation,
+      contents:
+        request.contents.path === undefined
+          ? request.contents.source
+          : `${request.contents.source}:${request.contents.path}`,
+      slots: request.slots ?? 'plain',
+      cpus: cpus.map(({ node, speed }) => ({ node, speed })),
+      background: request.background,
+      demand: request.demand,
+      demandScale: settings.scales.get('pstrace.demand') ?? 1,
+      watermarkScale: settings.scales.get('pstrace.watermarks') ?? 1,
+      costScale: settings.costs,
+      clock: 'virtual' as const,
+      seed: request.seed,
+      startOffsetNs: workload.startOffsetNs?.value ?? 0,
+      recordedWorkNs: null,
+    },
+  }))
+  return { workload, cpus, runs }
+}
+
+function lookUpPolicy(name: string): Policy {
+  const policy = findPolicy(name)
+  if (policy === undefined)
+    throw unknownName(
+      'policy',
+      name,
+      policies.flatMap((known) => [known.name, ...known.aliases]),
+    )
+  return policy
+}
+
+/** CPUs beyond the recorded ones go round the nodes. */
+function placeCpus(speeds: readonly number[], recorded: readonly WorkloadCpu[]): WorkloadCpu[] {
+  const nodes = [...new Set(recorded.map(({ node }) => node))]
+  return speeds.map((speed, id) => ({
+    id,
+    node: recorded[id]?.node ?? nodes[id % Math.max(nodes.length, 1)] ?? 0,
+    speed,
+  }))
+}
+
+function chooseCodec(request: ReplayRequest, recorded: string): string {
+  const known = codecProviders
+    .filter(({ implementation }) => implementation === request.codecImplementation)
+    .map(({ name }) => name)
+  const codec = request.codec ?? recorded
+  if (known.includes(codec)) return codec
+  if (request.codec !== undefined) throw unknownName('codec', codec, known)
+  throw new PstraceError(
+    'codec-unknown',
+    `the recording's codec '${recorded}' is not among ours; choose one with --codec: ${known.join(', ')}`,
+    { exitStatus: 2 },
+  )
+}
+
+/** A backend's parameters as recorded, where it is the recorded backend. */
+function plainParameters(workload: Workload, backend: string): Record<string, string | number> {
+  const known = BACKENDS.find(({ name }) => name === backend)?.parameters ?? []
+  const { machine } = workload
+  const parameters: Record<string, string | number> = {}
+  if (machine.backend.value !== backend) return parameters
+  for (const { name } of known) {
+    const recorded = machine.backendParameters[name]
+    if (recorded !== undefined) parameters[name] = recorded.value
+  }
+  return parameters
+}
+
+interface SortedSettings {
+  readonly tunables: ReadonlyMap<Policy, Record<string, number>>
+  readonly backend: Readonly<Record<string, string>>
+  readonly scales: ReadonlyMap<string, number>
+  readonly costs: Partial<Record<CostName, number>>
+}
+
+/** A key of --set belongs to each policy that has such a tunable, to the backend, or to pstrace's scales; to none is an error. */
+function sortSettings(
+  request: ReplayRequest,
+  chosen: readonly Policy[],
+  backend: string,
+): SortedSettings {
+  const parameters = BACKENDS.find(({ name }) => name === backend)?.parameters ?? []
+  const tunables = new Map<Policy, Record<string, number>>(chosen.map((policy) => [policy, {}]))
+  const ofBackend: Record<string, string> = {}
+  const scales = new Map<string, number>()
+  const costs: Partial<Record<CostName, number>> = {}
+  for (const [key, value] of request.settings) {
+    const cost = COSTS.find((name) => key === `pstrace.cost.${name}`)
+    const owners = chosen.filter((policy) => policy.tunables.some(({ name }) => name === key))
+    if (cost !== undefined) costs[cost] = parseScale(key, value)
+    else if (key in SCALES) scales.set(key, parseScale(key, value))
+    else if (parameters.some(({ name }) => name === key)) ofBackend[key] = value
+    else if (owners.length > 0) {
+      for (const owner of owners) (tunables.get(owner) ?? {})[key] = parseTunable(key, value)
+    } else
+      throw unknownName('setting', key, [
+        ...new Set(chosen.flatMap((policy) => policy.tunables.map(({ name }) => name))),
+        ...parameters.map(({ name }) => name),
+        ...Object.keys(SCALES),
+        ...COSTS.map((name) => `pstrace.cost.${name}`),
+      ])
+  }
+  return { tunables, backend: ofBackend, scales, costs }
+}
+
+function parseScale(key: string, text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || !(value > 0 && value <= 1000))
+    throw new PstraceError('bad-value', `--set ${key}=${text}: expected a factor above 0`, {
+      exitStatus: 2,
+    })
+  return value
+}
+
+function parseTunable(key: string, text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || !Number.isInteger(value))
+    throw new PstraceError('bad-value', `--set ${key}=${text}: expected a whole number`, {
+      exitStatus: 2,
+    })
+  return value
+}
+
+/** What a run consumes: made anew for each, since a backend holds the pool of its run. */
+export interface RunResources {
+  readonly codec: Codec
+  readonly backend: SwapBackend
+  readonly contents: PageContents
+}
+
+export async function openResources(workload: Workload, config: RunConfig): Promise<RunResources> {
+  const { machine, pages } = workload
+  const { pageSize } = machine
+  const codec = await openCodec(config.codec, {
+    implementation: config.codecImplementation,
+    pageSize,
+  })
+  const backend = openBackend(config.backend, {
+    codec,
+    openPool,
+    pageSize,
+    totalPages: machine.nodes.reduce((sum, { totalPages }) => sum + totalPages, 0),
+    nodes: machine.nodes.length,
+    parameters: config.backendParameters,
+  })
+  const contents = createGenerator({ seed: config.seed, pageSize, fills: pages.fill })
+  return { codec, backend, contents }
+}

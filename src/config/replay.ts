@@ -1,0 +1,103 @@
+import { parseCpus } from './cpus.ts'
+import { badValue, unknownName } from './names.ts'
+import { parseAssignments, parseCount } from './settings.ts'
+
+/** Options of `pstrace replay` as commander hands them over. */
+export interface ReplayOptions {
+  readonly policy?: readonly string[]
+  readonly set?: readonly string[]
+  readonly backend?: string
+  readonly codec?: string
+  readonly codecImpl?: string
+  readonly contents?: string
+  readonly slots?: string
+  readonly cpus?: string
+  readonly background?: string
+  readonly demand?: string
+  readonly clock?: string
+  readonly seed?: string
+}
+
+export const POLICIES_BY_DEFAULT = ['kswapd', 'kcompressd', 'parallel'] as const
+export const DEMANDS = ['closed', 'open'] as const
+export const CLOCKS = ['virtual', 'threads'] as const
+export const CODEC_IMPLEMENTATIONS = ['portable', 'native'] as const
+
+/** Load of tasks outside the demand: as recorded, none, or a share of every CPU from 0 to 1. */
+export type Background = 'recorded' | 'none' | number
+
+/** What was asked for, checked as far as that needs nothing loaded; names of policies and the like are looked up later. */
+export interface ReplayRequest {
+  readonly policies: readonly string[]
+  /** Tunables of policies, the engine and the backend, by name. */
+  readonly settings: ReadonlyMap<string, string>
+  /** `undefined`: as on the recorded machine. */
+  readonly backend: string | undefined
+  readonly codec: string | undefined
+  readonly codecImplementation: (typeof CODEC_IMPLEMENTATIONS)[number]
+  readonly contents: ContentsRequest
+  readonly slots: string | undefined
+  /** Speed of each CPU; `undefined`: the recorded CPUs. */
+  readonly cpus: readonly number[] | undefined
+  readonly background: Background
+  readonly demand: (typeof DEMANDS)[number]
+  readonly clock: (typeof CLOCKS)[number]
+  readonly seed: number
+}
+
+export const CONTENT_SOURCES = ['generator', 'corpus', 'swap-image'] as const
+
+export interface ContentsRequest {
+  readonly source: (typeof CONTENT_SOURCES)[number]
+  /** Folder of the corpus or file of the image. */
+  readonly path: string | undefined
+}
+
+export function resolveReplay(options: ReplayOptions): ReplayRequest {
+  const policies = (options.policy ?? []).flatMap((value) => value.split(','))
+  return {
+    policies: policies.length === 0 ? POLICIES_BY_DEFAULT : [...new Set(policies)],
+    settings: parseAssignments('--set', options.set ?? []),
+    backend: options.backend,
+    codec: options.codec,
+    codecImplementation: choose('--codec-impl', options.codecImpl, CODEC_IMPLEMENTATIONS),
+    contents: parseContents(options.contents ?? 'generator'),
+    slots: options.slots,
+    cpus: options.cpus === undefined ? undefined : parseCpus(options.cpus),
+    background: parseBackground(options.background ?? 'recorded'),
+    demand: choose('--demand', options.demand, DEMANDS),
+    clock: choose('--clock', options.clock, CLOCKS),
+    seed: parseCount('--seed', options.seed ?? '1'),
+  }
+}
+
+function choose<Choice extends string>(
+  option: string,
+  given: string | undefined,
+  known: readonly [Choice, ...Choice[]],
+): Choice {
+  if (given === undefined) return known[0]
+  const found = known.find((choice) => choice === given)
+  if (found === undefined) throw unknownName(option, given, known)
+  return found
+}
+
+/** `generator`, `corpus:FOLDER` or `swap-image:FILE`. */
+export function parseContents(text: string): ContentsRequest {
+  const split = text.indexOf(':')
+  const name = split < 0 ? text : text.slice(0, split)
+  const path = split < 0 ? undefined : text.slice(split + 1)
+  const source = CONTENT_SOURCES.find((known) => known === name)
+  if (source === undefined) throw unknownName('content source', name, CONTENT_SOURCES)
+  if (source === 'generator' ? path !== undefined : path === undefined || path === '')
+    throw badValue('--contents', text, 'generator, corpus:FOLDER or swap-image:FILE')
+  return { source, path }
+}
+
+function parseBackground(text: string): Background {
+  if (text === 'recorded' || text === 'none') return text
+  const share = Number(text)
+  if (text.trim() === '' || !(share >= 0 && share <= 1))
+    throw badValue('--background', text, 'recorded, none, or a share of every CPU from 0 to 1')
+  return share
+}
