@@ -1,6 +1,6 @@
+import { Numbers } from './clocks.ts'
 import { EVENT, type Recording, STATE } from './recording.ts'
 import { type Thread, Threads } from './threads.ts'
-import { Numbers } from './clocks.ts'
 
 /** One task that only runs and sleeps: bursts of CPU time, each after a sleep. */
 export interface Load {
@@ -21,11 +21,27 @@ const LEAST_SHARE = 0.0002
 export function readBackground(
   recording: Recording,
   owners: ReadonlySet<number>,
-  options: { readonly startEvent: number; readonly endNs: number; readonly isDemand: (tid: number) => boolean },
+  options: {
+    readonly startEvent: number
+    readonly endNs: number
+    readonly isDemand: (tid: number) => boolean
+  },
 ): { readonly loads: readonly Load[]; readonly leftOutNs: number } {
   const threads = new Threads(recording, owners)
   const startNs = recording.ns[options.startEvent] ?? 0
-  const bursts = new Map<number, { sleep: Numbers; cpu: Numbers; mark: number; idleSince: number; burst: number; cpus: Set<number>; isResult: boolean; direct: number }>()
+  const bursts = new Map<
+    number,
+    {
+      sleep: Numbers
+      cpu: Numbers
+      mark: number
+      idleSince: number
+      burst: number
+      cpus: Set<number>
+      isResult: boolean
+      direct: number
+    }
+  >()
   const of = (thread: Thread) => {
     let load = bursts.get(thread.tid)
     if (load === undefined) {

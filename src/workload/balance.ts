@@ -89,9 +89,24 @@ export function balanceMemory(
   let poolPerPage: Based<number>
   let total: Based<number>
   const fit = fitLine(retries)
-  if (retries.length >= MIN_RETRIES && fit.range >= MIN_POOL_CHANGE && fit.slope > 0 && fit.slope < 1.1) {
-    poolPerPage = { value: fit.slope, basis: 'event', n: retries.length, from: 'reclaim_retry_zone: fall of available memory per stored page' }
-    total = { value: fit.constant, basis: 'event', n: retries.length, from: 'reclaim_retry_zone: available memory plus pool' }
+  if (
+    retries.length >= MIN_RETRIES &&
+    fit.range >= MIN_POOL_CHANGE &&
+    fit.slope > 0 &&
+    fit.slope < 1.1
+  ) {
+    poolPerPage = {
+      value: fit.slope,
+      basis: 'event',
+      n: retries.length,
+      from: 'reclaim_retry_zone: fall of available memory per stored page',
+    }
+    total = {
+      value: fit.constant,
+      basis: 'event',
+      n: retries.length,
+      from: 'reclaim_retry_zone: available memory plus pool',
+    }
   } else {
     const snapshot = options.poolSnapshot
     poolPerPage =
@@ -100,18 +115,42 @@ export function balanceMemory(
         : { value: snapshot, basis: 'snapshot', from: 'pool pages per stored page' }
     const per = poolPerPage.value
     if (retries.length > 0) {
-      const sums = retries.map((point) => (point.available + per * point.stored) * scale).sort((x, y) => x - y)
-      total = { value: sums[sums.length >> 1] ?? 0, basis: scale === 1 ? 'event' : 'inferred', n: retries.length, from: 'reclaim_retry_zone: available memory plus pool' }
+      const sums = retries
+        .map((point) => (point.available + per * point.stored) * scale)
+        .sort((x, y) => x - y)
+      total = {
+        value: sums[sums.length >> 1] ?? 0,
+        basis: scale === 1 ? 'event' : 'inferred',
+        n: retries.length,
+        from: 'reclaim_retry_zone: available memory plus pool',
+      }
     } else if (options.totalSnapshot !== undefined)
-      total = { value: options.totalSnapshot, basis: 'snapshot', from: 'free pages and LRU before the trace' }
-    else total = { value: options.managed * DEFAULT_TOTAL_SHARE, basis: 'default', from: 'share of managed pages' }
+      total = {
+        value: options.totalSnapshot,
+        basis: 'snapshot',
+        from: 'free pages and LRU before the trace',
+      }
+    else
+      total = {
+        value: options.managed * DEFAULT_TOTAL_SHARE,
+        basis: 'default',
+        from: 'share of managed pages',
+      }
   }
   const per = poolPerPage.value
   const first = points[0]
   const freeAtStart: Based<number> =
     first !== undefined && first.basis === 'sample' && Math.abs(first.ns - startNs) < 2e8
-      ? { value: Math.max(options.low, first.free), basis: 'event', from: 'sample of free memory at the start' }
-      : { value: options.low, basis: 'inferred', from: 'kswapd is woken when free memory falls to low' }
+      ? {
+          value: Math.max(options.low, first.free),
+          basis: 'event',
+          from: 'sample of free memory at the start',
+        }
+      : {
+          value: options.low,
+          basis: 'inferred',
+          from: 'kswapd is woken when free memory falls to low',
+        }
   const lruAtStart: Based<number> = {
     value: Math.max(0, Math.round(total.value - freeAtStart.value)),
     basis: total.basis === 'event' ? 'event' : total.basis,
@@ -126,12 +165,23 @@ export function balanceMemory(
     const lru =
       point.basis === 'retry' && exact
         ? point.reclaimable + point.isolated
-        : total.value - per * point.stored - point.free + (exact ? nearestError(retries, point.ns, total.value, per) : 0)
+        : total.value -
+          per * point.stored -
+          point.free +
+          (exact ? nearestError(retries, point.ns, total.value, per) : 0)
     const file = point.reclaimedFile
     const added = lru - lruAtStart.value + point.reclaimed - point.swappedIn
-    anchors.push({ ns: point.ns, anon: added - file, file, radius: point.radius, basis: point.basis })
+    anchors.push({
+      ns: point.ns,
+      anon: added - file,
+      file,
+      radius: point.radius,
+      basis: point.basis,
+    })
   }
-  const errors = retries.map((point) => Math.abs(point.available + per * point.stored - total.value)).sort((x, y) => x - y)
+  const errors = retries
+    .map((point) => Math.abs(point.available + per * point.stored - total.value))
+    .sort((x, y) => x - y)
   let peak = 0
   for (const point of points) peak = Math.max(peak, point.stored * per)
   return {
@@ -166,7 +216,13 @@ function collectPoints(recording: Recording, stores: Stores, options: BalanceOpt
   let inFlight = 0
   let boost = 0
   let atStart = { reclaimed: 0, reclaimedFile: 0, swappedIn: 0 }
-  const add = (ns: number, free: number, radius: number, basis: Anchor['basis'], reclaimable: number): void => {
+  const add = (
+    ns: number,
+    free: number,
+    radius: number,
+    basis: Anchor['basis'],
+    reclaimable: number,
+  ): void => {
     points.push({
       ns,
       reclaimed: reclaimed - atStart.reclaimed,
@@ -218,11 +274,13 @@ function collectPoints(recording: Recording, stores: Stores, options: BalanceOpt
         if (recording.d[i] !== zone) break
         const reclaimable = recording.a[i] ?? 0
         boost = (recording.c[i] ?? 0) - options.min
-        if (isCounted) add(ns, (recording.b[i] ?? 0) - reclaimable, RETRY_RADIUS, 'retry', reclaimable)
+        if (isCounted)
+          add(ns, (recording.b[i] ?? 0) - reclaimable, RETRY_RADIUS, 'retry', reclaimable)
         break
       }
       case EVENT.wakeKswapd:
-        if (isCounted && recording.a[i] === 0) add(ns, options.low + boost, WATERMARK_RADIUS + boost, 'watermark', 0)
+        if (isCounted && recording.a[i] === 0)
+          add(ns, options.low + boost, WATERMARK_RADIUS + boost, 'watermark', 0)
         break
       default:
     }

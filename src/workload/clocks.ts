@@ -126,7 +126,8 @@ export function readClocks(
       clock.debtNs = due - taken
       clock.ownNs += spent - taken
     }
-    if (clock.wall.at(clock.wall.length - 1) === ns) clock.own.set(clock.wall.length - 1, clock.ownNs)
+    if (clock.wall.at(clock.wall.length - 1) === ns)
+      clock.own.set(clock.wall.length - 1, clock.ownNs)
     else {
       clock.wall.push(ns)
       clock.own.push(clock.ownNs)

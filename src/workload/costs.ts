@@ -82,10 +82,16 @@ class Position {
   faultFlushes = 0
   faultReads = 0
   faultReclaims = 0
+  writtenFlushes = 0
+  batchEndFlushes = 0
+  isolateFlushes = 0
+  slabFlushes = 0
+  directFlushes = 0
   /** Gaps of the batch under way. */
   readonly gaps: number[] = []
   readonly gapsRemote: boolean[] = []
   batchSpent = 0
+  batchFlushes = 0
 }
 
 /** Share of a batch's pages that must have been written for its gaps to say what unmapping costs. */
@@ -128,7 +134,13 @@ export function measureCosts(
   const storeKernel: number[] = []
   const storeFlushes: number[] = []
 
-  const addStore = (event: number, entry: number, cpu: number, thread: Thread, flushes: number): void => {
+  const addStore = (
+    event: number,
+    entry: number,
+    cpu: number,
+    thread: Thread,
+    flushes: number,
+  ): void => {
     storeEvent.push(event)
     storeEntry.push(entry)
     storeCpu.push(cpu)
@@ -186,7 +198,10 @@ export function measureCosts(
         if (position.directCpu >= 0 && position.directSpent === 0 && position.batchEndCpu < 0)
           position.directSpent += cpu - position.reclaimMark
         position.batchSpent = position.batchEndCpu >= 0 ? cpu - position.batchEndCpu : 0
+        position.batchFlushes =
+          position.batchEndCpu >= 0 ? thread.flushes - position.batchEndFlushes : 0
         position.isolateCpu = cpu
+        position.isolateFlushes = thread.flushes
         position.writtenCpu = -1
         position.gates = 0
         position.taken = recording.c[i] ?? 0
@@ -197,7 +212,8 @@ export function measureCosts(
       case EVENT.gate: {
         const position = at(thread)
         position.gates++
-        if (position.writtenCpu >= 0) {
+        // What an interruption adds is counted apart, as flushReceived.
+        if (position.writtenCpu >= 0 && thread.flushes === position.writtenFlushes) {
           position.gaps.push(cpu - position.writtenCpu)
           position.gapsRemote.push(threads.hasRemoteOwner(thread))
         }
@@ -247,6 +263,7 @@ export function measureCosts(
         }
         position.gateCpu = -1
         position.writtenCpu = cpu
+        position.writtenFlushes = thread.flushes
         break
       }
       case EVENT.batchEnd: {
@@ -262,17 +279,23 @@ export function measureCosts(
               if (position.gapsRemote[k] === true) (full ? unmapRemote : looseRemote).add(gap)
               else (full ? unmap : looseUnmap).add(gap)
             }
-          if (position.gates === 0 && scanned >= 8) {
+          if (position.gates === 0 && scanned >= 8 && thread.flushes === position.isolateFlushes) {
             const each = (cpu - position.isolateCpu) / scanned
             if (reclaimed === 0) scanKept.add(each)
             else if (reclaimed === scanned) freeClean.add(each)
           }
-          if (position.writtenCpu >= 0 && position.gates === scanned)
+          if (
+            position.writtenCpu >= 0 &&
+            position.gates === scanned &&
+            position.batchFlushes === 0 &&
+            thread.flushes === position.writtenFlushes
+          )
             batch.add(position.batchSpent + cpu - position.writtenCpu)
         }
         position.isolateCpu = -1
         position.writtenCpu = -1
         position.batchEndCpu = cpu
+        position.batchEndFlushes = thread.flushes
         position.reclaimMark = cpu
         break
       }
@@ -280,6 +303,7 @@ export function measureCosts(
         const position = at(thread)
         if (position.slabCpu < 0) {
           position.slabCpu = cpu
+          position.slabFlushes = thread.flushes
           if (position.directCpu >= 0 && position.batchEndCpu < 0)
             position.directSpent += cpu - position.reclaimMark
         }
@@ -290,9 +314,10 @@ export function measureCosts(
         position.slabEndCpu = cpu
         position.reclaimMark = cpu
         position.batchEndCpu = cpu
+        position.batchEndFlushes = thread.flushes
         const next = nextKindOfThread(recording, i)
         if (next !== EVENT.slabBegin && position.slabCpu >= 0) {
-          if (counts) slab.add(cpu - position.slabCpu)
+          if (counts && thread.flushes === position.slabFlushes) slab.add(cpu - position.slabCpu)
           position.slabCpu = -1
         }
         break
@@ -351,9 +376,7 @@ export function measureCosts(
   const enoughKernel = store.length >= 100
   const meanFlushes = userStore.length === 0 ? 0 : userFlushes / userStore.length
   const canTellFlush = enoughKernel && userStore.length >= 50 && meanFlushes > 0.02
-  const flush = canTellFlush
-    ? Math.max(0, (userStore.mean() - store.mean()) / meanFlushes)
-    : 0
+  const flush = canTellFlush ? Math.max(0, (userStore.mean() - store.mean()) / meanFlushes) : 0
 
   const local = unmap.length >= 50 ? unmap : looseUnmap.length > 0 ? looseUnmap : unmap
   const remote = unmapRemote.length >= 50 ? unmapRemote : looseRemote
@@ -365,15 +388,23 @@ export function measureCosts(
       0,
     ),
     storeSame: measured(storeSame, 'lowest mode of the stores', 0),
-    unmap: measured(local.length > 0 ? local : remote, 'end of one write to the next, no owner of memory running elsewhere', 0),
-    unmapRemote: measured(remote.length > 0 ? remote : local, 'end of one write to the next while an owner of memory runs elsewhere', 0),
+    unmap: measured(
+      local.length > 0 ? local : remote,
+      'end of one write to the next, no owner of memory running elsewhere',
+      0,
+    ),
+    unmapRemote: measured(
+      remote.length > 0 ? remote : local,
+      'end of one write to the next while an owner of memory runs elsewhere',
+      0,
+    ),
     flushReceived: {
       samples: new Float64Array(0),
       fixedNs: flush,
       basis: canTellFlush ? 'event' : 'default',
       n: userStore.length,
       from: canTellFlush
-        ? "mean store of direct reclaimers less that of kernel threads, per page unmapped meanwhile"
+        ? 'mean store of direct reclaimers less that of kernel threads, per page unmapped meanwhile'
         : 'too few stores by direct reclaimers',
     },
     scanKept: kept,
@@ -409,8 +440,20 @@ const SWITCH_IN_KEPT = 3
 
 function measured(samples: Samples, from: string, otherwiseNs: number): Cost {
   if (samples.length === 0)
-    return { samples: new Float64Array(0), fixedNs: otherwiseNs, basis: 'default', n: 0, from: `no sample: ${from}` }
-  return { samples: samples.copyValues(), fixedNs: samples.mean(), basis: 'event', n: samples.length, from }
+    return {
+      samples: new Float64Array(0),
+      fixedNs: otherwiseNs,
+      basis: 'default',
+      n: 0,
+      from: `no sample: ${from}`,
+    }
+  return {
+    samples: samples.copyValues(),
+    fixedNs: samples.mean(),
+    basis: 'event',
+    n: samples.length,
+    from,
+  }
 }
 
 function fixed(ns: number, basis: Basis, from: string): Cost {
@@ -456,7 +499,9 @@ interface StoreLists {
   readonly sameShare: number | undefined
 }
 
-function classifyStores(lists: StoreLists): Pick<MeasuredCosts, 'stores' | 'sameBelowNs' | 'sameBasis'> {
+function classifyStores(
+  lists: StoreLists,
+): Pick<MeasuredCosts, 'stores' | 'sameBelowNs' | 'sameBasis'> {
   const order = Uint32Array.from(lists.event, (_, row) => row)
   order.sort((x, y) => (lists.event[x] ?? 0) - (lists.event[y] ?? 0))
   const cpuNs = Float64Array.from(order, (row) => lists.cpuNs[row] ?? 0)

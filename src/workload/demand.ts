@@ -121,7 +121,10 @@ export interface Allocator {
 }
 
 /** Spreads the demand between knots over the own clocks of those who allocate, evenly. */
-export function spreadAllocations(knots: readonly Knot[], allocators: readonly Allocator[]): Allocations {
+export function spreadAllocations(
+  knots: readonly Knot[],
+  allocators: readonly Allocator[],
+): Allocations {
   const task: number[] = []
   const own: number[] = []
   const wall: number[] = []

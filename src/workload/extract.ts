@@ -4,6 +4,7 @@ import { balanceMemory } from './balance.ts'
 import { readClocks, type TaskClock } from './clocks.ts'
 import { measureCosts } from './costs.ts'
 import { type Allocator, fitDemand, spreadAllocations, toAnonAnchors } from './demand.ts'
+import { loadRecording, type WorkloadTables } from './load.ts'
 import {
   counterRise,
   describeMachine,
@@ -13,8 +14,8 @@ import {
   snapshotText,
 } from './machine.ts'
 import { followPages, type StoredPage, type TouchedPage } from './pages.ts'
-import { EVENT, type RecordedZone, type Recording } from './recording.ts'
 import { recognisePolicy } from './recorded-policy.ts'
+import { EVENT, type RecordedZone, type Recording } from './recording.ts'
 import { findMemoryUsers, type MemoryUsers } from './threads.ts'
 import {
   type Based,
@@ -47,10 +48,15 @@ export interface Extraction {
   readonly poolPeak: number
 }
 
-const OP = Object.fromEntries(TASK_OPS.map((op, index) => [op, index])) as Readonly<Record<TaskOp, number>>
+const OP = Object.fromEntries(TASK_OPS.map((op, index) => [op, index])) as Readonly<
+  Record<TaskOp, number>
+>
 
 /** Takes the recorded policy out of a recording: what the machine was asked to do, and what each step of reclaim costs on it. */
-export function extractFromRecording(recording: Recording, options: ExtractOptions = {}): Extraction {
+export function extractFromRecording(
+  recording: Recording,
+  options: ExtractOptions = {},
+): Extraction {
   const users = findMemoryUsers(recording)
   if (users.demanders.size === 0)
     throw new PstraceError(
@@ -100,7 +106,11 @@ export function extractFromRecording(recording: Recording, options: ExtractOptio
   const identities = followPages(stores.list, touches, allocations, resident)
 
   const file = listFileReads(recording, clockList, users, startEvent)
-  const half = halfOf(allocations.ns, touches.map((touch) => touch.ns), file.ns)
+  const half = halfOf(
+    allocations.ns,
+    touches.map((touch) => touch.ns),
+    file.ns,
+  )
   const endNs = endOfDemand(recording, clockList, allocations.ns, touches, startNs)
   const background = readBackground(recording, users.owners, {
     startEvent,
@@ -109,7 +119,16 @@ export function extractFromRecording(recording: Recording, options: ExtractOptio
   })
 
   const tasks: WorkloadTask[] = clockList.map((clock, row) =>
-    buildTask(recording, clock, row, { startNs, halfNs: half, resident, allocations, touches, identities, file, users }),
+    buildTask(recording, clock, row, {
+      startNs,
+      halfNs: half,
+      resident,
+      allocations,
+      touches,
+      identities,
+      file,
+      users,
+    }),
   )
   for (const load of background.loads) tasks.push(buildLoad(recording, load))
 
@@ -119,7 +138,15 @@ export function extractFromRecording(recording: Recording, options: ExtractOptio
       ? whole
       : measureCosts(recording, users.owners, {
           sameShare: sameShare?.value,
-          untilEvent: eventAt(recording, workAt(allocations.ns, touches.map((touch) => touch.ns), file.ns, share)),
+          untilEvent: eventAt(
+            recording,
+            workAt(
+              allocations.ns,
+              touches.map((touch) => touch.ns),
+              file.ns,
+              share,
+            ),
+          ),
         })
 
   const pages = buildPages({ stores, identities, allocations, recording, nodes: zones })
@@ -140,7 +167,10 @@ export function extractFromRecording(recording: Recording, options: ExtractOptio
     },
     {
       name: 'demand_last_anchor',
-      value: Math.round((balance.anchors[balance.anchors.length - 1]?.anon ?? 0) - (knots[knots.length - 1]?.pages ?? 0)),
+      value: Math.round(
+        (balance.anchors[balance.anchors.length - 1]?.anon ?? 0) -
+          (knots[knots.length - 1]?.pages ?? 0),
+      ),
       unit: 'pages',
       meaning: 'balance at the last anchor less the fitted demand',
     },
@@ -150,13 +180,24 @@ export function extractFromRecording(recording: Recording, options: ExtractOptio
       unit: 'pages',
       meaning: 'median distance of exact anchors from available + pool = constant',
     },
-    { name: 'stores_unmatched', value: identities.unmatched, unit: 'pages', meaning: 'stores for which no page was waiting on the LRU' },
-    { name: 'background_left_out', value: background.leftOutNs, unit: 'ns', meaning: 'CPU time of tasks too small to be listed' },
+    {
+      name: 'stores_unmatched',
+      value: identities.unmatched,
+      unit: 'pages',
+      meaning: 'stores for which no page was waiting on the LRU',
+    },
+    {
+      name: 'background_left_out',
+      value: background.leftOutNs,
+      unit: 'ns',
+      meaning: 'CPU time of tasks too small to be listed',
+    },
     {
       name: 'blocked',
       value: clockList.reduce((sum, clock) => sum + clock.blockedNs, 0),
       unit: 'ns',
-      meaning: 'uninterruptible waits of the demand outside direct reclaim: throttling and locked pages, results and not demand',
+      meaning:
+        'uninterruptible waits of the demand outside direct reclaim: throttling and locked pages, results and not demand',
     },
     {
       name: 'flush_debt',
@@ -175,7 +216,11 @@ export function extractFromRecording(recording: Recording, options: ExtractOptio
     version: 1,
     source: { trace: recording.name },
     recordedPolicy: recognisePolicy(recording, whole.stores.length),
-    startOffsetNs: { value: startNs, basis: 'event', from: 'first wake-up of kswapd or direct reclaim' },
+    startOffsetNs: {
+      value: startNs,
+      basis: 'event',
+      from: 'first wake-up of kswapd or direct reclaim',
+    },
     machine,
     pages,
     tasks,
@@ -190,7 +235,12 @@ export function extractFromRecording(recording: Recording, options: ExtractOptio
     dirtiedShare:
       backAgain === 0
         ? { value: 1, basis: 'default', from: 'no page came back twice' }
-        : { value: identities.storedAgain / backAgain, basis: 'event', n: backAgain, from: 'pages stored again after they came back' },
+        : {
+            value: identities.storedAgain / backAgain,
+            basis: 'event',
+            n: backAgain,
+            from: 'pages stored again after they came back',
+          },
     residuals,
   }
   return {
@@ -214,14 +264,25 @@ function missingClock(tid: number): TaskClock {
 function findStart(recording: Recording): number {
   for (let i = 0; i < recording.length; i++) {
     const kind = recording.kind[i]
-    if (kind === EVENT.wakeKswapd || kind === EVENT.kswapdWake || kind === EVENT.directBegin || kind === EVENT.gate)
+    if (
+      kind === EVENT.wakeKswapd ||
+      kind === EVENT.kswapdWake ||
+      kind === EVENT.directBegin ||
+      kind === EVENT.gate
+    )
       return i
   }
   return 0
 }
 
-function watermarkSums(zones: readonly RecordedZone[]): { low: number; min: number; high: number; managed: number } {
-  const sum = (of: (zone: RecordedZone) => number): number => zones.reduce((total, zone) => total + of(zone), 0)
+function watermarkSums(zones: readonly RecordedZone[]): {
+  low: number
+  min: number
+  high: number
+  managed: number
+} {
+  const sum = (of: (zone: RecordedZone) => number): number =>
+    zones.reduce((total, zone) => total + of(zone), 0)
   return {
     low: sum((zone) => zone.low),
     high: sum((zone) => zone.high),
@@ -260,7 +321,8 @@ function allocationRate(
   users: MemoryUsers,
   clocks: ReadonlyMap<number, TaskClock>,
 ): number {
-  const classOf = (tid: number): string => (recording.tasks.get(tid)?.comm ?? '').replace(/\d+/g, '')
+  const classOf = (tid: number): string =>
+    (recording.tasks.get(tid)?.comm ?? '').replace(/\d+/g, '')
   const own = classOf(clock.tid)
   let evidence = 0
   let time = 0
@@ -272,7 +334,10 @@ function allocationRate(
   return time > 0 ? evidence / time : 0
 }
 
-function nodeFinder(recording: Recording, zones: readonly RecordedZone[]): (event: number, pfn: number) => number {
+function nodeFinder(
+  recording: Recording,
+  zones: readonly RecordedZone[],
+): (event: number, pfn: number) => number {
   const ranged = zones.filter((zone) => zone.startPfn >= 0 && zone.spanned > 0)
   const several = new Set(zones.map((zone) => zone.node)).size > 1
   return (event, pfn) => {
@@ -291,12 +356,18 @@ interface StoreList {
 /** Every page that reclaim gave to the gate, in order, whoever stored it later. */
 function listStores(
   recording: Recording,
-  stores: { readonly length: number; readonly event: Uint32Array; readonly entry: Float64Array; readonly isSame: Uint8Array },
+  stores: {
+    readonly length: number
+    readonly event: Uint32Array
+    readonly entry: Float64Array
+    readonly isSame: Uint8Array
+  },
   startEvent: number,
   nodeOf: (event: number, pfn: number) => number,
 ): StoreList {
   const sameAt = new Set<number>()
-  for (let k = 0; k < stores.length; k++) if (stores.isSame[k] === 1) sameAt.add(stores.event[k] ?? 0)
+  for (let k = 0; k < stores.length; k++)
+    if (stores.isSame[k] === 1) sameAt.add(stores.event[k] ?? 0)
   const list: StoredPage[] = []
   const gate = new Map<number, number>()
   for (let i = startEvent; i < recording.length; i++) {
@@ -304,7 +375,12 @@ function listStores(
     const tid = recording.tid[i] ?? 0
     if (kind === EVENT.gate) {
       gate.set(tid, list.length)
-      list.push({ ns: recording.ns[i] ?? 0, entry: recording.a[i] ?? 0, isSame: sameAt.has(i), node: 0 })
+      list.push({
+        ns: recording.ns[i] ?? 0,
+        entry: recording.a[i] ?? 0,
+        isSame: sameAt.has(i),
+        node: 0,
+      })
     } else if (kind === EVENT.written) {
       const row = gate.get(tid)
       const stored = row === undefined ? undefined : list[row]
@@ -313,7 +389,12 @@ function listStores(
         if (node !== 0) list[row] = { ...stored, node }
       } else if (row === undefined && ((recording.b[i] ?? 0) & 1) !== 0)
         // Without a probe on the gate the write event is all there is: no entry, so never followed.
-        list.push({ ns: recording.ns[i] ?? 0, entry: -1 - i, isSame: false, node: nodeOf(i, recording.a[i] ?? 0) })
+        list.push({
+          ns: recording.ns[i] ?? 0,
+          entry: -1 - i,
+          isSame: false,
+          node: nodeOf(i, recording.a[i] ?? 0),
+        })
       gate.delete(tid)
     }
   }
@@ -378,7 +459,11 @@ function listFileReads(
   const pages: number[] = []
   let total = 0
   for (let i = startEvent; i < recording.length; i++)
-    if (recording.kind[i] === EVENT.batchEnd && ((recording.c[i] ?? 0) & RECLAIM_FILE) !== 0 && (recording.b[i] ?? 0) > 0) {
+    if (
+      recording.kind[i] === EVENT.batchEnd &&
+      ((recording.c[i] ?? 0) & RECLAIM_FILE) !== 0 &&
+      (recording.b[i] ?? 0) > 0
+    ) {
       ns.push(recording.ns[i] ?? 0)
       pages.push(recording.b[i] ?? 0)
       total += recording.b[i] ?? 0
@@ -399,7 +484,12 @@ function listFileReads(
 const RECLAIM_FILE = 0x2
 
 /** The moment by which a share of all allocations, touches and file reads had been asked for. */
-function workAt(allocated: Float64Array, touched: readonly number[], read: Float64Array, share: number): number {
+function workAt(
+  allocated: Float64Array,
+  touched: readonly number[],
+  read: Float64Array,
+  share: number,
+): number {
   const all = Float64Array.from([...allocated, ...touched, ...read]).sort()
   return all[Math.min(all.length - 1, Math.floor(all.length * share))] ?? 0
 }
@@ -441,14 +531,23 @@ interface TaskParts {
   readonly startNs: number
   readonly halfNs: number
   readonly resident: number
-  readonly allocations: { readonly length: number; readonly task: Int32Array; readonly own: Float64Array }
+  readonly allocations: {
+    readonly length: number
+    readonly task: Int32Array
+    readonly own: Float64Array
+  }
   readonly touches: readonly Touch[]
   readonly identities: { readonly ofTouch: Int32Array }
   readonly file: FileReads
   readonly users: MemoryUsers
 }
 
-function buildTask(recording: Recording, clock: TaskClock, row: number, parts: TaskParts): WorkloadTask {
+function buildTask(
+  recording: Recording,
+  clock: TaskClock,
+  row: number,
+  parts: TaskParts,
+): WorkloadTask {
   const ops: number[] = []
   const owns: number[] = []
   const args: number[] = []
@@ -460,16 +559,19 @@ function buildTask(recording: Recording, clock: TaskClock, row: number, parts: T
   add(0, OP.mark, 0)
   add(clock.ownAt(parts.halfNs), OP.mark, 1)
   for (let n = 0; n < parts.allocations.length; n++)
-    if (parts.allocations.task[n] === row) add(parts.allocations.own[n] ?? 0, OP.alloc, parts.resident + n)
+    if (parts.allocations.task[n] === row)
+      add(parts.allocations.own[n] ?? 0, OP.alloc, parts.resident + n)
   parts.touches.forEach((touch, index) => {
     if (touch.task === row) add(touch.own, OP.touch, parts.identities.ofTouch[index] ?? -1)
   })
-  for (let n = 0; n < clock.sleepNs.length; n++) add(clock.sleepOwn.at(n), OP.sleep, clock.sleepNs.at(n))
+  for (let n = 0; n < clock.sleepNs.length; n++)
+    add(clock.sleepOwn.at(n), OP.sleep, clock.sleepNs.at(n))
   if (parts.file.task === row)
     for (let n = 0; n < parts.file.ns.length; n++) {
       const own = clock.ownAt(parts.file.ns[n] ?? 0)
       const last = owns.length - 1
-      if (ops[last] === OP.file && owns[last] === own) args[last] = (args[last] ?? 0) + (parts.file.pages[n] ?? 0)
+      if (ops[last] === OP.file && owns[last] === own)
+        args[last] = (args[last] ?? 0) + (parts.file.pages[n] ?? 0)
       else add(own, OP.file, parts.file.pages[n] ?? 0)
     }
   const order = Uint32Array.from(ops, (_, index) => index)
@@ -506,7 +608,12 @@ function buildTask(recording: Recording, clock: TaskClock, row: number, parts: T
 
 function buildLoad(
   recording: Recording,
-  load: { readonly tid: number; readonly sleepNs: Float64Array; readonly cpuNs: Float64Array; readonly cpus: readonly number[] },
+  load: {
+    readonly tid: number
+    readonly sleepNs: Float64Array
+    readonly cpuNs: Float64Array
+    readonly cpus: readonly number[]
+  },
 ): WorkloadTask {
   const count = load.cpuNs.length
   const op = new Uint8Array(count * 2)
@@ -551,7 +658,8 @@ function buildPages(parts: PageParts): WorkloadPages {
   const { identities, allocations, stores, recording } = parts
   const length = identities.length
   const owner = new Int32Array(length).fill(-1)
-  for (let n = 0; n < allocations.length; n++) owner[identities.resident + n] = allocations.task[n] ?? -1
+  for (let n = 0; n < allocations.length; n++)
+    owner[identities.resident + n] = allocations.task[n] ?? -1
   const residentAtStart = new Uint8Array(length).fill(1, 0, identities.resident)
   const swappedAtStart = new Uint8Array(length).fill(1, length - identities.inSwap)
   const slot = new Float64Array(length).fill(-1)
@@ -636,4 +744,13 @@ function buildStream(
   for (let page = 0; page < identities.length - identities.inSwap; page++)
     if (met[page] === 0) stream.push(page)
   return Uint32Array.from(stream)
+}
+
+/** The workload of a complete trace in the database. */
+export async function extractWorkload(
+  tables: WorkloadTables,
+  traceId: number,
+  options: ExtractOptions = {},
+): Promise<Extraction> {
+  return extractFromRecording(await loadRecording(tables, traceId), options)
 }

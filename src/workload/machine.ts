@@ -3,11 +3,16 @@ import { EVENT, type RecordedZone, type Recording } from './recording.ts'
 import type { Based, Machine, WorkloadCpu, WorkloadZone } from './types.ts'
 
 /** Counters of a text file such as vmstat: first and last value recorded. */
-export function readCounter(recording: Recording, name: string): { first: number; last: number } | undefined {
+export function readCounter(
+  recording: Recording,
+  name: string,
+): { first: number; last: number } | undefined {
   const samples = recording.samples.get(name)
   const first = samples?.[0]
   const last = samples?.[samples.length - 1]
-  return first === undefined || last === undefined ? undefined : { first: first.value, last: last.value }
+  return first === undefined || last === undefined
+    ? undefined
+    : { first: first.value, last: last.value }
 }
 
 export function counterRise(recording: Recording, name: string): number | undefined {
@@ -145,7 +150,11 @@ export function describeMachine(recording: Recording, options: MachineOptions): 
     lru: findLru(recording),
     swappiness: findSwappiness(recording),
     ...findBoosts(balance, high),
-    storePreemptible: { value: false, basis: 'default', from: 'zram up to 6.12 without PREEMPT_RT' },
+    storePreemptible: {
+      value: false,
+      basis: 'default',
+      from: 'zram up to 6.12 without PREEMPT_RT',
+    },
     ...findBackend(recording, balance),
     zeroMap: options.hasZeroMap,
     readahead: findReadahead(recording),
@@ -181,7 +190,8 @@ function findCpus(recording: Recording, nodes: readonly number[]): WorkloadCpu[]
 function findSwappiness(recording: Recording): Based<number> {
   const text = snapshotText(recording, 'swappiness')
   const value = Number(text)
-  if (text !== undefined && Number.isFinite(value)) return { value, basis: 'snapshot', from: 'vm.swappiness' }
+  if (text !== undefined && Number.isFinite(value))
+    return { value, basis: 'snapshot', from: 'vm.swappiness' }
   return { value: 60, basis: 'default', from: 'vm.swappiness of the kernel' }
 }
 
@@ -189,38 +199,76 @@ function findSwappiness(recording: Recording): Based<number> {
 const BOOST_FACTOR = 1.5
 const PAGEBLOCK = 512
 
-function findBoosts(balance: Balance, high: number): Pick<Machine, 'boostStep' | 'boostMax' | 'boostEveryPoolPages'> {
+function findBoosts(
+  balance: Balance,
+  high: number,
+): Pick<Machine, 'boostStep' | 'boostMax' | 'boostEveryPoolPages'> {
   const counts = new Map<number, number>()
   for (const boost of balance.boosts) if (boost > 0) counts.set(boost, (counts.get(boost) ?? 0) + 1)
   const seen = [...counts.keys()].sort((x, y) => x - y)
   const n = balance.boosts.length
-  const every: Based<number> = { value: 512, basis: 'default', from: 'one fallback per pageblock of pool pages' }
+  const every: Based<number> = {
+    value: 512,
+    basis: 'default',
+    from: 'one fallback per pageblock of pool pages',
+  }
   if (n === 0)
     return {
       boostStep: { value: PAGEBLOCK, basis: 'default', from: 'one pageblock' },
-      boostMax: { value: Math.floor(high * BOOST_FACTOR), basis: 'default', from: 'vm.watermark_boost_factor of the kernel' },
+      boostMax: {
+        value: Math.floor(high * BOOST_FACTOR),
+        basis: 'default',
+        from: 'vm.watermark_boost_factor of the kernel',
+      },
       boostEveryPoolPages: every,
     }
   return {
-    boostStep: { value: seen[0] ?? 0, basis: 'event', n, from: 'reclaim_retry_zone: effective min less min, least' },
-    boostMax: { value: seen[seen.length - 1] ?? 0, basis: 'event', n, from: 'reclaim_retry_zone: effective min less min, most' },
+    boostStep: {
+      value: seen[0] ?? 0,
+      basis: 'event',
+      n,
+      from: 'reclaim_retry_zone: effective min less min, least',
+    },
+    boostMax: {
+      value: seen[seen.length - 1] ?? 0,
+      basis: 'event',
+      n,
+      from: 'reclaim_retry_zone: effective min less min, most',
+    },
     boostEveryPoolPages: every,
   }
 }
 
-function findBackend(recording: Recording, balance: Balance): Pick<Machine, 'backend' | 'codec' | 'backendParameters'> {
+function findBackend(
+  recording: Recording,
+  balance: Balance,
+): Pick<Machine, 'backend' | 'codec' | 'backendParameters'> {
   const hasZswap = [...recording.events].some((name) => /zswap_/.test(name))
-  const kind = hasZswap ? 'zswap' : recording.swapKinds.includes('zram') ? 'zram' : recording.swapKinds.length > 0 ? 'disk' : undefined
+  const kind = hasZswap
+    ? 'zswap'
+    : recording.swapKinds.includes('zram')
+      ? 'zram'
+      : recording.swapKinds.length > 0
+        ? 'disk'
+        : undefined
   const hasSlots = recording.events.has('zram_slot_free')
   const backend: Based<'zram' | 'zswap' | 'disk'> =
     kind !== undefined
-      ? { value: kind, basis: hasZswap || hasSlots ? 'event' : 'snapshot', from: hasZswap ? 'zswap probes' : 'swap devices' }
+      ? {
+          value: kind,
+          basis: hasZswap || hasSlots ? 'event' : 'snapshot',
+          from: hasZswap ? 'zswap probes' : 'swap devices',
+        }
       : hasSlots
         ? { value: 'zram', basis: 'event', from: 'zram probes' }
         : { value: 'zram', basis: 'default', from: 'no swap device known' }
   const algorithm = snapshotText(recording, 'comp_algorithm')
-  const compressor = /compressor[^\n]*[:=]\s*(\S+)/.exec(snapshotText(recording, 'zswap.params') ?? '')?.[1]
-  const name = (backend.value === 'zswap' ? compressor : (/\[(\S+)\]/.exec(algorithm ?? '')?.[1] ?? algorithm))?.trim()
+  const compressor = /compressor[^\n]*[:=]\s*(\S+)/.exec(
+    snapshotText(recording, 'zswap.params') ?? '',
+  )?.[1]
+  const name = (
+    backend.value === 'zswap' ? compressor : (/\[(\S+)\]/.exec(algorithm ?? '')?.[1] ?? algorithm)
+  )?.trim()
   return {
     backend,
     codec:
@@ -254,6 +302,11 @@ function findReadahead(recording: Recording): Based<number> {
     }
   }
   if (faults >= 20)
-    return { value: Math.max(1, Math.round(total / faults)), basis: 'event', n: faults, from: 'reads per swap-in fault' }
+    return {
+      value: Math.max(1, Math.round(total / faults)),
+      basis: 'event',
+      n: faults,
+      from: 'reads per swap-in fault',
+    }
   return { value: 1, basis: 'default', from: 'synchronous swap devices read one page' }
 }

@@ -101,7 +101,8 @@ export function followPages(
 
   let tasks = 1
   for (const { task } of touches) tasks = Math.max(tasks, task + 1)
-  for (let n = 0; n < allocations.length; n++) tasks = Math.max(tasks, (allocations.task[n] ?? 0) + 1)
+  for (let n = 0; n < allocations.length; n++)
+    tasks = Math.max(tasks, (allocations.task[n] ?? 0) + 1)
   const start = new Waiting()
   for (let page = 0; page < resident; page++) start.push(page, Number.NEGATIVE_INFINITY)
   const allocated = Array.from({ length: tasks }, () => new Waiting())
@@ -150,7 +151,11 @@ export function followPages(
         storedAgain++
         return
       }
-      const page = meet(touch < 0 ? -1 : (touches[touch]?.task ?? -1), ns, key === undefined ? 0 : 1)
+      const page = meet(
+        touch < 0 ? -1 : (touches[touch]?.task ?? -1),
+        ns,
+        key === undefined ? 0 : 1,
+      )
       if (page < 0) {
         unmatched++
         return
@@ -161,7 +166,8 @@ export function followPages(
     (touch) => {
       const key = keyOf(touch)
       const store = storeOfTouch[touch] ?? -1
-      let page = store >= 0 ? (ofStore[store] ?? -1) : key === undefined ? -1 : (pageOfKey.get(key) ?? -1)
+      let page =
+        store >= 0 ? (ofStore[store] ?? -1) : key === undefined ? -1 : (pageOfKey.get(key) ?? -1)
       if (page < 0) {
         page = length++
         inSwap++
@@ -187,7 +193,17 @@ export function followPages(
       lastSeen.set(page, 'touch')
     },
   )
-  return { length, resident, inSwap, ofStore, ofTouch, neverBack, unmatched, storedAgain, cleanAgain }
+  return {
+    length,
+    resident,
+    inSwap,
+    ofStore,
+    ofTouch,
+    neverBack,
+    unmatched,
+    storedAgain,
+    cleanAgain,
+  }
 }
 
 function forEachInTime(

@@ -16,13 +16,29 @@ export function recognisePolicy(recording: Recording, stores: number): Based<str
     else if (task.kind === 'kworker' || /^kworker/.test(task.comm)) byWorker++
   }
   if (byCompressor > 0)
-    return { value: 'kcompressd', basis: 'event', n: byCompressor, from: 'stores by threads named kcompressd' }
-  if (byWorker > 0) return { value: 'parallel', basis: 'event', n: byWorker, from: 'stores by kworkers' }
+    return {
+      value: 'kcompressd',
+      basis: 'event',
+      n: byCompressor,
+      from: 'stores by threads named kcompressd',
+    }
+  if (byWorker > 0)
+    return { value: 'parallel', basis: 'event', n: byWorker, from: 'stores by kworkers' }
   const compressors = [...recording.tasks.values()].filter((task) => /^kcompressd/.test(task.comm))
   if (compressors.length > 0 && hasRun(recording, new Set(compressors.map((task) => task.tid))))
-    return { value: 'kcompressd', basis: 'inferred', n: compressors.length, from: 'threads named kcompressd ran' }
+    return {
+      value: 'kcompressd',
+      basis: 'inferred',
+      n: compressors.length,
+      from: 'threads named kcompressd ran',
+    }
   if (stores > 0)
-    return { value: 'kswapd', basis: 'event', n: stores, from: 'every page was stored by the thread that reclaimed it' }
+    return {
+      value: 'kswapd',
+      basis: 'event',
+      n: stores,
+      from: 'every page was stored by the thread that reclaimed it',
+    }
   return { value: 'kswapd', basis: 'default', from: 'no probe on the store' }
 }
 
