@@ -1,0 +1,7 @@
+export { type Figure, type Metric, readComparison, sayNumber } from './comparison.ts'
+export { type ReportData, readReport } from './data.ts'
+export { toCaveats, toChartSubject, toFactLines } from './facts.ts'
+export { toReportHtml } from './html.ts'
+export { toReportLkml } from './lkml.ts'
+export { toReportMarkdown } from './markdown.ts'
+export { prepareReport, readChartRows } from './subjects.ts'
