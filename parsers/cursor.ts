@@ -90,6 +90,14 @@ export class Cursor {
     return this.littleEndian ? second * TWO_32 + first : first * TWO_32 + second
   }
 
+  /** A u64 as its low and high 32 bits. */
+  u64Bits(): [lo: number, hi: number] {
+    const at = this.#need(8)
+    const first = this.#view.getUint32(at, this.littleEndian)
+    const second = this.#view.getUint32(at + 4, this.littleEndian)
+    return this.littleEndian ? [first, second] : [second, first]
+  }
+
   i64(): bigint {
     return this.#view.getBigInt64(this.#need(8), this.littleEndian)
   }

@@ -38,6 +38,8 @@ const MAX_FIELDS = 1024
 /** Each may repeat the whole record in a window's memory. */
 const MAX_VARIABLE_FIELDS = 64
 const MAX_RECORD_BYTES = 1 << 20
+/** Keeps the search for the name in a declaration, which is quadratic, short. */
+const MAX_FIELD_LINE = 1024
 
 // The kernel's f_show() in kernel/trace/trace_events.c (6.12); `field special` and a missing `signed` are of 2.6.
 const FIELD_LINE =
@@ -145,6 +147,7 @@ function parseField(
   line: string,
   longSize: 4 | 8,
 ): { spec: FieldSpec; plan: FieldPlan } | undefined {
+  if (line.length > MAX_FIELD_LINE) return undefined
   const [, declaration, offsetText, sizeText, signedText] = FIELD_LINE.exec(line) ?? []
   if (declaration === undefined) return undefined
   const [, typeText, name, suffix] = DECLARATION.exec(declaration.trim()) ?? []

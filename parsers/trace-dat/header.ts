@@ -38,6 +38,7 @@ const MAGIC = [0x17, 0x08, 0x44, 0x74, 0x72, 0x61, 0x63, 0x69, 0x6e, 0x67]
 const MAX_CPUS = 8192
 const MAX_INSTANCES = 1024
 const MAX_PAGE_BYTES = 1 << 26
+const MAX_HEADER_PAGE_BYTES = 4096
 const MAX_META_BYTES = 1 << 28
 const MAX_META_RATIO = 4096
 
@@ -379,7 +380,10 @@ class HeaderParser {
 
   #parseHeaderInfo(cursor: Cursor): void {
     this.#expect(cursor, 'header_page')
-    const text = cursor.text(cursor.u64())
+    const length = cursor.u64()
+    if (length > MAX_HEADER_PAGE_BYTES)
+      throw cursor.error('bad_header_page', `its description has ${length} bytes`)
+    const text = cursor.text(length)
     this.#layout = parseHeaderPage(text, this.#preamble.littleEndian)
     if (this.#layout === undefined)
       throw cursor.error(
