@@ -85,6 +85,7 @@ export class Families {
       storeProbes,
       zswapProbes: roles.has('zswap_store_end') && zswapOn,
       defaultPlace: defaultPlace(files),
+      devicePlace: devicePlace(files),
       nodeOfPfn: nodeLookup(reader, files),
     }
     const freesRecorded = roles.has('slot_free')
@@ -120,6 +121,7 @@ export class Families {
     return {
       asynchronous: this.#setting.asynchronous,
       queueDepth: this.#depth,
+      devicePlace: this.#setting.devicePlace,
       storesNewestWhenFull: Number.isNaN(this.#policy) ? byName : this.#policy === 1,
     }
   }
@@ -294,17 +296,21 @@ export class Families {
   }
 }
 
+function devicePlace(files: SnapshotFiles): string | undefined {
+  const swaps = parseSwaps(files.get('swaps.after') ?? files.get('swaps.before') ?? '')
+  const [only] = swaps
+  if (only === undefined || swaps.length > 1) return undefined
+  return only.kind === 'zram' ? 'zram' : 'disk'
+}
+
 /** Where a stored page is when no event says so; undefined when it could be in two places. */
 function defaultPlace(files: SnapshotFiles): string | undefined {
-  const swaps = parseSwaps(files.get('swaps.after') ?? files.get('swaps.before') ?? '')
-  const [only, second] = swaps
-  if (only === undefined || second !== undefined) return undefined
   // Kernels with a zero map keep zero pages out of the device; the counter tells whether there were any.
   const zeroes = vmstatDelta(files, 'swpout_zero')
   if (zeroes !== undefined && zeroes !== 0) return undefined
   const zswap = vmstatDelta(files, 'zswpout')
   if (zswap !== undefined && zswap !== 0) return undefined
-  return only.kind === 'zram' ? 'zram' : 'disk'
+  return devicePlace(files)
 }
 
 function nodeLookup(reader: TraceReader, files: SnapshotFiles): (pfn: number) => number {

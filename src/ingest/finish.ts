@@ -9,6 +9,7 @@ export interface FinishOptions {
   readonly queueDepth: number | undefined
   /** A full queue makes kswapd store the new folio itself (kcompressd), instead of the oldest. */
   readonly storesNewestWhenFull: boolean
+  readonly devicePlace: string | undefined
   /** Every folio was one page: the kernel's counter of written pages equals the number of events. */
   readonly singlePages: boolean
 }
@@ -28,12 +29,22 @@ export async function finishSwapouts(
   const full = options.storesNewestWhenFull
     ? `queued >= ${options.queueDepth ?? '(SELECT max(queued) FROM lengths)'}`
     : 'false'
+  // A gate shorter than the shortest store held none: a zero page, or a hand-over.
+  const stores = 'NOT (gate_ns < (SELECT store_ns FROM shortest))'
+  const unmatched = options.asynchronous ? "context = 'kswapd' AND path IS NULL" : 'false'
+  const inGate = `(${unmatched} AND (unresolved = 0 OR ${stores}))`
   const path = options.asynchronous
     ? `CASE WHEN path IS NOT NULL THEN path
-            WHEN unresolved = 1 THEN NULL
-            WHEN context = 'kswapd' AND ${full} THEN 'inline'
+            WHEN context <> 'kswapd' THEN if(unresolved = 1, NULL, 'bypass')
+            WHEN NOT ${inGate} THEN NULL
+            WHEN ${stores} AND ${full} THEN 'inline'
             ELSE 'bypass' END`
     : 'path'
+  const place = options.asynchronous
+    ? `CASE WHEN place IS NOT NULL OR gate_ns IS NULL OR (SELECT store_ns FROM shortest) IS NULL THEN place
+            WHEN ${stores} THEN ${options.devicePlace === undefined ? 'NULL' : `'${options.devicePlace}'`}
+            WHEN path = 'bypass' THEN 'zero' END`
+    : 'place'
   await database.run(`
     INSERT INTO swapouts
     WITH steps AS (
@@ -43,17 +54,25 @@ export async function finishSwapouts(
     ), lengths AS (
       SELECT node, moment, sum(step) OVER (PARTITION BY node ORDER BY moment, step ROWS UNBOUNDED PRECEDING) AS queued
       FROM steps
+    ), shortest AS (
+      SELECT min(stored_ns - start_ns) AS store_ns FROM ${staged} WHERE path IN ('queued', 'displaced')
     ), measured AS (
       SELECT s.*, l.queued FROM ${staged} s
       ASOF LEFT JOIN lengths l ON s.node = l.node AND s.submit_ns > l.moment
     ), paths AS (
-      SELECT * REPLACE (${path} AS path), coalesce(node::VARCHAR, '?') || '/' || context AS lane
+      SELECT * REPLACE (
+          ${path} AS path,
+          if(${inGate}, submit_ns, start_ns) AS start_ns,
+          if(${inGate}, submit_ns + gate_ns, stored_ns) AS stored_ns,
+          if(${inGate}, task_id, stored_by) AS stored_by
+        ), coalesce(node::VARCHAR, '?') || '/' || context AS lane
       FROM measured
     )
     SELECT ${traceId}, NULL, swapout_id, coalesce(a.page_id, p.page_id), ts_ns, submit_ns, start_ns, stored_ns,
       freed_ns, task_id, tid, cpu, node, pfn, swap_type, swap_offset, ${order}, context, path,
-      CASE WHEN path = 'bypass' THEN if(context = 'kswapd', 'zero or shmem', 'context') END,
-      stored_by, place, NULL, lane,
+      CASE WHEN path = 'bypass' THEN CASE WHEN context <> 'kswapd' THEN 'context'
+          WHEN ${stores} THEN 'not queueable' ELSE 'zero' END END,
+      stored_by, ${place}, NULL, lane,
       ${rankOf('submit_ns')}, ${rankOf('start_ns')}, ${rankOf('stored_ns')}, span_id
     FROM paths p LEFT JOIN ${aliases} a ON p.page_id = a.alias
     ORDER BY swapout_id`)

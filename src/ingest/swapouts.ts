@@ -11,8 +11,10 @@ type Path = 'inline' | 'queued' | 'displaced'
 const AWAITS_GATE = 1
 const AWAITS_STORE = 2
 const AWAITS_FREE = 4
-/** A folio not popped after this many later ones were never met the queue: queues are first in, first out and shorter. */
-const QUEUE_BOUND = 4096
+/** Queues are first in, first out; this many pops may be under way at once in other workers. */
+const POPS_UNDER_WAY = 64
+/** More rows than this never wait; only a worker stuck for long fills it. */
+const MOST_PENDING = 1 << 20
 
 /** A swap-out whose row is not complete yet. Objects are reused. */
 export interface OpenSwapout {
@@ -37,8 +39,6 @@ export interface OpenSwapout {
   storedBy: number
   place: string | undefined
   spanId: number
-  /** Number of queue pops before it was submitted. */
-  popsBefore: number
 }
 
 const MOMENTS = new Set(['ts_ns', 'submit_ns', 'start_ns', 'stored_ns', 'freed_ns'])
@@ -64,6 +64,7 @@ const STAGED_COLUMNS = [
   'stored_by',
   'place',
   'span_id',
+  'gate_ns',
   'unresolved',
 ] as const
 
@@ -85,6 +86,8 @@ export interface SwapoutSetting {
   asynchronous: boolean
   /** The begin and end of stores are recorded. */
   readonly storeProbes: boolean
+  /** Where the swap device keeps pages; undefined with several devices. */
+  readonly devicePlace: string | undefined
   /** Without any evidence of its own, where a stored page is. */
   readonly defaultPlace: string | undefined
   /** zswap_store's return is recorded: no such event inside a gate means a zero page. */
@@ -107,6 +110,8 @@ export class Swapouts {
   readonly #byPfn = new Map<number, OpenSwapout>()
   readonly #spare: OpenSwapout[] = []
   #pops = 0
+  /** Hand-over times of the last pops, a ring. */
+  readonly #popped = new Float64Array(POPS_UNDER_WAY).fill(Number.NEGATIVE_INFINITY)
   #lastPoppedNs = Number.NEGATIVE_INFINITY
 
   constructor(setting: SwapoutSetting, identities: PageIdentities) {
@@ -138,7 +143,6 @@ export class Swapouts {
     swapout.order = order
     swapout.context = contextOf(task)
     swapout.spanId = innermostReclaim(task)
-    swapout.popsBefore = this.#pops
     this.#pending.set(key, swapout)
     task.gate = swapout
     task.gateEndNs = Number.NaN
@@ -191,11 +195,13 @@ export class Swapouts {
     if (task.gate === swapout) swapout.path = 'inline'
     else {
       swapout.path = swapout.taskId === task.id ? 'displaced' : 'queued'
-      this.#pops++
+      this.#popped[this.#pops++ % POPS_UNDER_WAY] = swapout.submitNs
       if (swapout.submitNs > this.#lastPoppedNs) this.#lastPoppedNs = swapout.submitNs
       if (swapout.path === 'queued' && task.kind !== 'kswapd') task.kind = 'compressor'
     }
     swapout.awaits |= AWAITS_STORE
+    swapout.place = this.#setting.devicePlace
+    this.#settlePassed()
   }
 
   storeEnd(task: Task, ts: number): void {
@@ -250,7 +256,6 @@ export class Swapouts {
         return
       }
       swapout.awaits = (swapout.awaits & ~AWAITS_GATE) | AWAITS_STORE
-      this.#dropOld()
       return
     }
     if (swapout.path === undefined) this.#storedInGate(swapout)
@@ -285,11 +290,15 @@ export class Swapouts {
     this.#gateDone(gate, gate.gateEndNs)
   }
 
-  #dropOld(): void {
-    if (this.#pending.size <= QUEUE_BOUND) return
+  /** Folios handed over before one that was popped a while ago never were in the queue. */
+  #settlePassed(): void {
+    const passedNs = this.#popped[this.#pops % POPS_UNDER_WAY] ?? Number.NEGATIVE_INFINITY
     for (const swapout of this.#pending.values()) {
-      if (this.#pending.size <= QUEUE_BOUND) return
-      this.#settle(swapout, AWAITS_STORE | AWAITS_GATE)
+      const passed = swapout.submitNs < passedNs
+      if (!passed && this.#pending.size <= MOST_PENDING) return
+      // Inside a gate or being stored at this moment: its own events complete it.
+      if ((swapout.awaits & AWAITS_GATE) !== 0 || swapout.path !== undefined) continue
+      this.#settle(swapout, AWAITS_STORE)
     }
   }
 
@@ -332,7 +341,6 @@ export class Swapouts {
       storedBy: Number.NaN,
       place: undefined,
       spanId: Number.NaN,
-      popsBefore: 0,
     }
     swapout.pageId = Number.NaN
     swapout.gateEndNs = Number.NaN
@@ -374,13 +382,15 @@ export class Swapouts {
     rows.number(row, 'stored_by', swapout.storedBy)
     rows.text(row, 'place', this.#placeOf(swapout))
     rows.number(row, 'span_id', swapout.spanId)
+    rows.number(row, 'gate_ns', swapout.gateEndNs - swapout.submitNs)
     rows.number(row, 'unresolved', Number.isNaN(swapout.startNs) ? 1 : 0)
   }
 
   #placeOf(swapout: OpenSwapout): string | undefined {
     if (swapout.place !== undefined) return swapout.place
     const setting = this.#setting
-    if (setting.zswapProbes && !Number.isNaN(swapout.submitNs)) return 'zero'
+    if (setting.zswapProbes && !setting.asynchronous && !Number.isNaN(swapout.submitNs))
+      return 'zero'
     return setting.defaultPlace
   }
 }
