@@ -1,0 +1,223 @@
+import {
+  type Based,
+  COSTS,
+  type Cost,
+  PAGE_FILLS,
+  PAGE_KINDS,
+  TASK_OPS,
+  type Workload,
+} from './types.ts'
+
+/** One number of a workload with what it rests on. */
+export interface WorkloadFact {
+  readonly part:
+    | 'machine'
+    | 'demand'
+    | 'pages'
+    | 'touches'
+    | 'costs'
+    | 'background'
+    | 'policy'
+    | 'residual'
+  readonly name: string
+  readonly value: string | number | boolean
+  readonly unit: string
+  readonly basis: string
+  readonly n: number | null
+  readonly from: string
+}
+
+/** Every number of the workload as rows for printing, residuals last. */
+export function describeWorkload(workload: Workload): WorkloadFact[] {
+  const facts: WorkloadFact[] = []
+  const { machine, pages, tasks, costs } = workload
+  const based = <T extends string | number | boolean>(
+    part: WorkloadFact['part'],
+    name: string,
+    { value, basis, n, from }: Based<T>,
+    unit = '',
+  ): void => {
+    facts.push({ part, name, value, unit, basis, n: n ?? null, from: from ?? '' })
+  }
+  const counted = (
+    part: WorkloadFact['part'],
+    name: string,
+    value: number,
+    unit: string,
+    basis: string,
+    from: string,
+  ): void => {
+    facts.push({ part, name, value, unit, basis, n: null, from })
+  }
+  based('policy', 'recorded_policy', workload.recordedPolicy)
+  if (workload.startOffsetNs !== undefined)
+    based('machine', 'start_offset', workload.startOffsetNs, 'ns')
+  counted('machine', 'page_size', machine.pageSize, 'bytes', 'snapshot', '')
+  counted(
+    'machine',
+    'cpus',
+    machine.cpus.length,
+    '',
+    'event',
+    machine.cpus.map(({ id, node, speed }) => `${id}: node ${node} x${speed}`).join(', '),
+  )
+  for (const { node, freeAtStart, totalPages } of machine.nodes) {
+    based('machine', `node${node}.free_at_start`, freeAtStart, 'pages')
+    counted('machine', `node${node}.managed`, totalPages, 'pages', 'snapshot', '')
+  }
+  for (const zone of machine.zones)
+    for (const mark of ['min', 'low', 'high'] as const)
+      counted(
+        'machine',
+        `node${zone.node}.${zone.name}.${mark}`,
+        zone[mark],
+        'pages',
+        zone.basis,
+        '',
+      )
+  based('machine', 'lru', machine.lru)
+  based('machine', 'swappiness', machine.swappiness)
+  based('machine', 'boost_step', machine.boostStep, 'pages')
+  based('machine', 'boost_max', machine.boostMax, 'pages')
+  based('machine', 'boost_every_pool_pages', machine.boostEveryPoolPages, 'pages')
+  based('machine', 'store_preemptible', machine.storePreemptible)
+  based('machine', 'backend', machine.backend)
+  based('machine', 'codec', machine.codec)
+  for (const [name, parameter] of Object.entries(machine.backendParameters))
+    based('machine', `backend.${name}`, parameter)
+  based('machine', 'zero_map', machine.zeroMap)
+  based('machine', 'readahead', machine.readahead, 'pages')
+
+  const demand = tasks.filter((task) => task.kind !== 'background')
+  for (const task of demand) {
+    const sums = TASK_OPS.map(() => ({ rows: 0, arg: 0 }))
+    let cpuNs = 0
+    for (let row = 0; row < task.op.length; row++) {
+      cpuNs += task.cpuNs[row] ?? 0
+      const sum = sums[task.op[row] ?? 0]
+      if (sum === undefined) continue
+      sum.rows++
+      sum.arg += task.arg[row] ?? 0
+    }
+    const of = (op: (typeof TASK_OPS)[number]): { rows: number; arg: number } =>
+      sums[TASK_OPS.indexOf(op)] ?? { rows: 0, arg: 0 }
+    const name = `${task.comm}(${task.tid})`
+    counted(
+      'demand',
+      `${name}.cpu`,
+      cpuNs,
+      'ns',
+      'event',
+      'on CPU outside reclaim, swap-in faults and interruptions',
+    )
+    counted(
+      'demand',
+      `${name}.sleep`,
+      of('sleep').arg,
+      'ns',
+      'event',
+      `${of('sleep').rows} sleeps by its own will`,
+    )
+    counted(
+      'demand',
+      `${name}.allocated`,
+      of('alloc').rows,
+      'pages',
+      'inferred',
+      'balance between anchors of free memory',
+    )
+    if (of('file').rows > 0)
+      counted(
+        'demand',
+        `${name}.file_read`,
+        of('file').arg,
+        'pages',
+        'inferred',
+        'page cache taken back by reclaim',
+      )
+    counted('touches', `${name}.touches`, of('touch').rows, '', 'event', 'swap-ins')
+  }
+  const countOf = (column: ArrayLike<number>, value: number): number => {
+    let count = 0
+    for (let i = 0; i < column.length; i++) if (column[i] === value) count++
+    return count
+  }
+  counted('pages', 'pages', pages.length, 'pages', 'inferred', '')
+  counted(
+    'pages',
+    'resident_at_start',
+    countOf(pages.residentAtStart, 1),
+    'pages',
+    'inferred',
+    'on the LRU when the workload starts',
+  )
+  if (pages.swappedAtStart !== undefined)
+    counted(
+      'pages',
+      'swapped_at_start',
+      countOf(pages.swappedAtStart, 1),
+      'pages',
+      'event',
+      'came in before any store was seen',
+    )
+  PAGE_KINDS.forEach((kind, value) => {
+    counted(
+      'pages',
+      `kind.${kind}`,
+      countOf(pages.kind, value),
+      'pages',
+      kind === 'shmem' ? 'snapshot' : 'inferred',
+      '',
+    )
+  })
+  PAGE_FILLS.forEach((fill, value) => {
+    counted('pages', `fill.${fill}`, countOf(pages.fill, value), 'pages', 'inferred', '')
+  })
+  counted('pages', 'ever_stored', pages.length - countOf(pages.slot, -1), 'pages', 'event', '')
+  based('touches', 'unknown_next_touch', workload.unknownNextTouch)
+  based('touches', 'dirtied_share', workload.dirtiedShare)
+  for (const name of COSTS) describeCost(facts, name, costs[name])
+  for (const task of tasks)
+    if (task.kind === 'background') {
+      let cpuNs = 0
+      for (const ns of task.cpuNs) cpuNs += ns
+      counted(
+        'background',
+        `${task.comm}(${task.tid})`,
+        cpuNs,
+        'ns',
+        'event',
+        'CPU time outside the demand',
+      )
+    }
+  for (const { name, value, unit, meaning } of workload.residuals)
+    counted('residual', name, value, unit, 'event', meaning)
+  return facts
+}
+
+function describeCost(facts: WorkloadFact[], name: string, cost: Cost): void {
+  const add = (statistic: string, value: number): void => {
+    facts.push({
+      part: 'costs',
+      name: statistic === '' ? name : `${name}.${statistic}`,
+      value: Math.round(value),
+      unit: 'ns',
+      basis: cost.basis,
+      n: cost.n,
+      from: cost.from,
+    })
+  }
+  if (cost.samples.length === 0) {
+    add('', cost.fixedNs)
+    return
+  }
+  const sorted = Float64Array.from(cost.samples).sort()
+  let sum = 0
+  for (const ns of sorted) sum += ns
+  add('mean', sum / sorted.length)
+  for (const share of [50, 99])
+    add(
+      `p${share}`,
+      sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * share) / 100))] ?? 0,
+    )
+}
