@@ -175,6 +175,12 @@ export const METRICS: readonly Metric[] = [
     unit: 'bytes',
   },
   {
+    name: 'pool_peak_bytes',
+    title: 'compressed bytes in the pool, peak',
+    question: 'what does it cost in memory',
+    unit: 'bytes',
+  },
+  {
     name: 'reclaim_cpu_ns',
     title: 'CPU time of kswapd and workers',
     question: 'what does it cost in CPU time',
@@ -221,6 +227,7 @@ interface Row {
   readonly met_known: number
   readonly bytes: number | null
   readonly sized: number
+  readonly pool_peak_bytes: number | null
   readonly reclaim_cpu_ns: number | null
   readonly cpu_ns: number | null
 }
@@ -319,6 +326,7 @@ function toPlainValues(row: Row): Values {
     bypass_pages: row.bypass,
     refaults_queued: row.met_known > 0 ? row.met : null,
     compressed_bytes: row.sized > 0 ? row.bytes : null,
+    pool_peak_bytes: row.pool_peak_bytes,
     reclaim_cpu_ns: row.reclaim_cpu_ns,
     cpu_ns: row.cpu_ns,
   }
@@ -402,6 +410,10 @@ busy AS (
   WHERE t.state = 'running' AND coalesce(k.tid, 1) <> 0
   GROUP BY ALL
 ),
+pool AS (
+  SELECT trace_id, run_id, max(value) AS pool_peak_bytes
+  FROM samples WHERE name IN ('pool_bytes', 'mm_stat.compr_data_size') GROUP BY ALL
+),
 cpu AS (
   SELECT trace_id, run_id,
     CAST(sum(ns) FILTER (reclaims) AS BIGINT) AS reclaim_cpu_ns,
@@ -415,7 +427,7 @@ SELECT s.trace_id, s.run_id, s.label, s.end_ns - s.start_ns AS work_ns,
   k.kswapd_ns, k.scan_ns, k.store_ns, k.kswapds,
   coalesce(o.bypass, 0) AS bypass, coalesce(o.gated, 0) AS gated,
   coalesce(i.met, 0) AS met, coalesce(i.met_known, 0) AS met_known,
-  o.bytes, coalesce(o.sized, 0) AS sized, c.reclaim_cpu_ns, c.cpu_ns
+  o.bytes, coalesce(o.sized, 0) AS sized, pl.pool_peak_bytes, c.reclaim_cpu_ns, c.cpu_ns
 FROM subjects s
 LEFT JOIN outs o ON o.trace_id = s.trace_id AND o.run_id IS NOT DISTINCT FROM s.run_id
 LEFT JOIN ins i ON i.trace_id = s.trace_id AND i.run_id IS NOT DISTINCT FROM s.run_id
@@ -423,5 +435,6 @@ LEFT JOIN stolen st ON st.trace_id = s.trace_id AND st.run_id IS NOT DISTINCT FR
 LEFT JOIN spans sp ON sp.trace_id = s.trace_id AND sp.run_id IS NOT DISTINCT FROM s.run_id
 LEFT JOIN described d ON d.trace_id = s.trace_id
 LEFT JOIN kswapds k ON k.trace_id = s.trace_id AND k.run_id IS NOT DISTINCT FROM s.run_id
+LEFT JOIN pool pl ON pl.trace_id = s.trace_id AND pl.run_id IS NOT DISTINCT FROM s.run_id
 LEFT JOIN cpu c ON c.trace_id = s.trace_id AND c.run_id IS NOT DISTINCT FROM s.run_id
 ORDER BY s.trace_id, s.run_id NULLS FIRST`

@@ -71,6 +71,14 @@ export async function createViews(
   await connection.run(statements.join(';\n'))
 }
 
+/** Removes the views: on a connection that writes they would stand before the tables of the same names. */
+export async function dropViews(connection: DuckDBConnection): Promise<void> {
+  const names = ['subjects', ...TABLES.map(({ name }) => name), ...VIEW_NAMES]
+  await connection.run(
+    names.map((name) => `DROP VIEW IF EXISTS temp.main.${quoteName(name)}`).join(';\n'),
+  )
+}
+
 function toSubjectsSql(subjects: readonly Subject[]): string {
   const rows = subjects.map((subject) => {
     const cells = [

@@ -14,6 +14,7 @@ export interface CommandEntry {
 
 const RECORD = 'From recording to database:'
 const LOOK = 'Look at recordings and runs:'
+const REPLAY = 'Replay under another policy:'
 const REFERENCE = 'Reference:'
 
 /** Every command; only names and summaries are loaded for `pstrace --help`. */
@@ -61,6 +62,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./pool.ts'),
   },
   { name: 'slots', group: LOOK, summary: 'use of swap slots', load: () => import('./slots.ts') },
+  {
+    name: 'replay',
+    group: REPLAY,
+    summary: 'run the recorded workload under other policies',
+    load: () => import('./replay.ts'),
+  },
   {
     name: 'schema',
     group: REFERENCE,

@@ -21,3 +21,8 @@ export async function finishOnInterrupt<T>(work: (signal: AbortSignal) => Promis
     if (own.signal.aborted) process.exitCode = EXIT_INTERRUPTED
   }
 }
+
+/** From here on Ctrl-C ends the process at once, as it does by default; for work that never returns to the event loop. */
+export function killOnInterrupt(): void {
+  process.removeAllListeners('SIGINT')
+}

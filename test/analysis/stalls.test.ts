@@ -126,11 +126,18 @@ describe('the view stalls', () => {
     expect(stalls).toMatchObject([{ ns: 20, censored: 'both' }])
   })
 
-  it('counts rounds of direct reclaim within one stall', async () => {
+  it('takes direct reclaims that touch as stalls of their own', async () => {
     const stalls = await readStalls({
       reclaim_spans: [span(1, 0, 10), span(2, 10, 20), span(3, 20, 30)],
     })
-    expect(stalls).toMatchObject([{ ns: 30, rounds: 3 }])
+    expect(stalls.map(({ ns }) => ns)).toEqual([10, 10, 10])
+  })
+
+  it('counts the rounds of direct reclaim that one throttling delays', async () => {
+    const stalls = await readStalls({
+      reclaim_spans: [span(1, 0, 10, { kind: 'throttle' }), span(2, 10, 20)],
+    })
+    expect(stalls).toMatchObject([{ ns: 20, rounds: 1 }])
   })
 })
 

@@ -5,7 +5,7 @@ WITH outermost AS (
   JOIN stalls st
     ON st.trace_id = r.trace_id AND st.run_id IS NOT DISTINCT FROM r.run_id
     AND st.task_id IS NOT DISTINCT FROM r.task_id AND st.tid IS NOT DISTINCT FROM r.tid
-    AND r.start_ns >= st.start_ns AND r.start_ns <= st.end_ns
+    AND r.start_ns >= st.start_ns AND (r.start_ns < st.end_ns OR st.ns = 0)
     AND coalesce(r.end_ns, st.end_ns) <= st.end_ns
   WHERE r.parent_span_id IS NULL
 ),

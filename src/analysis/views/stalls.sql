@@ -1,4 +1,4 @@
--- One row per stall: the union of a task's outermost reclaim spans, throttling included; what overlaps or touches is one stall, nested spans never count twice. A censored stall is at least ns long.
+-- One row per stall: the union of a task's outermost reclaim spans; overlapping spans, and throttling with the reclaim it delays, are one stall, nested spans never count twice. A censored stall is at least ns long.
 WITH spans AS (
   SELECT
     r.trace_id, r.run_id, r.span_id, r.parent_span_id, r.kind, r.task_id, r.tid, r.cpu, r.node, r.start_ns,
@@ -18,18 +18,30 @@ edges AS (
     max(end_ns) OVER (
       PARTITION BY trace_id, run_id, task_id, tid ORDER BY start_ns, span_id
       ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-    ) AS covered_until
+    ) AS covered_until,
+    arg_max(kind, end_ns) OVER (
+      PARTITION BY trace_id, run_id, task_id, tid ORDER BY start_ns, span_id
+      ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    ) AS covering_kind
   FROM spans
+),
+-- Two direct reclaims that touch are two stalls: virtual time passes nothing between them, a kernel always something.
+begun AS (
+  SELECT
+    *,
+    covered_until IS NULL OR start_ns > covered_until
+      OR (start_ns = covered_until AND covering_kind <> 'throttle' AND end_ns > start_ns) AS begins
+  FROM edges
 ),
 islands AS (
   SELECT
     *,
-    count(*) FILTER (covered_until IS NULL OR start_ns > covered_until) OVER (
+    count(*) FILTER (begins) OVER (
       PARTITION BY trace_id, run_id, task_id, tid ORDER BY start_ns, span_id
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS island,
     covered_until IS NULL OR end_ns > covered_until AS outermost
-  FROM edges
+  FROM begun
 ),
 unions AS (
   SELECT
