@@ -48,7 +48,7 @@ export const kcompressdUnofficial: Policy = {
     locks: [{ name: 'fifo_lock', kind: 'spinlock' }],
     cells: [],
     workers:
-      tunable(tunables, 'pstrace.workers') === 0
+      tunable(tunables, 'pstrace.workers') === 0 || tunable(tunables, 'vm.kcompressd') === 0
         ? []
         : [
             {

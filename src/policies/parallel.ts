@@ -14,6 +14,7 @@ import {
   read,
   readTunable,
   store,
+  tunable,
   unlock,
   write,
 } from './policy.ts'
@@ -64,15 +65,22 @@ export const parallel: Policy = {
     queues: [{ name: 'swapout_fifo', capacity: FIFO_FOLIOS }],
     locks: [{ name: 'swapout_mutex', kind: 'mutex' }],
     cells: ['writer_waiting', 'running_workers'],
-    workers: [
-      {
-        name: 'kworker/swapout',
-        unbound: true,
-        memalloc: overridden(tunables, 'pstrace.memalloc', false),
-        start: 'item',
-        kworker: true,
-      },
-    ],
+    workers:
+      workerCount(
+        tunable(tunables, 'pstrace.workers'),
+        tunable(tunables, 'vm.parallel_swap'),
+        node.cpus,
+      ) <= 0
+        ? []
+        : [
+            {
+              name: 'kworker/swapout',
+              unbound: true,
+              memalloc: overridden(tunables, 'pstrace.memalloc', false),
+              start: 'item',
+              kworker: true,
+            },
+          ],
     items: Math.max(1, node.cpus - 1),
     gate: 'anon',
     folio: {
@@ -81,9 +89,7 @@ export const parallel: Policy = {
     },
   }),
   *submit(folio) {
-    const limit = yield LIMIT
-    const wanted = limit < 0 ? yield WORKERS : limit
-    const workers = Math.min(wanted, (yield nodeCpus) - 1)
+    const workers = workerCount(yield LIMIT, yield WORKERS, yield nodeCpus)
     if (workers <= 0) return 'inline'
     yield write(WRITER_WAITING, 1)
     yield LOCK
@@ -132,4 +138,9 @@ export const parallel: Policy = {
     yield UNLOCK
     yield freeItem
   },
+}
+
+/** One CPU is always left to kswapd: on a node with one there is no worker. */
+function workerCount(limit: number, wanted: number, cpus: number): number {
+  return Math.min(limit < 0 ? wanted : limit, cpus - 1)
 }

@@ -224,7 +224,7 @@ export class Kernel {
     this.#placeResident()
   }
 
-  /** Pages resident at the start, oldest first in stream order, with no reference. */
+  /** Pages resident at the start, oldest first in stream order. Mapped ones have been used since they were faulted in: their first scan keeps them. */
   #placeResident(): void {
     const { pages, stream } = this.#workload
     const seen = new Uint8Array(pages.length)
@@ -232,6 +232,7 @@ export class Kernel {
       if (seen[page] === 1 || pages.residentAtStart[page] !== 1) return
       seen[page] = 1
       this.pages.state[page] = P.RESIDENT
+      if (this.pages.kind[page] === P.ANON) this.pages.set(page, P.ACCESSED)
       this.pages.addHead(page)
     }
     for (const page of stream) place(page)
@@ -452,8 +453,9 @@ export class Kernel {
   *kswapdMain(thread: Thread, node: NodeState): Steps {
     const { scheduler } = this
     const scan = this.#scanOf(thread, KSWAPD_CONTEXT, true)
+    // Parked until its first wake-up: the program begins where kswapd wakes.
     for (;;) {
-      yield* this.#kswapdSleep(thread, node)
+      node.kswapdAsleep = false
       const start = scheduler.now
       node.awakeSince = start
       for (;;) {
@@ -463,14 +465,10 @@ export class Kernel {
       this.recorder.closeKswapdSpan(thread, start, scheduler.now, false)
       this.tally.kswapdAwakeNs += scheduler.now - start
       node.awakeSince = -1
+      node.kswapdAsleep = true
+      scheduler.block(thread, SLEEPING)
+      yield
     }
-  }
-
-  *#kswapdSleep(thread: Thread, node: NodeState): Steps {
-    node.kswapdAsleep = true
-    this.scheduler.block(thread, SLEEPING)
-    yield
-    node.kswapdAsleep = false
   }
 
   /** kswapd_try_to_sleep: a nap of HZ/10, then true if it may sleep on. A wake-up during the nap means work. */
@@ -706,7 +704,10 @@ export class Kernel {
 
   #putBack(page: number): void {
     const state = this.pages.state[page] as number
-    if (state !== P.FREE && state !== P.SWAPPED) this.pages.addHead(page)
+    if (state === P.DYING) {
+      this.#give(this.nodeOf(this.pages.node[page] as number), 1)
+      this.#forget(page)
+    } else if (state !== P.FREE && state !== P.SWAPPED) this.pages.addHead(page)
   }
 
   /** shrink_inactive_list: a batch is isolated, looked through, put back; freed frames arrive at its end. */
@@ -825,8 +826,10 @@ export class Kernel {
       if (!scheduler.spend(thread, costs.scanKept.draw())) yield
       return false
     }
+    const state = pages.state[page] as number
     if (
-      (pages.state[page] as number) === P.STORED ||
+      state === P.STORED ||
+      state === P.DYING ||
       (pages.kind[page] as number) === P.FILE_PAGE ||
       pages.has(page, P.CLEAN_COPY)
     ) {
@@ -852,6 +855,10 @@ export class Kernel {
   /** The frame is free from the end of the batch on; the page is gone or only in swap. */
   #evict(node: NodeState, page: number): void {
     const { pages } = this
+    if (pages.state[page] === P.DYING) {
+      this.#forget(page)
+      return
+    }
     node.age++
     pages.clear(page, P.REFERENCED | P.ACTIVE | P.RECLAIM | P.CLEAN_COPY)
     if ((pages.kind[page] as number) === P.FILE_PAGE) {
@@ -1404,30 +1411,37 @@ export class Kernel {
   /** The task gives the page back (exit, munmap). */
   *freePage(thread: Thread, page: number): Steps {
     const { pages } = this
-    yield* this.#waitForLock(thread, page)
-    const state = pages.state[page] as number
-    if (state === P.FREE) return
-    const node = this.nodeOf(pages.node[page] as number)
-    while (pages.has(page, P.WRITEBACK)) {
-      this.scheduler.sleepUntil(thread, this.scheduler.now + TICK_NS, IO)
-      yield
+    for (;;) {
+      if (pages.has(page, P.LOCKED)) yield* this.#waitForLock(thread, page)
+      else if (pages.has(page, P.WRITEBACK)) {
+        this.scheduler.sleepUntil(thread, this.scheduler.now + TICK_NS, IO)
+        yield
+      } else break
     }
+    const state = pages.state[page] as number
+    if (state === P.FREE || state === P.DYING) return
+    const node = this.nodeOf(pages.node[page] as number)
     const flight = pages.swapout[page] as number
     if (flight > 0) {
       this.recorder.closeFlight(flight)
       pages.swapout[page] = 0
     }
     this.#dropCopy(node, page)
+    if (state !== P.SWAPPED && !pages.isOnList(page)) {
+      // Isolated by a reclaimer, which holds the last reference: its batch frees it.
+      pages.flags[page] = 0
+      pages.state[page] = P.DYING
+      return
+    }
     if (state !== P.SWAPPED) {
-      if (!pages.isOnList(page)) {
-        // Isolated by a reclaimer: its batch frees it, as the last reference.
-        pages.clear(page, P.ACCESSED | P.REFERENCED)
-        pages.state[page] = P.STORED
-        return
-      }
       pages.remove(page)
       this.#give(node, 1)
     }
+    this.#forget(page)
+  }
+
+  #forget(page: number): void {
+    const { pages } = this
     pages.state[page] = P.FREE
     pages.flags[page] = 0
     pages.release(page)

@@ -10,7 +10,8 @@ export const STORING = 3
 /** In the pool and still in memory: clean, freed when reclaim meets it. */
 export const STORED = 4
 export const SWAPPED = 5
-export const SWAPPING_IN = 6
+/** Given back by its task while a reclaimer holds it isolated. */
+export const DYING = 6
 
 export const ANON = 0
 export const SHMEM = 1

@@ -14,6 +14,8 @@ import { PlainSlots, type SwapSlots } from './slots.ts'
 import { type RunSummary, summarize } from './summary.ts'
 import { Tally } from './tally.ts'
 
+export type { RunSummary } from './summary.ts'
+
 export interface ReplayOptions {
   readonly policy: Policy
   /** Values that differ from the policy's defaults. */
@@ -139,7 +141,10 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
   const cpusOfNode = kernel.nodes.map(
     ({ index }) => cpus.filter((cpu) => cpu.node === index).length,
   )
-  const isSynchronous = policy.name === 'kswapd' || tunables['pstrace.workers'] === 0
+  // A policy without workers on any node is mainline's synchronous store, to the last row.
+  const isSynchronous = cpusOfNode.every(
+    (count, node) => policy.layout({ node, cpus: count }, tunables).workers.length === 0,
+  )
   if (!isSynchronous)
     kernel.gate = new VirtualGate(
       policy,

@@ -1,0 +1,246 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { findPolicy, policies } from '../../src/policies/index.ts'
+import { kcompressd } from '../../src/policies/kcompressd.ts'
+import { kcompressdUnofficial } from '../../src/policies/kcompressd-unofficial.ts'
+import { parallel } from '../../src/policies/parallel.ts'
+import { length, type Policy, pop, push, store, wait, wake } from '../../src/policies/policy.ts'
+import { conform } from './conformance.ts'
+
+const DEEP = Number.POSITIVE_INFINITY
+const schedules = fc.array(fc.nat(1000), { minLength: 1, maxLength: 200 })
+
+function physicalDepth(policy: Policy): number {
+  switch (policy.name) {
+    case 'kcompressd-v1':
+      return 5461
+    case 'kcompressd-unofficial':
+      return 24
+    case 'parallel':
+      return 6
+    default:
+      return 256
+  }
+}
+
+describe.each(policies.map((policy) => [policy.name, policy] as const))('%s', (_name, policy) => {
+  it('stores each folio exactly once, whoever runs when', () => {
+    fc.assert(
+      fc.property(schedules, fc.integer({ min: 1, max: 5 }), (schedule, cpus) => {
+        const result = conform(policy, {
+          folios: 150,
+          cpus,
+          schedule,
+          depth: physicalDepth(policy),
+        })
+        expect(result.violations).toEqual([])
+        expect(new Set(result.starts).size).toBe(150)
+      }),
+      { numRuns: 25 },
+    )
+  })
+
+  it('loses nothing when a tunable changes half-way', () => {
+    fc.assert(
+      fc.property(schedules, fc.nat(8), fc.nat(8), (schedule, before, after) => {
+        const own = policy.tunables.filter(({ name }) => !name.startsWith('pstrace.'))
+        const values = (value: number): Record<string, number> =>
+          Object.fromEntries(
+            own.map(({ name, min, max }) => [name, Math.min(max, Math.max(min, value))]),
+          )
+        const starts = policy.name === 'kcompressd-v1' ? before : Math.max(1, before)
+        const { violations } = conform(policy, {
+          folios: 200,
+          cpus: 4,
+          tunables: values(starts),
+          // A thread that was never created cannot be asked for: v1's count only falls.
+          later: values(policy.name === 'kcompressd-v1' ? Math.min(before, after) : after),
+          schedule,
+          depth: DEEP,
+        })
+        expect(violations).toEqual([])
+      }),
+      { numRuns: 25 },
+    )
+  })
+
+  it('keeps nothing across calls: two interleaved machines behave as two alone', () => {
+    const options = { folios: 60, cpus: 3, schedule: [3, 1, 4, 1, 5, 9, 2, 6], depth: DEEP }
+    const alone = conform(policy, options).log
+    conform(policy, { ...options, schedule: [2, 7, 1, 8] })
+    expect(conform(policy, options).log).toEqual(alone)
+  })
+
+  it('has a tunable for each name it reads, with its default in range', () => {
+    for (const { default: value, min, max } of policy.tunables) {
+      expect(value).toBeGreaterThanOrEqual(min)
+      expect(value).toBeLessThanOrEqual(max)
+    }
+  })
+})
+
+describe('the kit catches', () => {
+  const options = { folios: 100, cpus: 2, schedule: [0, 1, 1, 0, 2, 5], depth: 256 }
+
+  it('a policy that drops a folio', () => {
+    const drops: Policy = {
+      ...kcompressd,
+      *submit(folio) {
+        if (folio === 41) return 'queued'
+        return yield* kcompressd.submit(folio)
+      },
+    }
+    expect(conform(drops, options).violations).toEqual(['folio 41 is lost: it was never stored'])
+  })
+
+  it('a policy that stores a folio twice', () => {
+    const twice: Policy = {
+      ...kcompressd,
+      *submit(folio) {
+        if (folio === 17) yield store(folio)
+        return yield* kcompressd.submit(folio)
+      },
+    }
+    expect(conform(twice, options).violations).toContain('folio 17 is stored twice')
+  })
+
+  it('a policy that exceeds its depth', () => {
+    const deep: Policy = {
+      ...kcompressdUnofficial,
+      *submit(folio) {
+        yield push(0, folio)
+        yield wake(0)
+        return 'queued'
+      },
+    }
+    // kswapd alone runs until it cannot.
+    const { violations } = conform(deep, { ...options, kswapdFirst: true, depth: 24 })
+    expect(violations[0]).toBe('a queue holds 25 folios after a submit; at most 24 may wait')
+  })
+
+  it('a policy that keeps state across calls', () => {
+    let calls = 0
+    const remembers: Policy = {
+      ...kcompressd,
+      *submit(folio) {
+        calls++
+        if (calls % 7 === 0) return 'inline'
+        return yield* kcompressd.submit(folio)
+      },
+    }
+    const first = conform(remembers, { ...options, folios: 50 }).log
+    expect(conform(remembers, { ...options, folios: 50 }).log).not.toEqual(first)
+  })
+
+  it('a policy that forgets to unlock', () => {
+    const holds: Policy = {
+      ...parallel,
+      *submit(folio) {
+        const program = parallel.submit(folio)
+        let result = 0
+        for (;;) {
+          const turn = program.next(result)
+          if (turn.done === true) return turn.value
+          if (turn.value.op === 'unlock') continue
+          result = yield turn.value
+        }
+      },
+    }
+    expect(conform(holds, options).violations.length).toBeGreaterThan(1)
+  })
+
+  it('a worker that leaves its queue unread', () => {
+    const lazy: Policy = {
+      ...kcompressd,
+      *work() {
+        yield wait(0)
+        const head = yield pop(0)
+        if (head >= 0) yield store(head)
+        while ((yield length(0)) < 0) yield wait(0)
+      },
+    }
+    expect(conform(lazy, { ...options, folios: 10 }).violations.length).toBeGreaterThan(0)
+  })
+})
+
+describe('sequences worked by hand from the patches', () => {
+  // The worker gets no turn until kswapd is through.
+  const kswapdFirst = { cpus: 2, schedule: [0], kswapdFirst: true }
+
+  it('kcompressd stores the newest inline once 256 wait', () => {
+    const { starts, deepest } = conform(kcompressd, {
+      ...kswapdFirst,
+      folios: 260,
+      depth: 256,
+    })
+    expect(deepest).toBe(256)
+    expect(starts.slice(0, 4)).toEqual([256, 257, 258, 259])
+    expect(starts[4]).toBe(0)
+  })
+
+  it('unofficial 0.5 queues the new folio before it stores the oldest', () => {
+    const { log, starts } = conform(kcompressdUnofficial, {
+      ...kswapdFirst,
+      folios: 25,
+      depth: 24,
+    })
+    const last = log.filter((line) => line.startsWith('kswapd')).slice(-9)
+    expect(last.map((line) => line.match(/"op":"(\w+)"/)?.[1] ?? 'end')).toEqual([
+      'readTunable',
+      'length',
+      'lock',
+      'pop',
+      'unlock',
+      'push',
+      'wake',
+      'store',
+      'end',
+    ])
+    expect(starts).toEqual(Array.from({ length: 25 }, (_, folio) => folio))
+  })
+
+  it('parallel 0.2a pops and stores the oldest before it pushes, all under the mutex', () => {
+    const { log } = conform(parallel, { ...kswapdFirst, folios: 7, depth: 6 })
+    const ops = log
+      .filter((line) => line.startsWith('kswapd'))
+      .map((line) => line.match(/"op":"(\w+)"/)?.[1] ?? 'end')
+    expect(ops.slice(ops.lastIndexOf('lock'))).toEqual([
+      'lock',
+      'write',
+      'read',
+      'readTunable',
+      'length',
+      'pop',
+      'store',
+      'push',
+      'unlock',
+      'end',
+    ])
+  })
+
+  it('parallel 0.2a is synchronous on a node with one CPU', () => {
+    const { log } = conform(parallel, { folios: 5, cpus: 1, schedule: [0], depth: 0 })
+    expect(log.filter((line) => line.endsWith('ends inline'))).toHaveLength(5)
+  })
+
+  it('parallel 0.2a with an overflowing depth fills the queue, then bypasses it', () => {
+    const { log, deepest } = conform(parallel, {
+      folios: 260,
+      cpus: 4,
+      schedule: [0],
+      kswapdFirst: true,
+      depth: 256,
+      tunables: { 'vm.parallel_swap': 2, 'vm.parallel_swap_factor': 0x7fffffff },
+    })
+    expect(deepest).toBe(256)
+    expect(log.filter((line) => line.endsWith('ends bypass')).length).toBe(4)
+  })
+
+  it('v1 gives the second thread its first folio when the first queue of 5461 is full', () => {
+    const v1 = findPolicy('kcompressd-v1') as Policy
+    const { log } = conform(v1, { ...kswapdFirst, folios: 5463, depth: 5461 })
+    const pushes = log.filter((line) => line.includes('"op":"push"'))
+    expect(pushes[5460]).toContain('"queue":0')
+    expect(pushes[5461]).toContain('"queue":1')
+  })
+})
