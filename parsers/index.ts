@@ -1,5 +1,6 @@
 import { readFully } from './cursor.ts'
 import { TraceParseError } from './error.ts'
+import { isPerfData } from './perf-data/header.ts'
 import type { ByteSource, TraceFormat, TraceReader } from './reader.ts'
 import { isTraceDat } from './trace-dat/header.ts'
 
@@ -51,8 +52,18 @@ const traceDat: SeekableFormat = {
   },
 }
 
+const perfData: SeekableFormat = {
+  name: 'perf.data',
+  access: 'seek',
+  sniff: isPerfData,
+  async open(source) {
+    const { openPerfData } = await import('./perf-data/reader.ts')
+    return await openPerfData(source)
+  },
+}
+
 /** All formats, in the order in which they are tried. */
-export const traceFormats: readonly SeekableFormat[] = [traceDat]
+export const traceFormats: readonly SeekableFormat[] = [traceDat, perfData]
 
 /** The format whose mark `head` carries. */
 export function sniffFormat(head: Uint8Array): SeekableFormat | undefined {

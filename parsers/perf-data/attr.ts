@@ -120,8 +120,7 @@ export function sampleLayout({ sampleType, readFormat }: PerfAttr): SampleLayout
 export function readBytes(readFormat: number, count: number): number {
   const times =
     (readFormat & READ_FORMAT.enabled ? 8 : 0) + (readFormat & READ_FORMAT.running ? 8 : 0)
-  const value =
-    8 + (readFormat & READ_FORMAT.id ? 8 : 0) + (readFormat & READ_FORMAT.lost ? 8 : 0)
+  const value = 8 + (readFormat & READ_FORMAT.id ? 8 : 0) + (readFormat & READ_FORMAT.lost ? 8 : 0)
   return (readFormat & READ_FORMAT.group) === 0 ? value + times : 8 + times + count * value
 }
 

@@ -2,7 +2,7 @@ import { Cursor, toByteSource } from '../cursor.ts'
 import { EventMetadata } from '../event-metadata.ts'
 import type { IssueLog } from '../issues.ts'
 import type { ByteSource } from '../reader.ts'
-import { parseAttr, type PerfAttr } from './attr.ts'
+import { type PerfAttr, parseAttr } from './attr.ts'
 
 /** Everything in a perf.data file but its records; in pipe mode it grows while records are read. */
 export class PerfHeader {
@@ -39,7 +39,11 @@ export class PerfHeader {
       this.dataStart = 16
       this.dataEnd = source.size
     } else if (size === 104) this.#parseFile(cursor)
-    else throw cursor.error('bad_header', `header of ${size} bytes; 104, or 16 for a pipe, was expected`)
+    else
+      throw cursor.error(
+        'bad_header',
+        `header of ${size} bytes; 104, or 16 for a pipe, was expected`,
+      )
   }
 
   /** One feature section's data. Source: tools/perf/util/header.c (6.12). Errors in it are issues: records can be read without. */
@@ -94,7 +98,12 @@ export class PerfHeader {
     const unfinished = data.size === 0
     this.dataEnd = unfinished ? this.source.size : data.offset + data.size
     if (unfinished)
-      this.issues.add('unfinished_file', 'data_loss', 48, 'The recording was not ended properly: the header does not say where the data ends.')
+      this.issues.add(
+        'unfinished_file',
+        'data_loss',
+        48,
+        'The recording was not ended properly: the header does not say where the data ends.',
+      )
     if (this.dataEnd > this.source.size) {
       this.issues.add(
         'data_truncated',
@@ -107,7 +116,8 @@ export class PerfHeader {
     if (attrSize < 64 + 16 || attrSize > 4096)
       throw cursor.error('bad_header', `an attribute of ${attrSize} bytes; 80 to 4096 was expected`)
     const count = Math.floor(attrs.size / attrSize)
-    if (count > MAX_ATTRS) throw cursor.error('bad_header', `${count} attributes; at most ${MAX_ATTRS} were expected`)
+    if (count > MAX_ATTRS)
+      throw cursor.error('bad_header', `${count} attributes; at most ${MAX_ATTRS} were expected`)
     for (let i = 0; i < count; i++) {
       cursor.seek(attrs.offset + i * attrSize)
       const attr = parseAttr(cursor, attrSize - 16)
@@ -130,7 +140,13 @@ export class PerfHeader {
       if ((((word[(id >> 5) & 1] ?? 0) >>> (id & 31)) & 1) === 0) continue
       const { offset, size } = section(cursor)
       if (offset + size > this.source.size) {
-        this.issues.add('bad_feature', 'error', offset, `Header feature ${id} lies outside the file.`, id)
+        this.issues.add(
+          'bad_feature',
+          'error',
+          offset,
+          `Header feature ${id} lies outside the file.`,
+          id,
+        )
         continue
       }
       this.parseFeature(
@@ -203,7 +219,9 @@ export class PerfHeader {
       const ids = cursor.u32()
       const name = string(cursor)
       for (let id = 0; id < ids; id++) attr.ids.push(cursor.u64())
-      const known = this.attrs.find((each) => each.type === attr.type && each.config === attr.config)
+      const known = this.attrs.find(
+        (each) => each.type === attr.type && each.config === attr.config,
+      )
       if (known !== undefined) known.name = name
     }
   }

@@ -1,0 +1,698 @@
+import type { EventFormat, EventWindow } from '../batch.ts'
+import { readFully } from '../cursor.ts'
+import { TraceParseError } from '../error.ts'
+import { IssueLog } from '../issues.ts'
+import type { ByteSource, ImportIssue, Loss, TraceInfo, TraceReader } from '../reader.ts'
+import { FormatTable, StreamMerge, WindowBuilder } from '../window.ts'
+import {
+  type PerfAttr,
+  parseAttr,
+  readBytes,
+  type SampleLayout,
+  sampleLayout,
+  type TrailerLayout,
+  TYPE_TRACEPOINT,
+  trailerLayout,
+} from './attr.ts'
+import { PerfHeader, recordCursor } from './header.ts'
+import { PendingCpu } from './pending.ts'
+
+// include/uapi/linux/perf_event.h and tools/lib/perf/include/perf/event.h (6.12); COMPRESSED2 is of 6.16.
+const RECORD = {
+  lost: 2,
+  comm: 3,
+  throttle: 5,
+  unthrottle: 6,
+  fork: 7,
+  sample: 9,
+  lostSamples: 13,
+  attr: 64,
+  tracingData: 66,
+  finishedRound: 68,
+  auxtrace: 71,
+  feature: 80,
+  compressed: 81,
+  compressed2: 83,
+} as const
+const READ_BYTES = 1 << 22
+/** The size field of a record has 16 bits. */
+const MAX_RECORD_BYTES = 1 << 16
+/** Records that wait for their round; more mean that rounds are not marked. */
+const MAX_PENDING = 1 << 19
+const MAX_CPU = 8192
+const MAX_TGIDS = 1 << 20
+const TWO_32 = 2 ** 32
+/** A piece of data that unpacks to more is no recording. */
+const MAX_RATIO = 4096
+const MAX_UNPACKED = 1 << 26
+
+type ZstdStream = (packed: Iterable<Uint8Array>) => Generator<Uint8Array, void>
+
+/** Opens perf.data in file or pipe mode. Throws `TraceParseError`. */
+export async function openPerfData(source: ByteSource): Promise<TraceReader> {
+  const issues = new IssueLog()
+  const header = new PerfHeader(source, issues)
+  const { loadZstdStream } = await import('../zstd.ts')
+  return new PerfDataReader(header, issues, await loadZstdStream())
+}
+
+class PerfDataReader implements TraceReader {
+  readonly #header: PerfHeader
+  readonly #issues: IssueLog
+  readonly #zstd: ZstdStream
+  readonly #losses: Loss[] = []
+  readonly #comms = new Map<number, string>()
+  readonly #tgids = new Map<number, number>()
+  readonly #attrOfId = new Map<number, number>()
+  readonly #cpus: (PendingCpu | undefined)[] = []
+  readonly #lastTs: number[] = []
+  readonly #throttledAt = new Map<number, number>()
+  #layouts: SampleLayout[] = []
+  #trailer: TrailerLayout = { bytes: 0, tid: -1, time: -1, cpu: -1 }
+  #isTracepoint: boolean[] = []
+  #window: WindowBuilder | undefined
+  #merge: StreamMerge | undefined
+  #formats = new FormatTable()
+  #seenMetadata: unknown
+  #baseHi = -1
+  #pending = 0
+  #roundMax = Number.NEGATIVE_INFINITY
+  #previousRoundMax = Number.NEGATIVE_INFINITY
+  #ended = false
+  #exhausted = false
+
+  // Raw records.
+  readonly #buffer: Uint8Array
+  #bufferAt: number
+  #bufferLength = 0
+  #index = 0
+  #plain: Generator<Uint8Array, void> | undefined
+  #rest = new Uint8Array(0)
+  #packedEnded = false
+  #packedBytes = 0
+  #plainBytes = 0
+  /** The record that is being handled: its bytes, where it starts there and in the file. */
+  #bytes: Uint8Array
+  #at = 0
+  #position = 0
+
+  constructor(header: PerfHeader, issues: IssueLog, zstd: ZstdStream) {
+    this.#header = header
+    this.#issues = issues
+    this.#zstd = zstd
+    this.#buffer = new Uint8Array(
+      Math.max(MAX_RECORD_BYTES, Math.min(READ_BYTES, header.dataEnd - header.dataStart)),
+    )
+    this.#bytes = this.#buffer
+    this.#bufferAt = header.dataStart
+    this.#learnAttrs()
+    // A pipe says what its events are in its first records.
+    if (header.isPipe) this.#readDescriptions()
+  }
+
+  get info(): TraceInfo {
+    const header = this.#header
+    const clockId = header.attrs.find((attr) => attr.clockId !== undefined)?.clockId
+    const clock = clockId === undefined ? 'perf' : (CLOCKS[clockId] ?? `clock ${clockId}`)
+    return {
+      format: header.isPipe ? 'perf.data (pipe)' : 'perf.data',
+      kernelRelease: header.kernelRelease,
+      arch: header.arch,
+      cpus: header.cpus,
+      pageSize: header.pageSize,
+      clock,
+      baseNs: BigInt(Math.max(0, this.#baseHi)) << 32n,
+      ticks: false,
+      instances: [{ name: '', clock }],
+      comms: new Map([...(header.metadata?.comms ?? []), ...this.#comms]),
+      tgids: this.#tgids,
+      nodeRanges: header.nodeRanges,
+      facts: header.facts,
+    }
+  }
+
+  get formats(): readonly EventFormat[] {
+    return this.#formats.records.map((record) => record.format)
+  }
+
+  get losses(): readonly Loss[] {
+    return this.#losses
+  }
+
+  get issues(): readonly ImportIssue[] {
+    return this.#issues.list
+  }
+
+  get bytesRead(): number {
+    return this.#bufferAt + this.#index - this.#header.dataStart
+  }
+
+  read(): EventWindow | undefined {
+    while (!this.#ended) {
+      if (this.#merge !== undefined && this.#window !== undefined) {
+        if (this.#merge.fill(this.#window)) return this.#window.finish()
+        this.#merge = undefined
+        for (const cpu of this.#cpus) {
+          this.#pending -= cpu?.count ?? 0
+          cpu?.settle()
+        }
+      }
+      if (this.#exhausted) {
+        if (this.#pending === 0) break
+        this.#release(Number.POSITIVE_INFINITY)
+      } else this.#readRound()
+    }
+    if (this.#ended) return undefined
+    this.#ended = true
+    this.#closeThrottles()
+    return this.#window?.finish()
+  }
+
+  close(): void {
+    this.#ended = true
+  }
+
+  /** Reads records until a barrier lets some samples go. */
+  #readRound(): void {
+    while (this.#merge === undefined && !this.#exhausted) {
+      if (!this.#advance()) this.#exhausted = true
+      if (this.#pending > MAX_PENDING) {
+        // Without barriers nothing says how far behind a buffer may be; half of what is here is the best guess.
+        this.#issues.add(
+          'no_rounds',
+          'info',
+          this.#position,
+          `More than ${MAX_PENDING} samples came without a barrier between rounds; they were sorted as far as memory allows.`,
+        )
+        this.#release(this.#middleTs())
+      }
+    }
+  }
+
+  #middleTs(): number {
+    let least = Number.POSITIVE_INFINITY
+    for (const cpu of this.#cpus)
+      if (cpu !== undefined && cpu.length > 0)
+        least = Math.min(least, cpu.ts[cpu.length - 1] as number)
+    const fullest = this.#cpus.reduce(
+      (most, cpu) => (cpu !== undefined && cpu.length > (most?.length ?? 0) ? cpu : most),
+      undefined,
+    )
+    const middle = fullest === undefined ? least : (fullest.ts[fullest.length >> 1] as number)
+    return Math.max(least, middle)
+  }
+
+  #release(untilNs: number): void {
+    const streams: PendingCpu[] = []
+    for (const cpu of this.#cpus)
+      if (cpu !== undefined && cpu.release(untilNs) > 0) streams.push(cpu)
+    if (streams.length === 0) return
+    this.#window ??= new WindowBuilder({
+      formats: this.#formats,
+      issues: this.#issues,
+      littleEndian: this.#header.littleEndian,
+      maxRecordBytes: MAX_RECORD_BYTES,
+    })
+    this.#merge = new StreamMerge(streams)
+  }
+
+  #readDescriptions(): void {
+    while (!this.#isDescribed && this.#advance()) {
+      // Every record that comes before samples describes them.
+    }
+  }
+
+  get #isDescribed(): boolean {
+    return this.#header.metadata !== undefined || this.#pending > 0
+  }
+
+  /** Handles one record, or one unpacked piece; false at the end of the data. */
+  #advance(): boolean {
+    if (this.#plain === undefined) return this.#rawRecord()
+    let piece: IteratorResult<Uint8Array, void>
+    try {
+      piece = this.#plain.next()
+    } catch (error) {
+      if (error instanceof TraceParseError) throw error
+      // The stream is flushed after each record but never closed, which the decoder takes for a missing end.
+      if (this.#packedEnded) return this.#endOfPlain()
+      this.#issues.add(
+        'corrupt_compressed',
+        'data_loss',
+        this.#position,
+        'The compressed records cannot be unpacked; everything after this place is missing.',
+      )
+      return false
+    }
+    if (piece.done) return this.#endOfPlain()
+    this.#plainBytes += piece.value.length
+    if (this.#plainBytes > MAX_RATIO * this.#packedBytes + MAX_UNPACKED) {
+      this.#issues.add(
+        'compression_bomb',
+        'data_loss',
+        this.#position,
+        `${this.#packedBytes} compressed bytes hold more than ${this.#plainBytes}; everything after this place is missing.`,
+      )
+      return false
+    }
+    return this.#handlePiece(piece.value)
+  }
+
+  #endOfPlain(): false {
+    if (this.#rest.length > 0)
+      this.#issues.add(
+        'data_truncated',
+        'data_loss',
+        this.#position,
+        'The last unpacked record is cut off.',
+      )
+    return false
+  }
+
+  /** False when nothing after it can be read. */
+  #handlePiece(piece: Uint8Array): boolean {
+    let bytes = piece
+    if (this.#rest.length > 0) {
+      bytes = new Uint8Array(this.#rest.length + piece.length)
+      bytes.set(this.#rest)
+      bytes.set(piece, this.#rest.length)
+    }
+    let at = 0
+    this.#bytes = bytes
+    while (at + 8 <= bytes.length) {
+      const size = this.#u16(at + 6)
+      if (size < 8) {
+        this.#reportBadRecord(size)
+        return false
+      }
+      if (at + size > bytes.length) break
+      this.#at = at
+      this.#record(this.#u32(at), size)
+      at += size
+    }
+    this.#rest = bytes.slice(at)
+    this.#bytes = this.#buffer
+    return true
+  }
+
+  /** Yields the payloads of COMPRESSED records; handles the others on its way. */
+  *#packed(): Generator<Uint8Array, void> {
+    for (;;) {
+      const payload = this.#nextPacked()
+      if (payload === undefined) return
+      yield payload
+    }
+  }
+
+  #nextPacked(): Uint8Array | undefined {
+    for (;;) {
+      this.#bytes = this.#buffer
+      const size = this.#loadRecord()
+      if (size === 0) {
+        this.#packedEnded = true
+        return undefined
+      }
+      const type = this.#u32(this.#at)
+      this.#packedBytes += size
+      if (type === RECORD.compressed) return this.#buffer.subarray(this.#at + 8, this.#at + size)
+      if (type === RECORD.compressed2 && size >= 16) {
+        const length = Math.min(this.#u64(this.#at + 8), size - 16)
+        return this.#buffer.subarray(this.#at + 16, this.#at + 16 + length)
+      }
+      this.#record(type, size)
+    }
+  }
+
+  #rawRecord(): boolean {
+    this.#bytes = this.#buffer
+    const size = this.#loadRecord()
+    if (size === 0) return false
+    const type = this.#u32(this.#at)
+    if (type === RECORD.compressed || type === RECORD.compressed2) {
+      this.#index -= size
+      this.#plain = this.#zstd(this.#packed())
+      return true
+    }
+    this.#record(type, size)
+    return true
+  }
+
+  /** Makes the next raw record present at #at; its size, 0 at the end. */
+  #loadRecord(): number {
+    if (!this.#have(8)) return this.#endOfData()
+    const size = this.#u16(this.#index + 6)
+    this.#position = this.#bufferAt + this.#index
+    if (size < 8) {
+      this.#reportBadRecord(size)
+      return 0
+    }
+    if (!this.#have(size)) return this.#endOfData()
+    this.#at = this.#index
+    this.#position = this.#bufferAt + this.#index
+    this.#index += size
+    return size
+  }
+
+  #endOfData(): number {
+    const left = this.#bufferLength - this.#index
+    if (left > 0)
+      this.#issues.add(
+        'data_truncated',
+        'data_loss',
+        this.#bufferAt + this.#index,
+        `The data ends in the middle of a record, ${left} bytes after its start.`,
+      )
+    return 0
+  }
+
+  #have(bytes: number): boolean {
+    if (this.#index + bytes <= this.#bufferLength) return true
+    this.#buffer.copyWithin(0, this.#index, this.#bufferLength)
+    this.#bufferLength -= this.#index
+    this.#bufferAt += this.#index
+    this.#index = 0
+    const { source, dataEnd } = this.#header
+    const from = this.#bufferAt + this.#bufferLength
+    const room = Math.min(this.#buffer.length - this.#bufferLength, dataEnd - from)
+    if (room > 0)
+      this.#bufferLength += readFully(
+        source,
+        from,
+        this.#buffer.subarray(this.#bufferLength, this.#bufferLength + room),
+      )
+    return bytes <= this.#bufferLength
+  }
+
+  #reportBadRecord(size: number): void {
+    this.#issues.add(
+      'bad_record',
+      'data_loss',
+      this.#position,
+      `A record is said to have ${size} bytes, at least 8 were expected; everything after this place is missing.`,
+    )
+  }
+
+  #record(type: number, size: number): void {
+    switch (type) {
+      case RECORD.sample:
+        this.#sample(size)
+        break
+      case RECORD.finishedRound:
+        // tools/perf/util/ordered-events.c: nothing after this is older than the round before it.
+        if (this.#pending > 0 && this.#previousRoundMax > Number.NEGATIVE_INFINITY)
+          this.#release(this.#previousRoundMax)
+        this.#previousRoundMax = this.#roundMax
+        break
+      case RECORD.lost:
+        if (size >= 24) this.#lost(this.#u64(this.#at + 16), size)
+        break
+      case RECORD.lostSamples:
+        if (size >= 16) this.#lost(this.#u64(this.#at + 8), size)
+        break
+      case RECORD.throttle:
+      case RECORD.unthrottle:
+        this.#throttle(type, size)
+        break
+      case RECORD.comm:
+        this.#comm(size)
+        break
+      case RECORD.fork:
+        if (size >= 24) this.#setTgid(this.#u32(this.#at + 16), this.#u32(this.#at + 8))
+        break
+      case RECORD.attr:
+        this.#attr(size)
+        break
+      case RECORD.feature:
+        if (size >= 16) this.#header.parseFeature(this.#u64(this.#at + 8), this.#cursor(16, size))
+        break
+      case RECORD.tracingData:
+        this.#tracingData(size)
+        break
+      case RECORD.auxtrace:
+        if (size >= 16) this.#skip(this.#u64(this.#at + 8))
+        break
+      default:
+        break
+    }
+  }
+
+  #sample(size: number): void {
+    if (this.#seenMetadata !== this.#header.metadata) this.#learnFormats()
+    let attr = 0
+    const first = this.#layouts[0]
+    if (first === undefined) {
+      this.#issues.add(
+        'no_attributes',
+        'error',
+        this.#position,
+        'A sample comes before any description of events.',
+      )
+      return
+    }
+    if (this.#layouts.length > 1 && first.id >= 0 && first.id + 8 <= size) {
+      const known = this.#attrOfId.get(this.#u64(this.#at + first.id))
+      if (known !== undefined) attr = known
+    }
+    const layout = this.#layouts[attr] ?? first
+    if (layout.variable > size) {
+      this.#shortSample(size)
+      return
+    }
+    if (layout.tid >= 0)
+      this.#setTgid(this.#u32(this.#at + layout.tid + 4), this.#u32(this.#at + layout.tid))
+    if (!layout.hasRaw || this.#isTracepoint[attr] === false) {
+      const name = this.#header.attrs[attr]?.name || `event ${attr}`
+      this.#issues.add(
+        'not_a_tracepoint',
+        'info',
+        this.#position,
+        `Samples of ${name} are no tracepoint events and were left out.`,
+        name,
+      )
+      return
+    }
+    const raw = this.#rawOffset(layout, size)
+    if (raw < 0) {
+      this.#shortSample(size)
+      return
+    }
+    const length = this.#u32(this.#at + raw)
+    if (raw + 4 + length > size) {
+      this.#shortSample(size)
+      return
+    }
+    const cpu = layout.cpu < 0 ? 0 : this.#u32(this.#at + layout.cpu)
+    if (cpu > MAX_CPU) {
+      this.#issues.add(
+        'bad_cpu',
+        'error',
+        this.#position,
+        `A sample is said to come from cpu ${cpu}.`,
+      )
+      return
+    }
+    const ts = layout.time < 0 ? (this.#lastTs[cpu] ?? 0) : this.#time(this.#at + layout.time)
+    if (layout.time < 0)
+      this.#issues.add(
+        'no_time',
+        'error',
+        this.#position,
+        'Samples have no time (recorded without -T): their order is that of the file.',
+      )
+    let pending = this.#cpus[cpu]
+    if (pending === undefined) {
+      pending = new PendingCpu(cpu)
+      this.#cpus[cpu] = pending
+    }
+    const from = this.#at + raw + 4
+    pending.add(this.#bytes, from, from + length, ts, this.#position)
+    this.#pending++
+    this.#lastTs[cpu] = ts
+    if (ts > this.#roundMax) this.#roundMax = ts
+  }
+
+  /** Where the raw size stands behind the parts of variable length; -1 = outside the record. */
+  #rawOffset(layout: SampleLayout, size: number): number {
+    let at = layout.variable
+    if (layout.hasRead) {
+      if (at + 8 > size) return -1
+      at += readBytes(layout.readFormat, this.#u64(this.#at + at))
+    }
+    if (layout.hasCallchain) {
+      if (at + 8 > size) return -1
+      at += 8 + 8 * this.#u64(this.#at + at)
+    }
+    return at + 4 <= size ? at : -1
+  }
+
+  #shortSample(size: number): void {
+    this.#issues.add(
+      'short_record',
+      'error',
+      this.#position,
+      `A sample of ${size} bytes is too short for its parts.`,
+    )
+  }
+
+  #lost(events: number, size: number): void {
+    if (events === 0) return
+    const { cpu, ts } = this.#whereAndWhen(size)
+    const endNs = ts ?? this.#lastTs[cpu] ?? 0
+    this.#losses.push({ cpu, startNs: Math.min(this.#lastTs[cpu] ?? endNs, endNs), endNs, events })
+  }
+
+  /** The cpu and time that follow a record that is no sample. */
+  #whereAndWhen(size: number): { cpu: number; ts: number | undefined } {
+    const { bytes, cpu, time } = this.#trailer
+    if (bytes === 0 || bytes + 8 > size) return { cpu: 0, ts: undefined }
+    const end = this.#at + size
+    return {
+      cpu: cpu < 0 ? 0 : Math.min(MAX_CPU, this.#u32(end - cpu)),
+      ts: time < 0 ? undefined : this.#time(end - time),
+    }
+  }
+
+  #throttle(type: number, size: number): void {
+    if (size < 32) return
+    const { cpu } = this.#whereAndWhen(size)
+    const ts = this.#time(this.#at + 8)
+    const since = this.#throttledAt.get(cpu)
+    if (type === RECORD.throttle) {
+      if (since === undefined) this.#throttledAt.set(cpu, ts)
+    } else if (since !== undefined) {
+      this.#throttledAt.delete(cpu)
+      this.#losses.push({ cpu, startNs: since, endNs: ts, events: undefined })
+    }
+  }
+
+  #closeThrottles(): void {
+    for (const [cpu, since] of this.#throttledAt)
+      this.#losses.push({
+        cpu,
+        startNs: since,
+        endNs: Math.max(since, this.#lastTs[cpu] ?? since),
+        events: undefined,
+      })
+    this.#throttledAt.clear()
+  }
+
+  #comm(size: number): void {
+    const end = size - this.#trailer.bytes
+    if (end < 17) return
+    const text = TEXT.decode(this.#bytes.subarray(this.#at + 16, this.#at + end))
+    const tid = this.#u32(this.#at + 12)
+    this.#comms.set(tid, text.split('\0', 1)[0] ?? '')
+    this.#setTgid(tid, this.#u32(this.#at + 8))
+  }
+
+  #setTgid(tid: number, tgid: number): void {
+    if (this.#tgids.get(tid) === tgid || this.#tgids.size >= MAX_TGIDS) return
+    this.#tgids.set(tid, tgid)
+  }
+
+  #attr(size: number): void {
+    const cursor = this.#cursor(8, size)
+    const attrSize = this.#u32(this.#at + 12)
+    const bytes = attrSize >= 64 && attrSize <= size - 8 ? attrSize : Math.min(size - 8, 64)
+    const attr = parseAttr(cursor, bytes)
+    while (cursor.remaining >= 8) attr.ids.push(cursor.u64())
+    this.#header.addAttr(attr)
+    this.#learnAttrs()
+  }
+
+  /** The data follows the record and is not counted in its size. */
+  #tracingData(size: number): void {
+    if (size < 12) return
+    const length = this.#u32(this.#at + 8)
+    const at = this.#bufferAt + this.#index
+    if (at + length > this.#header.dataEnd)
+      throw new TraceParseError(
+        'truncated',
+        this.#header.source.name,
+        { unit: 'byte', at },
+        `tracing data of ${length} bytes was expected; the file ends before`,
+      )
+    const bytes = new Uint8Array(length)
+    readFully(this.#header.source, at, bytes)
+    this.#header.parseTracingData(recordCursor(this.#header, bytes, at))
+    this.#skip(length)
+  }
+
+  #skip(bytes: number): void {
+    const { dataEnd } = this.#header
+    const to = Math.min(dataEnd, this.#bufferAt + this.#index + bytes)
+    if (to <= this.#bufferAt + this.#bufferLength) this.#index = to - this.#bufferAt
+    else {
+      this.#bufferAt = to
+      this.#bufferLength = 0
+      this.#index = 0
+    }
+  }
+
+  #cursor(from: number, size: number) {
+    const bytes = this.#bytes.slice(this.#at + from, this.#at + size)
+    return recordCursor(this.#header, bytes, this.#position + from)
+  }
+
+  #learnAttrs(): void {
+    const attrs: readonly PerfAttr[] = this.#header.attrs
+    this.#layouts = attrs.map(sampleLayout)
+    this.#isTracepoint = attrs.map(({ type }) => type === TYPE_TRACEPOINT)
+    const [first] = attrs
+    if (first !== undefined) this.#trailer = trailerLayout(first)
+    this.#attrOfId.clear()
+    for (const [index, attr] of attrs.entries())
+      for (const id of attr.ids) this.#attrOfId.set(id, index)
+    this.#learnFormats()
+  }
+
+  #learnFormats(): void {
+    const { metadata } = this.#header
+    this.#seenMetadata = metadata
+    if (metadata !== undefined) this.#formats = metadata.formats
+  }
+
+  /** Nanoseconds since a multiple of 2^32 ns that lies before the first time met, so that they stay exact. */
+  #time(at: number): number {
+    const { littleEndian } = this.#header
+    const lo = this.#u32(littleEndian ? at : at + 4)
+    const hi = this.#u32(littleEndian ? at + 4 : at)
+    // 2^53 ns are 104 days: only clocks that count from 1970 (or a very long uptime) need a base.
+    if (this.#baseHi < 0) this.#baseHi = hi < 2 ** 20 ? 0 : hi
+    return (hi - this.#baseHi) * TWO_32 + lo
+  }
+
+  #u16(at: number): number {
+    const a = this.#bytes[at] as number
+    const b = this.#bytes[at + 1] as number
+    return this.#header.littleEndian ? a | (b << 8) : b | (a << 8)
+  }
+
+  #u32(at: number): number {
+    const bytes = this.#bytes
+    const a = bytes[at] as number
+    const b = bytes[at + 1] as number
+    const c = bytes[at + 2] as number
+    const d = bytes[at + 3] as number
+    return this.#header.littleEndian
+      ? (a | (b << 8) | (c << 16) | (d << 24)) >>> 0
+      : (d | (c << 8) | (b << 16) | (a << 24)) >>> 0
+  }
+
+  #u64(at: number): number {
+    const first = this.#u32(at)
+    const second = this.#u32(at + 4)
+    return this.#header.littleEndian ? second * TWO_32 + first : first * TWO_32 + second
+  }
+}
+
+const TEXT = new TextDecoder('utf-8')
+
+/** CLOCK_* of include/uapi/linux/time.h by the names that tracefs uses. */
+const CLOCKS: Readonly<Record<number, string>> = {
+  0: 'realtime',
+  1: 'mono',
+  4: 'mono_raw',
+  7: 'boot',
+  11: 'tai',
+}
