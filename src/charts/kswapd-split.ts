@@ -1,6 +1,6 @@
 import type { Chart, ChartRows, ChartSubject, JsonObject } from './chart.ts'
 import { columnsIn, rowsOf, SCHEMA } from './chart.ts'
-import { configOf, dataset, inkOf, PARTS, partScale, titleOf } from './theme.ts'
+import { configOf, dataset, inkOf, PARTS, partScale, timeUnit, titleOf } from './theme.ts'
 
 export const kswapdSplit: Chart = {
   name: 'kswapd-split',
@@ -13,10 +13,18 @@ export const kswapdSplit: Chart = {
 }
 
 function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
-  const split = rowsOf(rows, 'kswapd_split').map((row) => ({
+  const given = rowsOf(rows, 'kswapd_split')
+  const totals = new Map<string, number>()
+  for (const row of given) {
+    const key = `${row['column']}, ${row['node']}`
+    totals.set(key, (totals.get(key) ?? 0) + Number(row['ms']))
+  }
+  const { unit, perMs } = timeUnit(Math.max(0, ...totals.values()))
+  const split = given.map((row) => ({
     ...row,
     rank: (PARTS as readonly string[]).indexOf(String(row['part'])),
     label: `${row['column']}, node ${row['node']}`,
+    amount: Number(row['ms']) * perMs,
   }))
   const columns = columnsIn(split, subject)
   const order = [...new Set(split.map((row) => row.label))].sort(
@@ -40,10 +48,10 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
         mark: { type: 'bar', height: { band: 0.66 } },
         encoding: {
           x: {
-            field: 'ms',
+            field: 'amount',
             type: 'quantitative',
             stack: 'zero',
-            axis: { title: 'time awake, ms', tickCount: 8 },
+            axis: { title: `time awake, ${unit}`, tickCount: 8 },
           },
           y,
           color: {
@@ -68,7 +76,7 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
         ],
         mark: { type: 'text', fontSize: 10, fontWeight: 'bold' },
         encoding: {
-          x: { field: 'ms', type: 'quantitative', stack: 'zero', bandPosition: 0.5 },
+          x: { field: 'amount', type: 'quantitative', stack: 'zero', bandPosition: 0.5 },
           y,
           detail: { field: 'part', type: 'nominal' },
           color: {
@@ -81,8 +89,8 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
       },
       {
         transform: [
-          { aggregate: [{ op: 'sum', field: 'ms', as: 'total_ms' }], groupby: ['label'] },
-          { calculate: "format(datum.total_ms, ',.1f') + ' ms'", as: 'total_said' },
+          { aggregate: [{ op: 'sum', field: 'amount', as: 'total' }], groupby: ['label'] },
+          { calculate: `format(datum.total, ',.1f') + ' ${unit}'`, as: 'total_said' },
         ],
         mark: {
           type: 'text',
@@ -92,7 +100,7 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
           color: inkOf(subject.theme).faint,
         },
         encoding: {
-          x: { field: 'total_ms', type: 'quantitative' },
+          x: { field: 'total', type: 'quantitative' },
           y,
           text: { field: 'total_said', type: 'nominal' },
         },

@@ -22,7 +22,7 @@ export const order: Chart = {
     'neither submission nor completion of swap-outs is known: record the swap-out probes, or replay',
   reading:
     'On the line a page was stored in its turn. Above it, pages submitted later were stored first (it was overtaken); ' +
-    'below it, the page overtook others. Pages that never met the queue (bypass) are counted above each panel, not drawn.',
+    'below it, the page overtook others. What never met the queue (bypass: direct reclaim, zero and same-filled pages) is counted above each panel, not drawn.',
   spec: toSpec,
 }
 
@@ -145,7 +145,7 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
   return {
     $schema: SCHEMA,
     title: titleOf(subject, 'Completion order against submission order', [
-      'dotted line: stored in turn; above it: overtaken (logarithmic beyond 4 pages); per lane = (node, submitting context)',
+      'dotted line: stored in turn; above it: overtaken (logarithmic beyond 4 pages); kswapd of each node is a lane',
     ]),
     datasets: { order_bins: bins },
     vconcat: panels,

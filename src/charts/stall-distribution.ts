@@ -91,7 +91,7 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
     ): JsonObject => ({
       transform: [
         { filter: clear },
-        { calculate: `'${word} ' + format(datum.${field}, '.3~g')`, as: `${field}_said` },
+        { calculate: `'${word} ' + format(datum.${field}, ',.3~r')`, as: `${field}_said` },
       ],
       mark: { type: 'text', align, dx, dy: -10, fontSize: 9.5, color: inkOf(subject.theme).faint },
       encoding: {

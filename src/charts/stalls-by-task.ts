@@ -1,6 +1,6 @@
 import type { Chart, ChartRow, ChartRows, ChartSubject, JsonObject } from './chart.ts'
 import { columnsIn, rowsOf, SCHEMA } from './chart.ts'
-import { configOf, dataset, inkOf, PARTS, partScale, titleOf } from './theme.ts'
+import { configOf, dataset, inkOf, PARTS, partScale, timeUnit, titleOf } from './theme.ts'
 
 const MOST_TASKS = 12
 
@@ -68,7 +68,12 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
   const order = [...tasks.entries()]
     .sort((a, b) => classes.indexOf(a[1].of) - classes.indexOf(b[1].of) || b[1].total - a[1].total)
     .map(([label]) => label)
-  const labelled = kept.map((row) => ({ ...row, label: labelOf(row) }))
+  const { unit, perMs } = timeUnit(Math.max(...[...tasks.values()].map(({ total }) => total)))
+  const labelled = kept.map((row) => ({
+    ...row,
+    label: labelOf(row),
+    stalled: Number(row['ms']) * perMs,
+  }))
   const panel = Math.max(150, (subject.width - 20 * (columns.length - 1)) / columns.length)
   return {
     $schema: SCHEMA,
@@ -87,10 +92,10 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
           mark: { type: 'bar', height: { band: 0.78 } },
           encoding: {
             x: {
-              field: 'ms',
+              field: 'stalled',
               type: 'quantitative',
               stack: 'zero',
-              axis: { title: 'stalled, ms', tickCount: 4 },
+              axis: { title: `stalled, ${unit}`, tickCount: 4 },
             },
             color: {
               field: 'cause',
@@ -112,7 +117,7 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
         {
           transform: [
             {
-              aggregate: [{ op: 'sum', field: 'ms', as: 'total_ms' }],
+              aggregate: [{ op: 'sum', field: 'stalled', as: 'total' }],
               groupby: ['column', 'label'],
             },
           ],
@@ -124,8 +129,8 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
             color: inkOf(subject.theme).faint,
           },
           encoding: {
-            x: { field: 'total_ms', type: 'quantitative' },
-            text: { field: 'total_ms', type: 'quantitative', format: ',.1f' },
+            x: { field: 'total', type: 'quantitative' },
+            text: { field: 'total', type: 'quantitative', format: ',.1f' },
           },
         },
       ],

@@ -205,6 +205,11 @@ export function plural(n: number, one: string, many = `${one}s`): string {
   return `${n.toLocaleString('en-US')} ${n === 1 ? one : many}`
 }
 
+/** Axis unit for times that are held in ms. */
+export function timeUnit(largestMs: number): { readonly unit: 's' | 'ms'; readonly perMs: number } {
+  return largestMs >= 10_000 ? { unit: 's', perMs: 0.001 } : { unit: 'ms', perMs: 1 }
+}
+
 export function dataset(name: string): Json {
   return { name }
 }

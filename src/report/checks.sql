@@ -10,10 +10,6 @@ paths AS (
     count(start_ns) FILTER (stored_ns IS NOT NULL) AS timed
   FROM swapouts GROUP BY ALL
 ),
-vmstat AS (
-  SELECT trace_id, run_id, arg_max(value, ts_ns) - arg_min(value, ts_ns) AS pswpout
-  FROM samples WHERE name = 'vmstat.pswpout' GROUP BY ALL HAVING count(*) > 1
-),
 busy AS (
   SELECT trace_id, run_id, sum(running_ns) AS running_ns,
     sum(coalesce(scan_ns, 0) + coalesce(unmap_ns, 0) + coalesce(store_ns, 0) + coalesce(slab_ns, 0) + coalesce(file_ns, 0) + coalesce(other_ns, 0)) AS parts_ns
@@ -37,11 +33,6 @@ checks AS (
   UNION ALL
   SELECT s.rank, s.label, 5, 'kswapd on a CPU = scan + unmap + store + slab + file + other', 'ms', b.running_ns / 1e6, b.parts_ns / 1e6, 0
   FROM report_subjects s JOIN busy b ON b.trace_id = s.trace_id AND b.run_id IS NOT DISTINCT FROM s.run_id
-  UNION ALL
-  SELECT s.rank, s.label, 6, 'swap-outs seen = pswpout of /proc/vmstat', 'pages', p.swapouts, v.pswpout, 0
-  FROM report_subjects s
-  JOIN paths p ON p.trace_id = s.trace_id AND p.run_id IS NOT DISTINCT FROM s.run_id
-  JOIN vmstat v ON v.trace_id = s.trace_id AND v.run_id IS NOT DISTINCT FROM s.run_id
 )
 SELECT label AS "column", name, unit, one, other, abs(one - other) <= tolerance + 1e-6 AS holds
 FROM checks

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { DuckDBConnection } from '@duckdb/node-api'
+import { readEquations } from '../analysis/equations.ts'
 import { type LossSummary, readLosses } from '../analysis/losses.ts'
 import { readRows } from '../analysis/query.ts'
 import { type Chart, type ChartRows, charts } from '../charts/index.ts'
@@ -120,7 +121,7 @@ export async function readReport(
   if (trace === undefined)
     throw new PstraceError('no-trace', `report: trace ${traceId} is not in the database`)
   const losses = await readLosses(connection, traceId)
-  const metrics = await readComparison(connection, losses)
+  const metrics = await readComparison(connection)
   const given: ChartRows = { policy_comparison: toComparisonRows(metrics) }
   const drawn: { chart: Chart; rows: ChartRows }[] = []
   for (const chart of options.charts ?? charts)
@@ -142,10 +143,31 @@ export async function readReport(
     ),
     metrics,
     stallTasks: await readRows<StallTask>(connection, STALL_TASKS),
-    checks: await readRows<Check>(connection, readSql('./checks.sql')),
+    checks: [
+      ...(await readCounterChecks(connection, traceId, subjects)),
+      ...(await readRows<Check>(connection, readSql('./checks.sql'))),
+    ],
     equations: await readRows<Equation>(connection, readSql('./equations.sql')),
     charts: drawn,
   }
+}
+
+/** The kernel's own counters against the recording's rows; a gap in the recording is the usual reason for a difference. */
+async function readCounterChecks(
+  connection: DuckDBConnection,
+  traceId: number,
+  subjects: readonly { readonly label: string }[],
+): Promise<Check[]> {
+  if (!subjects.some(({ label }) => label === 'recording')) return []
+  const equations = await readEquations(connection, traceId)
+  return equations.map(({ equation, counters, rows, difference }) => ({
+    column: 'recording',
+    name: equation,
+    unit: '',
+    one: counters,
+    other: rows,
+    holds: difference === 0,
+  }))
 }
 
 const STALL_TASKS = `

@@ -6,7 +6,7 @@ import { withoutUnit } from './markdown.ts'
 /** Kernel mailing lists expect plain text of at most 72 columns. */
 const WIDTH = 72
 /** Units that the figure's name says already. */
-const COUNTED = new Set(['stalls', 'pages', 'rounds'])
+const COUNTED = new Set(['stalls', 'pages', 'rounds', 'pairs'])
 
 export function toReportLkml(data: ReportData): string {
   const lines: string[] = []

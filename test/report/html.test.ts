@@ -129,7 +129,7 @@ describe.runIf(chromiumPath)('the report in a browser, from file:// without netw
 
   it('shows the longest stall of the recording, throttle and direct reclaim together, in the table', async () => {
     const row = await seen.page
-      .locator('#comparison tr', { hasText: 'Longest stall' })
+      .locator('#comparison tr', { hasText: 'Application stall, longest' })
       .locator('td')
       .nth(1)
       .textContent()

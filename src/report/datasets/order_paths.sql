@@ -1,4 +1,4 @@
--- Swap-outs by path. A page is overtaken when a page submitted after it, in the same lane, was stored before it.
+-- Swap-outs by path; whoever is not kswapd never meets its queue. A page is overtaken when a page submitted after it, in the same lane, was stored before it.
 WITH later AS (
   SELECT trace_id, run_id, swapout_id, done_position,
     min(done_position) OVER (
@@ -6,11 +6,14 @@ WITH later AS (
       ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     ) AS first_later
   FROM order_pages
+  WHERE context = 'kswapd'
 ),
 overtaken AS (SELECT trace_id, run_id, swapout_id FROM later WHERE first_later < done_position)
-SELECT s.label AS "column", coalesce(o.path, 'unknown') AS path, count(*) AS pages, count(v.swapout_id) AS overtaken
+SELECT "column", path, pages, overtaken FROM (
+SELECT s.label AS "column", s.rank, CASE WHEN o.context = 'kswapd' THEN coalesce(o.path, 'unknown') ELSE 'bypass' END AS path, count(*) AS pages, count(v.swapout_id) AS overtaken
 FROM swapouts o
 JOIN report_subjects s ON s.trace_id = o.trace_id AND s.run_id IS NOT DISTINCT FROM o.run_id
 LEFT JOIN overtaken v ON v.trace_id = o.trace_id AND v.run_id IS NOT DISTINCT FROM o.run_id AND v.swapout_id = o.swapout_id
-GROUP BY s.label, s.rank, coalesce(o.path, 'unknown')
-ORDER BY s.rank, path
+GROUP BY ALL
+)
+ORDER BY rank, path
