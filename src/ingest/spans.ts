@@ -136,6 +136,7 @@ export class Spans {
     timeline.advance(task, ts)
     if (task.sinceBlockedNs + task.unlabelledNs > MOST_NS_AFTER_THROTTLE) return
     if (task.lastWaker !== undefined && task.lastWaker.kind !== 'kswapd') return
+    if (task.wokenInBatch) return
     if (!(task.lastSleepStart >= 0) || task.lastSleepNs <= 0) return
     timeline.relabelSleep(task, THROTTLE)
     const start = task.lastSleepStart

@@ -54,6 +54,8 @@ export class Task {
   lastSleepPart = 0
   lastReadyNs = 0
   lastWaker: Task | undefined = undefined
+  /** The waker had a batch or a folio in hand: it unlocked a folio. */
+  wokenInBatch = false
   /** A sleep ended or goes on that no switch-in has followed yet. */
   slept = false
   /** CPU time between the end of the last uninterruptible sleep and now, NaN if another event came between. */

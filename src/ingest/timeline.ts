@@ -3,6 +3,7 @@ import { ASLEEP, OTHER, PARTS, RUNNABLE, UNINTERRUPTIBLE } from './parts.ts'
 import { BLOCKED, READY, RUNNING, SLEEPING, type Task, UNKNOWN } from './tasks.ts'
 
 const MOST_PIECES = 3 * 64
+const MOST_NS_BETWEEN_WAITS = 200_000
 
 /**
  * Accounts every task's time. Time on CPU waits unlabelled until an event tells what it was for (the events come at the end
@@ -82,12 +83,19 @@ export class Timeline {
     task.since = ts
     task.lastCpu = cpu
     if (state === READY) return
+    // A waiter that is woken too early sleeps again at once: one wait (throttle_direct_reclaim checks its condition anew).
+    const again =
+      state === BLOCKED &&
+      task.spans.length === 0 &&
+      task.sinceBlockedNs <= MOST_NS_BETWEEN_WAITS &&
+      task.lastSleepPart === UNINTERRUPTIBLE
+    task.slept = true
+    if (again) return
     task.lastSleepStart = ts
     task.lastSleepNs = 0
     task.lastReadyNs = 0
     task.lastSleepPart = state === BLOCKED ? UNINTERRUPTIBLE : ASLEEP
     task.lastWaker = undefined
-    task.slept = true
   }
 
   wake(task: Task, ts: number, waker: Task | undefined): void {
@@ -97,6 +105,7 @@ export class Timeline {
     task.state = READY
     task.since = ts
     task.lastWaker = waker
+    task.wokenInBatch = waker !== undefined && (waker.gate !== undefined || waker.isolateTaken > 0)
   }
 
   switchIn(task: Task, ts: number, cpu: number): void {

@@ -1,0 +1,116 @@
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { rowKinds } from '../../src/database/append.ts'
+import { toHalves } from '../../src/database/chunk.ts'
+import { Database } from '../../src/database/database.ts'
+import { PstraceError } from '../../src/model/error.ts'
+import { RowBuffer } from '../../src/model/rows.ts'
+
+let database: Database
+beforeAll(async () => {
+  database = await Database.open(':memory:', { mode: 'write' })
+})
+afterAll(() => database.close())
+
+describe('append', () => {
+  it('brings back exactly the rows it was given, NULLs included', async () => {
+    const row = fc.record({
+      value: fc.option(fc.maxSafeInteger(), { nil: null }),
+      // NUL ends a string in DuckDB's C interface, and no kernel string holds one.
+      name: fc.option(
+        fc.string({ unit: 'grapheme', maxLength: 40 }).filter((text) => !text.includes('\0')),
+        { nil: null },
+      ),
+      ratio: fc.option(fc.double({ noNaN: true, noDefaultInfinity: true }), { nil: null }),
+    })
+    let traceId = 0
+    await fc.assert(
+      fc.asyncProperty(fc.array(row, { minLength: 1, maxLength: 60 }), async (rows) => {
+        traceId++
+        const pools = new RowBuffer('samples', rowKinds('samples'))
+        const issues = new RowBuffer('import_issues', rowKinds('import_issues'))
+        for (const { value, name, ratio } of rows) {
+          const sample = pools.add()
+          pools.text(sample, 'name', name ?? undefined)
+          pools.number(sample, 'value', ratio ?? Number.NaN)
+          const issue = issues.add()
+          issues.number(issue, 'count', value ?? Number.NaN)
+        }
+        await database.append(pools, { traceId })
+        await database.append(issues, { traceId })
+        database.flush()
+        expect(pools.length).toBe(0)
+        const samples = await database.query(
+          `SELECT run_id, name, value FROM samples WHERE trace_id = ${traceId}`,
+        )
+        expect(samples).toEqual(
+          rows.map(({ name, ratio }) => ({ run_id: null, name, value: ratio })),
+        )
+        const counts = await database.query(
+          `SELECT count FROM import_issues WHERE trace_id = ${traceId}`,
+        )
+        expect(counts.map(({ count }) => count)).toEqual(rows.map(({ value }) => value))
+      }),
+      { numRuns: 50 },
+    )
+  })
+
+  it('adds the base to moments but not to durations, beyond 2^53 without rounding', async () => {
+    const base = 1_700_000_000_123_456_789n
+    const rows = new RowBuffer('swapins', rowKinds('swapins'))
+    for (const ts of [0, 1, 4294967295, 4294967296, 2 ** 52]) {
+      const row = rows.add()
+      rows.number(row, 'ts_ns', ts)
+      rows.number(row, 'wait_ns', ts)
+    }
+    await database.append(rows, { traceId: 9001, base: toHalves(base) })
+    database.flush()
+    const [sum] = await database.query(
+      'SELECT sum(ts_ns)::VARCHAR AS ts, sum(wait_ns)::VARCHAR AS wait, count(end_ns) AS ends FROM swapins WHERE trace_id = 9001',
+    )
+    const total = 0n + 1n + 4294967295n + 4294967296n + 2n ** 52n
+    expect(sum).toEqual({ ts: String(total + 5n * base), wait: String(total), ends: 0 })
+  })
+
+  it('keeps the sums of 300,000 rows over many chunks', async () => {
+    const rows = new RowBuffer('swapouts', rowKinds('swapouts'))
+    let pfns = 0n
+    let texts = 0
+    const paths = ['inline', 'queued', 'a path whose name is longer than twelve bytes']
+    for (let i = 0; i < 300_000; i++) {
+      const row = rows.add()
+      rows.number(row, 'swapout_id', i)
+      rows.number(row, 'pfn', (i * 2654435761) % 4294967291)
+      if (i % 3 !== 0) rows.text(row, 'path', paths[(i % 7) % 3])
+      rows.number(row, 'tid', i % 5 === 0 ? Number.NaN : -i)
+      pfns += BigInt((i * 2654435761) % 4294967291)
+      if (i % 3 !== 0) texts += (paths[(i % 7) % 3] ?? '').length
+    }
+    await database.append(rows, { traceId: 9002, runId: 7 })
+    database.flush()
+    const [sums] = await database.query(
+      `SELECT count(*) AS n, sum(pfn)::VARCHAR AS pfns, sum(length(path)) AS texts, count(tid) AS tids, sum(tid) AS tid,
+         min(run_id) AS run, count(DISTINCT swapout_id) AS ids FROM swapouts WHERE trace_id = 9002`,
+    )
+    let tid = 0
+    for (let i = 0; i < 300_000; i++) if (i % 5 !== 0) tid -= i
+    expect(sums).toEqual({
+      n: 300_000,
+      pfns: String(pfns),
+      texts,
+      tids: 240_000,
+      tid,
+      run: 7,
+      ids: 300_000,
+    })
+  })
+
+  it('refuses a column the table does not have, and a column of another kind', async () => {
+    const unknown = new RowBuffer('samples', { nonsense: 'number' })
+    unknown.add()
+    await expect(database.append(unknown, { traceId: 1 })).rejects.toThrow(PstraceError)
+    const wrong = new RowBuffer('samples', { name: 'number' })
+    wrong.add()
+    await expect(database.append(wrong, { traceId: 1 })).rejects.toThrow(/samples\.name is VARCHAR/)
+  })
+})

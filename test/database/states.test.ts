@@ -1,0 +1,151 @@
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { rowKinds } from '../../src/database/append.ts'
+import { Database } from '../../src/database/database.ts'
+import {
+  beginRun,
+  beginTrace,
+  completeRun,
+  completeTrace,
+  removeRun,
+} from '../../src/database/states.ts'
+import { RowBuffer } from '../../src/model/rows.ts'
+
+let folder: string
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'pstrace-states-'))
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+async function addRow(database: Database, traceId: number, runId?: number): Promise<void> {
+  const rows = new RowBuffer('samples', rowKinds('samples'))
+  rows.text(rows.add(), 'name', 'x')
+  await database.append(rows, runId === undefined ? { traceId } : { traceId, runId })
+  database.flush()
+}
+
+describe('traces and runs', () => {
+  it('survive a writer exactly when they were completed', async () => {
+    const step = fc.record({
+      traceComplete: fc.boolean(),
+      runs: fc.array(fc.boolean(), { maxLength: 3 }),
+    })
+    let file = 0
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 4 }), async (steps) => {
+        const path = join(folder, `states-${file++}.duckdb`)
+        const expected: string[] = []
+        let database = await Database.open(path, { mode: 'write' })
+        for (const { traceComplete, runs } of steps) {
+          const traceId = await beginTrace(database, { name: 't' })
+          await addRow(database, traceId)
+          if (traceComplete) {
+            await completeTrace(database, traceId)
+            expected.push(`${traceId}/null`)
+          }
+          for (const runComplete of runs) {
+            const runId = await beginRun(database, traceId, { policy: 'kswapd' })
+            await addRow(database, traceId, runId)
+            if (runComplete) await completeRun(database, runId)
+            if (runComplete && traceComplete) expected.push(`${traceId}/${runId}`)
+          }
+        }
+        database.close()
+        database = await Database.open(path, { mode: 'write' })
+        const rows = await database.query(
+          'SELECT trace_id, run_id FROM samples ORDER BY trace_id, run_id NULLS FIRST',
+        )
+        database.close()
+        expect(rows.map((row) => `${row['trace_id']}/${row['run_id']}`)).toEqual(expected)
+      }),
+      { numRuns: 4 },
+    )
+  })
+
+  it('refuses the same input twice unless forced', async () => {
+    const database = await Database.open(':memory:', { mode: 'write' })
+    const facts = { name: 'a', path: 'a.dat', sha256: 'f00d' }
+    const first = await beginTrace(database, facts)
+    await completeTrace(database, first)
+    await expect(beginTrace(database, facts)).rejects.toMatchObject({ code: 'already_ingested' })
+    await expect(beginTrace(database, facts)).rejects.toThrow(/as trace 1 \(a\); --force/)
+    expect(await beginTrace(database, facts, { force: true })).toBe(2)
+    database.close()
+  })
+
+  it('removes one run without touching its trace or the others', async () => {
+    const database = await Database.open(':memory:', { mode: 'write' })
+    const traceId = await beginTrace(database, { name: 'a' })
+    await addRow(database, traceId)
+    const one = await beginRun(database, traceId, { policy: 'kswapd' })
+    const two = await beginRun(database, traceId, { policy: 'parallel' })
+    await addRow(database, traceId, one)
+    await addRow(database, traceId, two)
+    await removeRun(database, one)
+    const rows = await database.query('SELECT run_id FROM samples ORDER BY run_id NULLS FIRST')
+    expect(rows.map((row) => row['run_id'])).toEqual([null, two])
+    database.close()
+  })
+})
+
+describe('opening', () => {
+  it('names the process that holds the lock', async () => {
+    const path = join(folder, 'locked.duckdb')
+    ;(await Database.open(path, { mode: 'write' })).close()
+    const script = `import { DuckDBInstance } from '@duckdb/node-api'
+      const instance = await DuckDBInstance.create(${JSON.stringify(path)})
+      console.log('held')
+      process.stdin.resume()
+      process.stdin.on('end', () => { instance.closeSync(); process.exit(0) })`
+    const holder = spawn(process.execPath, ['--input-type=module', '-e', script])
+    try {
+      await new Promise<void>((resolve, reject) => {
+        holder.stdout.on('data', () => resolve())
+        holder.on('exit', () => reject(new Error('the holder ended early')))
+      })
+      const opening = Database.open(path, { mode: 'write' })
+      await expect(opening).rejects.toMatchObject({ code: 'database_locked', exitStatus: 1 })
+      await expect(Database.open(path, { mode: 'read' })).rejects.toThrow(
+        new RegExp(`in use by .*node.* \\(process ${holder.pid}\\)`),
+      )
+    } finally {
+      holder.stdin.end()
+      await new Promise((resolve) => holder.on('exit', resolve))
+    }
+  })
+
+  it('says what is wrong with a missing file, a foreign file and a foreign database', async () => {
+    const missing = join(folder, 'missing.duckdb')
+    await expect(Database.open(missing, { mode: 'read' })).rejects.toMatchObject({
+      code: 'no_database',
+    })
+    const text = join(folder, 'text.duckdb')
+    writeFileSync(text, 'this is a long text that is certainly no database '.repeat(200))
+    await expect(Database.open(text, { mode: 'read' })).rejects.toMatchObject({
+      code: 'not_a_database',
+    })
+  })
+
+  it('refuses a schema newer than it knows', async () => {
+    const path = join(folder, 'new.duckdb')
+    const database = await Database.open(path, { mode: 'write' })
+    await database.run('UPDATE pstrace_schema SET version = 99')
+    database.close()
+    await expect(Database.open(path, { mode: 'write' })).rejects.toMatchObject({
+      code: 'new_schema',
+    })
+  })
+
+  it('neither installs nor loads extensions by itself', async () => {
+    const database = await Database.open(':memory:', { mode: 'write' })
+    const rows = await database.query(
+      "SELECT name, value FROM duckdb_settings() WHERE name IN ('autoinstall_known_extensions', 'autoload_known_extensions')",
+    )
+    expect(rows.map(({ value }) => value)).toEqual(['false', 'false'])
+    database.close()
+  })
+})
