@@ -15,6 +15,7 @@ export interface CommandEntry {
 const RECORD = 'From recording to database:'
 const LOOK = 'Look at recordings and runs:'
 const REPLAY = 'Replay under another policy:'
+const SHARE = 'Pictures and files:'
 const REFERENCE = 'Reference:'
 
 /** Every command; only names and summaries are loaded for `pstrace --help`. */
@@ -67,6 +68,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     group: REPLAY,
     summary: 'run the recorded workload under other policies',
     load: () => import('./replay.ts'),
+  },
+  {
+    name: 'report',
+    group: SHARE,
+    summary: 'one report on a recording and its runs: HTML, Markdown or plain text',
+    load: () => import('./report.ts'),
+  },
+  {
+    name: 'chart',
+    group: SHARE,
+    summary: 'draw one chart as SVG, PNG, HTML or Vega-Lite',
+    load: () => import('./chart.ts'),
   },
   {
     name: 'schema',

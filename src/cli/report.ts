@@ -1,0 +1,66 @@
+import { type Command, Option } from 'commander'
+import { addDatabase, addExamples, addSelectors } from './options.ts'
+import { remark, writeOut } from './output.ts'
+import { type ReadingOptions, withReading } from './reading.ts'
+
+const FORMATS = ['html', 'md', 'lkml'] as const
+type Format = (typeof FORMATS)[number]
+const EXTENSIONS: Readonly<Record<string, Format>> = {
+  html: 'html',
+  htm: 'html',
+  md: 'md',
+  txt: 'lkml',
+}
+
+export function register(command: Command): void {
+  command
+    .description(
+      'One report on a recording and its runs: who stalled and why, what was reordered, what each figure rests on. As HTML it is a ' +
+        'single file with interactive charts that opens without a network; md is Markdown; lkml is plain text of at most 72 columns.',
+    )
+    .addOption(
+      new Option(
+        '--format <format>',
+        'form of the report (default: by the extension of --output; md on standard output)',
+      ).choices([...FORMATS]),
+    )
+    .option('-o, --output <file>', 'write to a file instead of standard output')
+    .option('--force', 'replace the output file')
+  addSelectors(addDatabase(command))
+  addExamples(
+    command,
+    `
+pstrace report -o report.html
+pstrace report --run recording --run parallel -o parallel.html
+pstrace report --format lkml`,
+  )
+  command.action(async (options: ReadingOptions) => {
+    const report = await import('../report/index.ts')
+    const { refuseOverwrite, writeFileWhole } = await import('../export/file.ts')
+    const format = toReportFormat(options)
+    const force = options.force ?? false
+    if (options.output !== undefined) refuseOverwrite(options.output, { force })
+    await withReading(options, async ({ connection, settings }) => {
+      const data = await report.readReport(connection, format === 'html' ? {} : { charts: [] })
+      const text =
+        format === 'html'
+          ? await report.toReportHtml(data)
+          : format === 'md'
+            ? report.toReportMarkdown(data)
+            : report.toReportLkml(data)
+      if (options.output === undefined) {
+        await writeOut(text)
+        return
+      }
+      await writeFileWhole(options.output, { force }, [text])
+      remark(settings, `${options.output} written`)
+    })
+  })
+}
+
+function toReportFormat(options: ReadingOptions): Format {
+  const asked = FORMATS.find((format) => format === options.format)
+  if (asked !== undefined) return asked
+  const extension = /\.([a-z]+)$/i.exec(options.output ?? '')?.[1]?.toLowerCase() ?? ''
+  return EXTENSIONS[extension] ?? (options.output === undefined ? 'md' : 'html')
+}
