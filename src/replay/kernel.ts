@@ -3,6 +3,7 @@ import type { PageContents } from '../memory/contents/contents.ts'
 import { PstraceError } from '../model/error.ts'
 import type { Workload } from '../workload/types.ts'
 import type { CostSamplers } from './costs.ts'
+import { Generations } from './mglru.ts'
 import * as P from './pages.ts'
 import { Lane } from './ranks.ts'
 import { BY_QUEUE, BYPASS, DISPLACED, INLINE, type LogSink, type Recorder } from './recorder.ts'
@@ -147,6 +148,7 @@ export class Kernel {
   readonly #dirties: () => boolean
   readonly #preemptible: boolean
   readonly #zeroMap: boolean
+  readonly #generations: Generations | undefined
   readonly #keepsCopy: boolean
   readonly #boostStep: number
   readonly #boostMax: number
@@ -182,7 +184,9 @@ export class Kernel {
     this.#boostEvery = machine.boostEveryPoolPages.value
     this.#swappiness = machine.swappiness.value
     this.#drawFlush = () => this.costs.flushReceived.draw()
-    this.pages = new P.Pages(workload.pages, machine.nodes.length)
+    this.pages = new P.Pages(workload.pages, machine.nodes.length, {
+      multiGeneration: machine.lru.value === 'mglru',
+    })
     this.#rotations = parts.scheduler.cpus.map(() => new Int32Array(ROTATE_BATCH))
     this.#rotationCounts = new Int32Array(parts.scheduler.cpus.length)
     for (const { node, freeAtStart } of machine.nodes) {
@@ -221,6 +225,9 @@ export class Kernel {
         lowestFree: free,
       })
     }
+    this.#generations = this.pages.multiGeneration
+      ? new Generations(this, machine.swappiness.value)
+      : undefined
     this.#placeResident()
   }
 
@@ -233,7 +240,7 @@ export class Kernel {
       seen[page] = 1
       this.pages.state[page] = P.RESIDENT
       if (this.pages.kind[page] === P.ANON) this.pages.set(page, P.ACCESSED)
-      this.pages.addHead(page)
+      this.#add(page)
     }
     for (const page of stream) place(page)
     for (let page = 0; page < pages.length; page++) place(page)
@@ -272,7 +279,7 @@ export class Kernel {
     return node.high + node.boost
   }
 
-  #give(node: NodeState, count: number): void {
+  give(node: NodeState, count: number): void {
     node.free += count
   }
 
@@ -314,7 +321,7 @@ export class Kernel {
   *allocate(thread: Thread, node: NodeState): Steps {
     if (node.free > node.low + node.boost) {
       this.#take(node, 1)
-      this.#pendingFrames++
+      this.pendingFrames++
       return
     }
     let fruitless = 0
@@ -334,7 +341,13 @@ export class Kernel {
       }
     }
     this.#take(node, 1)
-    this.#pendingFrames++
+    this.pendingFrames++
+  }
+
+  /** A page new to its list. */
+  #add(page: number): void {
+    this.#generations?.added(page)
+    this.pages.addHead(page)
   }
 
   /** Could any page of the machine still be freed, now or when its store is done? */
@@ -402,7 +415,9 @@ export class Kernel {
     scan.forceDeactivate = false
     scheduler.setDoing(thread, SCAN)
     if (!scheduler.spend(thread, this.costs.directEntry.draw())) yield
-    for (let round = 0; round < 3; round++) {
+    // Empty-handed calls try again: with forced deactivation (classic LRU only), then with all control groups.
+    const rounds = this.#generations === undefined ? 3 : 2
+    for (let round = 0; round < rounds; round++) {
       this.tally.allocstall(thread)
       scan.skippedDeactivate = false
       for (scan.priority = DEF_PRIORITY; scan.priority >= 0; scan.priority--) {
@@ -412,7 +427,6 @@ export class Kernel {
       }
       this.#snapshotRefaults(node)
       if (scan.reclaimed > 0) break
-      // Empty-handed: again with forced deactivation, then with all control groups.
       scan.forceDeactivate = true
     }
     scheduler.setDoing(thread, doing)
@@ -550,6 +564,7 @@ export class Kernel {
   }
 
   *#ageActive(thread: Thread, node: NodeState, scan: Scan): Steps {
+    if (this.#generations !== undefined) return
     if (this.#inactiveIsLow(node, P.INACTIVE_ANON))
       yield* this.#shrinkActive(thread, node, scan, P.ACTIVE_ANON, CLUSTER)
   }
@@ -557,8 +572,11 @@ export class Kernel {
   /** shrink_node for the classic LRU: shares between the lists (get_scan_count), batches, then slab. */
   *#shrinkNode(thread: Thread, node: NodeState, scan: Scan): Steps {
     const before = scan.reclaimed
-    this.#prepareScan(node, scan)
-    yield* this.#shrinkLists(thread, node, scan)
+    if (this.#generations !== undefined) yield* this.#generations.shrink(thread, node, scan)
+    else {
+      this.#prepareScan(node, scan)
+      yield* this.#shrinkLists(thread, node, scan)
+    }
     yield* this.#shrinkSlab(thread, node)
     if (scan.reclaimed > before) node.failures = 0
   }
@@ -675,7 +693,7 @@ export class Kernel {
   /** shrink_active_list: anonymous pages are deactivated whether referenced or not. */
   *#shrinkActive(thread: Thread, node: NodeState, scan: Scan, list: number, count: number): Steps {
     const { pages, scheduler } = this
-    this.#drainRotations(thread.cpu)
+    this.drainRotations(thread.cpu)
     const taken = this.#isolate(node, scan, list, count)
     const start = scheduler.now
     for (let place = 0; place < taken; place++) {
@@ -684,8 +702,8 @@ export class Kernel {
       pages.set(page, P.WORKINGSET)
       if (!scheduler.spend(thread, this.costs.scanKept.draw())) yield
     }
-    for (let place = 0; place < taken; place++) this.#putBack(scan.batch[place] as number)
-    this.#recordBatch(thread, node, scan, list, start, taken, taken, 0)
+    for (let place = 0; place < taken; place++) this.putBack(scan.batch[place] as number)
+    this.recordBatch(thread, node, scan, list, start, taken, taken, 0)
   }
 
   #isolate(node: NodeState, scan: Scan, list: number, count: number): number {
@@ -702,10 +720,10 @@ export class Kernel {
     return taken
   }
 
-  #putBack(page: number): void {
+  putBack(page: number): void {
     const state = this.pages.state[page] as number
     if (state === P.DYING) {
-      this.#give(this.nodeOf(this.pages.node[page] as number), 1)
+      this.give(this.nodeOf(this.pages.node[page] as number), 1)
       this.#forget(page)
     } else if (state !== P.FREE && state !== P.SWAPPED) this.pages.addHead(page)
   }
@@ -719,7 +737,7 @@ export class Kernel {
     count: number,
   ): Steps {
     const { pages, scheduler, costs } = this
-    this.#drainRotations(thread.cpu)
+    this.drainRotations(thread.cpu)
     const start = scheduler.now
     const taken = this.#isolate(node, scan, list, count)
     if (taken === 0) {
@@ -743,22 +761,22 @@ export class Kernel {
         continue
       }
       scanned++
-      const isFreed = yield* this.#shrinkPage(thread, node, scan, page)
+      const isFreed = yield* this.shrinkPage(thread, node, scan, page)
       if (isFreed) {
         freed++
-        this.#pendingFrames++
+        this.pendingFrames++
       } else scan.keep[kept++] = page
     }
-    for (let place = 0; place < kept; place++) this.#putBack(scan.keep[place] as number)
-    this.#give(node, freed)
-    this.#pendingFrames -= freed
+    for (let place = 0; place < kept; place++) this.putBack(scan.keep[place] as number)
+    this.give(node, freed)
+    this.pendingFrames -= freed
     scan.reclaimed += freed
     scan.scanned += taken
     const isFile = list >= P.INACTIVE_FILE
     this.#noteCost(node, isFile, scan.written, taken - freed)
     this.tally.steal(thread, scan.context, isFile, freed, taken)
     scheduler.setDoing(thread, doing)
-    this.#recordBatch(thread, node, scan, list, start, taken, scanned, freed)
+    this.recordBatch(thread, node, scan, list, start, taken, scanned, freed)
   }
 
   /** lru_note_cost: with decay once the sum passes a quarter of the lists. */
@@ -774,7 +792,7 @@ export class Kernel {
     }
   }
 
-  #recordBatch(
+  recordBatch(
     thread: Thread,
     node: NodeState,
     scan: Scan,
@@ -806,7 +824,7 @@ export class Kernel {
   }
 
   /** shrink_folio_list for one unlocked, isolated folio: true = freed, false = goes back. */
-  *#shrinkPage(thread: Thread, node: NodeState, scan: Scan, page: number): StepsTo<boolean> {
+  *shrinkPage(thread: Thread, node: NodeState, scan: Scan, page: number): StepsTo<boolean> {
     const { pages, scheduler, costs } = this
     if (pages.has(page, P.WRITEBACK)) {
       // Case 2 of shrink_folio_list: marked for rotation at its end, activated meanwhile.
@@ -1159,6 +1177,7 @@ export class Kernel {
       const listed = pages.isOnList(page)
       if (listed) pages.remove(page)
       pages.set(page, P.ACTIVE)
+      this.#generations?.toYoungest(page)
       if (listed) pages.addHead(page)
       this.tally.rejects++
     }
@@ -1178,10 +1197,10 @@ export class Kernel {
     const count = this.#rotationCounts[cpu] as number
     batch[count] = page
     this.#rotationCounts[cpu] = count + 1
-    if (count + 1 === batch.length) this.#drainRotations(cpu)
+    if (count + 1 === batch.length) this.drainRotations(cpu)
   }
 
-  #drainRotations(cpu: number): void {
+  drainRotations(cpu: number): void {
     const { pages } = this
     const batch = this.#rotations[cpu] as Int32Array
     const count = this.#rotationCounts[cpu] as number
@@ -1190,6 +1209,7 @@ export class Kernel {
       if (!pages.isOnList(page) || pages.has(page, P.LOCKED)) continue
       pages.remove(page)
       pages.clear(page, P.ACTIVE)
+      this.#generations?.toOldest(page)
       pages.addTail(page)
     }
     this.#rotationCounts[cpu] = 0
@@ -1227,8 +1247,8 @@ export class Kernel {
     const page = wanted >= 0 ? wanted : pages.create(P.ANON, nodeIndex)
     pages.state[page] = P.RESIDENT
     pages.flags[page] = P.ACCESSED
-    pages.addHead(page)
-    this.#pendingFrames--
+    this.#add(page)
+    this.pendingFrames--
     this.tally.allocated++
     return page
   }
@@ -1243,8 +1263,8 @@ export class Kernel {
       if (!this.scheduler.spend(thread, this.costs.fault.draw())) yield
       const page = pages.create(P.FILE_PAGE, nodeIndex)
       pages.state[page] = P.RESIDENT
-      pages.addHead(page)
-      this.#pendingFrames--
+      this.#add(page)
+      this.pendingFrames--
       this.tally.filePages++
     }
   }
@@ -1333,8 +1353,8 @@ export class Kernel {
       pages.set(page, P.ACCESSED)
       const distance = node.age - (pages.evictedAt[page] as number)
       this.#refaulted(node, page, distance)
-      pages.addHead(page)
-      this.#pendingFrames--
+      this.#add(page)
+      this.pendingFrames--
       this.unlock(page)
       this.tally.swapIns++
       this.#recordSwapIn(
@@ -1352,6 +1372,7 @@ export class Kernel {
 
   /** workingset_refault: back to the active list if the lists it competes with would have held it. */
   #refaulted(node: NodeState, page: number, distance: number): void {
+    if (this.#generations !== undefined) return
     const reach =
       this.#size(node, P.ACTIVE_FILE) +
       this.#size(node, P.INACTIVE_FILE) +
@@ -1435,7 +1456,7 @@ export class Kernel {
     }
     if (state !== P.SWAPPED) {
       pages.remove(page)
-      this.#give(node, 1)
+      this.give(node, 1)
     }
     this.#forget(page)
   }
@@ -1493,7 +1514,7 @@ export class Kernel {
   /** In memory, or taken out of `free` and not yet given back by a batch in progress. */
   #framesInUse(): number {
     const { pages } = this
-    let used = this.#pendingFrames
+    let used = this.pendingFrames
     for (let page = 0; page < pages.capacity; page++) {
       const state = pages.state[page] as number
       if (state !== P.FREE && state !== P.SWAPPED) used++
@@ -1502,7 +1523,7 @@ export class Kernel {
   }
 
   /** Frames between two places: freed in a batch that has not ended, or allocated for a fault that has not. */
-  #pendingFrames = 0
+  pendingFrames = 0
 }
 
 function isZero(words: Float64Array): boolean {

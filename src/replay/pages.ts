@@ -33,7 +33,9 @@ export const ACTIVE_ANON = 1
 export const INACTIVE_FILE = 2
 export const ACTIVE_FILE = 3
 export const LRU_NAMES = ['inactive_anon', 'active_anon', 'inactive_file', 'active_file'] as const
-export const LISTS = 4
+/** MGLRU: generations per kind; anonymous and shared memory first, then file. */
+export const GENERATIONS = 4
+export const LISTS = 8
 
 /**
  * State of every page, by page id, in columns. Ids beyond the workload's are pages without an identity (they never come back) and
@@ -51,6 +53,9 @@ export class Pages {
   list: Int16Array
   next: Int32Array
   previous: Int32Array
+  /** MGLRU: its generation's number modulo GENERATIONS. */
+  generation: Uint8Array
+  readonly multiGeneration: boolean
   /** Content id: the page id, or a serial number for pages without an identity. */
   content: Float64Array
   /** Row of its swap-out in flight or in the pool, 0 = none. */
@@ -68,7 +73,7 @@ export class Pages {
   #freeCount = 0
   #serial: number
 
-  constructor(pages: WorkloadPages, nodes: number) {
+  constructor(pages: WorkloadPages, nodes: number, options: { readonly multiGeneration: boolean }) {
     const count = pages.length
     const capacity = count + 64
     this.identified = count
@@ -85,6 +90,8 @@ export class Pages {
     this.list = new Int16Array(capacity).fill(-1)
     this.next = new Int32Array(capacity).fill(-1)
     this.previous = new Int32Array(capacity).fill(-1)
+    this.generation = new Uint8Array(capacity)
+    this.multiGeneration = options.multiGeneration
     this.content = new Float64Array(capacity)
     for (let page = 0; page < count; page++) this.content[page] = page
     this.swapout = new Float64Array(capacity)
@@ -149,6 +156,12 @@ export class Pages {
 
   /** The list the page belongs on now. */
   listOf(page: number): number {
+    if (this.multiGeneration)
+      return (
+        (this.node[page] as number) * LISTS +
+        (this.kind[page] === FILE_PAGE ? GENERATIONS : 0) +
+        (this.generation[page] as number)
+      )
     const file = this.kind[page] === FILE_PAGE ? INACTIVE_FILE : INACTIVE_ANON
     return (this.node[page] as number) * LISTS + file + (this.has(page, ACTIVE) ? 1 : 0)
   }
@@ -212,6 +225,7 @@ export class Pages {
     this.list = grown(this.list, new Int16Array(size).fill(-1))
     this.next = grown(this.next, new Int32Array(size).fill(-1))
     this.previous = grown(this.previous, new Int32Array(size).fill(-1))
+    this.generation = grown(this.generation, new Uint8Array(size))
     this.content = grown(this.content, new Float64Array(size))
     this.swapout = grown(this.swapout, new Float64Array(size))
     this.evictedAt = grown(this.evictedAt, new Float64Array(size))

@@ -1,0 +1,315 @@
+import type { Kernel, NodeState, Scan, Steps } from './kernel.ts'
+import * as P from './pages.ts'
+import { FILE, SCAN, type Thread } from './scheduler.ts'
+
+/** MIN_LRU_BATCH, MAX_LRU_BATCH and MIN_NR_GENS of include/linux/mmzone.h on 64 bits. */
+const MIN_BATCH = 64
+const MAX_BATCH = 4096
+const MIN_GENERATIONS = 2
+const DEF_PRIORITY = 12
+const ANON_TYPE = 0
+const FILE_TYPE = 1
+
+interface NodeGenerations {
+  youngest: number
+  /** Oldest generation of anonymous and of file pages. */
+  readonly oldest: [number, number]
+}
+
+/**
+ * The multi-generational LRU of 6.12 (mm/vmscan.c, lru_gen): new and kept pages are young, eviction takes the oldest generation in batches of
+ * 64 and tries once more what became clean meanwhile, aging finds accessed pages by walking page tables. Tiers and the page-table walk's own
+ * time are left out.
+ */
+export class Generations {
+  readonly #kernel: Kernel
+  readonly #swappiness: number
+  readonly #nodes: NodeGenerations[]
+
+  constructor(kernel: Kernel, swappiness: number) {
+    this.#kernel = kernel
+    this.#swappiness = swappiness
+    this.#nodes = kernel.nodes.map(() => ({ youngest: MIN_GENERATIONS + 1, oldest: [0, 0] }))
+  }
+
+  /** A page that was faulted in is young; one read ahead or by a file system goes to the second oldest generation. */
+  added(page: number): void {
+    const { pages } = this.#kernel
+    if ((pages.kind[page] as number) === P.FILE_PAGE) {
+      const { youngest, oldest } = this.#of(page)
+      const least = oldest[FILE_TYPE]
+      this.#set(page, least + MIN_GENERATIONS >= youngest ? least : least + 1)
+    } else this.toYoungest(page)
+  }
+
+  toYoungest(page: number): void {
+    this.#set(page, this.#of(page).youngest)
+  }
+
+  toOldest(page: number): void {
+    const type = (this.#kernel.pages.kind[page] as number) === P.FILE_PAGE ? FILE_TYPE : ANON_TYPE
+    this.#set(page, this.#of(page).oldest[type])
+  }
+
+  /** lru_gen_shrink_node with one lruvec. */
+  *shrink(thread: Thread, node: NodeState, scan: Scan): Steps {
+    const { pages } = this.#kernel
+    if (scan.priority === DEF_PRIORITY && scan.target >= MIN_BATCH) {
+      // set_initial_priority: as deep as the target needs.
+      let size = 0
+      for (let list = 0; list < P.LISTS; list++)
+        size += pages.sizes[node.index * P.LISTS + list] as number
+      const priority = bits(size) - 1 - bits(scan.target - 1)
+      scan.priority = Math.min(DEF_PRIORITY, Math.max(DEF_PRIORITY / 2, priority))
+    }
+    const began = scan.reclaimed
+    let scanned = 0
+    for (;;) {
+      const toScan = this.#amount(node, scan)
+      if (toScan <= 0) break
+      const step = yield* this.#evict(thread, node, scan)
+      if (step === 0) break
+      scanned += step
+      if (scanned >= toScan) break
+      if (scan.reclaimed - began >= scan.target) break
+      // kswapd stops once memory is well above high (should_abort_scan).
+      if (thread.kind === 'kswapd' && node.free > this.#kernel.highOf(node) + MIN_BATCH) break
+    }
+  }
+
+  #of(page: number): NodeGenerations {
+    return this.#nodes[this.#kernel.pages.node[page] as number] as NodeGenerations
+  }
+
+  #set(page: number, sequence: number): void {
+    this.#kernel.pages.generation[page] = sequence % P.GENERATIONS
+    this.#kernel.pages.clear(page, P.ACTIVE)
+  }
+
+  #list(node: NodeState, type: number, sequence: number): number {
+    return node.index * P.LISTS + type * P.GENERATIONS + (sequence % P.GENERATIONS)
+  }
+
+  #size(node: NodeState, type: number, sequence: number): number {
+    return this.#kernel.pages.sizes[this.#list(node, type, sequence)] as number
+  }
+
+  /** get_nr_to_scan, with aging where it is due. */
+  #amount(node: NodeState, scan: Scan): number {
+    const state = this.#nodes[node.index] as NodeGenerations
+    const canSwap = scan.mayUnmapSwap && this.#swappiness > 0
+    this.#retireEmpty(node, state, canSwap)
+    let total = this.#total(node, state, canSwap)
+    if (this.#agingIsDue(node, state, canSwap)) {
+      this.#age(node, state, canSwap)
+      this.#retireEmpty(node, state, canSwap)
+      total = this.#total(node, state, canSwap)
+      if (this.#oldest(state, canSwap) + MIN_GENERATIONS > state.youngest) return 0
+    }
+    return Math.floor(total / 2 ** scan.priority)
+  }
+
+  #oldest(state: NodeGenerations, canSwap: boolean): number {
+    return canSwap
+      ? Math.min(state.oldest[ANON_TYPE], state.oldest[FILE_TYPE])
+      : state.oldest[FILE_TYPE]
+  }
+
+  #total(node: NodeState, state: NodeGenerations, canSwap: boolean): number {
+    let total = 0
+    for (let type = canSwap ? ANON_TYPE : FILE_TYPE; type <= FILE_TYPE; type++)
+      for (let sequence = state.oldest[type] as number; sequence <= state.youngest; sequence++)
+        total += this.#size(node, type, sequence)
+    return total
+  }
+
+  /** should_run_aging. */
+  #agingIsDue(node: NodeState, state: NodeGenerations, canSwap: boolean): boolean {
+    const oldest = this.#oldest(state, canSwap)
+    if (oldest + MIN_GENERATIONS > state.youngest) return true
+    if (oldest + MIN_GENERATIONS < state.youngest) return false
+    let old = 0
+    let young = 0
+    for (let type = canSwap ? ANON_TYPE : FILE_TYPE; type <= FILE_TYPE; type++) {
+      if ((state.oldest[type] as number) + MIN_GENERATIONS > state.youngest) continue
+      young += this.#size(node, type, state.youngest)
+      old += this.#size(node, type, state.youngest - MIN_GENERATIONS)
+    }
+    const total = this.#total(node, state, canSwap)
+    return young * MIN_GENERATIONS > total || old * (MIN_GENERATIONS + 2) < total
+  }
+
+  /** try_to_inc_max_seq: accessed pages become as young as the youngest were, then a new generation begins. */
+  #age(node: NodeState, state: NodeGenerations, canSwap: boolean): void {
+    const { pages } = this.#kernel
+    for (let type = ANON_TYPE; type <= FILE_TYPE; type++)
+      if (state.youngest - (state.oldest[type] as number) + 1 >= P.GENERATIONS)
+        this.#mergeOldest(node, state, type)
+    const youngest = this.#list(node, ANON_TYPE, state.youngest)
+    for (let sequence = state.oldest[ANON_TYPE]; sequence < state.youngest; sequence++) {
+      let page = pages.tails[this.#list(node, ANON_TYPE, sequence)] as number
+      while (page >= 0) {
+        const previous = pages.previous[page] as number
+        if (pages.has(page, P.ACCESSED) && !pages.has(page, P.LOCKED)) {
+          pages.clear(page, P.ACCESSED)
+          pages.remove(page)
+          this.#set(page, state.youngest)
+          pages.addHead(page)
+        }
+        page = previous
+      }
+    }
+    for (
+      let page = pages.tails[youngest] as number;
+      page >= 0;
+      page = pages.previous[page] as number
+    )
+      pages.clear(page, P.ACCESSED)
+    state.youngest++
+    this.#retireEmpty(node, state, canSwap)
+  }
+
+  /** inc_min_seq: the oldest generation's pages join the next one's old end. */
+  #mergeOldest(node: NodeState, state: NodeGenerations, type: number): void {
+    const { pages } = this.#kernel
+    const list = this.#list(node, type, state.oldest[type] as number)
+    for (let page = pages.heads[list] as number; page >= 0; page = pages.heads[list] as number) {
+      pages.remove(page)
+      this.#set(page, (state.oldest[type] as number) + 1)
+      pages.addTail(page)
+    }
+    state.oldest[type] = (state.oldest[type] as number) + 1
+  }
+
+  /** try_to_inc_min_seq: empty generations are passed over, while two are left. */
+  #retireEmpty(node: NodeState, state: NodeGenerations, canSwap: boolean): void {
+    for (let type = ANON_TYPE; type <= FILE_TYPE; type++) {
+      let oldest = state.oldest[type] as number
+      while (oldest + MIN_GENERATIONS <= state.youngest && this.#size(node, type, oldest) === 0)
+        oldest++
+      state.oldest[type] = oldest
+    }
+    if (!canSwap) return
+    state.oldest[ANON_TYPE] = Math.min(state.oldest[ANON_TYPE], state.oldest[FILE_TYPE])
+    for (let sequence = state.oldest[ANON_TYPE]; ; sequence++)
+      if (sequence >= state.oldest[FILE_TYPE] || this.#size(node, ANON_TYPE, sequence) > 0) {
+        state.oldest[ANON_TYPE] = sequence
+        break
+      }
+  }
+
+  /** isolate_folios: which kind first; the other where that one had nothing to take. */
+  *#evict(thread: Thread, node: NodeState, scan: Scan): Generator<undefined, number, undefined> {
+    const state = this.#nodes[node.index] as NodeGenerations
+    const canSwap = scan.mayUnmapSwap && this.#swappiness > 0
+    const anonFirst =
+      canSwap && (state.oldest[ANON_TYPE] < state.oldest[FILE_TYPE] || this.#swappiness >= 200)
+    const first = anonFirst ? ANON_TYPE : FILE_TYPE
+    let scanned = yield* this.#evictType(thread, node, scan, state, first)
+    if (scanned === 0 && canSwap)
+      scanned = yield* this.#evictType(thread, node, scan, state, FILE_TYPE - first)
+    return scanned
+  }
+
+  *#evictType(
+    thread: Thread,
+    node: NodeState,
+    scan: Scan,
+    state: NodeGenerations,
+    type: number,
+  ): Generator<undefined, number, undefined> {
+    const kernel = this.#kernel
+    const { pages, scheduler, costs } = kernel
+    const oldest = state.oldest[type] as number
+    if (oldest + MIN_GENERATIONS > state.youngest) return 0
+    kernel.drainRotations(thread.cpu)
+    const list = this.#list(node, type, oldest)
+    const start = scheduler.now
+    let taken = 0
+    let skipped = 0
+    let looked = 0
+    while (looked < MAX_BATCH && Math.max(taken, skipped) < MIN_BATCH) {
+      const page = pages.tails[list] as number
+      if (page < 0) break
+      looked++
+      pages.remove(page)
+      // GFP_NOIO: what would need a write is not even isolated, it moves to the other end.
+      const needsWrite =
+        type === ANON_TYPE && pages.state[page] !== P.STORED && !pages.has(page, P.CLEAN_COPY)
+      if (!scan.mayWrite && needsWrite) {
+        pages.addHead(page)
+        skipped++
+        if (skipped > (pages.sizes[list] as number)) break
+      } else scan.batch[taken++] = page
+    }
+    const doing = thread.doing
+    scheduler.setDoing(thread, type === FILE_TYPE ? FILE : SCAN)
+    if (looked > 0 && !scheduler.spend(thread, costs.batch.draw())) yield
+    scan.activated = 0
+    scan.writeback = 0
+    scan.written = 0
+    let freed = 0
+    let kept = taken
+    let batchScanned = 0
+    for (let round = 0; round < 2 && kept > 0; round++) {
+      const count = kept
+      kept = 0
+      for (let place = 0; place < count; place++) {
+        const page = scan.batch[place] as number
+        if (pages.has(page, P.LOCKED)) {
+          scan.keep[kept++] = page
+          if (!scheduler.spend(thread, costs.scanKept.draw())) yield
+          continue
+        }
+        batchScanned++
+        const isFreed = yield* kernel.shrinkPage(thread, node, scan, page)
+        if (isFreed) {
+          freed++
+          kernel.pendingFrames++
+        } else scan.keep[kept++] = page
+      }
+      let again = 0
+      for (let place = 0; place < kept; place++) {
+        const page = scan.keep[place] as number
+        const isClean =
+          pages.state[page] === P.STORED &&
+          ((pages.flags[page] as number) & (P.LOCKED | P.WRITEBACK | P.ACTIVE | P.REFERENCED)) === 0
+        if (round === 0 && isClean) scan.batch[again++] = page
+        else this.#putBack(page, state)
+      }
+      kept = again
+    }
+    kernel.give(node, freed)
+    kernel.pendingFrames -= freed
+    scan.reclaimed += freed
+    scan.scanned += taken
+    kernel.tally.steal(thread, scan.context, type === FILE_TYPE, freed, taken)
+    scheduler.setDoing(thread, doing)
+    if (taken > 0)
+      kernel.recordBatch(
+        thread,
+        node,
+        scan,
+        type === FILE_TYPE ? P.INACTIVE_FILE : P.INACTIVE_ANON,
+        start,
+        taken,
+        batchScanned,
+        freed,
+      )
+    return taken > 0 ? looked : 0
+  }
+
+  /** Rejected folios are kept out of the oldest generation. */
+  #putBack(page: number, state: NodeGenerations): void {
+    const { pages } = this.#kernel
+    const waits = pages.has(page, P.RECLAIM) && pages.has(page, P.WRITEBACK)
+    this.#set(page, waits ? state.youngest - 1 : state.youngest)
+    pages.clear(page, P.REFERENCED)
+    this.#kernel.putBack(page)
+  }
+}
+
+/** fls: the number of the highest bit, from 1. */
+function bits(value: number): number {
+  return value <= 0 ? 0 : 32 - Math.clz32(value)
+}
