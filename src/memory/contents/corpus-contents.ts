@@ -1,7 +1,7 @@
 import { PstraceError } from '../../model/error.ts'
 import type { PageContents } from './contents.ts'
 import type { Corpus } from './corpus.ts'
-import { PAGE_CLASSES } from './generator-classes.ts'
+import { PAGE_CLASSES } from './page-class.ts'
 import { mix32 } from './pseudo-random.ts'
 
 export interface CorpusContentsOptions {

@@ -1,7 +1,6 @@
 import { Buffer } from 'node:buffer'
 import { PstraceError } from '../../model/error.ts'
-import { PAGE_CLASSES, type PageClass } from './generator-classes.ts'
-import { classOfPage } from './page-class.ts'
+import { classOfPage, PAGE_CLASSES, type PageClass } from './page-class.ts'
 
 /**
  * A set of pages captured from real processes. On disk, little-endian:

@@ -1,34 +1,10 @@
 import { PstraceError } from '../../model/error.ts'
-import { createSharedMemory, instantiate } from '../wasm.ts'
 import type { PageContents } from './contents.ts'
-import {
-  CLASS_SHAPES,
-  PAGE_CLASSES,
-  type PageClass,
-  SAME_SHARE,
-  ZERO_SHARE,
-} from './generator-classes.ts'
+import { CLASS_SHAPES, SAME_SHARE, ZERO_SHARE } from './generator-classes.ts'
 import { KnobTable } from './knob-table.ts'
-import { fillMaterial, MATERIALS } from './material.ts'
+import { PageAssembler, poolOf } from './page-assembler.ts'
+import { PAGE_CLASSES, type PageClass } from './page-class.ts'
 import { mix32 } from './pseudo-random.ts'
-import { generatorWasm } from './wasm/generator.wasm.ts'
-
-interface GeneratorExports {
-  fill(
-    to: number,
-    chunk: number,
-    seed: number,
-    version: number,
-    changed: number,
-    pool: number,
-    randomPool: number,
-    poolMask: number,
-    classBytes: number,
-    randomEnd: number,
-    commonEnd: number,
-    repeats: number,
-  ): void
-}
 
 export interface GeneratorOptions {
   /** Default 1. */
@@ -45,12 +21,6 @@ export interface GeneratorOptions {
   readonly fills?: Uint8Array
 }
 
-const POOL_BYTES = 32_768
-/** A chunk of a 64 KiB page may begin at the last place of a pool. */
-const POOL_TAIL = 4096
-/** Starts on multiples of 8, as objects do. */
-const POOL_MASK = (POOL_BYTES - 1) & ~7
-const REPEATS = 4
 const FILL_ZERO = 1
 const FILL_SAME = 2
 const FILL_DATA = 3
@@ -66,17 +36,8 @@ export function createGenerator(options: GeneratorOptions = {}): PageContents {
     )
   }
   const shares = classShares(options.shares ?? {})
-  const poolStride = POOL_BYTES + POOL_TAIL
-  const pagesAt = MATERIALS.length * poolStride
-  const memory = createSharedMemory(pagesAt + pageSize)
-  const bytes = new Uint8Array(memory.buffer)
-  const page8 = bytes.subarray(pagesAt, pagesAt + pageSize)
-  const { fill } = instantiate<GeneratorExports>(generatorWasm, memory)
-  MATERIALS.forEach((material, index) => {
-    const pool = bytes.subarray(index * poolStride, (index + 1) * poolStride)
-    fillMaterial(material, mix32(seed + index), pool)
-  })
-  const randomPool = MATERIALS.indexOf('random') * poolStride
+  const assembler = new PageAssembler(seed, pageSize, changedChunks)
+  const { page: assembled } = assembler
 
   // Thresholds on a 32-bit hash: zero, same, then the data classes.
   const shapes = CLASS_SHAPES
@@ -89,7 +50,7 @@ export function createGenerator(options: GeneratorOptions = {}): PageContents {
     sum += shares[shape.name]
     upTo[index] = dataShare === 0 ? 4_294_967_296 : (sum / dataShare) * 4_294_967_296
   })
-  const pools = shapes.map((shape) => MATERIALS.indexOf(shape.material) * poolStride)
+  const pools = shapes.map((shape) => poolOf(shape.material))
   const tables = shapes.map((shape) => new KnobTable(shape.knobs, pageSize, tilt))
 
   return {
@@ -117,21 +78,8 @@ export function createGenerator(options: GeneratorOptions = {}): PageContents {
       const pool = pools[index]
       if (table === undefined || pool === undefined) return ZERO_KEY
       table.draw(mix32(own ^ 0x27d4eb2f))
-      fill(
-        pagesAt,
-        pageSize >>> 6,
-        own,
-        version,
-        changedChunks,
-        pool,
-        randomPool,
-        POOL_MASK,
-        table.classBytes,
-        table.randomEnd,
-        table.commonEnd,
-        REPEATS,
-      )
-      target.set(page8)
+      assembler.assemble(pool, own, version, table.classBytes, table.randomEnd, table.commonEnd)
+      target.set(assembled)
       return version * 4_294_967_296 + page
     },
   }

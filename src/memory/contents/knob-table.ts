@@ -29,14 +29,10 @@ export class KnobTable {
     const index = Math.min(Math.floor(at), last - 1)
     const part = at - index
     const unit = 16
-    const between = (values: Float64Array): number => {
-      const low = values[index] ?? 0
-      return low + ((values[index + 1] ?? low) - low) * part
-    }
     const limit = this.#pageSize / unit
-    const material = Math.floor(between(this.#material) / unit + 0.5)
-    const random = material + Math.floor(between(this.#random) / unit + 0.5)
-    const common = random + Math.floor(between(this.#common) / unit + 0.5)
+    const material = Math.floor(between(this.#material, index, part) / unit + 0.5)
+    const random = material + Math.floor(between(this.#random, index, part) / unit + 0.5)
+    const common = random + Math.floor(between(this.#common, index, part) / unit + 0.5)
     this.classBytes = Math.min(material, limit) * unit
     this.randomEnd = Math.min(random, limit) * unit
     // A page with nothing in it would be a zero page: every data page has one chunk at least.
@@ -52,4 +48,9 @@ export class KnobTable {
     const t = 1 / this.#tilt
     return (u * t) / (1 + u * (t - 1))
   }
+}
+
+function between(values: Float64Array, index: number, part: number): number {
+  const low = values[index] ?? 0
+  return low + ((values[index + 1] ?? low) - low) * part
 }

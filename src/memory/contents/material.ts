@@ -53,25 +53,34 @@ function putWord(target: Uint8Array, at: number, low: number, high: number): voi
   }
 }
 
-/** Words of objects: pointers into a few arenas, small counts, flags, now and then a hash. */
+/**
+ * Words of objects: pointers to neighbours in an arena that moves on slowly, pointers to a few types, small counts, flags, now and then a
+ * hash.
+ */
 function writeHeap(random: PseudoRandom, target: Uint8Array): void {
-  const arenas = [0x7f3a, 0x7f3a, 0x7f3b, 0x55d2].map((high) => ({ high, base: random.next() }))
-  const types = Array.from({ length: 24 }, () => random.next() & 0xfffff0)
+  const types = Array.from({ length: 40 }, (_, index) => 0x7a000000 + index * 0x40)
+  let arena = 0x3a200000
   for (let at = 0; at + 8 <= target.length; at += 8) {
-    const kind = random.below(16)
-    const arena = arenas[random.below(4)] ?? { high: 0x7f3a, base: 0 }
-    if (kind < 6) {
-      putWord(target, at, (arena.base ^ (random.below(0x8000) << 4)) >>> 0, arena.high)
-    } else if (kind < 10) {
-      putWord(target, at, ((types[random.below(24)] ?? 0) | 0x7a000000) >>> 0, 0x55d2)
-    } else if (kind < 12) {
+    const kind = random.below(32)
+    if (kind < 13) {
+      putWord(target, at, (arena + (skewed(random, 128) << 5)) >>> 0, 0x7f3a)
+    } else if (kind < 20) {
+      putWord(target, at, types[skewed(random, 40)] ?? 0, 0x55d2)
+    } else if (kind < 23) {
       putWord(target, at, 0, 0)
-    } else if (kind < 15) {
-      putWord(target, at, 1 + random.below(64), 0)
+    } else if (kind < 31) {
+      putWord(target, at, 1 + skewed(random, 48), skewed(random, 6))
     } else {
-      putWord(target, at, random.next(), random.next())
+      arena += random.below(64) << 9
+      putWord(target, at, random.below(4096), 0)
     }
   }
+}
+
+/** Small values are much more frequent: the product of three uniform numbers. */
+function skewed(random: PseudoRandom, limit: number): number {
+  const product = (random.below(1024) * random.below(1024)) / 1024
+  return Math.floor((product * random.below(1024) * limit) / 1_048_576)
 }
 
 /** Mostly zero words with single small values: tables and freshly used heaps. */
@@ -85,11 +94,11 @@ function writeSparse(random: PseudoRandom, target: Uint8Array): void {
   }
 }
 
-/** Machine code and packed records: short recurring opcodes between operands. */
+/** Machine code and packed records: short recurring opcodes between operands whose bits are mostly zero. */
 function writeBinary(random: PseudoRandom, target: Uint8Array): void {
   const opcodes = Array.from({ length: 96 }, () => {
     const length = 2 + random.below(5)
-    return Array.from({ length }, () => random.next() >>> 24)
+    return Array.from({ length }, () => lowByte(random))
   })
   let at = 0
   while (at < target.length) {
@@ -98,11 +107,17 @@ function writeBinary(random: PseudoRandom, target: Uint8Array): void {
       if (at < target.length) target[at++] = byte
     }
     const operand = random.below(4)
-    if (operand === 0 && at < target.length) target[at++] = random.next() >>> 24
+    if (operand === 0 && at < target.length) target[at++] = lowByte(random)
     if (operand === 1) {
       for (let j = 0; j < 4 && at < target.length; j += 1) {
-        target[at++] = j < 2 ? random.next() >>> 24 : 0
+        target[at++] = j < 2 ? lowByte(random) : 0
       }
     }
   }
+}
+
+/** Each bit is set with probability 1/4: bytes of 6.5 bits, and mostly few values. */
+function lowByte(random: PseudoRandom): number {
+  const word = random.next()
+  return (word >>> 24) & (word >>> 16) & (random.below(8) === 0 ? 255 : 0x77)
 }

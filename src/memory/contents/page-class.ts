@@ -1,4 +1,5 @@
-import type { PageClass } from './generator-classes.ts'
+export const PAGE_CLASSES = ['zero', 'same', 'text', 'heap', 'sparse', 'binary', 'random'] as const
+export type PageClass = (typeof PAGE_CLASSES)[number]
 
 /** Uniformly random bytes collide in 1/256 of all pairs. Up to four times that is data with hardly any structure (compressed, encrypted). */
 const RANDOM_COLLISIONS = 4 / 256

@@ -23,6 +23,17 @@ function zeroUnits(to: u32, bytes: u32): void {
   for (let k: u32 = 0; k < bytes; k += 16) v128.store(to + k, zero)
 }
 
+/** A linear congruence, folded so that its weak low bits do not show. */
+// @ts-ignore: decorator
+@inline
+function randomUnits(to: u32, seed: u32, bytes: u32): void {
+  let x = (<u64>seed << 32) | <u64>(seed ^ 0x5851f42d)
+  for (let k: u32 = 0; k < bytes; k += 8) {
+    x = x * 6364136223846793005 + 1442695040888963407
+    store<u64>(to + k, x ^ (x >>> 32) ^ (x << 21))
+  }
+}
+
 /**
  * Writes 64 chunks of `chunk` bytes at `to`. In the order of their ranks (a permutation of the chunks that depends on the page)
  * the first `classBytes` bytes are fresh class material, up to `randomEnd` random bytes, up to `commonEnd` repeats of a few stretches
@@ -35,7 +46,6 @@ export function fill(
   version: u32,
   changed: u32,
   pool: u32,
-  randomPool: u32,
   poolMask: u32,
   classBytes: u32,
   randomEnd: u32,
@@ -65,7 +75,7 @@ export function fill(
     }
     if (done < chunk && start + done < randomEnd) {
       const bytes = min(randomEnd - start, chunk) - done
-      copyUnits(at + done, randomPool + ((h >>> 13) & poolMask), bytes)
+      randomUnits(at + done, h, bytes)
       done += bytes
     }
     if (done < chunk && start + done < commonEnd) {

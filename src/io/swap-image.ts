@@ -1,0 +1,77 @@
+import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
+import { PstraceError } from '../model/error.ts'
+import { TemporaryFile } from './temporary-file.ts'
+
+/** An open image of a swap device; `readPage` fits createSwapImageContents. */
+export interface SwapImage {
+  readonly name: string
+  readonly pages: number
+  /** Reads the page at a swap offset into `target`; false beyond the end. */
+  readPage(offset: number, target: Uint8Array): boolean
+  close(): void
+}
+
+/** Decompresses a whole zstd frame, or throws. */
+export type FrameDecoder = (frame: Uint8Array, name: string) => Uint8Array
+
+const ZSTD_MAGIC = 0xfd2fb528
+
+/**
+ * Opens a raw image, or one compressed by `zstd --long=30` (recognised by its first bytes; it is decompressed to a temporary file that
+ * goes away with the image, and needs memory for all of it meanwhile). Page i lies at swap offset i.
+ */
+export function openSwapImage(path: string, decode: FrameDecoder, pageSize = 4096): SwapImage {
+  let descriptor: number
+  try {
+    descriptor = openSync(path, 'r')
+  } catch (cause) {
+    throw new PstraceError('swap-image', `${path}: the swap image cannot be opened`, { cause })
+  }
+  const magic = Buffer.alloc(4)
+  readSync(descriptor, magic, 0, 4, 0)
+  if (magic.readUInt32LE(0) !== ZSTD_MAGIC) {
+    const { size } = fstatSync(descriptor)
+    return toImage(path, size, pageSize, {
+      readInto: (at, target) => readSync(descriptor, target, 0, target.length, at),
+      close: () => closeSync(descriptor),
+    })
+  }
+  closeSync(descriptor)
+  const bytes = decode(readFileSync(path), path)
+  const spool = new TemporaryFile()
+  for (let at = 0; at < bytes.length; at += SPOOL_BYTES) {
+    spool.write(bytes.subarray(at, at + SPOOL_BYTES))
+  }
+  const source = spool.toSource(path)
+  return toImage(path, bytes.length, pageSize, {
+    readInto: (at, target) => source.readInto(at, target),
+    close: () => source.close(),
+  })
+}
+
+const SPOOL_BYTES = 16_777_216
+
+function toImage(
+  name: string,
+  size: number,
+  pageSize: number,
+  file: { readInto(at: number, target: Uint8Array): number; close(): void },
+): SwapImage {
+  if (size % pageSize !== 0) {
+    file.close()
+    throw new PstraceError(
+      'swap-image',
+      `${name}: ${size} bytes are not a whole number of pages of ${pageSize}`,
+      { exitStatus: 3 },
+    )
+  }
+  return {
+    name,
+    pages: size / pageSize,
+    readPage(offset, target) {
+      if (offset < 0 || (offset + 1) * pageSize > size) return false
+      return file.readInto(offset * pageSize, target) === pageSize
+    },
+    close: file.close,
+  }
+}
