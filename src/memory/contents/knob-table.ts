@@ -25,7 +25,7 @@ export class KnobTable {
   /** `hash` is uniform over 32 bits. */
   draw(hash: number): void {
     const last = this.#material.length - 1
-    const at = this.#quantile(hash) * last
+    const at = quantileOf(hash / 4_294_967_296, this.#tilt) * last
     const index = Math.min(Math.floor(at), last - 1)
     const part = at - index
     const unit = 16
@@ -39,15 +39,12 @@ export class KnobTable {
     this.commonEnd = Math.max(Math.min(common, limit), 1) * unit
     if (this.randomEnd === 0 && this.classBytes === 0) this.classBytes = unit
   }
+}
 
-  /**
-   * The quantile u, bent so that the mean moves while the ends stay: u * t / (1 + u * (t - 1)), t = 1 / tilt.
-   */
-  #quantile(hash: number): number {
-    const u = hash / 4_294_967_296
-    const t = 1 / this.#tilt
-    return (u * t) / (1 + u * (t - 1))
-  }
+/** The quantile u, bent so that the mean moves while the ends stay: u * t / (1 + u * (t - 1)), t = 1 / tilt. */
+export function quantileOf(u: number, tilt: number): number {
+  const t = 1 / tilt
+  return (u * t) / (1 + u * (t - 1))
 }
 
 function between(values: Float64Array, index: number, part: number): number {
