@@ -228,10 +228,27 @@ export class BatchBuilder {
     codes: Uint32Array,
     dictionary: ByteDictionary,
   ): void {
-    const { length } = this
+    const { length, start, size } = this
+    const { bytes, words } = records
+    if (
+      plan.place === 'fixed' &&
+      plan.offset % 4 === 0 &&
+      plan.size % 4 === 0 &&
+      HOST_LITTLE_ENDIAN
+    ) {
+      const end = plan.offset + plan.size
+      for (let r = 0; r < length; r++) {
+        const at = start[r] as number
+        codes[r] =
+          end <= (size[r] as number)
+            ? dictionary.internWords(words, (at + plan.offset) >>> 2, plan.size)
+            : dictionary.intern(bytes, at + plan.offset, at + (size[r] as number))
+      }
+      return
+    }
     for (let r = 0; r < length; r++) {
       this.#locate(records, plan, r)
-      codes[r] = dictionary.intern(records.bytes, this.#from, this.#to)
+      codes[r] = dictionary.intern(bytes, this.#from, this.#to)
     }
   }
 

@@ -43,9 +43,11 @@ export class FormatTable {
   }
 }
 
-const FIRST_RECORD_BYTES = 1 << 22
+/** Rows of a window: their records (about 45 bytes each) stay in a core's cache while the columns are filled one by one. */
+const ROWS = Math.min(WINDOW_ROWS, 16_384)
+const RECORD_BYTES = 1 << 21
 /** Most rows that batches may keep room for between windows. */
-const MAX_IDLE_ROWS = 4 * WINDOW_ROWS
+const MAX_IDLE_ROWS = 8 * ROWS
 
 /** Builds windows: copies records in their total order, then decodes them format by format. */
 export class WindowBuilder {
@@ -54,10 +56,12 @@ export class WindowBuilder {
   readonly #littleEndian: boolean
   readonly #typeOffset: number
   readonly #dictionaries = new Dictionaries()
+  /** By instance, then by index of the format. */
   readonly #builders: (BatchBuilder | undefined)[] = []
+  readonly #made: BatchBuilder[] = []
   readonly #active: BatchBuilder[] = []
-  readonly #batch = new Uint16Array(WINDOW_ROWS)
-  readonly #row = new Uint32Array(WINDOW_ROWS)
+  readonly #batch = new Uint16Array(ROWS)
+  readonly #row = new Uint32Array(ROWS)
   readonly #bytes: Uint8Array
   readonly #words: Uint32Array
   readonly #records: RecordBytes
@@ -77,7 +81,7 @@ export class WindowBuilder {
     this.#issues = options.issues
     this.#littleEndian = options.littleEndian
     this.#typeOffset = options.formats.records[0]?.common.typeOffset ?? 0
-    const capacity = Math.max(FIRST_RECORD_BYTES, (options.maxRecordBytes + 3) & ~3)
+    const capacity = Math.max(RECORD_BYTES, (options.maxRecordBytes + 3) & ~3)
     this.#bytes = new Uint8Array(capacity)
     this.#words = new Uint32Array(this.#bytes.buffer)
     this.#records = {
@@ -109,7 +113,7 @@ export class WindowBuilder {
       if (!(time < until || (orEqual && time === until))) break
       const from = start[i] as number
       const recordBytes = size[i] as number
-      if (length === WINDOW_ROWS || used + recordBytes + 3 > capacity) {
+      if (length === ROWS || used + recordBytes + 3 > capacity) {
         this.#full = true
         break
       }
@@ -171,9 +175,9 @@ export class WindowBuilder {
   #rest(): void {
     for (const builder of this.#active) builder.length = 0
     let rows = 0
-    for (const builder of this.#builders) rows += builder?.capacity ?? 0
+    for (const builder of this.#made) rows += builder.capacity
     if (rows > MAX_IDLE_ROWS)
-      for (const builder of this.#builders) if (builder?.windowIndex === -1) builder.release()
+      for (const builder of this.#made) if (builder.windowIndex === -1) builder.release()
     for (const builder of this.#active) builder.windowIndex = -1
     this.#active.length = 0
     this.#dictionaries.trim()
@@ -185,6 +189,7 @@ export class WindowBuilder {
     const index = instance * records.length + slot
     while (this.#builders.length <= index) this.#builders.push(undefined)
     this.#builders[index] = builder
+    this.#made.push(builder)
     return builder
   }
 
@@ -210,61 +215,61 @@ export class WindowBuilder {
 
 /** Merges streams by (ts, cpu, instance); within a stream nothing is reordered. */
 export class StreamMerge {
-  readonly #heap: RecordStream[] = []
-  readonly #rank = new Map<RecordStream, number>()
+  readonly #streams: readonly RecordStream[]
+  /** Time of each stream's next record. */
+  readonly #heads: Float64Array
+  /** Stream indices; the least (head, index) first. Streams are in order of (cpu, instance), so the index breaks ties. */
+  readonly #heap: Int32Array
+  #size = 0
 
   constructor(streams: readonly RecordStream[]) {
-    const ordered = [...streams].sort((a, b) => a.cpu - b.cpu || a.instance - b.instance)
-    for (const [rank, stream] of ordered.entries()) this.#rank.set(stream, rank)
-    for (const stream of ordered) if (stream.load()) this.#heap.push(stream)
-    for (let i = (this.#heap.length >> 1) - 1; i >= 0; i--) this.#sink(i)
+    this.#streams = [...streams].sort((a, b) => a.cpu - b.cpu || a.instance - b.instance)
+    this.#heads = new Float64Array(streams.length)
+    this.#heap = new Int32Array(streams.length)
+    for (const [index, stream] of this.#streams.entries())
+      if (stream.load()) {
+        this.#heads[index] = headOf(stream)
+        this.#heap[this.#size++] = index
+      }
+    for (let i = (this.#size >> 1) - 1; i >= 0; i--) this.#sink(i)
   }
 
   /** Moves records into the window until it is full; false when the streams have ended. */
   fill(window: WindowBuilder): boolean {
     const heap = this.#heap
-    for (let top = heap[0]; top !== undefined; top = heap[0]) {
-      let other = heap[1]
-      const third = heap[2]
-      if (other !== undefined && third !== undefined && this.#isBefore(third, other)) other = third
-      if (other === undefined) window.take(top, Number.POSITIVE_INFINITY, true)
-      else window.take(top, headOf(other), this.#rankOf(top) < this.#rankOf(other))
-      if (window.full) {
-        this.#sink(0)
-        return true
+    while (this.#size > 0) {
+      const index = heap[0] as number
+      const stream = this.#streams[index] as RecordStream
+      if (this.#size === 1) window.take(stream, Number.POSITIVE_INFINITY, true)
+      else {
+        let other = heap[1] as number
+        if (this.#size > 2 && this.#isBefore(heap[2] as number, other)) other = heap[2] as number
+        window.take(stream, this.#heads[other] as number, index < other)
       }
-      if (top.next === top.count && !top.load()) {
-        const last = heap.pop()
-        if (last !== undefined && heap.length > 0) heap[0] = last
-      }
+      if (stream.next < stream.count || stream.load()) this.#heads[index] = headOf(stream)
+      else heap[0] = heap[--this.#size] as number
       this.#sink(0)
+      if (window.full) return true
     }
     return false
   }
 
-  #rankOf(stream: RecordStream): number {
-    return this.#rank.get(stream) ?? 0
-  }
-
-  #isBefore(a: RecordStream, b: RecordStream): boolean {
-    const headA = headOf(a)
-    const headB = headOf(b)
-    return headA < headB || (headA === headB && this.#rankOf(a) < this.#rankOf(b))
+  #isBefore(a: number, b: number): boolean {
+    const headA = this.#heads[a] as number
+    const headB = this.#heads[b] as number
+    return headA < headB || (headA === headB && a < b)
   }
 
   #sink(from: number): void {
     const heap = this.#heap
+    const size = this.#size
     for (let parent = from; ; ) {
       let child = 2 * parent + 1
-      const left = heap[child]
-      const right = heap[child + 1]
-      const above = heap[parent]
-      if (left === undefined || above === undefined) return
-      let least = left
-      if (right !== undefined && this.#isBefore(right, left)) {
-        least = right
+      if (child >= size) return
+      if (child + 1 < size && this.#isBefore(heap[child + 1] as number, heap[child] as number))
         child++
-      }
+      const least = heap[child] as number
+      const above = heap[parent] as number
       if (!this.#isBefore(least, above)) return
       heap[parent] = least
       heap[child] = above

@@ -36,7 +36,7 @@ export interface TraceDatPreamble {
 const MAGIC = [0x17, 0x08, 0x44, 0x74, 0x72, 0x61, 0x63, 0x69, 0x6e, 0x67]
 /** The largest NR_CPUS that a kernel can have is 8192. */
 const MAX_CPUS = 8192
-const MAX_INSTANCES = 1024
+const MAX_INSTANCES = 256
 const MAX_PAGE_BYTES = 1 << 26
 const MAX_HEADER_PAGE_BYTES = 4096
 const MAX_META_BYTES = 1 << 28

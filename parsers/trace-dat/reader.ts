@@ -51,7 +51,7 @@ class TraceDatReader implements TraceReader {
   readonly #streams: CpuStream[]
   readonly #window: WindowBuilder
   readonly #merge: StreamMerge
-  #losses: Loss[] = []
+  #settled: readonly Loss[] | undefined
   #ended = false
 
   constructor(source: ByteSource, header: TraceDatHeader, issues: IssueLog, budget: UnpackBudget) {
@@ -76,7 +76,7 @@ class TraceDatReader implements TraceReader {
   }
 
   get losses(): readonly Loss[] {
-    return this.#losses
+    return this.#settled ?? this.#streams.flatMap((stream) => stream.losses)
   }
 
   get issues() {
@@ -91,8 +91,10 @@ class TraceDatReader implements TraceReader {
     if (this.#ended) return undefined
     const more = this.#merge.fill(this.#window)
     const window = this.#window.finish()
-    this.#ended = !more
-    this.#collectLosses()
+    if (!more) {
+      this.#ended = true
+      this.#settled = this.#settle()
+    }
     return window
   }
 
@@ -160,13 +162,9 @@ class TraceDatReader implements TraceReader {
     }
   }
 
-  #collectLosses(): void {
-    if (!this.#ended) {
-      this.#losses = this.#streams.flatMap((stream) => stream.losses)
-      return
-    }
+  #settle(): Loss[] {
     const { counters } = this.#header.options
-    this.#losses = this.#streams.flatMap((stream) => {
+    return this.#streams.flatMap((stream) => {
       const name = this.#header.instances[stream.instance]?.name ?? ''
       const counter = counters.find((entry) => entry.cpu === stream.cpu && entry.instance === name)
       return settleLosses(stream, counter?.lost ?? 0)
