@@ -1,6 +1,5 @@
 import type { Command } from 'commander'
 import { type Result, toResult } from '../analysis/result.ts'
-import { codecProviders } from '../memory/codecs/index.ts'
 import { addExamples, addOutput, type OutputOptions } from './options.ts'
 import { printResult } from './output.ts'
 import { toSettings } from './settings.ts'
@@ -17,6 +16,7 @@ export function register(command: Command): void {
 }
 
 async function listCodecs(): Promise<Result> {
+  const { codecProviders } = await import('../memory/codecs/index.ts')
   const rows = []
   for (const provider of codecProviders) {
     let version: string

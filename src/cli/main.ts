@@ -1,18 +1,9 @@
 #!/usr/bin/env node
-import { Command, CommanderError } from 'commander'
 import { unknownName } from '../config/names.ts'
-import { COMMANDS, type CommandEntry } from './commands.ts'
+import { COMMANDS } from './commands.ts'
 import { describeFailure, toExitStatus } from './failure.ts'
+import { describeAll } from './help.ts'
 import { exitOnInterrupt } from './interrupt.ts'
-
-const EXAMPLES = `
-Examples:
-  pstrace ingest trace.dat               read a recording into pstrace.duckdb
-  pstrace info                           what it holds and how far it can be trusted
-  pstrace stalls                         who stalled, how long, on what
-
-'pstrace COMMAND --help' explains a command and its options.
-Exit status: 0 done, 1 failed, 2 wrong usage, 3 data not fit for the question, 130 interrupted.`
 
 /** Options that may stand before the command's name, with the number of values each takes. */
 const LEADING_OPTIONS: Readonly<Record<string, number>> = {
@@ -22,10 +13,12 @@ const LEADING_OPTIONS: Readonly<Record<string, number>> = {
   '-q': 0,
 }
 
+/** Nothing but this file and the list of commands is loaded for `pstrace --help`. */
 async function main(args: readonly string[]): Promise<void> {
   const { name, rest } = splitArguments(args)
-  if (name === 'help' && rest[0] !== undefined && !rest[0].startsWith('-')) {
-    await main([rest[0], '--help'])
+  const asked = name === 'help' ? rest[0] : undefined
+  if (asked !== undefined && !asked.startsWith('-')) {
+    await main([asked, '--help'])
     return
   }
   // The scripts that `pstrace completion` prints ask `pstrace complete -- WORDS`.
@@ -34,56 +27,34 @@ async function main(args: readonly string[]): Promise<void> {
     await answerCompletion(rest.slice(1))
     return
   }
-  const program = createProgram()
   const entry = COMMANDS.find((command) => command.name === name)
   if (entry !== undefined) {
-    await addCommand(program, entry)
-    await program.parseAsync([entry.name, ...rest], { from: 'user' })
+    const { runCommand } = await import('./run-command.ts')
+    process.exitCode = (await runCommand(entry, rest)) ?? process.exitCode ?? 0
     return
   }
-  if (args.includes('--version') || args.includes('-V')) {
-    const { printVersion } = await import('./version.ts')
-    await printVersion()
-    return
-  }
-  for (const { name: listed, summary, group } of COMMANDS)
-    program.command(listed).description(summary).helpGroup(group)
   if (name !== undefined && name !== 'help')
     throw unknownName(
       'command',
       name,
       COMMANDS.map((command) => command.name),
     )
-  if (name === undefined && rest.some((argument) => !['-h', '--help'].includes(argument)))
-    await program.parseAsync(rest, { from: 'user' })
-  if (rest.length === 0 && name === undefined) {
-    program.outputHelp({ error: true })
-    process.exitCode = 2
+  if (rest.includes('--version') || rest.includes('-V')) {
+    const { printVersion } = await import('./version.ts')
+    await printVersion()
     return
   }
-  program.outputHelp()
-}
-
-function createProgram(): Command {
-  return new Command('pstrace')
-    .description(
-      'Given a trace of memory reclaim recorded on a real device: what would another swap-out policy have done to its stalls, throughput, order and memory?',
-    )
-    .usage('COMMAND [options]')
-    .helpOption('-h, --help', 'show this help')
-    .option('-V, --version', 'show versions')
-    .addHelpText('after', EXAMPLES)
-    .helpCommand(false)
-    .exitOverride()
-}
-
-async function addCommand(program: Command, entry: CommandEntry): Promise<void> {
-  const command = program.command(entry.name).description(`${entry.summary}.`)
-  command
-    .helpOption('-h, --help', 'show this help')
-    .showHelpAfterError(`(pstrace ${entry.name} --help shows the options)`)
-  const module = await entry.load()
-  module.register(command)
+  if (name === 'help' || rest.includes('--help') || rest.includes('-h')) {
+    process.stdout.write(describeAll())
+    return
+  }
+  const [unknown] = rest
+  process.stderr.write(
+    unknown === undefined
+      ? describeAll()
+      : `pstrace: unknown option '${unknown}'; 'pstrace --help' lists the commands\n`,
+  )
+  process.exitCode = 2
 }
 
 /** The command is the first word; options that hold for every command may stand before it. */
@@ -113,9 +84,6 @@ exitOnInterrupt()
 try {
   await main(process.argv.slice(2))
 } catch (error) {
-  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2
-  else {
-    process.stderr.write(`${describeFailure(error)}\n`)
-    process.exitCode = toExitStatus(error)
-  }
+  process.stderr.write(`${describeFailure(error)}\n`)
+  process.exitCode = toExitStatus(error)
 }

@@ -1,10 +1,5 @@
 import type { Command } from 'commander'
-import {
-  type Disorder,
-  type LaneOrder,
-  readCrossLaneInversions,
-  readLaneOrders,
-} from '../analysis/order.ts'
+import type { Disorder, LaneOrder } from '../analysis/order.ts'
 import { type Result, type ResultColumn, toResult } from '../analysis/result.ts'
 import { unfitError } from './failure.ts'
 import { addDatabase, addExamples, addOutput, addSelectors } from './options.ts'
@@ -68,6 +63,7 @@ pstrace order --by page --format csv > positions.csv`,
         )
         return printSections([pages], options, reading)
       }
+      const { readCrossLaneInversions, readLaneOrders } = await import('../analysis/order.ts')
       const orders = await readLaneOrders(reading.connection)
       if (orders.length === 0)
         throw unfitError('order: no swap-out was recorded in this part of the trace')

@@ -1,7 +1,6 @@
 import type { Command } from 'commander'
 import { type Result, toResult } from '../analysis/result.ts'
 import { unknownName } from '../config/names.ts'
-import { findPolicy, policies } from '../policies/index.ts'
 import type { Policy } from '../policies/policy.ts'
 import { addExamples, addOutput, type OutputOptions } from './options.ts'
 import { printLine, printResult, toFormat } from './output.ts'
@@ -16,9 +15,10 @@ export function register(command: Command): void {
   addOutput(command)
   addExamples(command, '\npstrace policies\npstrace policies parallel')
   command.action(async (name: string | undefined, options: OutputOptions) => {
+    const { findPolicy, policies } = await import('../policies/index.ts')
     const settings = toSettings({})
     if (name === undefined) {
-      await printResult(listPolicies(), options, settings)
+      await printResult(listPolicies(policies), options, settings)
       return
     }
     const policy = findPolicy(name)
@@ -33,7 +33,7 @@ export function register(command: Command): void {
   })
 }
 
-function listPolicies(): Result {
+function listPolicies(policies: readonly Policy[]): Result {
   return toResult(
     ['name', 'aliases', 'models'].map((name) => ({ name, type: 'text' as const })),
     policies.map(({ name, aliases, models }) => ({ name, aliases: aliases.join(', '), models })),

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
-import { streamQuery } from '../analysis/query.ts'
 import { PstraceError } from '../model/error.ts'
 import { usageError } from './failure.ts'
 import { addDatabase, addExamples, addOutput, addSelectors } from './options.ts'
@@ -59,6 +58,7 @@ async function print(reading: Reading, sql: string, options: QueryOptions): Prom
     )
     return
   }
+  const { streamQuery } = await import('../analysis/query.ts')
   const stream = await explained(() => streamQuery(connection, sql))
   await printResult(stream, options, settings)
 }

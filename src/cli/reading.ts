@@ -1,16 +1,12 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { readLosses } from '../analysis/losses.ts'
-import { readRows, runQuery } from '../analysis/query.ts'
 import type { Result, ResultColumn } from '../analysis/result.ts'
-import { type ResolvedSelection, resolveSubjects, selectEverything } from '../analysis/selection.ts'
-import { createViews } from '../analysis/views.ts'
+import type { ResolvedSelection } from '../analysis/selection.ts'
 import { resolveSelection, type SelectionOptions } from '../config/selection.ts'
 import type { GlobalOptions, Settings } from '../config/settings.ts'
-import { Database } from '../database/database.ts'
+import type { Database } from '../database/database.ts'
 import type { OutputOptions } from './options.ts'
 import { printLine, printResult, toFormat } from './output.ts'
 import { toSettings } from './settings.ts'
-import { formatCount, formatNs } from './table.ts'
 
 export interface ReadingOptions extends GlobalOptions, SelectionOptions, OutputOptions {}
 
@@ -30,6 +26,9 @@ export async function withReading(
 ): Promise<void> {
   const settings = toSettings(options)
   const asked = resolveSelection(options)
+  const { Database } = await import('../database/database.ts')
+  const { resolveSubjects, selectEverything } = await import('../analysis/selection.ts')
+  const { createViews } = await import('../analysis/views.ts')
   const database = await Database.open(settings.databasePath, { mode: 'read' })
   try {
     const { connection } = database
@@ -91,6 +90,9 @@ function forPeople(result: Result): Result {
 
 /** What the figures below it rest on: the trace and its losses; for runs the content source, demand model and seed. */
 export async function headline(reading: Reading): Promise<string[]> {
+  const { readLosses } = await import('../analysis/losses.ts')
+  const { readRows } = await import('../analysis/query.ts')
+  const { formatCount, formatNs } = await import('./table.ts')
   const { connection, selection } = reading
   const [subject] = selection.subjects
   if (subject === undefined) return []
@@ -159,6 +161,7 @@ export async function readSection(
   sql: string,
   empty?: string,
 ): Promise<Section> {
+  const { runQuery } = await import('../analysis/query.ts')
   const result = await runQuery(reading.connection, sql)
   return { title, result, ...(empty === undefined ? {} : { empty }) }
 }

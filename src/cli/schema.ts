@@ -1,5 +1,4 @@
 import type { Command } from 'commander'
-import { readRows } from '../analysis/query.ts'
 import { type Result, toResult } from '../analysis/result.ts'
 import { readView, VIEW_NAMES } from '../analysis/views.ts'
 import { unknownName } from '../config/names.ts'
@@ -87,6 +86,7 @@ async function describeView(
   name: string,
 ): Promise<{ column: string; type: string; comment: string }[]> {
   const { Database } = await import('../database/database.ts')
+  const { readRows } = await import('../analysis/query.ts')
   const { selectEverything } = await import('../analysis/selection.ts')
   const { createViews } = await import('../analysis/views.ts')
   const database = await Database.open(':memory:', { mode: 'write' })

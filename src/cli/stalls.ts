@@ -1,6 +1,4 @@
 import type { Command } from 'commander'
-import { readLosses, widen } from '../analysis/losses.ts'
-import { readRows } from '../analysis/query.ts'
 import type { Result } from '../analysis/result.ts'
 import { unknownName } from '../config/names.ts'
 import { parseCount } from '../config/settings.ts'
@@ -96,6 +94,8 @@ async function readSummary(reading: Reading): Promise<Section> {
 async function widenStalls(reading: Reading, result: Result): Promise<Result> {
   const traceId = reading.selection.subjects[0]?.traceId
   if (traceId === undefined) return result
+  const { readLosses, widen } = await import('../analysis/losses.ts')
+  const { readRows } = await import('../analysis/query.ts')
   const losses = await readLosses(reading.connection, traceId)
   if (losses.gaps === 0) return result
   const cpus = await readRows<{ cpu: number }>(

@@ -1,0 +1,166 @@
+import { existsSync, statSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { openTrace, traceFormats } from '../../parsers/index.ts'
+import { unknownName } from '../config/names.ts'
+import type { Settings } from '../config/settings.ts'
+import { Database } from '../database/database.ts'
+import { ingestTrace } from '../ingest/ingest.ts'
+import { openInput } from '../io/input.ts'
+import { readSnapshots } from '../io/snapshots.ts'
+import { describeFailure, toExitStatus, usageError } from './failure.ts'
+import type { IngestOptions } from './ingest.ts'
+import { printLine, remark } from './output.ts'
+import { startProgress } from './progress.ts'
+import { formatCount, formatNs } from './table.ts'
+import { readVersion } from './version.ts'
+
+/** Reads files one after the other; a broken one of several does not keep the others out. */
+export async function ingestAll(
+  files: readonly string[],
+  options: IngestOptions,
+  settings: Settings,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const file of files)
+    if (file !== '-' && !existsSync(file)) throw usageError(`${file}: no such file or folder`)
+  const database = await Database.open(settings.databasePath, { mode: 'write' })
+  try {
+    for (const file of files) {
+      if (signal.aborted) break
+      try {
+        await ingestOne(database, file, options, settings, signal)
+      } catch (error) {
+        if (signal.aborted) break
+        if (files.length === 1) throw error
+        // One broken trace of many must not keep the others out.
+        process.stderr.write(`${describeFailure(error)}\n`)
+        process.exitCode = toExitStatus(error)
+      }
+    }
+    if (signal.aborted) remark(settings, 'interrupted: traces read completely are kept')
+  } finally {
+    database.close()
+  }
+}
+
+async function ingestOne(
+  database: Database,
+  file: string,
+  options: IngestOptions,
+  settings: Settings,
+  signal: AbortSignal,
+): Promise<void> {
+  const begun = Date.now()
+  const input = await openInput(file)
+  try {
+    const reader = await openTrace(input.source, toOpenOptions(options.format))
+    const total = input.source.size
+    const progress = startProgress(
+      settings,
+      `reading ${file === '-' ? 'standard input' : basename(file)}`,
+      'bytes',
+    )
+    try {
+      const result = await ingestTrace({
+        database,
+        reader,
+        name: options.name ?? toName(file),
+        path: file,
+        sha256: input.sha256(),
+        snapshots: findSnapshots(file, options.snapshots, settings),
+        raw: options.raw,
+        strict: options.strict ?? false,
+        force: options.force ?? false,
+        pstraceVersion: readVersion(),
+        progress: () => progress.update(reader.bytesRead, total),
+        signal,
+      })
+      progress.stop()
+      await report(database, result.traceId, settings, Date.now() - begun)
+    } finally {
+      progress.stop()
+      reader.close()
+    }
+  } finally {
+    input.close()
+  }
+}
+
+function toOpenOptions(format: string | undefined): { format?: string } {
+  if (format === undefined) return {}
+  const names = traceFormats.map(({ name }) => name)
+  if (!names.includes(format)) throw unknownName('format', format, names)
+  return { format }
+}
+
+/** `trace.dat` and `perf.data` say nothing: the folder does. */
+function toName(file: string): string {
+  if (file === '-') return 'stdin'
+  const base = basename(file).replace(/\.(gz|zst)$/, '')
+  const plain = ['trace.dat', 'perf.data', 'trace', 'trace.txt', 'raw'].includes(base)
+  const folder = basename(dirname(join(process.cwd(), file)))
+  return plain && folder !== ''
+    ? folder
+    : base.replace(/\.(dat|data|txt|pftrace|perfetto-trace)$/, '')
+}
+
+/** Snapshot files by name; those beside the trace are taken without asking, and said so. */
+function findSnapshots(
+  file: string,
+  asked: string | false | undefined,
+  settings: Settings,
+): ReadonlyMap<string, string> {
+  if (asked === false) return new Map()
+  if (asked !== undefined) {
+    if (!existsSync(asked) || !statSync(asked).isDirectory())
+      throw usageError(`--snapshots ${asked}: no such folder`)
+    return readSnapshots(asked)
+  }
+  if (file === '-') return new Map()
+  const folder = dirname(file)
+  if (!existsSync(join(folder, 'vmstat.before')) && !existsSync(join(folder, 'vmstat.after')))
+    return new Map()
+  const found = readSnapshots(folder)
+  if (found.size > 0)
+    remark(
+      settings,
+      `snapshots: ${found.size} files beside the trace (--no-snapshots leaves them out)`,
+    )
+  return found
+}
+
+/** One line per import issue and one of totals on stderr; the id alone on stdout. */
+async function report(
+  database: Database,
+  traceId: number,
+  settings: Settings,
+  tookMs: number,
+): Promise<void> {
+  const [trace] = await database.query(
+    'SELECT name, format, events, lost_events, lost_gaps, start_ns, end_ns FROM traces WHERE trace_id = ?',
+    [traceId],
+  )
+  const issues = await database.query(
+    "SELECT severity, code, count, message FROM import_issues WHERE trace_id = ? AND severity <> 'info' ORDER BY count DESC",
+    [traceId],
+  )
+  for (const issue of issues)
+    remark(
+      settings,
+      `${issue['severity']} ${issue['code']} (${formatCount(Number(issue['count']))}): ${issue['message']}`,
+    )
+  if (trace !== undefined) {
+    const gaps = Number(trace['lost_gaps'] ?? 0)
+    const lost =
+      gaps === 0
+        ? 'nothing lost'
+        : `lost ${formatCount(Number(trace['lost_events'] ?? 0))} events in ${formatCount(gaps)} gaps`
+    const length = formatNs(Number(trace['end_ns'] ?? 0) - Number(trace['start_ns'] ?? 0))
+    remark(
+      settings,
+      `${trace['name']} (${trace['format']}): ${formatCount(Number(trace['events'] ?? 0))} events over ${length}, ${lost}, read in ${formatNs(tookMs * 1e6)}`,
+    )
+  }
+  if (settings.quiet) await printLine(String(traceId))
+  else await printLine(`trace ${traceId}`)
+}

@@ -1,0 +1,222 @@
+import { once } from 'node:events'
+import { createWriteStream } from 'node:fs'
+import { readFigures, type SubjectFigures } from '../analysis/figures.ts'
+import { readRows } from '../analysis/query.ts'
+import { findTrace, type ResolvedSelection, resolveSubjects } from '../analysis/selection.ts'
+import { createViews } from '../analysis/views.ts'
+import { resolveReplay } from '../config/replay.ts'
+import type { Settings } from '../config/settings.ts'
+import type { Database } from '../database/database.ts'
+import { refuseOverwrite } from '../export/file.ts'
+import type { ReplayLogEvent } from '../replay/recorder.ts'
+import { extractFromRecording } from '../workload/extract.ts'
+import { loadRecording } from '../workload/load.ts'
+import type { Workload } from '../workload/types.ts'
+import { toComparisonTable, toFigureRows } from './comparison.ts'
+import { openExisting } from './existing.ts'
+import { killOnInterrupt } from './interrupt.ts'
+import { printLine, printResult, remark, toFormat } from './output.ts'
+import { startProgress } from './progress.ts'
+import type { ReplayCommandOptions } from './replay.ts'
+import { planRuns, type RunPlan } from './run-plan.ts'
+import { type FinishedRun, runPolicy } from './run-policy.ts'
+import { toSettings } from './settings.ts'
+import { formatCell, formatCount, formatNs } from './table.ts'
+/** Replays every policy asked for and prints the comparison. */
+export async function replayAll(options: ReplayCommandOptions): Promise<void> {
+  const settings = toSettings(options)
+  const request = resolveReplay(options)
+  if (options.log !== undefined) refuseOverwrite(options.log, { force: options.force ?? false })
+  const database = await openExisting(settings)
+  // The engine does not return to the event loop while a run lasts: without this Ctrl-C would wait for it.
+  killOnInterrupt()
+  const log = options.log === undefined ? undefined : openLog(options.log)
+  try {
+    const trace = await findTrace(database.connection, await catalogOf(database), options.trace)
+    const extracted = await extract(database, trace.trace_id, settings)
+    const plan = withRecordedWork(planRuns(request, extracted.workload), extracted.recordedWorkNs)
+    const runs: FinishedRun[] = []
+    for (const run of plan.runs) {
+      const begun = Date.now()
+      const progress = startProgress(settings, `replaying ${run.policy.name}`, 'count')
+      const finished = await runPolicy(
+        {
+          database,
+          traceId: trace.trace_id,
+          plan,
+          keep: 'rows',
+          progress: (swapouts) => progress.update(swapouts, extracted.swapouts),
+          ...(log === undefined ? {} : { log: (event) => log.write(run.policy.name, event) }),
+        },
+        run,
+      )
+      progress.stop()
+      remark(settings, describeRun(finished, Date.now() - begun))
+      runs.push(finished)
+    }
+    await printRuns(database, trace.trace_id, plan, runs, options, settings)
+    for (const { runId } of runs)
+      if (settings.quiet) await printLine(String(runId))
+      else if (toFormat(options) === 'table') await printLine(`run ${runId}`)
+      else process.stderr.write(`run ${runId}\n`)
+  } finally {
+    await log?.close()
+    database.close()
+  }
+}
+
+interface Extracted {
+  readonly workload: Workload
+  readonly recordedWorkNs: number | null
+  readonly swapouts: number
+}
+
+async function extract(
+  database: Database,
+  traceId: number,
+  settings: Settings,
+): Promise<Extracted> {
+  const recording = await loadRecording(database, traceId)
+  const { workload, startNs, endNs } = extractFromRecording(recording)
+  const [row] = await readRows<{ n: number }>(
+    database.connection,
+    `SELECT count(*) AS n FROM swapouts WHERE trace_id = ${traceId} AND run_id IS NULL`,
+  )
+  remark(
+    settings,
+    `workload: ${formatCount(workload.tasks.length)} tasks, ${formatCount(workload.pages.length)} pages over ${formatNs(endNs - startNs)} of the recording`,
+  )
+  return { workload, recordedWorkNs: endNs - startNs, swapouts: row?.n ?? 0 }
+}
+
+async function catalogOf(database: Database): Promise<string> {
+  const [row] = await readRows<{ name: string }>(
+    database.connection,
+    'SELECT current_database() AS name',
+  )
+  return row?.name ?? 'memory'
+}
+
+function withRecordedWork(plan: RunPlan, recordedWorkNs: number | null): RunPlan {
+  return {
+    ...plan,
+    runs: plan.runs.map(({ policy, config }) => ({
+      policy,
+      config: { ...config, recordedWorkNs },
+    })),
+  }
+}
+
+function describeRun({ policy, result }: FinishedRun, tookMs: number): string {
+  const cut = result.exhausted
+    ? `; the page stream was exhausted after ${formatCell(result.summary.workUsed, 'share')} of the work`
+    : ''
+  return `${policy}: ${formatCount(result.summary.swapOuts)} swap-outs in ${formatNs(result.endNs)} of virtual time, run in ${formatNs(tookMs * 1e6)}${cut}`
+}
+
+/** The recording, cut to the part that was replayed, and the runs, side by side. */
+async function printRuns(
+  database: Database,
+  traceId: number,
+  plan: RunPlan,
+  runs: readonly FinishedRun[],
+  options: ReplayCommandOptions,
+  settings: Settings,
+): Promise<void> {
+  const { connection } = database
+  const selection = await resolveSubjects(connection, {
+    trace: String(traceId),
+    runs: ['recording', ...runs.map(({ runId }) => String(runId))],
+    cpus: [],
+    tids: [],
+    comms: [],
+    nodes: [],
+  })
+  const [first] = plan.runs
+  await createViews(
+    connection,
+    cutRecording(selection, first?.config.startOffsetNs ?? 0, first?.config.recordedWorkNs ?? null),
+  )
+  const figures = withEngineTimes(await readFigures(connection), runs)
+  if (toFormat(options) !== 'table' || options.output !== undefined) {
+    await printResult(toFigureRows(figures), options, settings)
+    return
+  }
+  if (settings.quiet) return
+  for (const line of describeBasis(plan, runs)) await printLine(line)
+  await printLine('')
+  await printResult(toComparisonTable(figures), options, settings)
+}
+
+/** A run's length is when its last task had consumed its demand, not when its last row ends. */
+function withEngineTimes(
+  figures: readonly SubjectFigures[],
+  runs: readonly FinishedRun[],
+): SubjectFigures[] {
+  return figures.map((subject) => {
+    const run = runs.find(({ runId }) => runId === subject.runId)
+    if (run === undefined) return subject
+    const { workNs } = run.result.summary
+    return {
+      ...subject,
+      figures: subject.figures.map((figure) =>
+        figure.metric === 'work_ns' ? { ...figure, value: workNs, lo: workNs, hi: workNs } : figure,
+      ),
+    }
+  })
+}
+
+/** The recording is compared over the work that was replayed, no more. */
+export function cutRecording(
+  selection: ResolvedSelection,
+  startOffsetNs: number,
+  recordedWorkNs: number | null,
+): ResolvedSelection {
+  return {
+    ...selection,
+    windowed: true,
+    subjects: selection.subjects.map((subject) => {
+      if (subject.runId !== null) return subject
+      const startNs = subject.firstNs + BigInt(Math.round(startOffsetNs))
+      const workEnd =
+        recordedWorkNs === null ? subject.lastNs : startNs + BigInt(Math.round(recordedWorkNs))
+      const endNs = workEnd < subject.lastNs ? workEnd : subject.lastNs
+      return { ...subject, startNs, endNs, windows: [[startNs, endNs + 1n]] as const }
+    }),
+  }
+}
+
+/** What all figures rest on, first. */
+function describeBasis(plan: RunPlan, runs: readonly FinishedRun[]): string[] {
+  const { workload } = plan
+  const [run] = plan.runs
+  if (run === undefined) return []
+  const contents = runs[0]?.result.contents ?? run.config.contents
+  const unknown = workload.unknownNextTouch
+  const lines = [
+    `contents: ${contents}; demand: ${run.config.demand} loop; seed ${run.config.seed}; unknown: next touch of ${formatCell(unknown.value, 'share')} of the swapped-out pages (never seen again, not touched by the replay)`,
+    `${run.config.backend}, ${run.config.codec}; recorded under ${workload.recordedPolicy.value} (${workload.recordedPolicy.basis})`,
+  ]
+  for (const { policy, result } of runs)
+    if (result.exhausted)
+      lines.push(
+        `${policy}: page stream exhausted, the run is cut at ${formatCell(result.summary.workUsed, 'share')} of the work`,
+      )
+  return lines
+}
+
+function openLog(path: string): {
+  write(policy: string, event: ReplayLogEvent): void
+  close(): Promise<void>
+} {
+  const stream = createWriteStream(path, { flags: 'w' })
+  return {
+    write(policy, event) {
+      stream.write(`${JSON.stringify({ policy, ...event })}\n`)
+    },
+    async close() {
+      stream.end()
+      await once(stream, 'close')
+    },
+  }
+}

@@ -1,0 +1,367 @@
+import { type Equation, readEquations } from '../analysis/equations.ts'
+import { readFitness } from '../analysis/fitness.ts'
+import { type LossSummary, readLosses, widen } from '../analysis/losses.ts'
+import { readRows } from '../analysis/query.ts'
+import { type Result, toResult, type Value } from '../analysis/result.ts'
+import { findTrace } from '../analysis/selection.ts'
+import type { InfoOptions } from './info.ts'
+import { printLine, printResult, toFormat } from './output.ts'
+import type { Reading } from './reading.ts'
+import { formatCount, formatNs } from './table.ts'
+
+/** Lists the database's traces, or describes the chosen ones. */
+export async function printInfo(reading: Reading, options: InfoOptions): Promise<void> {
+  const { connection } = reading
+  const traces = await readRows<TraceRow>(connection, 'SELECT * FROM traces ORDER BY trace_id')
+  const chosen = await chooseTraces(traces, reading, options)
+  const forPeople = toFormat(options) === 'table' && options.output === undefined
+  if (!forPeople) {
+    const described = options.trace === undefined ? traces : chosen
+    const rows = []
+    for (const trace of described) rows.push(toMachineRow(await describe(reading, trace)))
+    await printResult(toInfoResult(rows), options, reading.settings)
+    return
+  }
+  if (options.trace === undefined && traces.length !== 1) await printList(reading, traces, options)
+  for (const trace of chosen)
+    await printDescription(await describe(reading, trace), reading, options)
+}
+
+interface TraceRow {
+  readonly trace_id: number
+  readonly name: string
+  readonly path: string | null
+  readonly format: string | null
+  readonly kernel_release: string | null
+  readonly arch: string | null
+  readonly cpus: number | null
+  readonly nodes: number | null
+  readonly page_size: number | null
+  readonly clock: string | null
+  readonly start_ns: number | null
+  readonly end_ns: number | null
+  readonly events: number | null
+  readonly lost_events: number | null
+  readonly lost_gaps: number | null
+}
+
+async function chooseTraces(
+  traces: readonly TraceRow[],
+  reading: Reading,
+  options: InfoOptions,
+): Promise<readonly TraceRow[]> {
+  if (options.all === true) return traces
+  if (options.trace === undefined) return traces.length === 1 ? traces : []
+  const { connection, selection } = reading
+  const found = await findTrace(connection, selection.catalog, options.trace)
+  return traces.filter((trace) => trace.trace_id === found.trace_id)
+}
+
+interface Count {
+  readonly name: string
+  readonly seen: number
+  /** NULL = no upper bound is known. */
+  readonly hi: number | null
+}
+
+interface Description {
+  readonly trace: TraceRow
+  readonly runs: readonly Readonly<Record<string, Value>>[]
+  readonly counts: readonly Count[]
+  readonly losses: LossSummary
+  readonly equations: readonly Equation[]
+  readonly issues: readonly Readonly<Record<string, Value>>[]
+  readonly fitness: readonly { question: string; answer: string; why: string }[]
+}
+
+/** Rows counted in `info`: name, query (one row `n`), and the query for the CPUs on which such events occur. */
+const COUNTED: readonly (readonly [string, string])[] = [
+  ['swap-outs', 'swapouts'],
+  ['swap-ins', 'swapins'],
+  ['reclaim spans', 'reclaim_spans'],
+]
+
+async function describe(reading: Reading, trace: TraceRow): Promise<Description> {
+  const { connection } = reading
+  const id = trace.trace_id
+  const losses = await readLosses(connection, id)
+  const counts: Count[] = []
+  for (const [name, table] of COUNTED) {
+    const where = `FROM ${table} WHERE trace_id = ${id} AND run_id IS NULL`
+    const [row] = await readRows<{ n: number }>(connection, `SELECT count(*) AS n ${where}`)
+    const cpus = await readRows<{ cpu: number }>(
+      connection,
+      `SELECT DISTINCT cpu ${where} AND cpu IS NOT NULL`,
+    )
+    const range = widen(row?.n ?? 0, losses, new Set(cpus.map(({ cpu }) => cpu)))
+    counts.push({ name, seen: range.seen, hi: range.hi ?? null })
+  }
+  const [plain] = await readRows<{
+    stalls: number
+    censored: number
+    wakes: number
+    tasks: number
+  }>(
+    connection,
+    `SELECT
+      (SELECT count(*) FROM stalls WHERE trace_id = ${id} AND run_id IS NULL AND stalled = 'application') AS stalls,
+      (SELECT count(*) FROM stalls WHERE trace_id = ${id} AND run_id IS NULL AND stalled = 'application' AND censored IS NOT NULL) AS censored,
+      (SELECT count(*) FROM kswapd_spans WHERE trace_id = ${id} AND run_id IS NULL) AS wakes,
+      (SELECT count(*) FROM tasks WHERE trace_id = ${id}) AS tasks`,
+  )
+  const stallRange = widen(plain?.stalls ?? 0, losses)
+  counts.push(
+    { name: 'stalls (applications)', seen: stallRange.seen, hi: stallRange.hi ?? null },
+    { name: 'of them censored', seen: plain?.censored ?? 0, hi: plain?.censored ?? 0 },
+    {
+      name: 'kswapd wake-ups',
+      seen: plain?.wakes ?? 0,
+      hi: widen(plain?.wakes ?? 0, losses).hi ?? null,
+    },
+    { name: 'tasks', seen: plain?.tasks ?? 0, hi: plain?.tasks ?? 0 },
+  )
+  return {
+    trace,
+    losses,
+    counts,
+    runs: await readRows(
+      connection,
+      `SELECT run_id, policy, backend, codec, content_source, demand, clock, cpus, seed FROM runs WHERE trace_id = ${id} ORDER BY run_id`,
+    ),
+    equations: await readEquations(connection, id),
+    issues: await readRows(
+      connection,
+      `SELECT severity, code, count, first_position, message FROM import_issues WHERE trace_id = ${id}
+       ORDER BY CASE severity WHEN 'data_loss' THEN 0 WHEN 'error' THEN 1 ELSE 2 END, count DESC, code`,
+    ),
+    fitness: await readFitness(connection, id),
+  }
+}
+
+async function printList(
+  reading: Reading,
+  traces: readonly TraceRow[],
+  options: InfoOptions,
+): Promise<void> {
+  if (traces.length === 0) {
+    await printLine(
+      `${reading.settings.databasePath}: no complete trace; \`pstrace ingest FILE\` adds one`,
+    )
+    return
+  }
+  await printResult(
+    toResult(
+      [
+        { name: 'trace', type: 'integer' },
+        { name: 'name', type: 'text' },
+        { name: 'format', type: 'text' },
+        { name: 'kernel', type: 'text' },
+        { name: 'cpus', type: 'integer' },
+        { name: 'length_ns', type: 'integer', unit: 'ns' },
+        { name: 'events', type: 'integer', unit: 'count' },
+        { name: 'lost', type: 'text' },
+      ],
+      traces.map((trace) => ({
+        trace: trace.trace_id,
+        name: trace.name,
+        format: trace.format,
+        kernel: trace.kernel_release,
+        cpus: trace.cpus,
+        length_ns: lengthOf(trace),
+        events: trace.events,
+        lost: describeLost(trace),
+      })),
+    ),
+    options,
+    reading.settings,
+  )
+  const runs = await readRows<Readonly<Record<string, Value>>>(
+    reading.connection,
+    'SELECT run_id AS run, trace_id AS trace, policy, backend, codec, content_source, demand, clock, cpus, seed FROM runs ORDER BY run_id',
+  )
+  if (runs.length > 0) {
+    await printLine('')
+    await printResult(fromObjects(runs), options, reading.settings)
+  }
+  if (options.all !== true) await printLine('\n`pstrace info --trace NAME` describes one in full.')
+}
+
+function describeLost(trace: TraceRow): string {
+  if ((trace.lost_gaps ?? 0) === 0) return 'none'
+  const events = trace.lost_events ?? 0
+  return `${events === 0 ? 'unknown number' : formatCount(events)} in ${formatCount(trace.lost_gaps ?? 0)} gaps`
+}
+
+function lengthOf(trace: TraceRow): number | null {
+  return trace.start_ns === null || trace.end_ns === null ? null : trace.end_ns - trace.start_ns
+}
+
+async function printDescription(
+  description: Description,
+  reading: Reading,
+  options: InfoOptions,
+): Promise<void> {
+  const { trace, losses } = description
+  const length = lengthOf(trace)
+  const facts: [string, string | null][] = [
+    ['from', trace.path],
+    ['format', trace.format],
+    [
+      'kernel',
+      [trace.kernel_release, trace.arch].filter((part) => part !== null).join(' ') || null,
+    ],
+    [
+      'machine',
+      `${trace.cpus ?? 'unknown number of'} CPUs, ${trace.nodes ?? 'unknown number of'} nodes, pages of ${trace.page_size ?? 'unknown'} bytes`,
+    ],
+    ['clock', trace.clock],
+    ['length', length === null ? null : formatNs(length)],
+    ['events', trace.events === null ? null : formatCount(trace.events)],
+    ['lost', describeLost(trace)],
+  ]
+  await printLine(`trace ${trace.trace_id}: ${trace.name}`)
+  for (const [name, value] of facts) await printLine(`  ${name.padEnd(9)}${value ?? 'unknown'}`)
+  await printSection(
+    'Counts',
+    losses.gaps === 0 ? undefined : 'seen to seen + lost where such events occur',
+  )
+  for (const { name, seen, hi } of description.counts)
+    await printLine(`  ${name.padEnd(22)}${formatRange(seen, hi)}`)
+  if (losses.gaps > 0) {
+    await printSection('Losses by CPU')
+    await printResult(
+      toResult(
+        [
+          { name: 'cpu', type: 'integer' },
+          { name: 'gaps', type: 'integer', unit: 'count' },
+          { name: 'lost_events', type: 'integer', unit: 'count' },
+          { name: 'uncounted_gaps', type: 'integer', unit: 'count' },
+          { name: 'gap_ns', type: 'integer', unit: 'ns' },
+        ],
+        losses.byCpu.map((row) => ({
+          cpu: row.cpu,
+          gaps: row.gaps,
+          lost_events: row.lostEvents,
+          uncounted_gaps: row.uncountedGaps,
+          gap_ns: row.gapNs,
+        })),
+      ),
+      options,
+      reading.settings,
+    )
+  }
+  await printSection("Checks against the kernel's counters")
+  if (description.equations.length === 0)
+    await printLine(
+      '  none: vmstat before and after was not recorded beside the trace (--snapshots)',
+    )
+  else
+    await printResult(
+      toResult(
+        [
+          { name: 'equation', type: 'text' },
+          { name: 'counters', type: 'integer', unit: 'count' },
+          { name: 'rows', type: 'integer', unit: 'count' },
+          { name: 'difference', type: 'integer', unit: 'count' },
+        ],
+        description.equations.map((row) => ({
+          equation: row.equation,
+          counters: row.counters,
+          rows: row.rows,
+          difference: row.difference,
+        })),
+      ),
+      options,
+      reading.settings,
+    )
+  await printSection('Import issues')
+  if (description.issues.length === 0) await printLine('  none')
+  for (const issue of description.issues) {
+    const count = formatCount(Number(issue['count']))
+    await printLine(`  ${issue['severity']} ${issue['code']} (${count}): ${issue['message']}`)
+  }
+  await printSection('What it can answer')
+  const width = Math.max(...description.fitness.map(({ question }) => question.length))
+  for (const { question, answer, why } of description.fitness)
+    await printLine(`  ${answer.padEnd(7)} ${question.padEnd(width)}  ${why}`)
+  if (description.runs.length > 0) {
+    await printSection('Runs')
+    await printResult(fromObjects(description.runs), options, reading.settings)
+  }
+}
+
+async function printSection(title: string, note?: string): Promise<void> {
+  await printLine(`\n${title}${note === undefined ? '' : ` (${note})`}:`)
+}
+
+function formatRange(seen: number, hi: number | null): string {
+  if (hi === null) return `${formatCount(seen)} or more`
+  return hi === seen ? formatCount(seen) : `${formatCount(seen)} to ${formatCount(hi)}`
+}
+
+function fromObjects(rows: readonly Readonly<Record<string, Value>>[]): Result {
+  const names = Object.keys(rows[0] ?? {})
+  return toResult(
+    names.map((name) => ({
+      name,
+      type: rows.every((row) => typeof row[name] === 'number')
+        ? ('integer' as const)
+        : ('text' as const),
+    })),
+    rows,
+  )
+}
+
+/** One row per trace; what is a list to people is a JSON value. */
+function toMachineRow(description: Description): Record<string, Value> {
+  const { trace, losses } = description
+  return {
+    ...(trace as unknown as Record<string, Value>),
+    length_ns: lengthOf(trace),
+    counts: description.counts.map(({ name, seen, hi }) => ({ name, seen, hi })),
+    losses: losses.byCpu.map((row) => ({
+      cpu: row.cpu,
+      gaps: row.gaps,
+      lost_events: row.lostEvents,
+      uncounted_gaps: row.uncountedGaps,
+      gap_ns: row.gapNs,
+    })),
+    equations: description.equations.map((row) => ({ ...row })),
+    issues: description.issues.map((row) => ({ ...row })),
+    fitness: description.fitness.map((row) => ({ ...row })),
+    runs: description.runs.map((row) => ({ ...row })),
+  }
+}
+
+const INFO_COLUMNS: readonly (readonly [string, 'text' | 'integer' | 'json'])[] = [
+  ['trace_id', 'integer'],
+  ['name', 'text'],
+  ['path', 'text'],
+  ['format', 'text'],
+  ['sha256', 'text'],
+  ['kernel_release', 'text'],
+  ['arch', 'text'],
+  ['cpus', 'integer'],
+  ['nodes', 'integer'],
+  ['page_size', 'integer'],
+  ['clock', 'text'],
+  ['start_ns', 'integer'],
+  ['end_ns', 'integer'],
+  ['length_ns', 'integer'],
+  ['events', 'integer'],
+  ['lost_events', 'integer'],
+  ['lost_gaps', 'integer'],
+  ['counts', 'json'],
+  ['losses', 'json'],
+  ['equations', 'json'],
+  ['issues', 'json'],
+  ['fitness', 'json'],
+  ['runs', 'json'],
+]
+
+function toInfoResult(rows: readonly Record<string, Value>[]): Result {
+  return toResult(
+    INFO_COLUMNS.map(([name, type]) => ({ name, type })),
+    rows,
+  )
+}
