@@ -24,6 +24,8 @@ export interface InputOptions {
   /** What `-` reads; the process's standard input if absent. */
   readonly stdin?: AsyncIterable<Uint8Array>
   readonly temporaryFolder?: string
+  /** Most bytes that compressed input may unpack to; by default what no trace reaches. */
+  readonly maxUnpackedBytes?: number
 }
 
 /** More than any trace needs: text packs about 30 to 1. */
@@ -82,7 +84,7 @@ async function unpack(
 ): Promise<FileSource> {
   const file = new TemporaryFile(options.temporaryFolder)
   try {
-    const limit = FREE_BYTES + MAX_RATIO * given.size
+    const limit = options.maxUnpackedBytes ?? FREE_BYTES + MAX_RATIO * given.size
     const write = (bytes: Uint8Array) => {
       if (file.size + bytes.length > limit)
         throw new PstraceError(

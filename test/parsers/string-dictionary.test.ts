@@ -53,4 +53,24 @@ describe('ByteDictionary', () => {
     }
     expect(codes.every((code, i) => dictionary.get(code) === `task-${i}`)).toBe(true)
   })
+
+  it('finds the same string in aligned words as in bytes', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.uint8Array({ minLength: 16, maxLength: 16 }), { maxLength: 50 }),
+        (names) => {
+          const dictionary = new ByteDictionary()
+          for (const name of names) {
+            const words = new Uint32Array(name.slice().buffer)
+            const code = dictionary.intern(name, 0, 16)
+            expect(dictionary.internWords(words, 0, 16)).toBe(code)
+            const end = name.indexOf(0)
+            expect(dictionary.get(code)).toBe(
+              new TextDecoder().decode(end < 0 ? name : name.subarray(0, end)),
+            )
+          }
+        },
+      ),
+    )
+  })
 })
