@@ -118,7 +118,10 @@ export interface Replayed {
 }
 
 /** Known stores that an unknown size is drawn from. */
-const DRAW_FROM = 256
+const DRAW_FROM = 1024
+
+/** Which pages the zero map kept away is drawn too, so the number of stored pages is near, not equal. */
+const SAME_AMOUNT = 0.005
 
 /** A sample's counters are read up to this long after its time stamp: the sampler runs under the same memory pressure. */
 const SAMPLE_SLACK_NS = 250e6
@@ -177,8 +180,9 @@ export function replayPool(
       sample = samples[next]
     ) {
       const stored = handles.size * pool.pageSize
-      if (stored !== sample.orig && ns < sample.ns + SAMPLE_SLACK_NS) break
-      if (stored === sample.orig)
+      const aligned = Math.abs(stored - sample.orig) <= sample.orig * SAME_AMOUNT
+      if (!aligned && ns < sample.ns + SAMPLE_SLACK_NS) break
+      if (aligned)
         along.push({ recorded: sample, used: pool.pages * pool.pageSize, bytes: pool.bytes })
       next++
     }
