@@ -6,7 +6,7 @@ import type { ByteSource, TraceInstance } from '../reader.ts'
 import { parseHeaderPage, type SubBufferLayout } from '../ring-buffer.ts'
 import { FormatTable } from '../window.ts'
 import { type CpuBuffer, MAX_CHUNK_BYTES, type UnpackBudget, type Unpacker } from './cpu-stream.ts'
-import { TimeOptions } from './options.ts'
+import { TimeOptions, toClock } from './options.ts'
 
 /** Everything in a trace.dat but the recorded pages. */
 export interface TraceDatHeader {
@@ -38,6 +38,7 @@ const MAGIC = [0x17, 0x08, 0x44, 0x74, 0x72, 0x61, 0x63, 0x69, 0x6e, 0x67]
 const MAX_CPUS = 8192
 const MAX_INSTANCES = 256
 const MAX_PAGE_BYTES = 1 << 26
+const MAX_CLOCK_BYTES = 4096
 const MAX_HEADER_PAGE_BYTES = 4096
 const MAX_META_BYTES = 1 << 28
 const MAX_META_RATIO = 4096
@@ -206,9 +207,9 @@ class HeaderParser {
       throw cursor.error('bad_data_type', `data of type "${tag.trim()}"; "flyrecord" was expected`)
     const counted = this.#cpus
     this.#cpus = this.#options.cpuCount ?? counted
-    const clock = this.#options.clock ?? 'local'
-    this.#instances.push({ name: '', clock })
     this.#parseCpuTable(cursor, 0)
+    const clock = this.#parseBufferClock(cursor) ?? this.#options.clock ?? 'local'
+    this.#instances.push({ name: '', clock })
     for (const { name, offset } of instances) {
       cursor.seek(offset)
       const instanceTag = cursor.text(10)
@@ -216,9 +217,17 @@ class HeaderParser {
         this.#reportInstance(name, `holds "${instanceTag.trim()}" data`)
         continue
       }
-      this.#instances.push({ name, clock })
-      this.#parseCpuTable(cursor, this.#instances.length - 1)
+      this.#parseCpuTable(cursor, this.#instances.length)
+      this.#instances.push({ name, clock: this.#parseBufferClock(cursor) ?? clock })
     }
+  }
+
+  /** Files with the option TRACECLOCK, which may be empty, have each buffer's clock behind its table of cpus. */
+  #parseBufferClock(cursor: Cursor): string | undefined {
+    if (!this.#options.hasClock || cursor.remaining < 8) return undefined
+    const size = cursor.u64()
+    if (size > MAX_CLOCK_BYTES || size > cursor.remaining) return undefined
+    return toClock(cursor.text(size))
   }
 
   #parseCpuTable(cursor: Cursor, instance: number): void {

@@ -26,10 +26,16 @@ export function isNanosecondClock(clock: string): boolean {
   return NS_CLOCKS.has(clock)
 }
 
+/** The current clock in the text of trace_clock: all names, that one in brackets. */
+export function toClock(text: string): string | undefined {
+  return /\[\s*([\w.-]{1,64})\s*\]/.exec(text)?.[1]
+}
+
 /** What the options of a trace.dat say. */
 export class TimeOptions {
   cpuCount: number | undefined
   clock: string | undefined
+  hasClock = false
   offsetNs = 0n
   tsc: TscScale | undefined
   timeShift: TimeShift | undefined
@@ -51,9 +57,9 @@ export class TimeOptions {
     this.offsetNs += (sign === '-' ? -BigInt(digits) : BigInt(digits)) * unitNs
   }
 
-  /** The text of trace_clock: all names, the current one in brackets. */
   setClock(text: string): void {
-    this.clock = /\[\s*([\w.-]{1,64})\s*\]/.exec(text)?.[1] ?? this.clock
+    this.hasClock = true
+    this.clock = toClock(text) ?? this.clock
   }
 
   /** The text of per_cpu/cpuN/stats; an instance's are preceded by its name (trace-record.c of trace-cmd 3.4). */

@@ -292,11 +292,8 @@ export function buildVersion6(options: TraceFileOptions): Uint8Array {
   out.text('options  ').u8(0)
   for (const [id, data] of options.options ?? []) out.u16(id).u32(data.length).bytes(data)
   if (options.clock !== undefined) {
-    const text = `[${options.clock}]`
-    out
-      .u16(4)
-      .u32(text.length + 1)
-      .cString(text)
+    // Old trace-cmd leaves the option empty: the clock stands behind each table of cpus.
+    out.u16(4).u32(0)
   }
   const instanceAt = instances.map(({ name }) => {
     out.u16(3).u32(8 + name.length + 1)
@@ -305,11 +302,14 @@ export function buildVersion6(options: TraceFileOptions): Uint8Array {
     return at
   })
   out.u16(0)
-  const writeTable = (cpus: ReadonlyMap<number, readonly Uint8Array[]>) => {
+  const writeTable = (
+    cpus: ReadonlyMap<number, readonly Uint8Array[]>,
+    clock: string | undefined,
+  ) => {
     out.text('flyrecord').u8(0)
     const table = out.length
     for (let cpu = 0; cpu < count; cpu++) out.u64(0).u64(0)
-    if (options.clock !== undefined) sized(out, `[${options.clock}]`)
+    if (clock !== undefined) sized(out, `[${clock}]`)
     out.padTo(options.pageBytes)
     for (let cpu = 0; cpu < count; cpu++) {
       const pages = cpus.get(cpu) ?? []
@@ -318,10 +318,10 @@ export function buildVersion6(options: TraceFileOptions): Uint8Array {
       for (const page of pages) out.bytes(page)
     }
   }
-  writeTable(options.cpus)
+  writeTable(options.cpus, options.clock)
   for (const [index, instance] of instances.entries()) {
     out.setU64(instanceAt[index] ?? 0, out.length)
-    writeTable(instance.cpus)
+    writeTable(instance.cpus, instance.clock ?? options.clock)
   }
   return out.toBytes()
 }

@@ -121,6 +121,25 @@ describe.each(Object.entries(WRITERS))('trace.dat %s', (_, build) => {
     ])
   })
 
+  it('leaves out an instance with another clock, and says so', async () => {
+    const cpus = new Map([[0, [smallPage(PC, 100n, [0, 10]).toBytes()]]])
+    const other = new Map([[0, [smallPage(PC, 7n, [0], 50).toBytes()]]])
+    const { events, issues, info } = await readBytes(
+      build({
+        ...PC,
+        systems: SYSTEMS,
+        clock: 'mono',
+        cpus,
+        instances: [{ name: 'side', clock: 'boot', cpus: other }],
+      }),
+    )
+    expect(events.map(({ ts }) => ts)).toEqual([0, 10])
+    expect(info.instances[1]).toEqual({ name: 'side', clock: 'boot' })
+    expect(issues.map(({ code, severity }) => [code, severity])).toEqual([
+      ['instance_clock', 'data_loss'],
+    ])
+  })
+
   it('orders equal times by cpu and keeps each cpu in its order', async () => {
     const cpus = new Map(
       [3, 0, 7].map((cpu) => [cpu, [smallPage(PC, 500n, [0, 0, 4], cpu * 10)]] as const),
