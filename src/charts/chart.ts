@@ -54,6 +54,16 @@ export function largest(rows: readonly ChartRow[], field: string): number | unde
   return best
 }
 
+/** The common time axis, in seconds since the recording's start, from the dataset `columns`. */
+export function timeExtent(rows: ChartRows): { readonly start: number; readonly end: number } {
+  const columns = rowsOf(rows, 'columns')
+  const starts = columns.map((row) => Number(row['start_s']))
+  return {
+    start: starts.length === 0 ? 0 : Math.min(...starts),
+    end: largest(columns, 'end_s') ?? 1,
+  }
+}
+
 /** Columns of `subject` that have rows, in the subject's order. */
 export function columnsIn(rows: readonly ChartRow[], subject: ChartSubject): readonly string[] {
   const present = new Set(rows.map((row) => row['column']))

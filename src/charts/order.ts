@@ -39,7 +39,9 @@ function ticksTo(most: number): readonly number[] {
     tick *= 8
   }
   up.push(tick)
-  return [...up.map((value) => -value).reverse(), 0, ...up]
+  // On a long axis the smallest ticks would print over the zero.
+  const shown = up.length > 3 ? up.slice(1) : up
+  return [...shown.map((value) => -value).reverse(), 0, ...shown]
 }
 
 function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {

@@ -91,15 +91,9 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
               ]
             : []),
           {
-            transform: [
-              {
-                calculate: 'isValid(datum.hi) ? max(datum.value, datum.hi) : datum.value',
-                as: 'label_at',
-              },
-            ],
-            mark: { type: 'text', align: 'left', dx: 4, fontSize: 10, color: ink.text },
+            mark: { type: 'text', align: 'left', dx: 8, fontSize: 10, color: ink.text },
             encoding: {
-              x: { field: 'label_at', type: 'quantitative' },
+              x: { value: width },
               y,
               text: { field: 'said', type: 'nominal' },
             },

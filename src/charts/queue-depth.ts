@@ -1,6 +1,6 @@
 import type { Chart, ChartRows, ChartSubject, JsonObject } from './chart.ts'
-import { columnsIn, largest, rowsOf, SCHEMA } from './chart.ts'
-import { configOf, dataset, inkOf, titleOf } from './theme.ts'
+import { columnsIn, largest, rowsOf, SCHEMA, timeExtent } from './chart.ts'
+import { configOf, dataset, inkOf, plural, titleOf } from './theme.ts'
 
 export const queueDepth: Chart = {
   name: 'queue-depth',
@@ -8,7 +8,7 @@ export const queueDepth: Chart = {
   reads: {
     queue_depth: ['column', 'node', 'start_s', 'end_s', 'depth_mean', 'depth_max'],
     queue_bounds: ['column', 'node', 'bound'],
-    columns: ['column', 'end_s'],
+    columns: ['column', 'start_s', 'end_s'],
   },
   main: 'queue_depth',
   needs: 'no policy with a queue is selected: replay one, or select its run',
@@ -22,7 +22,7 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
   const bounds = rowsOf(rows, 'queue_bounds')
   const ink = inkOf(subject.theme)
   const columns = columnsIn(depth, subject)
-  const end = largest(rowsOf(rows, 'columns'), 'end_s') ?? largest(depth, 'end_s') ?? 1
+  const { start, end } = timeExtent(rows)
   const panels: JsonObject[] = []
   const views: string[] = []
   const last = columns[columns.length - 1]
@@ -40,10 +40,12 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
       const x = {
         field: 'start_s',
         type: 'quantitative',
-        scale: { domain: [0, end], nice: false },
+        scale: { domain: [start, end], nice: false },
         axis: {
           title:
-            column === last && node === nodes[nodes.length - 1] ? 'time since the start, s' : null,
+            column === last && node === nodes[nodes.length - 1]
+              ? "time since the recording's start, s"
+              : null,
         },
       }
       const tooltip = [
@@ -68,37 +70,58 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
           tooltip,
         },
       })
+      const bound = largest(
+        bounds.filter((row) => row['column'] === column && row['node'] === node),
+        'bound',
+      )
+      const deepest = largest(
+        depth.filter((row) => row['column'] === column && row['node'] === node),
+        'depth_max',
+      )
+      // A bound far above the queue would flatten it; the title says it all the same.
+      const boundShown = bound !== undefined && deepest !== undefined && deepest * 3 > bound
       panels.push({
-        title: { text: `${column}, node ${node}`, fontSize: 12, offset: 6 },
+        title: {
+          text: `${column}, node ${node}`,
+          subtitle:
+            bound === undefined ? 'capacity not known' : `capacity ${plural(bound, 'page')}`,
+          fontSize: 12,
+          subtitleFontSize: 10,
+          offset: 6,
+        },
         width: subject.width,
         height: 100,
         data: dataset('queue_depth'),
         layer: [
           { name, ...bar('depth_max', ink.band) },
           bar('depth_mean', ink.line),
-          {
-            data: dataset('queue_bounds'),
-            transform: own,
-            mark: { type: 'rule', color: ink.alarm, strokeDash: [5, 3] },
-            encoding: { y: { field: 'bound', type: 'quantitative' } },
-          },
-          {
-            data: dataset('queue_bounds'),
-            transform: own,
-            mark: {
-              type: 'text',
-              clip: false,
-              align: 'left',
-              dx: 4,
-              fontSize: 10,
-              color: ink.alarm,
-            },
-            encoding: {
-              x: { value: subject.width },
-              y: { field: 'bound', type: 'quantitative' },
-              text: { field: 'bound', type: 'quantitative', format: ',' },
-            },
-          },
+          ...(boundShown
+            ? [
+                {
+                  data: dataset('queue_bounds'),
+                  transform: own,
+                  mark: { type: 'rule', color: ink.alarm, strokeDash: [5, 3] },
+                  encoding: { y: { field: 'bound', type: 'quantitative' } },
+                },
+                {
+                  data: dataset('queue_bounds'),
+                  transform: own,
+                  mark: {
+                    type: 'text',
+                    clip: false,
+                    align: 'left',
+                    dx: 4,
+                    fontSize: 10,
+                    color: ink.alarm,
+                  },
+                  encoding: {
+                    x: { value: subject.width },
+                    y: { field: 'bound', type: 'quantitative' },
+                    text: { field: 'bound', type: 'quantitative', format: ',' },
+                  },
+                },
+              ]
+            : []),
         ],
       })
     }

@@ -1,5 +1,5 @@
 import type { Chart, ChartRows, ChartSubject, JsonObject } from './chart.ts'
-import { columnsIn, largest, rowsOf, SCHEMA } from './chart.ts'
+import { columnsIn, rowsOf, SCHEMA, timeExtent } from './chart.ts'
 import { configOf, dataset, titleOf } from './theme.ts'
 
 export const swapRates: Chart = {
@@ -7,7 +7,7 @@ export const swapRates: Chart = {
   summary: 'Swap-outs and swap-ins per second over time',
   reads: {
     swap_activity: ['column', 'start_s', 'end_s', 'direction', 'pages_per_s', 'signed_per_s'],
-    columns: ['column', 'end_s'],
+    columns: ['column', 'start_s', 'end_s'],
   },
   main: 'swap_activity',
   needs: 'no swap-outs or swap-ins: record mm_vmscan_write_folio or the swap probes',
@@ -18,7 +18,7 @@ export const swapRates: Chart = {
 function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
   const rates = rowsOf(rows, 'swap_activity')
   const columns = columnsIn(rates, subject)
-  const end = largest(rowsOf(rows, 'columns'), 'end_s') ?? largest(rates, 'end_s') ?? 1
+  const { start, end } = timeExtent(rows)
   const range = subject.theme === 'light' ? ['#0072b2', '#d55e00'] : ['#56b4e9', '#f08a3c']
   const views = columns.map((_, index) => `rates_${index}`)
   return {
@@ -41,9 +41,9 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
           x: {
             field: 'start_s',
             type: 'quantitative',
-            scale: { domain: [0, end], nice: false },
+            scale: { domain: [start, end], nice: false },
             axis: {
-              title: index === columns.length - 1 ? 'time since the start, s' : null,
+              title: index === columns.length - 1 ? "time since the recording's start, s" : null,
               labels: index === columns.length - 1,
             },
           },

@@ -1,5 +1,5 @@
 import type { Chart, ChartRow, ChartRows, ChartSubject, Json, JsonObject } from './chart.ts'
-import { largest, rowsOf, SCHEMA } from './chart.ts'
+import { largest, rowsOf, SCHEMA, timeExtent } from './chart.ts'
 import { classScale, configOf, dataset, inkOf, titleOf } from './theme.ts'
 
 const MEMORY_HEIGHT = 120
@@ -17,7 +17,7 @@ export const timeline: Chart = {
     watermarks: ['column', 'name', 'mib', 'basis'],
     kswapd_activity: ['column', 'start_s', 'end_s', 'busy_percent'],
     stall_activity: ['column', 'start_s', 'end_s', 'task_class', 'stalled_tasks'],
-    columns: ['column', 'description', 'end_s'],
+    columns: ['column', 'description', 'start_s', 'end_s'],
   },
   main: 'columns',
   needs: 'no complete recording or run is selected',
@@ -27,18 +27,20 @@ export const timeline: Chart = {
   spec: toSpec,
 }
 
+type Time = ReturnType<typeof timeExtent>
+
 function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
   const known = new Set(rowsOf(rows, 'columns').map((row) => row['column']))
   const columns = subject.columns.filter((column) => known.has(column))
   const top = memoryTop(rows)
-  const end = largest(rowsOf(rows, 'columns'), 'end_s') ?? 1
+  const time = timeExtent(rows)
   const views: string[] = []
   const panels: Json[] = []
   columns.forEach((column, index) => {
-    panels.push(memoryPanel(rows, subject, column, `memory_${index}`, { top, end }))
-    panels.push(kswapdPanel(subject, column, `kswapd_${index}`, end))
+    panels.push(memoryPanel(rows, subject, column, `memory_${index}`, { top, time }))
+    panels.push(kswapdPanel(subject, column, `kswapd_${index}`, time))
     panels.push(
-      stallPanel(rows, subject, column, `stalls_${index}`, end, index === columns.length - 1),
+      stallPanel(rows, subject, column, `stalls_${index}`, time, index === columns.length - 1),
     )
     views.push(`memory_${index}`, `kswapd_${index}`, `stalls_${index}`)
   })
@@ -82,12 +84,12 @@ function clipped(bounds: readonly ChartRow[], top: number): readonly ChartRow[] 
 
 const only = (column: string): Json => [{ filter: { field: 'column', equal: column } }]
 
-function timeAxis(end: number, shown: boolean): JsonObject {
+function timeAxis({ start, end }: Time, shown: boolean): JsonObject {
   return {
     type: 'quantitative',
-    scale: { domain: [0, end], nice: false },
+    scale: { domain: [start, end], nice: false },
     axis: shown
-      ? { title: 'time since the start, s', grid: true }
+      ? { title: "time since the recording's start, s", grid: true }
       : { title: null, labels: false, ticks: false, grid: true },
   }
 }
@@ -97,12 +99,12 @@ function memoryPanel(
   subject: ChartSubject,
   column: string,
   name: string,
-  extent: { readonly top: number; readonly end: number },
+  extent: { readonly top: number; readonly time: Time },
 ): Json {
   const ink = inkOf(subject.theme)
   const described = rowsOf(rows, 'columns').find((row) => row['column'] === column)
   const sampled = rowsOf(rows, 'free_samples').some((row) => row['column'] === column)
-  const x = timeAxis(extent.end, false)
+  const x = timeAxis(extent.time, false)
   const scale = { domain: [0, extent.top], nice: false, clamp: false }
   const axis = { title: 'free, MiB', tickCount: 4 }
   const memory: Json = sampled
@@ -143,7 +145,7 @@ function memoryPanel(
           ],
         },
       }
-  const ownEnd = Number(described?.['end_s'] ?? extent.end)
+  const ownEnd = Number(described?.['end_s'] ?? extent.time.end)
   const marks = spread(
     rowsOf(rows, 'watermarks').filter((row) => row['column'] === column),
     extent.top,
@@ -174,7 +176,7 @@ function memoryPanel(
           ],
         },
       },
-      ...(ownEnd < extent.end * 0.995 ? endMarks(ownEnd, ink.faint) : []),
+      ...(ownEnd < extent.time.end * 0.995 ? endMarks(ownEnd, ink.faint) : []),
       ...marks.map(
         (mark): Json => ({
           data: { values: [{ y: mark.mib }] },
@@ -235,7 +237,7 @@ function spread(
   })
 }
 
-function kswapdPanel(subject: ChartSubject, column: string, name: string, end: number): Json {
+function kswapdPanel(subject: ChartSubject, column: string, name: string, time: Time): Json {
   return {
     name,
     width: subject.width,
@@ -244,7 +246,7 @@ function kswapdPanel(subject: ChartSubject, column: string, name: string, end: n
     transform: only(column),
     mark: { type: 'rect', color: inkOf(subject.theme).line },
     encoding: {
-      x: { field: 'start_s', ...timeAxis(end, false) },
+      x: { field: 'start_s', ...timeAxis(time, false) },
       x2: { field: 'end_s' },
       y: {
         field: 'busy_percent',
@@ -267,7 +269,7 @@ function stallPanel(
   subject: ChartSubject,
   column: string,
   name: string,
-  end: number,
+  time: Time,
   last: boolean,
 ): Json {
   const all = rowsOf(rows, 'stall_activity')
@@ -289,7 +291,7 @@ function stallPanel(
     ],
     mark: { type: 'rect' },
     encoding: {
-      x: { field: 'start_s', ...timeAxis(end, last) },
+      x: { field: 'start_s', ...timeAxis(time, last) },
       x2: { field: 'end_s' },
       y: {
         field: 'from_tasks',

@@ -6,6 +6,7 @@ import { unfitError } from './failure.ts'
 import { addDatabase, addExamples, addSelectors } from './options.ts'
 import { printResult, remark, writeOut } from './output.ts'
 import { type ReadingOptions, withReading } from './reading.ts'
+import { cutToReplayedWork } from './replayed-work.ts'
 import { toSettings } from './settings.ts'
 
 const FORMATS = ['svg', 'png', 'html', 'json'] as const
@@ -70,13 +71,14 @@ pstrace chart stalls-by-task --format json > stalls.vl.json`,
     const force = options.force ?? false
     const { refuseOverwrite, writeFileWhole } = await import('../export/file.ts')
     if (options.output !== undefined) refuseOverwrite(options.output, { force })
-    const { readReport, toChartSubject } = await import('../report/index.ts')
-    await withReading(options, async ({ connection, settings }) => {
-      const data = await readReport(connection, { charts: [chart] })
-      const rows = data.charts[0]?.rows ?? {}
+    const { readChart, toChartSubject } = await import('../report/index.ts')
+    await withReading(options, async (reading) => {
+      const { connection, settings } = reading
+      await cutToReplayedWork(reading)
+      const { facts, rows } = await readChart(connection, chart)
       if ((rows[chart.main] ?? []).length === 0)
         throw unfitError(`chart ${chart.name}: nothing to draw: ${chart.needs}`)
-      const spec = chart.spec(rows, toChartSubject(data, options.theme, width))
+      const spec = chart.spec(rows, toChartSubject(facts, options.theme, width))
       const drawn = await draw(spec, format, chart.summary, scale)
       if (options.output === undefined) {
         await writeOut(drawn)

@@ -2,6 +2,7 @@ import { type Command, Option } from 'commander'
 import { addDatabase, addExamples, addSelectors } from './options.ts'
 import { remark, writeOut } from './output.ts'
 import { type ReadingOptions, withReading } from './reading.ts'
+import { cutToReplayedWork } from './replayed-work.ts'
 
 const FORMATS = ['html', 'md', 'lkml'] as const
 type Format = (typeof FORMATS)[number]
@@ -40,7 +41,9 @@ pstrace report --format lkml`,
     const format = toReportFormat(options)
     const force = options.force ?? false
     if (options.output !== undefined) refuseOverwrite(options.output, { force })
-    await withReading(options, async ({ connection, settings }) => {
+    await withReading(options, async (reading) => {
+      const { connection, settings } = reading
+      await cutToReplayedWork(reading)
       const data = await report.readReport(connection, format === 'html' ? {} : { charts: [] })
       const text =
         format === 'html'

@@ -1,6 +1,6 @@
 -- Sums that have to agree, per column of the report.
 WITH parts AS (
-  SELECT trace_id, run_id, sum(ns) AS ns FROM stall_causes GROUP BY ALL
+  SELECT trace_id, run_id, sum(ns) AS ns FROM report_causes GROUP BY ALL
 ),
 stalled AS (SELECT trace_id, run_id, sum(ns) AS ns FROM stalls GROUP BY ALL),
 paths AS (

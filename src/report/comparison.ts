@@ -48,7 +48,8 @@ const WORDS: Readonly<Record<string, readonly [title: string, counted?: string]>
   order_done_max: ['Displacement, max', 'pages'],
   bypass_pages: ["Outside kswapd's queue", 'pages'],
   refaults_queued: ['Refaults met in the queue', 'pages'],
-  compressed_bytes: ['Compressed'],
+  compressed_bytes: ['Compressed bytes'],
+  pool_peak_bytes: ['Pool, peak'],
   reclaim_cpu_ns: ['CPU: kswapd and workers'],
   cpu_ns: ['CPU: all tasks'],
 }
@@ -64,7 +65,9 @@ export async function readComparison(connection: DuckDBConnection): Promise<read
       figure: figures.find(({ metric }) => metric === name),
     }))
     if (known.every(({ figure }) => figure === undefined || figure.value === null)) continue
-    const [said, counted] = WORDS[name] ?? [title.trim()]
+    const [said, counted] = WORDS[name] ?? [
+      title.trim().replace(/^./, (letter) => letter.toUpperCase()),
+    ]
     const scale = scaleOf(
       unit,
       Math.max(...known.map(({ figure }) => Math.abs(figure?.value ?? 0))),

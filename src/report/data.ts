@@ -3,7 +3,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { readEquations } from '../analysis/equations.ts'
 import { type LossSummary, readLosses } from '../analysis/losses.ts'
 import { readRows } from '../analysis/query.ts'
-import { type Chart, type ChartRows, charts } from '../charts/index.ts'
+import { type Chart, type ChartRow, type ChartRows, charts } from '../charts/index.ts'
 import { PstraceError } from '../model/error.ts'
 import { type Metric, readComparison, toComparisonRows } from './comparison.ts'
 import { prepareReport, readChartRows } from './subjects.ts'
@@ -94,12 +94,54 @@ export interface ReportData {
   readonly charts: readonly { readonly chart: Chart; readonly rows: ChartRows }[]
 }
 
+/** What every form of the report begins with, and all that a single chart needs beside its rows. */
+export type ReportFacts = Pick<ReportData, 'trace' | 'columns' | 'runs' | 'losses'>
+
+/** The rows of one chart with what they rest on; cheaper than a report. */
+export async function readChart(
+  connection: DuckDBConnection,
+  chart: Chart,
+): Promise<{ readonly facts: ReportFacts; readonly rows: ChartRows }> {
+  await prepareReport(connection)
+  const facts = await readFacts(connection)
+  const given: Record<string, readonly ChartRow[]> = {}
+  if ('policy_comparison' in chart.reads)
+    given['policy_comparison'] = toComparisonRows(await readComparison(connection))
+  return { facts, rows: await readChartRows(connection, chart, given) }
+}
+
 /** Reads a report's figures. The connection has the analysis views of the selection; one trace at a time. */
 export async function readReport(
   connection: DuckDBConnection,
   options: { readonly charts?: readonly Chart[] } = {},
 ): Promise<ReportData> {
   await prepareReport(connection)
+  const facts = await readFacts(connection)
+  const { trace_id: traceId } = facts.trace
+  const metrics = await readComparison(connection)
+  const given: ChartRows = { policy_comparison: toComparisonRows(metrics) }
+  const drawn: { chart: Chart; rows: ChartRows }[] = []
+  for (const chart of options.charts ?? charts)
+    drawn.push({ chart, rows: await readChartRows(connection, chart, given) })
+  return {
+    ...facts,
+    issues: await readRows<Issue>(
+      connection,
+      `SELECT code, severity, count, first_position, message FROM import_issues WHERE trace_id = ${traceId}
+       ORDER BY CASE severity WHEN 'data_loss' THEN 0 WHEN 'error' THEN 1 ELSE 2 END, count DESC, code`,
+    ),
+    metrics,
+    stallTasks: await readRows<StallTask>(connection, STALL_TASKS),
+    checks: [
+      ...(await readCounterChecks(connection, traceId, facts.columns)),
+      ...(await readRows<Check>(connection, readSql('./checks.sql'))),
+    ],
+    equations: await readRows<Equation>(connection, readSql('./equations.sql')),
+    charts: drawn,
+  }
+}
+
+async function readFacts(connection: DuckDBConnection): Promise<ReportFacts> {
   const subjects = await readRows<{ trace_id: number; label: string }>(
     connection,
     'SELECT trace_id, label FROM report_subjects ORDER BY rank',
@@ -120,12 +162,6 @@ export async function readReport(
   )
   if (trace === undefined)
     throw new PstraceError('no-trace', `report: trace ${traceId} is not in the database`)
-  const losses = await readLosses(connection, traceId)
-  const metrics = await readComparison(connection)
-  const given: ChartRows = { policy_comparison: toComparisonRows(metrics) }
-  const drawn: { chart: Chart; rows: ChartRows }[] = []
-  for (const chart of options.charts ?? charts)
-    drawn.push({ chart, rows: await readChartRows(connection, chart, given) })
   return {
     trace,
     columns: subjects.map(({ label }) => label),
@@ -135,20 +171,7 @@ export async function readReport(
          r.cpus, r.seed, CAST(r.config AS VARCHAR) AS config
        FROM report_subjects s JOIN runs r ON r.run_id = s.run_id ORDER BY s.rank`,
     ),
-    losses,
-    issues: await readRows<Issue>(
-      connection,
-      `SELECT code, severity, count, first_position, message FROM import_issues WHERE trace_id = ${traceId}
-       ORDER BY CASE severity WHEN 'data_loss' THEN 0 WHEN 'error' THEN 1 ELSE 2 END, count DESC, code`,
-    ),
-    metrics,
-    stallTasks: await readRows<StallTask>(connection, STALL_TASKS),
-    checks: [
-      ...(await readCounterChecks(connection, traceId, subjects)),
-      ...(await readRows<Check>(connection, readSql('./checks.sql'))),
-    ],
-    equations: await readRows<Equation>(connection, readSql('./equations.sql')),
-    charts: drawn,
+    losses: await readLosses(connection, traceId),
   }
 }
 
@@ -156,9 +179,9 @@ export async function readReport(
 async function readCounterChecks(
   connection: DuckDBConnection,
   traceId: number,
-  subjects: readonly { readonly label: string }[],
+  columns: readonly string[],
 ): Promise<Check[]> {
-  if (!subjects.some(({ label }) => label === 'recording')) return []
+  if (!columns.includes('recording')) return []
   const equations = await readEquations(connection, traceId)
   return equations.map(({ equation, counters, rows, difference }) => ({
     column: 'recording',
@@ -172,7 +195,7 @@ async function readCounterChecks(
 
 const STALL_TASKS = `
   WITH causes AS (
-    SELECT trace_id, run_id, tid, comm, stalled, part, sum(ns) AS ns FROM stall_causes GROUP BY ALL
+    SELECT trace_id, run_id, tid, comm, stalled, part, sum(ns) AS ns FROM report_causes GROUP BY ALL
   ), longest AS (
     SELECT trace_id, run_id, tid, comm, stalled, arg_max(part, ns) AS part FROM causes GROUP BY ALL
   )

@@ -1,9 +1,9 @@
 import type { ChartSubject, Theme } from '../charts/index.ts'
 import { sayNumber } from './comparison.ts'
-import type { ReportData } from './data.ts'
+import type { ReportData, ReportFacts } from './data.ts'
 
 /** What every figure of a report rests on, one line each: always its first lines. */
-export function toFactLines(data: ReportData): readonly (readonly [name: string, said: string])[] {
+export function toFactLines(data: ReportFacts): readonly (readonly [name: string, said: string])[] {
   const { trace } = data
   const seconds =
     trace.start_ns === null || trace.end_ns === null
@@ -45,7 +45,7 @@ export function toFactLines(data: ReportData): readonly (readonly [name: string,
   ]
 }
 
-export function sayLosses({ losses }: ReportData): string {
+export function sayLosses({ losses }: ReportFacts): string {
   if (losses.gaps === 0) return 'no event lost'
   const counted = `${sayNumber(losses.lostEvents)} events lost`
   const gaps = `${losses.gaps} gap${losses.gaps === 1 ? '' : 's'} of together ${sayNumber(losses.gapNs / 1e6)} ms`
@@ -55,7 +55,7 @@ export function sayLosses({ losses }: ReportData): string {
 }
 
 /** The lines under every chart's title, so that a picture that travels alone still says them. */
-export function toChartSubject(data: ReportData, theme: Theme, width: number): ChartSubject {
+export function toChartSubject(data: ReportFacts, theme: Theme, width: number): ChartSubject {
   const { trace, losses } = data
   const lost =
     losses.gaps === 0
@@ -70,7 +70,7 @@ export function toChartSubject(data: ReportData, theme: Theme, width: number): C
 }
 
 function sayShared(
-  data: ReportData,
+  data: ReportFacts,
   pick: (run: ReportData['runs'][number]) => string | null,
 ): string {
   const values = new Set(data.runs.map((run) => pick(run) ?? 'not known'))

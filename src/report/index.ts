@@ -1,5 +1,5 @@
 export { type Figure, type Metric, readComparison, sayNumber } from './comparison.ts'
-export { type ReportData, readReport } from './data.ts'
+export { type ReportData, type ReportFacts, readChart, readReport } from './data.ts'
 export { toCaveats, toChartSubject, toFactLines } from './facts.ts'
 export { toReportHtml } from './html.ts'
 export { toReportLkml } from './lkml.ts'

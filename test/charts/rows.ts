@@ -58,6 +58,7 @@ export function sampleRows(seed = 1): ChartRows {
     add('columns', {
       column,
       description: column === 'recording' ? 'kswapd, as recorded' : `replayed under ${column}`,
+      start_s: 0,
       end_s: length,
     })
     const marks = [

@@ -5,7 +5,7 @@ SELECT
     WHEN s.run_id IS NULL THEN 'as recorded'
     ELSE concat_ws(', ', 'replayed', r.backend, r.codec, 'contents ' || r.content_source, r.clock || ' clock', r.demand || ' demand')
   END AS description,
-  (s.end_ns - s.origin_ns) / 1e9 AS end_s
+  (s.start_ns - s.origin_ns) / 1e9 AS start_s, (s.end_ns - s.origin_ns) / 1e9 AS end_s
 FROM report_subjects s
 LEFT JOIN runs r ON r.run_id = s.run_id
 ORDER BY s.rank

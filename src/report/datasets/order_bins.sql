@@ -1,11 +1,11 @@
 -- In kswapd's lane: displacement (completion position - submission position) against submission position, counted in cells; exact up to 4 pages, a third of an octave beyond.
 WITH extent AS (
-  SELECT CAST(greatest(1, ceil(max(submit_position) / 80)) AS BIGINT) AS step FROM order_pages WHERE context = 'kswapd'
+  SELECT CAST(greatest(1, ceil(max(submit_position) / 80)) AS BIGINT) AS step FROM report_order WHERE context = 'kswapd'
 ),
 cells AS (
   SELECT s.label, s.rank, e.step, (o.submit_position - 1) // e.step AS bin, o.done_displacement AS d,
     CASE WHEN abs(o.done_displacement) > 4 THEN floor(3 * log2((abs(o.done_displacement) - 0.5) / 4.5)) END AS octave
-  FROM order_pages o
+  FROM report_order o
   JOIN report_subjects s ON s.trace_id = o.trace_id AND s.run_id IS NOT DISTINCT FROM o.run_id
   CROSS JOIN extent e
   WHERE o.done_displacement IS NOT NULL AND o.context = 'kswapd'

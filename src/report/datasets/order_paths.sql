@@ -5,7 +5,7 @@ WITH later AS (
       PARTITION BY trace_id, run_id, lane ORDER BY submit_position DESC
       ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     ) AS first_later
-  FROM order_pages
+  FROM report_order
   WHERE context = 'kswapd'
 ),
 overtaken AS (SELECT trace_id, run_id, swapout_id FROM later WHERE first_later < done_position)
