@@ -1,8 +1,8 @@
 import { PstraceError } from '../model/error.ts'
 import { readBackground } from './background.ts'
-import { balanceMemory } from './balance.ts'
+import { type Balance, balanceMemory } from './balance.ts'
 import { readClocks, type TaskClock } from './clocks.ts'
-import { measureCosts } from './costs.ts'
+import { measureCosts, type Stores } from './costs.ts'
 import { type Allocator, fitDemand, spreadAllocations, toAnonAnchors } from './demand.ts'
 import { loadRecording, type WorkloadTables } from './load.ts'
 import {
@@ -46,6 +46,8 @@ export interface Extraction {
   readonly filePages: number
   readonly touches: number
   readonly poolPeak: number
+  /** When each page was allocated, ns from the trace start. */
+  readonly allocNs: Float64Array
 }
 
 const OP = Object.fromEntries(TASK_OPS.map((op, index) => [op, index])) as Readonly<
@@ -154,6 +156,13 @@ export function extractFromRecording(
   const backAgain = identities.storedAgain + identities.cleanAgain
   const machine = describeMachine(recording, {
     balance,
+    boostFree: freeAtBoosts(recording, {
+      balance,
+      allocNs: allocations.ns,
+      stores: whole.stores,
+      startEvent,
+      low: watermarkSums(zones).low,
+    }),
     zones,
     hasZeroMap: findZeroMap(recording),
   })
@@ -253,11 +262,67 @@ export function extractFromRecording(
     filePages: file.total,
     touches: touches.length,
     poolPeak: balance.poolPeak,
+    allocNs: allocations.ns,
   }
 }
 
 function missingClock(tid: number): TaskClock {
   throw new PstraceError('workload_no_clock', `task ${tid} has no own clock`)
+}
+
+interface BoostParts {
+  readonly balance: Balance
+  readonly allocNs: Float64Array
+  readonly stores: Stores
+  readonly startEvent: number
+  readonly low: number
+}
+
+/**
+ * Free memory by balance at each wake-up of kswapd that no allocation flag asked for: rmqueue wakes it with gfp 0 after a fallback
+ * allocation boosted the watermarks (mm/page_alloc.c, ZONE_BOOSTED_WATERMARK).
+ */
+function freeAtBoosts(recording: Recording, parts: BoostParts): number[] {
+  const { balance, allocNs, stores } = parts
+  const per = balance.poolPerPage.value
+  const constant = balance.lruAtStart.value + balance.freeAtStart.value
+  const same = new Set<number>()
+  const found: number[] = []
+  let store = 0
+  let stored = 0
+  let allocated = 0
+  let reclaimed = 0
+  let swappedIn = 0
+  for (let i = 0; i < recording.length; i++) {
+    const ns = recording.ns[i] ?? 0
+    while (store < stores.length && (stores.event[store] ?? 0) <= i) {
+      if (stores.isSame[store] === 1) same.add(stores.entry[store] ?? 0)
+      else stored++
+      store++
+    }
+    if (i < parts.startEvent) continue
+    while (allocated < allocNs.length && (allocNs[allocated] ?? 0) <= ns) allocated++
+    switch (recording.kind[i]) {
+      case EVENT.batchEnd:
+        // What the page cache took and gave back leaves free memory as it was.
+        if (((recording.c[i] ?? 0) & RECLAIM_FILE) === 0) reclaimed += recording.b[i] ?? 0
+        break
+      case EVENT.read:
+        swappedIn++
+        if (!same.delete(recording.a[i] ?? 0)) stored--
+        break
+      case EVENT.wakeKswapd:
+        if (recording.b[i] === 0 && recording.a[i] === 0 && i > parts.startEvent)
+          found.push(
+            constant -
+              per * stored -
+              (balance.lruAtStart.value + allocated + swappedIn - reclaimed),
+          )
+        break
+      default:
+    }
+  }
+  return found
 }
 
 /** The first sign of low memory: a kswapd wake-up or a direct reclaim. */

@@ -108,6 +108,8 @@ export function snapshotText(recording: Recording, name: string): string | undef
 
 export interface MachineOptions {
   readonly balance: Balance
+  /** Free pages at wake-ups of kswapd that a boost caused. */
+  readonly boostFree: readonly number[]
   readonly zones: readonly RecordedZone[]
   readonly hasZeroMap: Based<boolean>
 }
@@ -150,6 +152,7 @@ export function describeMachine(recording: Recording, options: MachineOptions): 
     lru: findLru(recording),
     swappiness: findSwappiness(recording),
     ...findBoosts(balance, high),
+    ...findBoostLevel(options.boostFree, allLow),
     storePreemptible: {
       value: false,
       basis: 'default',
@@ -238,6 +241,36 @@ function findBoosts(
     boostEveryPoolPages: every,
   }
 }
+
+/** Fewer wake-ups by boosts say too little of the level. */
+const MIN_BOOST_WAKES = 8
+
+function findBoostLevel(
+  boostFree: readonly number[],
+  low: number,
+): Pick<Machine, 'boostBelowFree'> {
+  const sorted = [...boostFree].sort((x, y) => x - y)
+  if (sorted.length < MIN_BOOST_WAKES)
+    return {
+      boostBelowFree: {
+        value: Math.round(low * BOOST_LOW_RATIO),
+        basis: 'default',
+        n: sorted.length,
+        from: 'multiple of low',
+      },
+    }
+  return {
+    boostBelowFree: {
+      value: Math.max(low, Math.round(sorted[sorted.length >> 1] ?? 0)),
+      basis: 'event',
+      n: sorted.length,
+      from: 'free memory, by balance, where a fallback allocation woke kswapd (wake-ups with gfp 0)',
+    },
+  }
+}
+
+/** Where the level is not seen: pages of other block types held this much of low on the machines that were recorded. */
+const BOOST_LOW_RATIO = 1.5
 
 function findBackend(
   recording: Recording,

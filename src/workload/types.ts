@@ -54,6 +54,8 @@ export interface Machine {
   readonly boostMax: Based<number>
   /** Pool pages taken between two fallback allocations that boost. */
   readonly boostEveryPoolPages: Based<number>
+  /** Free pages below which an allocation falls back to another block type, and boosts; absent = not by this rule. */
+  readonly boostBelowFree?: Based<number>
   /** Compression holds off preemption (zram up to 6.12 without PREEMPT_RT). */
   readonly storePreemptible: Based<boolean>
   readonly backend: Based<'zram' | 'zswap' | 'disk'>
