@@ -5,6 +5,7 @@ import { lz4Provider } from './lz4.ts'
 import { lz4hcProvider } from './lz4hc.ts'
 import { lz4jsProvider } from './lz4js.ts'
 import { lzoProvider, lzoRleProvider } from './lzo.ts'
+import { nativeDeflateProvider, nativeLz4Provider, nativeZstdProvider } from './native.ts'
 import { zstdProvider } from './zstd.ts'
 
 /** Every codec; a new one is one file and one line here. */
@@ -16,6 +17,9 @@ export const codecProviders: readonly CodecProvider[] = [
   zstdProvider,
   deflateProvider,
   lz4jsProvider,
+  nativeLz4Provider,
+  nativeZstdProvider,
+  nativeDeflateProvider,
 ]
 
 /** Opens a codec by name. Throws PstraceError('codec-unknown') naming the known ones. */
