@@ -1,5 +1,4 @@
-// Reads a whole trace, all fields to columns, and prints the number of events: the process that benchmarks time.
-
+// Reads a whole trace, all fields to columns, and prints what it did as JSON: the process that trace-dat.bench.ts times.
 import { openTrace } from '../../parsers/index.ts'
 import { openFileSource } from '../../src/io/file-source.ts'
 
@@ -15,4 +14,5 @@ for (let window = reader.read(); window !== undefined; window = reader.read()) {
 }
 reader.close()
 source.close()
-console.log(`${events} events, ${columns} columns, ${reader.issues.length} issues`)
+const peakMiB = process.resourceUsage().maxRSS / 1024
+console.log(JSON.stringify({ events, columns, issues: reader.issues.length, peakMiB }))

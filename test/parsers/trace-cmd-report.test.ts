@@ -12,7 +12,7 @@ const hasTraceCmd = spawnSync('trace-cmd', ['--version']).error === undefined
 const fixture = fileURLToPath(new URL('../../fixtures/zram-lz4-6.1/trace.dat', import.meta.url))
 
 /** Events compared field by field, over all files. */
-const COMPARED = 1000
+const COMPARED = Number(process.env['PSTRACE_COMPARED'] ?? 1000)
 const LINE = /^\s*(.*)-(\d+)\s+\[(\d+)\]\s+(\d+)\.(\d{9}):\s+(\S+):\s?\s*(.*)$/
 
 function findTraces(folder: string): string[] {
