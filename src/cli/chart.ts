@@ -1,12 +1,13 @@
 import { type Command, Option } from 'commander'
+import { cutToReplayedWork } from '../analysis/replayed-work.ts'
 import { toResult } from '../analysis/result.ts'
+import { createViews } from '../analysis/views.ts'
 import { unknownName } from '../config/names.ts'
 import { parseCount } from '../config/settings.ts'
 import { unfitError } from './failure.ts'
 import { addDatabase, addExamples, addSelectors } from './options.ts'
 import { printResult, remark, writeOut } from './output.ts'
 import { type ReadingOptions, withReading } from './reading.ts'
-import { cutToReplayedWork } from './replayed-work.ts'
 import { toSettings } from './settings.ts'
 
 const FORMATS = ['svg', 'png', 'html', 'json'] as const
@@ -74,7 +75,7 @@ pstrace chart stalls-by-task --format json > stalls.vl.json`,
     const { readChart, toChartSubject } = await import('../report/index.ts')
     await withReading(options, async (reading) => {
       const { connection, settings } = reading
-      await cutToReplayedWork(reading)
+      await createViews(connection, await cutToReplayedWork(connection, reading.selection))
       const { facts, rows } = await readChart(connection, chart)
       if ((rows[chart.main] ?? []).length === 0)
         throw unfitError(`chart ${chart.name}: nothing to draw: ${chart.needs}`)

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
 import { readFigures, type SubjectFigures } from '../analysis/figures.ts'
 import { readRows } from '../analysis/query.ts'
+import { cutRecording } from '../analysis/replayed-work.ts'
 import { findTrace, type ResolvedSelection, resolveSubjects } from '../analysis/selection.ts'
 import { createViews } from '../analysis/views.ts'
 import { resolveReplay } from '../config/replay.ts'
@@ -164,26 +165,6 @@ function withEngineTimes(
       ),
     }
   })
-}
-
-/** The recording is compared over the work that was replayed, no more. */
-export function cutRecording(
-  selection: ResolvedSelection,
-  startOffsetNs: number,
-  recordedWorkNs: number | null,
-): ResolvedSelection {
-  return {
-    ...selection,
-    windowed: true,
-    subjects: selection.subjects.map((subject) => {
-      if (subject.runId !== null) return subject
-      const startNs = subject.firstNs + BigInt(Math.round(startOffsetNs))
-      const workEnd =
-        recordedWorkNs === null ? subject.lastNs : startNs + BigInt(Math.round(recordedWorkNs))
-      const endNs = workEnd < subject.lastNs ? workEnd : subject.lastNs
-      return { ...subject, startNs, endNs, windows: [[startNs, endNs + 1n]] as const }
-    }),
-  }
 }
 
 /** What all figures rest on, first. */

@@ -1,8 +1,9 @@
 import { type Command, Option } from 'commander'
+import { cutToReplayedWork } from '../analysis/replayed-work.ts'
+import { createViews } from '../analysis/views.ts'
 import { addDatabase, addExamples, addSelectors } from './options.ts'
 import { remark, writeOut } from './output.ts'
 import { type ReadingOptions, withReading } from './reading.ts'
-import { cutToReplayedWork } from './replayed-work.ts'
 
 const FORMATS = ['html', 'md', 'lkml'] as const
 type Format = (typeof FORMATS)[number]
@@ -43,7 +44,7 @@ pstrace report --format lkml`,
     if (options.output !== undefined) refuseOverwrite(options.output, { force })
     await withReading(options, async (reading) => {
       const { connection, settings } = reading
-      await cutToReplayedWork(reading)
+      await createViews(connection, await cutToReplayedWork(connection, reading.selection))
       const data = await report.readReport(connection, format === 'html' ? {} : { charts: [] })
       const text =
         format === 'html'
