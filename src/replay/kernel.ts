@@ -4,6 +4,7 @@ import { PstraceError } from '../model/error.ts'
 import type { Workload } from '../workload/types.ts'
 import type { CostSamplers } from './costs.ts'
 import { Generations } from './mglru.ts'
+import { PageLists } from './page-lists.ts'
 import * as P from './pages.ts'
 import { Lane } from './ranks.ts'
 import { BY_QUEUE, BYPASS, DISPLACED, INLINE, type LogSink, type Recorder } from './recorder.ts'
@@ -55,6 +56,8 @@ export interface NodeState {
   awakeSince: number
   failures: number
   readonly throttled: Thread[]
+  /** Free pages outside `free`: on the lists of the CPUs. */
+  readonly lists: PageLists
   /** Clock of evictions and activations (nonresident_age). */
   age: number
   anonCost: number
@@ -153,6 +156,7 @@ export class Kernel {
   readonly #boostStep: number
   readonly #boostMax: number
   readonly #boostEvery: number
+  readonly #boostBelow: number
   readonly #swappiness: number
   readonly #lockWaiters = new Map<number, Thread[]>()
   readonly #rotations: Int32Array[]
@@ -182,6 +186,7 @@ export class Kernel {
     this.#boostStep = machine.boostStep.value
     this.#boostMax = machine.boostMax.value
     this.#boostEvery = machine.boostEveryPoolPages.value
+    this.#boostBelow = machine.boostBelowFree?.value ?? 0
     this.#swappiness = machine.swappiness.value
     this.#drawFlush = () => this.costs.flushReceived.draw()
     this.pages = new P.Pages(workload.pages, machine.nodes.length, {
@@ -193,11 +198,13 @@ export class Kernel {
       let min = 0
       let low = 0
       let high = 0
+      let managed = 0
       for (const zone of machine.zones) {
         if (zone.node !== node) continue
         min += zone.min
         low += zone.low
         high += zone.high
+        managed += zone.managed
       }
       const free = freeAtStart.value
       this.nodes.push({
@@ -213,6 +220,16 @@ export class Kernel {
         awakeSince: -1,
         failures: 0,
         throttled: [],
+        lists: new PageLists(
+          parts.scheduler.cpus.length,
+          {
+            managed,
+            low,
+            cpusOfNode: parts.scheduler.cpus.filter((cpu) => cpu.node === node).length,
+          },
+          // Kernels with a zero map (6.12) have lists that tune themselves (6.7).
+          { tunes: machine.zeroMap.value },
+        ),
         age: 0,
         anonCost: 0,
         fileCost: 0,
@@ -279,31 +296,45 @@ export class Kernel {
     return node.high + node.boost
   }
 
+  /** Freed pages go to the list of the CPU at work, and from there to the zone. */
   give(node: NodeState, count: number): void {
-    node.free += count
+    const cpu = this.scheduler.active?.cpu ?? 0
+    const { lists } = node
+    for (let page = 0; page < count; page++) node.free += lists.give(cpu)
+    if (lists.isBelowHigh && node.free > this.highOf(node)) lists.isBelowHigh = false
   }
 
-  #take(node: NodeState, count: number): void {
-    node.free -= count
+  #take(node: NodeState): void {
+    const refill = node.lists.take(this.scheduler.active?.cpu ?? 0)
+    if (refill === 0) return
+    node.free -= refill
     if (node.free < node.lowestFree) node.lowestFree = node.free
+    if (node.free <= this.highOf(node)) node.lists.isBelowHigh = true
+    if (node.free < this.#boostBelow) this.#boost(node)
   }
 
-  /** Pool pages taken or given back; every so many make the allocator fall back to another block type, which boosts the watermarks. */
+  /** A refill found no page of its own block type and took another's: the watermarks are boosted and kswapd is woken. */
+  #boost(node: NodeState): void {
+    if (this.#boostStep <= 0) return
+    node.boost = Math.min(node.boost + this.#boostStep, this.#boostMax)
+    this.tally.boosts++
+    this.wakeKswapd(node)
+  }
+
   #poolChanged(node: NodeState, pages: number): void {
     if (pages === 0) return
-    this.#take(node, pages)
+    for (let page = 0; page < pages; page++) this.#take(node)
+    if (pages < 0) this.give(node, -pages)
     this.#poolCharged += pages
     const pool = this.backend.poolPages
     if (pool > this.tally.poolPeakPages) this.tally.poolPeakPages = pool
     const bytes = this.backend.poolBytes
     if (bytes > this.tally.poolPeakBytes) this.tally.poolPeakBytes = bytes
-    if (pages < 0 || this.#boostStep <= 0 || this.#boostEvery <= 0) return
+    if (pages < 0 || this.#boostEvery <= 0) return
     node.poolSinceBoost += pages
     if (node.poolSinceBoost < this.#boostEvery) return
     node.poolSinceBoost -= this.#boostEvery
-    node.boost = Math.min(node.boost + this.#boostStep, this.#boostMax)
-    this.tally.boosts++
-    this.wakeKswapd(node)
+    this.#boost(node)
   }
 
   wakeKswapd(node: NodeState): void {
@@ -320,7 +351,7 @@ export class Kernel {
   /** Takes one page for a task; may wake kswapd, wait for it, and reclaim. */
   *allocate(thread: Thread, node: NodeState): Steps {
     if (node.free > node.low + node.boost) {
-      this.#take(node, 1)
+      this.#take(node)
       this.pendingFrames++
       return
     }
@@ -332,15 +363,18 @@ export class Kernel {
       yield* this.#throttle(thread, node)
       if (scan === undefined) scan = this.#scanOf(thread, DIRECT_CONTEXT, true)
       const reclaimed = yield* this.directReclaim(thread, node, scan)
-      if (reclaimed > 0) fruitless = 0
-      else if (++fruitless >= MAX_FRUITLESS && !this.#canFree()) {
+      if (reclaimed > 0) {
+        fruitless = 0
+        // Progress but no page: the per-CPU lists are emptied before the next try.
+        if (node.free <= this.minOf(node)) node.free += node.lists.drain()
+      } else if (++fruitless >= MAX_FRUITLESS && !this.#canFree()) {
         this.exhausted = true
         this.scheduler.stopped = true
         yield
         return
       }
     }
-    this.#take(node, 1)
+    this.#take(node)
     this.pendingFrames++
   }
 
@@ -445,6 +479,7 @@ export class Kernel {
       this.wakeKswapd(node)
       if (scan === undefined) scan = this.#scanOf(thread, DIRECT_CONTEXT, false)
       const reclaimed = yield* this.directReclaim(thread, node, scan)
+      if (reclaimed > 0 && node.free <= this.minOf(node)) node.free += node.lists.drain()
       if (node.free > this.minOf(node)) return
       fruitless = reclaimed > 0 ? 0 : fruitless + 1
       if (isKworker) {
@@ -512,6 +547,7 @@ export class Kernel {
     scan.reclaimed = 0
     let total = 0
     scan.forceDeactivate = false
+    node.lists.isReclaimActive = true
     do {
       const balanced = node.free > this.highOf(node)
       if (!balanced && boostLeft > 0) {
@@ -536,6 +572,7 @@ export class Kernel {
       if (boostLeft > 0 && reclaimed === 0) break
       if (raise || reclaimed === 0) scan.priority--
     } while (scan.priority >= 1)
+    node.lists.isReclaimActive = false
     if (scan.priority < 1 && total === 0) node.failures++
     scheduler.setDoing(thread, NONE)
     if (boosted > 0) node.boost -= Math.min(node.boost, boosted)
@@ -1490,7 +1527,7 @@ export class Kernel {
     this.gate?.check()
     let free = 0
     for (const node of this.nodes) {
-      free += node.free
+      free += node.free + node.lists.total
       const [lane] = node.lanes
       if (lane.done > lane.started || lane.started > lane.submitted)
         throw new PstraceError(

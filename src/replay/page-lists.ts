@@ -1,0 +1,121 @@
+/** CONFIG_PCP_BATCH_SCALE_MAX. */
+const SCALE_MAX = 5
+
+/**
+ * Per-CPU lists of free pages of one node (mm/page_alloc.c, 6.12): pages leave and enter the zone in bursts, so the zone's own free count,
+ * which every watermark is compared with, runs up to a few hundred pages below what is really free.
+ */
+export class PageLists {
+  /** Pages on each CPU's list. */
+  readonly counts: Int32Array
+  /** kswapd is at work: lists are kept short. */
+  isReclaimActive = false
+  /** The zone was seen below high: lists do not grow. */
+  isBelowHigh = true
+  readonly #batch: number
+  readonly #highMin: number
+  readonly #highMax: number
+  readonly #high: Int32Array
+  readonly #allocFactor: Uint8Array
+  readonly #freeCount: Int32Array
+  /** Since 6.7 a list that only gives refills in growing bursts. */
+  readonly #tunes: boolean
+
+  constructor(
+    cpus: number,
+    zone: { readonly managed: number; readonly low: number; readonly cpusOfNode: number },
+    options: { readonly tunes: boolean },
+  ) {
+    this.counts = new Int32Array(cpus)
+    this.#allocFactor = new Uint8Array(cpus)
+    this.#freeCount = new Int32Array(cpus)
+    const quarter = Math.max(1, Math.floor(Math.min(Math.floor(zone.managed / 1024), 256) / 4))
+    let power = 1
+    while (power * 2 <= quarter + Math.floor(quarter / 2)) power *= 2
+    this.#batch = Math.max(1, power - 1)
+    const nodeCpus = Math.max(1, zone.cpusOfNode)
+    this.#highMin = Math.max(Math.floor(zone.low / nodeCpus), this.#batch * 4)
+    this.#highMax = options.tunes
+      ? Math.max(this.#highMin, Math.floor(zone.managed / 8 / nodeCpus))
+      : this.#highMin
+    this.#high = new Int32Array(cpus).fill(this.#highMin)
+    this.#tunes = options.tunes
+  }
+
+  /** Pages on all lists. */
+  get total(): number {
+    let total = 0
+    for (const count of this.counts) total += count
+    return total
+  }
+
+  /** Takes one page from the CPU's list; returns how many pages the zone gave for a refill, 0 for none. */
+  take(cpu: number): number {
+    let refill = 0
+    if ((this.counts[cpu] as number) === 0) {
+      refill = this.#refill(cpu)
+      this.counts[cpu] = refill
+    }
+    this.counts[cpu] = (this.counts[cpu] as number) - 1
+    this.#freeCount[cpu] = (this.#freeCount[cpu] as number) >> 1
+    return refill
+  }
+
+  /** Puts one page on the CPU's list; returns how many pages the zone gets back. */
+  give(cpu: number): number {
+    const batch = this.#batch
+    this.#allocFactor[cpu] = (this.#allocFactor[cpu] as number) >> 1
+    const count = (this.counts[cpu] as number) + 1
+    this.counts[cpu] = count
+    const freed = this.#freeCount[cpu] as number
+    if (freed < batch << SCALE_MAX) this.#freeCount[cpu] = freed + 1
+    const high = this.#highOf(cpu)
+    if (count < high) return 0
+    const most = Math.max(batch, high - batch)
+    const back = Math.min(count, Math.max(batch, Math.min(this.#freeCount[cpu] as number, most)))
+    this.counts[cpu] = count - back
+    return back
+  }
+
+  /** drain_all_pages: returns what the zone gets back. */
+  drain(): number {
+    const total = this.total
+    this.counts.fill(0)
+    return total
+  }
+
+  /** nr_pcp_alloc. */
+  #refill(cpu: number): number {
+    const batch = this.#batch
+    if (!this.#tunes) return batch
+    const factor = this.#allocFactor[cpu] as number
+    let wanted = batch << factor
+    if (!this.isBelowHigh)
+      this.#high[cpu] = Math.min((this.#high[cpu] as number) + wanted, this.#highMax)
+    const most = Math.max((this.#high[cpu] as number) - batch, batch)
+    if (wanted <= most && factor < SCALE_MAX) this.#allocFactor[cpu] = factor + 1
+    wanted = Math.min(wanted, most)
+    return wanted
+  }
+
+  /** nr_pcp_high. */
+  #highOf(cpu: number): number {
+    const batch = this.#batch
+    const high = this.#high[cpu] as number
+    const freed = Math.max(this.#freeCount[cpu] as number, batch)
+    if (this.isReclaimActive) {
+      this.#high[cpu] = Math.max(high - freed, this.#highMin)
+      return Math.min(batch << 2, this.#high[cpu] as number)
+    }
+    if (!this.#tunes) return high
+    if (this.isBelowHigh) {
+      this.#high[cpu] = Math.max(high - freed, this.#highMin)
+      return Math.max(this.counts[cpu] as number, this.#highMin)
+    }
+    if ((this.counts[cpu] as number) >= high) {
+      const need = freed + batch
+      if (high < need) this.#high[cpu] = Math.min(Math.max(need, this.#highMin), this.#highMax)
+    }
+    return high
+  }
+}
