@@ -1,0 +1,315 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { DuckDBInstance } from '@duckdb/node-api'
+import { tableFromIPC } from 'apache-arrow'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { BINARY, type Door, openDoor } from './front-door.ts'
+
+let door: Door
+beforeAll(() => {
+  door = openDoor()
+  expect(door.run(['generate', 'phone', '-o', 'phone.dat', '--events', '3000']).status).toBe(0)
+  expect(door.run(['ingest', 'phone.dat']).status).toBe(0)
+}, 240_000)
+afterAll(() => door.close())
+
+function json(args: readonly string[]): Record<string, unknown>[] {
+  const { stdout, stderr, status } = door.run([...args, '--format', 'json'])
+  expect(status, stderr).toBe(0)
+  return JSON.parse(stdout) as Record<string, unknown>[]
+}
+
+describe('ingest', () => {
+  it('prints the new id alone on stdout with --quiet', () => {
+    const { stdout, stderr, status } = door.run([
+      'ingest',
+      '--quiet',
+      '--db',
+      'quiet.duckdb',
+      'phone.dat',
+    ])
+    expect([stdout, stderr, status]).toEqual(['1\n', '', 0])
+  })
+
+  it('refuses the same bytes a second time, also from standard input, and takes them with --force', () => {
+    const again = door.run(['ingest', 'phone.dat'])
+    expect(again.status).toBe(1)
+    expect(again.stderr).toContain('already in pstrace.duckdb as trace 1')
+    const piped = door.shell(
+      'cat phone.dat | pstrace ingest --db piped.duckdb - && cat phone.dat | pstrace ingest --db piped.duckdb -',
+    )
+    expect(piped.status).toBe(1)
+    expect(piped.stdout).toBe('trace 1\n')
+    expect(door.run(['ingest', '--db', 'piped.duckdb', '--force', 'phone.dat']).stdout).toBe(
+      'trace 2\n',
+    )
+  })
+
+  it('reads standard input as it reads the file', () => {
+    const counts = ['query', 'SELECT count(*) AS n FROM swapouts', '--trace', '1']
+    expect(json([...counts, '--db', 'piped.duckdb'])).toEqual(json(counts))
+  })
+
+  it('reads the other files when one of several is broken, and fails', () => {
+    writeFileSync(join(door.folder, 'broken.dat'), 'not a trace at all\n'.repeat(4000))
+    const { status, stdout, stderr } = door.run([
+      'ingest',
+      '--db',
+      'several.duckdb',
+      'broken.dat',
+      'phone.dat',
+    ])
+    expect(status).toBe(1)
+    expect(stdout).toBe('trace 1\n')
+    expect(stderr).toContain('broken.dat')
+    expect(json(['info', '--db', 'several.duckdb'])).toHaveLength(1)
+  })
+
+  it('ends with status 3 at a loss with --strict and leaves nothing behind', () => {
+    door.run(['generate', 'phone', '-o', 'lossy.dat', '--events', '3000', '--loss', '0.4'])
+    const { status } = door.run(['ingest', '--strict', '--db', 'strict.duckdb', 'lossy.dat'])
+    expect(status).toBe(3)
+    const query = door.run([
+      'query',
+      'SELECT count(*) AS n FROM traces',
+      '--db',
+      'strict.duckdb',
+      '--format',
+      'csv',
+    ])
+    expect(query.stdout).toBe('n\n0\n')
+  })
+
+  it('keeps the raw events that --raw names and no others', () => {
+    door.run(['ingest', '--db', 'sched.duckdb', '--raw', 'sched:*', 'phone.dat'])
+    const tables = json([
+      'query',
+      '--db',
+      'sched.duckdb',
+      "SELECT DISTINCT split_part(table_name, ':', 1) AS system FROM duckdb_tables() WHERE schema_name = 'raw'",
+    ])
+    expect(tables).toEqual([{ system: 'sched' }])
+  })
+})
+
+describe('results', () => {
+  it('are the same rows in every format', async () => {
+    const sql =
+      'SELECT swapout_id, submit_ns, lane, compressed_bytes, page_id / 3 AS third FROM swapouts ORDER BY swapout_id LIMIT 50'
+    const rows = json(['query', sql])
+    const ndjson = door.run(['query', sql, '--format', 'ndjson']).stdout.trim().split('\n')
+    expect(ndjson.map((line) => JSON.parse(line) as unknown)).toEqual(rows)
+    for (const [file, format] of [
+      ['rows.parquet', 'parquet'],
+      ['rows.csv', 'csv'],
+      ['rows.arrow', 'arrow'],
+    ] as const) {
+      const written = door.run(['query', sql, '-o', file])
+      expect(written.status, written.stderr).toBe(0)
+      expect(await readBack(join(door.folder, file), format)).toEqual(rows)
+    }
+    const piped = door.shell(
+      `pstrace query "${sql}" --format parquet > piped.parquet && pstrace query "${sql}" --format arrow > piped.arrow`,
+    )
+    expect(piped.status, piped.stderr).toBe(0)
+    expect(await readBack(join(door.folder, 'piped.parquet'), 'parquet')).toEqual(rows)
+    expect(await readBack(join(door.folder, 'piped.arrow'), 'arrow')).toEqual(rows)
+  })
+
+  it('of computed tables are Parquet and Arrow too', async () => {
+    const rows = json(['order', '--by', 'lane'])
+    door.run(['order', '--by', 'lane', '-o', 'lanes.parquet'])
+    door.run(['order', '--by', 'lane', '-o', 'lanes.arrow'])
+    expect(await readBack(join(door.folder, 'lanes.parquet'), 'parquet')).toEqual(rows)
+    expect(await readBack(join(door.folder, 'lanes.arrow'), 'arrow')).toEqual(rows)
+  })
+
+  it('never replace a file without --force, and leave no half-written one', () => {
+    writeFileSync(join(door.folder, 'mine.csv'), 'precious')
+    const refused = door.run(['stalls', '-o', 'mine.csv'])
+    expect(refused.status).toBe(1)
+    expect(refused.stderr).toContain('--force')
+    expect(readFileSync(join(door.folder, 'mine.csv'), 'utf8')).toBe('precious')
+    expect(door.run(['stalls', '-o', 'mine.csv', '--force']).status).toBe(0)
+    expect(readFileSync(join(door.folder, 'mine.csv'), 'utf8')).toContain('stall_id')
+    expect(door.run(['query', 'SELECT nonsense', '-o', 'never.parquet']).status).toBe(2)
+    expect(
+      readdirSync(door.folder).filter((name) => name.includes('.tmp') || name === 'never.parquet'),
+    ).toEqual([])
+  })
+
+  it('say so when the folder to write to does not exist', () => {
+    const { status, stderr } = door.run(['stalls', '-o', 'nowhere/x.csv'])
+    expect(status).toBe(1)
+    expect(stderr).toContain('nowhere/x.csv: cannot be written')
+  })
+
+  it('end quietly when the reader has seen enough', () => {
+    const { stdout, stderr, status } = door.shell(
+      'pstrace query "SELECT * FROM range(2000000)" --format csv | head -n 2; echo "$PIPESTATUS"',
+    )
+    expect([stdout, stderr, status]).toEqual(['range\n0\n0\n', '', 0])
+  })
+
+  it('carry no escape codes in a pipe', () => {
+    expect(door.run(['stalls']).stdout).not.toContain('\u001b')
+  })
+})
+
+async function readBack(path: string, format: 'parquet' | 'csv' | 'arrow'): Promise<unknown[]> {
+  if (format === 'arrow')
+    return tableFromIPC(readFileSync(path))
+      .toArray()
+      .map((row: { toJSON(): Record<string, unknown> }) => {
+        const entries = Object.entries(row.toJSON())
+        return Object.fromEntries(
+          entries.map(([key, value]) => [key, typeof value === 'bigint' ? Number(value) : value]),
+        )
+      })
+  const instance = await DuckDBInstance.create(':memory:')
+  const connection = await instance.connect()
+  const reader = format === 'parquet' ? 'read_parquet' : 'read_csv'
+  const result = await connection.runAndReadAll(`SELECT * FROM ${reader}('${path}')`)
+  const rows = result
+    .getRowObjectsJS()
+    .map((row) =>
+      Object.fromEntries(
+        Object.entries(row).map(([key, value]) => [
+          key,
+          typeof value === 'bigint' ? Number(value) : value,
+        ]),
+      ),
+    )
+  connection.closeSync()
+  instance.closeSync()
+  return rows
+}
+
+describe('a database', () => {
+  it('comes from --db, before or after the command, or PSTRACE_DB', () => {
+    mkdirSync(join(door.folder, 'elsewhere'), { recursive: true })
+    expect(door.run(['ingest', 'phone.dat', '--db', 'elsewhere/a.duckdb', '-q']).status).toBe(0)
+    for (const found of [
+      door.run(['--db', 'elsewhere/a.duckdb', 'stalls']),
+      door.run(['stalls', '--db', 'elsewhere/a.duckdb']),
+      door.run(['stalls'], { env: { PSTRACE_DB: 'elsewhere/a.duckdb' } }),
+    ])
+      expect(found.status, found.stderr).toBe(0)
+  })
+
+  it('that another process writes is one clear error naming it', async () => {
+    const holder = spawn(
+      process.execPath,
+      [
+        '--input-type=module',
+        '-e',
+        `import { DuckDBInstance } from '@duckdb/node-api'
+         const instance = await DuckDBInstance.create('${join(door.folder, 'elsewhere/a.duckdb')}')
+         await instance.connect()
+         console.log('held')
+         setInterval(() => {}, 1000)`,
+      ],
+      { stdio: ['ignore', 'pipe', 'inherit'], cwd: join(import.meta.dirname, '../..') },
+    )
+    try {
+      await once(holder.stdout, 'data')
+      const { status, stderr } = door.run(['stalls', '--db', 'elsewhere/a.duckdb'])
+      expect(status).toBe(1)
+      expect(stderr.trim().split('\n')).toHaveLength(1)
+      expect(stderr).toContain(String(holder.pid))
+    } finally {
+      holder.kill('SIGKILL')
+      await once(holder, 'exit')
+    }
+  })
+
+  it('is not made by a command that reads, nor by replay', () => {
+    for (const command of ['stalls', 'info', 'replay'])
+      expect(door.run([command, '--db', 'none.duckdb']).status).toBe(1)
+    expect(existsSync(join(door.folder, 'none.duckdb'))).toBe(false)
+  })
+
+  it('without traces is data not fit for the question', () => {
+    door.run(['ingest', '--strict', '--db', 'empty.duckdb', 'lossy.dat'])
+    expect(door.run(['stalls', '--db', 'empty.duckdb']).status).toBe(3)
+  })
+
+  it('cannot be changed through query', () => {
+    const { status } = door.run(['query', 'DELETE FROM pstrace.main.swapouts'])
+    expect(status).not.toBe(0)
+    expect(Number(json(['query', 'SELECT count(*) AS n FROM swapouts'])[0]?.['n'])).toBeGreaterThan(
+      500,
+    )
+  })
+})
+
+describe('errors', () => {
+  it('show a stack only with PSTRACE_DEBUG', () => {
+    const plain = door.run(['stalls', '--db', 'none.duckdb'])
+    expect(plain.stderr.trim().split('\n')).toHaveLength(1)
+    const debug = door.run(['stalls', '--db', 'none.duckdb'], { env: { PSTRACE_DEBUG: '1' } })
+    expect(debug.stderr).toContain('    at ')
+  })
+})
+
+describe('Ctrl-C', () => {
+  it('while a trace is read ends with status 130 and keeps the traces read before', async () => {
+    expect(door.run(['generate', 'stream', '-o', 'big.dat', '--events', '400000']).status).toBe(0)
+    door.run(['ingest', '-q', '--db', 'cut.duckdb', 'phone.dat'])
+    const ingest = spawn(
+      process.execPath,
+      [BINARY, 'ingest', '--progress', 'json', '--db', 'cut.duckdb', 'big.dat'],
+      { cwd: door.folder, stdio: ['ignore', 'pipe', 'pipe'] },
+    )
+    const timer = setTimeout(() => ingest.kill('SIGINT'), 1500)
+    const [status] = (await once(ingest, 'exit')) as [number | null]
+    clearTimeout(timer)
+    expect(status).toBe(130)
+    expect(json(['info', '--db', 'cut.duckdb']).map((trace) => trace['name'])).toEqual(['phone'])
+  })
+})
+
+describe('help', () => {
+  const commands = () =>
+    [...door.run(['--help']).stdout.matchAll(/^ {2}([a-z]+) {2,}\S/gm)]
+      .map((match) => match[1] ?? '')
+      .filter((name) => name !== 'pstrace')
+
+  it('of every command has a summary, its options and examples', () => {
+    for (const command of commands()) {
+      const { stdout, status } = door.run([command, '--help'])
+      expect(status, command).toBe(0)
+      expect(stdout, command).toMatch(/^Usage: pstrace /)
+      expect(stdout, command).toContain('Examples:\n  pstrace ')
+    }
+  })
+
+  it('fits eighty columns', () => {
+    for (const command of ['', ...commands()]) {
+      const { stdout } = door.run(command === '' ? ['--help'] : [command, '--help'])
+      const description = stdout.slice(0, stdout.indexOf('Examples:'))
+      for (const line of description.split('\n'))
+        expect(line.length, `${command}: ${line}`).toBeLessThanOrEqual(80)
+    }
+  })
+})
+
+describe('completion', () => {
+  it.each(['bash', 'zsh', 'fish'])('prints a script for %s', (shell) => {
+    const { stdout, status } = door.run(['completion', shell])
+    expect(status).toBe(0)
+    expect(stdout).toContain('pstrace')
+  })
+
+  it('for bash is a script that bash accepts', () => {
+    const { status, stderr } = door.shell('pstrace completion bash | bash -n')
+    expect([status, stderr]).toEqual([0, ''])
+  })
+
+  it('names commands and the values of options', () => {
+    expect(door.run(['complete', '--', 'sta']).stdout).toContain('stalls')
+    expect(door.run(['complete', '--', 'stalls', '--format', '']).stdout).toContain('ndjson')
+  })
+})
