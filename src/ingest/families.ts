@@ -79,6 +79,7 @@ export class Families {
     this.#depth = Number.isNaN(depth) ? undefined : depth
     const queues = [...info.comms.values()].some((comm) => comm.startsWith('kcompressd'))
     const storeProbes = roles.has('store')
+    const nodes = nodeLookup(reader, files)
     this.#setting = {
       // Without the switch's value a store probe or a kcompressd thread says that others may store.
       asynchronous: Number.isNaN(this.#policy) ? storeProbes || queues : this.#policy !== 0,
@@ -86,7 +87,9 @@ export class Families {
       zswapProbes: roles.has('zswap_store_end') && zswapOn,
       defaultPlace: defaultPlace(files),
       devicePlace: devicePlace(files),
-      nodeOfPfn: nodeLookup(reader, files),
+      nodeOfPfn: nodes.nodeOfPfn,
+      oneNode: nodes.count <= 1,
+      singlePages: hasSinglePages(info.kernelRelease, files),
     }
     const freesRecorded = roles.has('slot_free')
     this.identities = new PageIdentities({ freesRecorded })
@@ -313,7 +316,20 @@ function defaultPlace(files: SnapshotFiles): string | undefined {
   return devicePlace(files)
 }
 
-function nodeLookup(reader: TraceReader, files: SnapshotFiles): (pfn: number) => number {
+/** Before 6.10 only PMD-sized folios are swapped out whole (mm/vmscan.c splits the others), and thp_swpout counts those. */
+function hasSinglePages(release: string | undefined, files: SnapshotFiles): boolean {
+  const version = /^(\d+)\.(\d+)/.exec(release ?? '')
+  if (version === null) return false
+  const number = Number(version[1]) * 1000 + Number(version[2])
+  return number < 6010 && vmstatDelta(files, 'thp_swpout') === 0
+}
+
+interface NodeLookup {
+  readonly count: number
+  nodeOfPfn(pfn: number): number
+}
+
+function nodeLookup(reader: TraceReader, files: SnapshotFiles): NodeLookup {
   const zones = parseZoneinfo(files.get('zoneinfo.before') ?? files.get('zoneinfo.after') ?? '')
   const ranges =
     zones.length > 0
@@ -324,10 +340,13 @@ function nodeLookup(reader: TraceReader, files: SnapshotFiles): (pfn: number) =>
         }))
       : reader.info.nodeRanges
   const nodes = new Set(ranges.map(({ node }) => node))
-  const [only] = nodes
-  if (nodes.size === 1 && only !== undefined) return () => only
-  return (pfn) => {
-    for (const range of ranges) if (pfn >= range.startPfn && pfn < range.endPfn) return range.node
-    return Number.NaN
+  const [only = Number.NaN] = nodes
+  if (nodes.size <= 1) return { count: nodes.size, nodeOfPfn: () => only }
+  return {
+    count: nodes.size,
+    nodeOfPfn(pfn) {
+      for (const range of ranges) if (pfn >= range.startPfn && pfn < range.endPfn) return range.node
+      return Number.NaN
+    },
   }
 }

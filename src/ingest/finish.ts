@@ -76,9 +76,29 @@ export async function finishSwapouts(
       ${rankOf('submit_ns')}, ${rankOf('start_ns')}, ${rankOf('stored_ns')}, span_id
     FROM paths p LEFT JOIN ${aliases} a ON p.page_id = a.alias
     ORDER BY swapout_id`)
+}
+
+/** What is known only at the end of rows that were not staged. */
+export async function amendSwapouts(
+  database: Database,
+  traceId: number,
+  options: Pick<FinishOptions, 'singlePages'>,
+): Promise<void> {
+  const own = `trace_id = ${traceId} AND run_id IS NULL`
+  if (options.singlePages)
+    await database.run(`UPDATE swapouts SET folio_order = 0 WHERE ${own} AND folio_order IS NULL`)
+  await renumberPages(database, 'swapouts', own)
+}
+
+/** Replaces page ids that turned out to be another page's. */
+export async function renumberPages(
+  database: Database,
+  table: 'swapouts' | 'pool_moves',
+  own: string,
+): Promise<void> {
+  const aliases = `temp.${PAGE_ALIASES.name}`
   await database.run(`
-    UPDATE pool_moves SET page_id = a.page_id FROM ${aliases} a
-    WHERE pool_moves.trace_id = ${traceId} AND pool_moves.run_id IS NULL AND pool_moves.page_id = a.alias`)
+    UPDATE ${table} SET page_id = a.page_id FROM ${aliases} a WHERE ${own} AND ${table}.page_id = a.alias`)
 }
 
 function rankOf(moment: string): string {

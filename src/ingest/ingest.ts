@@ -7,12 +7,13 @@ import { beginTrace, completeTrace, removeTrace } from '../database/states.ts'
 import { PstraceError } from '../model/error.ts'
 import type { EventHandler } from './context.ts'
 import { Families } from './families.ts'
-import { finishSwapouts } from './finish.ts'
+import { amendSwapouts, finishSwapouts, renumberPages } from './finish.ts'
 import { PAGE_ALIASES } from './identities.ts'
 import { OwnIssues } from './issues.ts'
 import { addMachine } from './machine.ts'
 import type { SnapshotFiles } from './snapshot.ts'
 import { STAGED_SWAPOUTS } from './swapouts.ts'
+import { BLOCK_ROWS } from './tables.ts'
 
 export interface IngestProgress {
   readonly bytesRead: number
@@ -172,10 +173,12 @@ class Import {
     await this.#drain({ all: true })
     database.flush()
     const writes = families.counts.writeFolio
-    await finishSwapouts(database, this.#traceId, {
-      ...families.queue,
-      singlePages: machine.vmscanWrites === writes && reader.losses.length === 0,
-    })
+    const singlePages = machine.vmscanWrites === writes && reader.losses.length === 0
+    const traceId = this.#traceId
+    if (families.swapouts.staged)
+      await finishSwapouts(database, traceId, { ...families.queue, singlePages })
+    else await amendSwapouts(database, traceId, { singlePages })
+    await renumberPages(database, 'pool_moves', `trace_id = ${traceId} AND run_id IS NULL`)
     const { baseNs } = reader.info
     const absolute = (ns: number): bigint | null =>
       Number.isNaN(ns) ? null : baseNs + BigInt(Math.round(ns))
@@ -273,8 +276,8 @@ class Import {
     const { database } = this.#options
     const families = this.#families
     await families.tables.drain(database, this.#owner, options)
-    await database.append(families.swapouts.rows, this.#owner)
-    await database.append(families.identities.aliases, this.#owner)
+    for (const rows of [families.swapouts.rows, families.identities.aliases])
+      if (options.all || rows.length >= BLOCK_ROWS) await database.append(rows, this.#owner)
   }
 
   #takeLosses(losses: readonly Loss[]): void {

@@ -1,6 +1,8 @@
+import { rowKinds } from '../database/append.ts'
 import type { TableDefinition } from '../database/schema.ts'
 import { RowBuffer } from '../model/rows.ts'
 import { fromSwapKey, swapKey } from '../model/swap-entry.ts'
+import { numbersOf, textsOf } from './cells.ts'
 import type { PageIdentities } from './identities.ts'
 import type { SpanKind } from './spans.ts'
 import type { Task } from './tasks.ts'
@@ -39,6 +41,9 @@ export interface OpenSwapout {
   storedBy: number
   place: string | undefined
   spanId: number
+  lane: Lane | undefined
+  submitRank: number
+  doneRank: number
 }
 
 const MOMENTS = new Set(['ts_ns', 'submit_ns', 'start_ns', 'stored_ns', 'freed_ns'])
@@ -93,17 +98,36 @@ export interface SwapoutSetting {
   /** zswap_store's return is recorded: no such event inside a gate means a zero page. */
   readonly zswapProbes: boolean
   nodeOfPfn(pfn: number): number
+  /** At most one node: lanes and ranks are known at once, and rows need no staging unless stores may be asynchronous. */
+  readonly oneNode: boolean
+  /** Every folio is one page, as far as the kernel's version and counters tell. */
+  readonly singlePages: boolean
+}
+
+/** Counts of one lane, for ranks given on the way. */
+interface Lane {
+  readonly code: number
+  submitted: number
+  stored: number
 }
 
 /** Follows folios from the gate (swap_writepage) to the end of their store. */
 export class Swapouts {
   readonly rows: RowBuffer
+  /** Rows go to a staging table, from which `finishSwapouts` makes the final ones. */
+  readonly staged: boolean
   submitted = 0
   /** mm_vmscan_write_folio events that left no row: file pages. */
   otherWrites = 0
   storesWithoutSubmit = 0
   /** Set by the first page-free event: from then on rows wait for their frame's end. */
   freesSeen = false
+  readonly #cells: ReturnType<typeof cellsOf>
+  readonly #final: ReturnType<typeof finalCellsOf> | undefined
+  readonly #contexts: ReadonlyMap<string, number>
+  readonly #paths: ReadonlyMap<string, number>
+  readonly #places: ReadonlyMap<string, number>
+  readonly #lanes = new Map<number, Lane>()
   readonly #setting: SwapoutSetting
   readonly #identities: PageIdentities
   readonly #pending = new Map<number, OpenSwapout>()
@@ -117,10 +141,15 @@ export class Swapouts {
   constructor(setting: SwapoutSetting, identities: PageIdentities) {
     this.#setting = setting
     this.#identities = identities
-    this.rows = new RowBuffer(
-      STAGED_SWAPOUTS.name,
-      Object.fromEntries(STAGED_COLUMNS.map((name) => [name, TEXTS.has(name) ? 'text' : 'number'])),
-    )
+    this.staged = setting.asynchronous || !setting.oneNode
+    this.rows = this.staged
+      ? new RowBuffer(STAGED_SWAPOUTS.name, STAGED_KINDS)
+      : new RowBuffer('swapouts', rowKinds('swapouts'))
+    this.#cells = cellsOf(this.rows)
+    this.#contexts = codesOf(this.rows, 'context', CONTEXT_NAMES)
+    this.#paths = codesOf(this.rows, 'path', PATH_NAMES)
+    this.#places = codesOf(this.rows, 'place', PLACE_NAMES)
+    this.#final = this.staged ? undefined : finalCellsOf(this.rows)
   }
 
   /** Entry of swap_writepage. `order` NaN = not recorded. */
@@ -143,6 +172,8 @@ export class Swapouts {
     swapout.order = order
     swapout.context = contextOf(task)
     swapout.spanId = innermostReclaim(task)
+    this.#enterLane(swapout)
+    if (swapout.lane !== undefined) swapout.submitRank = ++swapout.lane.submitted
     this.#pending.set(key, swapout)
     task.gate = swapout
     task.gateEndNs = Number.NaN
@@ -150,7 +181,10 @@ export class Swapouts {
 
   /** Return of swap_writepage. */
   gateEnd(task: Task, ts: number): void {
-    if (task.gate !== undefined) task.gate.gateEndNs = ts
+    const { gate } = task
+    if (gate === undefined) return
+    gate.gateEndNs = ts
+    if (gate.lane !== undefined) gate.doneRank = ++gate.lane.stored
   }
 
   zswapStoreEnd(task: Task, taken: boolean): void {
@@ -246,6 +280,8 @@ export class Swapouts {
       swapout.startNs = swapout.submitNs
       swapout.storedNs = Number.isNaN(swapout.gateEndNs) ? ts : swapout.gateEndNs
       swapout.storedBy = swapout.taskId
+      if (swapout.lane !== undefined && Number.isNaN(swapout.doneRank))
+        swapout.doneRank = ++swapout.lane.stored
       this.#settle(swapout, AWAITS_GATE | AWAITS_STORE)
       return
     }
@@ -315,6 +351,7 @@ export class Swapouts {
     swapout.submitNs = Number.NaN
     swapout.gateEndNs = ts
     swapout.awaits = AWAITS_GATE
+    this.#enterLane(swapout)
     return swapout
   }
 
@@ -341,6 +378,9 @@ export class Swapouts {
       storedBy: Number.NaN,
       place: undefined,
       spanId: Number.NaN,
+      lane: undefined,
+      submitRank: Number.NaN,
+      doneRank: Number.NaN,
     }
     swapout.pageId = Number.NaN
     swapout.gateEndNs = Number.NaN
@@ -353,37 +393,66 @@ export class Swapouts {
     swapout.path = undefined
     swapout.storedBy = Number.NaN
     swapout.place = undefined
+    swapout.lane = undefined
+    swapout.submitRank = Number.NaN
+    swapout.doneRank = Number.NaN
     return swapout
   }
 
+  /** Gives the swap-out its node and lane where there can be only one node. */
+  #enterLane(swapout: OpenSwapout): void {
+    if (this.staged) return
+    if (Number.isNaN(swapout.node)) swapout.node = this.#setting.nodeOfPfn(0)
+    const key = CONTEXT_NAMES.indexOf(swapout.context) - 16 * (swapout.node + 1)
+    let lane = this.#lanes.get(key)
+    if (lane === undefined) {
+      const node = Number.isNaN(swapout.node) ? '?' : swapout.node
+      const code = this.rows.code('lane', `${node}/${swapout.context}`)
+      lane = { code, submitted: 0, stored: 0 }
+      this.#lanes.set(key, lane)
+    }
+    swapout.lane = lane
+  }
+
   #emit(swapout: OpenSwapout): void {
-    const { rows } = this
-    const row = rows.add()
-    rows.number(row, 'swapout_id', swapout.id)
-    rows.number(row, 'page_id', swapout.pageId)
-    rows.number(row, 'ts_ns', swapout.ts)
-    rows.number(row, 'submit_ns', swapout.submitNs)
-    rows.number(row, 'start_ns', swapout.startNs)
-    rows.number(row, 'stored_ns', swapout.storedNs)
-    rows.number(row, 'freed_ns', swapout.freedNs)
-    rows.number(row, 'task_id', swapout.taskId)
-    rows.number(row, 'tid', swapout.tid)
-    rows.number(row, 'cpu', swapout.cpu)
-    rows.number(row, 'node', swapout.node)
-    rows.number(row, 'pfn', swapout.pfn)
+    const cells = this.#cells
+    const row = this.rows.add()
+    cells.swapout_id.values[row] = swapout.id
+    cells.page_id.values[row] = swapout.pageId
+    cells.ts_ns.values[row] = swapout.ts
+    cells.submit_ns.values[row] = swapout.submitNs
+    cells.start_ns.values[row] = swapout.startNs
+    cells.stored_ns.values[row] = swapout.storedNs
+    cells.freed_ns.values[row] = swapout.freedNs
+    cells.task_id.values[row] = swapout.taskId
+    cells.tid.values[row] = swapout.tid
+    cells.cpu.values[row] = swapout.cpu
+    cells.node.values[row] = swapout.node
+    cells.pfn.values[row] = swapout.pfn
     if (!Number.isNaN(swapout.key)) {
       const { type, offset } = fromSwapKey(swapout.key)
-      rows.number(row, 'swap_type', type)
-      rows.number(row, 'swap_offset', offset)
+      cells.swap_type.values[row] = type
+      cells.swap_offset.values[row] = offset
     }
-    rows.number(row, 'folio_order', swapout.order)
-    rows.text(row, 'context', swapout.context)
-    rows.text(row, 'path', swapout.path)
-    rows.number(row, 'stored_by', swapout.storedBy)
-    rows.text(row, 'place', this.#placeOf(swapout))
-    rows.number(row, 'span_id', swapout.spanId)
-    rows.number(row, 'gate_ns', swapout.gateEndNs - swapout.submitNs)
-    rows.number(row, 'unresolved', Number.isNaN(swapout.startNs) ? 1 : 0)
+    const order = this.#setting.singlePages && Number.isNaN(swapout.order) ? 0 : swapout.order
+    cells.folio_order.values[row] = order
+    cells.stored_by.values[row] = swapout.storedBy
+    cells.span_id.values[row] = swapout.spanId
+    cells.context.codes[row] = this.#contexts.get(swapout.context) ?? -1
+    if (swapout.path !== undefined) cells.path.codes[row] = this.#paths.get(swapout.path) ?? -1
+    const place = this.#placeOf(swapout)
+    if (place !== undefined) cells.place.codes[row] = this.#places.get(place) ?? -1
+    const final = this.#final
+    if (final === undefined) {
+      this.rows.number(row, 'gate_ns', swapout.gateEndNs - swapout.submitNs)
+      this.rows.number(row, 'unresolved', Number.isNaN(swapout.startNs) ? 1 : 0)
+      return
+    }
+    final.lane.codes[row] = swapout.lane?.code ?? -1
+    final.submit_rank.values[row] = swapout.submitRank
+    // A synchronous store starts with its hand-over.
+    final.start_rank.values[row] = Number.isNaN(swapout.startNs) ? Number.NaN : swapout.submitRank
+    final.done_rank.values[row] = Number.isNaN(swapout.storedNs) ? Number.NaN : swapout.doneRank
   }
 
   #placeOf(swapout: OpenSwapout): string | undefined {
@@ -392,6 +461,56 @@ export class Swapouts {
     if (setting.zswapProbes && !setting.asynchronous && !Number.isNaN(swapout.submitNs))
       return 'zero'
     return setting.defaultPlace
+  }
+}
+
+const STAGED_KINDS = Object.fromEntries(
+  STAGED_COLUMNS.map((name) => [name, TEXTS.has(name) ? ('text' as const) : ('number' as const)]),
+)
+const CONTEXT_NAMES: readonly Context[] = ['kswapd', 'direct', 'memcg', 'proactive']
+const PATH_NAMES: readonly Path[] = ['inline', 'queued', 'displaced']
+const PLACE_NAMES = ['zram', 'zswap', 'disk', 'same', 'zero'] as const
+
+function codesOf(
+  rows: RowBuffer,
+  column: string,
+  names: readonly string[],
+): ReadonlyMap<string, number> {
+  return new Map(names.map((name) => [name, rows.code(column, name)]))
+}
+
+/** The columns that staged and final rows have in common. */
+function cellsOf(rows: RowBuffer) {
+  return {
+    swapout_id: numbersOf(rows, 'swapout_id'),
+    page_id: numbersOf(rows, 'page_id'),
+    ts_ns: numbersOf(rows, 'ts_ns'),
+    submit_ns: numbersOf(rows, 'submit_ns'),
+    start_ns: numbersOf(rows, 'start_ns'),
+    stored_ns: numbersOf(rows, 'stored_ns'),
+    freed_ns: numbersOf(rows, 'freed_ns'),
+    task_id: numbersOf(rows, 'task_id'),
+    tid: numbersOf(rows, 'tid'),
+    cpu: numbersOf(rows, 'cpu'),
+    node: numbersOf(rows, 'node'),
+    pfn: numbersOf(rows, 'pfn'),
+    swap_type: numbersOf(rows, 'swap_type'),
+    swap_offset: numbersOf(rows, 'swap_offset'),
+    folio_order: numbersOf(rows, 'folio_order'),
+    stored_by: numbersOf(rows, 'stored_by'),
+    span_id: numbersOf(rows, 'span_id'),
+    context: textsOf(rows, 'context'),
+    path: textsOf(rows, 'path'),
+    place: textsOf(rows, 'place'),
+  }
+}
+
+function finalCellsOf(rows: RowBuffer) {
+  return {
+    lane: textsOf(rows, 'lane'),
+    submit_rank: numbersOf(rows, 'submit_rank'),
+    start_rank: numbersOf(rows, 'start_rank'),
+    done_rank: numbersOf(rows, 'done_rank'),
   }
 }
 

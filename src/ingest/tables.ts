@@ -2,7 +2,8 @@ import { type RowOwner, rowKinds } from '../database/append.ts'
 import type { Database } from '../database/database.ts'
 import { RowBuffer } from '../model/rows.ts'
 
-const BLOCK_ROWS = 32_768
+/** Rows worth handing over: whole chunks, few calls. */
+export const BLOCK_ROWS = 32_768
 
 const NAMES = [
   'tasks',

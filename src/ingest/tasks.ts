@@ -104,6 +104,7 @@ export class Tasks {
   readonly all: Task[] = []
   readonly #current = new Map<number, Task>()
   readonly #idle: Task[] = []
+  readonly #kinds = new Map<string, TaskKind>()
   readonly #comms: ReadonlyMap<number, string>
   readonly #tgids: ReadonlyMap<number, number>
 
@@ -127,10 +128,19 @@ export class Tasks {
   rename(task: Task, comm: string): void {
     if (task.comm === comm || task.tid === 0) return
     task.comm = comm
-    const kind = taskKindOf(comm)
+    const kind = this.#kindOf(comm)
     // A kworker that was seen storing pages stays a compressor when its name gets its pool's suffix.
     if (task.kind !== 'compressor' || kind === 'kswapd') task.kind = kind
-    task.node = nodeOfComm(comm) ?? task.node
+    if (kind === 'kswapd' || kind === 'kcompactd') task.node = nodeOfComm(comm) ?? task.node
+  }
+
+  #kindOf(comm: string): TaskKind {
+    let kind = this.#kinds.get(comm)
+    if (kind === undefined) {
+      kind = taskKindOf(comm)
+      this.#kinds.set(comm, kind)
+    }
+    return kind
   }
 
   /** The tid's next event belongs to another task. */

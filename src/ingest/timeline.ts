@@ -1,4 +1,5 @@
-import type { RowBuffer } from '../model/rows.ts'
+import type { NumberRows, RowBuffer, TextRows } from '../model/rows.ts'
+import { numbersOf, textsOf } from './cells.ts'
 import { ASLEEP, OTHER, PARTS, RUNNABLE, UNINTERRUPTIBLE } from './parts.ts'
 import { BLOCKED, READY, RUNNING, SLEEPING, type Task, UNKNOWN } from './tasks.ts'
 
@@ -14,12 +15,36 @@ const MOST_NS_BETWEEN_WAITS = 200_000
  *          label(A)      `------- label(B) for both runs -----'
  */
 export class Timeline {
-  readonly #states: RowBuffer
+  readonly #rows: RowBuffer
+  readonly #taskId: NumberRows
+  readonly #cpu: NumberRows
+  readonly #start: NumberRows
+  readonly #end: NumberRows
+  readonly #state: TextRows
+  readonly #doing: TextRows
+  readonly #codes
+  /** Code of what a part is in `doing`. */
+  readonly #doingOf: Int32Array
   /** The trace has scheduler events; without them a task is taken to run between its own events. */
   scheduled = false
 
   constructor(states: RowBuffer) {
-    this.#states = states
+    this.#rows = states
+    this.#taskId = numbersOf(states, 'task_id')
+    this.#cpu = numbersOf(states, 'cpu')
+    this.#start = numbersOf(states, 'start_ns')
+    this.#end = numbersOf(states, 'end_ns')
+    this.#state = textsOf(states, 'state')
+    this.#doing = textsOf(states, 'doing')
+    this.#doingOf = Int32Array.from(PARTS, ({ doing }) => states.code('doing', doing))
+    this.#codes = {
+      running: states.code('state', 'running'),
+      runnable: states.code('state', 'runnable'),
+      io: states.code('state', 'io'),
+      nap: states.code('state', 'nap'),
+      sleeping: states.code('state', 'sleeping'),
+      none: states.code('doing', 'none'),
+    }
   }
 
   /** Brings the task's account up to `ts`. */
@@ -179,7 +204,7 @@ export class Timeline {
     if (
       task.heldEnd === start &&
       task.heldCpu === cpu &&
-      PARTS[task.heldDoing]?.doing === PARTS[part]?.doing
+      this.#doingOf[task.heldDoing] === this.#doingOf[part]
     ) {
       task.heldEnd = end
       return
@@ -193,14 +218,14 @@ export class Timeline {
 
   #emitHeld(task: Task): void {
     if (Number.isNaN(task.heldStart)) return
-    const states = this.#states
-    const row = states.add()
-    states.number(row, 'task_id', task.id)
-    states.number(row, 'cpu', task.heldCpu)
-    states.number(row, 'start_ns', task.heldStart)
-    states.number(row, 'end_ns', task.heldEnd)
-    states.text(row, 'state', 'running')
-    states.text(row, 'doing', PARTS[task.heldDoing]?.doing)
+    this.#add(
+      task.id,
+      task.heldCpu,
+      task.heldStart,
+      task.heldEnd,
+      this.#codes.running,
+      this.#doingOf[task.heldDoing] ?? -1,
+    )
     task.heldStart = Number.NaN
     task.heldEnd = Number.NaN
   }
@@ -208,21 +233,32 @@ export class Timeline {
   #emitOff(task: Task, ts: number): void {
     if (task.tid === 0 || !this.scheduled || task.state === UNKNOWN || ts <= task.since) return
     // Pieces that still wait for their label are earlier than this row; rows of one task need no order.
-    const states = this.#states
-    const row = states.add()
-    states.number(row, 'task_id', task.id)
-    states.number(row, 'cpu', task.lastCpu)
-    states.number(row, 'start_ns', task.since)
-    states.number(row, 'end_ns', ts)
-    const name =
+    const { runnable, io, nap, sleeping, none } = this.#codes
+    const state =
       task.state === READY
-        ? 'runnable'
+        ? runnable
         : task.state === BLOCKED
-          ? 'io'
+          ? io
           : task.kswapdOpen
-            ? 'nap'
-            : 'sleeping'
-    states.text(row, 'state', name)
-    states.text(row, 'doing', 'none')
+            ? nap
+            : sleeping
+    this.#add(task.id, task.lastCpu, task.since, ts, state, none)
+  }
+
+  #add(
+    taskId: number,
+    cpu: number,
+    start: number,
+    end: number,
+    state: number,
+    doing: number,
+  ): void {
+    const row = this.#rows.add()
+    this.#taskId.values[row] = taskId
+    this.#cpu.values[row] = cpu
+    this.#start.values[row] = start
+    this.#end.values[row] = end
+    this.#state.codes[row] = state
+    this.#doing.codes[row] = doing
   }
 }

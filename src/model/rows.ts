@@ -67,6 +67,12 @@ export class RowBuffer<Name extends string = string> {
       column.codes[row] = value === undefined ? -1 : this.#code(column, value)
   }
 
+  /** Code of a string in a text column, for owners of many rows that write `codes` themselves. */
+  code(name: Name, value: string): number {
+    const column = this.columns[name]
+    return column.kind === 'text' ? this.#code(column, value) : -1
+  }
+
   /** Forgets the rows; dictionaries stay. */
   clear(): void {
     for (const column of this.#list) reset(column, 0, this.length)

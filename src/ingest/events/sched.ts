@@ -1,3 +1,4 @@
+import { numbersOf, textsOf } from '../cells.ts'
 import { type EventHandler, handle, type IngestContext } from '../context.ts'
 import { NumberField, TextField } from '../fields.ts'
 import { IO, LOCK } from '../parts.ts'
@@ -59,16 +60,21 @@ export function schedWaking(context: IngestContext): EventHandler {
   const tid = new NumberField(['pid'])
   const comm = new TextField(['comm'])
   const rows = context.tables.buffers.wakeups
+  const times = numbersOf(rows, 'ts_ns')
+  const wakers = numbersOf(rows, 'waker_task_id')
+  const wokens = numbersOf(rows, 'task_id')
+  const reasons = textsOf(rows, 'reason')
+  const sched = rows.code('reason', 'sched')
   return handle([tid, comm], (row, ts, cpu, waker) => {
     const woken = tasks.at(tid.get(row), ts, cpu)
     const name = comm.get(row)
     if (name !== '' && name !== woken.comm) tasks.rename(woken, name)
     timeline.wake(woken, ts, waker)
     const added = rows.add()
-    rows.number(added, 'ts_ns', ts)
-    rows.number(added, 'waker_task_id', waker.id)
-    rows.number(added, 'task_id', woken.id)
-    rows.text(added, 'reason', 'sched')
+    times.values[added] = ts
+    wakers.values[added] = waker.id
+    wokens.values[added] = woken.id
+    reasons.codes[added] = sched
   })
 }
 

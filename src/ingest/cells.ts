@@ -1,0 +1,14 @@
+import type { ColumnRows, NumberRows, RowBuffer, TextRows } from '../model/rows.ts'
+
+/** A number column of a table that gets many rows; `values` changes when the buffer grows. */
+export function numbersOf(rows: RowBuffer, name: string): NumberRows {
+  const column: ColumnRows | undefined = rows.columns[name]
+  if (column?.kind !== 'number') throw new TypeError(`${rows.table} has no numbers ${name}`)
+  return column
+}
+
+export function textsOf(rows: RowBuffer, name: string): TextRows {
+  const column: ColumnRows | undefined = rows.columns[name]
+  if (column?.kind !== 'text') throw new TypeError(`${rows.table} has no texts ${name}`)
+  return column
+}
