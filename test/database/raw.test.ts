@@ -1,0 +1,154 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Column, EventBatch, EventFormat, FieldSpec } from '../../parsers/batch.ts'
+import { toHalves } from '../../src/database/chunk.ts'
+import { Database } from '../../src/database/database.ts'
+import { RawTables } from '../../src/database/raw.ts'
+
+let database: Database
+beforeAll(async () => {
+  database = await Database.open(':memory:', { mode: 'write' })
+})
+afterAll(() => database.close())
+
+function field(name: string, kind: FieldSpec['kind'], element?: FieldSpec['element']): FieldSpec {
+  const base = { name, type: kind, offset: 8, size: 8, signed: kind.startsWith('i'), kind }
+  return element === undefined ? base : { ...base, element }
+}
+
+function batchOf(event: string, columns: readonly Column[], length: number): EventBatch {
+  const [system = '', name = ''] = event.split(':')
+  const fields = columns.map((column) => column.field)
+  const format: EventFormat = { system, name, id: 1, fields, printFmt: '' }
+  return {
+    format,
+    length,
+    ts: Float64Array.from({ length }, (_, i) => i * 10),
+    cpu: new Int32Array(length).fill(1),
+    tid: Int32Array.from({ length }, (_, i) => 100 + i),
+    flags: new Uint16Array(length),
+    columns,
+    instance: 0,
+  }
+}
+
+async function append(traceId: number, batch: EventBatch): Promise<RawTables> {
+  const raw = new RawTables(database.connection, database.strings, traceId, toHalves(5n))
+  const seq = Float64Array.from({ length: batch.length }, (_, i) => 7 + i)
+  await raw.append(batch, seq)
+  raw.close()
+  return raw
+}
+
+describe('raw tables', () => {
+  it('keep every kind of field to the bit', async () => {
+    const long = 'a string that does not fit into twelve bytes: žluťoučký kůň'
+    const dictionary = { length: 3, get: (code: number) => ['kswapd0', long, ''][code] ?? '' }
+    const columns: Column[] = [
+      { kind: 'i32', field: field('small', 'i32'), values: Int32Array.of(-1, 2147483647, 0) },
+      { kind: 'u32', field: field('mask', 'u32'), values: Uint32Array.of(4294967295, 0, 1) },
+      {
+        kind: 'u64',
+        field: field('pointer', 'u64'),
+        lo: Uint32Array.of(0xffffffff, 1, 0),
+        hi: Uint32Array.of(0xffffffff, 0, 0x80000000),
+        valid: Uint8Array.of(1, 0, 1),
+      },
+      {
+        kind: 'i64',
+        field: field('delta', 'i64'),
+        lo: Uint32Array.of(0xffffffff, 1, 0),
+        hi: Uint32Array.of(0xffffffff, 0, 0x80000000),
+      },
+      {
+        kind: 'string',
+        field: field('comm', 'string'),
+        codes: Uint32Array.of(1, 0, 2),
+        dictionary,
+      },
+      {
+        kind: 'bytes',
+        field: field('blob', 'bytes'),
+        starts: Uint32Array.of(0, 2, 2, 20),
+        bytes: Uint8Array.from({ length: 20 }, (_, i) => i),
+      },
+      {
+        kind: 'list',
+        field: field('numbers', 'list', 'i32'),
+        starts: Uint32Array.of(0, 2, 2, 3),
+        lo: Uint32Array.of(1, 0xffffffff, 9),
+        hi: new Uint32Array(3),
+      },
+    ]
+    await append(1, batchOf('test:kinds', columns, 3))
+    const rows = await database.query(
+      'SELECT seq, ts_ns, tid, small, mask, pointer::VARCHAR AS pointer, delta::VARCHAR AS delta, comm, hex(blob) AS blob, numbers FROM raw."test:kinds" ORDER BY seq',
+    )
+    expect(rows).toEqual([
+      {
+        seq: 7,
+        ts_ns: 5,
+        tid: 100,
+        small: -1,
+        mask: 4294967295,
+        pointer: '18446744073709551615',
+        delta: '-1',
+        comm: long,
+        blob: '0001',
+        numbers: [1, -1],
+      },
+      {
+        seq: 8,
+        ts_ns: 15,
+        tid: 101,
+        small: 2147483647,
+        mask: 0,
+        pointer: null,
+        delta: '1',
+        comm: 'kswapd0',
+        blob: '',
+        numbers: [],
+      },
+      {
+        seq: 9,
+        ts_ns: 25,
+        tid: 102,
+        small: 0,
+        mask: 1,
+        pointer: '9223372036854775808',
+        delta: '-9223372036854775808',
+        comm: '',
+        blob: '02030405060708090A0B0C0D0E0F10111213',
+        numbers: [9],
+      },
+    ])
+  })
+
+  it('take a later trace’s new columns, wider numbers and other classes', async () => {
+    const number: Column = { kind: 'i32', field: field('flags', 'i32'), values: Int32Array.of(-5) }
+    await append(1, batchOf('test:grow', [number], 1))
+    const wide: Column = {
+      kind: 'u64',
+      field: field('flags', 'u64'),
+      lo: Uint32Array.of(0xffffffff),
+      hi: Uint32Array.of(0xffffffff),
+    }
+    const added: Column = { kind: 'i32', field: field('added', 'i32'), values: Int32Array.of(3) }
+    await append(2, batchOf('test:grow', [added, wide], 1))
+    const text: Column = {
+      kind: 'string',
+      field: field('flags', 'string'),
+      codes: Uint32Array.of(0),
+      dictionary: { length: 1, get: () => 'A|B' },
+    }
+    const raw = await append(3, batchOf('test:grow', [text], 1))
+    expect(raw.renamed).toEqual([{ table: 'test:grow', field: 'flags', column: 'flags__text' }])
+    const rows = await database.query(
+      'SELECT trace_id, flags::VARCHAR AS flags, added, flags__text FROM raw."test:grow" ORDER BY trace_id',
+    )
+    expect(rows).toEqual([
+      { trace_id: 1, flags: '-5', added: null, flags__text: null },
+      { trace_id: 2, flags: '18446744073709551615', added: 3, flags__text: null },
+      { trace_id: 3, flags: null, added: null, flags__text: 'A|B' },
+    ])
+  })
+})
