@@ -64,15 +64,27 @@ export const COMMANDS: readonly CommandEntry[] = [
   },
   { name: 'slots', group: LOOK, summary: 'use of swap slots', load: () => import('./slots.ts') },
   {
+    name: 'workload',
+    group: REPLAY,
+    summary: 'what a replay of the trace runs, every number with its basis',
+    load: () => import('./workload.ts'),
+  },
+  {
     name: 'replay',
     group: REPLAY,
     summary: 'run the recorded workload under other policies',
     load: () => import('./replay.ts'),
   },
   {
+    name: 'compare',
+    group: REPLAY,
+    summary: 'recordings and runs side by side',
+    load: () => import('./compare.ts'),
+  },
+  {
     name: 'report',
     group: SHARE,
-    summary: 'one report on a recording and its runs: HTML, Markdown or plain text',
+    summary: 'one report on a recording and its runs: HTML, Markdown, text',
     load: () => import('./report.ts'),
   },
   {

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { createWriteStream } from 'node:fs'
-import { readFigures, type SubjectFigures } from '../analysis/figures.ts'
+import { readFigures } from '../analysis/figures.ts'
 import { readRows } from '../analysis/query.ts'
 import { cutRecording } from '../analysis/replayed-work.ts'
 import { findTrace, resolveSubjects } from '../analysis/selection.ts'
@@ -10,8 +10,8 @@ import type { Settings } from '../config/settings.ts'
 import type { Database } from '../database/database.ts'
 import { refuseOverwrite } from '../export/file.ts'
 import type { ReplayLogEvent } from '../replay/recorder.ts'
-import { extractFromRecording } from '../workload/extract.ts'
-import { loadRecording } from '../workload/load.ts'
+import { extractWorkload } from '../workload/extract.ts'
+import { readWorkload } from '../workload/store.ts'
 import type { Workload } from '../workload/types.ts'
 import { toComparisonTable, toFigureRows } from './comparison.ts'
 import { openExisting } from './existing.ts'
@@ -21,8 +21,10 @@ import { startProgress } from './progress.ts'
 import type { ReplayCommandOptions } from './replay.ts'
 import { planRuns, type RunPlan } from './run-plan.ts'
 import { type FinishedRun, runPolicy } from './run-policy.ts'
+import { withRunTimes } from './run-time.ts'
 import { toSettings } from './settings.ts'
 import { formatCell, formatCount, formatNs } from './table.ts'
+import { openWorkloadFolder } from './workload-folder.ts'
 /** Replays every policy asked for and prints the comparison. */
 export async function replayAll(options: ReplayCommandOptions): Promise<void> {
   const settings = toSettings(options)
@@ -34,7 +36,10 @@ export async function replayAll(options: ReplayCommandOptions): Promise<void> {
   const log = options.log === undefined ? undefined : openLog(options.log)
   try {
     const trace = await findTrace(database.connection, await catalogOf(database), options.trace)
-    const extracted = await extract(database, trace.trace_id, settings)
+    const extracted =
+      options.workload === undefined
+        ? await extract(database, trace.trace_id, settings)
+        : await readFolder(options.workload, settings)
     const plan = withRecordedWork(planRuns(request, extracted.workload), extracted.recordedWorkNs)
     const runs: FinishedRun[] = []
     for (const run of plan.runs) {
@@ -77,8 +82,7 @@ async function extract(
   traceId: number,
   settings: Settings,
 ): Promise<Extracted> {
-  const recording = await loadRecording(database, traceId)
-  const { workload, startNs, endNs } = extractFromRecording(recording)
+  const { workload, startNs, endNs } = await extractWorkload(database, traceId)
   const [row] = await readRows<{ n: number }>(
     database.connection,
     `SELECT count(*) AS n FROM swapouts WHERE trace_id = ${traceId} AND run_id IS NULL`,
@@ -88,6 +92,16 @@ async function extract(
     `workload: ${formatCount(workload.tasks.length)} tasks, ${formatCount(workload.pages.length)} pages over ${formatNs(endNs - startNs)} of the recording`,
   )
   return { workload, recordedWorkNs: endNs - startNs, swapouts: row?.n ?? 0 }
+}
+
+/** Nothing recorded stands beside a workload that may come from anywhere. */
+async function readFolder(folder: string, settings: Settings): Promise<Extracted> {
+  const workload = await readWorkload(openWorkloadFolder(folder))
+  remark(
+    settings,
+    `workload: ${formatCount(workload.tasks.length)} tasks, ${formatCount(workload.pages.length)} pages from ${folder}`,
+  )
+  return { workload, recordedWorkNs: null, swapouts: workload.stream.length }
 }
 
 async function catalogOf(database: Database): Promise<string> {
@@ -138,7 +152,7 @@ async function printRuns(
     connection,
     cutRecording(selection, first?.config.startOffsetNs ?? 0, first?.config.recordedWorkNs ?? null),
   )
-  const figures = withEngineTimes(await readFigures(connection), runs)
+  const figures = withRunTimes(await readFigures(connection), runs)
   if (toFormat(options) !== 'table' || options.output !== undefined) {
     await printResult(toFigureRows(figures), options, settings)
     return
@@ -147,24 +161,6 @@ async function printRuns(
   for (const line of describeBasis(plan, runs)) await printLine(line)
   await printLine('')
   await printResult(toComparisonTable(figures), options, settings)
-}
-
-/** A run's length is when its last task had consumed its demand, not when its last row ends. */
-function withEngineTimes(
-  figures: readonly SubjectFigures[],
-  runs: readonly FinishedRun[],
-): SubjectFigures[] {
-  return figures.map((subject) => {
-    const run = runs.find(({ runId }) => runId === subject.runId)
-    if (run === undefined) return subject
-    const { workNs } = run.result.summary
-    return {
-      ...subject,
-      figures: subject.figures.map((figure) =>
-        figure.metric === 'work_ns' ? { ...figure, value: workNs, lo: workNs, hi: workNs } : figure,
-      ),
-    }
-  })
 }
 
 /** What all figures rest on, first. */

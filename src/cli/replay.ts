@@ -18,6 +18,8 @@ import {
 export interface ReplayCommandOptions extends GlobalOptions, OutputOptions, ReplayOptions {
   readonly trace?: string
   readonly log?: string
+  /** Folder with a workload instead of a trace's own. */
+  readonly workload?: string
 }
 
 export function register(command: Command): void {
@@ -59,6 +61,10 @@ export function register(command: Command): void {
         '--demand <model>',
         'closed: tasks wait for memory and go on later (default); open: they keep to their recorded clock',
       ).choices([...DEMANDS]),
+    )
+    .option(
+      '--workload <folder>',
+      'run this workload (from `pstrace workload -o`, or written by hand) instead of the one of the trace',
     )
     .option('--seed <n>', 'seed of costs and contents', '1')
     .option('--log <file>', 'write every step as NDJSON')

@@ -12,6 +12,7 @@ import { completeTunables, type RunResult, replay } from '../replay/replay.ts'
 import type { RunSummary } from '../replay/summary.ts'
 import type { Workload } from '../workload/types.ts'
 import { openResources, type RunConfig, type RunPlan } from './run-plan.ts'
+import { withRunTime } from './run-time.ts'
 import { readVersion } from './version.ts'
 
 export interface FinishedRun {
@@ -191,7 +192,7 @@ async function addMetrics(
     basis: 'event',
     n: null,
   })
-  for (const figure of subject?.figures ?? []) {
+  for (const figure of withRunTime(subject?.figures ?? [], result.summary.workNs)) {
     const metric = METRICS.find(({ name }) => name === figure.metric)
     if (metric !== undefined) add(figure, metric.unit, metric.question)
   }

@@ -1,0 +1,321 @@
+import type { RowBuffer } from '../model/rows.ts'
+import type { RunResult } from '../replay/replay.ts'
+import type { Extraction } from '../workload/extract.ts'
+import { TASK_OPS, type Workload } from '../workload/types.ts'
+import {
+  type Figures,
+  median,
+  RunFigures,
+  recordedFigures,
+  VALIDATED,
+  type ValidatedName,
+} from './validate-figures.ts'
+
+/** One run to be made: the caller knows policies, backends, codecs and contents. */
+export interface ValidationRun {
+  readonly workload: Workload
+  /** undefined = the recorded policy. */
+  readonly policy: string | undefined
+  readonly seed: number
+  readonly demandScale: number
+  readonly sink: (rows: RowBuffer) => void
+}
+
+export type Replayer = (run: ValidationRun) => RunResult | Promise<RunResult>
+
+export interface HalfRow {
+  readonly trace: string
+  readonly metric: ValidatedName
+  readonly unit: string
+  readonly recorded: number
+  /** Median over the seeds, and their range. */
+  readonly replayed: number
+  readonly lo: number
+  readonly hi: number
+  /** Relative; shares as differences. */
+  readonly error: number
+  /** What the error may be: swap-outs 10 %, stall counts by their chance, total stall 30 %; null = no target. */
+  readonly tolerance: number | null
+  readonly within: boolean | null
+  readonly nothing_changes: number
+  readonly nothing_changes_error: number
+  readonly open_loop: number
+  readonly open_loop_error: number
+  readonly better_than_both: boolean
+  readonly basis: string
+}
+
+const MARK = TASK_OPS.indexOf('mark')
+const ALLOC = TASK_OPS.indexOf('alloc')
+const TOUCH = TASK_OPS.indexOf('touch')
+
+/** Replays with costs of the first half of the work, and judges the second half. `extraction` must have been made with costsUntilShare 0.5. */
+export async function validateHalves(
+  extraction: Extraction,
+  replayer: Replayer,
+  seeds: readonly number[],
+): Promise<HalfRow[]> {
+  const { workload, recording, startNs, halfNs, endNs } = extraction
+  const demand = demandTids(workload)
+  const first = recordedFigures(recording, demand, startNs, halfNs)
+  const second = recordedFigures(recording, demand, halfNs, endNs)
+  const runs: Figures[] = []
+  for (const seed of seeds) {
+    const collected = new RunFigures()
+    const result = await replayer({
+      workload,
+      policy: undefined,
+      seed,
+      demandScale: 1,
+      sink: collected.sink,
+    })
+    runs.push(collected.figures(result, halfOfRun(result)))
+  }
+  const open = openLoop(workload, first)
+  return compareHalves(recording.name, { first, second, runs, open }, workload)
+}
+
+/** When a run had done half of the recorded work: its tasks' second marks, in the middle. */
+function halfOfRun(result: RunResult): number {
+  const marks = result.progress.flatMap(({ marks }) =>
+    marks.filter(({ phase }) => phase === 1).map(({ ns }) => ns),
+  )
+  return marks.length === 0 ? 0 : median(marks)
+}
+
+function demandTids(workload: Workload): Set<number> {
+  return new Set(workload.tasks.filter(({ kind }) => kind !== 'background').map(({ tid }) => tid))
+}
+
+interface HalfParts {
+  readonly first: Figures
+  readonly second: Figures
+  readonly runs: readonly Figures[]
+  readonly open: Figures
+}
+
+function compareHalves(trace: string, parts: HalfParts, workload: Workload): HalfRow[] {
+  const rows: HalfRow[] = []
+  for (const { name, unit, kind } of VALIDATED) {
+    const recorded = parts.second[name]
+    const values = parts.runs.map((run) => run[name]).filter((value) => !Number.isNaN(value))
+    if (Number.isNaN(recorded) || values.length === 0) continue
+    const replayed = median(values)
+    const errorOf = (value: number): number =>
+      kind === 'share' ? value - recorded : value / recorded - 1
+    const error = errorOf(replayed)
+    const same = errorOf(parts.first[name])
+    const open = errorOf(parts.open[name])
+    const tolerance = toleranceOf(name, recorded)
+    rows.push({
+      trace,
+      metric: name,
+      unit,
+      recorded,
+      replayed,
+      lo: Math.min(...values),
+      hi: Math.max(...values),
+      error,
+      tolerance,
+      within: tolerance === null ? null : Math.abs(error) <= tolerance,
+      nothing_changes: parts.first[name],
+      nothing_changes_error: same,
+      open_loop: parts.open[name],
+      open_loop_error: open,
+      better_than_both: Math.abs(error) < Math.abs(same) && Math.abs(error) < Math.abs(open),
+      basis: basisOf(workload),
+    })
+  }
+  return rows
+}
+
+function toleranceOf(name: ValidatedName, recorded: number): number | null {
+  if (name === 'swapouts_per_s') return 0.1
+  if (name === 'allocstalls') return Math.max(0.25, recorded > 0 ? 3 / Math.sqrt(recorded) : 1)
+  return name === 'stall_total' ? 0.3 : null
+}
+
+/** What the inputs of a replay rest on, weakest named. */
+function basisOf(workload: Workload): string {
+  const { machine, costs } = workload
+  const weak = [
+    ...Object.entries(costs)
+      .filter(([, cost]) => cost.basis === 'default')
+      .map(([name]) => `cost ${name}`),
+    ...Object.entries(machine)
+      .filter(
+        ([, value]) =>
+          typeof value === 'object' &&
+          value !== null &&
+          'basis' in value &&
+          value.basis === 'default',
+      )
+      .map(([name]) => name),
+  ]
+  const measured = Object.values(costs).filter((cost) => cost.basis === 'event').length
+  return `${measured} costs from events; defaults: ${weak.length === 0 ? 'none' : weak.join(', ')}`
+}
+
+/**
+ * The open loop: every page of the second half costs the stalls of a page of the first, and its time comes on top of what the tasks do
+ * for themselves; nothing answers.
+ */
+function openLoop(workload: Workload, first: Figures): Figures {
+  const half = { pages: [0, 0], ownNs: 0 }
+  for (const task of workload.tasks) {
+    if (task.kind === 'background') continue
+    let phase = 0
+    let ownNs = 0
+    for (let row = 0; row < task.op.length; row++) {
+      const op = task.op[row]
+      if (phase === 1)
+        ownNs += (task.cpuNs[row] ?? 0) + (TASK_OPS[op ?? 0] === 'sleep' ? (task.arg[row] ?? 0) : 0)
+      if (op === MARK && task.arg[row] === 1) phase = 1
+      if (op === ALLOC || op === TOUCH) half.pages[phase] = (half.pages[phase] ?? 0) + 1
+    }
+    half.ownNs = Math.max(half.ownNs, ownNs)
+  }
+  const tasks = Math.max(1, demandTids(workload).size)
+  const ratio = (half.pages[1] ?? 0) / Math.max(1, half.pages[0] ?? 0)
+  const stall = first.stall_total * ratio
+  const work = half.ownNs / 1e9 + stall / tasks
+  return {
+    swapouts: first.swapouts * ratio,
+    swapouts_per_s: (first.swapouts * ratio) / work,
+    allocstalls: first.allocstalls * ratio,
+    stall_total: stall,
+    stall_p50: first.stall_p50,
+    stall_p99: first.stall_p99,
+    kswapd_busy: Math.min(1, (first.kswapd_busy * first.work * ratio) / work),
+    kswapd_steal_share: first.kswapd_steal_share,
+    pool_peak: first.pool_peak,
+    work,
+  }
+}
+
+export interface PolicyRow {
+  readonly metric: ValidatedName
+  readonly unit: string
+  readonly recorded_a: number
+  readonly recorded_b: number
+  /** Median under B over median under A, and half the range of the ratios of all pairs of repeats. */
+  readonly ratio: number
+  readonly spread: number
+  /** Replayed B over self-replayed A. */
+  readonly predicted: number
+  readonly predicted_demand_low: number
+  readonly predicted_demand_high: number
+  readonly sign: 'right' | 'wrong' | 'within spread'
+  readonly size: 'right' | 'wrong'
+  readonly nothing_changes_error: number
+  readonly formula: number
+  readonly formula_error: number
+  /** Both null models do worse. */
+  readonly predicted_better: boolean
+  /** Self-replayed A against recorded A. */
+  readonly self_error: number
+  /** False: the replayed A misses the recorded A by more than the spread, so the ratio is not to be trusted. */
+  readonly trusted: boolean
+  readonly basis: string
+}
+
+export interface PolicyParts {
+  /** Recordings under the recorded policy, to be replayed. */
+  readonly a: readonly Extraction[]
+  /** Recordings of the same activity under the predicted policy: only their figures are used. */
+  readonly b: readonly Extraction[]
+  readonly policy: string
+  readonly seeds: readonly number[]
+}
+
+/** Share by which demand is varied to show how much a prediction hangs on it. */
+const DEMAND_LOW = 0.9
+const DEMAND_HIGH = 1.1
+
+/** Predicts from recordings under one policy what another does, and compares with recordings under that one. */
+export async function validatePolicy(parts: PolicyParts, replayer: Replayer): Promise<PolicyRow[]> {
+  const recordedA = parts.a.map(wholeFigures)
+  const recordedB = parts.b.map(wholeFigures)
+  const run = async (policy: string | undefined, demandScale: number): Promise<Figures[]> => {
+    const figures: Figures[] = []
+    for (const { workload } of parts.a)
+      for (const seed of parts.seeds) {
+        const collected = new RunFigures()
+        const result = await replayer({ workload, policy, seed, demandScale, sink: collected.sink })
+        figures.push(collected.figures(result, 0))
+      }
+    return figures
+  }
+  const self = await run(undefined, 1)
+  const other = await run(parts.policy, 1)
+  const selfLow = await run(undefined, DEMAND_LOW)
+  const otherLow = await run(parts.policy, DEMAND_LOW)
+  const selfHigh = await run(undefined, DEMAND_HIGH)
+  const otherHigh = await run(parts.policy, DEMAND_HIGH)
+  const speedup = formulaSpeedup(parts.a.map(({ workload }) => workload))
+  const firstWorkload = parts.a[0]?.workload
+  const rows: PolicyRow[] = []
+  for (const { name, unit, kind } of VALIDATED) {
+    const of = (figures: readonly Figures[]): number =>
+      median(figures.map((figure) => figure[name]))
+    const a = of(recordedA)
+    const b = of(recordedB)
+    const ratio = b / a
+    const pairs = recordedA
+      .flatMap((x) => recordedB.map((y) => y[name] / x[name]))
+      .filter((value) => !Number.isNaN(value))
+    const spread = pairs.length === 0 ? Number.NaN : (Math.max(...pairs) - Math.min(...pairs)) / 2
+    const predicted = of(other) / of(self)
+    if (Number.isNaN(ratio) || Number.isNaN(predicted)) continue
+    const formula = kind === 'rate' ? speedup : kind === 'time' ? 1 / speedup : 1
+    const error = Math.abs(predicted - ratio)
+    const selfError = of(self) / a - 1
+    rows.push({
+      metric: name,
+      unit,
+      recorded_a: a,
+      recorded_b: b,
+      ratio,
+      spread,
+      predicted,
+      predicted_demand_low: of(otherLow) / of(selfLow),
+      predicted_demand_high: of(otherHigh) / of(selfHigh),
+      sign:
+        Math.abs(ratio - 1) <= spread
+          ? 'within spread'
+          : Math.sign(predicted - 1) === Math.sign(ratio - 1)
+            ? 'right'
+            : 'wrong',
+      size: error <= Math.max(0.25 * Math.abs(ratio - 1), spread) ? 'right' : 'wrong',
+      nothing_changes_error: Math.abs(1 - ratio),
+      formula,
+      formula_error: Math.abs(formula - ratio),
+      predicted_better: error < Math.abs(1 - ratio) && error < Math.abs(formula - ratio),
+      self_error: selfError,
+      trusted: Math.abs(selfError) <= spread,
+      basis: firstWorkload === undefined ? '' : basisOf(firstWorkload),
+    })
+  }
+  return rows
+}
+
+export function wholeFigures(extraction: Extraction): Figures {
+  const { workload, recording, startNs, endNs } = extraction
+  return recordedFigures(recording, demandTids(workload), startNs, endNs)
+}
+
+/** max(t1 + t3, t2) against t1 + t2 + t3: what the throughput would gain if scanning and storing overlapped perfectly. */
+function formulaSpeedup(workloads: readonly Workload[]): number {
+  const of = (name: 'unmap' | 'store' | 'freeClean'): number =>
+    median(
+      workloads.map(({ costs }) => {
+        const { samples, fixedNs } = costs[name]
+        return samples.length === 0
+          ? fixedNs
+          : samples.reduce((sum, ns) => sum + ns, 0) / samples.length
+      }),
+    )
+  const scan = of('unmap')
+  const store = of('store')
+  return scan + store === 0 ? 1 : (scan + store) / Math.max(scan, store)
+}

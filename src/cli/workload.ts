@@ -1,0 +1,81 @@
+import type { Command } from 'commander'
+import { Option } from 'commander'
+import { addDatabase, addExamples, addProgress, RESULT_FORMATS } from './options.ts'
+import { printLine, printResult, remark, toFormat } from './output.ts'
+import { type ReadingOptions, withReading } from './reading.ts'
+
+interface WorkloadOptions extends ReadingOptions {
+  readonly output?: string
+}
+
+export function register(command: Command): void {
+  command
+    .description(
+      'What a replay of this trace runs: machine, demand, page stream, touches, costs and background load, each number with what it ' +
+        'rests on (event, snapshot, inferred, default) and the residuals of the extraction. It holds no time of a reclaim, wake-up or ' +
+        'swap-out: those are results. -o writes it as JSON and Parquet; `pstrace replay --workload` runs such a folder, also one written by hand.',
+    )
+    .option('--trace <id|name>', 'trace to take it from (default: the last ingested)')
+    .option('-o, --output <folder>', 'write the workload into a folder')
+    .option('--force', 'write into a folder that is not empty')
+    .addOption(new Option('--format <format>', 'form of the list').choices([...RESULT_FORMATS]))
+  addProgress(addDatabase(command))
+  addExamples(
+    command,
+    `
+pstrace workload
+pstrace workload -o workload/
+pstrace workload --format json`,
+  )
+  command.action(async (options: WorkloadOptions) => {
+    const { extractWorkload } = await import('../workload/extract.ts')
+    const { describeWorkload } = await import('../workload/describe.ts')
+    const { output, ...listing } = options
+    await withReading(
+      listing,
+      async (reading) => {
+        const { database, selection, settings } = reading
+        const { dropViews } = await import('../analysis/views.ts')
+        await dropViews(database.connection)
+        const { workload } = await extractWorkload(database, selection.subjects[0]?.traceId ?? 0)
+        if (output !== undefined) {
+          const { makeWorkloadFolder } = await import('./workload-folder.ts')
+          const { writeWorkload } = await import('../workload/store.ts')
+          await writeWorkload(
+            makeWorkloadFolder(output, { force: options.force ?? false }),
+            workload,
+          )
+          remark(settings, `${output} written`)
+          if (options.format === undefined) return
+        }
+        const facts = describeWorkload(workload)
+        if (toFormat(listing) === 'table')
+          await printLine(`${workload.source['trace'] ?? 'workload'}: what a replay runs\n`)
+        const { toResult } = await import('../analysis/result.ts')
+        await printResult(
+          toResult(
+            [
+              { name: 'part', type: 'text' },
+              { name: 'name', type: 'text' },
+              { name: 'value', type: 'text' },
+              { name: 'unit', type: 'text' },
+              { name: 'basis', type: 'text' },
+              { name: 'n', type: 'integer' },
+              { name: 'from', type: 'text' },
+            ],
+            facts.map((fact) => ({ ...fact, value: describeValue(fact.value) })),
+          ),
+          listing,
+          settings,
+        )
+      },
+      { runs: 'recording' },
+    )
+  })
+}
+
+function describeValue(value: string | number | boolean): string {
+  return typeof value === 'number' && !Number.isInteger(value)
+    ? String(Number(value.toPrecision(6)))
+    : String(value)
+}
