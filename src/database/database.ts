@@ -7,7 +7,7 @@ import { type RowOwner, TableAppender } from './append.ts'
 import { memoryLimit } from './limits.ts'
 import { prepareSchema, requireSchema } from './migrations.ts'
 import { type ColumnValues, queryColumns, queryRows, type Row } from './query.ts'
-import { findTable, quoteName, TABLES, type TableDefinition } from './schema.ts'
+import { findTable, quoteName, quoteText, TABLES, type TableDefinition } from './schema.ts'
 import { removeUnfinished } from './states.ts'
 import { StringPool } from './string-pool.ts'
 
@@ -19,6 +19,9 @@ export interface OpenOptions {
   readonly tempDirectory?: string
   readonly threads?: number
 }
+
+/** Catalog of the open database, whatever its file is called. */
+const CATALOG = 'pstrace'
 
 /** One open database file (or `:memory:`). A writer keeps others out until `close`; readers share. */
 export class Database {
@@ -51,14 +54,18 @@ export class Database {
       checkpoint_threshold: '1GB',
     }
     if (options.threads !== undefined) settings['threads'] = String(options.threads)
-    if (options.mode === 'read' && !inMemory) settings['access_mode'] = 'READ_ONLY'
-    let instance: DuckDBInstance
+    const instance = await DuckDBInstance.create(':memory:', settings)
+    const connection = await instance.connect()
+    const access = options.mode === 'read' && !inMemory ? ' (READ_ONLY)' : ''
     try {
-      instance = await DuckDBInstance.create(path, settings)
+      // Under a fixed name: DuckDB would call the catalog after the file, and raw.duckdb would hide the schema raw.
+      await connection.run(`ATTACH ${quoteText(path)} AS ${CATALOG}${access}`)
+      await connection.run(`USE ${CATALOG}`)
     } catch (cause) {
+      connection.closeSync()
+      instance.closeSync()
       throw toOpenError(path, cause)
     }
-    const connection = await instance.connect()
     const database = new Database(path, instance, connection)
     try {
       if (options.mode === 'write' || inMemory) {

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { EventBatch, EventFormat, EventWindow } from '../../parsers/batch.ts'
 import type { ImportIssue, Loss, TraceReader } from '../../parsers/reader.ts'
 import { toHalves } from '../database/chunk.ts'
@@ -131,6 +132,8 @@ class Import {
         database.flush()
         this.#raw.flush()
       }
+      // Lets signals and timers run between windows: everything else here is synchronous.
+      await setImmediate()
       progress?.({ bytesRead: reader.bytesRead, events: this.#events })
       if (this.#options.strict === true) this.#requireClean()
     }

@@ -130,6 +130,24 @@ describe('opening', () => {
     })
   })
 
+  it.each(['raw', 'main', 'temp', 'system', 'pstrace', 'it"s a name'])(
+    'takes a file called %s',
+    async (name) => {
+      const path = join(folder, `${name}.duckdb`)
+      const database = await Database.open(path, { mode: 'write' })
+      const traceId = await beginTrace(database, { name })
+      await addRow(database, traceId)
+      await completeTrace(database, traceId)
+      database.close()
+      const reader = await Database.open(path, { mode: 'read' })
+      expect(await reader.query('SELECT trace_id, name FROM traces')).toEqual([
+        { trace_id: traceId, name },
+      ])
+      await expect(reader.run('DELETE FROM traces')).rejects.toThrow(/read-only/)
+      reader.close()
+    },
+  )
+
   it('refuses a schema newer than it knows', async () => {
     const path = join(folder, 'new.duckdb')
     const database = await Database.open(path, { mode: 'write' })
