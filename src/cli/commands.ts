@@ -88,6 +88,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./report.ts'),
   },
   {
+    name: 'export',
+    group: SHARE,
+    summary: 'tables as Parquet, Arrow, CSV; or a Perfetto trace',
+    load: () => import('./export.ts'),
+  },
+  {
     name: 'chart',
     group: SHARE,
     summary: 'draw one chart as SVG, PNG, HTML or Vega-Lite',
