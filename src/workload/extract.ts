@@ -135,33 +135,42 @@ export function extractFromRecording(
   for (const load of background.loads) tasks.push(buildLoad(recording, load))
 
   const share = options.costsUntilShare ?? 1
+  const touchedNs = touches.map((touch) => touch.ns)
+  const untilNs = share >= 1 ? recording.endNs : workAt(allocations.ns, touchedNs, file.ns, share)
   const measured =
     share >= 1
       ? whole
       : measureCosts(recording, users.owners, {
           sameShare: sameShare?.value,
-          untilEvent: eventAt(
-            recording,
-            workAt(
-              allocations.ns,
-              touches.map((touch) => touch.ns),
-              file.ns,
-              share,
-            ),
-          ),
+          untilEvent: eventAt(recording, untilNs),
         })
+  // Machine parameters come from the same part as the costs; what was there at the start comes from the whole balance.
+  const measuredBalance: Balance =
+    share >= 1
+      ? balance
+      : {
+          ...balanceMemory(recording, whole.stores, {
+            startEvent,
+            endNs: untilNs,
+            ...watermarkSums(zones),
+            poolSnapshot: poolPerPageSnapshot(recording),
+            totalSnapshot: undefined,
+          }),
+          freeAtStart: balance.freeAtStart,
+          lruAtStart: balance.lruAtStart,
+        }
 
   const pages = buildPages({ stores, identities, allocations, recording, nodes: zones })
   const stream = buildStream(stores.list.length, identities)
   const backAgain = identities.storedAgain + identities.cleanAgain
   const machine = describeMachine(recording, {
-    balance,
+    balance: measuredBalance,
     boostFree: freeAtBoosts(recording, {
       balance,
       allocNs: allocations.ns,
       stores: whole.stores,
       startEvent,
-      low: watermarkSums(zones).low,
+      untilNs,
     }),
     zones,
     hasZeroMap: findZeroMap(recording),
@@ -275,7 +284,7 @@ interface BoostParts {
   readonly allocNs: Float64Array
   readonly stores: Stores
   readonly startEvent: number
-  readonly low: number
+  readonly untilNs: number
 }
 
 /**
@@ -301,6 +310,7 @@ function freeAtBoosts(recording: Recording, parts: BoostParts): number[] {
       store++
     }
     if (i < parts.startEvent) continue
+    if (ns > parts.untilNs) break
     while (allocated < allocNs.length && (allocNs[allocated] ?? 0) <= ns) allocated++
     switch (recording.kind[i]) {
       case EVENT.batchEnd:
