@@ -34,7 +34,9 @@ export class BlockDevice implements DeviceQueue {
   readonly #gapNs: number
   readonly #placeFreeNs: Float64Array
   readonly #samples: ServiceTimes | undefined
-  #open: number[] = []
+  /** Completion times, ascending; those before #openFrom are past. */
+  readonly #open: number[] = []
+  #openFrom = 0
   #gateNs = 0
   #pathNs = 0
   #reads = 0
@@ -66,7 +68,7 @@ export class BlockDevice implements DeviceQueue {
     const start = Math.max(gate, this.#placeFreeNs[place] ?? 0)
     const done = this.#complete(op, start, pages)
     this.#placeFreeNs[place] = done
-    this.#open.push(done)
+    this.#remember(done)
     if (op === 'read') {
       this.#reads++
       this.#pagesRead += pages
@@ -80,8 +82,8 @@ export class BlockDevice implements DeviceQueue {
   }
 
   inFlight(nowNs: number): number {
-    this.#open = this.#open.filter((done) => done > nowNs)
-    return this.#open.length
+    while ((this.#open[this.#openFrom] ?? nowNs + 1) <= nowNs) this.#openFrom++
+    return this.#open.length - this.#openFrom
   }
 
   /** pswpin and pswpout are pages; the others are requests and their summed times from submit to completion. */
@@ -105,6 +107,20 @@ export class BlockDevice implements DeviceQueue {
     const ready = Math.max(start + this.#latencyNs, this.#pathNs)
     this.#pathNs = ready + pages * this.#pageNs
     return this.#pathNs
+  }
+
+  #remember(done: number): void {
+    const open = this.#open
+    if (this.#openFrom > 4096) {
+      open.splice(0, this.#openFrom)
+      this.#openFrom = 0
+    }
+    open.push(done)
+    // Only recorded service times complete out of order.
+    for (let i = open.length - 1; i > this.#openFrom && (open[i - 1] ?? 0) > done; i--) {
+      open[i] = open[i - 1] ?? 0
+      open[i - 1] = done
+    }
   }
 
   #earliestPlace(): number {
