@@ -15,7 +15,6 @@ interface GeneratorExports {
     classBytes: number,
     randomEnd: number,
     commonEnd: number,
-    repeats: number,
   ): void
 }
 
@@ -24,7 +23,6 @@ const POOL_BYTES = 32_768
 const POOL_TAIL = 4096
 /** Starts on multiples of 8, as objects do. */
 const POOL_MASK = (POOL_BYTES - 1) & ~7
-const REPEATS = 4
 
 /** Puts pages together from pools of class material, in WebAssembly: a page takes a tenth of the time of its compression. */
 export class PageAssembler {
@@ -70,7 +68,6 @@ export class PageAssembler {
       classBytes,
       randomEnd,
       commonEnd,
-      REPEATS,
     )
   }
 }

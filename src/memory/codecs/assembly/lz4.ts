@@ -118,13 +118,13 @@ function compressSmall(src: u32, n: u32, dst: u32, table: u32, acceleration: u32
     } else {
       store<u8>(token, <u8>(literals << 4))
     }
-    // Writes up to 7 bytes too far: an offset and the last literals always follow.
+    // Writes up to 16 bytes too far. At least 12 bytes of input are still to come, and the room beyond the input is 16 bytes.
     let from = anchor
     const stop = op + literals
     do {
-      store<u64>(op, load<u64>(from))
-      op += 8
-      from += 8
+      v128.store(op, v128.load(from))
+      op += 16
+      from += 16
     } while (op < stop)
     op = stop
     while (true) {

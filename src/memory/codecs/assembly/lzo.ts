@@ -15,80 +15,75 @@ function hash(word: u32): u32 {
   return ((word * 0x1824429d) >>> 19) << 1
 }
 
-function putExtended(value: u32): void {
+function putExtended(to: u32, value: u32): u32 {
+  let op = to
   let rest = value
   while (rest > 255) {
-    store<u8>(out++, 0)
+    store<u8>(op++, 0)
     rest -= 255
   }
-  store<u8>(out++, <u8>rest)
+  store<u8>(op++, <u8>rest)
+  return op
 }
 
-/** Literals before a match: `count` bytes at `from`. */
+/** Literals before a match: `count` bytes at `from`; the address behind them. */
 // @ts-ignore: decorator
 @inline
-function putLiterals(from: u32, count: u32): void {
-  if (count == 0) return
+function putLiterals(to: u32, state: u32, from: u32, count: u32): u32 {
   if (count <= 3) {
-    store<u8>(stateByte, load<u8>(stateByte) | <u8>count)
+    store<u8>(state, load<u8>(state) | <u8>count)
     // The instruction that follows takes 2 bytes at least and the end marker 3: these 4 may lie beyond.
-    store<u32>(out, load<u32>(from))
-    out += count
-    return
+    store<u32>(to, load<u32>(from))
+    return to + count
   }
   if (count <= 18) {
-    store<u8>(out++, <u8>(count - 3))
-    v128.store(out, v128.load(from))
-    store<u16>(out + 16, load<u16>(from + 16))
-    out += count
-    return
+    store<u8>(to, <u8>(count - 3))
+    v128.store(to + 1, v128.load(from))
+    store<u16>(to + 17, load<u16>(from + 16))
+    return to + 1 + count
   }
-  store<u8>(out++, 0)
-  putExtended(count - 18)
-  const stop = out + count
+  store<u8>(to, 0)
+  let op = putExtended(to + 1, count - 18)
+  const stop = op + count
   let p = from
   do {
-    v128.store(out, v128.load(p))
-    out += 16
+    v128.store(op, v128.load(p))
+    op += 16
     p += 16
-  } while (out < stop)
-  out = stop
+  } while (op < stop)
+  return stop
 }
 
+/** The address behind the match; the byte two before it takes a following run of up to 3 literals. */
 // @ts-ignore: decorator
 @inline
-function putMatch(distance: u32, length: u32): void {
-  stateByte = out
-  if (length <= 8 && distance <= 2048) {
+function putMatch(to: u32, distance: u32, length: u32): u32 {
+  let op = to
+  if (distance <= 2048 && length <= 8) {
     const e = distance - 1
-    store<u16>(out, <u16>(((length - 1) << 5) | ((e & 7) << 2) | ((e >>> 3) << 8)))
-    out += 2
-    return
+    store<u16>(op, <u16>(((length - 1) << 5) | ((e & 7) << 2) | ((e >>> 3) << 8)))
+    return op + 2
   }
   if (distance <= 16384) {
-    const e = distance - 1
     if (length <= 33) {
-      store<u8>(out++, <u8>(32 | (length - 2)))
+      store<u8>(op++, <u8>(32 | (length - 2)))
     } else {
-      store<u8>(out++, 32)
-      putExtended(length - 33)
+      store<u8>(op, 32)
+      op = putExtended(op + 1, length - 33)
     }
-    stateByte = out
-    store<u16>(out, <u16>(e << 2))
-    out += 2
-    return
+    store<u16>(op, <u16>((distance - 1) << 2))
+    return op + 2
   }
   const e = distance - 16384
   const high = (e >>> 11) & 8
   if (length <= 9) {
-    store<u8>(out++, <u8>(16 | high | (length - 2)))
+    store<u8>(op++, <u8>(16 | high | (length - 2)))
   } else {
-    store<u8>(out++, <u8>(16 | high))
-    putExtended(length - 9)
+    store<u8>(op, <u8>(16 | high))
+    op = putExtended(op + 1, length - 9)
   }
-  stateByte = out
-  store<u16>(out, <u16>(e << 2))
-  out += 2
+  store<u16>(op, <u16>(e << 2))
+  return op + 2
 }
 
 /** Bytes that agree from `a` and `b` on, looked at in eights; after a whole equal eight, stops where `a` has reached `limit`. */
@@ -104,11 +99,15 @@ function matchLength(a: u32, b: u32, limit: u32): u32 {
   }
 }
 
-/** One block; returns the bytes at its end that are still pending. */
+/** One block for one of the two versions; returns the bytes at its end that are still pending. */
+// @ts-ignore: decorator
+@inline
 function compressBlock(block: u32, length: u32, carry: u32, table: u32, rle: bool): u32 {
   const limit = block + length - TAIL
   let pending = carry
   let literals = block
+  let op = out
+  let state = stateByte
   let ip = block + (carry < 4 ? 4 - carry : 0)
   memory.fill(table, 0, DICTIONARY_BYTES)
   ip += 1 + ((ip - literals) >>> 5)
@@ -132,12 +131,13 @@ function compressBlock(block: u32, length: u32, carry: u32, table: u32, rle: boo
         if (more) while (p < stop && load<u8>(p) == 0) p++
         run = p - ip
       }
-      putLiterals(literals - pending, ip - literals + pending)
+      const count = ip - literals + pending
+      if (count > 0) op = putLiterals(op, state, literals - pending, count)
       pending = 0
       const z = run - 4
-      store<u32>(out, 0xfffc18 | (z & 7) | ((z >>> 3) << 24))
-      stateByte = out + 1
-      out += 4
+      store<u32>(op, 0xfffc18 | (z & 7) | ((z >>> 3) << 24))
+      state = op + 1
+      op += 4
       ip += run
       literals = ip
       continue
@@ -149,7 +149,8 @@ function compressBlock(block: u32, length: u32, carry: u32, table: u32, rle: boo
       ip += 1 + ((ip - literals) >>> 5)
       continue
     }
-    putLiterals(literals - pending, ip - literals + pending)
+    const count = ip - literals + pending
+    if (count > 0) op = putLiterals(op, state, literals - pending, count)
     pending = 0
     let extent = matchLength(ip, match, limit)
     const distance = ip - match
@@ -163,11 +164,22 @@ function compressBlock(block: u32, length: u32, carry: u32, table: u32, rle: boo
     ) {
       extent = 260
     }
-    putMatch(distance, extent)
+    op = putMatch(op, distance, extent)
+    state = op - 2
     ip += extent
     literals = ip
   }
+  out = op
+  stateByte = state
   return block + length - literals + pending
+}
+
+function compressPlain(block: u32, length: u32, carry: u32, table: u32): u32 {
+  return compressBlock(block, length, carry, table, false)
+}
+
+function compressRuns(block: u32, length: u32, carry: u32, table: u32): u32 {
+  return compressBlock(block, length, carry, table, true)
 }
 
 /** Compresses `n` bytes at `src` to `dst`, which has room for `n + n / 16 + 67`. `table`: 16 KiB of scratch. */
@@ -186,7 +198,7 @@ export function compress(src: u32, n: u32, dst: u32, table: u32, rle: u32): u32 
   while (rest > TAIL) {
     const length = min(rest, longest)
     if (carry + length < 32) break
-    carry = compressBlock(at, length, carry, table, rle != 0)
+    carry = rle ? compressRuns(at, length, carry, table) : compressPlain(at, length, carry, table)
     at += length
     rest -= length
   }
@@ -200,8 +212,8 @@ export function compress(src: u32, n: u32, dst: u32, table: u32, rle: u32): u32 
     } else if (left <= 18) {
       store<u8>(out++, <u8>(left - 3))
     } else {
-      store<u8>(out++, 0)
-      putExtended(left - 18)
+      store<u8>(out, 0)
+      out = putExtended(out + 1, left - 18)
     }
     memory.copy(out, from, left)
     out += left

@@ -36,7 +36,7 @@ function randomUnits(to: u32, seed: u32, bytes: u32): void {
 
 /**
  * Writes 64 chunks of `chunk` bytes at `to`. In the order of their ranks (a permutation of the chunks that depends on the page)
- * the first `classBytes` bytes are fresh class material, up to `randomEnd` random bytes, up to `commonEnd` repeats of a few stretches
+ * the first `classBytes` bytes are fresh class material, up to `randomEnd` random bytes, up to `commonEnd` repeats of four stretches
  * of the page's own, the rest zeros; all three are multiples of 16. Each version gives `changed` non-zero chunks new bytes.
  */
 export function fill(
@@ -50,7 +50,6 @@ export function fill(
   classBytes: u32,
   randomEnd: u32,
   commonEnd: u32,
-  repeats: u32,
 ): void {
   const order = mix(seed ^ 0x9e3779b9)
   const stride = (order & 62) | 1
@@ -80,7 +79,7 @@ export function fill(
     }
     if (done < chunk && start + done < commonEnd) {
       const bytes = min(commonEnd - start, chunk) - done
-      const which = (rank + tag) % repeats
+      const which = (rank + tag) & 3
       copyUnits(at + done, pool + (mix(seed ^ (which + 1)) & poolMask), bytes)
       done += bytes
     }
