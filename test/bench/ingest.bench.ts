@@ -1,0 +1,77 @@
+import { spawnSync } from 'node:child_process'
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+import { type BenchRow, pairedRow } from './row.ts'
+import { writeSyntheticTrace } from './synthetic-trace.ts'
+
+const ROUNDS = 5
+const EVENTS = 3_000_000
+const GOALS = { all: 4, none: 6 } as const
+
+/** trace.dat into a database file, whole processes: ours beside `trace-cmd report`. */
+export async function bench(): Promise<readonly BenchRow[]> {
+  if (spawnSync('trace-cmd', ['--version']).error !== undefined) {
+    console.log('ingest: skipped, trace-cmd is not installed')
+    return []
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'pstrace-bench-'))
+  // Packages with native parts stay outside the bundle and are found from here.
+  const scratch = fileURLToPath(new URL('../../.scratch', import.meta.url))
+  mkdirSync(scratch, { recursive: true })
+  const program = join(scratch, 'ingest-trace.mjs')
+  try {
+    const trace = join(folder, 'large.dat')
+    await writeSyntheticTrace(trace, EVENTS)
+    await build({
+      entryPoints: [fileURLToPath(new URL('./ingest-trace.ts', import.meta.url))],
+      outfile: program,
+      bundle: true,
+      packages: 'external',
+      platform: 'node',
+      format: 'esm',
+    })
+    return [measure(folder, program, trace, 'all'), measure(folder, program, trace, 'none')]
+  } finally {
+    rmSync(folder, { recursive: true })
+    rmSync(program, { force: true })
+  }
+}
+
+function measure(folder: string, program: string, trace: string, raw: 'all' | 'none'): BenchRow {
+  const ours: number[] = []
+  const peer: number[] = []
+  let peakMiB = 0
+  for (let round = 0; round < ROUNDS; round++) {
+    const database = join(folder, 'bench.duckdb')
+    const started = performance.now()
+    const run = spawnSync(process.execPath, [program, trace, database, raw], { encoding: 'utf8' })
+    const seconds = (performance.now() - started) / 1000
+    const result: unknown = JSON.parse(run.stdout)
+    const { events, peakMiB: peak } = result as { events: number; peakMiB: number }
+    rmSync(database)
+    peakMiB = Math.max(peakMiB, peak)
+    ours.push(events / seconds / 1e6)
+    peer.push(events / secondsOfReport(folder, trace) / 1e6)
+  }
+  const row = {
+    name: `ingest into DuckDB, --raw ${raw}, 3 M events`,
+    peerName: 'trace-cmd report',
+    unit: 'M events/s',
+    better: 'higher',
+    goal: GOALS[raw],
+    peakMiB,
+  } as const
+  return pairedRow(row, ours, peer)
+}
+
+function secondsOfReport(folder: string, trace: string): number {
+  const out = openSync(join(folder, 'report.txt'), 'w')
+  const started = performance.now()
+  spawnSync('trace-cmd', ['report', trace], { stdio: ['ignore', out, 'ignore'] })
+  const seconds = (performance.now() - started) / 1000
+  closeSync(out)
+  return seconds
+}
