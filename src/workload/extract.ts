@@ -205,6 +205,12 @@ export function extractFromRecording(
       meaning: 'stores for which no page was waiting on the LRU',
     },
     {
+      name: 'touches_unplaced',
+      value: identities.ofTouch.reduce((count, page) => count + (page < 0 ? 1 : 0), 0),
+      unit: '',
+      meaning: 'faults on pages still in memory whose identity no swap-in told',
+    },
+    {
       name: 'background_left_out',
       value: background.leftOutNs,
       unit: 'ns',
@@ -480,6 +486,10 @@ interface Touch extends TouchedPage {
   readonly own: number
 }
 
+/**
+ * Swap-ins, and faults on pages whose content was still in memory (queued, or stored and not yet freed): those read nothing, so only
+ * their address tells which page it was.
+ */
 function listTouches(
   recording: Recording,
   clocks: ReadonlyMap<number, TaskClock>,
@@ -488,30 +498,44 @@ function listTouches(
 ): Touch[] {
   const touches: Touch[] = []
   const next = new Map<number, number>()
+  const faults = new Map<number, { address: number; hasRead: boolean }>()
   for (let i = startEvent; i < recording.length; i++) {
-    if (recording.kind[i] !== EVENT.read) continue
+    const kind = recording.kind[i]
     const tid = recording.tid[i] ?? 0
+    const ns = recording.ns[i] ?? 0
     const row = rows.get(tid) ?? -1
     const clock = row < 0 ? undefined : clocks.get(tid)
-    let own = 0
-    let address = -1
-    if (clock !== undefined) {
-      const at = next.get(tid) ?? 0
-      if (clock.readEvent.at(at) === i) {
-        own = clock.readOwn.at(at)
-        address = clock.readAddress.at(at)
-        next.set(tid, at + 1)
+    const space = recording.tasks.get(tid)?.tgid ?? -1
+    if (kind === EVENT.fault) faults.set(tid, { address: recording.a[i] ?? -1, hasRead: false })
+    else if (kind === EVENT.faultReturn) {
+      const fault = faults.get(tid)
+      faults.delete(tid)
+      if (fault === undefined || fault.hasRead || clock === undefined) continue
+      const { address } = fault
+      touches.push({ ns, entry: -1, space, address, task: row, node: 0, own: clock.ownAt(ns) })
+    } else if (kind === EVENT.read) {
+      const fault = faults.get(tid)
+      if (fault !== undefined) fault.hasRead = true
+      let own = 0
+      let address = -1
+      if (clock !== undefined) {
+        const at = next.get(tid) ?? 0
+        if (clock.readEvent.at(at) === i) {
+          own = clock.readOwn.at(at)
+          address = clock.readAddress.at(at)
+          next.set(tid, at + 1)
+        }
       }
+      touches.push({
+        ns,
+        entry: recording.a[i] ?? 0,
+        space,
+        address,
+        task: row,
+        node: 0,
+        own,
+      })
     }
-    touches.push({
-      ns: recording.ns[i] ?? 0,
-      entry: recording.a[i] ?? 0,
-      space: recording.tasks.get(tid)?.tgid ?? -1,
-      address,
-      task: row,
-      node: 0,
-      own,
-    })
   }
   return touches
 }
@@ -637,7 +661,8 @@ function buildTask(
     if (parts.allocations.task[n] === row)
       add(parts.allocations.own[n] ?? 0, OP.alloc, parts.resident + n)
   parts.touches.forEach((touch, index) => {
-    if (touch.task === row) add(touch.own, OP.touch, parts.identities.ofTouch[index] ?? -1)
+    const page = parts.identities.ofTouch[index] ?? -1
+    if (touch.task === row && page >= 0) add(touch.own, OP.touch, page)
   })
   for (let n = 0; n < clock.sleepNs.length; n++)
     add(clock.sleepOwn.at(n), OP.sleep, clock.sleepNs.at(n))

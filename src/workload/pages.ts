@@ -8,7 +8,7 @@ export interface StoredPage {
   readonly node: number
 }
 
-/** A swap-in: `address` is its page's identity within `space`, -1 where no fault probe told it. */
+/** A swap-in, or with entry -1 a fault that found its page still in memory. `address` is its page's identity within `space`, -1 where no fault probe told it. */
 export interface TouchedPage {
   readonly ns: number
   readonly entry: number
@@ -75,7 +75,7 @@ export function followPages(
     (store) => open.set(stores[store]?.entry ?? 0, store),
     (touch) => {
       const entry = touches[touch]?.entry ?? 0
-      const store = open.get(entry)
+      const store = entry < 0 ? undefined : open.get(entry)
       if (store === undefined) return
       nextTouch[store] = touch
       storeOfTouch[touch] = store
@@ -93,7 +93,7 @@ export function followPages(
   const lastTouchOfKey = new Map<string, number>()
   for (let touch = 0; touch < touches.length; touch++) {
     const key = keyOf(touch)
-    if (key === undefined) continue
+    if (key === undefined || (touches[touch]?.entry ?? 0) < 0) continue
     const before = lastTouchOfKey.get(key)
     if (before !== undefined && (storeOfTouch[touch] ?? -1) >= 0) willBeNamed[before] = 1
     lastTouchOfKey.set(key, touch)
@@ -165,6 +165,10 @@ export function followPages(
     },
     (touch) => {
       const key = keyOf(touch)
+      if ((touches[touch]?.entry ?? 0) < 0) {
+        ofTouch[touch] = key === undefined ? -1 : (pageOfKey.get(key) ?? -1)
+        return
+      }
       const store = storeOfTouch[touch] ?? -1
       let page =
         store >= 0 ? (ofStore[store] ?? -1) : key === undefined ? -1 : (pageOfKey.get(key) ?? -1)
@@ -189,6 +193,7 @@ export function followPages(
     },
     (touch) => {
       const page = ofTouch[touch] ?? -1
+      if (page < 0 || (touches[touch]?.entry ?? 0) < 0) return
       if (lastSeen.get(page) === 'touch') cleanAgain++
       lastSeen.set(page, 'touch')
     },
