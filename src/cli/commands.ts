@@ -76,6 +76,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./replay.ts'),
   },
   {
+    name: 'validate',
+    group: REPLAY,
+    summary: 'how far the model can be trusted, on recordings',
+    load: () => import('./validate.ts'),
+  },
+  {
     name: 'compare',
     group: REPLAY,
     summary: 'recordings and runs side by side',

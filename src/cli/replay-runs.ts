@@ -9,6 +9,7 @@ import { resolveReplay } from '../config/replay.ts'
 import type { Settings } from '../config/settings.ts'
 import type { Database } from '../database/database.ts'
 import { refuseOverwrite } from '../export/file.ts'
+import { openWorkloadFolder } from '../io/workload-folder.ts'
 import type { ReplayLogEvent } from '../replay/recorder.ts'
 import { extractWorkload } from '../workload/extract.ts'
 import { readWorkload } from '../workload/store.ts'
@@ -21,10 +22,9 @@ import { startProgress } from './progress.ts'
 import type { ReplayCommandOptions } from './replay.ts'
 import { planRuns, type RunPlan } from './run-plan.ts'
 import { type FinishedRun, runPolicy } from './run-policy.ts'
-import { withRunTimes } from './run-time.ts'
+import { withSummaries } from './run-summary.ts'
 import { toSettings } from './settings.ts'
 import { formatCell, formatCount, formatNs } from './table.ts'
-import { openWorkloadFolder } from './workload-folder.ts'
 /** Replays every policy asked for and prints the comparison. */
 export async function replayAll(options: ReplayCommandOptions): Promise<void> {
   const settings = toSettings(options)
@@ -96,7 +96,9 @@ async function extract(
 
 /** Nothing recorded stands beside a workload that may come from anywhere. */
 async function readFolder(folder: string, settings: Settings): Promise<Extracted> {
-  const workload = await readWorkload(openWorkloadFolder(folder))
+  const workload = await readWorkload(
+    openWorkloadFolder(folder, { create: false, overwrite: false }),
+  )
   remark(
     settings,
     `workload: ${formatCount(workload.tasks.length)} tasks, ${formatCount(workload.pages.length)} pages from ${folder}`,
@@ -152,7 +154,7 @@ async function printRuns(
     connection,
     cutRecording(selection, first?.config.startOffsetNs ?? 0, first?.config.recordedWorkNs ?? null),
   )
-  const figures = withRunTimes(await readFigures(connection), runs)
+  const figures = withSummaries(await readFigures(connection), runs)
   if (toFormat(options) !== 'table' || options.output !== undefined) {
     await printResult(toFigureRows(figures), options, settings)
     return

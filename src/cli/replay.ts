@@ -47,7 +47,11 @@ export function register(command: Command): void {
         ...CODEC_IMPLEMENTATIONS,
       ]),
     )
-    .option('--contents <source>', 'contents of pages: generator (default)')
+    .option(
+      '--contents <source>',
+      'contents of pages: generator (default), corpus, corpus:FILE (see `pstrace pages`) or swap-image:FILE',
+    )
+    .option('--slots <name>', 'slot allocator (default: plain, the slot freed last)')
     .option(
       '--cpus <cpus>',
       'CPUs with their speeds, such as 4 or 4x1.0+4x0.4 (default: as recorded)',

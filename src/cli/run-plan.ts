@@ -4,14 +4,15 @@ import type { SwapBackend } from '../memory/backends/backend.ts'
 import { BACKENDS, openBackend } from '../memory/backends/index.ts'
 import type { Codec } from '../memory/codecs/codec.ts'
 import { codecProviders, openCodec } from '../memory/codecs/index.ts'
-import type { PageContents } from '../memory/contents/contents.ts'
-import { createGenerator } from '../memory/contents/index.ts'
 import { openPool } from '../memory/pools/index.ts'
+import { openSlots, SLOT_ALLOCATORS } from '../memory/slots/index.ts'
 import { PstraceError } from '../model/error.ts'
 import { findPolicy, policies } from '../policies/index.ts'
 import type { Policy } from '../policies/policy.ts'
+import type { SwapSlots } from '../replay/slots.ts'
 import { COSTS, type CostName, type Workload, type WorkloadCpu } from '../workload/types.ts'
 import { withBackground } from './background.ts'
+import { type OpenContents, openContents } from './run-contents.ts'
 
 /** pstrace's own scales; 1 changes nothing. */
 const SCALES: Readonly<Record<string, string>> = {
@@ -77,7 +78,7 @@ export function planRuns(request: ReplayRequest, recorded: Workload): RunPlan {
         request.contents.path === undefined
           ? request.contents.source
           : `${request.contents.source}:${request.contents.path}`,
-      slots: request.slots ?? 'plain',
+      slots: chooseSlots(request.slots),
       cpus: cpus.map(({ node, speed }) => ({ node, speed })),
       background: request.background,
       demand: request.demand,
@@ -126,6 +127,13 @@ function chooseCodec(request: ReplayRequest, recorded: string): string {
     `the recording's codec '${recorded}' is not among ours; choose one with --codec: ${known.join(', ')}`,
     { exitStatus: 2 },
   )
+}
+
+function chooseSlots(wanted: string | undefined): string {
+  const known = [PLAIN_SLOTS, ...SLOT_ALLOCATORS.map(({ name }) => name)]
+  if (wanted === undefined) return PLAIN_SLOTS
+  if (!known.includes(wanted)) throw unknownName('slot allocator', wanted, known)
+  return wanted
 }
 
 /** A backend's parameters as recorded, where it is the recorded backend. */
@@ -196,11 +204,18 @@ function parseTunable(key: string, text: string): number {
   return value
 }
 
+/** The engine's own allocator: the slot freed last, else the next one. */
+export const PLAIN_SLOTS = 'plain'
+/** The device never fills up: how full it was is not what a replay asks. */
+const SPARE_SLOTS = 2
+
 /** What a run consumes: made anew for each, since a backend holds the pool of its run. */
 export interface RunResources {
   readonly codec: Codec
   readonly backend: SwapBackend
-  readonly contents: PageContents
+  readonly contents: OpenContents
+  /** undefined = the engine's own. */
+  readonly slots: SwapSlots | undefined
 }
 
 export async function openResources(workload: Workload, config: RunConfig): Promise<RunResources> {
@@ -218,6 +233,10 @@ export async function openResources(workload: Workload, config: RunConfig): Prom
     nodes: machine.nodes.length,
     parameters: config.backendParameters,
   })
-  const contents = createGenerator({ seed: config.seed, pageSize, fills: pages.fill })
-  return { codec, backend, contents }
+  const contents = await openContents(config.contents, workload, config.seed)
+  const slots =
+    config.slots === PLAIN_SLOTS
+      ? undefined
+      : openSlots(config.slots, { size: SPARE_SLOTS * pages.length + 1, cpus: config.cpus.length })
+  return { codec, backend, contents, slots }
 }

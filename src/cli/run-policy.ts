@@ -12,7 +12,7 @@ import { completeTunables, type RunResult, replay } from '../replay/replay.ts'
 import type { RunSummary } from '../replay/summary.ts'
 import type { Workload } from '../workload/types.ts'
 import { openResources, type RunConfig, type RunPlan } from './run-plan.ts'
-import { withRunTime } from './run-time.ts'
+import { withSummary } from './run-summary.ts'
 import { readVersion } from './version.ts'
 
 export interface FinishedRun {
@@ -51,12 +51,12 @@ export async function runPolicy(
     backend: config.backend,
     codec: config.codec,
     codec_version: `${resources.codec.implementation} ${resources.codec.version}`,
-    content_source: resources.contents.source,
+    content_source: resources.contents.contents.source,
     clock: config.clock,
     demand: config.demand,
     cpus: describeCpus(config),
     seed: config.seed,
-    config: JSON.stringify({ ...config, contents: resources.contents.description }),
+    config: JSON.stringify({ ...config, contents: resources.contents.contents.description }),
     pstrace_version: readVersion(),
   })
   await database.prepareAppends()
@@ -66,7 +66,8 @@ export async function runPolicy(
   const result = replay(workload, {
     policy,
     backend: resources.backend,
-    contents: resources.contents,
+    contents: resources.contents.contents,
+    ...(resources.slots === undefined ? {} : { slots: resources.slots }),
     tunables: config.tunables,
     seed: config.seed,
     cpus: plan.cpus,
@@ -84,6 +85,7 @@ export async function runPolicy(
     },
     ...(options.log === undefined ? {} : { log: options.log }),
   })
+  resources.contents.close()
   await addThreads(database, traceId, result, renumber)
   database.flush()
   await completeRun(database, runId)
@@ -192,7 +194,7 @@ async function addMetrics(
     basis: 'event',
     n: null,
   })
-  for (const figure of withRunTime(subject?.figures ?? [], result.summary.workNs)) {
+  for (const figure of withSummary(subject?.figures ?? [], result.summary)) {
     const metric = METRICS.find(({ name }) => name === figure.metric)
     if (metric !== undefined) add(figure, metric.unit, metric.question)
   }

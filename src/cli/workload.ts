@@ -39,10 +39,10 @@ pstrace workload --format json`,
         await dropViews(database.connection)
         const { workload } = await extractWorkload(database, selection.subjects[0]?.traceId ?? 0)
         if (output !== undefined) {
-          const { makeWorkloadFolder } = await import('./workload-folder.ts')
+          const { openWorkloadFolder } = await import('../io/workload-folder.ts')
           const { writeWorkload } = await import('../workload/store.ts')
           await writeWorkload(
-            makeWorkloadFolder(output, { force: options.force ?? false }),
+            openWorkloadFolder(output, { create: true, overwrite: options.force ?? false }),
             workload,
           )
           remark(settings, `${output} written`)

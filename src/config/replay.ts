@@ -49,7 +49,7 @@ export const CONTENT_SOURCES = ['generator', 'corpus', 'swap-image'] as const
 
 export interface ContentsRequest {
   readonly source: (typeof CONTENT_SOURCES)[number]
-  /** Folder of the corpus or file of the image. */
+  /** File of the corpus or image. */
   readonly path: string | undefined
 }
 
@@ -82,15 +82,18 @@ function choose<Choice extends string>(
   return found
 }
 
-/** `generator`, `corpus:FOLDER` or `swap-image:FILE`. */
+/** `generator`, `corpus` (that of the package), `corpus:FILE` or `swap-image:FILE`. */
 export function parseContents(text: string): ContentsRequest {
   const split = text.indexOf(':')
   const name = split < 0 ? text : text.slice(0, split)
   const path = split < 0 ? undefined : text.slice(split + 1)
   const source = CONTENT_SOURCES.find((known) => known === name)
   if (source === undefined) throw unknownName('content source', name, CONTENT_SOURCES)
-  if (source === 'generator' ? path !== undefined : path === undefined || path === '')
-    throw badValue('--contents', text, 'generator, corpus:FOLDER or swap-image:FILE')
+  const wrong =
+    source === 'generator'
+      ? path !== undefined
+      : path === '' || (source === 'swap-image' && path === undefined)
+  if (wrong) throw badValue('--contents', text, 'generator, corpus, corpus:FILE or swap-image:FILE')
   return { source, path }
 }
 

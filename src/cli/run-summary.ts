@@ -1,0 +1,29 @@
+import type { Figure, SubjectFigures } from '../analysis/figures.ts'
+import type { RunResult } from '../replay/replay.ts'
+import type { RunSummary } from '../replay/summary.ts'
+
+/**
+ * What the engine knows better than the rows: a run's length is when its last task had consumed its demand, not when its last row
+ * ends; the pool's peak lies between samples.
+ */
+export function withSummary(figures: readonly Figure[], summary: RunSummary): Figure[] {
+  const known: Readonly<Record<string, number>> = {
+    work_ns: summary.workNs,
+    pool_peak_bytes: summary.poolPeakBytes,
+  }
+  return figures.map((figure) => {
+    const value = known[figure.metric]
+    return value === undefined ? figure : { ...figure, value, lo: value, hi: value }
+  })
+}
+
+export function withSummaries(
+  subjects: readonly SubjectFigures[],
+  runs: readonly { readonly runId: number; readonly result: RunResult }[],
+): SubjectFigures[] {
+  return subjects.map((subject) => {
+    const run = runs.find(({ runId }) => runId === subject.runId)
+    if (run === undefined) return subject
+    return { ...subject, figures: withSummary(subject.figures, run.result.summary) }
+  })
+}
