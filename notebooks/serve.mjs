@@ -3,6 +3,7 @@
 //   npm run notebooks                      the fixture, then http://localhost:8733/which-policy.html
 //   npm run notebooks -- FILE              another recording
 //   npm run notebooks -- --build-only      build, do not serve
+//   npm run notebooks -- --execute         execute the Jupyter edition too (needs jupyter nbconvert)
 //   npm run notebooks -- --out DIR         work in DIR instead of notebooks/
 import { spawnSync } from 'node:child_process'
 import {
@@ -27,6 +28,7 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     'build-only': { type: 'boolean', default: false },
+    execute: { type: 'boolean', default: false },
     out: { type: 'string', default: here },
     port: { type: 'string', default: '8733' },
   },
@@ -49,10 +51,11 @@ const { writePageTables } = await import('./page-tables.mjs')
 const page = join(out, 'which-policy.duckdb')
 await writePageTables(device, page)
 
-for (const name of ['which-policy.html', 'which-policy.ipynb'].filter((name) =>
-  existsSync(join(here, name)),
-))
-  if (out !== here) copyFileSync(join(here, name), join(out, name))
+if (out !== here) {
+  copyFileSync(join(here, 'which-policy.html'), join(out, 'which-policy.html'))
+  const notebook = readFileSync(join(here, 'which-policy.ipynb'), 'utf8')
+  writeFileSync(join(out, 'which-policy.ipynb'), notebook.replaceAll('../dist/', `${root}/dist/`))
+}
 
 await answerQueries(join(out, 'which-policy.html'), page)
 const site = join(out, '.observable/dist')
@@ -61,6 +64,7 @@ const notebooks = join(root, 'node_modules/@observablehq/notebook-kit/dist/bin/n
 if (!existsSync(notebooks)) fail('@observablehq/notebook-kit is not installed; run `npm ci`')
 run([notebooks, 'build', '--root', '.', '--', 'which-policy.html'], { cwd: out })
 console.log(join(site, 'which-policy.html'))
+if (values.execute) executeJupyter()
 
 if (!values['build-only']) serve(site, Number(values.port))
 
@@ -97,8 +101,29 @@ async function answerQueries(path, database) {
   instance.closeSync()
 }
 
-function run(args, options = {}) {
-  const { status } = spawnSync(process.execPath, args, { stdio: 'inherit', ...options })
+/** The kernel is described to Jupyter by hand: `tslab install` looks for IPython, which running a notebook does not need. */
+function executeJupyter() {
+  const tslab = join(root, 'node_modules/tslab/bin/tslab')
+  const data = join(out, '.observable/jupyter')
+  const kernel = join(data, 'kernels/tslab')
+  mkdirSync(kernel, { recursive: true })
+  const argv = [process.execPath, tslab, 'kernel', '--config-path', '{connection_file}']
+  writeFileSync(
+    join(kernel, 'kernel.json'),
+    JSON.stringify({ argv, display_name: 'TypeScript', language: 'typescript' }),
+  )
+  const args = ['nbconvert', '--to', 'notebook', '--execute', 'which-policy.ipynb']
+  run([...args, '--output-dir', '.observable'], {
+    command: 'jupyter',
+    cwd: out,
+    env: { ...process.env, JUPYTER_PATH: data },
+  })
+  console.log(join(out, '.observable/which-policy.ipynb'))
+}
+
+function run(args, { command = process.execPath, ...options } = {}) {
+  const { status, error } = spawnSync(command, args, { stdio: 'inherit', ...options })
+  if (error !== undefined) fail(`${command}: ${error.message}`)
   if (status !== 0) process.exit(status ?? 1)
 }
 
