@@ -1,8 +1,13 @@
-/** The library's public names. */
+/** The library's public names. Readers of trace files alone are in `pstrace/parsers`. */
+export { openTrace } from '../parsers/index.ts'
+export { type Equation, readEquations } from './analysis/equations.ts'
 export { type Figure, METRICS, readFigures, type SubjectFigures } from './analysis/figures.ts'
-export { readRows } from './analysis/query.ts'
-export { resolveSubjects } from './analysis/selection.ts'
-export { createViews } from './analysis/views.ts'
+export { readFitness } from './analysis/fitness.ts'
+export { type LossSummary, readLosses } from './analysis/losses.ts'
+export { readLaneOrders } from './analysis/order.ts'
+export { readRows, runQuery, streamQuery } from './analysis/query.ts'
+export { resolveSubjects, selectEverything } from './analysis/selection.ts'
+export { createViews, dropViews } from './analysis/views.ts'
 export {
   type Chart,
   type ChartRow,
@@ -12,8 +17,23 @@ export {
   findChart,
 } from './charts/index.ts'
 export { renderHtml, renderPng, renderSvg } from './charts/render.ts'
+export { rowKinds } from './database/append.ts'
 export { Database } from './database/database.ts'
+export { beginRun, completeRun, removeRun, removeTrace } from './database/states.ts'
+export { ingestTrace } from './ingest/ingest.ts'
+export { openInput } from './io/input.ts'
+export { readSnapshots } from './io/snapshots.ts'
+export { openBackend } from './memory/backends/index.ts'
+export { codecProviders, openCodec } from './memory/codecs/index.ts'
+export { createCorpusContents, createGenerator, decodeCorpus } from './memory/contents/index.ts'
+export { openPool } from './memory/pools/index.ts'
+export { openSlots } from './memory/slots/index.ts'
 export { PstraceError } from './model/error.ts'
+export { RowBuffer } from './model/rows.ts'
+export type { Selection } from './model/selection.ts'
+export { findPolicy, policies } from './policies/index.ts'
+export type { Policy } from './policies/policy.ts'
+export { type ReplayOptions, type RunResult, replay } from './replay/replay.ts'
 export {
   type Metric,
   type OpenRecording,
@@ -30,3 +50,7 @@ export {
   toReportLkml,
   toReportMarkdown,
 } from './report/index.ts'
+export { describeWorkload } from './workload/describe.ts'
+export { extractWorkload } from './workload/extract.ts'
+export { readWorkload, writeWorkload } from './workload/store.ts'
+export type { Workload } from './workload/types.ts'

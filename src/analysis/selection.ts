@@ -1,8 +1,8 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { unknownName } from '../config/names.ts'
-import type { Selection } from '../config/selection.ts'
 import { quoteText } from '../database/schema.ts'
 import { PstraceError } from '../model/error.ts'
+import { unknownName } from '../model/names.ts'
+import type { Selection } from '../model/selection.ts'
 import { readRows } from './query.ts'
 
 /** One recording or run, with the part of it that is looked at. Times in its own clock. */

@@ -85,7 +85,7 @@ async function readOwn(
   const { Database } = await import('../database/database.ts')
   const { readRows } = await import('../analysis/query.ts')
   const { readStoredFigures } = await import('../analysis/stored-figures.ts')
-  const { unknownName } = await import('../config/names.ts')
+  const { unknownName } = await import('../model/names.ts')
   const database = await Database.open(settings.databasePath, { mode: 'read' })
   const columns = new Map<string, ComparisonColumn>()
   try {

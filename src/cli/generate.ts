@@ -1,7 +1,6 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type Command, Option } from 'commander'
-import { unknownName } from '../config/names.ts'
 import {
   GENERATED_FORMATS,
   type GeneratedFormat,
@@ -16,6 +15,7 @@ import type { FileSource } from '../io/file-source.ts'
 import { OutputFile, writeOutput } from '../io/output.ts'
 import { TemporaryFile } from '../io/temporary-file.ts'
 import { openCodec } from '../memory/codecs/index.ts'
+import { unknownName } from '../model/names.ts'
 import { usageError } from './failure.ts'
 import { addExamples } from './options.ts'
 import { printLine } from './output.ts'

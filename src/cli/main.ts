@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { unknownName } from '../config/names.ts'
+import { unknownName } from '../model/names.ts'
 import { COMMANDS } from './commands.ts'
 import { describeFailure, toExitStatus } from './failure.ts'
 import { describeAll } from './help.ts'

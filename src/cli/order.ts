@@ -39,7 +39,7 @@ pstrace order --run kcompressd --run parallel
 pstrace order --by page --format csv > positions.csv`,
   )
   command.action(async (options: OrderOptions) => {
-    const { unknownName } = await import('../config/names.ts')
+    const { unknownName } = await import('../model/names.ts')
     const aspect = ASPECTS.find((known) => known === options.by)
     if (options.by !== undefined && aspect === undefined)
       throw unknownName('aspect', options.by, ASPECTS)

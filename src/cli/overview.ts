@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { unknownName } from '../config/names.ts'
+import { unknownName } from '../model/names.ts'
 import { addDatabase, addExamples, addOutput, addSelectors } from './options.ts'
 import { toFormat } from './output.ts'
 import { printSections, type ReadingOptions, readSection, withReading } from './reading.ts'

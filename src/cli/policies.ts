@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { type Result, toResult } from '../analysis/result.ts'
-import { unknownName } from '../config/names.ts'
+import { unknownName } from '../model/names.ts'
 import type { Policy } from '../policies/policy.ts'
 import { addExamples, addOutput, type OutputOptions } from './options.ts'
 import { printLine, printResult, toFormat } from './output.ts'

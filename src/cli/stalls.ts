@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { Result } from '../analysis/result.ts'
-import { unknownName } from '../config/names.ts'
 import { parseCount } from '../config/settings.ts'
+import { unknownName } from '../model/names.ts'
 import { addDatabase, addExamples, addOutput, addSelectors } from './options.ts'
 import { toFormat } from './output.ts'
 import {

@@ -1,4 +1,4 @@
-import { badValue } from './names.ts'
+import { badValue } from '../model/names.ts'
 
 /** Speeds of CPUs from `4` (four at speed 1) or `4x1.0+4x0.4`; 1 = the CPU on which the trace's costs were measured. */
 export function parseCpus(text: string): number[] {

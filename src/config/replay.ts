@@ -1,5 +1,5 @@
+import { badValue, unknownName } from '../model/names.ts'
 import { parseCpus } from './cpus.ts'
-import { badValue, unknownName } from './names.ts'
 import { parseAssignments, parseCount } from './settings.ts'
 
 /** Options of `pstrace replay` as commander hands them over. */

@@ -1,5 +1,5 @@
 import { PstraceError } from '../model/error.ts'
-import { badValue } from './names.ts'
+import { badValue } from '../model/names.ts'
 
 export const PROGRESS_MODES = ['auto', 'bar', 'plain', 'json', 'none'] as const
 export type ProgressMode = (typeof PROGRESS_MODES)[number]

@@ -1,4 +1,4 @@
-import { badValue } from './names.ts'
+import { badValue } from '../model/names.ts'
 
 const UNIT_DIGITS: Readonly<Record<string, number>> = { '': 0, ns: 0, us: 3, µs: 3, ms: 6, s: 9 }
 

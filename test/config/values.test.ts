@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseCpus } from '../../src/config/cpus.ts'
-import { nearestName, unknownName } from '../../src/config/names.ts'
 import { resolveSelection } from '../../src/config/selection.ts'
 import { parseAssignments, parseCount, resolveSettings } from '../../src/config/settings.ts'
 import { parseTime } from '../../src/config/time.ts'
+import { nearestName, unknownName } from '../../src/model/names.ts'
 
 describe('times', () => {
   it.each([

@@ -1,4 +1,4 @@
-import { PstraceError } from '../model/error.ts'
+import { PstraceError } from './error.ts'
 
 /** The known name closest to `name` in edit distance, or `undefined` when none is near enough to be a slip of the finger. */
 export function nearestName(name: string, known: readonly string[]): string | undefined {
