@@ -4,6 +4,8 @@ import type { IssueLog } from './issues.ts'
 import { parseHeaderPage, type SubBufferLayout } from './ring-buffer.ts'
 import { FormatTable } from './window.ts'
 
+const MAX_HEADER_PAGE_BYTES = 4096
+
 /**
  * The descriptions that trace.dat and perf's tracing data hold in the same form and order (lib/traceevent's reading order): ring-buffer
  * page, event formats, task names. Every method reads at the cursor and throws `TraceParseError`.
@@ -31,7 +33,10 @@ export class EventMetadata {
 
   parseHeaderInfo(cursor: Cursor): void {
     expectName(cursor, 'header_page')
-    this.setHeaderPage(cursor.text(cursor.u64()), cursor)
+    const length = cursor.u64()
+    if (length > MAX_HEADER_PAGE_BYTES)
+      throw cursor.error('bad_header_page', `its description has ${length} bytes`)
+    this.setHeaderPage(cursor.text(length), cursor)
     expectName(cursor, 'header_event')
     cursor.skip(cursor.u64())
   }

@@ -1,7 +1,7 @@
 import { readFully } from './cursor.ts'
 import { TraceParseError } from './error.ts'
 import { isPerfData } from './perf-data/header.ts'
-import type { ByteSource, TraceFormat, TraceReader } from './reader.ts'
+import type { ByteSource, FolderSource, TraceFormat, TraceReader } from './reader.ts'
 import { isTraceDat } from './trace-dat/header.ts'
 
 export type {
@@ -24,7 +24,10 @@ export { TraceParseError } from './error.ts'
 export type {
   ByteSource,
   ByteStream,
+  FolderFile,
+  FolderSource,
   ImportIssue,
+  LiveStream,
   Loss,
   Severity,
   TraceFormat,
@@ -37,6 +40,14 @@ export type {
 export interface SeekableFormat extends TraceFormat {
   readonly access: 'seek'
   open(source: ByteSource): Promise<TraceReader>
+}
+
+/** Several files that are one recording. */
+export interface FolderFormat {
+  readonly name: string
+  readonly access: 'folder'
+  sniffFolder(folder: FolderSource): boolean
+  openFolder(folder: FolderSource): Promise<TraceReader>
 }
 
 /** Bytes of the input's start that formats are told apart by. */
@@ -65,6 +76,9 @@ const perfData: SeekableFormat = {
 /** All formats, in the order in which they are tried. */
 export const traceFormats: readonly SeekableFormat[] = [traceDat, perfData]
 
+/** Formats that are folders, in the order in which they are tried. */
+export const folderFormats: readonly FolderFormat[] = []
+
 /** The format whose mark `head` carries. */
 export function sniffFormat(head: Uint8Array): SeekableFormat | undefined {
   return traceFormats.find((format) => format.sniff(head))
@@ -77,9 +91,10 @@ export interface OpenOptions {
 
 /** Opens a trace of any known format; throws `TraceParseError` when it is none or cannot be read. */
 export async function openTrace(
-  source: ByteSource,
+  source: ByteSource | FolderSource,
   options: OpenOptions = {},
 ): Promise<TraceReader> {
+  if ('paths' in source) return await openFolderTrace(source)
   const head = new Uint8Array(Math.min(SNIFF_BYTES, source.size))
   const read = readFully(source, 0, head)
   const format =
@@ -94,4 +109,16 @@ export async function openTrace(
       `not a known trace; known are ${traceFormats.map(({ name }) => name).join(', ')}`,
     )
   return await format.open(source)
+}
+
+async function openFolderTrace(folder: FolderSource): Promise<TraceReader> {
+  const format = folderFormats.find((each) => each.sniffFolder(folder))
+  if (format === undefined)
+    throw new TraceParseError(
+      'unknown_format',
+      folder.name,
+      { unit: 'byte', at: 0 },
+      `not a folder with a known recording; known are ${folderFormats.map(({ name }) => name).join(', ')}`,
+    )
+  return await format.openFolder(folder)
 }

@@ -18,6 +18,27 @@ export interface ByteStream {
   next(): Uint8Array | undefined
 }
 
+/** A stream whose bytes arrive while it is read: `next` gives what has arrived, and must not be called before `wait` said so. */
+export interface LiveStream extends ByteStream {
+  /** Resolves when `next` has bytes or the stream has ended. */
+  wait(): Promise<void>
+}
+
+/** A file of a folder; closed by whoever opened it. */
+export interface FolderFile extends ByteSource {
+  close(): void
+}
+
+/** Several files that are one recording. */
+export interface FolderSource {
+  /** Shown in errors: the path as the user gave it. */
+  readonly name: string
+  /** Relative paths of all regular files, `/` between names, sorted. */
+  readonly paths: readonly string[]
+  /** One of `paths`; `undefined` when there is no such file. Its name is the folder's and the path. */
+  open(path: string): FolderFile | undefined
+}
+
 /** Events were lost on `cpu` between two times (ns since `baseNs`); `events` undefined = number unknown. */
 export interface Loss {
   readonly cpu: number
@@ -71,6 +92,8 @@ export interface TraceInfo {
 
 /** One opened trace. Not reusable after `close`. */
 export interface TraceReader {
+  /** Readers of live input only: to be awaited before each `read`, which then does not block. */
+  wait?(): Promise<void>
   readonly info: TraceInfo
   /** Every event format the file describes, also those without events; grows while text is read. */
   readonly formats: readonly EventFormat[]

@@ -1,10 +1,10 @@
 import { Cursor, toByteSource, toText } from '../cursor.ts'
 import { TraceParseError } from '../error.ts'
-import { parseEventFormat } from '../event-format.ts'
+import { EventMetadata } from '../event-metadata.ts'
 import type { IssueLog } from '../issues.ts'
 import type { ByteSource, TraceInstance } from '../reader.ts'
-import { parseHeaderPage, type SubBufferLayout } from '../ring-buffer.ts'
-import { FormatTable } from '../window.ts'
+import type { SubBufferLayout } from '../ring-buffer.ts'
+import type { FormatTable } from '../window.ts'
 import { type CpuBuffer, MAX_CHUNK_BYTES, type UnpackBudget, type Unpacker } from './cpu-stream.ts'
 import { TimeOptions, toClock } from './options.ts'
 
@@ -39,7 +39,6 @@ const MAX_CPUS = 8192
 const MAX_INSTANCES = 256
 const MAX_PAGE_BYTES = 1 << 26
 const MAX_CLOCK_BYTES = 4096
-const MAX_HEADER_PAGE_BYTES = 4096
 const MAX_META_BYTES = 1 << 28
 const MAX_META_RATIO = 4096
 
@@ -139,12 +138,9 @@ class HeaderParser {
   readonly #issues: IssueLog
   readonly #budget: UnpackBudget
   readonly #options = new TimeOptions()
-  readonly #formats = new FormatTable()
-  readonly #comms = new Map<number, string>()
+  readonly #metadata: EventMetadata
   readonly #instances: { name: string; clock: string }[] = []
   readonly #buffers: CpuBuffer[] = []
-  #layout: SubBufferLayout | undefined
-  #longSize: 4 | 8
   #cpus = 0
   #textData = false
 
@@ -159,12 +155,13 @@ class HeaderParser {
     this.#unpack = unpack
     this.#issues = issues
     this.#budget = budget
-    this.#longSize = preamble.userLong
+    this.#metadata = new EventMetadata(issues, preamble.userLong)
   }
 
   finish(): TraceDatHeader {
     const { version, compression, littleEndian, pageBytes } = this.#preamble
-    if (this.#layout === undefined)
+    const { layout, formats, comms } = this.#metadata
+    if (layout === undefined)
       throw this.#cursor.error(
         'no_header_page',
         'the description of the ring-buffer page is missing',
@@ -176,9 +173,9 @@ class HeaderParser {
       compression,
       littleEndian,
       pageBytes,
-      layout: this.#layout,
-      formats: this.#formats,
-      comms: this.#comms,
+      layout,
+      formats,
+      comms,
       instances: this.#instances,
       buffers: this.#buffers,
       cpus: this.#cpus,
@@ -189,12 +186,12 @@ class HeaderParser {
   // Documentation/trace-cmd/trace-cmd.dat.v6.5.txt: one part after another.
   parseVersion6(): void {
     const cursor = this.#cursor
-    this.#parseHeaderInfo(cursor)
-    this.#parseFtraceEvents(cursor)
-    this.#parseEventSystems(cursor)
+    this.#metadata.parseHeaderInfo(cursor)
+    this.#metadata.parseFtraceEvents(cursor)
+    this.#metadata.parseEventSystems(cursor)
     cursor.skip(cursor.u32())
     cursor.skip(cursor.u32())
-    this.#parseCmdLines(cursor)
+    this.#metadata.parseCmdLines(cursor)
     this.#cpus = cursor.u32()
     const instances: { name: string; offset: number }[] = []
     let tag = cursor.text(10)
@@ -274,13 +271,13 @@ class HeaderParser {
       return offset === undefined ? undefined : this.#openSection(offset, id)
     }
     const headerInfo = open(OPTION.headerInfo)
-    if (headerInfo !== undefined) this.#parseHeaderInfo(headerInfo)
+    if (headerInfo !== undefined) this.#metadata.parseHeaderInfo(headerInfo)
     const ftraceEvents = open(OPTION.ftraceEvents)
-    if (ftraceEvents !== undefined) this.#parseFtraceEvents(ftraceEvents)
+    if (ftraceEvents !== undefined) this.#metadata.parseFtraceEvents(ftraceEvents)
     const eventFormats = open(OPTION.eventFormats)
-    if (eventFormats !== undefined) this.#parseEventSystems(eventFormats)
+    if (eventFormats !== undefined) this.#metadata.parseEventSystems(eventFormats)
     const cmdLines = open(OPTION.cmdLines)
-    if (cmdLines !== undefined) this.#parseCmdLines(cmdLines)
+    if (cmdLines !== undefined) this.#metadata.parseCmdLines(cmdLines)
     for (const buffer of buffers) this.#parseBufferOption(buffer)
     this.#cpus = this.#options.cpuCount ?? this.#cpus
   }
@@ -385,86 +382,6 @@ class HeaderParser {
       })
     }
     if (name === '' || this.#cpus === 0) this.#cpus = cpus
-  }
-
-  #parseHeaderInfo(cursor: Cursor): void {
-    this.#expect(cursor, 'header_page')
-    const length = cursor.u64()
-    if (length > MAX_HEADER_PAGE_BYTES)
-      throw cursor.error('bad_header_page', `its description has ${length} bytes`)
-    const text = cursor.text(length)
-    this.#layout = parseHeaderPage(text, this.#preamble.littleEndian)
-    if (this.#layout === undefined)
-      throw cursor.error(
-        'bad_header_page',
-        `the ring-buffer page has an unknown layout: ${text.slice(0, 300).replaceAll(/\s+/g, ' ')}`,
-      )
-    // The file's own long is that of trace-cmd, which may be a 32-bit program on a 64-bit kernel.
-    this.#longSize = this.#layout.commitSize
-    this.#expect(cursor, 'header_event')
-    cursor.skip(cursor.u64())
-  }
-
-  #expect(cursor: Cursor, name: string): void {
-    const found = cursor.cString()
-    if (found !== name)
-      throw cursor.error('bad_header', `"${found.slice(0, 20)}" in place of "${name}"`)
-  }
-
-  #parseFtraceEvents(cursor: Cursor): void {
-    const count = cursor.u32()
-    for (let i = 0; i < count; i++) this.#addFormat(cursor, 'ftrace')
-  }
-
-  #parseEventSystems(cursor: Cursor): void {
-    const systems = cursor.u32()
-    for (let i = 0; i < systems; i++) {
-      const system = cursor.cString()
-      const events = cursor.u32()
-      for (let event = 0; event < events; event++) this.#addFormat(cursor, system)
-    }
-  }
-
-  #addFormat(cursor: Cursor, system: string): void {
-    const at = cursor.at
-    const text = cursor.text(cursor.u64())
-    const record = parseEventFormat(text, system, this.#longSize)
-    if (record === undefined) {
-      this.#issues.add(
-        'bad_format',
-        'error',
-        at,
-        `An event description of ${system} has no name or no id; its events will be unknown.`,
-      )
-      return
-    }
-    const { name } = record.format
-    if (record.undecodable !== undefined)
-      this.#issues.add(
-        'undecodable_format',
-        'error',
-        at,
-        `The fields of ${system}:${name} cannot be decoded: ${record.undecodable}. Its records are kept as bytes.`,
-        `${system}:${name}`,
-      )
-    if (
-      !this.#formats.add(record) &&
-      this.#formats.records[this.#formats.byId[record.format.id] ?? -1]?.format.name !== name
-    )
-      this.#issues.add(
-        'duplicate_event_id',
-        'error',
-        at,
-        `Event id ${record.format.id} has two descriptions; ${system}:${name} is ignored.`,
-        record.format.id,
-      )
-  }
-
-  #parseCmdLines(cursor: Cursor): void {
-    for (const line of cursor.text(cursor.u64()).split('\n')) {
-      const [, tid, comm] = /^\s*(\d{1,10}) (.*)$/.exec(line) ?? []
-      if (tid !== undefined && comm !== undefined) this.#comms.set(Number(tid), comm)
-    }
   }
 
   #parseOptions(cursor: Cursor, instances: { name: string; offset: number }[]): void {

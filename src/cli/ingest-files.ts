@@ -53,7 +53,7 @@ async function ingestOne(
   const begun = Date.now()
   const input = await openInput(file)
   try {
-    const reader = await openTrace(input.source, toOpenOptions(options.format))
+    const reader = await openTrace(input.folder ?? input.source, toOpenOptions(options.format))
     const total = input.source.size
     const progress = startProgress(
       settings,

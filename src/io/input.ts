@@ -1,17 +1,21 @@
 import { createHash } from 'node:crypto'
+import { statSync } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { toByteStream } from '../../parsers/byte-stream.ts'
-import { readFully } from '../../parsers/cursor.ts'
-import type { ByteSource } from '../../parsers/reader.ts'
+import { readFully, toByteSource } from '../../parsers/cursor.ts'
+import type { ByteSource, FolderSource } from '../../parsers/reader.ts'
 import { PstraceError } from '../model/error.ts'
 import { type FileSource, openFileSource } from './file-source.ts'
+import { openFolder } from './folder-source.ts'
 import { TemporaryFile } from './temporary-file.ts'
 
 /** An input ready to be parsed. */
 export interface Input {
   /** Seekable and not compressed, whatever the user gave. */
   readonly source: ByteSource
+  /** Set when the input is a folder; `source` is empty then. */
+  readonly folder?: FolderSource
   /** How the given input was compressed. */
   readonly compression: 'none' | 'gzip' | 'zstd'
   /** SHA-256 of the input as given (compressed, if it was), in hex; reads it all once. */
@@ -32,14 +36,41 @@ export interface InputOptions {
 const MAX_RATIO = 256
 const FREE_BYTES = 2 ** 30
 
-/** Opens a file, or `-` for standard input, which is copied to a temporary file; gzip and zstd are recognised by content. */
+/** Opens a file, a folder, or `-` for standard input, which is copied to a temporary file; gzip and zstd are recognised by content. */
 export async function openInput(path: string, options: InputOptions = {}): Promise<Input> {
+  if (path !== '-' && statSync(path, { throwIfNoEntry: false })?.isDirectory() === true)
+    return toFolderInput(openFolder(path))
   const given = path === '-' ? await spool(options) : openFileSource(path)
   try {
     return await unpackIfPacked(given, options)
   } catch (error) {
     given.close()
     throw error
+  }
+}
+
+function toFolderInput(folder: FolderSource): Input {
+  return {
+    source: toByteSource(folder.name, new Uint8Array(0)),
+    folder,
+    compression: 'none',
+    sha256() {
+      const sha256 = createHash('sha256')
+      for (const path of folder.paths) {
+        const file = folder.open(path)
+        if (file === undefined) continue
+        try {
+          sha256.update(`${path}\0${file.size}\0`)
+          for (const piece of pieces(file)) sha256.update(piece)
+        } finally {
+          file.close()
+        }
+      }
+      return sha256.digest('hex')
+    },
+    close() {
+      // Files of a folder are opened and closed by its reader.
+    },
   }
 }
 

@@ -1,6 +1,14 @@
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
@@ -151,7 +159,27 @@ describe('openInput', () => {
 
   it('names what is wrong with a path', async () => {
     expect(await failure(openInput(join(folder, 'none')))).toBe('no_such_file')
-    expect(await failure(openInput(folder))).toBe('not_a_file')
+    expect(await failure(openInput('/dev/null'))).toBe('not_a_file')
+  })
+
+  it('gives the files of a folder', async () => {
+    const root = join(folder, 'recorded')
+    mkdirSync(join(root, 'events/vmscan'), { recursive: true })
+    writeFileSync(join(root, 'events/vmscan/format'), 'name: x')
+    writeFileSync(join(root, 'data'), CONTENT)
+    symlinkSync('/etc/passwd', join(root, 'link'))
+    const input = await openInput(root)
+    expect(input.source.size).toBe(0)
+    expect(input.folder?.paths).toEqual(['data', 'events/vmscan/format'])
+    const file = input.folder?.open('data')
+    expect(file?.name).toBe(`${root}/data`)
+    expect(file !== undefined && isEqual(readWhole(file), CONTENT)).toBe(true)
+    file?.close()
+    expect(input.folder?.open('link')).toBe(undefined)
+    expect(input.folder?.open('../recorded/data')).toBe(undefined)
+    const hash = input.sha256()
+    writeFileSync(join(root, 'data'), CONTENT.subarray(1))
+    expect((await openInput(root)).sha256()).not.toBe(hash)
   })
 
   it('opens an empty file', async () => {
