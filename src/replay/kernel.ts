@@ -1,4 +1,4 @@
-import type { SwapBackend } from '../memory/backends/backend.ts'
+import type { Place, PoolMove, SwapBackend } from '../memory/backends/backend.ts'
 import type { PageContents } from '../memory/contents/contents.ts'
 import { PstraceError } from '../model/error.ts'
 import type { Workload } from '../workload/types.ts'
@@ -36,7 +36,12 @@ const NAP_NS = 100_000_000
 const TICK_NS = 1_000_000
 /** Entries of a per-CPU folio batch (PAGEVEC_SIZE) since 6.9; 15 before. */
 const ROTATE_BATCH = 31
+const HOLDS_NOTHING = 0
+const HOLDS_COPY = 1
+const HOLDS_ZERO = 2
 const MAX_FRUITLESS = 16
+/** Ticks without any progress after which the run is cut: nothing will change. */
+const OOM_FRUITLESS = 200
 
 export const KSWAPD_CONTEXT = 0
 export const DIRECT_CONTEXT = 1
@@ -246,6 +251,58 @@ export class Kernel {
       ? new Generations(this, machine.swappiness.value)
       : undefined
     this.#placeResident()
+    parts.slots.onRelease = (slot) => this.#released(slot)
+    parts.backend.onMove = (move) => this.#recordMove(move)
+  }
+
+  #recordMove(move: PoolMove): void {
+    this.tally.moves++
+    const { recorder } = this
+    if (!recorder.recordsRows) return
+    const rows = recorder.moves
+    const row = rows.add()
+    rows.number(row, 'ts_ns', this.scheduler.now)
+    rows.number(row, 'page_id', move.page + 1)
+    rows.text(row, 'from_place', move.from)
+    rows.text(row, 'to_place', move.reason === 'invalidate' ? undefined : move.to)
+    rows.text(row, 'reason', move.reason)
+    rows.number(row, 'age_ns', move.ageNs)
+    recorder.added(rows)
+  }
+
+  /** The backend's own shrinker (zswap's shrink_worker): one iteration after the other while it has work. */
+  *shrinkerMain(thread: Thread, node: NodeState): Steps {
+    const { backend, scheduler, costs } = this
+    for (;;) {
+      while (backend.pendingShrink === true && backend.shrinkStep !== undefined) {
+        const before = backend.poolPages
+        const { deviceWrites, scanned, sleepUntilNs, done } = backend.shrinkStep(scheduler.now)
+        this.#poolChanged(node, backend.poolPages - before)
+        if (deviceWrites > 0) backend.device?.submit('write', scheduler.now, deviceWrites)
+        // Writing back decompresses the page first; looking at an entry costs what looking at a page does.
+        let ns = 0
+        for (let write = 0; write < deviceWrites; write++) ns += costs.swapIn.draw()
+        for (let entry = deviceWrites; entry < scanned; entry++) ns += costs.scanKept.draw()
+        if (!scheduler.spend(thread, Math.max(1, ns))) yield
+        if (sleepUntilNs > scheduler.now) {
+          scheduler.sleepUntil(thread, sleepUntilNs, SLEEPING)
+          yield
+        }
+        if (done) break
+      }
+      this.#shrinkerAsleep = true
+      scheduler.block(thread, SLEEPING)
+      yield
+      this.#shrinkerAsleep = false
+    }
+  }
+
+  shrinker: Thread | undefined
+  #shrinkerAsleep = true
+
+  #kickShrinker(): void {
+    if (this.shrinker !== undefined && this.#shrinkerAsleep && this.backend.pendingShrink === true)
+      this.scheduler.wake(this.shrinker)
   }
 
   /** Pages resident at the start, oldest first in stream order. Mapped ones have been used since they were faulted in: their first scan keeps them. */
@@ -272,7 +329,10 @@ export class Kernel {
     if (slot < 0) return
     this.pages.slot[page] = slot
     this.pages.state[page] = P.SWAPPED
-    if (!this.#fill(page))
+    const isZero = this.#fill(page)
+    const node = this.nodeOf(this.pages.node[page] as number)
+    this.#hold(slot, isZero && this.#zeroMap ? HOLDS_ZERO : HOLDS_COPY, node)
+    if (!isZero || !this.#zeroMap)
       this.backend.store({
         slot,
         page: this.pages.content[page] as number,
@@ -367,11 +427,20 @@ export class Kernel {
         fruitless = 0
         // Progress but no page: the per-CPU lists are emptied before the next try.
         if (node.free <= this.minOf(node)) node.free += node.lists.drain()
-      } else if (++fruitless >= MAX_FRUITLESS && !this.#canFree()) {
-        this.exhausted = true
-        this.scheduler.stopped = true
-        yield
-        return
+      } else {
+        if (node.free <= this.minOf(node)) node.free += node.lists.drain()
+        fruitless++
+        if (fruitless >= MAX_FRUITLESS && (!this.#canFree() || fruitless >= OOM_FRUITLESS)) {
+          this.exhausted = true
+          this.scheduler.stopped = true
+          yield
+          return
+        }
+        if (fruitless >= MAX_FRUITLESS) {
+          // Where the kernel would kill: time for stores in flight to end.
+          this.scheduler.sleepUntil(thread, this.scheduler.now + TICK_NS, IO)
+          yield
+        }
       }
     }
     this.#take(node)
@@ -481,20 +550,14 @@ export class Kernel {
       const reclaimed = yield* this.directReclaim(thread, node, scan)
       if (reclaimed > 0 && node.free <= this.minOf(node)) node.free += node.lists.drain()
       if (node.free > this.minOf(node)) return
+      // Nobody frees anything any more: a real machine hangs here; the run goes on below min.
       fruitless = reclaimed > 0 ? 0 : fruitless + 1
+      if (fruitless >= OOM_FRUITLESS) return
       if (isKworker) {
         this.scheduler.sleepUntil(thread, this.scheduler.now + TICK_NS, SLEEPING)
         yield
-      } else if (fruitless > 1000 && this.#nobodyElseCanFree(thread)) return
+      }
     }
-  }
-
-  /** The queue would never move again: the store goes on below min, as the kernel's last retries do. */
-  #nobodyElseCanFree(thread: Thread): boolean {
-    for (const other of this.scheduler.threads)
-      if (other !== thread && other.kind === 'kswapd' && !this.scheduler.isBlocked(other))
-        return false
-    return true
   }
 
   // ---------------------------------------------------------------- kswapd
@@ -628,7 +691,7 @@ export class Kernel {
       node.fileActivations !== node.seenFileActivations ||
       this.#inactiveIsLow(node, P.INACTIVE_FILE)
     const { quota, priority } = scan
-    const shift = 2 ** priority
+    const shift = 1 << priority
     const inactiveFile = this.#size(node, P.INACTIVE_FILE)
     const file = inactiveFile + this.#size(node, P.ACTIVE_FILE)
     const inactiveAnon = this.#size(node, P.INACTIVE_ANON)
@@ -1034,9 +1097,15 @@ export class Kernel {
     const { flights } = this.recorder
     this.#startRank(node, flight)
     const stored = yield* this.store(thread, node, page, true, false)
-    flights.handed[flight] = this.scheduler.now
     if (!stored) {
       scan.activated++
+      return false
+    }
+    flights.handed[flight] = this.scheduler.now
+    if ((this.pages.state[page] as number) !== P.STORED || this.pages.has(page, P.WRITEBACK)) {
+      // Written again meanwhile, or still on its way to the device: it stays.
+      if ((this.pages.state[page] as number) !== P.STORED) this.recorder.closeFlight(flight)
+      this.unlock(page)
       return false
     }
     this.#evict(node, page)
@@ -1096,13 +1165,7 @@ export class Kernel {
     flights.place[flight] = 'zero'
     flights.bytes[flight] = 0
     tally.zeroPages++
-    this.#slotZero(node, page)
-  }
-
-  readonly #zeroSlots = new Set<number>()
-
-  #slotZero(_node: NodeState, page: number): void {
-    this.#zeroSlots.add(this.pages.slot[page] as number)
+    this.#hold(this.pages.slot[page] as number, HOLDS_ZERO, node)
   }
 
   /** The store itself, by whoever does it: real compression, calibrated time, pool memory. False = refused, the page stays. */
@@ -1145,7 +1208,8 @@ export class Kernel {
       nowNs: scheduler.now,
       node: node.index,
     })
-    const { place, poolPagesTaken, compressedBytes } = result
+    const { place, poolPagesTaken, compressedBytes, deviceWrites } = result
+    if (place !== 'reject') this.#hold(pages.slot[page] as number, HOLDS_COPY, node)
     const isSame = place === 'same' || place === 'zero'
     if (!this.#preemptible) thread.preemptOff++
     if (!scheduler.spend(thread, isSame ? costs.storeSame.draw() : costs.store.draw())) yield
@@ -1175,23 +1239,46 @@ export class Kernel {
       value: compressedBytes,
     })
     this.#poolChanged(node, poolPagesTaken)
+    this.#kickShrinker()
     if (place === 'reject') {
       this.#backOut(node, page, true)
       return false
     }
     pages.state[page] = P.STORED
+    const { device } = this.backend
+    if (deviceWrites > 0 && device !== undefined) {
+      const done = device.submit('write', scheduler.now, deviceWrites)
+      // A refused page is written by itself: under writeback until the device is done.
+      if (place === 'disk') {
+        pages.set(page, P.WRITEBACK | P.RECLAIM)
+        this.#writing.add(page)
+        scheduler.at(done, page)
+      }
+    }
     if (this.#redirtied.delete(page)) {
       // Written while it was under writeback: what was stored is stale.
       pages.version[page] = (pages.version[page] as number) + 1
-      this.recorder.closeFlight(flight)
       pages.swapout[page] = 0
-      this.#dropCopy(node, page)
+      this.#dropSlot(page)
       pages.state[page] = P.RESIDENT
     }
     return true
   }
 
   readonly #redirtied = new Set<number>()
+  readonly #writing = new Set<number>()
+
+  /** The device has written the page: as after any disk write it moves to its list's tail. */
+  written(page: number): void {
+    const { pages } = this
+    if (!this.#writing.delete(page)) return
+    pages.clear(page, P.WRITEBACK | P.RECLAIM)
+    if (!pages.isOnList(page) || pages.has(page, P.LOCKED)) return
+    pages.remove(page)
+    pages.clear(page, P.ACTIVE)
+    this.#generations?.toOldest(page)
+    pages.addTail(page)
+  }
 
   /** The page stays in memory: its slot is given back; a refused one goes to the active list. */
   #backOut(node: NodeState, page: number, activate: boolean): void {
@@ -1204,10 +1291,9 @@ export class Kernel {
       if (flights.startRank[flight] === 0) lane.start(submitRank)
       lane.finish(submitRank)
     }
-    const isStored = flights.place[flight] !== undefined
     this.recorder.closeFlight(flight)
     pages.swapout[page] = 0
-    this.#dropSlot(node, page, isStored)
+    this.#dropSlot(page)
     pages.state[page] = P.RESIDENT
     pages.clear(page, P.WRITEBACK | P.RECLAIM)
     if (activate) {
@@ -1222,8 +1308,14 @@ export class Kernel {
   }
 
   /** After a worker's store: unlocked, and rotated if it is on its list; a folio that is still isolated is not. */
-  completed(page: number, cpu: number): void {
+  completed(page: number, cpu: number, flight: number): void {
     const { pages, gate } = this
+    if ((pages.swapout[page] as number) !== flight) this.recorder.closeFlight(flight)
+    if (this.#writing.has(page)) {
+      // The device has it: unlocked now, rotated when the write is done.
+      this.unlock(page)
+      return
+    }
     if (pages.has(page, P.WRITEBACK)) pages.clear(page, P.WRITEBACK)
     this.unlock(page)
     if (gate?.rotates !== true || !pages.isOnList(page)) {
@@ -1362,7 +1454,7 @@ export class Kernel {
         pages.set(page, P.ACCESSED)
         if (this.#dirties()) {
           pages.version[page] = (pages.version[page] as number) + 1
-          this.#dropCopy(this.nodeOf(pages.node[page] as number), page)
+          this.#dropSlot(page)
         } else pages.set(page, P.CLEAN_COPY)
         this.unlock(page)
         this.tally.refaultsStored++
@@ -1380,12 +1472,16 @@ export class Kernel {
       if (scheduler.stopped) return
       if (!scheduler.spend(thread, costs.swapIn.draw())) yield
       const slot = pages.slot[page] as number
-      const place = this.#zeroSlots.has(slot) ? 'zero' : this.backend.load(slot)
+      const place = this.#load(node, slot)
+      if (place === 'disk' && this.backend.device !== undefined) {
+        scheduler.sleepUntil(thread, this.backend.device.submit('read', scheduler.now), IO)
+        yield
+      }
       if (this.#dirties()) {
         pages.version[page] = (pages.version[page] as number) + 1
-        this.#dropCopy(node, page)
+        this.#dropSlot(page)
       } else if (this.#keepsCopy) pages.set(page, P.CLEAN_COPY)
-      else this.#dropCopy(node, page)
+      else this.#dropSlot(page)
       pages.state[page] = P.RESIDENT
       pages.set(page, P.ACCESSED)
       const distance = node.age - (pages.evictedAt[page] as number)
@@ -1407,6 +1503,15 @@ export class Kernel {
     }
   }
 
+  #load(node: NodeState, slot: number): Place {
+    if (this.#slotHolds[slot] === HOLDS_ZERO) return 'zero'
+    const before = this.backend.poolPages
+    const place = this.backend.load(slot, undefined, this.scheduler.now)
+    // A load may take the content out of the pool (zswap since 6.12).
+    this.#poolChanged(node, this.backend.poolPages - before)
+    return place
+  }
+
   /** workingset_refault: back to the active list if the lists it competes with would have held it. */
   #refaulted(node: NodeState, page: number, distance: number): void {
     if (this.#generations !== undefined) return
@@ -1420,19 +1525,38 @@ export class Kernel {
     if (this.pages.has(page, P.WORKINGSET)) this.#noteCost(node, false, 1, 0)
   }
 
-  #dropCopy(node: NodeState, page: number): void {
-    this.#dropSlot(node, page, true)
-  }
-
-  #dropSlot(node: NodeState, page: number, isStored: boolean): void {
+  #dropSlot(page: number): void {
     const slot = this.pages.slot[page] as number
     if (slot < 0) return
     this.pages.slot[page] = -1
-    if (isStored && !this.#zeroSlots.delete(slot)) {
-      const given = this.backend.free(slot)
-      if (given > 0) this.#poolChanged(node, -given)
+    this.#slots.free(slot, this.scheduler.active?.cpu ?? 0)
+  }
+
+  /** The slot is really free, which slot caches put off: its content goes. */
+  #released(slot: number): void {
+    const holds = this.#slotHolds[slot]
+    this.#slotHolds[slot] = HOLDS_NOTHING
+    if (holds !== HOLDS_COPY) return
+    const given = this.backend.free(slot)
+    if (given > 0) this.#poolChanged(this.nodeOf(this.#slotNodes[slot] as number), -given)
+  }
+
+  /** What each slot holds and whose node paid for it; grows with the device's used part. */
+  #slotHolds = new Uint8Array(1024)
+  #slotNodes = new Uint8Array(1024)
+
+  #hold(slot: number, holds: number, node: NodeState): void {
+    if (slot >= this.#slotHolds.length) {
+      const size = Math.max(slot + 1, this.#slotHolds.length * 2)
+      const grownHolds = new Uint8Array(size)
+      grownHolds.set(this.#slotHolds)
+      this.#slotHolds = grownHolds
+      const grownNodes = new Uint8Array(size)
+      grownNodes.set(this.#slotNodes)
+      this.#slotNodes = grownNodes
     }
-    this.#slots.free(slot)
+    this.#slotHolds[slot] = holds
+    this.#slotNodes[slot] = node.index
   }
 
   #recordSwapIn(
@@ -1484,7 +1608,7 @@ export class Kernel {
       this.recorder.closeFlight(flight)
       pages.swapout[page] = 0
     }
-    this.#dropCopy(node, page)
+    this.#dropSlot(page)
     if (state !== P.SWAPPED && !pages.isOnList(page)) {
       // Isolated by a reclaimer, which holds the last reference: its batch frees it.
       pages.flags[page] = 0

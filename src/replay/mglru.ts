@@ -106,7 +106,7 @@ export class Generations {
       total = this.#total(node, state, canSwap)
       if (this.#oldest(state, canSwap) + MIN_GENERATIONS > state.youngest) return 0
     }
-    return Math.floor(total / 2 ** scan.priority)
+    return Math.floor(total / (1 << scan.priority))
   }
 
   #oldest(state: NodeGenerations, canSwap: boolean): number {

@@ -22,8 +22,8 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'src/ingest': ['src/model', 'parsers', 'src/database'],
   'src/workload': ['src/model', 'src/database'],
   'src/policies': ['src/model'],
-  'src/memory/codecs': ['src/model'],
-  'src/memory/contents': ['src/model', 'src/memory/codecs/codec.ts'],
+  'src/memory/codecs': ['src/model', 'src/memory/wasm.ts'],
+  'src/memory/contents': ['src/model', 'src/memory/codecs/codec.ts', 'src/memory/wasm.ts'],
   'src/memory/pools': ['src/model'],
   'src/memory/slots': ['src/model'],
   'src/memory/backends': [

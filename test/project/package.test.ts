@@ -29,6 +29,7 @@ const ACCEPTED = new Set([
   'Unlicense',
   'Bitstream-Vera',
   '(MIT OR Apache-2.0)',
+  'MIT AND BSD-3-Clause',
   // dejavu-fonts-ttf: the fonts' own licence (Bitstream Vera and Arev terms, changes in the public domain).
   'SEE LICENSE IN README.md AND LICENSE',
 ])

@@ -28,7 +28,7 @@ export function openLz4hc(options: CodecOptions = {}): Codec {
       if (length > region.longest) region.rejectLength(length)
       const to = region.outputFor(target, lz4Bound(length))
       const from = region.place(source)
-      const written = exports.compress(from, length, to, scratch, 2 ** (level - 1))
+      const written = exports.compress(from, length, to, scratch, 1 << (level - 1))
       return region.deliver(to, written, target)
     },
     decompress(source, target) {

@@ -48,7 +48,7 @@ function contentSize(frame: Uint8Array): number | undefined {
   const single = (descriptor & 32) !== 0
   const form = descriptor >>> 6
   const at = 5 + (single ? 0 : 1)
-  const width = form === 0 ? (single ? 1 : 0) : 2 ** form
+  const width = form === 0 ? (single ? 1 : 0) : 1 << form
   if (width === 0 || at + width > frame.length) return undefined
   if (width === 1) return view.getUint8(at)
   if (width === 2) return view.getUint16(at, true) + 256
