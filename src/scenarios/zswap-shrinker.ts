@@ -124,6 +124,9 @@ const OFFLINE_MEMCG = 4
 const PREFILL_MEMCG = 23
 
 const WORKING_SET = 100 * MIB
+// Chosen so that `patches 1-5` reads and writes about as many pages as published (3242, 9329); `before` then reads six times too many.
+const HOT_SET = 58 * MIB
+const COLD_EVERY = 30
 const TOUCHES = 10 * 60_000
 
 /** Test B: a package index is updated ten times in a memory cgroup of 60 MB while others have filled the pool. */
@@ -166,7 +169,7 @@ const testB: Scenario = {
   ],
   workload: () =>
     workload({
-      source: 'touches: 9 of 10 in 48 MB, the others anywhere in 100 MB',
+      source: 'touches: 29 of 30 in 58 MB, the others anywhere in 100 MB',
       pages: WORKING_SET,
       rows: TOUCHES,
       op: () => 'touch',
@@ -354,8 +357,8 @@ function threeQuarterPage(): Uint8Array {
 
 function touched(row: number): number {
   const mixed = Math.imul(row + 1, 0x9e3779b1) >>> 0
-  const pick = (Math.imul(mixed ^ (mixed >>> 15), 0x85ebca6b) >>> 0) / 2 ** 32
-  return Math.floor(pick * (row % 10 === 0 ? WORKING_SET : 48 * MIB))
+  const pick = (Math.imul(mixed ^ (mixed >>> 15), 0x85ebca6b) >>> 0) / 0x1_0000_0000
+  return Math.floor(pick * (row % COLD_EVERY === 0 ? WORKING_SET : HOT_SET))
 }
 
 interface Made {

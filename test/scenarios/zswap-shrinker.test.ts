@@ -21,11 +21,10 @@ import type { Workload } from '../../src/workload/types.ts'
 
 const fixtures = fileURLToPath(new URL('../../fixtures/scenarios', import.meta.url))
 
-/** The middle and two opposite corners of what is assumed; the whole of it takes a minute. */
+/** The middle and a corner of what is assumed; the whole of it takes a minute. */
 const MACHINES = [
   { diskLatencyUs: [2000], diskBandwidthMb: [100], idleCpu: [0.6] },
   { diskLatencyUs: [4000], diskBandwidthMb: [200], idleCpu: [1] },
-  { diskLatencyUs: [1000], diskBandwidthMb: [60], idleCpu: [0.3] },
 ]
 
 let codec: Codec
@@ -70,7 +69,7 @@ describe('the published zswap shrinker tests', () => {
   )
 
   it.each(SCENARIOS)(
-    '$name: every published column has its order in the middle and at two corners of the assumed range',
+    '$name: every published column has its order in the middle and at a corner of the assumed range',
     (scenario) => {
       const rows = MACHINES.flatMap((machine) => sweepScenario(scenario, parts(), machine))
       for (const row of compareWithPublished(scenario, rows))

@@ -98,7 +98,7 @@ export class ClusterSlots implements SwapSlots {
       order === 0 && this.#caches !== undefined
         ? this.#caches.take(cpu, this.size - 1 - this.#used)
         : this.#locked(cpu, order)
-    if (slot >= 0) this.#statistics.handedOut(slot, 2 ** order)
+    if (slot >= 0) this.#statistics.handedOut(slot, 1 << order)
     else if (order > 0) this.#statistics.orderFallbacks++
     return slot
   }
@@ -227,7 +227,7 @@ export class ClusterSlots implements SwapSlots {
   /** alloc_swap_scan_cluster from `offset` to the end of its cluster. Leaves the next place to try in #scanNext. */
   #scan(offset: number, order: number): number {
     const cluster = Math.floor(offset / CLUSTER_SLOTS)
-    const pages = 2 ** order
+    const pages = 1 << order
     const end = Math.min(this.size, (cluster + 1) * CLUSTER_SLOTS) - pages
     this.#scanNext = NO_NEXT
     // A CPU's place may lie in a cluster that was emptied and taken for another order since.

@@ -32,7 +32,7 @@ export class SwapDescSlots implements SwapSlots {
 
   /** Descriptors are never refused: they cost memory, not room on the device. */
   allocate(_page: number, order = 0, _cpu = 0): number {
-    const pages = 2 ** order
+    const pages = 1 << order
     if (order > 0) this.#orderAttempts++
     const reused = order === 0 ? this.#free.pop() : undefined
     const first = reused ?? this.#known

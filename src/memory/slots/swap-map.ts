@@ -64,7 +64,7 @@ export class SwapMapSlots implements SwapSlots {
   allocate(_page: number, order = 0, cpu = 0): number {
     const slot =
       order === 0 ? this.#caches.take(cpu, this.size - 1 - this.#taken) : this.#wholeCluster(order)
-    if (slot >= 0) this.#statistics.handedOut(slot, 2 ** order)
+    if (slot >= 0) this.#statistics.handedOut(slot, 1 << order)
     return slot
   }
 

@@ -57,7 +57,7 @@ describe('zsmalloc pool', () => {
           for (const { handle } of live) pool.free(handle)
           expect([pool.pages, pool.bytes, pool.objects]).toEqual([0, 0, 0])
         }),
-        { numRuns: 60 },
+        { numRuns: 25 },
       )
     },
   )
