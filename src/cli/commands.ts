@@ -76,6 +76,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./replay.ts'),
   },
   {
+    name: 'sweep',
+    group: REPLAY,
+    summary: 'replay every combination of policies, tunables, CPUs, codecs',
+    load: () => import('./sweep.ts'),
+  },
+  {
     name: 'validate',
     group: REPLAY,
     summary: 'how far the model can be trusted, on recordings',

@@ -50,7 +50,7 @@ export async function replayAll(options: ReplayCommandOptions): Promise<void> {
           database,
           traceId: trace.trace_id,
           plan,
-          keep: 'rows',
+          keep: 'folios',
           progress: (swapouts) => progress.update(swapouts, extracted.swapouts),
           ...(log === undefined ? {} : { log: (event) => log.write(run.policy.name, event) }),
         },
@@ -77,7 +77,7 @@ interface Extracted {
   readonly swapouts: number
 }
 
-async function extract(
+export async function extract(
   database: Database,
   traceId: number,
   settings: Settings,
@@ -95,7 +95,7 @@ async function extract(
 }
 
 /** Nothing recorded stands beside a workload that may come from anywhere. */
-async function readFolder(folder: string, settings: Settings): Promise<Extracted> {
+export async function readFolder(folder: string, settings: Settings): Promise<Extracted> {
   const workload = await readWorkload(
     openWorkloadFolder(folder, { create: false, overwrite: false }),
   )
@@ -106,7 +106,7 @@ async function readFolder(folder: string, settings: Settings): Promise<Extracted
   return { workload, recordedWorkNs: null, swapouts: workload.stream.length }
 }
 
-async function catalogOf(database: Database): Promise<string> {
+export async function catalogOf(database: Database): Promise<string> {
   const [row] = await readRows<{ name: string }>(
     database.connection,
     'SELECT current_database() AS name',
@@ -114,7 +114,7 @@ async function catalogOf(database: Database): Promise<string> {
   return row?.name ?? 'memory'
 }
 
-function withRecordedWork(plan: RunPlan, recordedWorkNs: number | null): RunPlan {
+export function withRecordedWork(plan: RunPlan, recordedWorkNs: number | null): RunPlan {
   return {
     ...plan,
     runs: plan.runs.map(({ policy, config }) => ({

@@ -2,8 +2,8 @@ import { type Figure, METRICS, readFigures } from '../analysis/figures.ts'
 import { resolveSubjects } from '../analysis/selection.ts'
 import { createViews, dropViews } from '../analysis/views.ts'
 import { rowKinds } from '../database/append.ts'
-import type { Database } from '../database/database.ts'
-import { beginRun, completeRun } from '../database/states.ts'
+import { Database } from '../database/database.ts'
+import { beginRun, beginTrace, completeRun, completeTrace } from '../database/states.ts'
 import { RowBuffer } from '../model/rows.ts'
 import { policies } from '../policies/index.ts'
 import type { Policy } from '../policies/policy.ts'
@@ -18,7 +18,9 @@ import { readVersion } from './version.ts'
 export interface FinishedRun {
   readonly runId: number
   readonly policy: string
+  readonly config: RunConfig
   readonly result: RunResult
+  readonly figures: readonly Figure[]
 }
 
 export interface RunOptions {
@@ -28,8 +30,8 @@ export interface RunOptions {
   readonly log?: (event: ReplayLogEvent) => void
   /** Swap-outs recorded so far. */
   readonly progress?: (swapouts: number) => void
-  /** `figures`: only the metrics stay in the database. */
-  readonly keep: 'rows' | 'figures'
+  /** `metrics`: only the figures stay in the database. */
+  readonly keep: 'folios' | 'metrics'
 }
 
 /** Replays one policy into the database; the run is visible when this returns. */
@@ -59,15 +61,16 @@ export async function runPolicy(
     config: JSON.stringify({ ...config, contents: resources.contents.contents.description }),
     pstrace_version: readVersion(),
   })
-  await database.prepareAppends()
-  const owner = { traceId, runId }
+  const kept = options.keep === 'folios'
+  const rows = kept ? { database, traceId, runId } : await openScratch(workload, policy)
+  await rows.database.prepareAppends()
   const renumber = threadRenumbering(policy, workload)
   let swapouts = 0
+  const { contents, slots } = resources
   const result = replay(workload, {
     policy,
     backend: resources.backend,
-    contents: resources.contents.contents,
-    ...(resources.slots === undefined ? {} : { slots: resources.slots }),
+    contents: contents.contents,
     tunables: config.tunables,
     seed: config.seed,
     cpus: plan.cpus,
@@ -75,22 +78,57 @@ export async function runPolicy(
     demandScale: config.demandScale,
     watermarkScale: config.watermarkScale,
     costScale: config.costScale,
-    sink: (rows) => {
-      if (rows.table === 'swapouts') {
-        swapouts += rows.length
+    sink: (buffer) => {
+      if (buffer.table === 'swapouts') {
+        swapouts += buffer.length
         options.progress?.(swapouts)
       }
-      renumber.rows(rows)
-      database.appendNow(rows, owner)
+      renumber.rows(buffer)
+      rows.database.appendNow(buffer, rows)
     },
+    ...(slots === undefined ? {} : { slots }),
     ...(options.log === undefined ? {} : { log: options.log }),
   })
-  resources.contents.close()
-  await addThreads(database, traceId, result, renumber)
-  database.flush()
-  await completeRun(database, runId)
-  await addMetrics(database, traceId, runId, result, config)
-  return { runId, policy: policy.name, result }
+  contents.close()
+  await addThreads(rows.database, rows.traceId, result, renumber)
+  rows.database.flush()
+  await completeRun(rows.database, rows.runId)
+  const figures = await readRunFigures(rows)
+  if (!kept) {
+    rows.database.close()
+    await completeRun(database, runId)
+  }
+  const summed = withSummary(figures, result.summary)
+  await addMetrics(database, { traceId, runId }, summed, result, config)
+  return { runId, policy: policy.name, config, result, figures: summed }
+}
+
+interface RunRows {
+  readonly database: Database
+  readonly traceId: number
+  readonly runId: number
+}
+
+/** A database in memory for the rows of a run of which only the figures are kept. */
+async function openScratch(workload: Workload, policy: Policy): Promise<RunRows> {
+  const database = await Database.open(':memory:', { mode: 'write' })
+  const traceId = await beginTrace(database, {
+    name: 'scratch',
+    page_size: workload.machine.pageSize,
+    start_ns: 0,
+    end_ns: 0,
+  })
+  const tasks = new RowBuffer('tasks', rowKinds('tasks'))
+  for (const { taskId, tid, comm, kind } of workload.tasks) {
+    const row = tasks.add()
+    tasks.number(row, 'task_id', taskId)
+    tasks.number(row, 'tid', tid)
+    tasks.text(row, 'comm', comm)
+    tasks.text(row, 'kind', kind === 'background' ? 'user' : kind)
+  }
+  await database.append(tasks, { traceId })
+  await completeTrace(database, traceId)
+  return { database, traceId, runId: await beginRun(database, traceId, { policy: policy.name }) }
 }
 
 function describeCpus({ cpus }: RunConfig): string {
@@ -153,14 +191,8 @@ async function addThreads(
   await database.append(rows, { traceId })
 }
 
-/** Figures by the definitions that also hold for recordings, then what only the engine knows. */
-async function addMetrics(
-  database: Database,
-  traceId: number,
-  runId: number,
-  result: RunResult,
-  config: RunConfig,
-): Promise<void> {
+/** Figures by the definitions that also hold for recordings. */
+async function readRunFigures({ database, traceId, runId }: RunRows): Promise<readonly Figure[]> {
   const { connection } = database
   const selection = await resolveSubjects(connection, {
     trace: String(traceId),
@@ -173,6 +205,17 @@ async function addMetrics(
   await createViews(connection, selection)
   const [subject] = await readFigures(connection)
   await dropViews(connection)
+  return subject?.figures ?? []
+}
+
+/** The figures, then what only the engine knows. */
+async function addMetrics(
+  database: Database,
+  owner: { readonly traceId: number; readonly runId: number },
+  figures: readonly Figure[],
+  result: RunResult,
+  config: RunConfig,
+): Promise<void> {
   const rows = new RowBuffer('metrics', rowKinds('metrics'))
   const add = (figure: Figure, unit: string, question: string, node?: number) => {
     const row = rows.add()
@@ -194,7 +237,7 @@ async function addMetrics(
     basis: 'event',
     n: null,
   })
-  for (const figure of withSummary(subject?.figures ?? [], result.summary)) {
+  for (const figure of figures) {
     const metric = METRICS.find(({ name }) => name === figure.metric)
     if (metric !== undefined) add(figure, metric.unit, metric.question)
   }
@@ -205,7 +248,7 @@ async function addMetrics(
     if (capacity !== undefined)
       add(exact('queue_capacity', capacity), 'pages', 'how much can wait in the queue', node)
   }
-  await database.append(rows, { traceId, runId })
+  await database.append(rows, owner)
   database.flush()
 }
 

@@ -77,7 +77,8 @@ function layOut(
 
 /** The unit moves from the name to the cells. */
 function toHeading(name: string, unit: Unit | undefined): string {
-  if (unit === 'ns_ts' || unit === 'per_s') return name
+  // Kernel names (vm.parallel_swap) keep their spelling.
+  if (unit === 'ns_ts' || unit === 'per_s' || name.includes('.')) return name
   return name.replace(/_(ns|bytes|share)$/, '').replaceAll('_', ' ')
 }
 
