@@ -12,10 +12,10 @@ export function recognisePolicy(recording: Recording, stores: number): Based<str
     if (recording.kind[i] !== EVENT.store) continue
     const task = recording.tasks.get(recording.tid[i] ?? 0)
     if (task === undefined) continue
-    if (task.kind === 'compressor' || /^kcompressd/.test(task.comm)) byCompressor++
-    else if (task.kind === 'kworker' || /^kworker/.test(task.comm)) byWorker++
+    if (/^kworker/.test(task.comm)) byWorker++
+    else if (task.kind === 'compressor' || /^kcompressd/.test(task.comm)) byCompressor++
   }
-  if (byCompressor > 0)
+  if (byCompressor > byWorker)
     return {
       value: 'kcompressd',
       basis: 'event',

@@ -1,0 +1,214 @@
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Database } from '../../src/database/database.ts'
+import { describeWorkload } from '../../src/workload/describe.ts'
+import { type Extraction, extractWorkload } from '../../src/workload/extract.ts'
+import { COSTS, TASK_OPS } from '../../src/workload/types.ts'
+import { openRecordings, tracesFolder } from './recordings.ts'
+
+const ALLOC = TASK_OPS.indexOf('alloc')
+const TOUCH = TASK_OPS.indexOf('touch')
+
+function median(values: Float64Array): number {
+  const sorted = Float64Array.from(values).sort()
+  return sorted[sorted.length >> 1] ?? Number.NaN
+}
+
+function demandOf({ workload }: Extraction) {
+  return workload.tasks.filter(({ kind }) => kind !== 'background')
+}
+
+describe('the workload of a recording on a classic LRU', () => {
+  let database: Database
+  let close: () => void
+  let found: Extraction
+  beforeAll(async () => {
+    const folder = fileURLToPath(new URL('../../fixtures/zram-lz4-6.1', import.meta.url))
+    const opened = await openRecordings([folder])
+    database = opened.database
+    close = opened.close
+    found = await extractWorkload(database, opened.traceIds[0] ?? 0)
+  })
+  afterAll(() => close())
+
+  it('names the tasks that asked for memory and leaves the others as load', () => {
+    expect(
+      demandOf(found)
+        .map(({ comm }) => comm)
+        .sort(),
+    ).toEqual(['app-0', 'app-1', 'app-2', 'app-3', 'filer'])
+    expect(
+      found.workload.tasks.some(({ comm, kind }) => comm === 'hold' && kind === 'background'),
+    ).toBe(true)
+    expect(demandOf(found).find(({ comm }) => comm === 'filer')?.hasMemory).toBe(false)
+  })
+
+  it('has as many touches as swap-ins by the demand, each of a page that was swapped out or there before', () => {
+    const touches = demandOf(found).reduce(
+      (sum, { op }) => sum + op.filter((o) => o === TOUCH).length,
+      0,
+    )
+    expect(found.touches).toBe(12_798)
+    expect(found.touches - touches).toBeLessThan(10)
+  })
+
+  it('allocates each page once, before it is touched', () => {
+    const { pages } = found.workload
+    const given = new Uint8Array(pages.length)
+    let twice = 0
+    const touched: number[] = []
+    for (const task of demandOf(found))
+      for (let row = 0; row < task.op.length; row++) {
+        const page = task.arg[row] ?? -1
+        if (task.op[row] === TOUCH) touched.push(page)
+        if (task.op[row] !== ALLOC || page < 0) continue
+        if (given[page] === 1 || pages.residentAtStart[page] === 1) twice++
+        given[page] = 1
+      }
+    expect(twice).toBe(0)
+    expect(
+      touched.filter(
+        (page) =>
+          (given[page] ?? 0) +
+            (pages.residentAtStart[page] ?? 0) +
+            (pages.swappedAtStart?.[page] ?? 0) !==
+          1,
+      ),
+    ).toEqual([])
+  })
+
+  it('has the memory cost of a stored page from the events alone, as the pool counters have it', async () => {
+    const rho = found.workload.machine.backendParameters['poolPagesPerStoredPage']
+    expect(rho?.basis).toBe('event')
+    // mem_used_total over orig_data_size at the end of the recording.
+    expect(rho?.value).toBeGreaterThan(0.42)
+    expect(rho?.value).toBeLessThan(0.47)
+  })
+
+  it('recognises the machine and the policy', () => {
+    const { machine, recordedPolicy } = found.workload
+    expect(machine.lru).toMatchObject({ value: 'classic', basis: 'event' })
+    expect(machine.codec).toMatchObject({ value: 'lz4', basis: 'snapshot' })
+    expect(machine.boostStep.value).toBe(512)
+    expect(machine.boostMax.value).toBe(Math.floor(872 * 1.5))
+    expect(recordedPolicy).toMatchObject({ value: 'kswapd', basis: 'event' })
+  })
+
+  it('prints every cost with its basis, and residuals', () => {
+    const facts = describeWorkload(found.workload)
+    for (const name of COSTS)
+      expect(
+        facts.some(
+          (fact) =>
+            fact.part === 'costs' && (fact.name === name || fact.name.startsWith(`${name}.`)),
+        ),
+      ).toBe(true)
+    expect(
+      facts.every(({ basis }) => ['event', 'snapshot', 'inferred', 'default'].includes(basis)),
+    ).toBe(true)
+    expect(facts.filter(({ part }) => part === 'residual')).toHaveLength(
+      found.workload.residuals.length,
+    )
+  })
+
+  it('takes costs from the first part of the work only when asked to', async () => {
+    const half = await extractWorkload(database, 1, { costsUntilShare: 0.5 })
+    expect(half.workload.costs.store.n).toBeLessThan(found.workload.costs.store.n * 0.75)
+    expect(half.workload.tasks).toEqual(found.workload.tasks)
+  })
+
+  it('is refused for a trace that is not there', async () => {
+    await expect(extractWorkload(database, 99)).rejects.toThrow('trace 99: no complete trace')
+  })
+})
+
+describe('without real recordings', () => {
+  it.skipIf(tracesFolder !== undefined)(
+    'the comparison with ground truth is skipped (set PSTRACE_TRACES)',
+    () => {
+      process.stderr.write(
+        'PSTRACE_TRACES is not set: extraction is not compared with recorded allocations\n',
+      )
+    },
+  )
+})
+
+describe.runIf(tracesFolder)('the demand of a recording with every allocation recorded', () => {
+  it('agrees with them within 5 %, task by task, without reading them', async () => {
+    const opened = await openRecordings([join(tracesFolder ?? '', 'captured/zram-lz4-6.12-alloc')])
+    try {
+      const [traceId = 0] = opened.traceIds
+      const before = await extractWorkload(opened.database, traceId)
+      const truth = await opened.database.query(
+        `SELECT a.tid, count(*)::DOUBLE AS pages FROM raw."kmem:mm_page_alloc" a JOIN traces t USING (trace_id)
+         WHERE a.trace_id = ${traceId} AND a.ts_ns - t.start_ns >= ${Math.round(before.startNs)} AND a.gfp_flags & 264 = 264 AND a."order" = 0
+         GROUP BY a.tid HAVING count(*) > 1000 ORDER BY a.tid`,
+      )
+      await opened.database.query('DROP TABLE raw."kmem:mm_page_alloc"')
+      await opened.database.query('DROP TABLE raw."kmem:mm_page_free"')
+      const found = await extractWorkload(opened.database, traceId)
+      const extracted = demandOf(found).map(({ tid, op }) => ({
+        tid,
+        pages: op.filter((o) => o === ALLOC).length,
+      }))
+      expect(extracted.map(({ tid }) => tid)).toEqual(truth.map((row) => row['tid']))
+      for (const [index, row] of truth.entries())
+        expect(Math.abs((extracted[index]?.pages ?? 0) / Number(row['pages']) - 1)).toBeLessThan(
+          0.05,
+        )
+    } finally {
+      opened.close()
+    }
+  })
+})
+
+describe.runIf(tracesFolder)('workloads of one activity recorded under four policies', () => {
+  const policies = ['sync', 'kcompressd', 'rotate', 'parallel'] as const
+  const found = new Map<string, Extraction>()
+  beforeAll(async () => {
+    const opened = await openRecordings(
+      policies.map((policy) => join(tracesFolder ?? '', 'pairs/fixed-work/idle-3', policy)),
+    )
+    for (const [index, policy] of policies.entries())
+      found.set(policy, await extractWorkload(opened.database, opened.traceIds[index] ?? 0))
+    opened.close()
+  })
+  const sync = (): Extraction => {
+    const extraction = found.get('sync')
+    if (extraction === undefined) throw new Error('no workload of the synchronous recording')
+    return extraction
+  }
+
+  it.each(policies)('under %s is recognised for what it is', (policy) => {
+    const names = {
+      sync: 'kswapd',
+      kcompressd: 'kcompressd',
+      rotate: 'kcompressd',
+      parallel: 'parallel',
+    }
+    expect(found.get(policy)?.workload.recordedPolicy.value).toBe(names[policy])
+  })
+
+  it.each(policies)(
+    'under %s asks for the same memory within 5 % and touches within 10 %',
+    (policy) => {
+      const other = found.get(policy)
+      expect(Math.abs((other?.anonPages ?? 0) / sync().anonPages - 1)).toBeLessThan(0.05)
+      expect(Math.abs((other?.touches ?? 0) / sync().touches - 1)).toBeLessThan(0.1)
+    },
+  )
+
+  it.each(policies)(
+    'under %s has the same cost of a store and of a stored page in the pool',
+    (policy) => {
+      const other = found.get(policy)?.workload
+      if (other === undefined) throw new Error('no workload')
+      const store = median(other.costs.store.samples) / median(sync().workload.costs.store.samples)
+      expect(Math.abs(store - 1)).toBeLessThan(0.15)
+      const rho = (extraction: Extraction): number =>
+        Number(extraction.workload.machine.backendParameters['poolPagesPerStoredPage']?.value)
+      expect(Math.abs(rho(found.get(policy) ?? sync()) / rho(sync()) - 1)).toBeLessThan(0.05)
+    },
+  )
+})

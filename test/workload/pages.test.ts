@@ -1,0 +1,103 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { Allocations } from '../../src/workload/demand.ts'
+import { followPages, type StoredPage, type TouchedPage } from '../../src/workload/pages.ts'
+
+const store = (ns: number, entry: number): StoredPage => ({ ns, entry, isSame: false, node: 0 })
+const touch = (ns: number, entry: number, address = -1, task = 0): TouchedPage => ({
+  ns,
+  entry,
+  address,
+  space: 1,
+  task,
+  node: 0,
+})
+
+function allocated(...at: readonly (readonly [ns: number, task: number])[]): Allocations {
+  return {
+    length: at.length,
+    task: Int32Array.from(at, ([, task]) => task),
+    own: Float64Array.from(at, ([ns]) => ns),
+    ns: Float64Array.from(at, ([ns]) => ns),
+  }
+}
+
+describe('pages followed by their swap entries', () => {
+  it('are met in the order in which they entered memory', () => {
+    const found = followPages([store(10, 7), store(11, 8), store(12, 9)], [], allocated([5, 0]), 2)
+    expect(Array.from(found.ofStore)).toEqual([0, 1, 2])
+    expect(found.neverBack).toBe(3)
+  })
+
+  it('keep their identity over out and in, though the entry is used again by another page', () => {
+    const found = followPages(
+      [store(1, 7), store(2, 8), store(6, 7)],
+      [touch(4, 7), touch(9, 7)],
+      allocated(),
+      3,
+    )
+    expect(Array.from(found.ofTouch)).toEqual([0, 2])
+  })
+
+  it('are told by the faulting address when they go out again under another entry', () => {
+    const found = followPages(
+      [store(1, 7), store(2, 8), store(6, 99)],
+      [touch(4, 7, 0x1000), touch(9, 99, 0x1000)],
+      allocated(),
+      5,
+    )
+    expect(found.ofTouch[0]).toBe(0)
+    expect(found.ofTouch[1]).toBe(0)
+    expect(found.ofStore[2]).toBe(0)
+    expect(found.storedAgain).toBe(1)
+  })
+
+  it('belong to the task that faults them in', () => {
+    const found = followPages(
+      [store(10, 7), store(11, 8)],
+      [touch(20, 7, 0x1000, 1), touch(21, 8, 0x2000, 0)],
+      allocated([1, 0], [2, 1]),
+      0,
+    )
+    expect(Array.from(found.ofTouch)).toEqual([1, 0])
+  })
+
+  it('were in swap when the workload began if they come in before any store of theirs', () => {
+    const found = followPages([store(5, 7)], [touch(3, 42), touch(8, 7)], allocated(), 1)
+    expect(found.inSwap).toBe(1)
+    expect(Array.from(found.ofTouch)).toEqual([1, 0])
+    expect(found.length).toBe(2)
+  })
+
+  it('are named by address when a fault found them still in memory', () => {
+    const found = followPages(
+      [store(1, 7), store(6, 9)],
+      [touch(4, 7, 0x1000), touch(8, -1, 0x1000), touch(9, -1, 0x5000)],
+      allocated(),
+      3,
+    )
+    expect(Array.from(found.ofTouch)).toEqual([0, 0, -1])
+  })
+
+  it('always leave each store and each swap-in with a page that exists', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 0, max: 20 }),
+        fc.array(fc.tuple(fc.boolean(), fc.integer({ min: 0, max: 12 })), { maxLength: 80 }),
+        (resident, moves) => {
+          const stores: StoredPage[] = []
+          const touches: TouchedPage[] = []
+          moves.forEach(([out, entry], ns) => {
+            if (out) stores.push(store(ns, entry))
+            else touches.push(touch(ns, entry))
+          })
+          const found = followPages(stores, touches, allocated([3, 0], [9, 0]), resident)
+          expect(found.length).toBe(resident + 2 + found.inSwap)
+          for (const page of found.ofTouch) expect(page >= 0 && page < found.length).toBe(true)
+          const named = found.ofStore.filter((page) => page >= 0)
+          expect(named.every((page) => page < found.length)).toBe(true)
+        },
+      ),
+    )
+  })
+})

@@ -1,0 +1,172 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openWorkloadFolder } from '../../src/io/workload-folder.ts'
+import { parseWorkloadJson } from '../../src/workload/json.ts'
+import { readWorkload, writeWorkload } from '../../src/workload/store.ts'
+import { PAGE_KINDS, type Workload } from '../../src/workload/types.ts'
+import { plan } from '../replay/build.ts'
+
+const byHand = {
+  version: 1,
+  machine: {
+    cpus: [{ speed: 1 }, { speed: 0.5 }],
+    nodes: [{ freeAtStart: 100 }],
+    zones: [{ min: 10, low: 20, high: 30 }],
+    lru: { value: 'mglru', basis: 'snapshot', from: 'lru_gen' },
+  },
+  pages: { length: 3, residentAtStart: [1, 1, 0], kind: ['shmem', 'anon', 'anon'] },
+  tasks: [
+    {
+      comm: 'app',
+      rows: [
+        { op: 'alloc', cpuNs: 500, arg: 2 },
+        { op: 'sleep', arg: 1000 },
+      ],
+    },
+  ],
+  costs: { store: 1000, unmap: { samples: [10, 20], basis: 'event', n: 2, from: 'measured' } },
+}
+
+function read(change: (json: typeof byHand) => unknown): Workload {
+  return parseWorkloadJson(JSON.stringify(change(structuredClone(byHand))), 'w.json')
+}
+
+describe('a workload written by hand', () => {
+  it('has defaults for what it leaves out', () => {
+    const workload = read((json) => json)
+    expect(workload.machine.cpus).toEqual([
+      { id: 0, node: 0, speed: 1 },
+      { id: 1, node: 0, speed: 0.5 },
+    ])
+    expect(workload.machine.lru).toEqual({ value: 'mglru', basis: 'snapshot', from: 'lru_gen' })
+    expect(workload.machine.nodes[0]?.freeAtStart).toEqual({ value: 100, basis: 'default' })
+    expect(Array.from(workload.pages.kind)).toEqual([
+      PAGE_KINDS.indexOf('shmem'),
+      PAGE_KINDS.indexOf('anon'),
+      PAGE_KINDS.indexOf('anon'),
+    ])
+    expect(Array.from(workload.pages.owner)).toEqual([-1, -1, -1])
+    expect(Array.from(workload.stream)).toEqual([0, 1, 2])
+    expect(workload.costs.store.fixedNs).toBe(1000)
+    expect(Array.from(workload.costs.unmap.samples)).toEqual([10, 20])
+    expect(workload.costs.slab.fixedNs).toBe(0)
+    expect(workload.tasks[0]?.hasMemory).toBe(true)
+  })
+
+  it.each([
+    [
+      'an unknown operation',
+      (j: typeof byHand) => {
+        Object.assign(j.tasks[0]?.rows[0] ?? {}, { op: 'aloc' })
+        return j
+      },
+      'w.json, tasks[0].rows[0].op: found "aloc", expected one of alloc, touch, sleep, file, free, exit, mark',
+    ],
+    [
+      'a page that does not exist',
+      (j: typeof byHand) => {
+        Object.assign(j.tasks[0]?.rows[0] ?? {}, { arg: 3 })
+        return j
+      },
+      'w.json, tasks[0].rows[0].arg: found 3, expected a page_id below pages.length (3)',
+    ],
+    [
+      'watermarks out of order',
+      (j: typeof byHand) => {
+        Object.assign(j.machine.zones[0] ?? {}, { low: 40 })
+        return j
+      },
+      'w.json, machine.zones[0]: found "min 10, low 40, high 30", expected min <= low <= high',
+    ],
+    [
+      'a column of another length',
+      (j: typeof byHand) => {
+        j.pages.residentAtStart.push(1)
+        return j
+      },
+      'w.json, pages.residentAtStart: found "4 values", expected 3, pages.length',
+    ],
+    [
+      'an unknown cost',
+      (j: typeof byHand) => ({ ...j, costs: { stor: 1 } }),
+      'costs.stor: found "an unknown cost", expected one of store,',
+    ],
+    [
+      'another version',
+      (j: typeof byHand) => ({ ...j, version: 2 }),
+      'w.json, version: found 2, expected 1',
+    ],
+  ])('is refused with its place for %s', (_, change, message) => {
+    expect(() => read(change)).toThrow(message)
+  })
+
+  it('is refused when it is no JSON', () => {
+    expect(() => parseWorkloadJson('{', 'w.json')).toThrow(/^w\.json: not JSON/)
+  })
+})
+
+describe('a workload folder', () => {
+  let folder: string
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'pstrace-store-'))
+  })
+  afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+  const example = (): Workload => ({
+    ...plan({
+      free: 50,
+      min: 10,
+      low: 20,
+      high: 30,
+      resident: 5,
+      pages: 7,
+      nodes: 2,
+      tasks: [
+        {
+          rows: [
+            { op: 'alloc', cpuNs: 12.5, arg: 5 },
+            { op: 'touch', arg: 0 },
+            { op: 'mark', arg: 1 },
+          ],
+        },
+        { rows: [{ op: 'sleep', arg: 7e12 }], kind: 'background', cpus: [1] },
+      ],
+      costs: { store: [100.25, 300, 200], unmap: 7 },
+    }),
+    startOffsetNs: { value: 123, basis: 'event', from: 'first wake-up' },
+    residuals: [{ name: 'r', value: -3, unit: 'pages', meaning: 'left' }],
+  })
+
+  it('gives back the value that was written', async () => {
+    const workload = example()
+    await writeWorkload(openWorkloadFolder(folder, { create: true, overwrite: false }), workload)
+    const back = await readWorkload(openWorkloadFolder(folder, { create: false, overwrite: false }))
+    const { swappedAtStart, ...pages } = back.pages
+    expect({ ...back, pages }).toEqual(workload)
+    expect(swappedAtStart).toEqual(new Uint8Array(7))
+  })
+
+  it('is not replaced without being asked', async () => {
+    await writeWorkload(openWorkloadFolder(folder, { create: true, overwrite: false }), example())
+    expect(() => openWorkloadFolder(folder, { create: true, overwrite: false })).toThrow(
+      'holds a workload already',
+    )
+  })
+
+  it('is refused when a part of it is missing or shorter than it says', async () => {
+    await writeWorkload(openWorkloadFolder(folder, { create: true, overwrite: false }), example())
+    const json = join(folder, 'workload.json')
+    writeFileSync(json, readFileSync(json, 'utf8').replace('"rowCount": 3', '"rowCount": 2'))
+    const opened = () => openWorkloadFolder(folder, { create: false, overwrite: false })
+    await expect(readWorkload(opened())).rejects.toThrow(
+      'task_rows.parquet: found 4 rows, expected 3, the sum of rowCount in workload.json',
+    )
+    rmSync(join(folder, 'stream.parquet'))
+    await expect(readWorkload(opened())).rejects.toThrow('stream.parquet is missing')
+    rmSync(json)
+    await expect(readWorkload(opened())).rejects.toThrow('no workload.json in this folder')
+    expect(existsSync(json)).toBe(false)
+  })
+})
