@@ -20,8 +20,6 @@ function hash32(p: u32): u32 {
   return (<u32>(((load<u64>(p) << 24) * 889523592379) >>> 52)) << 2
 }
 
-// @ts-ignore: decorator
-@inline
 function commonBytes(a: u32, b: u32, limit: u32): u32 {
   let p = a
   let q = b
@@ -38,8 +36,6 @@ function commonBytes(a: u32, b: u32, limit: u32): u32 {
   return p - a
 }
 
-// @ts-ignore: decorator
-@inline
 function putLength(at: u32, length: u32): u32 {
   let op = at
   let rest = length
@@ -112,11 +108,10 @@ function compressSmall(src: u32, n: u32, dst: u32, table: u32, acceleration: u32
     }
     let token = op++
     const literals = ip - anchor
+    let high: u32 = literals << 4
     if (literals >= 15) {
-      store<u8>(token, 0xf0)
+      high = 0xf0
       op = putLength(op, literals - 15)
-    } else {
-      store<u8>(token, <u8>(literals << 4))
     }
     // Writes up to 16 bytes too far. At least 12 bytes of input are still to come, and the room beyond the input is 16 bytes.
     let from = anchor
@@ -130,13 +125,22 @@ function compressSmall(src: u32, n: u32, dst: u32, table: u32, acceleration: u32
     while (true) {
       store<u16>(op, <u16>(ip - match))
       op += 2
-      const extra = commonBytes(ip + 4, match + 4, matchLimit)
-      ip += 4 + extra
+      ip += 4
+      match += 4
+      // Most matches end within the next eight bytes.
+      let extra: u32
+      if (ip + 8 <= matchLimit) {
+        const difference = load<u64>(ip) ^ load<u64>(match)
+        extra = difference != 0 ? <u32>(ctz<u64>(difference) >>> 3) : 8 + commonBytes(ip + 8, match + 8, matchLimit)
+      } else {
+        extra = commonBytes(ip, match, matchLimit)
+      }
+      ip += extra
       if (extra >= 15) {
-        store<u8>(token, load<u8>(token) + 15)
+        store<u8>(token, <u8>(high | 15))
         op = putLength(op, extra - 15)
       } else {
-        store<u8>(token, load<u8>(token) + <u8>extra)
+        store<u8>(token, <u8>(high | extra))
       }
       anchor = ip
       if (ip > findLimit) return putLastLiterals(op, anchor, end) - dst
@@ -147,7 +151,7 @@ function compressSmall(src: u32, n: u32, dst: u32, table: u32, acceleration: u32
       store<u16>(slot, <u16>(ip - src))
       if (load<u32>(match) != word) break
       token = op++
-      store<u8>(token, 0)
+      high = 0
     }
     ip++
     word = load<u32>(ip)
