@@ -4,6 +4,7 @@ import {
   charts,
   openRecording,
   readReport,
+  toAnswer,
   toChartSubject,
   toFactLines,
 } from '../dist/src/index.js'
@@ -48,6 +49,12 @@ export async function writePageTables(device, page) {
           basis,
         })),
       ),
+    )
+    await insert(
+      connection,
+      'answer',
+      toAnswer(data).map((said, place) => ({ place, said })),
+      ['place', 'said'],
     )
     const subject = toChartSubject(data, 'light', 640)
     const specs = []

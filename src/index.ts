@@ -44,6 +44,7 @@ export {
   readComparison,
   readDataset,
   readReport,
+  toAnswer,
   toChartSubject,
   toFactLines,
   toReportHtml,

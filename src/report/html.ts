@@ -2,6 +2,7 @@ import { rowsOf } from '../charts/chart.ts'
 import type { JsonObject } from '../charts/index.ts'
 import { contentPolicy, escapeHtml, toInlineScript, toScriptJson } from '../charts/page.ts'
 import { readEmbedBundle, renderSvg } from '../charts/render.ts'
+import { toAnswer } from './answer.ts'
 import type { Figure, Metric } from './comparison.ts'
 import { sayNumber } from './comparison.ts'
 import type { ReportData } from './data.ts'
@@ -56,6 +57,9 @@ ${toFactLines(data)
 <main>
 <section id="comparison">
 <h2>Recording and runs</h2>
+${toAnswer(data)
+  .map((line) => `<p class="answer">${escapeHtml(line)}</p>`)
+  .join('')}
 ${toComparisonTable(data)}
 </section>
 ${toCaveatList(data)}

@@ -1,3 +1,4 @@
+export { toAnswer } from './answer.ts'
 export { type Figure, type Metric, readComparison, sayNumber } from './comparison.ts'
 export { type ReportData, type ReportFacts, readChart, readReport } from './data.ts'
 export { toCaveats, toChartSubject, toFactLines } from './facts.ts'

@@ -1,3 +1,4 @@
+import { toAnswer } from './answer.ts'
 import { sayNumber } from './comparison.ts'
 import type { ReportData } from './data.ts'
 import { toCaveats, toFactLines } from './facts.ts'
@@ -13,6 +14,9 @@ export function toReportLkml(data: ReportData): string {
   for (const [name, said] of toFactLines(data))
     lines.push(...fold(`${`${name}:`.padEnd(10)}${said}`, '          '))
   lines.push('')
+  const answer = toAnswer(data)
+  for (const line of answer) lines.push(...fold(line, ''))
+  if (answer.length > 0) lines.push('')
   const rows = data.metrics.map(({ title, unit, figures }) => [
     COUNTED.has(unit) ? title : `${title}, ${unit}`,
     ...figures.map(({ said }) =>

@@ -1,3 +1,4 @@
+import { toAnswer } from './answer.ts'
 import { sayNumber } from './comparison.ts'
 import type { ReportData } from './data.ts'
 import { toCaveats, toFactLines } from './facts.ts'
@@ -6,6 +7,8 @@ import { toCaveats, toFactLines } from './facts.ts'
 export function toReportMarkdown(data: ReportData): string {
   const lines = [`# Reclaim of ${data.trace.name}`, '']
   for (const [name, said] of toFactLines(data)) lines.push(`- **${name}**: ${escapeCell(said)}`)
+  const answer = toAnswer(data)
+  if (answer.length > 0) lines.push('', ...answer.map((line) => `- ${line}`))
   lines.push('', '## Recording and runs', '')
   lines.push(
     ...toTable(

@@ -35,6 +35,8 @@ td small{display:inline-block;min-width:4.1em;padding-left:.5em;color:var(--fain
 .chart svg{display:block}
 .chart .vega-embed{display:block;padding-right:38px}
 .chart .vega-embed summary{opacity:.55}
+p.answer{margin:.25rem 0;max-width:56rem}
+.answer+div{margin-top:.9rem}
 ul{padding-left:1.1rem;font-size:.9rem;max-width:52rem}
 @media print{nav,.themes{display:none}}
 `

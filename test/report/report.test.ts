@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readRows } from '../../src/analysis/query.ts'
 import { charts } from '../../src/charts/index.ts'
 import type { Database } from '../../src/database/database.ts'
+import { toAnswer } from '../../src/report/answer.ts'
 import { type ReportData, readReport } from '../../src/report/data.ts'
 import { toFactLines } from '../../src/report/facts.ts'
 import { toReportLkml } from '../../src/report/lkml.ts'
@@ -189,6 +190,56 @@ describe('the comparison', () => {
   })
 })
 
+describe('the answer', () => {
+  const metric = (values: Readonly<Record<string, number>>): ReportData['metrics'] => [
+    {
+      metric: 'app_stall_ns',
+      title: 'Stall time of applications',
+      unit: 'ms',
+      figures: Object.entries(values).map(([column, value]) => ({
+        column,
+        value,
+        lo: value,
+        hi: value,
+        said: `${value} ms`,
+        basis: 'event',
+        n: undefined,
+      })),
+    },
+  ]
+
+  it('chooses nothing when the lead is no larger than what the self-replay misses', () => {
+    const lines = toAnswer({
+      metrics: metric({ recording: 100, kswapd: 90, parallel: 81 }),
+      runs: [],
+    })
+    expect(lines).toEqual([
+      'Stall time of applications: recorded 100 ms; replayed parallel 81 ms, kswapd 90 ms.',
+      'The replay under kswapd, the recorded policy, misses the recording by 10 ms: differences of that size decide nothing.',
+      'Least: parallel; kswapd is 9 ms behind, no more than the replay misses the recording by, so this recording does not choose between them.',
+    ])
+  })
+
+  it('names the lead when it is larger', () => {
+    const lines = toAnswer({
+      metrics: metric({ recording: 100, kswapd: 95, parallel: 81 }),
+      runs: [],
+    })
+    expect(lines[2]).toBe(
+      'Least: parallel; kswapd is 14 ms behind, more than the replay misses the recording by.',
+    )
+  })
+
+  it('does not judge without a replay of the recorded policy, and says nothing without runs', () => {
+    const lines = toAnswer({
+      metrics: metric({ recording: 100, kcompressd: 80, parallel: 81 }),
+      runs: [],
+    })
+    expect(lines[1]).toMatch(/^Least: kcompressd; parallel is 1 ms behind, without a replay/)
+    expect(toAnswer({ metrics: metric({ recording: 100 }), runs: [] })).toEqual([])
+  })
+})
+
 describe('what the report rests on', () => {
   it('stands in the first lines of every form', () => {
     const names = ['trace', 'kernel', 'losses', 'contents', 'demand']
@@ -222,7 +273,9 @@ describe('plain text for mailing lists', () => {
   it('shows all columns of a line with the same figures as the comparison', () => {
     const line = /^Application stall, longest, ms.*$/m.exec(toReportLkml(data))?.[0] ?? ''
     expect(line.split(/\s{2,}/).slice(1)).toEqual(
-      data.columns.map((column) => figure(data, 'app_stall_max_ns', column).said.replace(' ms', '')),
+      data.columns.map((column) =>
+        figure(data, 'app_stall_max_ns', column).said.replace(' ms', ''),
+      ),
     )
   })
 })

@@ -1,0 +1,57 @@
+import { sayNumber } from './comparison.ts'
+import type { ReportData } from './data.ts'
+
+/** The metric by which readers choose: time that applications lose. */
+const CHOSEN_BY = 'app_stall_ns'
+
+/**
+ * The comparison in sentences: what was recorded, what each run needed, how far the self-replay is off, and whether the best run's lead is
+ * larger than that. Empty without runs.
+ */
+export function toAnswer({
+  metrics,
+  runs,
+}: Pick<ReportData, 'metrics' | 'runs'>): readonly string[] {
+  const metric = metrics.find((candidate) => candidate.metric === CHOSEN_BY)
+  if (metric === undefined) return []
+  const replayed = metric.figures
+    .flatMap(({ column, value }) => (value === undefined ? [] : [{ column, value }]))
+    .filter(({ column }) => column !== 'recording')
+    .sort((a, b) => a.value - b.value)
+  const [best, next] = replayed
+  if (best === undefined) return []
+  const say = (value: number): string => `${sayNumber(value)} ${metric.unit}`
+  const recorded = metric.figures.find(({ column }) => column === 'recording')?.value
+  const lines = [
+    `${metric.title}: ${recorded === undefined ? '' : `recorded ${say(recorded)}; `}replayed ${replayed.map(({ column, value }) => `${column} ${say(value)}`).join(', ')}.`,
+  ]
+  const self = replayed.find(({ column }) => column === selfColumn(runs))
+  const error =
+    self === undefined || recorded === undefined ? undefined : Math.abs(self.value - recorded)
+  if (self !== undefined && error !== undefined)
+    lines.push(
+      `The replay under ${self.column}, the recorded policy, misses the recording by ${say(error)}: differences of that size decide nothing.`,
+    )
+  if (next !== undefined) {
+    const lead = next.value - best.value
+    const verdict =
+      error === undefined
+        ? 'without a replay of the recorded policy nobody can say whether that is more than the error of the model'
+        : lead > error
+          ? 'more than the replay misses the recording by'
+          : 'no more than the replay misses the recording by, so this recording does not choose between them'
+    lines.push(`Least: ${best.column}; ${next.column} is ${say(lead)} behind, ${verdict}.`)
+  }
+  return lines
+}
+
+/** The column that replays the policy of the recording, where a run says which that is; mainline's otherwise. */
+function selfColumn(runs: ReportData['runs']): string {
+  for (const { config } of runs) {
+    if (config === null) continue
+    const parsed: unknown = JSON.parse(config)
+    if (typeof parsed === 'object' && parsed !== null && 'recordedPolicy' in parsed)
+      return String(parsed.recordedPolicy)
+  }
+  return 'kswapd'
+}
