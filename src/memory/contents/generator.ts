@@ -55,7 +55,7 @@ export function createGenerator(options: GeneratorOptions = {}): PageContents {
 
   return {
     source: 'generator',
-    description: `generator seed ${seed} (${describe(shares.zero)} zero, ${describe(shares.same)} same, ${describe(dataShare)} own bytes)`,
+    description: `generator seed ${seed} (${fills === undefined ? '' : 'zero and same pages as recorded, else '}${describe(shares.zero)} zero, ${describe(shares.same)} same, ${describe(dataShare)} own bytes${tilt === 1 ? '' : ', sizes calibrated'})`,
     fill(page, version, _slot, target) {
       const own = mix32(mix32(seed) ^ Math.imul(page + 1, 0x9e3779b1))
       const drawn = mix32(own ^ 0x5bd1e995)
