@@ -365,7 +365,9 @@ export class Kernel {
   }
 
   #take(node: NodeState): void {
-    const refill = node.lists.take(this.scheduler.active?.cpu ?? 0)
+    const cpu = this.scheduler.active?.cpu ?? 0
+    if (node.free <= 0 && (node.lists.counts[cpu] as number) === 0) node.free += node.lists.drain()
+    const refill = node.lists.take(cpu, node.free)
     if (refill === 0) return
     node.free -= refill
     if (node.free < node.lowestFree) node.lowestFree = node.free
@@ -1191,7 +1193,7 @@ export class Kernel {
     const doing = thread.doing
     scheduler.setDoing(thread, STORE)
     this.#fill(page)
-    if (memalloc && node.free <= 0) {
+    if (memalloc && node.free + (node.lists.counts[thread.cpu] as number) <= 0) {
       // Even the reserves are empty: the pool gets no page, the write ends in an error and the folio is dirty again.
       tally.failedStores++
       if (!scheduler.spend(thread, costs.store.draw())) yield

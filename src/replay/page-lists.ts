@@ -49,11 +49,12 @@ export class PageLists {
     return total
   }
 
-  /** Takes one page from the CPU's list; returns how many pages the zone gave for a refill, 0 for none. */
-  take(cpu: number): number {
+  /** Takes one page from the CPU's list; returns how many of the `available` pages the zone gave for a refill, 0 for none. */
+  take(cpu: number, available: number): number {
     let refill = 0
     if ((this.counts[cpu] as number) === 0) {
-      refill = this.#refill(cpu)
+      // The reserves' last page is lent: callers look before they take.
+      refill = Math.max(1, Math.min(this.#refill(cpu), available))
       this.counts[cpu] = refill
     }
     this.counts[cpu] = (this.counts[cpu] as number) - 1

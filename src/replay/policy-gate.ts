@@ -333,6 +333,7 @@ export class VirtualGate implements PolicyGate {
     const node = kernel.nodeOf(kernel.pages.node[folio] as number)
     const layout = worker < 0 ? undefined : domain.layout.workers[worker]
     if (layout === undefined) kernel.displaced(folio)
+    const flight = kernel.pages.swapout[folio] as number
     const stored = yield* kernel.store(
       thread,
       node,
@@ -340,7 +341,7 @@ export class VirtualGate implements PolicyGate {
       layout?.memalloc ?? true,
       layout?.kworker ?? false,
     )
-    if (stored) kernel.completed(folio, thread.cpu)
+    if (stored) kernel.completed(folio, thread.cpu, flight)
     return stored
   }
 

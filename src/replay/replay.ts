@@ -21,6 +21,8 @@ export interface ReplayOptions {
   /** Values that differ from the policy's defaults. */
   readonly tunables?: TunableValues
   readonly seed?: number
+  /** Task id of the first thread that the engine adds; default: the workload's largest and one. */
+  readonly firstThreadId?: number
   /** Instead of the recorded machine's. */
   readonly cpus?: readonly WorkloadCpu[]
   /** Holds the pool of this run: a fresh one for each. */
@@ -77,6 +79,7 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
     cpus,
     {
       onInterval: (thread, start, end) => recorder.interval(thread, start, end),
+      onMoment: (page) => kernel.written(page),
       onWake: (thread, waker) => recorder.wakeup(scheduler.now, waker, thread, 'sched'),
       wakeLatency: () => costs.wakeLatency.draw(),
       switchCost: () => costs.switch.draw(),
@@ -99,8 +102,9 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
     dirties: () => dirtied.next() < dirtiedBelow,
   })
   const added: RunTask[] = []
-  let nextTask = 1
-  for (const { taskId } of workload.tasks) nextTask = Math.max(nextTask, taskId + 1)
+  let nextTask = options.firstThreadId ?? 1
+  if (options.firstThreadId === undefined)
+    for (const { taskId } of workload.tasks) nextTask = Math.max(nextTask, taskId + 1)
   const affinity = (allows: (cpu: WorkloadCpu) => boolean): Uint8Array => {
     const allowed = Uint8Array.from(cpus, (cpu) => (allows(cpu) ? 1 : 0))
     // A thread whose CPUs were all taken away may run anywhere, as after CPU hotplug.
@@ -137,6 +141,17 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
       (thread) => kernel.kswapdMain(thread, node),
     )
     scheduler.park(node.kswapd)
+  }
+  if (backend.shrinkStep !== undefined && kernel.nodes[0] !== undefined) {
+    const [first] = kernel.nodes
+    kernel.shrinker = addThread(
+      'kworker/zswap-shrink',
+      'kworker',
+      first.index,
+      affinity(() => true),
+      (thread) => kernel.shrinkerMain(thread, first),
+    )
+    scheduler.park(kernel.shrinker)
   }
   const cpusOfNode = kernel.nodes.map(
     ({ index }) => cpus.filter((cpu) => cpu.node === index).length,

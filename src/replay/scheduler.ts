@@ -62,6 +62,8 @@ export interface Thread {
 export interface SchedulerHooks {
   /** Thread `thread` was in `state` doing `doing` on `cpu` from `start` to `end`; never empty. */
   onInterval(thread: Thread, start: number, end: number): void
+  /** A moment asked for with `at` has come. */
+  onMoment(value: number): void
   onWake(thread: Thread, waker: Thread | undefined): void
   wakeLatency(): number
   switchCost(): number
@@ -98,6 +100,8 @@ export const DEFAULT_SCHEDULER: SchedulerOptions = {
 }
 
 const SPIN_WORK = 1e15
+/** More turns than any run takes without time passing. */
+const STEPS_PER_INSTANT = 1_000_000
 
 /**
  * Virtual time: CPUs with fair run queues, threads as generators, and timers. A program calls `spend` and yields when it returns false; it
@@ -114,6 +118,9 @@ export class Scheduler {
   readonly #options: SchedulerOptions
   readonly #balanceId: number
   readonly #firstTimer: number
+  readonly #momentId: number
+  /** Moments in order of time; a device completes in order, so the new one is nearly always the last. */
+  readonly #moments: { readonly time: number; readonly value: number }[] = []
   #active: Cpu | undefined
   #rotate = 0
   #checkEvery = 0
@@ -144,7 +151,8 @@ export class Scheduler {
       })
     })
     this.#balanceId = cpus.length
-    this.#firstTimer = cpus.length + 1
+    this.#momentId = cpus.length + 1
+    this.#firstTimer = cpus.length + 2
     this.#events = new EventQueue(this.#firstTimer + 16)
     if (cpus.length > 1 && options.balanceNs > 0)
       this.#events.schedule(this.#balanceId, options.balanceNs)
@@ -243,6 +251,25 @@ export class Scheduler {
     this.#events.schedule(this.#firstTimer + thread.index, Math.max(time, this.now))
   }
 
+  /** Calls `onMoment(value)` at `time`. */
+  at(time: number, value: number): void {
+    const moments = this.#moments
+    let place = moments.length
+    while (place > 0 && (moments[place - 1] as { time: number }).time > time) place--
+    moments.splice(place, 0, { time, value })
+    if (place === 0) this.#events.schedule(this.#momentId, Math.max(time, this.now))
+  }
+
+  #moment(): void {
+    const moments = this.#moments
+    while (moments.length > 0 && (moments[0] as { time: number }).time <= this.now) {
+      const moment = moments.shift()
+      if (moment !== undefined) this.#hooks.onMoment(moment.value)
+    }
+    const next = moments[0]
+    if (next !== undefined) this.#events.schedule(this.#momentId, next.time)
+  }
+
   isOnCpu(thread: Thread): boolean {
     return thread.state === RUNNING
   }
@@ -319,10 +346,13 @@ export class Scheduler {
   /** Runs until nothing is pending or `stopped`. */
   run(): void {
     const events = this.#events
+    let steps = 0
     while (!this.stopped) {
       const time = events.nextTime
       const id = events.pop()
       if (id < 0) return
+      if (time > this.now) steps = 0
+      else if (++steps > STEPS_PER_INSTANT) throw this.#livelock()
       this.now = time
       if (time >= this.#nextCheck) {
         this.#nextCheck = time + this.#checkEvery
@@ -332,7 +362,8 @@ export class Scheduler {
       else if (id === this.#balanceId) {
         this.#balance()
         if (events.length > 0) events.schedule(id, this.now + this.#options.balanceNs)
-      } else this.wake(this.threads[id - this.#firstTimer] as Thread)
+      } else if (id === this.#momentId) this.#moment()
+      else this.wake(this.threads[id - this.#firstTimer] as Thread)
     }
   }
 
@@ -350,6 +381,16 @@ export class Scheduler {
           `thread ${thread.name} is in ${places} places at ${this.now} ns; expected one`,
         )
     }
+  }
+
+  #livelock(): PstraceError {
+    const threads = this.threads
+      .filter((thread) => thread.state === RUNNING || thread.state === RUNNABLE)
+      .map((thread) => thread.name)
+    return new PstraceError(
+      'replay-livelock',
+      `time stands still at ${this.now} ns: ${threads.join(', ')} go on without using any; expected a cost above 0 somewhere in the loop`,
+    )
   }
 
   #setState(thread: Thread, state: number): void {
@@ -480,6 +521,8 @@ export class Scheduler {
   }
 
   #runCpu(cpu: Cpu): void {
+    let instant = this.now
+    let turns = 0
     for (;;) {
       let current = cpu.current
       if (current === undefined) {
@@ -491,6 +534,10 @@ export class Scheduler {
         return
       }
       cpu.progressAt = this.now
+      if (this.now > instant) {
+        instant = this.now
+        turns = 0
+      } else if (++turns > STEPS_PER_INSTANT) throw this.#livelock()
       this.#active = cpu
       const step = current.program.next()
       this.#charge(cpu)

@@ -2,11 +2,14 @@
 export interface SwapSlots {
   /** A free slot for the page, -1 when the device is full. */
   allocate(page: number): number
-  free(slot: number): void
+  free(slot: number, cpu?: number): void
+  /** Called when a freed slot may be given out again: its content is dropped then. */
+  onRelease?: ((slot: number) => void) | undefined
 }
 
 /** The most recently freed slot first, then the next never used one. */
 export class PlainSlots implements SwapSlots {
+  onRelease: ((slot: number) => void) | undefined = undefined
   readonly #limit: number
   #used = 0
   readonly #free: number[] = []
@@ -22,6 +25,7 @@ export class PlainSlots implements SwapSlots {
   }
 
   free(slot: number): void {
+    this.onRelease?.(slot)
     this.#free.push(slot)
   }
 }

@@ -19,6 +19,8 @@ export class Tally {
   rejects = 0
   /** Stores that found no page at all for the pool. */
   failedStores = 0
+  /** Pages that the backend moved by itself. */
+  moves = 0
   boosts = 0
   throttled = 0
   writestalls = 0

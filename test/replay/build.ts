@@ -45,6 +45,7 @@ export interface Plan {
   readonly min: number
   readonly low: number
   readonly high: number
+  readonly managed?: number
   /** Pages resident at the start; the first ids. */
   readonly resident?: number
   /** All pages with an identity. */
@@ -83,7 +84,7 @@ export function plan(given: Plan): Workload {
     zones: Array.from({ length: nodes }, (_, node) => ({
       node,
       name: 'Normal',
-      managed: 100_000,
+      managed: given.managed ?? 16_000,
       min: given.min,
       low: given.low,
       high: given.high,
