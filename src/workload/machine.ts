@@ -211,9 +211,9 @@ function findBoosts(
   const seen = [...counts.keys()].sort((x, y) => x - y)
   const n = balance.boosts.length
   const every: Based<number> = {
-    value: 512,
-    basis: 'default',
-    from: 'one fallback per pageblock of pool pages',
+    value: 0,
+    basis: 'inferred',
+    from: 'boosts follow free memory (boost_below_free), not the pool',
   }
   if (n === 0)
     return {
