@@ -217,6 +217,9 @@ class Checker {
       boostStep: basedNumber('boostStep', 0),
       boostMax: basedNumber('boostMax', 0),
       boostEveryPoolPages: basedNumber('boostEveryPoolPages', 0),
+      ...(json['boostBelowFree'] === undefined
+        ? {}
+        : { boostBelowFree: basedNumber('boostBelowFree', 0) }),
       storePreemptible: basedFlag('storePreemptible', true),
       backend: this.based(json['backend'] ?? 'zram', at('backend'), (v, p) =>
         this.oneOf(v, p, ['zram', 'zswap', 'disk'] as const),
