@@ -1,0 +1,198 @@
+import { toResult } from '../analysis/result.ts'
+import { findTrace } from '../analysis/selection.ts'
+import { type Replayer, validateHalves, validatePolicy } from '../analysis/validate.ts'
+import { resolveReplay } from '../config/replay.ts'
+import type { Settings } from '../config/settings.ts'
+import { Database } from '../database/database.ts'
+import type { PageContents } from '../memory/contents/contents.ts'
+import { calibrate, createGenerator } from '../memory/contents/index.ts'
+import { replay } from '../replay/replay.ts'
+import { type Extraction, extractWorkload } from '../workload/extract.ts'
+import type { Workload } from '../workload/types.ts'
+import { usageError } from './failure.ts'
+import { killOnInterrupt } from './interrupt.ts'
+import { printLine, printResult, remark, toFormat } from './output.ts'
+import { startProgress } from './progress.ts'
+import { catalogOf } from './replay-runs.ts'
+import { openResources, planRuns } from './run-plan.ts'
+import { toSettings } from './settings.ts'
+import { HALF_COLUMNS, POLICY_COLUMNS, type ValidateOptions } from './validate.ts'
+
+/** Costs and machine parameters of the half-and-half validation come from this share of the work. */
+const FIRST_HALF = 0.5
+
+export async function runValidation(
+  a: string | undefined,
+  b: string | undefined,
+  options: ValidateOptions,
+): Promise<void> {
+  const settings = toSettings(options)
+  const count = Number(options.seeds)
+  if (!(Number.isInteger(count) && count >= 1 && count <= 1000))
+    throw usageError(`--seeds ${options.seeds}: expected a whole number from 1 to 1000`)
+  const seeds = Array.from({ length: count }, (_, index) => index + 1)
+  const database = await Database.open(settings.databasePath, { mode: 'read' })
+  killOnInterrupt()
+  try {
+    if (a === undefined || b === undefined || options.policy === undefined)
+      await validateOne(database, seeds, options, settings)
+    else await validateTwo(database, a, b, options.policy, seeds, options, settings)
+  } finally {
+    database.close()
+  }
+}
+
+async function validateOne(
+  database: Database,
+  seeds: readonly number[],
+  options: ValidateOptions,
+  settings: Settings,
+): Promise<void> {
+  const trace = await findTrace(database.connection, await catalogOf(database), options.trace)
+  const extraction = await extractWorkload(database, trace.trace_id, {
+    costsUntilShare: FIRST_HALF,
+  })
+  const policy = extraction.workload.recordedPolicy.value
+  const rows = await withProgress(
+    settings,
+    seeds.length,
+    (replayer) => validateHalves(extraction, replayer, seeds),
+    policy,
+    options,
+  )
+  if (toFormat(options) === 'table')
+    await printLine(
+      `${trace.name}: second half of the work replayed under ${policy} with costs of the first half, ${seeds.length} seeds; demand, page stream and touches are inputs, contents from a generator calibrated to the pool's growth\n`,
+    )
+  await printResult(
+    toResult(
+      [...HALF_COLUMNS],
+      rows.map((row) => ({ ...row })),
+    ),
+    options,
+    settings,
+  )
+  const missed = rows.filter(({ within }) => within === false).map(({ metric }) => metric)
+  const beaten = rows.filter(({ better_than_both: better }) => !better).map(({ metric }) => metric)
+  remark(
+    settings,
+    missed.length === 0
+      ? 'no metric misses its tolerance'
+      : `misses its tolerance: ${missed.join(', ')}`,
+  )
+  if (beaten.length > 0) remark(settings, `no better than a null model: ${beaten.join(', ')}`)
+}
+
+async function validateTwo(
+  database: Database,
+  a: string,
+  b: string,
+  policy: string,
+  seeds: readonly number[],
+  options: ValidateOptions,
+  settings: Settings,
+): Promise<void> {
+  const of = async (list: string): Promise<Extraction[]> => {
+    const found: Extraction[] = []
+    for (const name of list.split(',')) {
+      const trace = await findTrace(
+        database.connection,
+        await catalogOf(database),
+        name.replace(/^trace:/, ''),
+      )
+      found.push(await extractWorkload(database, trace.trace_id))
+    }
+    return found
+  }
+  const recorded = await of(a)
+  const other = await of(b)
+  const own = new Set(recorded.map(({ workload }) => workload.recordedPolicy.value))
+  if (own.size > 1)
+    throw usageError(
+      `validate: the recordings of A were made under different policies: ${[...own].join(', ')}`,
+    )
+  const [recordedPolicy = 'kswapd'] = own
+  const rows = await withProgress(
+    settings,
+    recorded.length * seeds.length * 6,
+    (replayer) => validatePolicy({ a: recorded, b: other, policy, seeds }, replayer),
+    recordedPolicy,
+    options,
+  )
+  if (toFormat(options) === 'table')
+    await printLine(
+      `${policy} predicted from ${recorded.length} recordings under ${recordedPolicy}, against ${other.length} recordings under ${policy}; ${seeds.length} seeds\n`,
+    )
+  await printResult(
+    toResult(
+      [...POLICY_COLUMNS],
+      rows.map((row) => ({ ...row })),
+    ),
+    options,
+    settings,
+  )
+  const untrusted = rows.filter(({ trusted }) => !trusted).map(({ metric }) => metric)
+  if (untrusted.length > 0)
+    remark(
+      settings,
+      `not to be trusted, since the self-replay misses the recording by more than the spread: ${untrusted.join(', ')}`,
+    )
+}
+
+async function withProgress<T>(
+  settings: Settings,
+  total: number,
+  validate: (replayer: Replayer) => Promise<T>,
+  recordedPolicy: string,
+  options: ValidateOptions,
+): Promise<T> {
+  const progress = startProgress(settings, 'replaying', 'count')
+  let done = 0
+  const replayer: Replayer = async ({ workload, policy, seed, demandScale, sink }) => {
+    const request = resolveReplay({
+      policy: [policy ?? recordedPolicy],
+      ...(policy === undefined || options.set === undefined ? {} : { set: options.set }),
+      seed: String(seed),
+    })
+    const plan = planRuns(request, workload)
+    const [run] = plan.runs
+    if (run === undefined) throw usageError('validate: no policy to replay')
+    const resources = await openResources(plan.workload, run.config)
+    const result = replay(plan.workload, {
+      policy: run.policy,
+      tunables: run.config.tunables,
+      backend: resources.backend,
+      contents: calibrated(workload, run.config.codec, seed) ?? resources.contents.contents,
+      seed,
+      cpus: plan.cpus,
+      demandScale,
+      sink,
+    })
+    resources.contents.close()
+    progress.update(++done, total)
+    return result
+  }
+  try {
+    return await validate(replayer)
+  } finally {
+    progress.stop()
+  }
+}
+
+/** zsmalloc's pages hold this much of what is stored in them: the rest is lost to size classes and partly filled pages. */
+const POOL_FILL = 0.98
+const CALIBRATED = ['lz4', 'lzo-rle', 'zstd'] as const
+
+/** Contents of which a stored page takes as much of the pool as it did in the recording. */
+function calibrated(workload: Workload, codec: string, seed: number): PageContents | undefined {
+  const perPage = Number(workload.machine.backendParameters['poolPagesPerStoredPage']?.value)
+  const known = CALIBRATED.find((name) => name === codec)
+  if (known === undefined || !(perPage > 0 && perPage < 0.9)) return undefined
+  const { pageSize } = workload.machine
+  return createGenerator({
+    seed,
+    pageSize,
+    fills: workload.pages.fill,
+    ...calibrate({ codec: known, meanStoredBytes: perPage * pageSize * POOL_FILL }),
+  })
+}
