@@ -12,6 +12,8 @@ export class EventQueue {
   /** Position of each id in the heap, -1 = not pending. */
   #places: Int32Array
   #sequence = 0
+  /** The root was popped and not yet replaced: the next event to be scheduled usually takes its place with one walk down. */
+  #hole = false
 
   constructor(ids: number) {
     this.#times = new Float64Array(ids)
@@ -44,17 +46,35 @@ export class EventQueue {
     this.#times[id] = time
     this.#sequences[id] = this.#sequence++
     const place = this.#places[id] as number
-    if (place < 0) this.#up(this.length++, id)
-    else {
-      this.#up(place, id)
-      this.#down(this.#places[id] as number, id)
+    if (place < 0) {
+      this.length++
+      if (this.#hole) {
+        this.#hole = false
+        this.#down(0, id)
+      } else this.#up(this.length - 1, id)
+    } else {
+      this.#fillHole()
+      this.#moveFrom(id)
     }
     this.nextTime = this.#times[this.#heap[0] as number] as number
   }
 
+  #moveFrom(id: number): void {
+    this.#up(this.#places[id] as number, id)
+    this.#down(this.#places[id] as number, id)
+  }
+
+  /** The last event takes the popped one's place. */
+  #fillHole(): void {
+    if (!this.#hole) return
+    this.#hole = false
+    if (this.length > 0) this.#down(0, this.#heap[this.length] as number)
+  }
+
   cancel(id: number): void {
+    if ((this.#places[id] as number) < 0) return
+    this.#fillHole()
     const place = this.#places[id] as number
-    if (place < 0) return
     this.#places[id] = -1
     const last = this.#heap[--this.length] as number
     if (last !== id) {
@@ -70,13 +90,19 @@ export class EventQueue {
   /** Removes the earliest event and returns its id; -1 when there is none. Its time was `nextTime`. */
   pop(): number {
     if (this.length === 0) return -1
-    const first = this.#heap[0] as number
+    this.#fillHole()
+    const heap = this.#heap
+    const first = heap[0] as number
     this.#places[first] = -1
     this.length--
-    if (this.length === 0) this.nextTime = Number.POSITIVE_INFINITY
-    else {
-      this.#down(0, this.#heap[this.length] as number)
-      this.nextTime = this.#times[this.#heap[0] as number] as number
+    this.#hole = true
+    if (this.length === 0) {
+      this.#hole = false
+      this.nextTime = Number.POSITIVE_INFINITY
+    } else {
+      const left = this.#times[heap[1] as number] as number
+      const right = this.length > 1 ? (this.#times[heap[2] as number] as number) : left
+      this.nextTime = Math.min(left, right)
     }
     return first
   }
