@@ -1,0 +1,295 @@
+import { PstraceError } from '../model/error.ts'
+import type { Operation, PolicyLayout, TunableValues } from '../policies/policy.ts'
+
+/** Words of a lock or of a queue's head. */
+const QUEUE_HEADER = 4
+const HEAD = 0
+const LENGTH = 1
+const GUARD = 2
+const WAKES = 3
+
+/** What the threads of one run share: plain memory, so that each builds its own view of it. */
+export interface SharedState {
+  readonly control: SharedArrayBuffer
+  readonly queues: SharedArrayBuffer
+  readonly folios: SharedArrayBuffer
+  readonly pages: SharedArrayBuffer
+  readonly folioCount: number
+  readonly pageSize: number
+  readonly capacities: readonly number[]
+  readonly locks: number
+  readonly cells: number
+  readonly tunables: TunableValues
+  readonly cpus: number
+}
+
+const STOP = 0
+const ITEMS = 1
+const STARTS = 2
+const DONES = 3
+const PENDING = 4
+const CONTROL_HEADER = 8
+
+/** Columns of `folios`: where each folio came in each order, who stored it, and its compressed size. */
+const STARTED = 0
+const DONE = 1
+const STORED_BY = 2
+const BYTES = 3
+const FOLIO_COLUMNS = 4
+
+export function openShared(
+  layout: PolicyLayout,
+  given: Pick<SharedState, 'folioCount' | 'pageSize' | 'pages' | 'tunables' | 'cpus'>,
+): SharedState {
+  const capacities = layout.queues.map(({ capacity }) => capacity)
+  const words = capacities.reduce((sum, capacity) => sum + QUEUE_HEADER + capacity, 0)
+  const shared: SharedState = {
+    ...given,
+    control: new SharedArrayBuffer(
+      (CONTROL_HEADER + layout.locks.length + layout.cells.length) * 4,
+    ),
+    queues: new SharedArrayBuffer(Math.max(1, words) * 4),
+    folios: new SharedArrayBuffer(given.folioCount * FOLIO_COLUMNS * 4),
+    capacities,
+    locks: layout.locks.length,
+    cells: layout.cells.length,
+  }
+  new Int32Array(shared.control)[ITEMS] = layout.items
+  return shared
+}
+
+/** Performs a policy's operations on real threads: the same list that the virtual executor has, with Atomics. */
+export class ThreadExecutor {
+  readonly #shared: SharedState
+  readonly #control: Int32Array
+  readonly #queues: Int32Array
+  readonly #folios: Int32Array
+  readonly #pages: Uint8Array
+  readonly #offsets: number[] = []
+  readonly #compress: (page: Uint8Array) => number
+  readonly #thread: number
+
+  constructor(shared: SharedState, thread: number, compress: (page: Uint8Array) => number) {
+    this.#shared = shared
+    this.#control = new Int32Array(shared.control)
+    this.#queues = new Int32Array(shared.queues)
+    this.#folios = new Int32Array(shared.folios)
+    this.#pages = new Uint8Array(shared.pages)
+    this.#compress = compress
+    this.#thread = thread
+    let offset = 0
+    for (const capacity of shared.capacities) {
+      this.#offsets.push(offset)
+      offset += QUEUE_HEADER + capacity
+    }
+  }
+
+  /** Runs one submit or one life of a worker to its end; a worker's ends early, with `undefined`, once the run is over. */
+  run<End>(program: Generator<Operation, End, number>): End | undefined {
+    let result = 0
+    for (;;) {
+      const step = program.next(result)
+      if (step.done === true) return step.value
+      result = this.#perform(step.value)
+      if (result === OVER) return undefined
+    }
+  }
+
+  /** The folio's start is ranked now: it was popped, or its inline store begins. */
+  begin(folio: number): void {
+    this.#folios[folio * FOLIO_COLUMNS + STARTED] = Atomics.add(this.#control, STARTS, 1) + 1
+  }
+
+  store(folio: number): void {
+    const { pageSize } = this.#shared
+    const row = folio * FOLIO_COLUMNS
+    if (Atomics.compareExchange(this.#folios, row + STORED_BY, 0, this.#thread + 1) !== 0)
+      throw new PstraceError('threads-invariant', `folio ${folio} is stored twice`)
+    const start = folio * pageSize
+    this.#folios[row + BYTES] = this.#compress(this.#pages.subarray(start, start + pageSize))
+    Atomics.store(this.#folios, row + DONE, Atomics.add(this.#control, DONES, 1) + 1)
+    Atomics.notify(this.#control, DONES)
+  }
+
+  /** Sleeps until every folio is stored; false after `patienceMs` without one. */
+  awaitStores(patienceMs: number): boolean {
+    for (;;) {
+      const done = Atomics.load(this.#control, DONES)
+      if (done >= this.#shared.folioCount) return true
+      if (Atomics.wait(this.#control, DONES, done, patienceMs) === 'timed-out') return false
+    }
+  }
+
+  stop(): void {
+    Atomics.store(this.#control, STOP, 1)
+    Atomics.notify(this.#control, PENDING)
+    for (const offset of this.#offsets) {
+      Atomics.add(this.#queues, offset + WAKES, 1)
+      Atomics.notify(this.#queues, offset + WAKES)
+    }
+  }
+
+  /** A pool thread's next item; false when the run is over. */
+  awaitItem(): boolean {
+    for (;;) {
+      if (Atomics.load(this.#control, STOP) === 1) return false
+      const pending = Atomics.load(this.#control, PENDING)
+      if (pending === 0) Atomics.wait(this.#control, PENDING, 0)
+      else if (Atomics.compareExchange(this.#control, PENDING, pending, pending - 1) === pending)
+        return true
+    }
+  }
+
+  #perform(operation: Operation): number {
+    const control = this.#control
+    switch (operation.op) {
+      case 'lock':
+        this.#lock(control, CONTROL_HEADER + operation.lock)
+        return 1
+      case 'tryLock':
+        return Atomics.compareExchange(control, CONTROL_HEADER + operation.lock, 0, 1) === 0 ? 1 : 0
+      case 'unlock':
+        this.#unlock(control, CONTROL_HEADER + operation.lock)
+        return 0
+      case 'push':
+        return this.#push(operation.queue, operation.folio)
+      case 'pop':
+        return this.#pop(operation.queue)
+      case 'length':
+        return Atomics.load(this.#queues, this.#offset(operation.queue) + LENGTH)
+      case 'store':
+        this.store(operation.folio)
+        return 1
+      // The push has already raised the queue's wake-up count; who sleeps on it is woken there.
+      case 'wake':
+        return 0
+      case 'wait':
+        return this.#wait(operation.queue)
+      case 'pause':
+        Atomics.wait(control, CONTROL_HEADER - 1, 0, operation.ns / 1e6)
+        return 0
+      case 'queueWork':
+        Atomics.add(control, PENDING, 1)
+        Atomics.notify(control, PENDING, 1)
+        return 0
+      case 'allocItem':
+        for (;;) {
+          const items = Atomics.load(control, ITEMS)
+          if (items === 0) return 0
+          if (Atomics.compareExchange(control, ITEMS, items, items - 1) === items) return 1
+        }
+      case 'freeItem':
+        Atomics.add(control, ITEMS, 1)
+        return 0
+      case 'readTunable': {
+        const value = this.#shared.tunables[operation.name]
+        if (value === undefined)
+          throw new PstraceError('policy-tunable', `tunable ${operation.name} is not declared`)
+        return value
+      }
+      case 'nodeCpus':
+        return this.#shared.cpus
+      case 'read':
+        return Atomics.load(control, this.#cell(operation.cell))
+      case 'write':
+        return Atomics.store(control, this.#cell(operation.cell), operation.value)
+      case 'add':
+        return Atomics.add(control, this.#cell(operation.cell), operation.value) + operation.value
+    }
+  }
+
+  #cell(cell: number): number {
+    return CONTROL_HEADER + this.#shared.locks + cell
+  }
+
+  #offset(queue: number): number {
+    const offset = this.#offsets[queue]
+    if (offset === undefined)
+      throw new PstraceError('policy-layout', `queue ${queue} is not declared`)
+    return offset
+  }
+
+  /** 0 free, 1 held, 2 held and somebody sleeps on it. */
+  #lock(words: Int32Array, place: number): void {
+    if (Atomics.compareExchange(words, place, 0, 1) === 0) return
+    while (Atomics.exchange(words, place, 2) !== 0) Atomics.wait(words, place, 2)
+  }
+
+  #unlock(words: Int32Array, place: number): void {
+    if (Atomics.exchange(words, place, 0) === 2) Atomics.notify(words, place, 1)
+  }
+
+  #push(queue: number, folio: number): number {
+    const words = this.#queues
+    const offset = this.#offset(queue)
+    const capacity = this.#shared.capacities[queue] as number
+    this.#lock(words, offset + GUARD)
+    const length = words[offset + LENGTH] as number
+    if (length < capacity) {
+      const place = ((words[offset + HEAD] as number) + length) % capacity
+      words[offset + QUEUE_HEADER + place] = folio
+      Atomics.store(words, offset + LENGTH, length + 1)
+      Atomics.add(words, offset + WAKES, 1)
+    }
+    this.#unlock(words, offset + GUARD)
+    Atomics.notify(words, offset + WAKES, 1)
+    return length < capacity ? 1 : 0
+  }
+
+  #pop(queue: number): number {
+    const words = this.#queues
+    const offset = this.#offset(queue)
+    const capacity = this.#shared.capacities[queue] as number
+    this.#lock(words, offset + GUARD)
+    const length = words[offset + LENGTH] as number
+    let folio = -1
+    if (length > 0) {
+      const head = words[offset + HEAD] as number
+      folio = words[offset + QUEUE_HEADER + head] as number
+      words[offset + HEAD] = (head + 1) % capacity
+      Atomics.store(words, offset + LENGTH, length - 1)
+      // Under the guard: ranks are given in the order of the pops.
+      this.begin(folio)
+    }
+    this.#unlock(words, offset + GUARD)
+    return folio
+  }
+
+  #wait(queue: number): number {
+    const words = this.#queues
+    const offset = this.#offset(queue)
+    for (;;) {
+      const wakes = Atomics.load(words, offset + WAKES)
+      if (Atomics.load(words, offset + LENGTH) > 0) return 1
+      if (Atomics.load(this.#control, STOP) === 1) return OVER
+      Atomics.wait(words, offset + WAKES, wakes)
+    }
+  }
+}
+
+/** No operation's result: the run ended while a worker slept. */
+const OVER = -2
+
+/** Order and sizes of a finished run, by folio in the order of submission. */
+export interface FolioRecords {
+  readonly startRank: Int32Array
+  readonly doneRank: Int32Array
+  /** 0 = the submitting thread, then workers from 1. */
+  readonly storedBy: Int32Array
+  readonly compressedBytes: Int32Array
+}
+
+export function readFolios(shared: SharedState): FolioRecords {
+  const folios = new Int32Array(shared.folios)
+  const column = (index: number, less: number): Int32Array =>
+    Int32Array.from(
+      { length: shared.folioCount },
+      (_, folio) => (folios[folio * FOLIO_COLUMNS + index] as number) - less,
+    )
+  return {
+    startRank: column(STARTED, 0),
+    doneRank: column(DONE, 0),
+    storedBy: column(STORED_BY, 1),
+    compressedBytes: column(BYTES, 0),
+  }
+}
