@@ -18,12 +18,14 @@ export const timeline: Chart = {
     kswapd_activity: ['column', 'start_s', 'end_s', 'busy_percent'],
     stall_activity: ['column', 'start_s', 'end_s', 'task_class', 'stalled_tasks'],
     columns: ['column', 'description', 'start_s', 'end_s'],
+    gaps: ['column', 'start_s', 'end_s', 'cpu', 'events'],
   },
   main: 'columns',
   needs: 'no complete recording or run is selected',
   reading:
     'Line: sampled free memory. Band: without samples, what kswapd and direct reclaim prove (asleep: at least low; ' +
-    'running: between min and high; a task in direct reclaim: below min). Dashes: watermarks.',
+    'awake: between min and high; a task in direct reclaim: possibly below min), with the largest watermark boost the kernel may ' +
+    'have added. Dashes: watermarks without boost. Grey: events lost.',
   spec: toSpec,
 }
 
@@ -56,6 +58,7 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
       watermarks: rowsOf(rows, 'watermarks'),
       kswapd_activity: rowsOf(rows, 'kswapd_activity'),
       stall_activity: rowsOf(rows, 'stall_activity'),
+      gaps: rowsOf(rows, 'gaps'),
     },
     params: [
       { name: 'zoom', select: { type: 'interval', encodings: ['x'] }, bind: 'scales', views },
@@ -71,7 +74,8 @@ function memoryTop(rows: ChartRows): number {
   const high = largest(rowsOf(rows, 'watermarks'), 'mib') ?? 0
   const free = largest(rowsOf(rows, 'free_samples'), 'free_mib') ?? 0
   if (high === 0) return Math.max(free, 1)
-  return Math.min(Math.max(free, high * 1.4), high * MOST_HIGHS)
+  const proved = largest(rowsOf(rows, 'free_bounds'), 'hi_mib') ?? 0
+  return Math.min(Math.max(free, proved * 1.05, high * 1.4), high * MOST_HIGHS)
 }
 
 /** "At least low" has no upper end: the band runs to the top of the panel. */
@@ -176,6 +180,9 @@ function memoryPanel(
           ],
         },
       },
+      ...(rowsOf(rows, 'gaps').some((row) => row['column'] === column)
+        ? [gapMarks(column, ink.faint)]
+        : []),
       ...(ownEnd < extent.time.end * 0.995 ? endMarks(ownEnd, ink.faint) : []),
       ...marks.map(
         (mark): Json => ({
@@ -194,6 +201,25 @@ function memoryPanel(
         }),
       ),
     ],
+  }
+}
+
+/** Where the recording is blind. */
+function gapMarks(column: string, color: string): Json {
+  return {
+    data: dataset('gaps'),
+    transform: only(column),
+    mark: { type: 'rect', color, opacity: 0.35, stroke: color, strokeWidth: 0.5 },
+    encoding: {
+      x: { field: 'start_s', type: 'quantitative' },
+      x2: { field: 'end_s' },
+      tooltip: [
+        { field: 'start_s', title: 'events lost from, s', type: 'quantitative', format: '.4f' },
+        { field: 'end_s', title: 'to, s', type: 'quantitative', format: '.4f' },
+        { field: 'cpu', title: 'CPU', type: 'quantitative' },
+        { field: 'events', title: 'lost events', type: 'quantitative', format: ',' },
+      ],
+    },
   }
 }
 

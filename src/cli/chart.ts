@@ -34,6 +34,7 @@ export function register(command: Command): void {
     )
     .option('-o, --output <file>', 'write to a file instead of standard output')
     .option('--force', 'replace the output file')
+    .option('-q, --quiet', 'no remarks')
     .addOption(new Option('--theme <theme>', 'colours').choices(['light', 'dark']).default('light'))
     .option('--width <pixels>', 'width of the plot, axes and legends not included', '720')
     .option('--scale <n>', 'PNG: pixels per point', '2')

@@ -28,6 +28,7 @@ export function register(command: Command): void {
     )
     .option('-o, --output <file>', 'write to a file instead of standard output')
     .option('--force', 'replace the output file')
+    .option('-q, --quiet', 'no remarks')
   addSelectors(addDatabase(command))
   addExamples(
     command,

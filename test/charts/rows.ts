@@ -33,6 +33,7 @@ export function sampleRows(seed = 1): ChartRows {
   const end = 12
   const rows: Record<string, ChartRow[]> = {
     columns: [],
+    gaps: [{ column: 'recording', start_s: 5, end_s: 5.2, cpu: 1, events: 57 }],
     free_samples: [],
     free_bounds: [],
     watermarks: [],

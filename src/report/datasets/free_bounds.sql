@@ -1,9 +1,9 @@
--- Without samples: what kswapd and direct reclaim prove about free memory in each interval, neighbours with the same proof joined.
+-- Without samples: what kswapd and direct reclaim prove about free memory in each interval, neighbours with the same proof joined. A fallback allocation raises all watermarks by up to 1.5 high, at least a page block of 2 MiB, per zone (boost_watermark, mm/page_alloc.c): upper bounds count it in full.
 WITH marks AS (
   SELECT s.label, s.rank, s.origin_ns, s.start_ns, s.end_ns, s.trace_id, s.run_id,
     sum(z.wmark_min) * any_value(s.page_size) / 1048576 AS min_mib,
     sum(z.wmark_low) * any_value(s.page_size) / 1048576 AS low_mib,
-    sum(z.wmark_high) * any_value(s.page_size) / 1048576 AS high_mib
+    sum(z.wmark_high + greatest(1.5 * z.wmark_high, 2097152 / s.page_size)) * any_value(s.page_size) / 1048576 AS high_boosted_mib
   FROM report_subjects s
   JOIN zones z ON z.trace_id = s.trace_id
   WHERE NOT EXISTS (
@@ -51,13 +51,12 @@ proved AS (
   SELECT b.label, b.rank, b.bin, b.fine_ns,
     CASE WHEN v.direct THEN 0 WHEN coalesce(v.awake_ns, 0) > 0 THEN b.min_mib ELSE b.low_mib END AS lo_mib,
     CASE
-      WHEN coalesce(v.awake_ns, 0) >= 0.999 * b.fine_ns THEN b.high_mib
-      WHEN v.direct AND coalesce(v.awake_ns, 0) = 0 THEN b.high_mib
+      WHEN coalesce(v.awake_ns, 0) >= 0.999 * b.fine_ns THEN b.high_boosted_mib
     END AS hi_mib,
     CASE
-      WHEN v.direct THEN 'a task in direct reclaim: below min at that moment'
-      WHEN coalesce(v.awake_ns, 0) >= 0.999 * b.fine_ns THEN 'kswapd awake: below high'
-      WHEN coalesce(v.awake_ns, 0) > 0 THEN 'kswapd awake for a part: below low at its wake-up'
+      WHEN v.direct THEN 'a task entered or was in direct reclaim: below min, boosted'
+      WHEN coalesce(v.awake_ns, 0) >= 0.999 * b.fine_ns THEN 'kswapd awake: below high, boosted'
+      WHEN coalesce(v.awake_ns, 0) > 0 THEN 'kswapd awake for a part of it'
       ELSE 'kswapd asleep: at least low'
     END AS proof
   FROM bins b
