@@ -21,9 +21,11 @@ const WORK_NS = TRUTH.seconds * SECOND
 
 type Row = (string | number | null)[]
 
-/** One recording of six seconds and three runs, all complete, in memory. */
-export async function openSample(options: { losses?: boolean } = {}): Promise<Database> {
-  const database = await Database.open(':memory:', { mode: 'write' })
+/** One recording of six seconds and three runs, all complete; in memory unless a path is given. */
+export async function openSample(
+  options: { losses?: boolean; path?: string } = {},
+): Promise<Database> {
+  const database = await Database.open(options.path ?? ':memory:', { mode: 'write' })
   const insert = async (table: string, columns: string, rows: readonly Row[]): Promise<void> => {
     for (let i = 0; i < rows.length; i += 500) {
       const values = rows
