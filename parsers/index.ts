@@ -1,7 +1,9 @@
 import { readFully } from './cursor.ts'
 import { TraceParseError } from './error.ts'
 import { isPerfData } from './perf-data/header.ts'
-import type { ByteSource, FolderSource, TraceFormat, TraceReader } from './reader.ts'
+import type { ByteSource, FolderSource, LiveStream, TraceFormat, TraceReader } from './reader.ts'
+import type { TextForm } from './text/form.ts'
+import { isText } from './text/form.ts'
 import { isTraceDat } from './trace-dat/header.ts'
 
 export type {
@@ -38,8 +40,9 @@ export type {
 
 /** A file family that is opened from a ByteSource. */
 export interface SeekableFormat extends TraceFormat {
-  readonly access: 'seek'
   open(source: ByteSource): Promise<TraceReader>
+  /** Formats that can be read while they are still being written. */
+  openLive?(stream: LiveStream): Promise<TraceReader>
 }
 
 /** Several files that are one recording. */
@@ -73,8 +76,30 @@ const perfData: SeekableFormat = {
   },
 }
 
+function textFormat(name: TextForm['name']): SeekableFormat {
+  return {
+    name,
+    access: 'stream',
+    sniff: (head) => isText(head, name),
+    async open(source) {
+      const { openText } = await import('./text/reader.ts')
+      return openText(source)
+    },
+    async openLive(stream) {
+      const { openLiveText } = await import('./text/reader.ts')
+      return await openLiveText(stream)
+    },
+  }
+}
+
 /** All formats, in the order in which they are tried. */
-export const traceFormats: readonly SeekableFormat[] = [traceDat, perfData]
+export const traceFormats: readonly SeekableFormat[] = [
+  traceDat,
+  perfData,
+  textFormat('ftrace text'),
+  textFormat('perf script'),
+  textFormat('systrace'),
+]
 
 /** Formats that are folders, in the order in which they are tried. */
 export const folderFormats: readonly FolderFormat[] = []

@@ -5,6 +5,11 @@ import type { ImportIssue, Severity } from './reader.ts'
 export class IssueLog {
   readonly list: ImportIssue[] = []
   readonly #byKey = new Map<string, ImportIssue>()
+  readonly #unit: InputPosition['unit']
+
+  constructor(unit: InputPosition['unit'] = 'byte') {
+    this.#unit = unit
+  }
 
   /** `subject` tells entries of one code apart (an event id, a cpu); the first message and position are kept. */
   add(
@@ -21,7 +26,7 @@ export class IssueLog {
       return
     }
     const firstPosition: InputPosition | undefined =
-      at === undefined ? undefined : { unit: 'byte', at }
+      at === undefined ? undefined : { unit: this.#unit, at }
     const issue: ImportIssue = { code, severity, count: 1, firstPosition, message }
     this.#byKey.set(key, issue)
     this.list.push(issue)

@@ -1,0 +1,432 @@
+import { ByteDictionary } from '../string-dictionary.ts'
+import {
+  FieldNames,
+  findBytes,
+  isComm,
+  type LabelledBody,
+  MARK_VICTIM,
+  parseKeyValues,
+  parseLabels,
+  parseProbePlace,
+  parseShrinker,
+  REST,
+  SHRINK_SLAB,
+  startsWith,
+  trimEnd,
+  Values,
+} from './body.ts'
+import { COLON, type EventLine, SPACE, skipSpaces } from './event-line.ts'
+import { NumberScan } from './number.ts'
+import {
+  type PositionalBody,
+  parseBlock,
+  parsePluginSwitch,
+  parsePluginWakeup,
+} from './positional.ts'
+import { TextBatch, TextColumn, type TextKind } from './text-batch.ts'
+
+const COMMA = 44
+const EQUALS = 61
+const ZERO = 48
+const POINTER_DIGITS = 16
+/** Kinds of rows that one event may have: keys that come and go, numbers that turn out to be words. */
+const MAX_VARIANTS = 16
+const MAX_FIELDS = 256
+const MAX_EVENTS = 4096
+const MAX_STRINGS = 1 << 18
+const MAX_STRING_BYTES = 1 << 25
+
+/** What is known of one event: its fields as met so far, and how the last line was laid out. */
+interface EventState {
+  readonly system: string
+  readonly name: string
+  readonly labelled: LabelledBody | undefined
+  readonly positional: PositionalBody | undefined
+  readonly hasShrinker: boolean
+  /** The whole body is one text: print and its like. */
+  readonly isWhole: boolean
+  batch: TextBatch | undefined
+  columnOfName: Map<number, TextColumn>
+  plan: readonly Step[] | undefined
+  variants: number
+}
+
+interface Step {
+  readonly label: Uint8Array
+  readonly column: TextColumn
+  readonly isText: boolean
+  /** The value may hold an equals sign: a task's name before its pid. */
+  readonly isCommBeforePid: boolean
+}
+
+/** Turns bodies into rows. Fields are found by key; that most lines of an event look alike is only used to find them faster. */
+export class EventRows {
+  /** Of the strings in columns; replaced when it has grown too large. Code 0 is the empty string. */
+  dictionary = newDictionary()
+  readonly batches: TextBatch[] = []
+  readonly #names = new FieldNames()
+  readonly #values = new Values(this.#names)
+  readonly #rest = this.#names.codeOf(REST)
+  readonly #whole = this.#names.codeOf('buf')
+  readonly #scan = new NumberScan()
+  readonly #eventNames = new ByteDictionary()
+  readonly #states: EventState[] = []
+
+  /** The event's state; `undefined` when the input has more events than any kernel. */
+  stateOf(bytes: Uint8Array, line: EventLine): EventState | undefined {
+    const code = this.#eventNames.intern(bytes, line.nameStart, line.nameEnd)
+    const known = this.#states[code]
+    if (known !== undefined) return known
+    if (code >= MAX_EVENTS) return undefined
+    const state = newState(this.#eventNames.get(code))
+    this.#states.push(state)
+    return state
+  }
+
+  /** Makes the format known without adding a row. */
+  learn(state: EventState, bytes: Uint8Array, start: number, end: number): void {
+    if (state.batch !== undefined) return
+    this.#parse(state, bytes, start, end)
+    this.#fit(state, bytes)
+  }
+
+  /** Fills the columns of the next row of the batch that is returned; the caller fills the rest and completes it. */
+  fill(state: EventState, bytes: Uint8Array, start: number, end: number): TextBatch {
+    const values = this.#values
+    values.length = 0
+    const at = this.#parsePrefix(state, bytes, start, end)
+    const { batch, plan } = state
+    if (batch !== undefined && plan !== undefined) {
+      if (batch.length === batch.capacity) batch.grow()
+      const row = batch.length
+      if (this.#follow(plan, bytes, at, end, row) && this.#addPrefix(state, bytes, row))
+        return batch
+      for (const column of batch.columns) column.lastRow = -1
+    }
+    return this.#fillSlowly(state, bytes, start, end)
+  }
+
+  /** Between windows. */
+  trim(): void {
+    if (this.dictionary.length > MAX_STRINGS || this.dictionary.bytesUsed > MAX_STRING_BYTES)
+      this.dictionary = newDictionary()
+  }
+
+  #fillSlowly(state: EventState, bytes: Uint8Array, start: number, end: number): TextBatch {
+    this.#parse(state, bytes, start, end)
+    const batch = this.#fit(state, bytes)
+    if (batch.length === batch.capacity) batch.grow()
+    const row = batch.length
+    const values = this.#values
+    for (let i = 0; i < values.length; i++) {
+      const column = state.columnOfName.get(values.name[i] as number)
+      if (column !== undefined)
+        this.#set(column, row, bytes, values.start[i] as number, values.end[i] as number)
+    }
+    state.plan = this.#toPlan(state, bytes)
+    return batch
+  }
+
+  #parsePrefix(state: EventState, bytes: Uint8Array, start: number, end: number): number {
+    if (!state.hasShrinker)
+      return state.isWhole ? start : parseProbePlace(bytes, start, end, this.#values)
+    const at = parseShrinker(bytes, start, end, this.#values)
+    return at < 0 ? start : at
+  }
+
+  /** Takes the body apart into #values. */
+  #parse(state: EventState, bytes: Uint8Array, start: number, end: number): void {
+    const values = this.#values
+    values.length = 0
+    if (state.isWhole) {
+      const buf = findBytes(bytes, BUF, start, end)
+      values.add(this.#whole, bytes[start] === I && buf >= 0 ? buf + BUF.length : start, end)
+      return
+    }
+    if (state.variants >= MAX_VARIANTS) {
+      values.add(this.#rest, start, end)
+      return
+    }
+    const at = this.#parsePrefix(state, bytes, start, end)
+    if (state.positional?.(bytes, at, end, values) === true) return
+    if (state.labelled !== undefined && parseLabels(state.labelled, bytes, at, end, values)) return
+    if (!parseKeyValues(bytes, at, end, values) && at < end)
+      values.add(this.#rest, at, trimEnd(bytes, at, end))
+    this.#splitRests(state, bytes)
+  }
+
+  /** A number that more words follow, which no key announces, stays a number; the words are kept by themselves. */
+  #splitRests(state: EventState, bytes: Uint8Array): void {
+    const values = this.#values
+    const { length } = values
+    for (let i = 0; i < length; i++) {
+      const from = values.start[i] as number
+      const to = values.end[i] as number
+      const space = bytes.indexOf(SPACE, from)
+      if (space < 0 || space >= to || values.labelEnd[i] === values.labelStart[i]) continue
+      const known = state.columnOfName.get(values.name[i] as number)
+      if (known?.kind === 'string' || this.#isCommValue(bytes, i)) continue
+      if (!this.#readNumber(bytes, from, space)) continue
+      values.end[i] = trimEnd(bytes, from, space)
+      values.add(this.#rest, skipSpaces(bytes, space, to), to)
+    }
+  }
+
+  #isCommValue(bytes: Uint8Array, i: number): boolean {
+    const values = this.#values
+    const labelStart = values.labelStart[i] as number
+    const labelEnd = values.labelEnd[i] as number
+    return (
+      isComm(bytes, labelStart, labelEnd - 1) ||
+      COMM.test(this.#names.get(values.name[i] as number))
+    )
+  }
+
+  /** The batch whose columns can take #values; made anew when the fields differ from those known. */
+  #fit(state: EventState, bytes: Uint8Array): TextBatch {
+    const values = this.#values
+    let kinds: Map<number, TextKind> | undefined
+    for (let i = 0; i < values.length; i++) {
+      const name = values.name[i] as number
+      const known = state.columnOfName.get(name)
+      const kind = this.#kindOf(known?.kind, bytes, i)
+      if (known?.kind === kind) continue
+      if (known === undefined && state.columnOfName.size >= MAX_FIELDS) continue
+      kinds ??= new Map()
+      kinds.set(name, kind)
+    }
+    if (kinds === undefined && state.batch !== undefined) return state.batch
+    return this.#newVariant(state, kinds ?? new Map())
+  }
+
+  #newVariant(state: EventState, kinds: ReadonlyMap<number, TextKind>): TextBatch {
+    const columns = new Map<number, TextColumn>()
+    for (const [name, { kind }] of state.columnOfName)
+      columns.set(name, new TextColumn(this.#names.get(name), kinds.get(name) ?? kind))
+    for (const [name, kind] of kinds)
+      if (!columns.has(name)) columns.set(name, new TextColumn(this.#names.get(name), kind))
+    const batch = new TextBatch(state.system, state.name, [...columns.values()])
+    state.columnOfName = columns
+    state.batch = batch
+    state.plan = undefined
+    state.variants++
+    this.batches.push(batch)
+    return batch
+  }
+
+  /** The kind that holds value `i` and all before it, which `known` held. */
+  #kindOf(known: TextKind | undefined, bytes: Uint8Array, i: number): TextKind {
+    if (known === 'string') return 'string'
+    const values = this.#values
+    const start = values.start[i] as number
+    const end = values.end[i] as number
+    if (
+      known === undefined &&
+      values.labelEnd[i] === values.labelStart[i] &&
+      !this.#isNumberName(i)
+    )
+      return 'string'
+    if (this.#isCommValue(bytes, i)) return 'string'
+    if (!this.#readNumber(bytes, start, end)) return 'string'
+    const { isNegative, isHex, hi } = this.#scan
+    if (isNegative) return known === 'u64' ? 'string' : 'i64'
+    if (known === undefined) return isHex || hi >= 0x8000_0000 ? 'u64' : 'i64'
+    return hi >= 0x8000_0000 ? 'u64' : known
+  }
+
+  /** Values without a label that are numbers: those of positional bodies. */
+  #isNumberName(i: number): boolean {
+    return POSITIONAL_NUMBER.test(this.#names.get(this.#values.name[i] as number))
+  }
+
+  /** True when bytes[start .. end) is a number, with or without a unit. */
+  #readNumber(bytes: Uint8Array, start: number, end: number): boolean {
+    return this.#scanNumber(bytes, start, end) && this.#scan.end === end
+  }
+
+  /** Reads the number at `start`; #scan.end is behind it and its unit. */
+  #scanNumber(bytes: Uint8Array, start: number, end: number): boolean {
+    const scan = this.#scan
+    // Pointers come without 0x: %p prints 16 digits, filled with zeros.
+    if (isPointer(bytes, start, end)) return scan.readHexOnly(bytes, start, start + POINTER_DIGITS)
+    if (!scan.read(bytes, start, end)) return false
+    const at = scan.end
+    if (at < end && !scan.isHex) {
+      if (bytes[at] === CAPITAL_B) scan.end = at + 1
+      else if (bytes[at] === SMALL_K && bytes[at + 1] === CAPITAL_B && at + 1 < end)
+        scan.end = at + 2
+    }
+    return true
+  }
+
+  #set(column: TextColumn, row: number, bytes: Uint8Array, start: number, end: number): void {
+    column.lastRow = row
+    if (column.kind === 'string') {
+      column.lo[row] = this.dictionary.intern(bytes, start, end)
+      return
+    }
+    this.#scanNumber(bytes, start, end)
+    column.lo[row] = this.#scan.lo
+    column.hi[row] = this.#scan.hi
+  }
+
+  /** Reads the body along the last line's labels; false when it is laid out otherwise. */
+  #follow(
+    plan: readonly Step[],
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    row: number,
+  ): boolean {
+    let at = start
+    for (let i = 0; i < plan.length; i++) {
+      const step = plan[i] as Step
+      const { label, column } = step
+      if (!startsWith(bytes, label, at, end)) return false
+      at += label.length
+      column.lastRow = row
+      if (step.isText) {
+        const next = plan[i + 1]
+        const to =
+          next === undefined ? lastEnd(bytes, at, end) : valueEnd(bytes, step, next, at, end)
+        if (to < 0) return false
+        const trimmed = trimEnd(bytes, at, to)
+        column.lo[row] = this.dictionary.intern(bytes, at, trimmed)
+        at = to
+      } else {
+        if (!this.#scanNumber(bytes, at, end)) return false
+        const { lo, hi, isNegative } = this.#scan
+        if (column.kind === 'u64' ? isNegative : !isNegative && hi >= 0x8000_0000) return false
+        column.lo[row] = lo
+        column.hi[row] = hi
+        at = this.#scan.end
+        const byte = bytes[at]
+        if (at < end && byte !== SPACE && byte !== COMMA) return false
+      }
+      at = skipSeparators(bytes, at, end)
+    }
+    return at >= end
+  }
+
+  #addPrefix(state: EventState, bytes: Uint8Array, row: number): boolean {
+    const values = this.#values
+    for (let i = 0; i < values.length; i++) {
+      const column = state.columnOfName.get(values.name[i] as number)
+      if (column === undefined) return false
+      const start = values.start[i] as number
+      const end = values.end[i] as number
+      if (column.kind !== 'string' && !this.#readNumber(bytes, start, end)) return false
+      this.#set(column, row, bytes, start, end)
+    }
+    return true
+  }
+
+  /** The labels of #values in order; `undefined` when a value other than the prefix has none. */
+  #toPlan(state: EventState, bytes: Uint8Array): readonly Step[] | undefined {
+    const values = this.#values
+    const steps: Step[] = []
+    for (let i = 0; i < values.length; i++) {
+      const labelStart = values.labelStart[i] as number
+      const labelEnd = values.labelEnd[i] as number
+      const column = state.columnOfName.get(values.name[i] as number)
+      if (column === undefined) return undefined
+      if (labelStart === labelEnd) {
+        if (steps.length > 0 || !PREFIX.test(column.field.name)) return undefined
+        continue
+      }
+      const label = bytes.slice(labelStart, labelEnd)
+      const isText = column.kind === 'string'
+      const following = i + 1 < values.length ? this.#names.get(values.name[i + 1] as number) : ''
+      const isCommBeforePid =
+        isComm(label, 0, label.length - 1) &&
+        following === column.field.name.replace(/comm$/, 'pid')
+      steps.push({ label, column, isText, isCommBeforePid })
+    }
+    return steps.length === 0 ? undefined : steps
+  }
+}
+
+export type { EventState }
+
+const CAPITAL_B = 66
+const SMALL_K = 107
+const I = 105
+const BUF = new TextEncoder().encode('buf=')
+const COMM = /comm$/
+const PREFIX = /^(__probe_ip|__probe_func|__probe_ret_ip|shrink|shr)$/
+const POSITIONAL_NUMBER = /^(shr|(prev_|next_)?(pid|prio)|target_cpu|sector|nr_sector|bytes|error)$/
+
+function newDictionary(): ByteDictionary {
+  const dictionary = new ByteDictionary()
+  dictionary.intern(new Uint8Array(0), 0, 0)
+  return dictionary
+}
+
+function newState(fullName: string): EventState {
+  const at = fullName.indexOf(':')
+  const name = fullName.slice(at + 1)
+  const isSlab = name === 'mm_shrink_slab_start' || name === 'mm_shrink_slab_end'
+  return {
+    system: at < 0 ? '' : fullName.slice(0, at),
+    name,
+    labelled: isSlab ? SHRINK_SLAB : name === 'mark_victim' ? MARK_VICTIM : undefined,
+    positional: positionalOf(name),
+    hasShrinker: isSlab,
+    isWhole:
+      name === 'print' || name === 'tracing_mark_write' || name === 'bprint' || name === 'bputs',
+    batch: undefined,
+    columnOfName: new Map(),
+    plan: undefined,
+    variants: 0,
+  }
+}
+
+function positionalOf(name: string): PositionalBody | undefined {
+  if (name === 'sched_switch') return parsePluginSwitch
+  if (/^sched_(wakeup|wakeup_new|waking)$/.test(name)) return parsePluginWakeup
+  return /^block_(rq|bio|io|getrq|split|plug)/.test(name) ? parseBlock : undefined
+}
+
+/** `00000000dad970fd`, `ffffffff81301620`: sixteen hexadecimal digits that are no decimal number. */
+function isPointer(bytes: Uint8Array, start: number, end: number): boolean {
+  const first = bytes[start] as number
+  const isZero = first === ZERO && bytes[start + 1] === ZERO
+  if ((!isZero && !isHexLetter(first)) || start + POINTER_DIGITS > end) return false
+  for (let at = start; at < start + POINTER_DIGITS; at++) {
+    const byte = bytes[at] as number
+    if (!(byte >= 48 && byte <= 57) && !isHexLetter(byte)) return false
+  }
+  const next = bytes[start + POINTER_DIGITS]
+  return start + POINTER_DIGITS === end || next === SPACE || next === COMMA || next === COLON
+}
+
+function isHexLetter(byte: number): boolean {
+  return byte >= 97 && byte <= 102
+}
+
+/** Where the last value ends, -1 when it holds what may be another key. */
+function lastEnd(bytes: Uint8Array, start: number, end: number): number {
+  for (let at = start; at < end; at++) if (bytes[at] === EQUALS) return -1
+  return end
+}
+
+/** Where a text ends that the next step's label follows; -1 when it does not, or when another key may come first. */
+function valueEnd(bytes: Uint8Array, step: Step, next: Step, start: number, end: number): number {
+  for (let at = start; at < end; at++) {
+    const byte = bytes[at]
+    if (byte === SPACE) {
+      if (startsWith(bytes, next.label, skipSeparators(bytes, at, end), end)) return at
+    } else if (byte === EQUALS && !step.isCommBeforePid) return -1
+  }
+  return -1
+}
+
+/** Steps over spaces, commas and sched_switch's arrow. */
+function skipSeparators(bytes: Uint8Array, start: number, end: number): number {
+  let at = start
+  for (;;) {
+    while (at < end && (bytes[at] === SPACE || bytes[at] === COMMA)) at++
+    if (bytes[at] !== EQUALS || bytes[at + 1] !== EQUALS || bytes[at + 2] !== 62) return at
+    at += 3
+  }
+}

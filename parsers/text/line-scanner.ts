@@ -1,0 +1,115 @@
+import type { ByteStream } from '../reader.ts'
+
+/** Longer lines are no events: the longest that the kernel prints is a page of text. */
+const MAX_LINE_BYTES = 1 << 20
+const NEWLINE = 10
+const RETURN = 13
+
+/** Cuts a stream into lines without copying them, except those that lie across two pieces. */
+export class LineScanner {
+  /** The current line is bytes[start .. end), borrowed until the next call. */
+  bytes: Uint8Array = new Uint8Array(0)
+  start = 0
+  end = 0
+  /** Of the current line, from 1. */
+  number = 0
+  /** The stream ended inside the current line. */
+  isCut = false
+  /** Lines that were too long and left out. */
+  skipped = 0
+  bytesRead = 0
+  readonly #stream: ByteStream
+  #piece: Uint8Array = new Uint8Array(0)
+  #at = 0
+  #carry = new Uint8Array(4096)
+  #carried = 0
+  #tooLong = false
+
+  constructor(stream: ByteStream) {
+    this.#stream = stream
+  }
+
+  /** True when a line can be given without more of the stream. */
+  get hasLine(): boolean {
+    return this.#piece.indexOf(NEWLINE, this.#at) >= 0
+  }
+
+  /** Makes the next line current; false at the end. */
+  next(): boolean {
+    for (;;) {
+      const newline = this.#at < this.#piece.length ? this.#piece.indexOf(NEWLINE, this.#at) : -1
+      if (newline >= 0) {
+        const from = this.#at
+        this.#at = newline + 1
+        this.number++
+        if (this.#tooLong) {
+          this.#tooLong = false
+          this.#carried = 0
+          continue
+        }
+        if (this.#carried === 0) this.#give(this.#piece, from, newline)
+        else if (this.#keep(from, newline)) this.#give(this.#carry, 0, this.#carried)
+        else {
+          this.#tooLong = false
+          this.#carried = 0
+          continue
+        }
+        this.#carried = 0
+        return true
+      }
+      this.#keep(this.#at, this.#piece.length)
+      const piece = this.#stream.next()
+      if (piece === undefined) return this.#giveLast()
+      this.#piece = piece
+      this.#at = 0
+      this.bytesRead += piece.length
+    }
+  }
+
+  /** Takes what the stream has; false at its end. Afterwards `hasLine` may still be false. */
+  fill(): boolean {
+    this.#keep(this.#at, this.#piece.length)
+    const piece = this.#stream.next()
+    this.#piece = piece ?? new Uint8Array(0)
+    this.#at = 0
+    this.bytesRead += this.#piece.length
+    return piece !== undefined
+  }
+
+  #giveLast(): boolean {
+    this.#piece = new Uint8Array(0)
+    this.#at = 0
+    if (this.#carried === 0) return false
+    this.number++
+    this.isCut = true
+    this.#give(this.#carry, 0, this.#carried)
+    this.#carried = 0
+    return true
+  }
+
+  #give(bytes: Uint8Array, start: number, end: number): void {
+    this.bytes = bytes
+    this.start = start
+    this.end = end > start && bytes[end - 1] === RETURN ? end - 1 : end
+  }
+
+  /** Adds piece[from .. to) to the line begun before; false when that is too long. */
+  #keep(from: number, to: number): boolean {
+    if (from >= to) return true
+    const length = to - from
+    if (this.#tooLong || this.#carried + length > MAX_LINE_BYTES) {
+      if (!this.#tooLong) this.skipped++
+      this.#tooLong = true
+      this.#carried = 0
+      return false
+    }
+    if (this.#carried + length > this.#carry.length) {
+      const grown = new Uint8Array(Math.max(this.#carry.length * 2, this.#carried + length))
+      grown.set(this.#carry.subarray(0, this.#carried))
+      this.#carry = grown
+    }
+    this.#carry.set(this.#piece.subarray(from, to), this.#carried)
+    this.#carried += length
+    return true
+  }
+}

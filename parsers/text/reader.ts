@@ -1,0 +1,550 @@
+import { type EventFormat, type EventWindow, WINDOW_ROWS } from '../batch.ts'
+import { toByteStream } from '../byte-stream.ts'
+import { readFully, toByteSource, toText } from '../cursor.ts'
+import { TraceParseError } from '../error.ts'
+import { IssueLog } from '../issues.ts'
+import type {
+  ByteSource,
+  ByteStream,
+  ImportIssue,
+  LiveStream,
+  Loss,
+  TraceInfo,
+  TraceReader,
+} from '../reader.ts'
+import { ByteDictionary } from '../string-dictionary.ts'
+import { COLON, EVENT, EventLine, NO_MATCH, SPACE, timeSince } from './event-line.ts'
+import { EventRows } from './event-rows.ts'
+import { detectForm, FTRACE_TEXT, type Refusal, type TextForm } from './form.ts'
+import { LineScanner } from './line-scanner.ts'
+import { PageLines } from './page-lines.ts'
+import type { TextBatch } from './text-batch.ts'
+
+const HEAD_BYTES = 65_536
+/** Rows of a window: their columns stay in a core's cache. */
+const ROWS = Math.min(WINDOW_ROWS, 16_384)
+const MAX_IDLE_ROWS = 8 * ROWS
+const MAX_CPU = 8192
+const MAX_TASKS = 1 << 20
+const HASH = 35
+const TAB = 9
+const LESS = 60
+const BACKSLASH = 92
+const CAPITAL_C = 67
+/** Uptimes below 50 days need no base: their nanoseconds are exact. */
+const BASELESS_SECONDS = 2 ** 22
+
+const REFUSALS: Readonly<Record<Refusal, string>> = {
+  function_graph:
+    'the output of the function_graph tracer, which has no events; record with the nop tracer (echo nop > current_tracer)',
+  latency:
+    'the latency format, which lacks what the default format has; switch it off (echo 0 > options/latency-format, or no -l for trace-cmd report)',
+}
+
+/** Opens text of a file; it is read twice, because what events there are must be known first. Throws `TraceParseError`. */
+export function openText(source: ByteSource, form?: TextForm): TraceReader {
+  const head = new Uint8Array(Math.min(HEAD_BYTES, source.size))
+  const known = form ?? requireForm(source.name, head.subarray(0, readFully(source, 0, head)))
+  const reader = new TextReader(source.name, known, toByteStream(source))
+  reader.survey(toByteStream(source))
+  return reader
+}
+
+/** Opens text that is still being written. Events that are not in what has come when this returns are met later. */
+export async function openLiveText(stream: LiveStream): Promise<TraceReader> {
+  const pieces: Uint8Array[] = []
+  let length = 0
+  let reader: TextReader | undefined
+  const replayed: LiveStream = {
+    name: stream.name,
+    wait: () => (pieces.length > 0 ? Promise.resolve() : stream.wait()),
+    next: () => pieces.shift() ?? stream.next(),
+  }
+  for (;;) {
+    await stream.wait()
+    const piece = stream.next()
+    if (piece !== undefined) {
+      pieces.push(piece.slice())
+      length += piece.length
+    }
+    const head = Buffer.concat(pieces)
+    if (length < HEAD_BYTES && piece !== undefined && detectForm(head) === undefined) continue
+    reader = new TextReader(stream.name, requireForm(stream.name, head), replayed, replayed)
+    reader.survey(toByteStream(toByteSource(stream.name, head)), piece !== undefined)
+    if (reader.hasEvents || piece === undefined || length >= HEAD_BYTES) return reader
+  }
+}
+
+function requireForm(name: string, head: Uint8Array): TextForm {
+  const form = detectForm(head) ?? FTRACE_TEXT
+  if (typeof form !== 'string') return form
+  throw new TraceParseError(
+    `unsupported_${form}`,
+    name,
+    { unit: 'line', at: 1 },
+    `this is ${REFUSALS[form]}`,
+  )
+}
+
+class TextReader implements TraceReader {
+  readonly #name: string
+  readonly #form: TextForm
+  readonly #lines: LineScanner
+  readonly #live: LiveStream | undefined
+  readonly #page: PageLines | undefined
+  readonly #issues = new IssueLog('line')
+  readonly #rows = new EventRows()
+  readonly #line = new EventLine()
+  readonly #losses: Loss[] = []
+  readonly #comms = new Map<number, string>()
+  readonly #tgids = new Map<number, number>()
+  readonly #commNames = new ByteDictionary()
+  readonly #commOfTid = new Map<number, number>()
+  readonly #facts = new Map<string, string>()
+  #cpus = 0
+  #saidCpus: number | undefined
+  #baseSeconds = 0
+  #isBare = false
+  #events = 0
+
+  // The window under construction.
+  readonly #active: TextBatch[] = []
+  readonly #batch = new Uint16Array(ROWS)
+  readonly #row = new Uint32Array(ROWS)
+  #length = 0
+  #firstSeq = 0
+  #isDisordered = false
+  #firstTs = 0
+  #lastTs = Number.NEGATIVE_INFINITY
+  #previousWindowTs = Number.NEGATIVE_INFINITY
+  readonly #lastOfCpu: number[] = []
+  readonly #openLosses = new Map<number, { startNs: number; events: number | undefined }>()
+  #liveEnded = false
+  #ended = false
+
+  constructor(name: string, form: TextForm, stream: ByteStream, live?: LiveStream) {
+    this.#name = name
+    this.#form = form
+    this.#lines = new LineScanner(stream)
+    this.#live = live
+    this.#page = form.isPage ? new PageLines() : undefined
+    if (live !== undefined) this.wait = () => this.#wait()
+  }
+
+  wait?: () => Promise<void>
+
+  get info(): TraceInfo {
+    return {
+      format: this.#form.name,
+      kernelRelease: undefined,
+      arch: undefined,
+      cpus: this.#saidCpus ?? (this.#cpus > 0 ? this.#cpus : undefined),
+      pageSize: undefined,
+      clock: undefined,
+      baseNs: BigInt(this.#baseSeconds) * 1_000_000_000n,
+      ticks: this.#isBare,
+      instances: [{ name: '', clock: '' }],
+      comms: this.#comms,
+      tgids: this.#tgids,
+      nodeRanges: [],
+      facts: this.#facts,
+    }
+  }
+
+  get formats(): readonly EventFormat[] {
+    return this.#rows.batches.map(({ format }) => format)
+  }
+
+  get losses(): readonly Loss[] {
+    return this.#losses
+  }
+
+  get issues(): readonly ImportIssue[] {
+    return this.#issues.list
+  }
+
+  get bytesRead(): number {
+    return this.#lines.bytesRead
+  }
+
+  get hasEvents(): boolean {
+    return this.#events > 0
+  }
+
+  /** Reads everything once for the events there are, the first time and the tasks' names. */
+  survey(stream: ByteStream, mayGrow = false): void {
+    const lines = new LineScanner(stream)
+    const page = this.#form.isPage ? new PageLines() : undefined
+    const line = this.#line
+    let foreign = 0
+    while (lines.next()) {
+      const { bytes, start } = lines
+      const end = cutContinuation(bytes, start, lines.end)
+      if (page !== undefined && !page.takes(bytes, start, end)) continue
+      if (lines.isCut) break
+      if (bytes[start] === HASH) {
+        this.#comment(bytes, start, end)
+        continue
+      }
+      const found = this.#form.parse(bytes, start, end, line)
+      if (found === NO_MATCH) {
+        if (!isBlank(bytes, start, end)) foreign++
+        continue
+      }
+      if (found !== EVENT || !this.#isTracepoint(bytes)) continue
+      if (this.#events++ === 0) this.#setBase(line)
+      this.#learnTask(bytes, line)
+      const state = this.#rows.stateOf(bytes, line)
+      if (state !== undefined) this.#rows.learn(state, bytes, line.bodyStart, end)
+    }
+    if (this.#events > 0 || mayGrow || foreign === 0) return
+    throw new TraceParseError(
+      'no_events',
+      this.#name,
+      { unit: 'line', at: 1 },
+      `none of ${lines.number} lines is a tracepoint event`,
+    )
+  }
+
+  read(): EventWindow | undefined {
+    if (this.#ended) return undefined
+    const lines = this.#lines
+    if (this.#live === undefined || this.#liveEnded) {
+      while (this.#length < ROWS) if (!this.#nextLine()) return this.#last()
+      return this.#finish()
+    }
+    if (!lines.hasLine && !lines.fill()) {
+      this.#liveEnded = true
+      return this.read()
+    }
+    while (this.#length < ROWS && lines.hasLine) this.#nextLine()
+    return this.#finish()
+  }
+
+  close(): void {
+    this.#ended = true
+  }
+
+  #wait(): Promise<void> {
+    const isReady = this.#ended || this.#liveEnded || this.#lines.hasLine
+    return isReady || this.#live === undefined ? Promise.resolve() : this.#live.wait()
+  }
+
+  #last(): EventWindow | undefined {
+    this.#ended = true
+    for (const [cpu, { startNs, events }] of this.#openLosses)
+      this.#losses.push({ cpu, startNs, endNs: Math.max(startNs, this.#lastTs), events })
+    this.#openLosses.clear()
+    if (this.#lines.skipped > 0)
+      this.#issues.add(
+        'line_too_long',
+        'error',
+        undefined,
+        `${this.#lines.skipped} lines are longer than any event and were left out.`,
+      )
+    const window = this.#finish()
+    return window.length > 0 ? window : undefined
+  }
+
+  /** Handles one line; false at the end of the input. */
+  #nextLine(): boolean {
+    const lines = this.#lines
+    if (!lines.next()) return false
+    const { bytes, start } = lines
+    const end = cutContinuation(bytes, start, lines.end)
+    if (this.#page !== undefined && !this.#page.takes(bytes, start, end)) return true
+    if (lines.isCut) {
+      this.#issues.add(
+        'cut_line',
+        'data_loss',
+        lines.number,
+        'The last line has no end: the text was cut off there, and the line was left out.',
+      )
+      return true
+    }
+    if (start >= end) return true
+    const line = this.#line
+    const found = this.#form.parse(bytes, start, end, line)
+    if (found === EVENT) this.#event(bytes, end, line)
+    else if (found === NO_MATCH) this.#otherLine(bytes, start, end)
+    else
+      this.#issues.add(
+        'not_an_event',
+        'info',
+        lines.number,
+        'Lines of a tracer or a stack trace, which are no events, were left out.',
+      )
+    return true
+  }
+
+  #event(bytes: Uint8Array, end: number, line: EventLine): void {
+    const { cpu } = line
+    if (!this.#isTracepoint(bytes) || cpu > MAX_CPU) {
+      const name = toText(bytes.subarray(line.nameStart, line.nameEnd))
+      this.#issues.add(
+        cpu > MAX_CPU ? 'bad_cpu' : 'not_a_tracepoint',
+        cpu > MAX_CPU ? 'error' : 'info',
+        this.#lines.number,
+        cpu > MAX_CPU
+          ? `A line is said to come from cpu ${cpu}.`
+          : `Samples of ${name} are no tracepoint events and were left out.`,
+        cpu > MAX_CPU ? '' : name,
+      )
+      return
+    }
+    const ts = timeSince(this.#baseSeconds, line)
+    if (line.isBare !== this.#isBare || !(Math.abs(ts) <= Number.MAX_SAFE_INTEGER)) {
+      this.#issues.add(
+        'bad_time',
+        'error',
+        this.#lines.number,
+        'A line has a time that does not fit those of the others.',
+      )
+      return
+    }
+    if (this.#isLostRecord(bytes, line, end)) {
+      this.#lose(cpu, lostNumber(bytes, line.bodyStart, end), ts)
+      return
+    }
+    const state = this.#rows.stateOf(bytes, line)
+    if (state === undefined) {
+      this.#issues.add(
+        'too_many_events',
+        'error',
+        this.#lines.number,
+        'The text has more kinds of events than any kernel; the others were left out.',
+      )
+      return
+    }
+    this.#learnTask(bytes, line)
+    const batch = this.#rows.fill(state, bytes, line.bodyStart, end)
+    if (bytes[line.bodyStart] === 91 && isFailure(bytes, line.bodyStart, end))
+      this.#issues.add(
+        'failed_to_parse',
+        'error',
+        this.#lines.number,
+        `The program that printed ${state.name} could not decode it; its values are kept as they are printed.`,
+        state.name,
+      )
+    this.#addRow(batch, ts, line)
+  }
+
+  #addRow(batch: TextBatch, ts: number, line: EventLine): void {
+    const row = batch.length
+    const { cpu } = line
+    if (batch.windowIndex < 0) {
+      batch.windowIndex = this.#active.length
+      this.#active.push(batch)
+    }
+    batch.ts[row] = ts
+    batch.cpu[row] = cpu
+    batch.tid[row] = line.tid
+    batch.flags[row] = line.flags
+    batch.completeRow()
+    this.#batch[this.#length] = batch.windowIndex
+    this.#row[this.#length] = row
+    this.#length++
+    if (ts < this.#lastTs) this.#meetDisorder(ts)
+    else this.#lastTs = ts
+    this.#lastOfCpu[cpu] = ts
+    const loss = this.#openLosses.size === 0 ? undefined : this.#openLosses.get(cpu)
+    if (loss !== undefined) {
+      this.#openLosses.delete(cpu)
+      this.#losses.push({
+        cpu,
+        startNs: Math.min(loss.startNs, ts),
+        endNs: ts,
+        events: loss.events,
+      })
+    }
+  }
+
+  #meetDisorder(ts: number): void {
+    this.#isDisordered = true
+    if (ts < this.#previousWindowTs)
+      this.#issues.add(
+        'out_of_order',
+        'error',
+        this.#lines.number,
+        'Lines come later than lines with a later time, farther than they can be sorted.',
+      )
+  }
+
+  /** Events are missing on `cpu` between its last line and its next. */
+  #lose(cpu: number, events: number | undefined, ts?: number): void {
+    const startNs = this.#lastOfCpu[cpu] ?? this.#firstTs
+    if (ts !== undefined) {
+      this.#losses.push({ cpu, startNs, endNs: ts, events })
+      return
+    }
+    const open = this.#openLosses.get(cpu)
+    if (open === undefined) this.#openLosses.set(cpu, { startNs, events })
+    else
+      open.events =
+        open.events === undefined || events === undefined ? undefined : open.events + events
+  }
+
+  #otherLine(bytes: Uint8Array, start: number, end: number): void {
+    const first = bytes[start]
+    if (first === HASH) {
+      this.#comment(bytes, start, end)
+      return
+    }
+    if (first === CAPITAL_C && this.#isLossLine(bytes, start, end)) return
+    // Call chains are indented; perf prints an empty line behind them.
+    if (first === TAB || isBlank(bytes, start, end)) return
+    const text = toText(bytes.subarray(start, Math.min(end, start + 100)))
+    if (PREAMBLE_OR_STACK.test(text)) return
+    this.#issues.add(
+      'unreadable_line',
+      'error',
+      this.#lines.number,
+      `A line is no event: "${text.slice(0, 60).trim()}".`,
+    )
+  }
+
+  /** `CPU:1 [LOST 12 EVENTS]`, `CPU:1 [LOST EVENTS]` (trace_output.c); `CPU:1 [12 EVENTS DROPPED]` (trace-cmd). */
+  #isLossLine(bytes: Uint8Array, start: number, end: number): boolean {
+    const text = toText(bytes.subarray(start, Math.min(end, start + 80)))
+    const [, cpu, lost, dropped] =
+      /^CPU:(\d{1,4}) \[(?:LOST (?:(\d+) )?EVENTS|(?:(\d+) )?EVENTS DROPPED)\]/.exec(text) ?? []
+    if (cpu === undefined) return /^CPU \d+ is empty$/.test(text)
+    const events = lost ?? dropped
+    this.#lose(Number(cpu), events === undefined ? undefined : Number(events))
+    return true
+  }
+
+  #isLostRecord(bytes: Uint8Array, line: EventLine, end: number): boolean {
+    // perf script --show-lost-events prints these where an event's name stands, without the colon.
+    return (
+      bytes[line.nameStart] === 80 && end > line.bodyStart && LOST_RECORD.test(nameOf(bytes, line))
+    )
+  }
+
+  #comment(bytes: Uint8Array, start: number, end: number): void {
+    const text = toText(bytes.subarray(start, Math.min(end, start + 200)))
+    const tracer = /^# tracer: (\S+)/.exec(text)?.[1]
+    if (tracer !== undefined) this.#facts.set('tracer', tracer)
+    const [, entries, written, cpus] =
+      /^# entries-in-buffer\/entries-written: (\d+)\/(\d+)(?:\s+#P:(\d+))?/.exec(text) ?? []
+    if (entries === undefined || written === undefined) return
+    if (cpus !== undefined) this.#saidCpus = Number(cpus)
+    const missing = Number(written) - Number(entries)
+    if (missing > 0 && this.#facts.get('overwritten') === undefined) {
+      this.#facts.set('overwritten', String(missing))
+      this.#issues.add(
+        'overwritten',
+        'data_loss',
+        undefined,
+        `The ring buffer was too small: the ${missing} oldest events were overwritten before the text was printed.`,
+      )
+    }
+  }
+
+  /** perf also samples counters; their names have no group. */
+  #isTracepoint(bytes: Uint8Array): boolean {
+    if (this.#form.name !== 'perf script') return true
+    const line = this.#line
+    const colon = bytes.indexOf(COLON, line.nameStart)
+    return colon > line.nameStart && colon < line.nameEnd
+  }
+
+  #setBase(line: EventLine): void {
+    this.#isBare = line.isBare
+    this.#baseSeconds = line.seconds < BASELESS_SECONDS ? 0 : line.seconds
+    this.#firstTs = timeSince(this.#baseSeconds, line)
+  }
+
+  #learnTask(bytes: Uint8Array, line: EventLine): void {
+    const { tid, tgid, cpu } = line
+    if (cpu >= this.#cpus && cpu <= MAX_CPU) this.#cpus = cpu + 1
+    if (tgid >= 0 && this.#tgids.get(tid) !== tgid && this.#tgids.size < MAX_TASKS)
+      this.#tgids.set(tid, tgid)
+    // <...> and <idle> are no names; perf prints :tid for a task without one.
+    const first = bytes[line.commStart]
+    if (tid === 0 || line.commStart >= line.commEnd || first === COLON) return
+    if (first === LESS && bytes[line.commStart + 1] === 46) return
+    const code = this.#commNames.intern(bytes, line.commStart, line.commEnd)
+    if (this.#commOfTid.get(tid) === code || this.#comms.size >= MAX_TASKS) return
+    this.#commOfTid.set(tid, code)
+    this.#comms.set(tid, this.#commNames.get(code))
+  }
+
+  #finish(): EventWindow {
+    const length = this.#length
+    const batch = this.#batch
+    const row = this.#row
+    if (this.#isDisordered) this.#sort()
+    const window = {
+      firstSeq: this.#firstSeq,
+      length,
+      batches: this.#active.map((each) => each.toBatch(this.#rows.dictionary)),
+      batch,
+      row,
+    }
+    this.#firstSeq += length
+    this.#length = 0
+    this.#isDisordered = false
+    this.#previousWindowTs = this.#lastTs
+    this.#rest()
+    return window
+  }
+
+  #rest(): void {
+    for (const batch of this.#active) batch.rest()
+    this.#active.length = 0
+    let rows = 0
+    for (const batch of this.#rows.batches) rows += batch.capacity
+    if (rows > MAX_IDLE_ROWS) for (const batch of this.#rows.batches) batch.release()
+    this.#rows.trim()
+  }
+
+  /** Sorts the window's order by time; lines of equal time stay as they are. */
+  #sort(): void {
+    const length = this.#length
+    const batches = this.#batch.slice(0, length)
+    const rows = this.#row.slice(0, length)
+    const times = new Float64Array(length)
+    for (let k = 0; k < length; k++)
+      times[k] = this.#active[batches[k] as number]?.ts[rows[k] as number] ?? 0
+    const order = Uint32Array.from(times.keys())
+    order.sort((a, b) => (times[a] as number) - (times[b] as number) || a - b)
+    for (let k = 0; k < length; k++) {
+      this.#batch[k] = batches[order[k] as number] as number
+      this.#row[k] = rows[order[k] as number] as number
+    }
+  }
+}
+
+const PREAMBLE_OR_STACK =
+  /^(?:version = |cpus=|trace-cmd|TRACE:|capturing trace|CPU \d+ is empty| => |\s+[0-9a-f]{5,} )/
+const LOST_RECORD = /^PERF_RECORD_LOST/
+
+function nameOf(bytes: Uint8Array, line: EventLine): string {
+  return toText(bytes.subarray(line.nameStart, line.nameEnd))
+}
+
+function lostNumber(bytes: Uint8Array, start: number, end: number): number | undefined {
+  const events = /(\d+)/.exec(toText(bytes.subarray(start, end)))?.[1]
+  return events === undefined ? undefined : Number(events)
+}
+
+/** `[FAILED TO PARSE]`: libtraceevent could not follow the event's print format. */
+function isFailure(bytes: Uint8Array, start: number, end: number): boolean {
+  return toText(bytes.subarray(start, Math.min(end, start + 17))) === '[FAILED TO PARSE]'
+}
+
+function isBlank(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (bytes[at] !== SPACE && bytes[at] !== TAB) return false
+  return true
+}
+
+/** Pages hold the text as a string whose lines end in `\n\`. */
+function cutContinuation(bytes: Uint8Array, start: number, end: number): number {
+  return end - 3 >= start &&
+    bytes[end - 1] === BACKSLASH &&
+    bytes[end - 2] === 110 &&
+    bytes[end - 3] === BACKSLASH
+    ? end - 3
+    : end
+}
