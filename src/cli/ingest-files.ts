@@ -1,5 +1,6 @@
 import { existsSync, statSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
+import type { Readable } from 'node:stream'
 import { openTrace, traceFormats } from '../../parsers/index.ts'
 import type { Settings } from '../config/settings.ts'
 import { Database } from '../database/database.ts'
@@ -37,7 +38,7 @@ export async function ingestAll(
         process.exitCode = toExitStatus(error)
       }
     }
-    if (signal.aborted) remark(settings, 'interrupted: traces read completely are kept')
+    if (signal.aborted) remark(settings, 'interrupted: what was read completely is kept')
   } finally {
     database.close()
   }
@@ -51,13 +52,14 @@ async function ingestOne(
   signal: AbortSignal,
 ): Promise<void> {
   const begun = Date.now()
-  const input = await openInput(file)
+  const live = file === '-'
+  const input = await openInput(file, live ? { stdin: untilAborted(process.stdin, signal) } : {})
   try {
     const reader = await openTrace(input.folder ?? input.source, toOpenOptions(options.format))
     const total = input.source.size
     const progress = startProgress(
       settings,
-      `reading ${file === '-' ? 'standard input' : basename(file)}`,
+      `reading ${live ? 'standard input' : basename(file)}`,
       'bytes',
     )
     try {
@@ -73,7 +75,8 @@ async function ingestOne(
         force: options.force ?? false,
         pstraceVersion: readVersion(),
         progress: () => progress.update(reader.bytesRead, total),
-        signal,
+        // Ctrl-C ends the input of a live trace: what came until then is read and kept.
+        ...(live ? {} : { signal }),
       })
       progress.stop()
       await report(database, result.traceId, settings, Date.now() - begun)
@@ -83,6 +86,24 @@ async function ingestOne(
     }
   } finally {
     input.close()
+  }
+}
+
+/** The pieces of a stream until it ends or the signal is raised. */
+async function* untilAborted(stream: Readable, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  const pieces = stream[Symbol.asyncIterator]()
+  const aborted = new Promise<undefined>((end) => {
+    if (signal.aborted) end(undefined)
+    signal.addEventListener('abort', () => end(undefined), { once: true })
+  })
+  for (;;) {
+    const next = pieces.next()
+    // Destroying the stream makes the read that is under way fail; nobody waits for it any more.
+    next.catch(() => undefined)
+    const piece = await Promise.race([next, aborted])
+    if (piece === undefined) stream.destroy()
+    if (piece === undefined || piece.done === true) return
+    yield piece.value
   }
 }
 
@@ -98,7 +119,7 @@ function toName(file: string): string {
   if (file === '-') return 'stdin'
   const base = basename(file).replace(/\.(gz|zst)$/, '')
   const plain = ['trace.dat', 'perf.data', 'trace', 'trace.txt', 'raw'].includes(base)
-  const folder = basename(dirname(join(process.cwd(), file)))
+  const folder = basename(dirname(resolve(file)))
   return plain && folder !== ''
     ? folder
     : base.replace(/\.(dat|data|txt|pftrace|perfetto-trace)$/, '')

@@ -255,6 +255,26 @@ describe('errors', () => {
 })
 
 describe('Ctrl-C', () => {
+  it('while standard input is read keeps what came until then, with status 130', async () => {
+    expect(
+      door.run(['generate', 'phone', '-o', 'phone.txt', '--events', '3000', '--format', 'text'])
+        .status,
+    ).toBe(0)
+    const ingest = spawn(process.execPath, [BINARY, 'ingest', '--db', 'live.duckdb', '-'], {
+      cwd: door.folder,
+      stdio: ['pipe', 'pipe', 'pipe'],
+    })
+    const text = readFileSync(join(door.folder, 'phone.txt'), 'utf8')
+    ingest.stdin.write(text.slice(0, text.lastIndexOf('\n', text.length / 2) + 1))
+    const timer = setTimeout(() => ingest.kill('SIGINT'), 2500)
+    const [status] = (await once(ingest, 'exit')) as [number | null]
+    clearTimeout(timer)
+    expect(status).toBe(130)
+    const [trace] = json(['info', '--db', 'live.duckdb'])
+    expect(trace?.['name']).toBe('stdin')
+    expect(Number(trace?.['events'])).toBeGreaterThan(1000)
+  })
+
   it('while a trace is read ends with status 130 and keeps the traces read before', async () => {
     expect(door.run(['generate', 'stream', '-o', 'big.dat', '--events', '400000']).status).toBe(0)
     door.run(['ingest', '-q', '--db', 'cut.duckdb', 'phone.dat'])
