@@ -93,7 +93,7 @@ export function fork(context: IngestContext): EventHandler {
 export function blockedReason(context: IngestContext): EventHandler {
   const { tasks, timeline } = context
   const tid = new NumberField(['pid'])
-  const io = new NumberField(['io_wait'])
+  const io = new NumberField(['io_wait', 'iowait'])
   return handle([tid, io], (row) => {
     const task = tasks.find(tid.get(row))
     if (task === undefined || !(task.lastSleepNs > 0)) return
