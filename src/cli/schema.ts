@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { type Result, toResult } from '../analysis/result.ts'
+import { describeViewColumn } from '../analysis/view-columns.ts'
 import { readView, VIEW_NAMES } from '../analysis/views.ts'
 import { allColumns, findTable, TABLES } from '../database/schema.ts'
 import { unknownName } from '../model/names.ts'
@@ -103,7 +104,7 @@ async function describeView(
     return rows.map((row) => ({
       column: row.column_name,
       type: row.column_type,
-      comment: comments.get(row.column_name) ?? '',
+      comment: describeViewColumn(row.column_name) ?? comments.get(row.column_name) ?? '',
     }))
   } finally {
     database.close()

@@ -4,9 +4,11 @@ import { readLosses, widen } from '../../src/analysis/losses.ts'
 import { readCrossLaneInversions, readLaneOrders } from '../../src/analysis/order.ts'
 import { readRows } from '../../src/analysis/query.ts'
 import { resolveSubjects } from '../../src/analysis/selection.ts'
+import { describeViewColumn } from '../../src/analysis/view-columns.ts'
 import { createViews, readView, VIEW_NAMES } from '../../src/analysis/views.ts'
 import { resolveSelection, type SelectionOptions } from '../../src/config/selection.ts'
 import type { Database } from '../../src/database/database.ts'
+import { allColumns, TABLES } from '../../src/database/schema.ts'
 import { type HandTrace, openViews } from './hand-made.ts'
 
 let database: Database | undefined
@@ -46,6 +48,20 @@ describe('views', () => {
   it('are exactly the files of the folder', () => {
     const files = readdirSync(new URL('../../src/analysis/views', import.meta.url))
     expect(files.map((file) => file.replace('.sql', '')).sort()).toEqual([...VIEW_NAMES].sort())
+  })
+
+  it('have columns that all say what they mean', async () => {
+    const opened = await open([])
+    const named = new Set(TABLES.flatMap((table) => allColumns(table).map(({ name }) => name)))
+    const silent: string[] = []
+    for (const view of VIEW_NAMES)
+      for (const { column_name: name } of await readRows<{ column_name: string }>(
+        opened.connection,
+        `DESCRIBE ${view}`,
+      ))
+        if (describeViewColumn(name) === undefined && !named.has(name))
+          silent.push(`${view}.${name}`)
+    expect(silent).toEqual([])
   })
 
   it.each(VIEW_NAMES)(
