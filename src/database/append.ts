@@ -102,6 +102,14 @@ export class TableAppender {
     this.#appender.flushSync()
   }
 
+  /** Closes without the rows that are not flushed. */
+  discard(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#appender.clear()
+    this.#appender.closeSync()
+  }
+
   close(): void {
     if (this.#closed) return
     this.#closed = true

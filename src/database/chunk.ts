@@ -6,6 +6,7 @@ import type { StringPool } from './string-pool.ts'
 export const CHUNK_ROWS = duckdb.vector_size()
 
 const TWO_32 = 4294967296
+const PER_TWO_32 = 1 / TWO_32
 
 /**
  * One DuckDB chunk that is filled column by column from typed arrays and appended again and again. Every `set*` takes
@@ -65,7 +66,7 @@ export class ChunkWriter {
         nulls = true
         continue
       }
-      const hi = Math.floor(value / TWO_32)
+      const hi = Math.floor(value * PER_TWO_32)
       const lo = value - hi * TWO_32 + baseLo
       halves[2 * i] = lo
       halves[2 * i + 1] = hi + baseHi + (lo >= TWO_32 ? 1 : 0)
@@ -209,7 +210,7 @@ export class ChunkWriter {
     const words = this.#halves
     for (let i = 0; i < count; i++) {
       const value = values[from + i] ?? 0
-      const hi = Math.floor(value / TWO_32)
+      const hi = Math.floor(value * PER_TWO_32)
       const sign = value < 0 ? -1 : 0
       words[4 * i] = value - hi * TWO_32
       words[4 * i + 1] = hi
@@ -345,7 +346,7 @@ export class ChunkWriter {
   }
 
   #setHalves(row: number, value: number, baseLo: number, baseHi: number): void {
-    const hi = Math.floor(value / TWO_32)
+    const hi = Math.floor(value * PER_TWO_32)
     const lo = value - hi * TWO_32 + baseLo
     this.#halves[2 * row] = lo
     this.#halves[2 * row + 1] = hi + baseHi + (lo >= TWO_32 ? 1 : 0)

@@ -135,6 +135,17 @@ export class Database {
     for (const appender of this.#appenders.values()) appender.flush()
   }
 
+  /** Ends the open transaction, if there is one, and forgets what was appended in it. */
+  async rollback(): Promise<void> {
+    for (const appender of this.#appenders.values()) appender.discard()
+    this.#appenders.clear()
+    try {
+      await this.run('ROLLBACK')
+    } catch {
+      // No transaction was open: everything is committed, and the caller removes it.
+    }
+  }
+
   /** Ends all appenders; needed before statements that alter their tables. */
   closeAppenders(): void {
     for (const appender of this.#appenders.values()) appender.close()

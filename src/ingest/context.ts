@@ -1,4 +1,5 @@
 import type { EventBatch } from '../../parsers/batch.ts'
+import type { swapinCellsOf } from './events/swap.ts'
 import type { PageIdentities } from './identities.ts'
 import type { Spans } from './spans.ts'
 import type { Swapouts } from './swapouts.ts'
@@ -14,6 +15,7 @@ export interface IngestContext {
   readonly spans: Spans
   readonly swapouts: Swapouts
   readonly identities: PageIdentities
+  readonly swapinCells: ReturnType<typeof swapinCellsOf>
   readonly zswapLoadsRecorded: boolean
   /** What a page met that was read from the device itself. */
   readonly deviceMet: 'pool' | 'disk' | undefined

@@ -23,6 +23,7 @@ import {
   slotFree,
   store,
   storeEnd,
+  swapinCellsOf,
   swapRead,
   writeFolio,
   zswapLoadEnd,
@@ -110,12 +111,18 @@ export class Families {
       spans: this.#spans,
       swapouts: this.swapouts,
       identities: this.identities,
+      swapinCells: swapinCellsOf(buffers.swapins),
       zswapLoadsRecorded: roles.has('zswap_load_end') && zswapOn,
       deviceMet: swaps.length === 0 ? undefined : zram >= 0 ? 'pool' : 'disk',
       zramType: Math.max(0, zram),
       blindUntil,
     }
     this.#ios = blockIos(this.#context)
+  }
+
+  /** Every row says already that its folio is one page. */
+  get singlePagesKnown(): boolean {
+    return this.#setting.singlePages
   }
 
   /** What the final statement on swap-outs needs. */

@@ -82,12 +82,12 @@ export async function finishSwapouts(
 export async function amendSwapouts(
   database: Database,
   traceId: number,
-  options: Pick<FinishOptions, 'singlePages'>,
+  options: { singlePages: boolean; aliases: number },
 ): Promise<void> {
   const own = `trace_id = ${traceId} AND run_id IS NULL`
   if (options.singlePages)
     await database.run(`UPDATE swapouts SET folio_order = 0 WHERE ${own} AND folio_order IS NULL`)
-  await renumberPages(database, 'swapouts', own)
+  if (options.aliases > 0) await renumberPages(database, 'swapouts', own)
 }
 
 /** Replaces page ids that turned out to be another page's. */

@@ -1,5 +1,6 @@
 import type { TableDefinition } from '../database/schema.ts'
 import { RowBuffer } from '../model/rows.ts'
+import { SlotNumbers } from './slot-numbers.ts'
 
 /** Temporary table of page ids that turned out to be another's. */
 export const PAGE_ALIASES: TableDefinition = {
@@ -19,15 +20,16 @@ export const PAGE_ALIASES: TableDefinition = {
 export class PageIdentities {
   /** Aliases found, for the final join. */
   readonly aliases = new RowBuffer(PAGE_ALIASES.name, { alias: 'number', page_id: 'number' })
-  readonly #pageOfKey = new Map<number, number>()
-  readonly #swapoutOfKey = new Map<number, number>()
+  readonly #pageOfKey = new SlotNumbers()
+  readonly #swapoutOfKey = new SlotNumbers()
   /** Entries read since their store, whose page may be written to the same entry again. */
-  readonly #reread = new Set<number>()
+  readonly #reread = new SlotNumbers()
   readonly #pageOfAddress = new Map<string, number>()
   /** Pages that an address stands for: never aliases. */
   readonly #canonical = new Set<number>()
   readonly #freesRecorded: boolean
   #next = 1
+  #aliasCount = 0
 
   /** Without recorded frees (zram_slot_free) an entry written again may belong to another page: each store is a new one. */
   constructor(options: { freesRecorded: boolean }) {
@@ -37,11 +39,11 @@ export class PageIdentities {
   /** Page id of what is stored at the entry now. */
   stored(key: number, swapoutId: number): number {
     this.#swapoutOfKey.set(key, swapoutId)
-    const known = this.#pageOfKey.get(key)
-    if (known !== undefined && this.#freesRecorded && this.#reread.has(key)) {
+    if (this.#freesRecorded && this.#reread.get(key) !== 0) {
+      const known = this.#pageOfKey.get(key)
       // Read and not freed since: still the same page, through the swap cache.
-      this.#reread.delete(key)
-      return known
+      this.#reread.set(key, 0)
+      if (known !== 0) return known
     }
     const page = this.#next++
     this.#pageOfKey.set(key, page)
@@ -51,11 +53,11 @@ export class PageIdentities {
   /** Page id of what a read of the entry brings back; `address` '' = not known. */
   read(key: number, address: string): number {
     let page = this.#pageOfKey.get(key)
-    if (page === undefined) {
+    if (page === 0) {
       page = (address === '' ? undefined : this.#pageOfAddress.get(address)) ?? this.#next++
       this.#pageOfKey.set(key, page)
     }
-    if (this.#freesRecorded) this.#reread.add(key)
+    if (this.#freesRecorded) this.#reread.set(key, 1)
     if (address === '') return page
     const first = this.#pageOfAddress.get(address)
     // A page under two addresses (shared memory) keeps its number.
@@ -71,21 +73,27 @@ export class PageIdentities {
 
   /** Id of the swap-out whose page the entry holds. */
   swapoutOf(key: number): number | undefined {
-    return this.#swapoutOfKey.get(key)
+    return this.#swapoutOfKey.get(key) || undefined
   }
 
   pageOf(key: number): number | undefined {
-    return this.#pageOfKey.get(key)
+    return this.#pageOfKey.get(key) || undefined
   }
 
   /** The entry was given back: its next store is of another page. */
   freed(key: number): void {
-    this.#pageOfKey.delete(key)
-    this.#swapoutOfKey.delete(key)
-    this.#reread.delete(key)
+    this.#pageOfKey.set(key, 0)
+    this.#swapoutOfKey.set(key, 0)
+    if (this.#freesRecorded) this.#reread.set(key, 0)
+  }
+
+  /** Number of aliases found. */
+  get aliasCount(): number {
+    return this.#aliasCount
   }
 
   #alias(alias: number, page: number): void {
+    this.#aliasCount++
     const row = this.aliases.add()
     this.aliases.number(row, 'alias', alias)
     this.aliases.number(row, 'page_id', page)

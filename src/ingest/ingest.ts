@@ -49,8 +49,11 @@ export interface IngestResult {
   readonly issues: readonly ImportIssue[]
 }
 
-/** Windows between two commits. */
-const WINDOWS_PER_BLOCK = 64
+/**
+ * Events between two commits. A commit ends row groups early and writes them once more at the checkpoint; within a
+ * transaction DuckDB moves full row groups to the file, so memory does not grow with the block.
+ */
+const EVENTS_PER_BLOCK = 8_000_000
 
 /** Reads a trace into the database. The trace is visible when this returns; on failure nothing of it stays. */
 export async function ingestTrace(options: IngestOptions): Promise<IngestResult> {
@@ -78,6 +81,7 @@ export async function ingestTrace(options: IngestOptions): Promise<IngestResult>
     const import_ = new Import(options, traceId, files)
     return await import_.run()
   } catch (error) {
+    await database.rollback()
     await removeTrace(database, traceId)
     throw error
   } finally {
@@ -121,16 +125,20 @@ class Import {
     const { database, reader, progress, signal } = this.#options
     await database.createTemporary(STAGED_SWAPOUTS)
     await database.createTemporary(PAGE_ALIASES)
-    let windows = 0
+    await database.run('BEGIN')
+    let commitAt = EVENTS_PER_BLOCK
     for (let window = reader.read(); window !== undefined; window = reader.read()) {
       signal?.throwIfAborted()
       this.#takeLosses(reader.losses)
       this.#follow(window)
       await this.#keepRaw(window)
       await this.#drain({ all: false })
-      if (++windows % WINDOWS_PER_BLOCK === 0) {
+      if (this.#events >= commitAt) {
+        commitAt += EVENTS_PER_BLOCK
         database.flush()
         this.#raw.flush()
+        await database.run('COMMIT')
+        await database.run('BEGIN')
       }
       // Lets signals and timers run between windows: everything else here is synchronous.
       await setImmediate()
@@ -175,13 +183,19 @@ class Import {
     this.#addLosses()
     await this.#drain({ all: true })
     database.flush()
+    await database.run('COMMIT')
     const writes = families.counts.writeFolio
     const singlePages = machine.vmscanWrites === writes && reader.losses.length === 0
     const traceId = this.#traceId
+    const aliases = families.identities.aliasCount
     if (families.swapouts.staged)
       await finishSwapouts(database, traceId, { ...families.queue, singlePages })
-    else await amendSwapouts(database, traceId, { singlePages })
-    await renumberPages(database, 'pool_moves', `trace_id = ${traceId} AND run_id IS NULL`)
+    else {
+      const single = singlePages && !families.singlePagesKnown
+      await amendSwapouts(database, traceId, { singlePages: single, aliases })
+    }
+    if (aliases > 0)
+      await renumberPages(database, 'pool_moves', `trace_id = ${traceId} AND run_id IS NULL`)
     const { baseNs } = reader.info
     const absolute = (ns: number): bigint | null =>
       Number.isNaN(ns) ? null : baseNs + BigInt(Math.round(ns))

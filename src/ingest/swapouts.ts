@@ -127,9 +127,11 @@ export class Swapouts {
   readonly #contexts: ReadonlyMap<string, number>
   readonly #paths: ReadonlyMap<string, number>
   readonly #places: ReadonlyMap<string, number>
-  readonly #lanes = new Map<number, Lane>()
+  readonly #lanes: (Lane | undefined)[] = []
   readonly #setting: SwapoutSetting
   readonly #identities: PageIdentities
+  /** A store can come apart from its gate; else the task's gate alone says what is open. */
+  readonly #followsStores: boolean
   readonly #pending = new Map<number, OpenSwapout>()
   readonly #byPfn = new Map<number, OpenSwapout>()
   readonly #spare: OpenSwapout[] = []
@@ -142,6 +144,7 @@ export class Swapouts {
     this.#setting = setting
     this.#identities = identities
     this.staged = setting.asynchronous || !setting.oneNode
+    this.#followsStores = setting.asynchronous || setting.storeProbes
     this.rows = this.staged
       ? new RowBuffer(STAGED_SWAPOUTS.name, STAGED_KINDS)
       : new RowBuffer('swapouts', rowKinds('swapouts'))
@@ -156,8 +159,10 @@ export class Swapouts {
   submit(task: Task, ts: number, cpu: number, type: number, offset: number, order: number): void {
     this.#leaveGate(task)
     const key = swapKey(type, offset)
-    const older = this.#pending.get(key)
-    if (older !== undefined) this.#settle(older, AWAITS_STORE | AWAITS_GATE)
+    if (this.#followsStores) {
+      const older = this.#pending.get(key)
+      if (older !== undefined) this.#settle(older, AWAITS_STORE | AWAITS_GATE)
+    }
     const id = ++this.submitted
     const swapout = this.#take()
     swapout.id = id
@@ -174,7 +179,7 @@ export class Swapouts {
     swapout.spanId = innermostReclaim(task)
     this.#enterLane(swapout)
     if (swapout.lane !== undefined) swapout.submitRank = ++swapout.lane.submitted
-    this.#pending.set(key, swapout)
+    if (this.#followsStores) this.#pending.set(key, swapout)
     task.gate = swapout
     task.gateEndNs = Number.NaN
   }
@@ -312,8 +317,9 @@ export class Swapouts {
     if (given !== 0 && Number.isNaN(swapout.startNs) && swapout.submitNs <= this.#lastPoppedNs)
       // Younger folios were popped: this one never was in the queue.
       this.#storedInGate(swapout)
-    if (this.#pending.get(swapout.key) === swapout) this.#pending.delete(swapout.key)
-    if (this.#byPfn.get(swapout.pfn) === swapout) this.#byPfn.delete(swapout.pfn)
+    if (this.#followsStores && this.#pending.get(swapout.key) === swapout)
+      this.#pending.delete(swapout.key)
+    if (this.freesSeen && this.#byPfn.get(swapout.pfn) === swapout) this.#byPfn.delete(swapout.pfn)
     this.#emit(swapout)
     this.#spare.push(swapout)
   }
@@ -403,13 +409,15 @@ export class Swapouts {
   #enterLane(swapout: OpenSwapout): void {
     if (this.staged) return
     if (Number.isNaN(swapout.node)) swapout.node = this.#setting.nodeOfPfn(0)
-    const key = CONTEXT_NAMES.indexOf(swapout.context) - 16 * (swapout.node + 1)
-    let lane = this.#lanes.get(key)
+    const key =
+      (Number.isNaN(swapout.node) ? 0 : swapout.node + 1) * 4 +
+      CONTEXT_NAMES.indexOf(swapout.context)
+    let lane = this.#lanes[key]
     if (lane === undefined) {
       const node = Number.isNaN(swapout.node) ? '?' : swapout.node
       const code = this.rows.code('lane', `${node}/${swapout.context}`)
       lane = { code, submitted: 0, stored: 0 }
-      this.#lanes.set(key, lane)
+      this.#lanes[key] = lane
     }
     swapout.lane = lane
   }

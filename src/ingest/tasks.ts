@@ -17,6 +17,9 @@ export interface OpenRead {
   offset: number
   /** NaN until zswap_load returned. */
   loaded: number
+  /** Known before the fault's end only when the entry was given back within it; else 0. */
+  page: number
+  swapoutId: number
 }
 
 /** One thread from its first to its last event; a reused tid is a new task. */
@@ -99,10 +102,16 @@ export class Task {
   }
 }
 
+const PAGE_BITS = 10
+const PAGE_TIDS = 1 << PAGE_BITS
+const MOST_TIDS = 1 << 22
+
 /** Every task met, by tid; the idle tasks, all tid 0, by CPU. */
 export class Tasks {
   readonly all: Task[] = []
-  readonly #current = new Map<number, Task>()
+  /** By tid, in pages: the kernel's tids stay below 2^22 (PID_MAX_LIMIT). */
+  readonly #current: (Task | undefined)[][] = []
+  readonly #strange = new Map<number, Task>()
   readonly #idle: Task[] = []
   readonly #kinds = new Map<string, TaskKind>()
   readonly #comms: ReadonlyMap<number, string>
@@ -115,14 +124,17 @@ export class Tasks {
 
   at(tid: number, ts: number, cpu: number): Task {
     if (tid === 0) return this.#idleOf(cpu, ts)
-    let task = this.#current.get(tid)
-    if (task === undefined) task = this.#add(tid, this.#comms.get(tid) ?? '', ts, cpu)
+    let task = this.#current[tid >>> PAGE_BITS]?.[tid & (PAGE_TIDS - 1)]
+    if (task === undefined || task.tid !== tid)
+      task = this.#strange.get(tid) ?? this.#add(tid, this.#comms.get(tid) ?? '', ts, cpu)
     task.lastNs = ts
     return task
   }
 
   find(tid: number): Task | undefined {
-    return this.#current.get(tid)
+    return tid >= 0 && tid < MOST_TIDS
+      ? this.#current[tid >>> PAGE_BITS]?.[tid & (PAGE_TIDS - 1)]
+      : this.#strange.get(tid)
   }
 
   rename(task: Task, comm: string): void {
@@ -145,7 +157,7 @@ export class Tasks {
 
   /** The tid's next event belongs to another task. */
   retire(tid: number): void {
-    this.#current.delete(tid)
+    this.#put(tid, undefined)
   }
 
   #add(tid: number, comm: string, ts: number, cpu: number): Task {
@@ -158,8 +170,22 @@ export class Tasks {
       cpu,
     )
     this.all.push(task)
-    this.#current.set(tid, task)
+    this.#put(tid, task)
     return task
+  }
+
+  #put(tid: number, task: Task | undefined): void {
+    if (!(tid >= 0 && tid < MOST_TIDS)) {
+      if (task === undefined) this.#strange.delete(tid)
+      else this.#strange.set(tid, task)
+      return
+    }
+    let page = this.#current[tid >>> PAGE_BITS]
+    if (page === undefined) {
+      page = Array.from({ length: PAGE_TIDS }, () => undefined)
+      this.#current[tid >>> PAGE_BITS] = page
+    }
+    page[tid & (PAGE_TIDS - 1)] = task
   }
 
   #idleOf(cpu: number, ts: number): Task {

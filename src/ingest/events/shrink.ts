@@ -1,20 +1,40 @@
 import { LRU_LISTS } from '../../model/lru.ts'
+import type { RowBuffer } from '../../model/rows.ts'
 import { FIELDS } from '../aliases.ts'
+import { numbersOf, textsOf } from '../cells.ts'
 import { type EventHandler, handle, type IngestContext } from '../context.ts'
 import { NumberField, TextField, WideField } from '../fields.ts'
 import type { KswapdSpans } from '../kswapd.ts'
 import { OTHER, SCAN, SLAB } from '../parts.ts'
 import type { Task } from '../tasks.ts'
 
-function emitIsolation(context: IngestContext, task: Task): number {
-  const rows = context.tables.buffers.shrink_batches
-  const row = rows.add()
-  rows.number(row, 'ts_ns', task.isolateNs)
-  rows.number(row, 'start_ns', task.isolateNs)
-  rows.number(row, 'task_id', task.id)
-  rows.text(row, 'lru', LRU_LISTS[task.isolateLru])
-  rows.number(row, 'nr_scanned', task.isolateScanned)
-  rows.number(row, 'nr_taken', task.isolateTaken)
+function batchCells(rows: RowBuffer) {
+  return {
+    rows,
+    ts: numbersOf(rows, 'ts_ns'),
+    start: numbersOf(rows, 'start_ns'),
+    task: numbersOf(rows, 'task_id'),
+    node: numbersOf(rows, 'node'),
+    lru: textsOf(rows, 'lru'),
+    scanned: numbersOf(rows, 'nr_scanned'),
+    taken: numbersOf(rows, 'nr_taken'),
+    reclaimed: numbersOf(rows, 'nr_reclaimed'),
+    dirty: numbersOf(rows, 'nr_dirty'),
+    writeback: numbersOf(rows, 'nr_writeback'),
+    activate: numbersOf(rows, 'nr_activate'),
+    priority: numbersOf(rows, 'priority'),
+    lruCodes: LRU_LISTS.map((name) => rows.code('lru', name)),
+  }
+}
+
+function emitIsolation(cells: ReturnType<typeof batchCells>, task: Task): number {
+  const row = cells.rows.add()
+  cells.ts.values[row] = task.isolateNs
+  cells.start.values[row] = task.isolateNs
+  cells.task.values[row] = task.id
+  cells.lru.codes[row] = cells.lruCodes[task.isolateLru] ?? -1
+  cells.scanned.values[row] = task.isolateScanned
+  cells.taken.values[row] = task.isolateTaken
   return row
 }
 
@@ -25,8 +45,9 @@ export function isolate(context: IngestContext, kswapd: KswapdSpans): EventHandl
   const lru = new NumberField(['lru'])
   const lruName = new TextField(['lru'])
   const file = new NumberField(['file'])
+  const cells = batchCells(context.tables.buffers.shrink_batches)
   return handle([scanned, taken, lru, lruName, file], (row, ts, cpu, task) => {
-    if (task.isolateTaken > 0) emitIsolation(context, task)
+    if (task.isolateTaken > 0) emitIsolation(cells, task)
     if (task.kind === 'kswapd') kswapd.active(task, task.node, context.blindUntil(cpu))
     context.timeline.label(task, ts, SCAN)
     task.isolateNs = ts
@@ -51,19 +72,19 @@ export function shrinkInactive(context: IngestContext): EventHandler {
   const activate1 = new NumberField(FIELDS.activate1)
   const priority = new NumberField(FIELDS.priority)
   const fields = [node, scanned, reclaimed, dirty, writeback, activate0, activate1, priority]
-  const rows = context.tables.buffers.shrink_batches
+  const cells = batchCells(context.tables.buffers.shrink_batches)
   return handle(fields, (row, ts, _cpu, task) => {
     context.timeline.label(task, ts, SCAN)
-    const added = emitIsolation(context, task)
-    rows.number(added, 'ts_ns', ts)
-    rows.number(added, 'node', node.get(row))
-    rows.number(added, 'nr_scanned', scanned.get(row))
-    rows.number(added, 'nr_reclaimed', reclaimed.get(row))
-    rows.number(added, 'nr_dirty', dirty.get(row))
-    rows.number(added, 'nr_writeback', writeback.get(row))
+    const added = emitIsolation(cells, task)
+    cells.ts.values[added] = ts
+    cells.node.values[added] = node.get(row)
+    cells.scanned.values[added] = scanned.get(row)
+    cells.reclaimed.values[added] = reclaimed.get(row)
+    cells.dirty.values[added] = dirty.get(row)
+    cells.writeback.values[added] = writeback.get(row)
     const second = activate1.there ? activate1.get(row) : 0
-    rows.number(added, 'nr_activate', activate0.get(row) + second)
-    rows.number(added, 'priority', priority.get(row))
+    cells.activate.values[added] = activate0.get(row) + second
+    cells.priority.values[added] = priority.get(row)
     forgetIsolation(task)
   })
 }
@@ -74,15 +95,15 @@ export function shrinkActive(context: IngestContext): EventHandler {
   const taken = new NumberField(['nr_taken'])
   const active = new NumberField(['nr_active'])
   const priority = new NumberField(FIELDS.priority)
-  const rows = context.tables.buffers.shrink_batches
+  const cells = batchCells(context.tables.buffers.shrink_batches)
   return handle([node, taken, active, priority], (row, ts, _cpu, task) => {
     context.timeline.label(task, ts, SCAN)
-    const added = emitIsolation(context, task)
-    rows.number(added, 'ts_ns', ts)
-    rows.number(added, 'node', node.get(row))
-    rows.number(added, 'nr_taken', taken.get(row))
-    rows.number(added, 'nr_activate', active.get(row))
-    rows.number(added, 'priority', priority.get(row))
+    const added = emitIsolation(cells, task)
+    cells.ts.values[added] = ts
+    cells.node.values[added] = node.get(row)
+    cells.taken.values[added] = taken.get(row)
+    cells.activate.values[added] = active.get(row)
+    cells.priority.values[added] = priority.get(row)
     forgetIsolation(task)
   })
 }
@@ -105,7 +126,8 @@ export function slabBegin(context: IngestContext): EventHandler {
     task.slabStartNs = ts
     task.slabNode = node.get(row)
     task.slabScanned = total.get(row)
-    task.slabName = symbol.there ? symbol.get(row) : undefined
+    // Text has the function's symbol with its place, which is 0 unless the printer's symbol table is wrong.
+    task.slabName = symbol.there ? symbol.get(row).replace(/\+0x0(\/0x[0-9a-f]+)?$/, '') : undefined
   })
 }
 
@@ -116,21 +138,47 @@ export function slabEnd(context: IngestContext): EventHandler {
   const freed = new NumberField(['retval'])
   const left = new NumberField(['total_scan'])
   const rows = context.tables.buffers.slab_shrinks
+  const starts = numbersOf(rows, 'start_ns')
+  const ends = numbersOf(rows, 'end_ns')
+  const tasks = numbersOf(rows, 'task_id')
+  const nodes = numbersOf(rows, 'node')
+  const shrinkers = textsOf(rows, 'shrinker')
+  const scans = numbersOf(rows, 'nr_scanned')
+  const frees = numbersOf(rows, 'nr_freed')
+  const codes = new AddressCodes((address) => rows.code('shrinker', address))
   return handle([node, freed, left, shrink], (row, ts, cpu, task) => {
     context.timeline.label(task, ts, SLAB)
     const added = rows.add()
     const begun = !Number.isNaN(task.slabStartNs)
-    rows.number(added, 'start_ns', begun ? task.slabStartNs : Math.min(ts, context.blindUntil(cpu)))
-    rows.number(added, 'end_ns', ts)
-    rows.number(added, 'task_id', task.id)
-    rows.number(added, 'node', node.get(row))
-    const address = shrink.there ? toHex(shrink.lo(row), shrink.hi(row)) : undefined
-    rows.text(added, 'shrinker', task.slabName ?? address)
-    rows.number(added, 'nr_scanned', task.slabScanned - left.get(row))
-    rows.number(added, 'nr_freed', freed.get(row))
+    starts.values[added] = begun ? task.slabStartNs : Math.min(ts, context.blindUntil(cpu))
+    ends.values[added] = ts
+    tasks.values[added] = task.id
+    nodes.values[added] = node.get(row)
+    if (task.slabName !== undefined) rows.text(added, 'shrinker', task.slabName)
+    else if (shrink.there) shrinkers.codes[added] = codes.get(shrink.lo(row), shrink.hi(row))
+    scans.values[added] = task.slabScanned - left.get(row)
+    frees.values[added] = freed.get(row)
     task.slabStartNs = Number.NaN
     task.slabName = undefined
   })
+}
+
+/** Text codes of addresses, each spelled once: few functions, named by many events. */
+class AddressCodes {
+  readonly #codeOf: (address: string) => number
+  readonly #known = new Map<number, { hi: number; code: number }>()
+
+  constructor(codeOf: (address: string) => number) {
+    this.#codeOf = codeOf
+  }
+
+  get(lo: number, hi: number): number {
+    const known = this.#known.get(lo)
+    if (known !== undefined && known.hi === hi) return known.code
+    const code = this.#codeOf(toHex(lo, hi))
+    this.#known.set(lo, { hi, code })
+    return code
+  }
 }
 
 function toHex(lo: number, hi: number): string {

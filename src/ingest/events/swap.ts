@@ -1,6 +1,8 @@
 import { RECLAIM_WB_ANON } from '../../model/lru.ts'
-import { fromSwapKey, swapKey, swapOffset, swapType } from '../../model/swap-entry.ts'
+import type { RowBuffer } from '../../model/rows.ts'
+import { swapKey, swapOffset, swapType } from '../../model/swap-entry.ts'
 import { FIELDS } from '../aliases.ts'
+import { numbersOf, textsOf } from '../cells.ts'
 import { type EventHandler, handle, type IngestContext } from '../context.ts'
 import { NumberField, TextField, WideField } from '../fields.ts'
 import { STORE, UNMAP, UNMAP_AND_STORE } from '../parts.ts'
@@ -98,15 +100,22 @@ export function zswapWriteback(context: IngestContext): EventHandler {
 export function slotFree(context: IngestContext): EventHandler {
   const index = new NumberField(FIELDS.slotIndex)
   const moves = context.tables.buffers.pool_moves
-  return handle([index], (row, ts) => {
+  const times = numbersOf(moves, 'ts_ns')
+  const pages = numbersOf(moves, 'page_id')
+  const places = textsOf(moves, 'from_place')
+  const reasons = textsOf(moves, 'reason')
+  const zram = moves.code('from_place', 'zram')
+  const invalidate = moves.code('reason', 'invalidate')
+  return handle([index], (row, ts, _cpu, task) => {
     const key = swapKey(context.zramType, index.get(row))
+    if (task.reads.length > 0) resolveRead(context, task, key)
     const page = context.identities.pageOf(key)
     if (page !== undefined) {
       const added = moves.add()
-      moves.number(added, 'ts_ns', ts)
-      moves.number(added, 'page_id', page)
-      moves.text(added, 'from_place', 'zram')
-      moves.text(added, 'reason', 'invalidate')
+      times.values[added] = ts
+      pages.values[added] = page
+      places.codes[added] = zram
+      reasons.codes[added] = invalidate
     }
     context.identities.freed(key)
   })
@@ -149,6 +158,8 @@ export function swapRead(context: IngestContext): EventHandler {
       type: swapType(hi),
       offset: swapOffset(entry.lo(row), hi),
       loaded: Number.NaN,
+      page: 0,
+      swapoutId: 0,
     }
     task.reads.push(read)
     if (!inFault && !context.zswapLoadsRecorded) finishReads(context, task, Number.NaN)
@@ -170,12 +181,25 @@ export function finishReads(context: IngestContext, task: Task, end: number): vo
   if (reads.length === 0) return
   // With several reads in one fault it is not known which page was wanted and which came along.
   const single = reads.length === 1 && !Number.isNaN(task.faultNs)
-  const address =
-    single && !Number.isNaN(task.faultAddress)
-      ? `${spaceOf(task)}:${Math.floor(task.faultAddress / PAGE_BYTES)}`
-      : ''
+  const address = addressOf(task)
   for (const read of reads) emitRead(context, task, read, { end, single, address })
   reads.length = 0
+}
+
+/** The page's address if the task's fault reads one page and its address is known; else ''. */
+function addressOf(task: Task): string {
+  return task.reads.length === 1 && !Number.isNaN(task.faultNs) && !Number.isNaN(task.faultAddress)
+    ? `${spaceOf(task)}:${Math.floor(task.faultAddress / PAGE_BYTES)}`
+    : ''
+}
+
+/** A fault gives its entry back before it ends (do_swap_page): what the entry held is known only until then. */
+function resolveRead(context: IngestContext, task: Task, key: number): void {
+  for (const read of task.reads) {
+    if (read.page !== 0 || swapKey(read.type, read.offset) !== key) continue
+    read.swapoutId = context.identities.swapoutOf(key) ?? 0
+    read.page = context.identities.read(key, addressOf(task))
+  }
 }
 
 /** The address space, as far as it is known: without thread groups every thread is taken to have its own. */
@@ -191,25 +215,44 @@ function emitRead(
 ): void {
   const { identities, swapouts } = context
   const key = swapKey(read.type, read.offset)
-  const swapoutId = identities.swapoutOf(key)
-  const page = identities.read(key, fault.address)
-  const rows = context.tables.buffers.swapins
+  const isResolved = read.page !== 0
+  const swapoutId = isResolved ? read.swapoutId || undefined : identities.swapoutOf(key)
+  const page = isResolved ? read.page : identities.read(key, fault.address)
+  const cells = context.swapinCells
+  const { rows } = cells
   const row = rows.add()
   const start = Number.isNaN(task.faultNs) ? read.ts : task.faultNs
-  rows.number(row, 'page_id', page)
-  rows.number(row, 'swapout_id', swapoutId ?? Number.NaN)
-  rows.number(row, 'ts_ns', start)
-  rows.number(row, 'end_ns', fault.end)
-  rows.number(row, 'task_id', task.id)
-  rows.number(row, 'tid', task.tid)
-  rows.number(row, 'cpu', read.cpu)
-  const entry = fromSwapKey(key)
-  rows.number(row, 'swap_type', entry.type)
-  rows.number(row, 'swap_offset', entry.offset)
+  cells.page.values[row] = page
+  cells.swapout.values[row] = swapoutId ?? Number.NaN
+  cells.ts.values[row] = start
+  cells.end.values[row] = fault.end
+  cells.task.values[row] = task.id
+  cells.tid.values[row] = task.tid
+  cells.cpu.values[row] = read.cpu
+  cells.type.values[row] = read.type
+  cells.offset.values[row] = read.offset
   rows.text(row, 'met', metOf(context, read))
-  rows.number(row, 'wait_ns', fault.end - start)
+  cells.wait.values[row] = fault.end - start
   if (fault.single) rows.number(row, 'readahead', 0)
-  if (swapoutId !== undefined) rows.number(row, 'refault_distance', swapouts.submitted - swapoutId)
+  if (swapoutId !== undefined) cells.distance.values[row] = swapouts.submitted - swapoutId
+}
+
+/** Columns of swap-ins that every row sets. */
+export function swapinCellsOf(rows: RowBuffer) {
+  return {
+    rows,
+    page: numbersOf(rows, 'page_id'),
+    swapout: numbersOf(rows, 'swapout_id'),
+    ts: numbersOf(rows, 'ts_ns'),
+    end: numbersOf(rows, 'end_ns'),
+    task: numbersOf(rows, 'task_id'),
+    tid: numbersOf(rows, 'tid'),
+    cpu: numbersOf(rows, 'cpu'),
+    type: numbersOf(rows, 'swap_type'),
+    offset: numbersOf(rows, 'swap_offset'),
+    wait: numbersOf(rows, 'wait_ns'),
+    distance: numbersOf(rows, 'refault_distance'),
+  }
 }
 
 function metOf(context: IngestContext, read: OpenRead): string | undefined {
