@@ -1,0 +1,58 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { PageLists } from '../../src/replay/page-lists.ts'
+
+/** A zone of a recorded machine: its zoneinfo shows batch 15 and high 347 (6.12) for managed 79984, low 695, two CPUs. */
+const zone = { managed: 79_984, low: 695, cpusOfNode: 2 }
+
+function refills(tunes: boolean, pages: number): number[] {
+  const lists = new PageLists(2, zone, { tunes })
+  const given: number[] = []
+  for (let page = 0; page < pages; page++) {
+    const refill = lists.take(0, 100_000)
+    if (refill > 0) given.push(refill)
+  }
+  return given
+}
+
+describe('per-CPU page lists', () => {
+  it('refill in bursts that double up to high less batch where nothing is freed', () => {
+    expect(refills(true, 1200)).toEqual([15, 30, 60, 120, 240, 332, 332, 332])
+  })
+
+  it('refill batch by batch before 6.7', () => {
+    expect(new Set(refills(false, 200))).toEqual(new Set([15]))
+  })
+
+  it('hold at most four batches while kswapd is at work', () => {
+    const lists = new PageLists(2, zone, { tunes: true })
+    lists.isReclaimActive = true
+    let back = 0
+    for (let page = 0; page < 1000; page++) back += lists.give(1)
+    expect(lists.counts[1]).toBeLessThan(60)
+    expect(back + lists.total).toBe(1000)
+  })
+
+  it('neither make nor lose a page', () => {
+    fc.assert(
+      fc.property(fc.array(fc.nat(9), { maxLength: 500 }), (steps) => {
+        const lists = new PageLists(2, zone, { tunes: true })
+        let free = 2000
+        let used = 0
+        for (const step of steps) {
+          const cpu = step & 1
+          if (step === 9) free += lists.drain()
+          else if (step < 5) {
+            free -= lists.take(cpu, free)
+            used++
+          } else if (used > 0) {
+            free += lists.give(cpu)
+            used--
+          }
+          lists.isReclaimActive = step > 6
+          expect(free + lists.total + used).toBe(2000)
+        }
+      }),
+    )
+  })
+})
