@@ -5,23 +5,48 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const BUILT = join(ROOT, 'dist/src/cli/main.js')
-/** A copy of the build: another build may empty `dist` while tests run. */
-const COPY = join(ROOT, 'node_modules/.pstrace-door')
+/** Copies of builds, one for each state of the sources: another build may empty `dist` while tests run. */
+const COPIES = join(ROOT, 'node_modules/.pstrace-door')
 /** PSTRACE_BINARY tests another build, such as an installed package. */
 const GIVEN = process.env['PSTRACE_BINARY']
-export const BINARY = GIVEN ?? join(COPY, 'dist/src/cli/main.js')
 const LOCK = join(ROOT, 'node_modules/.pstrace-build')
 const LOCK_MS = 180_000
 
-/** Builds the real binary and keeps a copy, unless that is newer than every source; test files that run at the same time wait for one build. */
-export function buildBinary(): void {
-  if (GIVEN !== undefined) return
+let binary: string | undefined
+
+/** The real binary, built from the sources as they are; test files that run at the same time wait for one build. */
+export function buildBinary(): string {
+  binary ??= GIVEN ?? buildCopy()
+  return binary
+}
+
+function buildCopy(): string {
+  const copy = join(
+    COPIES,
+    String(Math.round(newestOf(['src', 'parsers'].map((name) => join(ROOT, name))))),
+  )
+  const path = join(copy, 'dist/src/cli/main.js')
+  takeLock()
+  try {
+    if (existsSync(path)) return path
+    const built = spawnSync('npm', ['run', '--silent', 'build'], { cwd: ROOT, encoding: 'utf8' })
+    if (built.status !== 0) throw new Error(`the build failed:\n${built.stdout}${built.stderr}`)
+    removeOldCopies()
+    for (const name of ['package.json', 'fixtures/corpus', 'dist'])
+      cpSync(join(ROOT, name), join(copy, name), { recursive: true })
+    return path
+  } finally {
+    rmSync(LOCK, { recursive: true, force: true })
+  }
+}
+
+function takeLock(): void {
+  mkdirSync(COPIES, { recursive: true })
   const begun = Date.now()
   for (;;) {
     try {
       mkdirSync(LOCK)
-      break
+      return
     } catch {
       const age = existsSync(LOCK) ? Date.now() - statSync(LOCK).mtimeMs : 0
       if (age > LOCK_MS) rmSync(LOCK, { recursive: true, force: true })
@@ -29,30 +54,26 @@ export function buildBinary(): void {
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200)
     }
   }
-  try {
-    if (isCurrent(BINARY)) return
-    const built = spawnSync('npm', ['run', '--silent', 'build'], { cwd: ROOT, encoding: 'utf8' })
-    if (built.status !== 0) throw new Error(`the build failed:\n${built.stdout}${built.stderr}`)
-    if (!existsSync(BUILT)) throw new Error(`the build made no ${BUILT}`)
-    rmSync(COPY, { recursive: true, force: true })
-    for (const path of ['dist', 'package.json'])
-      cpSync(join(ROOT, path), join(COPY, path), { recursive: true })
-  } finally {
-    rmSync(LOCK, { recursive: true, force: true })
+}
+
+const COPY_LIFE_MS = 3_600_000
+
+function removeOldCopies(): void {
+  for (const name of readdirSync(COPIES)) {
+    const path = join(COPIES, name)
+    if (Date.now() - statSync(path).mtimeMs > COPY_LIFE_MS)
+      rmSync(path, { recursive: true, force: true })
   }
 }
 
-function isCurrent(binary: string): boolean {
-  if (!existsSync(binary)) return false
-  const built = statSync(binary).mtimeMs
-  return !['src', 'parsers'].some((folder) => isNewer(join(ROOT, folder), built))
-}
-
-function isNewer(folder: string, than: number): boolean {
-  return readdirSync(folder, { withFileTypes: true }).some((entry) => {
-    const path = join(folder, entry.name)
-    return entry.isDirectory() ? isNewer(path, than) : statSync(path).mtimeMs > than
-  })
+function newestOf(folders: readonly string[]): number {
+  let newest = 0
+  for (const folder of folders)
+    for (const entry of readdirSync(folder, { withFileTypes: true })) {
+      const path = join(folder, entry.name)
+      newest = Math.max(newest, entry.isDirectory() ? newestOf([path]) : statSync(path).mtimeMs)
+    }
+  return newest
 }
 
 export interface Door {
@@ -71,7 +92,7 @@ export interface RunOptions {
 
 /** An empty folder of its own with the real binary. */
 export function openDoor(): Door {
-  buildBinary()
+  const main = buildBinary()
   const folder = mkdtempSync(join(tmpdir(), 'pstrace-door-'))
   const environment = (env: Readonly<Record<string, string>> = {}) => {
     const { PSTRACE_DB: _db, NO_COLOR: _color, FORCE_COLOR: _force, ...rest } = process.env
@@ -80,7 +101,7 @@ export function openDoor(): Door {
   return {
     folder,
     run: (args, options = {}) =>
-      spawnSync(process.execPath, [BINARY, ...args], {
+      spawnSync(process.execPath, [main, ...args], {
         cwd: folder,
         encoding: 'utf8',
         env: environment(options.env),
@@ -88,7 +109,7 @@ export function openDoor(): Door {
         ...(options.input === undefined ? {} : { input: options.input }),
       }),
     shell: (line) =>
-      spawnSync('bash', ['-c', `pstrace() { "${process.execPath}" "${BINARY}" "$@"; }\n${line}`], {
+      spawnSync('bash', ['-c', `pstrace() { "${process.execPath}" "${main}" "$@"; }\n${line}`], {
         cwd: folder,
         encoding: 'utf8',
         env: environment(),
