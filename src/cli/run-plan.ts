@@ -41,6 +41,8 @@ export interface RunConfig {
   /** Where the workload begins in the recording, ns after its start, and how long the recorded machine took for it. */
   readonly startOffsetNs: number
   readonly recordedWorkNs: number | null
+  /** Policy under which the recording was made, as recognised: its replay shows what the model gets wrong. */
+  readonly recordedPolicy: string
 }
 
 /** The workload and machine that all runs of one command share, and the runs. */
@@ -89,6 +91,7 @@ export function planRuns(request: ReplayRequest, recorded: Workload): RunPlan {
       seed: request.seed,
       startOffsetNs: workload.startOffsetNs?.value ?? 0,
       recordedWorkNs: null,
+      recordedPolicy: workload.recordedPolicy.value,
     },
   }))
   return { workload, cpus, runs }

@@ -25,12 +25,13 @@ export function toAnswer({
   const lines = [
     `${metric.title}: ${recorded === undefined ? '' : `recorded ${say(recorded)}; `}replayed ${replayed.map(({ column, value }) => `${column} ${say(value)}`).join(', ')}.`,
   ]
-  const self = replayed.find(({ column }) => column === selfColumn(runs))
+  const known = recordedPolicy(runs)
+  const self = replayed.find(({ column }) => column === (known ?? 'kswapd'))
   const error =
     self === undefined || recorded === undefined ? undefined : Math.abs(self.value - recorded)
   if (self !== undefined && error !== undefined)
     lines.push(
-      `The replay under ${self.column}, the recorded policy, misses the recording by ${say(error)}: differences of that size decide nothing.`,
+      `The replay under ${self.column}, ${known === undefined ? 'if that is what was recorded' : 'the recorded policy'}, misses the recording by ${say(error)}: differences of that size decide nothing.`,
     )
   if (next !== undefined) {
     const lead = next.value - best.value
@@ -45,13 +46,13 @@ export function toAnswer({
   return lines
 }
 
-/** The column that replays the policy of the recording, where a run says which that is; mainline's otherwise. */
-function selfColumn(runs: ReportData['runs']): string {
+/** The policy of the recording, where a run says which that was. */
+function recordedPolicy(runs: ReportData['runs']): string | undefined {
   for (const { config } of runs) {
     if (config === null) continue
     const parsed: unknown = JSON.parse(config)
     if (typeof parsed === 'object' && parsed !== null && 'recordedPolicy' in parsed)
       return String(parsed.recordedPolicy)
   }
-  return 'kswapd'
+  return undefined
 }

@@ -215,7 +215,7 @@ describe('the answer', () => {
     })
     expect(lines).toEqual([
       'Stall time of applications: recorded 100 ms; replayed parallel 81 ms, kswapd 90 ms.',
-      'The replay under kswapd, the recorded policy, misses the recording by 10 ms: differences of that size decide nothing.',
+      'The replay under kswapd, if that is what was recorded, misses the recording by 10 ms: differences of that size decide nothing.',
       'Least: parallel; kswapd is 9 ms behind, no more than the replay misses the recording by, so this recording does not choose between them.',
     ])
   })
