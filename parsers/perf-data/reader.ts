@@ -615,6 +615,7 @@ class PerfDataReader implements TraceReader {
     const bytes = new Uint8Array(length)
     readFully(this.#header.source, at, bytes)
     this.#header.parseTracingData(recordCursor(this.#header, bytes, at))
+    this.#learnFormats()
     this.#skip(length)
   }
 

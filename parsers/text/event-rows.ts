@@ -362,18 +362,31 @@ function newDictionary(): ByteDictionary {
   return dictionary
 }
 
+/** Groups of the kernel's own events, which only perf prints. */
+const SYSTEMS: readonly (readonly [RegExp, string])[] = [
+  [/^(?:mm_vmscan_|mm_shrink_slab_)/, 'vmscan'],
+  [/^mm_compaction_/, 'compaction'],
+  [/^mm_page_(?:alloc|free|pcpu)/, 'kmem'],
+  [/^sched_(?:switch|waking|wakeup|wakeup_new|process_\w+|blocked_reason|migrate_task)$/, 'sched'],
+  [/^(?:reclaim_retry_zone|compact_retry|mark_victim|oom_score_adj_update)$/, 'oom'],
+  [/^block_(?:rq|bio|io|getrq|plug|unplug|split|dirty|touch)/, 'block'],
+  [/^print$/, 'ftrace'],
+]
+
 function newState(fullName: string): EventState {
   const at = fullName.indexOf(':')
-  const name = fullName.slice(at + 1)
+  const printed = fullName.slice(at + 1)
+  // The kernel prints ftrace's print under the name of the function that wrote it.
+  const name = printed === 'tracing_mark_write' ? 'print' : printed
   const isSlab = name === 'mm_shrink_slab_start' || name === 'mm_shrink_slab_end'
   return {
-    system: at < 0 ? '' : fullName.slice(0, at),
+    system:
+      at < 0 ? (SYSTEMS.find(([names]) => names.test(name))?.[1] ?? '') : fullName.slice(0, at),
     name,
     labelled: isSlab ? SHRINK_SLAB : name === 'mark_victim' ? MARK_VICTIM : undefined,
     positional: positionalOf(name),
     hasShrinker: isSlab,
-    isWhole:
-      name === 'print' || name === 'tracing_mark_write' || name === 'bprint' || name === 'bputs',
+    isWhole: name === 'print' || name === 'bprint' || name === 'bputs',
     batch: undefined,
     columnOfName: new Map(),
     plan: undefined,

@@ -14,6 +14,7 @@ const OPEN_BRACKET = 91
 const CLOSE_BRACKET = 93
 const SLASH = 47
 const POINT = 46
+const MINUS = 45
 /** Task name, ids, cpu and time take fewer bytes than this. */
 const MAX_HEAD_BYTES = 120
 
@@ -61,6 +62,10 @@ function parseAround(
   let from = backOverDigits(bytes, start, at)
   line.tid = toInteger(bytes, from, at)
   if (line.tid < 0) return NO_MATCH
+  if (from > start && bytes[from - 1] === MINUS) {
+    line.tid = -line.tid
+    from--
+  }
   if (from > start && bytes[from - 1] === SLASH) {
     at = from - 1
     from = backOverDigits(bytes, start, at)

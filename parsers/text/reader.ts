@@ -179,7 +179,7 @@ class TextReader implements TraceReader {
     let foreign = 0
     while (lines.next()) {
       const { bytes, start } = lines
-      const end = cutContinuation(bytes, start, lines.end)
+      const end = cutTail(bytes, start, lines.end)
       if (page !== undefined && !page.takes(bytes, start, end)) continue
       if (lines.isCut) break
       if (bytes[start] === HASH) {
@@ -251,7 +251,7 @@ class TextReader implements TraceReader {
     const lines = this.#lines
     if (!lines.next()) return false
     const { bytes, start } = lines
-    const end = cutContinuation(bytes, start, lines.end)
+    const end = cutTail(bytes, start, lines.end)
     if (this.#page !== undefined && !this.#page.takes(bytes, start, end)) return true
     if (lines.isCut) {
       this.#issues.add(
@@ -318,6 +318,8 @@ class TextReader implements TraceReader {
     }
     this.#learnTask(bytes, line)
     const batch = this.#rows.fill(state, bytes, line.bodyStart, end)
+    // perf does not know the pid of a task that has ended; its last event does.
+    if (line.tid < 0 && state.name === 'sched_switch') line.tid = previousTid(batch)
     if (bytes[line.bodyStart] === 91 && isFailure(bytes, line.bodyStart, end))
       this.#issues.add(
         'failed_to_parse',
@@ -462,8 +464,8 @@ class TextReader implements TraceReader {
       this.#tgids.set(tid, tgid)
     // <...> and <idle> are no names; perf prints :tid for a task without one.
     const first = bytes[line.commStart]
-    if (tid === 0 || line.commStart >= line.commEnd || first === COLON) return
-    if (first === LESS && bytes[line.commStart + 1] === 46) return
+    if (tid <= 0 || line.commStart >= line.commEnd || first === COLON) return
+    if (first === LESS && isPlaceholder(bytes, line)) return
     const code = this.#commNames.intern(bytes, line.commStart, line.commEnd)
     if (this.#commOfTid.get(tid) === code || this.#comms.size >= MAX_TASKS) return
     this.#commOfTid.set(tid, code)
@@ -516,8 +518,16 @@ class TextReader implements TraceReader {
   }
 }
 
+function previousTid(batch: TextBatch): number {
+  const column = batch.columns.find(({ field }) => field.name === 'prev_pid')
+  return column?.lastRow === batch.length && column.kind !== 'string'
+    ? (column.lo[batch.length] ?? 0) | 0
+    : -1
+}
+
 const PREAMBLE_OR_STACK =
   /^(?:version = |cpus=|trace-cmd|TRACE:|capturing trace|CPU \d+ is empty| => |\s+[0-9a-f]{5,} )/
+const PLACEHOLDER = /^<(?:\.\.\.|\d+)>$/
 const LOST_RECORD = /^PERF_RECORD_LOST/
 
 function nameOf(bytes: Uint8Array, line: EventLine): string {
@@ -534,17 +544,26 @@ function isFailure(bytes: Uint8Array, start: number, end: number): boolean {
   return toText(bytes.subarray(start, Math.min(end, start + 17))) === '[FAILED TO PARSE]'
 }
 
+/** `<...>` of tracefs and `<123>` of systrace: the name was not known. */
+function isPlaceholder(bytes: Uint8Array, line: EventLine): boolean {
+  return PLACEHOLDER.test(toText(bytes.subarray(line.commStart, line.commEnd)))
+}
+
 function isBlank(bytes: Uint8Array, start: number, end: number): boolean {
   for (let at = start; at < end; at++) if (bytes[at] !== SPACE && bytes[at] !== TAB) return false
   return true
 }
 
-/** Pages hold the text as a string whose lines end in `\n\`. */
-function cutContinuation(bytes: Uint8Array, start: number, end: number): number {
-  return end - 3 >= start &&
-    bytes[end - 1] === BACKSLASH &&
-    bytes[end - 2] === 110 &&
-    bytes[end - 3] === BACKSLASH
-    ? end - 3
-    : end
+/** The line without blanks at its end; pages hold the text as a string whose lines end in `\n\`. */
+function cutTail(bytes: Uint8Array, start: number, end: number): number {
+  let at = end
+  if (
+    at - 3 >= start &&
+    bytes[at - 1] === BACKSLASH &&
+    bytes[at - 2] === 110 &&
+    bytes[at - 3] === BACKSLASH
+  )
+    at -= 3
+  while (at > start && (bytes[at - 1] === SPACE || bytes[at - 1] === TAB)) at--
+  return at
 }
