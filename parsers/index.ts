@@ -1,10 +1,12 @@
 import { readFully } from './cursor.ts'
 import { TraceParseError } from './error.ts'
 import { isPerfData } from './perf-data/header.ts'
+import { isPerfetto } from './perfetto/sniff.ts'
 import type { ByteSource, FolderSource, LiveStream, TraceFormat, TraceReader } from './reader.ts'
 import type { TextForm } from './text/form.ts'
 import { isText } from './text/form.ts'
 import { isTraceDat } from './trace-dat/header.ts'
+import { isTracefsFolder, openTracefsFolder } from './tracefs-folder/reader.ts'
 
 export type {
   BytesColumn,
@@ -92,17 +94,37 @@ function textFormat(name: TextForm['name']): SeekableFormat {
   }
 }
 
+const perfetto: SeekableFormat = {
+  name: 'perfetto',
+  access: 'seek',
+  sniff: isPerfetto,
+  async open(source) {
+    const { openPerfetto } = await import('./perfetto/reader.ts')
+    return await openPerfetto(source)
+  },
+}
+
 /** All formats, in the order in which they are tried. */
 export const traceFormats: readonly SeekableFormat[] = [
   traceDat,
   perfData,
+  perfetto,
   textFormat('ftrace text'),
   textFormat('perf script'),
   textFormat('systrace'),
 ]
 
+const tracefsFolder: FolderFormat = {
+  name: 'tracefs folder',
+  access: 'folder',
+  sniffFolder: isTracefsFolder,
+  async openFolder(folder) {
+    return openTracefsFolder(folder)
+  },
+}
+
 /** Formats that are folders, in the order in which they are tried. */
-export const folderFormats: readonly FolderFormat[] = []
+export const folderFormats: readonly FolderFormat[] = [tracefsFolder]
 
 /** The format whose mark `head` carries. */
 export function sniffFormat(head: Uint8Array): SeekableFormat | undefined {

@@ -320,7 +320,10 @@ export class CpuStream implements RecordStream {
 }
 
 /** Losses of a cpu, with what the kernel's own counters add to the gaps that its pages show. */
-export function settleLosses(stream: CpuStream, kernelLost: number): Loss[] {
+export function settleLosses(
+  stream: Pick<CpuStream, 'cpu' | 'losses' | 'countedLost' | 'firstTs' | 'lastTs'>,
+  kernelLost: number,
+): Loss[] {
   const losses = stream.losses
   const rest = kernelLost - stream.countedLost
   if (rest <= 0) return losses

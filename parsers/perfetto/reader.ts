@@ -1,0 +1,161 @@
+import type { EventFormat, EventWindow } from '../batch.ts'
+import { readFully } from '../cursor.ts'
+import { TraceParseError } from '../error.ts'
+import { IssueLog } from '../issues.ts'
+import type { ByteSource, Loss, TraceInfo, TraceReader } from '../reader.ts'
+import { HOST_LITTLE_ENDIAN } from '../record-decoder.ts'
+import { settleLosses } from '../trace-dat/cpu-stream.ts'
+import { StreamMerge, WindowBuilder } from '../window.ts'
+import { BundleStream, newBundleContext } from './bundle-stream.ts'
+import { EventDecoder } from './event-decoder.ts'
+import { PacketStore } from './packet-store.ts'
+import { MAX_RECORD_BYTES } from './shapes.ts'
+import { SideStream } from './side-stream.ts'
+import { isPerfetto } from './sniff.ts'
+import { TraceScan } from './trace-scan.ts'
+
+const TWO_32 = 4_294_967_296
+
+/** Opens a Perfetto trace (a sequence of TracePackets). Throws `TraceParseError`. */
+export async function openPerfetto(source: ByteSource): Promise<TraceReader> {
+  const head = new Uint8Array(Math.min(65_536, source.size))
+  if (!isPerfetto(head.subarray(0, readFully(source, 0, head))))
+    throw new TraceParseError(
+      'bad_header',
+      source.name,
+      { unit: 'byte', at: 0 },
+      'the file does not begin with a trace packet',
+    )
+  const issues = new IssueLog()
+  const store = new PacketStore(source, issues)
+  const decoder = new EventDecoder(issues)
+  const scan = new TraceScan(store, decoder, issues, async () => {
+    if (store.unpackZstd !== undefined) return
+    const { loadZstdStream } = await import('../zstd.ts')
+    store.unpackZstd = await loadZstdStream()
+  })
+  await scan.run()
+  return new PerfettoReader(store, decoder, scan, issues)
+}
+
+class PerfettoReader implements TraceReader {
+  readonly info: TraceInfo
+  readonly formats: readonly EventFormat[]
+  readonly #store: PacketStore
+  readonly #scan: TraceScan
+  readonly #issues: IssueLog
+  readonly #streams: readonly BundleStream[]
+  readonly #window: WindowBuilder
+  readonly #merge: StreamMerge
+  #settled: readonly Loss[] | undefined
+  #ended = false
+
+  constructor(store: PacketStore, decoder: EventDecoder, scan: TraceScan, issues: IssueLog) {
+    this.#store = store
+    this.#scan = scan
+    this.#issues = issues
+    if (scan.side.dropped > 0)
+      issues.add(
+        'too_many_samples',
+        'data_loss',
+        undefined,
+        `The trace has ${scan.side.dropped} samples and slices more than are read.`,
+      )
+    const least = leastOf(scan)
+    const { hi, lo } = shifted(scan.clocks.hi, scan.clocks.lo, least)
+    const context = newBundleContext({
+      store,
+      decoder,
+      issues,
+      baseHi: hi,
+      baseLo: lo,
+      ftraceOffset: scan.ftraceOffset,
+    })
+    this.#streams = [...scan.bundles].map(([cpu, list]) => new BundleStream(cpu, list, context))
+    const side = new SideStream({
+      rows: scan.side,
+      tracks: scan.tracks,
+      baseNs: least,
+      shapes: decoder.shapes,
+    })
+    this.formats = decoder.shapes.formats
+    this.info = toInfo(scan, (BigInt(hi) << 32n) + BigInt(lo))
+    this.#window = new WindowBuilder({
+      formats: decoder.shapes.table,
+      issues,
+      littleEndian: HOST_LITTLE_ENDIAN,
+      maxRecordBytes: MAX_RECORD_BYTES + 4,
+    })
+    this.#merge = new StreamMerge(scan.side.length === 0 ? this.#streams : [side, ...this.#streams])
+  }
+
+  get losses(): readonly Loss[] {
+    return this.#settled ?? this.#streams.flatMap((stream) => stream.losses)
+  }
+
+  get issues() {
+    return this.#issues.list
+  }
+
+  get bytesRead(): number {
+    if (this.#ended) return this.#store.source.size
+    return this.#streams.reduce((sum, stream) => sum + stream.bytesRead, 0)
+  }
+
+  read(): EventWindow | undefined {
+    if (this.#ended) return undefined
+    const more = this.#merge.fill(this.#window)
+    const window = this.#window.finish()
+    if (!more) {
+      this.#ended = true
+      this.#settled = this.#settle()
+    }
+    return window
+  }
+
+  close(): void {
+    this.#ended = true
+  }
+
+  #settle(): Loss[] {
+    return this.#streams.flatMap((stream) => {
+      const counter = this.#scan.counters.get(stream.cpu)
+      const lost =
+        counter?.start === undefined || counter.end === undefined ? 0 : counter.end - counter.start
+      return settleLosses(stream, lost)
+    })
+  }
+}
+
+/** The earliest time of all, ns since the clocks' base. */
+function leastOf({ firstNs, side }: TraceScan): number {
+  let least = firstNs ?? Number.POSITIVE_INFINITY
+  for (let i = 0; i < side.length; i++) least = Math.min(least, side.ts[i] as number)
+  return Number.isFinite(least) ? least : 0
+}
+
+function shifted(hi: number, lo: number, ns: number): { hi: number; lo: number } {
+  const low = lo + ns
+  const carry = Math.floor(low / TWO_32)
+  return { hi: hi + carry, lo: low - carry * TWO_32 }
+}
+
+function toInfo(scan: TraceScan, baseNs: bigint): TraceInfo {
+  const cpus =
+    scan.cpus ?? (scan.bundles.size === 0 ? undefined : Math.max(...scan.bundles.keys()) + 1)
+  return {
+    format: 'perfetto',
+    kernelRelease: scan.kernelRelease,
+    arch: scan.arch,
+    cpus,
+    pageSize: scan.pageSize,
+    clock: 'boot',
+    baseNs,
+    ticks: false,
+    instances: [{ name: '', clock: 'boot' }],
+    comms: scan.comms,
+    tgids: scan.tgids,
+    nodeRanges: [],
+    facts: scan.facts,
+  }
+}

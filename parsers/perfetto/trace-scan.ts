@@ -1,0 +1,974 @@
+import { TraceParseError } from '../error.ts'
+import type { IssueLog } from '../issues.ts'
+import { UnpackBudget } from '../trace-dat/cpu-stream.ts'
+import { Clocks, MONOTONIC_RAW } from './clocks.ts'
+import { MEMINFO_NAMES, PSI_NAMES, VMSTAT_NAMES } from './counter-names.ts'
+import { type EventDecoder, textOf } from './event-decoder.ts'
+import { DEFLATE, type PacketStore, ZSTD } from './packet-store.ts'
+import { SAMPLE, SideRows, SLICE } from './side-rows.ts'
+import { BYTES, FieldWalker, halvesDifference, readHead } from './wire.ts'
+
+/** TracePacket (protos/perfetto/trace/trace_packet.proto). */
+const PACKET = {
+  ftraceEvents: 1,
+  processTree: 2,
+  clockSnapshot: 6,
+  sysStats: 7,
+  timestamp: 8,
+  processStats: 9,
+  sequence: 10,
+  trackEvent: 11,
+  internedData: 12,
+  sequenceFlags: 13,
+  traceConfig: 33,
+  ftraceStats: 34,
+  stateCleared: 41,
+  previousDropped: 42,
+  systemInfo: 45,
+  packagesList: 47,
+  compressed: 50,
+  clock: 58,
+  defaults: 59,
+  trackDescriptor: 60,
+  zstd: 133,
+} as const
+/** FtraceEventBundle (ftrace_event_bundle.proto). */
+export const BUNDLE = {
+  cpu: 1,
+  event: 2,
+  lost: 3,
+  compactSched: 4,
+  clock: 5,
+  ftraceTimestamp: 6,
+  bootTimestamp: 7,
+  error: 8,
+  lastRead: 9,
+  previousEnd: 10,
+  descriptor: 11,
+} as const
+/** CompactSched in it. */
+export const COMPACT = {
+  switchTimestamp: 1,
+  switchPrevState: 2,
+  switchNextPid: 3,
+  switchNextPrio: 4,
+  internTable: 5,
+  switchNextComm: 6,
+  wakingTimestamp: 7,
+  wakingPid: 8,
+  wakingTargetCpu: 9,
+  wakingPrio: 10,
+  wakingComm: 11,
+  wakingFlags: 12,
+} as const
+const INCREMENTAL_STATE_CLEARED = 1
+/** TrackEvent: fields, and its types. */
+const TRACK = { legacy: 6, type: 9, nameIid: 10, track: 11, name: 23, counter: 30 } as const
+const SLICE_PHASES: readonly number[] = [0, 66, 69, 73, 67]
+const LEGACY = { nameIid: 1, phase: 2, durationUs: 3 } as const
+const EVENT_NAMES = 2
+const MAX_PACKET_BYTES = 1 << 24
+const MAX_CPUS = 4096
+const MAX_SEQUENCES = 1 << 16
+const MAX_INTERNED = 1 << 20
+const MAX_FACT_CHARS = 1 << 20
+const PIECE_BYTES = 1 << 20
+const SAFE_NS = 2 ** 52
+
+/** Where one cpu's bundles are, in the file's order, which is theirs. */
+export class BundleList {
+  length = 0
+  /** -1 = in the file itself. */
+  chunk = new Int32Array(16)
+  at = new Float64Array(16)
+  size = new Uint32Array(16)
+  /** Packets were dropped before it. */
+  gap = new Uint8Array(16)
+
+  add(chunk: number, at: number, size: number, gap: boolean): void {
+    if (this.length === this.at.length) {
+      const capacity = this.length * 2
+      const { chunk: chunks, at: ats, size: sizes, gap: gaps } = this
+      this.chunk = new Int32Array(capacity)
+      this.at = new Float64Array(capacity)
+      this.size = new Uint32Array(capacity)
+      this.gap = new Uint8Array(capacity)
+      this.chunk.set(chunks)
+      this.at.set(ats)
+      this.size.set(sizes)
+      this.gap.set(gaps)
+    }
+    this.chunk[this.length] = chunk
+    this.at[this.length] = at
+    this.size[this.length] = size
+    this.gap[this.length] = gap ? 1 : 0
+    this.length++
+  }
+}
+
+interface Sequence {
+  readonly id: number
+  clock: number
+  track: number
+  readonly names: Map<number, number>
+}
+
+interface Track {
+  readonly uuid: string
+  tid: number
+  name: number
+}
+
+interface CpuCounter {
+  start: number | undefined
+  end: number | undefined
+}
+
+/**
+ * The first pass over a trace: finds each cpu's bundles, the events' kinds, clocks, names, counters and slices. Packets come in any
+ * order but that of their sequence; a second pass reads the bundles cpu by cpu.
+ */
+export class TraceScan {
+  readonly bundles = new Map<number, BundleList>()
+  readonly clocks = new Clocks()
+  readonly side = new SideRows()
+  readonly tracks: Track[] = []
+  readonly comms = new Map<number, string>()
+  readonly tgids = new Map<number, number>()
+  readonly facts = new Map<string, string>()
+  /** Kernel's lost-event counters by cpu. */
+  readonly counters = new Map<number, CpuCounter>()
+  kernelRelease: string | undefined
+  arch: string | undefined
+  cpus: number | undefined
+  pageSize: number | undefined
+  /** Least time of an ftrace event, ns since the clocks' base; undefined when there is none. */
+  firstNs: number | undefined
+  /** Last known boot minus ftrace time, for clocks other than boot. */
+  ftraceOffset = 0
+  ftraceClock = 0
+  readonly #store: PacketStore
+  readonly #decoder: EventDecoder
+  readonly #issues: IssueLog
+  readonly #budget = new UnpackBudget()
+  readonly #sequences = new Map<number, Sequence>()
+  readonly #trackByUuid = new Map<string, number>()
+  readonly #gapOf = new Map<number, Set<number>>()
+  readonly #counterNames = new Map<string, number>()
+  readonly #packet = new FieldWalker()
+  readonly #a = new FieldWalker()
+  readonly #b = new FieldWalker()
+  readonly #c = new FieldWalker()
+  readonly #nested = new FieldWalker()
+  readonly #loadZstd: () => Promise<void>
+  #interned = 0
+
+  constructor(
+    store: PacketStore,
+    decoder: EventDecoder,
+    issues: IssueLog,
+    loadZstd: () => Promise<void>,
+  ) {
+    this.#store = store
+    this.#decoder = decoder
+    this.#issues = issues
+    this.#loadZstd = loadZstd
+  }
+
+  async run(): Promise<void> {
+    const { source } = this.#store
+    const { size } = source
+    let piece = new Uint8Array(0)
+    let pieceAt = 0
+    const walker = this.#packet
+    /** Bytes from `at` on; at least `wanted` unless the file ends. */
+    const need = (at: number, wanted: number): void => {
+      if (at >= pieceAt && at + wanted <= pieceAt + piece.length) return
+      pieceAt = at
+      piece = this.#store.borrowRaw(at, Math.min(Math.max(PIECE_BYTES, wanted), size - at)).slice()
+    }
+    for (let at = 0; at < size; ) {
+      need(at, Math.min(16, size - at))
+      const head = readHead(piece, at - pieceAt)
+      if (head === undefined) {
+        if (size - at < 16) this.#reportCut(at)
+        else this.#reportBadPacket(at)
+        return
+      }
+      const { tag, headBytes, length } = head
+      const bodyAt = at + headBytes
+      if (length > size - bodyAt) {
+        this.#reportCut(at)
+        return
+      }
+      at = bodyAt + length
+      // Trace.packet is field 1; others are none of this version.
+      if (tag !== 10) {
+        this.#issues.add(
+          'unknown_field',
+          'info',
+          bodyAt,
+          'The trace has fields that are not packets.',
+        )
+        continue
+      }
+      if (length > MAX_PACKET_BYTES) {
+        this.#issues.add(
+          'packet_too_large',
+          'data_loss',
+          bodyAt,
+          `A packet has ${length} bytes; at most ${MAX_PACKET_BYTES} are read.`,
+        )
+        continue
+      }
+      need(bodyAt, length)
+      const start = bodyAt - pieceAt
+      await this.#packetAt(walker, piece, start, start + length, -1, bodyAt - start)
+    }
+  }
+
+  /** `shift` + index = place in the file, or in the chunk. */
+  async #packetAt(
+    walker: FieldWalker,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    chunk: number,
+    shift: number,
+  ): Promise<void> {
+    walker.begin(bytes, start, end)
+    let sequence = 0
+    let hi = 0
+    let lo = 0
+    let timed = false
+    let clock = 0
+    let cleared = false
+    let dropped = false
+    let bundle = -1
+    let bundleEnd = 0
+    let interned = -1
+    let internedEnd = 0
+    let defaults = -1
+    let defaultsEnd = 0
+    let data = 0
+    let dataStart = 0
+    let dataEnd = 0
+    const at = this.#store.position(chunk, start + shift)
+    while (walker.next()) {
+      switch (walker.field) {
+        case PACKET.sequence:
+          sequence = walker.lo
+          break
+        case PACKET.timestamp:
+          hi = walker.hi
+          lo = walker.lo
+          timed = true
+          break
+        case PACKET.clock:
+          clock = walker.lo
+          break
+        case PACKET.sequenceFlags:
+          cleared ||= (walker.lo & INCREMENTAL_STATE_CLEARED) !== 0
+          break
+        case PACKET.stateCleared:
+          cleared ||= walker.lo !== 0
+          break
+        case PACKET.previousDropped:
+          dropped = walker.lo !== 0
+          break
+        default:
+          if (walker.wire !== BYTES) break
+          if (walker.field === PACKET.ftraceEvents) {
+            bundle = walker.start
+            bundleEnd = walker.end
+          } else if (walker.field === PACKET.internedData) {
+            interned = walker.start
+            internedEnd = walker.end
+          } else if (walker.field === PACKET.defaults) {
+            defaults = walker.start
+            defaultsEnd = walker.end
+          } else if (READ_DATA.has(walker.field)) {
+            data = walker.field
+            dataStart = walker.start
+            dataEnd = walker.end
+          }
+      }
+    }
+    if (walker.bad) {
+      this.#issues.add('corrupt_packet', 'data_loss', at, 'A packet is damaged and was skipped.')
+      return
+    }
+    const state = this.#sequenceOf(sequence)
+    if (cleared) {
+      this.#interned -= state.names.size
+      state.names.clear()
+      state.track = -1
+      state.clock = 0
+    }
+    if (defaults >= 0) this.#parseDefaults(state, bytes, defaults, defaultsEnd)
+    if (interned >= 0) this.#parseInterned(state, bytes, interned, internedEnd)
+    if (dropped) this.#drop(sequence, at)
+    if (bundle >= 0) this.#scanBundle(bytes, bundle, bundleEnd, chunk, shift, sequence, at)
+    if (data === 0) return
+    if (data === PACKET.compressed || data === PACKET.zstd) {
+      if (chunk < 0) await this.#unpack(data, dataStart + shift, dataEnd - dataStart)
+      else
+        this.#issues.add(
+          'nested_chunk',
+          'data_loss',
+          at,
+          'Compressed packets hold compressed packets.',
+        )
+      return
+    }
+    const clockId = clock !== 0 ? clock : state.clock
+    const ns = timed
+      ? this.clocks.toBoot(clockId === 0 ? 6 : clockId, sequence, hi, lo)
+      : Number.NaN
+    if (timed && Number.isNaN(ns) && data !== PACKET.clockSnapshot)
+      this.#issues.add(
+        'clock_unknown',
+        'data_loss',
+        at,
+        `Packets use clock ${clockId}, which no clock snapshot before them has; their data has no time.`,
+        clockId,
+      )
+    this.#parseData(data, state, bytes, dataStart, dataEnd, ns, at)
+  }
+
+  #parseData(
+    data: number,
+    state: Sequence,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    ns: number,
+    at: number,
+  ): void {
+    switch (data) {
+      case PACKET.clockSnapshot:
+        this.clocks.snapshot(bytes, start, end, state.id, ns)
+        break
+      case PACKET.processTree:
+        this.#parseProcessTree(bytes, start, end)
+        break
+      case PACKET.processStats:
+        this.#parseProcessStats(bytes, start, end, ns)
+        break
+      case PACKET.sysStats:
+        this.#parseSysStats(bytes, start, end, ns)
+        break
+      case PACKET.trackEvent:
+        this.#parseTrackEvent(state, bytes, start, end, ns, at)
+        break
+      case PACKET.trackDescriptor:
+        this.#parseTrackDescriptor(bytes, start, end)
+        break
+      case PACKET.ftraceStats:
+        this.#parseFtraceStats(bytes, start, end, at)
+        break
+      case PACKET.systemInfo:
+        this.#parseSystemInfo(bytes, start, end)
+        break
+      case PACKET.traceConfig:
+        this.#parseConfig(bytes, start, end)
+        break
+      case PACKET.packagesList:
+        this.#parsePackages(bytes, start, end)
+        break
+    }
+  }
+
+  async #unpack(field: number, at: number, packedBytes: number): Promise<void> {
+    const method = field === PACKET.zstd ? ZSTD : DEFLATE
+    if (method === ZSTD) await this.#loadZstd()
+    const chunk = this.#store.addChunk(at, packedBytes, method)
+    const bytes = this.#store.borrowChunk(chunk)
+    if (!this.#budget.allows(packedBytes, bytes.length))
+      throw new TraceParseError(
+        'compression_bomb',
+        this.#store.source.name,
+        { unit: 'byte', at },
+        `compressed packets of ${packedBytes} bytes hold ${bytes.length} bytes, as others before`,
+      )
+    for (let from = 0; from < bytes.length; ) {
+      const head = readHead(bytes, from)
+      const start = from + (head?.headBytes ?? 0)
+      if (head === undefined || head.length > bytes.length - start) {
+        this.#issues.add(
+          'corrupt_packet',
+          'data_loss',
+          at,
+          'Compressed packets hold a damaged packet; what follows it there was skipped.',
+        )
+        return
+      }
+      from = start + head.length
+      if (head.tag === 10) await this.#packetAt(this.#nested, bytes, start, from, chunk, 0)
+    }
+  }
+
+  #sequenceOf(id: number): Sequence {
+    let sequence = this.#sequences.get(id)
+    if (sequence === undefined) {
+      sequence = { id, clock: 0, track: -1, names: new Map() }
+      if (this.#sequences.size < MAX_SEQUENCES) this.#sequences.set(id, sequence)
+      else
+        this.#issues.add(
+          'too_many_sequences',
+          'data_loss',
+          undefined,
+          `The trace has more than ${MAX_SEQUENCES} packet sequences; names and clocks of the rest are not kept.`,
+        )
+    }
+    return sequence
+  }
+
+  /** Packets of a sequence were dropped: each cpu it carries has a gap before its next bundle. */
+  #drop(sequence: number, at: number): void {
+    const cpus = this.#gapOf.get(sequence)
+    if (cpus === undefined) return
+    for (const [cpu, list] of this.bundles) if (list.length > 0) cpus.add(cpu)
+    this.#issues.add(
+      'packets_dropped',
+      'data_loss',
+      at,
+      `Packets of sequence ${sequence}, which carries ftrace events, were dropped while recording.`,
+      sequence,
+    )
+  }
+
+  #scanBundle(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    chunk: number,
+    shift: number,
+    sequence: number,
+    at: number,
+  ): void {
+    const walker = this.#a
+    const decoder = this.#decoder
+    let cpu = 0
+    let clock = 0
+    let ftraceHi = 0
+    let ftraceLo = 0
+    let bootHi = 0
+    let bootLo = 0
+    let first = Number.POSITIVE_INFINITY
+    walker.begin(bytes, start, end)
+    while (walker.next()) {
+      switch (walker.field) {
+        case BUNDLE.cpu:
+          cpu = walker.lo
+          break
+        case BUNDLE.event:
+          if (walker.wire === BYTES && decoder.head(bytes, walker.start, walker.end)) {
+            decoder.note(bytes)
+            const ns = this.clocks.fromBoot(decoder.tsHi, decoder.tsLo)
+            if (ns < first) first = ns
+          }
+          break
+        case BUNDLE.compactSched:
+          if (walker.wire === BYTES)
+            first = Math.min(first, this.#noteCompact(bytes, walker.start, walker.end))
+          break
+        case BUNDLE.clock:
+          clock = walker.lo
+          break
+        case BUNDLE.ftraceTimestamp:
+          ftraceHi = walker.hi
+          ftraceLo = walker.lo
+          break
+        case BUNDLE.bootTimestamp:
+          bootHi = walker.hi
+          bootLo = walker.lo
+          break
+        case BUNDLE.error:
+          this.#issues.add(
+            'ftrace_error',
+            'data_loss',
+            at,
+            `Perfetto could not read part of the kernel's buffer of cpu ${cpu}.`,
+            cpu,
+          )
+          break
+        case BUNDLE.descriptor:
+          if (walker.wire === BYTES) decoder.describe(bytes, walker.start, walker.end, at)
+          break
+      }
+    }
+    if (walker.bad)
+      this.#issues.add(
+        'corrupt_bundle',
+        'data_loss',
+        at,
+        `A bundle of cpu ${cpu} is damaged; what follows the damage was skipped.`,
+        cpu,
+      )
+    if (clock !== 0) {
+      this.ftraceClock = clock
+      this.#setFtraceOffset(clock, { ftraceHi, ftraceLo, bootHi, bootLo })
+      first += this.ftraceOffset
+    }
+    if (Math.abs(first) < SAFE_NS && (this.firstNs === undefined || first < this.firstNs))
+      this.firstNs = first
+    let list = this.bundles.get(cpu)
+    if (list === undefined) {
+      if (this.bundles.size >= MAX_CPUS) {
+        this.#issues.add(
+          'too_many_cpus',
+          'data_loss',
+          at,
+          `The trace has bundles of more than ${MAX_CPUS} cpus; the rest was not read.`,
+        )
+        return
+      }
+      list = new BundleList()
+      this.bundles.set(cpu, list)
+    }
+    let gaps = this.#gapOf.get(sequence)
+    if (gaps === undefined && this.#gapOf.size < MAX_SEQUENCES) {
+      gaps = new Set()
+      this.#gapOf.set(sequence, gaps)
+    }
+    list.add(chunk, start + shift, end - start, gaps?.delete(cpu) === true)
+  }
+
+  #setFtraceOffset(
+    clock: number,
+    at: { ftraceHi: number; ftraceLo: number; bootHi: number; bootLo: number },
+  ): void {
+    const { ftraceHi, ftraceLo, bootHi, bootLo } = at
+    if (ftraceHi !== 0 || ftraceLo !== 0) {
+      this.ftraceOffset = halvesDifference(bootHi, bootLo, ftraceHi, ftraceLo)
+      return
+    }
+    const raw = this.clocks.toBoot(MONOTONIC_RAW, 0, this.clocks.hi, this.clocks.lo)
+    if (clock === 4 && !Number.isNaN(raw)) this.ftraceOffset = raw
+    else
+      this.#issues.add(
+        'ftrace_clock',
+        'error',
+        undefined,
+        'The ftrace clock is not the boot clock, and nothing tells their distance; times of ftrace events and of other data may not agree.',
+      )
+  }
+
+  /** The first time of compact scheduling events; infinite when there are none. */
+  #noteCompact(bytes: Uint8Array, start: number, end: number): number {
+    const walker = this.#b
+    const packed = this.#c
+    let first = Number.POSITIVE_INFINITY
+    walker.begin(bytes, start, end)
+    while (walker.next()) {
+      const isSwitch = walker.field === COMPACT.switchTimestamp
+      if (!isSwitch && walker.field !== COMPACT.wakingTimestamp) continue
+      if (walker.wire === BYTES) {
+        packed.begin(bytes, walker.start, walker.end)
+        if (!packed.nextPacked()) continue
+        first = Math.min(first, this.clocks.fromBoot(packed.hi, packed.lo))
+      }
+      this.#decoder.noteSched(isSwitch)
+    }
+    return first
+  }
+
+  #parseDefaults(state: Sequence, bytes: Uint8Array, start: number, end: number): void {
+    const walker = this.#a
+    const part = this.#b
+    walker.begin(bytes, start, end)
+    while (walker.next()) {
+      if (walker.field === PACKET.clock) state.clock = walker.lo
+      else if (walker.field === PACKET.trackEvent && walker.wire === BYTES) {
+        part.begin(bytes, walker.start, walker.end)
+        while (part.next())
+          if (part.field === TRACK.track) state.track = this.#trackOf(part.hi, part.lo)
+      }
+    }
+  }
+
+  #parseInterned(state: Sequence, bytes: Uint8Array, start: number, end: number): void {
+    const walker = this.#a
+    const part = this.#b
+    walker.begin(bytes, start, end)
+    while (walker.next()) {
+      if (walker.field !== EVENT_NAMES || walker.wire !== BYTES) continue
+      let iid = 0
+      let name = -1
+      part.begin(bytes, walker.start, walker.end)
+      while (part.next()) {
+        if (part.field === 1) iid = part.value
+        else if (part.field === 2 && part.wire === BYTES)
+          name = this.side.intern(bytes, part.start, part.end)
+      }
+      if (name < 0 || this.#interned >= MAX_INTERNED || state.names.has(iid)) continue
+      this.#interned++
+      state.names.set(iid, name)
+    }
+  }
+
+  /** ProcessTree (ps/process_tree.proto). */
+  #parseProcessTree(bytes: Uint8Array, start: number, end: number): void {
+    const walker = this.#a
+    const part = this.#b
+    walker.begin(bytes, start, end)
+    while (walker.next()) {
+      if (walker.wire !== BYTES) continue
+      let id = -1
+      let tgid = -1
+      let name = ''
+      part.begin(bytes, walker.start, walker.end)
+      if (walker.field === 1) {
+        while (part.next()) {
+          if (part.field === 1) id = part.lo
+          else if (part.field === 3 && part.wire === BYTES && name === '') name = textOf(part)
+        }
+        if (id < 0) continue
+        this.tgids.set(id, id)
+        if (name === '') continue
+        this.#addFact('processes', `${id} ${name}`)
+        // TASK_COMM_LEN; the kernel's own name follows if a scheduler event or the thread's entry has it.
+        if (!this.comms.has(id)) this.comms.set(id, baseName(name).slice(0, 15))
+      } else if (walker.field === 2) {
+        while (part.next()) {
+          if (part.field === 1) id = part.lo
+          else if (part.field === 3) tgid = part.lo
+          else if (part.field === 2 && part.wire === BYTES) name = textOf(part)
+        }
+        if (id < 0) continue
+        if (tgid >= 0) this.tgids.set(id, tgid)
+        if (name !== '') this.comms.set(id, name)
+      }
+    }
+  }
+
+  /** ProcessStats (ps/process_stats.proto). */
+  #parseProcessStats(bytes: Uint8Array, start: number, end: number, ns: number): void {
+    const walker = this.#a
+    const part = this.#b
+    walker.begin(bytes, start, end)
+    while (walker.next()) {
+      if (walker.field !== 1 || walker.wire !== BYTES) continue
+      let pid = -1
+      part.begin(bytes, walker.start, walker.end)
+      while (part.next()) {
+        if (part.field === 1) pid = part.lo
+        else {
+          const name = PROCESS_STATS[part.field]
+          if (name !== undefined && pid >= 0 && part.wire !== BYTES)
+            this.#addSample(`process.${pid}.${name}`, ns, part.hi, part.lo)
+        }
+      }
+    }
+  }
+
+  /** SysStats (sys_stats/sys_stats.proto). */
+  #parseSysStats(bytes: Uint8Array, start: number, end: number, ns: number): void {
+    const walker = this.#a
+    const part = this.#b
+    walker.begin(bytes, start, end)
+    while (walker.next()) {
+      const counters = SYS_STATS[walker.field]
+      if (counters === undefined || walker.wire !== BYTES) continue
+      let key = 0
+      let hi = 0
+      let lo = 0
+      let valued = false
+      part.begin(bytes, walker.start, walker.end)
+      while (part.next()) {
+        if (part.field === 1) key = part.lo
+        else if (part.field === 2) {
+          hi = part.hi
+          lo = part.lo
+          valued = true
+        }
+      }
+      if (valued)
+        this.#addSample(
+          `${counters.prefix}${counters.names[key] ?? key}${counters.suffix}`,
+          ns,
+          hi,
+          lo,
+        )
+    }
+  }
+
+  #addSample(name: string, ns: number, hi: number, lo: number): void {
+    let code = this.#counterNames.get(name)
+    if (code === undefined) {
+      code = this.side.internText(name)
+      if (this.#counterNames.size < MAX_INTERNED) this.#counterNames.set(name, code)
+    }
+    this.side.add({ ts: ns, kind: SAMPLE, phase: 0, name: code, track: -1, hi, lo })
+  }
+
+  #trackOf(hi: number, lo: number): number {
+    const uuid = `${hi.toString(16)}:${lo.toString(16)}`
+    let track = this.#trackByUuid.get(uuid)
+    if (track === undefined) {
+      if (this.tracks.length >= MAX_INTERNED) return -1
+      track = this.tracks.push({ uuid, tid: -1, name: -1 }) - 1
+      this.#trackByUuid.set(uuid, track)
+    }
+    return track
+  }
+
+  #parseTrackEvent(
+    state: Sequence,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    ns: number,
+    at: number,
+  ): void {
+    const walker = this.#a
+    let type = 0
+    let name = -1
+    let { track } = state
+    let hi = 0
+    let lo = 0
+    let legacy = 0
+    let durationNs = 0
+    walker.begin(bytes, start, end)
+    while (walker.next()) {
+      switch (walker.field) {
+        case TRACK.type:
+          type = walker.lo
+          break
+        case TRACK.nameIid:
+          name = state.names.get(walker.value) ?? -1
+          break
+        case TRACK.name:
+          if (walker.wire === BYTES) name = this.side.intern(bytes, walker.start, walker.end)
+          break
+        case TRACK.track:
+          track = this.#trackOf(walker.hi, walker.lo)
+          break
+        case TRACK.counter:
+          hi = walker.hi
+          lo = walker.lo
+          break
+        case TRACK.legacy:
+          if (walker.wire !== BYTES) break
+          this.#b.begin(bytes, walker.start, walker.end)
+          while (this.#b.next()) {
+            if (this.#b.field === LEGACY.phase) legacy = this.#b.lo
+            else if (this.#b.field === LEGACY.durationUs) durationNs = this.#b.signedValue * 1000
+            else if (this.#b.field === LEGACY.nameIid && name < 0)
+              name = state.names.get(this.#b.value) ?? -1
+          }
+          break
+      }
+    }
+    if (Number.isNaN(ns)) {
+      this.#issues.add('slice_without_time', 'data_loss', at, 'Track events have no time.')
+      return
+    }
+    let phase = SLICE_PHASES[type] ?? 0
+    if (phase === 0) phase = legacy === 105 ? 73 : legacy
+    if (phase === 67 && name < 0) name = this.tracks[track]?.name ?? -1
+    const row = { kind: SLICE, name: name < 0 ? this.side.internText('') : name, track, hi, lo }
+    if (phase === 88) {
+      // Complete events of the older form: begin and length in one.
+      this.side.add({ ...row, ts: ns, phase: 66 })
+      this.side.add({ ...row, ts: ns + durationNs, phase: 69 })
+    } else if (SLICE_PHASES.includes(phase) && phase !== 0) this.side.add({ ...row, ts: ns, phase })
+  }
+
+  /** TrackDescriptor (track_event/track_descriptor.proto): threads' and counters' tracks. */
+  #parseTrackDescriptor(bytes: Uint8Array, start: number, end: number): void {
+    const walker = this.#a
+    const part = this.#b
+    let track = -1
+    let name = -1
+    let tid = -1
+    let tgid = -1
+    let comm = ''
+    walker.begin(bytes, start, end)
+    while (walker.next()) {
+      if (walker.field === 1) track = this.#trackOf(walker.hi, walker.lo)
+      else if (walker.wire !== BYTES) continue
+      else if (walker.field === 2 || walker.field === 10 || walker.field === 13)
+        name = this.side.intern(bytes, walker.start, walker.end)
+      else if (walker.field === 4) {
+        part.begin(bytes, walker.start, walker.end)
+        while (part.next()) {
+          if (part.field === 1) tgid = part.lo
+          else if (part.field === 2) tid = part.lo
+          else if (part.field === 5 && part.wire === BYTES) comm = textOf(part)
+        }
+      }
+    }
+    const found = this.tracks[track]
+    if (found === undefined) return
+    if (name >= 0) found.name = name
+    if (tid < 0) return
+    found.tid = tid | 0
+    if (tgid >= 0 && !this.tgids.has(tid)) this.tgids.set(tid, tgid)
+    if (comm !== '' && !this.comms.has(tid)) this.comms.set(tid, comm)
+  }
+
+  /** FtraceStats (ftrace/ftrace_stats.proto): the kernel's own counters at start and end. */
+  #parseFtraceStats(bytes: Uint8Array, start: number, end: number, at: number): void {
+    const walker = this.#a
+    const part = this.#b
+    let phase = 0
+    const lost: [number, number][] = []
+    walker.begin(bytes, start, end)
+    while (walker.next()) {
+      if (walker.field === 1) phase = walker.lo
+      else if (walker.wire !== BYTES) continue
+      else if (walker.field === 2) {
+        let cpu = 0
+        let events = 0
+        part.begin(bytes, walker.start, walker.end)
+        while (part.next()) {
+          if (part.field === 1) cpu = part.lo
+          // overrun, commit_overrun, dropped_events
+          else if (part.field === 3 || part.field === 4 || part.field === 8) events += part.value
+        }
+        lost.push([cpu, events])
+      } else if (walker.field === 5)
+        this.#issues.add(
+          'atrace_error',
+          'info',
+          at,
+          `atrace reported: ${textOf(walker).slice(0, 200)}`,
+        )
+      else if (walker.field === 6 || walker.field === 7)
+        this.#issues.add(
+          'event_not_recorded',
+          'error',
+          at,
+          `The device ${walker.field === 6 ? 'does not have' : 'refused to record'} event ${textOf(walker).slice(0, 100)}.`,
+          textOf(walker).slice(0, 100),
+        )
+    }
+    for (const [cpu, events] of lost) {
+      if (this.counters.size >= MAX_CPUS) break
+      const counter = this.counters.get(cpu) ?? { start: undefined, end: undefined }
+      if (phase === 1) counter.start ??= events
+      else if (phase === 2) counter.end = events
+      this.counters.set(cpu, counter)
+    }
+  }
+
+  /** SystemInfo (common/system_info.proto). */
+  #parseSystemInfo(bytes: Uint8Array, start: number, end: number): void {
+    const walker = this.#a
+    const part = this.#b
+    walker.begin(bytes, start, end)
+    while (walker.next()) {
+      if (walker.field === 1 && walker.wire === BYTES) {
+        part.begin(bytes, walker.start, walker.end)
+        while (part.next()) {
+          if (part.wire !== BYTES) continue
+          if (part.field === 3) this.kernelRelease = textOf(part)
+          else if (part.field === 4) this.arch = textOf(part)
+        }
+      } else if (walker.field === 2 && walker.wire === BYTES)
+        this.#addFact('fingerprint', textOf(walker))
+      else if (walker.field === 6) this.pageSize = walker.lo
+      else if (walker.field === 8) this.cpus = walker.lo
+    }
+  }
+
+  /** TraceConfig.data_sources.config.ftrace_config.ftrace_events: `group/name`. */
+  #parseConfig(bytes: Uint8Array, start: number, end: number): void {
+    const path = [2, 1, 100]
+    const visit = (from: number, to: number, depth: number): void => {
+      const walker = new FieldWalker()
+      walker.begin(bytes, from, to)
+      while (walker.next()) {
+        if (walker.wire !== BYTES) continue
+        if (depth < path.length) {
+          if (walker.field === path[depth]) visit(walker.start, walker.end, depth + 1)
+        } else if (walker.field === 1) {
+          const [group = '', name] = textOf(walker).split('/')
+          if (name !== undefined && name !== '*' && this.#decoder.groups.size < MAX_INTERNED)
+            this.#decoder.groups.set(name, group)
+        }
+      }
+    }
+    visit(start, end, 0)
+  }
+
+  /** PackagesList (android/packages_list.proto). */
+  #parsePackages(bytes: Uint8Array, start: number, end: number): void {
+    const walker = this.#a
+    const part = this.#b
+    walker.begin(bytes, start, end)
+    while (walker.next()) {
+      if (walker.field !== 1 || walker.wire !== BYTES) continue
+      let name = ''
+      let uid = 0
+      part.begin(bytes, walker.start, walker.end)
+      while (part.next()) {
+        if (part.field === 1 && part.wire === BYTES) name = textOf(part)
+        else if (part.field === 2) uid = part.lo
+      }
+      this.#addFact('packages', `${uid} ${name}`)
+    }
+  }
+
+  #addFact(name: string, line: string): void {
+    const known = this.facts.get(name)
+    if (known === undefined) this.facts.set(name, line)
+    else if (known.length + line.length < MAX_FACT_CHARS) this.facts.set(name, `${known}\n${line}`)
+  }
+
+  #reportCut(at: number): void {
+    this.#issues.add(
+      'data_truncated',
+      'data_loss',
+      at,
+      `The trace is cut off inside a packet: the file has ${this.#store.source.size} bytes.`,
+    )
+  }
+
+  #reportBadPacket(at: number): void {
+    this.#issues.add(
+      'corrupt_packet',
+      'data_loss',
+      at,
+      'What should be a packet is none; nothing after it was read.',
+      'end',
+    )
+  }
+}
+
+const READ_DATA: ReadonlySet<number> = new Set([
+  PACKET.processTree,
+  PACKET.clockSnapshot,
+  PACKET.sysStats,
+  PACKET.processStats,
+  PACKET.trackEvent,
+  PACKET.traceConfig,
+  PACKET.ftraceStats,
+  PACKET.systemInfo,
+  PACKET.packagesList,
+  PACKET.compressed,
+  PACKET.trackDescriptor,
+  PACKET.zstd,
+])
+/** ProcessStats.Process, the counters that memory pressure moves. */
+const PROCESS_STATS: Readonly<Record<number, string>> = {
+  3: 'vm_rss_kb',
+  4: 'rss_anon_kb',
+  5: 'rss_file_kb',
+  6: 'rss_shmem_kb',
+  7: 'vm_swap_kb',
+  10: 'oom_score_adj',
+}
+const SYS_STATS: Readonly<
+  Record<number, { prefix: string; suffix: string; names: readonly string[] }>
+> = {
+  1: { prefix: 'meminfo.', suffix: '', names: MEMINFO_NAMES },
+  2: { prefix: 'vmstat.', suffix: '', names: VMSTAT_NAMES },
+  14: { prefix: 'psi.', suffix: '.total_ns', names: PSI_NAMES },
+}
+
+function baseName(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1)
+}

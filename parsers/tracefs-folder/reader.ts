@@ -1,0 +1,290 @@
+import type { EventFormat, EventWindow } from '../batch.ts'
+import { Cursor, readFully, toByteSource, toText } from '../cursor.ts'
+import { TraceParseError } from '../error.ts'
+import { EventMetadata } from '../event-metadata.ts'
+import { IssueLog } from '../issues.ts'
+import type { FolderFile, FolderSource, Loss, TraceInfo, TraceReader } from '../reader.ts'
+import { RingBufferScanner, readStamp, type StampBase } from '../ring-buffer.ts'
+import { CpuStream, settleLosses, UnpackBudget } from '../trace-dat/cpu-stream.ts'
+import { isNanosecondClock, TimeOptions, toClock } from '../trace-dat/options.ts'
+import { TimeConversion } from '../trace-dat/time.ts'
+import { StreamMerge, WindowBuilder } from '../window.ts'
+
+/** Bytes that all cpus together read ahead. */
+const READ_AHEAD_BYTES = 1 << 25
+const MAX_BLOCK_BYTES = 1 << 18
+const MAX_TEXT_BYTES = 1 << 24
+/** A format file is at most a page of text and its print format. */
+const MAX_FORMAT_BYTES = 1 << 20
+const MAX_SUB_BUFFER_BYTES = 1 << 22
+const HEADER_PAGE = 'events/header_page'
+const RAW_FILE = /^per_cpu\/cpu(\d{1,5})\/trace_pipe_raw$/
+
+/** The folder that holds a copy of tracefs: the given one, or the only such one below it; `undefined` = none or several. */
+function findRoot(folder: FolderSource): string | undefined {
+  const roots = folder.paths
+    .filter((path) => path === HEADER_PAGE || path.endsWith(`/${HEADER_PAGE}`))
+    .map((path) => path.slice(0, -HEADER_PAGE.length))
+    .filter((root) =>
+      folder.paths.some((path) => path.startsWith(root) && RAW_FILE.test(path.slice(root.length))),
+    )
+  if (roots.includes('')) return ''
+  return roots.length === 1 ? roots[0] : undefined
+}
+
+export function isTracefsFolder(folder: FolderSource): boolean {
+  return findRoot(folder) !== undefined
+}
+
+/** Opens a copy of tracefs: events/, per_cpu/cpuN/trace_pipe_raw and stats, saved_cmdlines, trace_clock. */
+export function openTracefsFolder(folder: FolderSource): TraceReader {
+  const root = findRoot(folder)
+  if (root === undefined)
+    throw new TraceParseError(
+      'unknown_format',
+      folder.name,
+      { unit: 'byte', at: 0 },
+      `one folder with ${HEADER_PAGE} and per_cpu/cpu*/trace_pipe_raw was expected`,
+    )
+  return new TracefsFolderReader(folder, root)
+}
+
+interface RawFile {
+  readonly cpu: number
+  readonly file: FolderFile
+}
+
+class TracefsFolderReader implements TraceReader {
+  readonly info: TraceInfo
+  readonly formats: readonly EventFormat[]
+  readonly #folder: FolderSource
+  readonly #root: string
+  readonly #issues = new IssueLog()
+  readonly #options = new TimeOptions()
+  readonly #metadata: EventMetadata
+  readonly #files: RawFile[] = []
+  readonly #streams: CpuStream[] = []
+  readonly #window: WindowBuilder
+  readonly #merge: StreamMerge
+  #settled: readonly Loss[] | undefined
+  #ended = false
+
+  constructor(folder: FolderSource, root: string) {
+    this.#folder = folder
+    this.#root = root
+    this.#metadata = new EventMetadata(this.#issues, 8)
+    try {
+      this.#openRawFiles()
+      const headerPage = this.#readText(HEADER_PAGE) ?? ''
+      const littleEndian = this.#findByteOrder(headerPage)
+      const pageBytes = this.#readHeaderPage(headerPage, littleEndian)
+      this.#readFormats()
+      this.#readTexts()
+      const base = this.#makeStreams(pageBytes, littleEndian)
+      const time = new TimeConversion({ base, tsc: undefined, shift: undefined, offsetNs: 0n })
+      const { layout, formats } = this.#metadata
+      if (layout === undefined) throw this.#error('bad_header_page', 'the layout is unknown')
+      for (const stream of this.#streams) stream.begin(new RingBufferScanner(layout, base), time)
+      this.formats = formats.records.map((record) => record.format)
+      this.info = this.#toInfo(time, pageBytes)
+      this.#window = new WindowBuilder({
+        formats,
+        issues: this.#issues,
+        littleEndian,
+        maxRecordBytes: pageBytes,
+      })
+      this.#merge = new StreamMerge(this.#streams)
+    } catch (error) {
+      this.close()
+      throw error
+    }
+  }
+
+  get losses(): readonly Loss[] {
+    return this.#settled ?? this.#streams.flatMap((stream) => stream.losses)
+  }
+
+  get issues() {
+    return this.#issues.list
+  }
+
+  get bytesRead(): number {
+    return this.#streams.reduce((sum, stream) => sum + stream.bytesRead, 0)
+  }
+
+  read(): EventWindow | undefined {
+    if (this.#ended) return undefined
+    const more = this.#merge.fill(this.#window)
+    const window = this.#window.finish()
+    if (!more) {
+      this.#ended = true
+      this.#settled = this.#streams.flatMap((stream) =>
+        settleLosses(
+          stream,
+          this.#options.counters.find(({ cpu }) => cpu === stream.cpu)?.lost ?? 0,
+        ),
+      )
+    }
+    return window
+  }
+
+  close(): void {
+    this.#ended = true
+    for (const { file } of this.#files.splice(0)) file.close()
+  }
+
+  #openRawFiles(): void {
+    const { paths } = this.#folder
+    for (const path of paths) {
+      if (!path.startsWith(this.#root)) continue
+      const cpu = RAW_FILE.exec(path.slice(this.#root.length))?.[1]
+      const file = cpu === undefined ? undefined : this.#folder.open(path)
+      if (file !== undefined) this.#files.push({ cpu: Number(cpu), file })
+    }
+  }
+
+  /** The files do not say: in the right order the first page's commit fits into it. */
+  #findByteOrder(headerPage: string): boolean {
+    const commit = /\bcommit;\s*offset:8;\s*size:([48]);/.exec(headerPage)
+    const big = commit?.[1] === '4' ? 8 : 12
+    const head = new Uint8Array(16)
+    for (const { file } of this.#files) {
+      if (readFully(file, 0, head) < 16) continue
+      const view = new DataView(head.buffer)
+      const little = view.getUint32(8, true) & 0x3fff_ffff
+      const asBig = view.getUint32(big, false) & 0x3fff_ffff
+      if (little === 0 && asBig === 0) continue
+      return little > 0 && little <= MAX_SUB_BUFFER_BYTES
+    }
+    return true
+  }
+
+  #readHeaderPage(text: string, littleEndian: boolean): number {
+    const name = `${this.#folder.name}/${this.#root}${HEADER_PAGE}`
+    const cursor = new Cursor(toByteSource(name, new Uint8Array(0)), { littleEndian })
+    this.#metadata.setHeaderPage(text, cursor)
+    const size = Number(/\bdata;\s*offset:\d+;\s*size:(\d{1,9});/.exec(text)?.[1])
+    const pageBytes = size + (this.#metadata.layout?.dataOffset ?? 0)
+    // Sub-buffers are pages or powers of two of them (ring_buffer_subbuf_order_set, 6.8).
+    if (!(pageBytes >= 1024 && pageBytes <= MAX_SUB_BUFFER_BYTES) || pageBytes % 1024 !== 0)
+      throw cursor.error(
+        'bad_header_page',
+        `the sub-buffer has ${pageBytes} bytes; a multiple of 1024 up to ${MAX_SUB_BUFFER_BYTES} was expected`,
+      )
+    return pageBytes
+  }
+
+  #readFormats(): void {
+    const pattern = /^events\/([^/]+)\/[^/]+\/format$/
+    for (const path of this.#folder.paths) {
+      if (!path.startsWith(this.#root)) continue
+      const below = path.slice(this.#root.length)
+      const system = pattern.exec(below)?.[1]
+      if (system === undefined) continue
+      const text = this.#readText(below, MAX_FORMAT_BYTES)
+      if (text !== undefined && text !== '') this.#metadata.addFormat(text, system, 0)
+    }
+    if (this.#metadata.formats.records.length === 0)
+      throw this.#error('no_formats', 'no events/*/*/format file was found')
+  }
+
+  #readTexts(): void {
+    this.#metadata.addCmdLines(this.#readText('saved_cmdlines') ?? '')
+    const clock = this.#readText('trace_clock')
+    if (clock !== undefined) this.#options.setClock(clock)
+    for (const { cpu } of this.#files) {
+      const stats = this.#readText(`per_cpu/cpu${cpu}/stats`)
+      if (stats === undefined)
+        this.#issues.add(
+          'no_stats',
+          'info',
+          undefined,
+          'per_cpu/cpu*/stats is missing: events that were overwritten before they were read are not counted.',
+        )
+      else this.#options.addCpuStat(`CPU: ${cpu}\n${stats}`)
+    }
+    const uname = this.#readText('uname') ?? this.#readBeside('uname')
+    if (uname !== undefined) this.#options.setFact('uname', uname)
+  }
+
+  #makeStreams(pageBytes: number, littleEndian: boolean): StampBase {
+    const { layout } = this.#metadata
+    if (layout === undefined) throw this.#error('bad_header_page', 'the layout is unknown')
+    const blockBytes = Math.min(MAX_BLOCK_BYTES, READ_AHEAD_BYTES / Math.max(1, this.#files.length))
+    let least: StampBase | undefined
+    for (const { cpu, file } of this.#files) {
+      const stream = new CpuStream({
+        source: file,
+        buffer: { cpu, instance: 0, offset: 0, size: file.size, pageBytes, unpack: undefined },
+        issues: this.#issues,
+        cursor: new Cursor(file, { littleEndian }),
+        blockBytes,
+        budget: new UnpackBudget(),
+      })
+      this.#streams.push(stream)
+      const stamp = stream.firstStamp((words, page) => readStamp(layout, words, page))
+      if (stamp === undefined) continue
+      if (
+        least === undefined ||
+        stamp.hi < least.hi ||
+        (stamp.hi === least.hi && stamp.lo < least.lo)
+      )
+        least = stamp
+    }
+    return least ?? { hi: 0, lo: 0 }
+  }
+
+  #toInfo(time: TimeConversion, pageBytes: number): TraceInfo {
+    const { facts } = this.#options
+    // `uname -a`: system, node, release, version ..., machine, operating system.
+    const uname = facts.get('uname')?.split(/\s+/) ?? []
+    const arch = uname.find((word) =>
+      /^(x86_64|aarch64|armv\w+|i[3-6]86|riscv64|s390x|ppc64le)$/.test(word),
+    )
+    const clock = this.#options.clock ?? toClock(this.#readText('trace_clock') ?? '') ?? 'local'
+    const tgids = new Map<number, number>()
+    for (const [, tid, tgid] of (this.#readText('saved_tgids') ?? '').matchAll(
+      /^\s*(\d{1,10})\s+(\d{1,10})\s*$/gm,
+    ))
+      tgids.set(Number(tid), Number(tgid))
+    return {
+      format: 'tracefs folder',
+      kernelRelease: uname.length >= 3 ? uname[2] : undefined,
+      arch,
+      cpus: this.#files.length,
+      pageSize: pageBytes === 4096 ? pageBytes : undefined,
+      clock,
+      baseNs: time.baseNs,
+      ticks: !isNanosecondClock(clock),
+      instances: [{ name: '', clock }],
+      comms: this.#metadata.comms,
+      tgids,
+      nodeRanges: [],
+      facts,
+    }
+  }
+
+  #readText(below: string, most = MAX_TEXT_BYTES): string | undefined {
+    return this.#readPath(`${this.#root}${below}`, most)
+  }
+
+  /** A file of the given folder itself, beside the copy of tracefs. */
+  #readBeside(name: string): string | undefined {
+    return this.#root === '' ? undefined : this.#readPath(name, MAX_TEXT_BYTES)
+  }
+
+  #readPath(path: string, most: number): string | undefined {
+    const file = this.#folder.open(path)
+    if (file === undefined) return undefined
+    try {
+      const bytes = new Uint8Array(Math.min(file.size, most))
+      return toText(bytes.subarray(0, readFully(file, 0, bytes)))
+    } finally {
+      file.close()
+    }
+  }
+
+  #error(code: string, what: string): TraceParseError {
+    return new TraceParseError(code, this.#folder.name, { unit: 'byte', at: 0 }, what)
+  }
+}
