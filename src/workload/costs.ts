@@ -97,6 +97,9 @@ class Position {
 /** Share of a batch's pages that must have been written for its gaps to say what unmapping costs. */
 const WRITTEN_SHARE = 1
 
+/** RECLAIM_WB_ANON of include/trace/events/vmscan.h. */
+const RECLAIM_ANON = 0x1
+
 /** Walks the recording once and measures what each step of reclaim costs, in CPU time of the thread that does it. */
 export function measureCosts(
   recording: Recording,
@@ -114,6 +117,7 @@ export function measureCosts(
     return position
   }
   const isQueued = findQueued(recording)
+  const hasGate = recording.kind.includes(EVENT.gate)
   let hasFaults = false
   const unmap = new Samples()
   const unmapRemote = new Samples()
@@ -262,6 +266,12 @@ export function measureCosts(
               )
           } else if (!position.storedInGate && counts && !thread.isUser) push.add(spent)
         }
+        if (!hasGate && counts && ((recording.b[i] ?? 0) & RECLAIM_ANON) !== 0) {
+          // Without a probe on the gate the way from one write's end to the next is all there is: unmapping and store in one.
+          const from = position.writtenCpu >= 0 ? position.writtenCpu : position.isolateCpu
+          addStore(i, -1 - i, from >= 0 ? cpu - from : 0, thread, 0)
+          position.gates++
+        }
         position.gateCpu = -1
         position.writtenCpu = cpu
         position.writtenFlushes = thread.flushes
@@ -391,7 +401,7 @@ export function measureCosts(
   const costs: Record<CostName, Cost> = {
     store: measured(
       enoughKernel ? store : anyStore,
-      enoughKernel ? 'stores by kernel threads' : 'stores by any thread',
+      `${hasGate ? '' : 'end of one write to the next, unmapping included: '}${enoughKernel ? 'stores by kernel threads' : 'stores by any thread'}`,
       0,
     ),
     storeSame: measured(storeSame, 'lowest mode of the stores', 0),

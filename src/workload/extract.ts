@@ -392,7 +392,13 @@ function findZeroMap(recording: Recording): Based<boolean> {
 function poolPerPageSnapshot(recording: Recording): number | undefined {
   const used = readCounter(recording, 'mm_stat.mem_used_total')?.last
   const original = readCounter(recording, 'mm_stat.orig_data_size')?.last
-  return used === undefined || original === undefined || original <= 0 ? undefined : used / original
+  return used === undefined ||
+    original === undefined ||
+    original <= 0 ||
+    // A pool that was emptied since holds its overhead only.
+    used > original
+    ? undefined
+    : used / original
 }
 
 /** Pages per own CPU time of a task's class (its name without numbers), from how often its allocations met low memory. */
