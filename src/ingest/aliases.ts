@@ -45,6 +45,11 @@ export type EventRole =
   | 'block_issue'
   | 'block_complete'
   | 'print'
+  | 'sample'
+  | 'slice'
+  | 'oom_kill'
+  | 'oom_score'
+  | 'cgroup_attach'
 
 const ROLES: Readonly<Record<EventRole, readonly string[]>> = {
   direct_begin: ['mm_vmscan_direct_reclaim_begin'],
@@ -91,6 +96,13 @@ const ROLES: Readonly<Record<EventRole, readonly string[]>> = {
   block_issue: ['block_rq_issue', 'block_bio_queue'],
   block_complete: ['block_rq_complete', 'block_bio_complete'],
   print: ['print', 'tracing_mark_write'],
+  // What a Perfetto trace holds beside ftrace events.
+  sample: ['sample'],
+  slice: ['slice'],
+  // mark_victim: the kernel's killer; lowmemory_kill: Android's before 4.12.
+  oom_kill: ['mark_victim', 'lowmemory_kill'],
+  oom_score: ['oom_score_adj_update'],
+  cgroup_attach: ['cgroup_attach_task', 'cgroup_transfer_tasks'],
 }
 
 const KERNEL_SYSTEMS = new Set([
@@ -112,6 +124,7 @@ for (const [role, names] of Object.entries(ROLES))
 /** Role of an event; `undefined` = kept as raw rows only. */
 export function roleOf(system: string, name: string): EventRole | undefined {
   const role = BY_NAME.get(name)
+  if (role === 'sample' || role === 'slice') return system === 'pstrace' ? role : undefined
   // A stock name in another group (a vendor's, or a probe of the user's) means something else.
   return role !== undefined && STOCK.test(name) && !KERNEL_SYSTEMS.has(system) ? undefined : role
 }

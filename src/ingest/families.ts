@@ -13,6 +13,7 @@ import {
 } from './events/reclaim.ts'
 import { blockedReason, fork, schedSwitch, schedWaking } from './events/sched.ts'
 import { isolate, shrinkActive, shrinkInactive, slabBegin, slabEnd } from './events/shrink.ts'
+import { cgroupAttach, oomKill, oomScore, sample, slice } from './events/side.ts'
 import {
   fault,
   faultEnd,
@@ -164,6 +165,7 @@ export class Families {
       rows.text(row, 'comm', task.comm === '' ? undefined : task.comm)
       rows.text(row, 'kind', task.kind)
       rows.number(row, 'node', task.node)
+      rows.text(row, 'cgroup', task.cgroup)
       rows.number(row, 'first_ns', task.firstNs)
       rows.number(row, 'last_ns', task.lastNs)
     }
@@ -276,6 +278,16 @@ export class Families {
         return this.#ios.complete()
       case 'print':
         return print(context)
+      case 'sample':
+        return sample(context)
+      case 'slice':
+        return slice(context)
+      case 'oom_kill':
+        return oomKill(context)
+      case 'oom_score':
+        return oomScore(context)
+      case 'cgroup_attach':
+        return cgroupAttach(context)
     }
   }
 

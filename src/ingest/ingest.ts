@@ -3,8 +3,9 @@ import type { EventBatch, EventFormat, EventWindow } from '../../parsers/batch.t
 import type { ImportIssue, Loss, TraceReader } from '../../parsers/reader.ts'
 import { toHalves } from '../database/chunk.ts'
 import type { Database } from '../database/database.ts'
-import { RawTables } from '../database/raw.ts'
-import { beginTrace, completeTrace, removeTrace } from '../database/states.ts'
+import { beginTrace, completeTrace, type Facts, removeTrace } from '../database/states.ts'
+import { openWriter } from '../database/thread-writer.ts'
+import type { RowWriter } from '../database/writer.ts'
 import { PstraceError } from '../model/error.ts'
 import type { EventHandler } from './context.ts'
 import { Families } from './families.ts'
@@ -78,15 +79,30 @@ export async function ingestTrace(options: IngestOptions): Promise<IngestResult>
     { force: options.force === true },
   )
   try {
-    const import_ = new Import(options, traceId, files)
-    return await import_.run()
+    const { result, facts } = await load(options, traceId, files)
+    await completeTrace(database, traceId, facts)
+    return result
   } catch (error) {
-    await database.rollback()
     await removeTrace(database, traceId)
     throw error
+  }
+}
+
+/** Writes the trace's rows; when this returns or throws, the database is its owner's again. */
+async function load(
+  options: IngestOptions,
+  traceId: number,
+  files: SnapshotFiles,
+): Promise<{ result: IngestResult; facts: Facts }> {
+  const writer = await openWriter(options.database)
+  try {
+    const import_ = new Import(options, writer, traceId, files)
+    return await import_.run()
+  } catch (error) {
+    await writer.rollback()
+    throw error
   } finally {
-    await database.dropTemporary(STAGED_SWAPOUTS)
-    await database.dropTemporary(PAGE_ALIASES)
+    await writer.close()
   }
 }
 
@@ -96,7 +112,7 @@ class Import {
   readonly #traceId: number
   readonly #files: SnapshotFiles
   readonly #families: Families
-  readonly #raw: RawTables
+  readonly #writer: RowWriter
   readonly #keepsRaw: (format: EventFormat) => boolean
   readonly #handlers = new Map<EventFormat, (EventHandler | undefined)[]>()
   readonly #counts = new Map<EventFormat, number>()
@@ -109,23 +125,25 @@ class Import {
   #lossesSeen = 0
   #pendingLosses: Loss[] = []
 
-  constructor(options: IngestOptions, traceId: number, files: SnapshotFiles) {
-    const { database, reader } = options
+  constructor(options: IngestOptions, writer: RowWriter, traceId: number, files: SnapshotFiles) {
+    const { reader } = options
     const base = toHalves(reader.info.baseNs)
     this.#options = options
     this.#traceId = traceId
     this.#files = files
     this.#owner = { traceId, base }
     this.#families = new Families(reader, files)
-    this.#raw = new RawTables(database.connection, database.strings, traceId, base)
+    this.#writer = writer
     this.#keepsRaw = rawFilter(options.raw ?? 'all')
   }
 
-  async run(): Promise<IngestResult> {
-    const { database, reader, progress, signal } = this.#options
-    await database.createTemporary(STAGED_SWAPOUTS)
-    await database.createTemporary(PAGE_ALIASES)
-    await database.run('BEGIN')
+  async run(): Promise<{ result: IngestResult; facts: Facts }> {
+    const { reader, progress, signal } = this.#options
+    const writer = this.#writer
+    await writer.createTemporary(STAGED_SWAPOUTS)
+    await writer.createTemporary(PAGE_ALIASES)
+    await writer.begin()
+    await writer.beginRaw(this.#traceId, this.#owner.base)
     let commitAt = EVENTS_PER_BLOCK
     for (let window = reader.read(); window !== undefined; window = reader.read()) {
       signal?.throwIfAborted()
@@ -135,10 +153,9 @@ class Import {
       await this.#drain({ all: false })
       if (this.#events >= commitAt) {
         commitAt += EVENTS_PER_BLOCK
-        database.flush()
-        this.#raw.flush()
-        await database.run('COMMIT')
-        await database.run('BEGIN')
+        await writer.flush()
+        await writer.run('COMMIT')
+        await writer.begin()
       }
       // Lets signals and timers run between windows: everything else here is synchronous.
       await setImmediate()
@@ -150,14 +167,15 @@ class Import {
     return await this.#finish()
   }
 
-  async #finish(): Promise<IngestResult> {
-    const { database, reader } = this.#options
+  async #finish(): Promise<{ result: IngestResult; facts: Facts }> {
+    const { reader } = this.#options
+    const writer = this.#writer
     const families = this.#families
     if (!Number.isNaN(this.#endNs)) {
       for (const loss of this.#pendingLosses) families.lose(loss)
       families.finish(this.#endNs)
     }
-    this.#raw.close()
+    const renamed = await writer.endRaw()
     const machine = addMachine(families.tables, {
       files: this.#files,
       reader,
@@ -165,7 +183,7 @@ class Import {
       endNs: this.#endNs,
       counts: this.#counts,
     })
-    for (const { table, field, column } of this.#raw.renamed)
+    for (const { table, field, column } of renamed)
       this.#issues.add(
         'renamed_field',
         'info',
@@ -182,37 +200,40 @@ class Import {
     this.#issues.write(families.tables.buffers.import_issues, issues)
     this.#addLosses()
     await this.#drain({ all: true })
-    database.flush()
-    await database.run('COMMIT')
+    await writer.flush()
+    await writer.run('COMMIT')
     const writes = families.counts.writeFolio
     const singlePages = machine.vmscanWrites === writes && reader.losses.length === 0
     const traceId = this.#traceId
     const aliases = families.identities.aliasCount
     if (families.swapouts.staged)
-      await finishSwapouts(database, traceId, { ...families.queue, singlePages })
+      await finishSwapouts(writer, traceId, { ...families.queue, singlePages })
     else {
       const single = singlePages && !families.singlePagesKnown
-      await amendSwapouts(database, traceId, { singlePages: single, aliases })
+      await amendSwapouts(writer, traceId, { singlePages: single, aliases })
     }
     if (aliases > 0)
-      await renumberPages(database, 'pool_moves', `trace_id = ${traceId} AND run_id IS NULL`)
+      await renumberPages(writer, 'pool_moves', `trace_id = ${traceId} AND run_id IS NULL`)
     const { baseNs } = reader.info
     const absolute = (ns: number): bigint | null =>
       Number.isNaN(ns) ? null : baseNs + BigInt(Math.round(ns))
-    await completeTrace(database, this.#traceId, {
+    await writer.dropTemporary(STAGED_SWAPOUTS)
+    await writer.dropTemporary(PAGE_ALIASES)
+    const facts = {
       start_ns: absolute(this.#startNs),
       end_ns: absolute(this.#endNs),
       events: this.#events,
       lost_events: knownLost(reader.losses),
       lost_gaps: reader.losses.length,
       nodes: machine.nodes ?? null,
-    })
-    return {
+    }
+    const result = {
       traceId: this.#traceId,
       events: this.#events,
       lostGaps: reader.losses.length,
       issues,
     }
+    return { result, facts }
   }
 
   /** Runs the window's events in total order through their handlers. */
@@ -248,7 +269,8 @@ class Import {
       if (ts > lossAt) lossAt = this.#applyLosses(ts)
       const cpu = batch.cpu[row] ?? 0
       const task = tasks.at(batch.tid[row] ?? 0, ts, cpu)
-      task.lastCpu = cpu
+      // Data that is of no cpu has -1.
+      if (cpu >= 0) task.lastCpu = cpu
       handler.event(row, ts, cpu, task)
     }
   }
@@ -285,16 +307,16 @@ class Import {
     for (let b = 0; b < window.batches.length; b++) {
       const batch = window.batches[b]
       const seq = seqs[b]
-      if (batch !== undefined && seq !== undefined) await this.#raw.append(batch, seq)
+      if (batch !== undefined && seq !== undefined) await this.#writer.appendRaw(batch, seq)
     }
   }
 
   async #drain(options: { all: boolean }): Promise<void> {
-    const { database } = this.#options
+    const writer = this.#writer
     const families = this.#families
-    await families.tables.drain(database, this.#owner, options)
+    await families.tables.drain(writer, this.#owner, options)
     for (const rows of [families.swapouts.rows, families.identities.aliases])
-      if (options.all || rows.length >= BLOCK_ROWS) await database.append(rows, this.#owner)
+      if (options.all || rows.length >= BLOCK_ROWS) await writer.append(rows, this.#owner)
   }
 
   #takeLosses(losses: readonly Loss[]): void {

@@ -81,6 +81,7 @@ export class Task {
   isolateTaken = Number.NaN
   faultNs = Number.NaN
   faultAddress = Number.NaN
+  cgroup: string | undefined = undefined
   readonly reads: OpenRead[] = []
   readonly slices: { name: string; ts: number }[] = []
 
@@ -112,6 +113,8 @@ export class Tasks {
   /** By tid, in pages: the kernel's tids stay below 2^22 (PID_MAX_LIMIT). */
   readonly #current: (Task | undefined)[][] = []
   readonly #strange = new Map<number, Task>()
+  /** Who did what the trace does not say (Perfetto's compact wakings after a loss, samples). */
+  readonly #nobody = new Task(Number.NaN, Number.NaN, Number.NaN, '', Number.NaN, Number.NaN)
   readonly #idle: Task[] = []
   readonly #kinds = new Map<string, TaskKind>()
   readonly #comms: ReadonlyMap<number, string>
@@ -124,6 +127,7 @@ export class Tasks {
 
   at(tid: number, ts: number, cpu: number): Task {
     if (tid === 0) return this.#idleOf(cpu, ts)
+    if (tid < 0) return this.#nobody
     let task = this.#current[tid >>> PAGE_BITS]?.[tid & (PAGE_TIDS - 1)]
     if (task === undefined || task.tid !== tid)
       task = this.#strange.get(tid) ?? this.#add(tid, this.#comms.get(tid) ?? '', ts, cpu)
@@ -138,7 +142,7 @@ export class Tasks {
   }
 
   rename(task: Task, comm: string): void {
-    if (task.comm === comm || task.tid === 0) return
+    if (task.comm === comm || task.tid === 0 || task === this.#nobody) return
     task.comm = comm
     const kind = this.#kindOf(comm)
     // A kworker that was seen storing pages stays a compressor when its name gets its pool's suffix.

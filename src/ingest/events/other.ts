@@ -2,6 +2,7 @@ import { type EventHandler, handle, type IngestContext } from '../context.ts'
 import { NumberField, TextField } from '../fields.ts'
 
 const MOST_OPEN_IOS = 65_536
+const MOST_OPEN_SLICES = 65_536
 
 /** include/trace/events/oom.h: reclaim_retry_zone: available counts the reclaimable pages too, so free memory is exact. */
 export function retryZone(context: IngestContext): EventHandler {
@@ -99,16 +100,20 @@ export function blockIos(context: IngestContext): {
   }
 }
 
-/** ftrace:print (kernel/trace/trace_entries.h): atrace's `B|tgid|name` and `E|tgid` become slices, other text marks. */
+/**
+ * ftrace:print (kernel/trace/trace_entries.h): atrace's `B|tgid|name` to `E|tgid` and, across threads, `S|tgid|name|cookie` to
+ * `F|tgid|name|cookie` become slices, other text marks.
+ */
 export function print(context: IngestContext): EventHandler {
   const text = new TextField(['buf'])
   const rows = context.tables.buffers.markers
+  const async = new Map<string, number>()
   return handle([text], (row, ts, _cpu, task) => {
     const mark = text.get(row).replace(/\n$/, '')
     let start = ts
     let end = ts
     let name = mark
-    const slice = /^([BEIC])(?:\|\d*(?:\|(.*))?)?$/s.exec(mark)
+    const slice = /^([BEICSF])(?:\|\d*(?:\|(.*))?)?$/s.exec(mark)
     if (slice?.[1] === 'B') {
       task.slices.push({ name: slice[2] ?? '', ts })
       return
@@ -119,6 +124,15 @@ export function print(context: IngestContext): EventHandler {
       start = open.ts
       end = ts
       name = open.name
+    } else if (slice?.[1] === 'S') {
+      if (async.size < MOST_OPEN_SLICES) async.set(mark.slice(1), ts)
+      return
+    } else if (slice?.[1] === 'F') {
+      const begun = async.get(mark.slice(1))
+      if (begun === undefined) return
+      async.delete(mark.slice(1))
+      start = begun
+      name = splitLast(slice[2] ?? '')[0]
     } else if (slice?.[1] === 'I') name = slice[2] ?? mark
     else if (slice?.[1] === 'C') {
       const [counter, value] = splitLast(slice[2] ?? '')

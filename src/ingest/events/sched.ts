@@ -36,16 +36,19 @@ export function schedSwitch(
   const nextComm = new TextField(['next_comm'])
   const fields = [prevTid, nextTid, prevState, prevStateText, prevComm, nextComm]
   return handle(fields, (row, ts, cpu) => {
-    const prev = tasks.at(prevTid.get(row), ts, cpu)
-    const prevName = prevComm.get(row)
-    if (prevName !== prev.comm) tasks.rename(prev, prevName)
-    const state = prevStateText.there
-      ? stateOfText(prevStateText.get(row))
-      : stateOf(prevState.get(row))
-    timeline.switchOut(prev, ts, cpu, state < 0 ? SLEEPING : state)
-    if (state < 0 && prev.tid !== 0) {
-      drop(prev, ts)
-      tasks.retire(prev.tid)
+    // Compact scheduling events of Perfetto do not name the thread before the first and after a loss.
+    if (prevTid.there) {
+      const prev = tasks.at(prevTid.get(row), ts, cpu)
+      const prevName = prevComm.get(row)
+      if (prevComm.there && prevName !== prev.comm) tasks.rename(prev, prevName)
+      const state = prevStateText.there
+        ? stateOfText(prevStateText.get(row))
+        : stateOf(prevState.get(row))
+      timeline.switchOut(prev, ts, cpu, state < 0 ? SLEEPING : state)
+      if (state < 0 && prev.tid !== 0) {
+        drop(prev, ts)
+        tasks.retire(prev.tid)
+      }
     }
     const next = tasks.at(nextTid.get(row), ts, cpu)
     const nextName = nextComm.get(row)
