@@ -236,6 +236,8 @@ export class PerfHeader {
     if (!(nodes <= 1024 && blockPages >= 1)) return
     for (let i = 0; i < nodes; i++) {
       const node = cursor.u64()
+      cursor.u64()
+      // The bitmap has its own size in front (do_write_bitmap), the same as the node's.
       const bits = cursor.u64()
       for (let at = 0; at < bits; at += 64) {
         const word = cursor.u64Bits()

@@ -22,6 +22,7 @@ export class PendingCpu implements RecordStream {
   bytesUsed = 0
   #positions = new Float64Array(FIRST_RECORDS)
   #loaded = false
+  #isSorted = true
 
   constructor(cpu: number) {
     this.cpu = cpu
@@ -46,6 +47,7 @@ export class PendingCpu implements RecordStream {
     const at = this.bytesUsed
     const { bytes } = this
     for (let i = 0; i < size; i++) bytes[at + i] = source[from + i] as number
+    if (this.length > 0 && ts < (this.ts[this.length - 1] as number)) this.#isSorted = false
     this.ts[this.length] = ts
     this.start[this.length] = at
     this.size[this.length] = size
@@ -56,6 +58,7 @@ export class PendingCpu implements RecordStream {
 
   /** Offers the records up to `untilNs`, never past one that is later; returns their number. */
   release(untilNs: number): number {
+    if (!this.#isSorted) this.#sort()
     let count = 0
     while (count < this.length && (this.ts[count] as number) <= untilNs) count++
     this.count = count
@@ -78,6 +81,35 @@ export class PendingCpu implements RecordStream {
     this.length = length - count
     this.count = 0
     this.next = 0
+  }
+
+  /** One cpu's samples come from several buffers when perf recorded by task (--per-thread). */
+  #sort(): void {
+    const { length, ts, start, size } = this
+    const positions = this.#positions
+    const order = new Uint32Array(length)
+    for (let i = 0; i < length; i++) order[i] = i
+    order.sort((a, b) => (ts[a] as number) - (ts[b] as number) || a - b)
+    const bytes = new Uint8Array(this.bytes.length)
+    let used = 0
+    const moved = Array.from(order, (from) => {
+      const at = used
+      const begin = start[from] as number
+      const recordBytes = size[from] as number
+      bytes.set(this.bytes.subarray(begin, begin + recordBytes), at)
+      used = (at + recordBytes + 3) & ~3
+      return { ts: ts[from] as number, at, size: recordBytes, position: positions[from] as number }
+    })
+    for (const [i, record] of moved.entries()) {
+      ts[i] = record.ts
+      start[i] = record.at
+      size[i] = record.size
+      positions[i] = record.position
+    }
+    this.bytes = bytes
+    this.words = new Uint32Array(bytes.buffer)
+    this.bytesUsed = used
+    this.#isSorted = true
   }
 
   #growRecords(): void {

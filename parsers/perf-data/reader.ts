@@ -8,6 +8,7 @@ import {
   type PerfAttr,
   parseAttr,
   readBytes,
+  SAMPLE,
   type SampleLayout,
   sampleLayout,
   type TrailerLayout,
@@ -68,8 +69,9 @@ class PerfDataReader implements TraceReader {
   readonly #lastTs: number[] = []
   readonly #throttledAt = new Map<number, number>()
   #layouts: SampleLayout[] = []
-  #trailer: TrailerLayout = { bytes: 0, tid: -1, time: -1, cpu: -1 }
+  #trailers: TrailerLayout[] = []
   #isTracepoint: boolean[] = []
+  #hasIdentifier = false
   #window: WindowBuilder | undefined
   #merge: StreamMerge | undefined
   #formats = new FormatTable()
@@ -106,8 +108,7 @@ class PerfDataReader implements TraceReader {
     this.#bytes = this.#buffer
     this.#bufferAt = header.dataStart
     this.#learnAttrs()
-    // A pipe says what its events are in its first records.
-    if (header.isPipe) this.#readDescriptions()
+    this.#readToFirstSample()
   }
 
   get info(): TraceInfo {
@@ -216,14 +217,9 @@ class PerfDataReader implements TraceReader {
     this.#merge = new StreamMerge(streams)
   }
 
-  #readDescriptions(): void {
-    while (!this.#isDescribed && this.#advance()) {
-      // Every record that comes before samples describes them.
-    }
-  }
-
-  get #isDescribed(): boolean {
-    return this.#header.metadata !== undefined || this.#pending > 0
+  /** What comes before it says what there is (in a pipe even the events), and its time is the base of all. */
+  #readToFirstSample(): void {
+    while (this.#pending === 0 && !this.#exhausted) if (!this.#advance()) this.#exhausted = true
   }
 
   /** Handles one record, or one unpacked piece; false at the end of the data. */
@@ -543,13 +539,22 @@ class PerfDataReader implements TraceReader {
 
   /** The cpu and time that follow a record that is no sample. */
   #whereAndWhen(size: number): { cpu: number; ts: number | undefined } {
-    const { bytes, cpu, time } = this.#trailer
+    const { bytes, cpu, time } = this.#trailerOf(size)
     if (bytes === 0 || bytes + 8 > size) return { cpu: 0, ts: undefined }
     const end = this.#at + size
     return {
       cpu: cpu < 0 ? 0 : Math.min(MAX_CPU, this.#u32(end - cpu)),
       ts: time < 0 ? undefined : this.#time(end - time),
     }
+  }
+
+  /** Events with different parts carry their id at the very end. */
+  #trailerOf(size: number): TrailerLayout {
+    const first = this.#trailers[0] ?? NO_TRAILER
+    if (this.#trailers.length < 2 || !this.#hasIdentifier || first.bytes === 0 || size < 16)
+      return first
+    const attr = this.#attrOfId.get(this.#u64(this.#at + size - 8))
+    return attr === undefined ? first : (this.#trailers[attr] ?? first)
   }
 
   #throttle(type: number, size: number): void {
@@ -577,7 +582,7 @@ class PerfDataReader implements TraceReader {
   }
 
   #comm(size: number): void {
-    const end = size - this.#trailer.bytes
+    const end = size - this.#trailerOf(size).bytes
     if (end < 17) return
     const text = TEXT.decode(this.#bytes.subarray(this.#at + 16, this.#at + end))
     const tid = this.#u32(this.#at + 12)
@@ -639,8 +644,8 @@ class PerfDataReader implements TraceReader {
     const attrs: readonly PerfAttr[] = this.#header.attrs
     this.#layouts = attrs.map(sampleLayout)
     this.#isTracepoint = attrs.map(({ type }) => type === TYPE_TRACEPOINT)
-    const [first] = attrs
-    if (first !== undefined) this.#trailer = trailerLayout(first)
+    this.#trailers = attrs.map(trailerLayout)
+    this.#hasIdentifier = attrs.every(({ sampleType }) => (sampleType & SAMPLE.identifier) !== 0)
     this.#attrOfId.clear()
     for (const [index, attr] of attrs.entries())
       for (const id of attr.ids) this.#attrOfId.set(id, index)
@@ -687,6 +692,7 @@ class PerfDataReader implements TraceReader {
   }
 }
 
+const NO_TRAILER: TrailerLayout = { bytes: 0, tid: -1, time: -1, cpu: -1 }
 const TEXT = new TextDecoder('utf-8')
 
 /** CLOCK_* of include/uapi/linux/time.h by the names that tracefs uses. */
