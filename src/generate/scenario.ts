@@ -47,6 +47,13 @@ export type Step =
   | { readonly do: 'kswapdRound'; readonly steps: readonly Step[] }
   /** A user mark (atrace begin and end) around `steps`. */
   | { readonly do: 'mark'; readonly name: string; readonly steps: readonly Step[] }
+  /** A direct reclaim is repeated: reclaim_retry_zone, which tells the free memory. Pages. */
+  | {
+      readonly do: 'retry'
+      readonly free: number
+      readonly reclaimable: number
+      readonly min: number
+    }
   | { readonly do: 'oomKill'; readonly victim: number }
   /** `times` 0 = as long as the scenario runs. */
   | { readonly do: 'repeat'; readonly times: number; readonly steps: readonly Step[] }
@@ -155,6 +162,7 @@ const STEP_FIELDS: Readonly<Record<Step['do'], readonly string[]>> = {
   wakeKswapd: ['node'],
   kswapdRound: ['steps'],
   mark: ['name', 'steps'],
+  retry: ['free', 'reclaimable', 'min'],
   oomKill: ['victim'],
   repeat: ['times', 'steps'],
 }

@@ -96,6 +96,7 @@ const phone: Scenario = {
         name: 'frame',
         steps: [
           { do: 'direct', order: 0, steps: [batch(20, 12), slab(1), batch(12)] },
+          { do: 'retry', free: 1900, reclaimable: 50_000, min: 2048 },
           { do: 'run', ns: [100_000, 300_000] },
         ],
       },

@@ -460,6 +460,30 @@ class Machine {
           this.#truth?.add('markers', { ts_ns: start, end_ns: this.#now, tid, name: step.name })
         break
       }
+      case 'retry':
+        // available = free + reclaimable (should_reclaim_retry in mm/page_alloc.c).
+        this.#emit(
+          'retryZone',
+          cpu,
+          tid,
+          node,
+          ZONE_NORMAL,
+          0,
+          step.reclaimable,
+          step.free + step.reclaimable,
+          step.min,
+          0,
+          1,
+        )
+        if (this.#isRecording)
+          this.#truth?.add('samples', {
+            ts_ns: this.#now,
+            node,
+            name: 'free_pages',
+            value: step.free,
+          })
+        yield* this.#spend(running, STEP_NS)
+        break
       case 'oomKill':
         this.#emit('markVictim', cpu, tid, step.victim)
         yield* this.#spend(running, STEP_NS)

@@ -73,6 +73,7 @@ export const TRUTH_TABLES = {
     shrinker: 'text',
     nr_freed: 'number',
   },
+  samples: { ts_ns: 'number', node: 'number', name: 'text', value: 'number' },
   markers: { ts_ns: 'number', end_ns: 'number', tid: 'number', name: 'text' },
 } as const
 
