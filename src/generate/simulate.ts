@@ -479,7 +479,7 @@ class Machine {
           this.#truth?.add('samples', {
             ts_ns: this.#now,
             node,
-            name: 'free_pages',
+            name: `free_pages.zone${ZONE_NORMAL}`,
             value: step.free,
           })
         yield* this.#spend(running, STEP_NS)
