@@ -336,6 +336,7 @@ export class BundleStream implements RecordStream {
     let timed = false
     let firstHi = 0
     let firstLo = 0
+    let firstTid = UNKNOWN_TID
     walker.begin(bytes, start, end)
     while (walker.next()) {
       switch (walker.field) {
@@ -345,6 +346,7 @@ export class BundleStream implements RecordStream {
               timed = true
               firstHi = decoder.tsHi
               firstLo = decoder.tsLo
+              firstTid = decoder.tid
             }
           break
         case BUNDLE.lost:
@@ -395,7 +397,15 @@ export class BundleStream implements RecordStream {
       this.#held &&
       (previousHi !== 0 || previousLo !== 0) &&
       halvesDifference(previousHi, previousLo, this.#rawHi, this.#rawLo) > 0
-    if (!lost && !dropped && !skipped) return
+    if (lost || dropped || skipped) this.#addLoss(firstEvent)
+    // Nothing switched before the first event, so its thread was running since the bundle's start.
+    const firstSwitch =
+      compact.switches > 0 ? this.#compactTime(compact.switchTs, 0) : Number.POSITIVE_INFINITY
+    if (this.#tid === UNKNOWN_TID && timed && this.#toNs(firstHi, firstLo) < firstSwitch)
+      this.#tid = firstTid
+  }
+
+  #addLoss(firstEvent: number): void {
     const endNs = firstEvent < SAFE_NS ? firstEvent : (this.lastTs ?? 0)
     this.losses.push({
       cpu: this.cpu,

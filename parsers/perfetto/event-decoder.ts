@@ -393,6 +393,7 @@ export class EventDecoder {
     const known = this.groups.get(name)
     if (known !== undefined) return known
     if (name.startsWith('mm_vmscan_') || name.startsWith('mm_shrink_slab_')) return 'vmscan'
+    if (name === 'reclaim_retry_zone' || name === 'compact_retry') return 'oom'
     return name.startsWith('mm_compaction_') ? 'compaction' : ''
   }
 
