@@ -85,7 +85,7 @@ function textFormat(name: TextForm['name']): SeekableFormat {
     sniff: (head) => isText(head, name),
     async open(source) {
       const { openText } = await import('./text/reader.ts')
-      return openText(source)
+      return openText(source, name)
     },
     async openLive(stream) {
       const { openLiveText } = await import('./text/reader.ts')
@@ -138,10 +138,11 @@ export interface OpenOptions {
 
 /** Opens a trace of any known format; throws `TraceParseError` when it is none or cannot be read. */
 export async function openTrace(
-  source: ByteSource | FolderSource,
+  source: ByteSource | FolderSource | LiveStream,
   options: OpenOptions = {},
 ): Promise<TraceReader> {
   if ('paths' in source) return await openFolderTrace(source)
+  if ('wait' in source) return await openLiveTrace(source, options)
   const head = new Uint8Array(Math.min(SNIFF_BYTES, source.size))
   const read = readFully(source, 0, head)
   const format =
@@ -168,4 +169,23 @@ async function openFolderTrace(folder: FolderSource): Promise<TraceReader> {
       `not a folder with a known recording; known are ${folderFormats.map(({ name }) => name).join(', ')}`,
     )
   return await format.openFolder(folder)
+}
+
+/** True when input that begins with `head` can be read while it is being written. */
+export function isLiveFormat(head: Uint8Array): boolean {
+  return sniffFormat(head)?.openLive !== undefined
+}
+
+async function openLiveTrace(stream: LiveStream, options: OpenOptions): Promise<TraceReader> {
+  const format = traceFormats.find(
+    ({ name, openLive }) => openLive !== undefined && name === (options.format ?? 'ftrace text'),
+  )
+  if (format?.openLive === undefined)
+    throw new TraceParseError(
+      'not_live',
+      stream.name,
+      { unit: 'byte', at: 0 },
+      `${options.format} cannot be read while it is being written`,
+    )
+  return await format.openLive(stream)
 }

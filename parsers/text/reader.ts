@@ -15,7 +15,7 @@ import type {
 import { ByteDictionary } from '../string-dictionary.ts'
 import { COLON, EVENT, EventLine, NO_MATCH, SPACE, timeSince } from './event-line.ts'
 import { EventRows } from './event-rows.ts'
-import { detectForm, FTRACE_TEXT, type Refusal, type TextForm } from './form.ts'
+import { detectForm, FORMS, FTRACE_TEXT, type Refusal, type TextForm } from './form.ts'
 import { LineScanner } from './line-scanner.ts'
 import { PageLines } from './page-lines.ts'
 import type { TextBatch } from './text-batch.ts'
@@ -42,10 +42,10 @@ const REFUSALS: Readonly<Record<Refusal, string>> = {
 }
 
 /** Opens text of a file; it is read twice, because what events there are must be known first. Throws `TraceParseError`. */
-export function openText(source: ByteSource, form?: TextForm): TraceReader {
+export function openText(source: ByteSource, name?: TextForm['name']): TraceReader {
   const head = new Uint8Array(Math.min(HEAD_BYTES, source.size))
-  const known = form ?? requireForm(source.name, head.subarray(0, readFully(source, 0, head)))
-  const reader = new TextReader(source.name, known, toByteStream(source))
+  const form = requireForm(source.name, head.subarray(0, readFully(source, 0, head)), name)
+  const reader = new TextReader(source.name, form, toByteStream(source))
   reader.survey(toByteStream(source))
   return reader
 }
@@ -75,8 +75,9 @@ export async function openLiveText(stream: LiveStream): Promise<TraceReader> {
   }
 }
 
-function requireForm(name: string, head: Uint8Array): TextForm {
-  const form = detectForm(head) ?? FTRACE_TEXT
+/** The text's form; where it does not show, the one that was asked for. */
+function requireForm(name: string, head: Uint8Array, asked?: TextForm['name']): TextForm {
+  const form = detectForm(head) ?? FORMS.find((each) => each.name === asked) ?? FTRACE_TEXT
   if (typeof form !== 'string') return form
   throw new TraceParseError(
     `unsupported_${form}`,

@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
-import { openTrace, traceFormats } from '../../parsers/index.ts'
+import { isLiveFormat, openTrace, traceFormats } from '../../parsers/index.ts'
 import type { Settings } from '../config/settings.ts'
 import { Database } from '../database/database.ts'
 import { ingestTrace } from '../ingest/ingest.ts'
@@ -53,9 +53,15 @@ async function ingestOne(
 ): Promise<void> {
   const begun = Date.now()
   const live = file === '-'
-  const input = await openInput(file, live ? { stdin: untilAborted(process.stdin, signal) } : {})
+  const input = await openInput(
+    file,
+    live ? { stdin: untilAborted(process.stdin, signal), isStream: isLiveFormat } : {},
+  )
   try {
-    const reader = await openTrace(input.folder ?? input.source, toOpenOptions(options.format))
+    const reader = await openTrace(
+      input.live ?? input.folder ?? input.source,
+      toOpenOptions(options.format),
+    )
     const total = input.source.size
     const progress = startProgress(
       settings,
@@ -68,7 +74,7 @@ async function ingestOne(
         reader,
         name: options.name ?? toName(file),
         path: file,
-        sha256: input.sha256(),
+        ...(input.live === undefined ? { sha256: input.sha256() } : {}),
         snapshots: findSnapshots(file, options.snapshots, settings),
         raw: options.raw,
         strict: options.strict ?? false,

@@ -145,7 +145,10 @@ class Import {
     await writer.begin()
     await writer.beginRaw(this.#traceId, this.#owner.base)
     let commitAt = EVENTS_PER_BLOCK
-    for (let window = reader.read(); window !== undefined; window = reader.read()) {
+    for (;;) {
+      await reader.wait?.()
+      const window = reader.read()
+      if (window === undefined) break
       signal?.throwIfAborted()
       this.#takeLosses(reader.losses)
       this.#follow(window)

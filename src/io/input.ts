@@ -1,13 +1,14 @@
 import { createHash } from 'node:crypto'
 import { statSync } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
-import { createGunzip } from 'node:zlib'
+import { createGunzip, createInflate } from 'node:zlib'
 import { toByteStream } from '../../parsers/byte-stream.ts'
 import { readFully, toByteSource } from '../../parsers/cursor.ts'
 import type { ByteSource, FolderSource } from '../../parsers/reader.ts'
 import { PstraceError } from '../model/error.ts'
 import { type FileSource, openFileSource } from './file-source.ts'
 import { openFolder } from './folder-source.ts'
+import { type StoppableStream, toLiveStream } from './live-stream.ts'
 import { TemporaryFile } from './temporary-file.ts'
 
 /** An input ready to be parsed. */
@@ -17,7 +18,9 @@ export interface Input {
   /** Set when the input is a folder; `source` is empty then. */
   readonly folder?: FolderSource
   /** How the given input was compressed. */
-  readonly compression: 'none' | 'gzip' | 'zstd'
+  readonly compression: 'none' | 'gzip' | 'zstd' | 'zlib'
+  /** Set when standard input is a stream that can be read as it comes; `source` is empty then. */
+  readonly live?: StoppableStream
   /** SHA-256 of the input as given (compressed, if it was), in hex; reads it all once. */
   sha256(): string
   /** Also removes temporary files. */
@@ -30,17 +33,24 @@ export interface InputOptions {
   readonly temporaryFolder?: string
   /** Most bytes that compressed input may unpack to; by default what no trace reaches. */
   readonly maxUnpackedBytes?: number
+  /** True when standard input that begins with `head` need not be complete to be read. */
+  readonly isStream?: (head: Uint8Array) => boolean
 }
 
 /** More than any trace needs: text packs about 30 to 1. */
 const MAX_RATIO = 256
 const FREE_BYTES = 2 ** 30
+const HEAD_BYTES = 512
+/** Standard input that is not known as a stream after so many bytes is read to its end first. */
+const SNIFF_BYTES = 65_536
+const latin1 = new TextDecoder('latin1')
 
 /** Opens a file, a folder, or `-` for standard input, which is copied to a temporary file; gzip and zstd are recognised by content. */
 export async function openInput(path: string, options: InputOptions = {}): Promise<Input> {
   if (path !== '-' && statSync(path, { throwIfNoEntry: false })?.isDirectory() === true)
     return toFolderInput(openFolder(path))
-  const given = path === '-' ? await spool(options) : openFileSource(path)
+  const given = path === '-' ? await openStandardInput(options) : openFileSource(path)
+  if ('live' in given) return given
   try {
     return await unpackIfPacked(given, options)
   } catch (error) {
@@ -75,10 +85,9 @@ function toFolderInput(folder: FolderSource): Input {
 }
 
 async function unpackIfPacked(given: FileSource, options: InputOptions): Promise<Input> {
-  const head = new Uint8Array(4)
-  readFully(given, 0, head)
-  const compression = toCompression(head)
-  const source = compression === 'none' ? given : await unpack(given, compression, options)
+  const head = new Uint8Array(HEAD_BYTES)
+  const { compression, start } = toCompression(head.subarray(0, readFully(given, 0, head)))
+  const source = compression === 'none' ? given : await unpack(given, compression, start, options)
   return {
     source,
     compression,
@@ -90,17 +99,58 @@ async function unpackIfPacked(given: FileSource, options: InputOptions): Promise
   }
 }
 
-function toCompression(head: Uint8Array): Input['compression'] {
+/** How the input is packed, and from which byte on. */
+function toCompression(head: Uint8Array): { compression: Input['compression']; start: number } {
   // RFC 1952 section 2.3.1 with method deflate; RFC 8878 section 3.1.1.
-  if (head[0] === 0x1f && head[1] === 0x8b && head[2] === 8) return 'gzip'
-  const isZstd = head[0] === 0x28 && head[1] === 0xb5 && head[2] === 0x2f && head[3] === 0xfd
-  return isZstd ? 'zstd' : 'none'
+  if (head[0] === 0x1f && head[1] === 0x8b && head[2] === 8)
+    return { compression: 'gzip', start: 0 }
+  if (head[0] === 0x28 && head[1] === 0xb5 && head[2] === 0x2f && head[3] === 0xfd)
+    return { compression: 'zstd', start: 0 }
+  // atrace -z: a line TRACE:, then a zlib stream (RFC 1950: the first two bytes are a multiple of 31).
+  const [before, mark] = /^(?:[^\n]{0,100}\n){0,3}?(TRACE:\r?\n)/.exec(latin1.decode(head)) ?? []
+  const start = before?.length ?? 0
+  const isZlib =
+    mark !== undefined &&
+    ((head[start] ?? 0) & 0x0f) === 8 &&
+    (((head[start] ?? 0) << 8) | (head[start + 1] ?? 0)) % 31 === 0
+  return { compression: isZlib ? 'zlib' : 'none', start: isZlib ? start : 0 }
 }
 
-async function spool(options: InputOptions): Promise<FileSource> {
+async function openStandardInput(
+  options: InputOptions,
+): Promise<FileSource | (Input & { live: StoppableStream })> {
+  const pieces = (options.stdin ?? process.stdin)[Symbol.asyncIterator]()
+  const first: Uint8Array[] = []
+  let length = 0
+  while (options.isStream !== undefined && length < SNIFF_BYTES) {
+    const piece = await pieces.next()
+    if (piece.done === true) break
+    first.push(piece.value)
+    length += piece.value.length
+    const head = Buffer.concat(first)
+    if (toCompression(head).compression !== 'none' || !options.isStream(head)) continue
+    const live = toLiveStream('-', first, pieces)
+    return {
+      source: toByteSource('-', new Uint8Array(0)),
+      live,
+      compression: 'none',
+      sha256: () => '',
+      close: () => live.stop(),
+    }
+  }
+  return await spool(first, pieces, options)
+}
+
+async function spool(
+  first: readonly Uint8Array[],
+  rest: AsyncIterator<Uint8Array>,
+  options: InputOptions,
+): Promise<FileSource> {
   const file = new TemporaryFile(options.temporaryFolder)
   try {
-    for await (const piece of options.stdin ?? process.stdin) file.write(piece)
+    for (const piece of first) file.write(piece)
+    for (let piece = await rest.next(); piece.done !== true; piece = await rest.next())
+      file.write(piece.value)
     return file.toSource('-')
   } catch (error) {
     file.discard()
@@ -110,7 +160,8 @@ async function spool(options: InputOptions): Promise<FileSource> {
 
 async function unpack(
   given: ByteSource,
-  compression: 'gzip' | 'zstd',
+  compression: 'gzip' | 'zstd' | 'zlib',
+  start: number,
   options: InputOptions,
 ): Promise<FileSource> {
   const file = new TemporaryFile(options.temporaryFolder)
@@ -124,8 +175,8 @@ async function unpack(
         )
       file.write(bytes)
     }
-    if (compression === 'gzip') await gunzip(given, write)
-    else await unzstd(given, write)
+    if (compression === 'zstd') await unzstd(given, write)
+    else await inflate(given, start, compression, write)
     return file.toSource(given.name)
   } catch (error) {
     file.discard()
@@ -139,13 +190,22 @@ async function unpack(
   }
 }
 
-async function gunzip(given: ByteSource, write: (bytes: Uint8Array) => void): Promise<void> {
+async function inflate(
+  given: ByteSource,
+  start: number,
+  compression: 'gzip' | 'zlib',
+  write: (bytes: Uint8Array) => void,
+): Promise<void> {
   await pipeline(
     // The pieces are queued inside the stream, so each needs its own memory.
     function* () {
-      for (const piece of pieces(given)) yield piece.slice()
+      let skip = start
+      for (const piece of pieces(given)) {
+        yield piece.slice(skip)
+        skip = 0
+      }
     },
-    createGunzip(),
+    compression === 'gzip' ? createGunzip() : createInflate(),
     async (unpacked: AsyncIterable<Uint8Array>) => {
       for await (const bytes of unpacked) write(bytes)
     },
