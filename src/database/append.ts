@@ -4,13 +4,14 @@ import {
   DOUBLE,
   type DuckDBAppender,
   type DuckDBConnection,
+  DuckDBEnumType,
   type DuckDBType,
   INTEGER,
   UBIGINT,
   VARCHAR,
 } from '@duckdb/node-api'
 import { PstraceError } from '../model/error.ts'
-import type { ColumnRows, RowBuffer } from '../model/rows.ts'
+import type { ColumnRows, TableRows } from '../model/rows.ts'
 import { CHUNK_ROWS, ChunkWriter, type Halves, ZERO } from './chunk.ts'
 import {
   allColumns,
@@ -62,7 +63,9 @@ export class TableAppender {
   readonly #appender: DuckDBAppender
   readonly #writer: ChunkWriter
   readonly #pool: StringPool
-  readonly #checked = new WeakSet<RowBuffer>()
+  readonly #checked = new WeakSet<TableRows['columns']>()
+  /** Values of the columns that the table stores as ENUM. */
+  readonly #enums: readonly (EnumCodes | undefined)[]
   #closed = false
 
   private constructor(definition: TableDefinition, appender: DuckDBAppender, pool: StringPool) {
@@ -70,7 +73,14 @@ export class TableAppender {
     this.#columns = allColumns(definition)
     this.#appender = appender
     this.#pool = pool
-    this.#writer = new ChunkWriter(this.#columns.map(({ type }) => DUCKDB_TYPES[type]))
+    const types = this.#columns.map(({ type }, i) => {
+      const actual = appender.columnType(i)
+      return actual instanceof DuckDBEnumType ? actual : DUCKDB_TYPES[type]
+    })
+    this.#enums = types.map((type) =>
+      type instanceof DuckDBEnumType ? new EnumCodes(type.values) : undefined,
+    )
+    this.#writer = new ChunkWriter(types)
   }
 
   static async open(
@@ -85,7 +95,7 @@ export class TableAppender {
   }
 
   /** Appends all rows of `rows`; the caller clears the buffer. Columns the buffer lacks become NULL. */
-  append(rows: RowBuffer, owner: RowOwner): void {
+  append(rows: TableRows, owner: RowOwner): void {
     this.#check(rows)
     for (let from = 0; from < rows.length; from += CHUNK_ROWS) {
       const count = Math.min(CHUNK_ROWS, rows.length - from)
@@ -119,7 +129,7 @@ export class TableAppender {
   #setColumn(
     index: number,
     column: ColumnDefinition,
-    rows: RowBuffer,
+    rows: TableRows,
     owner: RowOwner,
     from: number,
     count: number,
@@ -139,6 +149,12 @@ export class TableAppender {
     else if (source.kind === 'wide')
       writer.setWide(index, source.lo, source.hi, from, count, source.valid)
     else if (source.kind === 'text') {
+      const codes = this.#enums[index]
+      if (codes !== undefined) {
+        const where = `${this.#definition.name}.${column.name}`
+        writer.setEnums(index, codes.of(source.strings, where), source.codes, from, count)
+        return
+      }
       const strings = this.#pool.indexOfList(source.strings)
       writer.setStrings(index, this.#pool, strings, source.codes, from, count, undefined)
     } else if (column.type === 'INTEGER')
@@ -151,9 +167,9 @@ export class TableAppender {
     }
   }
 
-  #check(rows: RowBuffer): void {
-    if (this.#checked.has(rows)) return
-    this.#checked.add(rows)
+  #check(rows: TableRows): void {
+    if (this.#checked.has(rows.columns)) return
+    this.#checked.add(rows.columns)
     for (const [name, { kind }] of Object.entries(rows.columns)) {
       const column = this.#definition.columns.find((candidate) => candidate.name === name)
       if (column === undefined)
@@ -167,5 +183,34 @@ export class TableAppender {
           `column ${this.#definition.name}.${name} is ${column.type}; rows of kind ${kind} do not fit, expected ${ROW_KINDS[column.type]}`,
         )
     }
+  }
+}
+
+/** Codes of an ENUM for the strings of text columns. */
+class EnumCodes {
+  readonly #codes: ReadonlyMap<string, number>
+  readonly #known = new WeakMap<readonly string[], number[]>()
+
+  constructor(values: readonly string[]) {
+    this.#codes = new Map(values.map((value, code) => [value, code]))
+  }
+
+  /** By position in `strings`, which may have grown since the last call. */
+  of(strings: readonly string[], where: string): readonly number[] {
+    let known = this.#known.get(strings)
+    if (known === undefined) {
+      known = []
+      this.#known.set(strings, known)
+    }
+    for (let i = known.length; i < strings.length; i++) {
+      const code = this.#codes.get(strings[i] ?? '')
+      if (code === undefined)
+        throw new PstraceError(
+          'unknown_value',
+          `column ${where} cannot hold "${strings[i]}"; expected one of ${[...this.#codes.keys()].join(', ')}`,
+        )
+      known.push(code)
+    }
+    return known
   }
 }

@@ -266,6 +266,31 @@ export class ChunkWriter {
     this.#flushValidity(column, count)
   }
 
+  /** ENUM of at most 256 values, one byte each: row i is `enumCodes[codes[from + i]]`; a negative code is NULL. */
+  setEnums(
+    column: number,
+    enumCodes: readonly number[],
+    codes: Int32Array,
+    from: number,
+    count: number,
+  ): void {
+    const bits = this.#validity
+    bits.fill(0, 0, (count + 7) >> 3)
+    let nulls = false
+    for (let i = 0; i < count; i++) {
+      const code = codes[from + i] ?? -1
+      if (code < 0) {
+        nulls = true
+        this.#booleans[i] = 0
+        continue
+      }
+      this.#booleans[i] = enumCodes[code] ?? 0
+      bits[i >> 3] = (bits[i >> 3] ?? 0) | (1 << (i & 7))
+    }
+    this.#flush(column, count)
+    if (nulls) this.#flushValidity(column, count)
+  }
+
   setBlobs(
     column: number,
     starts: Uint32Array,

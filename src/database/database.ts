@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { type DuckDBConnection, DuckDBInstance, type DuckDBValue } from '@duckdb/node-api'
 import { PstraceError } from '../model/error.ts'
-import type { RowBuffer } from '../model/rows.ts'
+import type { RowBuffer, TableRows } from '../model/rows.ts'
 import { type RowOwner, TableAppender } from './append.ts'
 import { memoryLimit } from './limits.ts'
 import { prepareSchema, requireSchema } from './migrations.ts'
@@ -18,6 +18,8 @@ export interface OpenOptions {
   /** Where DuckDB spills; default beside the database file. */
   readonly tempDirectory?: string
   readonly threads?: number
+  /** Keeps what is in state loading: the thread that opens the database for its owner. */
+  readonly keepUnfinished?: true
 }
 
 /** Catalog of the open database, whatever its file is called. */
@@ -26,13 +28,20 @@ const CATALOG = 'pstrace'
 /** One open database file (or `:memory:`). A writer keeps others out until `close`; readers share. */
 export class Database {
   readonly path: string
+  readonly memoryLimit: string | undefined
   readonly connection: DuckDBConnection
   readonly strings = new StringPool()
   readonly #instance: DuckDBInstance
   readonly #appenders = new Map<string, TableAppender>()
 
-  private constructor(path: string, instance: DuckDBInstance, connection: DuckDBConnection) {
+  private constructor(
+    path: string,
+    options: OpenOptions,
+    instance: DuckDBInstance,
+    connection: DuckDBConnection,
+  ) {
     this.path = path
+    this.memoryLimit = options.memoryLimit
     this.#instance = instance
     this.connection = connection
   }
@@ -66,11 +75,11 @@ export class Database {
       instance.closeSync()
       throw toOpenError(path, cause)
     }
-    const database = new Database(path, instance, connection)
+    const database = new Database(path, options, instance, connection)
     try {
       if (options.mode === 'write' || inMemory) {
         await prepareSchema(connection, path)
-        await removeUnfinished(connection)
+        if (options.keepUnfinished !== true) await removeUnfinished(connection)
       } else await requireSchema(connection, path)
     } catch (error) {
       database.close()
@@ -94,11 +103,28 @@ export class Database {
     return queryColumns(this.connection, sql, values)
   }
 
+  /** Closes the file, so that another thread may open it, until `attach`. */
+  async detach(): Promise<void> {
+    this.closeAppenders()
+    await this.run(`USE memory; DETACH ${CATALOG}`)
+  }
+
+  async attach(): Promise<void> {
+    await this.run(`ATTACH ${quoteText(this.path)} AS ${CATALOG}; USE ${CATALOG}`)
+  }
+
   /** Appends and clears the buffer. Rows are visible after `flush`. */
   async append(rows: RowBuffer, owner: RowOwner): Promise<void> {
     if (rows.length === 0) return
     await this.#openAppender(rows.table)
     this.appendNow(rows, owner)
+  }
+
+  /** Appends rows that the caller keeps. */
+  async appendRows(rows: TableRows, owner: RowOwner): Promise<void> {
+    if (rows.length === 0) return
+    await this.#openAppender(rows.table)
+    this.#appenders.get(rows.table)?.append(rows, owner)
   }
 
   /** Opens the appenders of all tables that runs fill, so that `appendNow` can be called from synchronous code. */

@@ -64,6 +64,13 @@ export class RawTables {
     for (const table of this.#tables.values()) table.flush()
   }
 
+  /** Closes without the rows that are not flushed. */
+  discard(): void {
+    for (const table of this.#tables.values()) table.discard()
+    this.#tables.clear()
+    this.#byFormat.clear()
+  }
+
   close(): void {
     for (const table of this.#tables.values()) table.close()
     this.#tables.clear()
@@ -214,6 +221,13 @@ class RawTable {
 
   flush(): void {
     if (!this.#closed) this.#appender.flushSync()
+  }
+
+  discard(): void {
+    if (this.#closed) return
+    this.#closed = true
+    this.#appender.clear()
+    this.#appender.closeSync()
   }
 
   close(): void {

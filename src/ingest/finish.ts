@@ -1,4 +1,4 @@
-import type { Database } from '../database/database.ts'
+import type { RowWriter } from '../database/writer.ts'
 import { PAGE_ALIASES } from './identities.ts'
 import { STAGED_SWAPOUTS } from './swapouts.ts'
 
@@ -19,7 +19,7 @@ export interface FinishOptions {
  * Ranks count only what could meet a queue, which is known only now.
  */
 export async function finishSwapouts(
-  database: Database,
+  writer: Pick<RowWriter, 'run'>,
   traceId: number,
   options: FinishOptions,
 ): Promise<void> {
@@ -45,7 +45,7 @@ export async function finishSwapouts(
             WHEN ${stores} THEN ${options.devicePlace === undefined ? 'NULL' : `'${options.devicePlace}'`}
             WHEN path = 'bypass' THEN 'zero' END`
     : 'place'
-  await database.run(`
+  await writer.run(`
     INSERT INTO swapouts
     WITH steps AS (
       SELECT node, submit_ns AS moment, 1 AS step FROM ${staged} WHERE path IN ('queued', 'displaced')
@@ -80,24 +80,24 @@ export async function finishSwapouts(
 
 /** What is known only at the end of rows that were not staged. */
 export async function amendSwapouts(
-  database: Database,
+  writer: Pick<RowWriter, 'run'>,
   traceId: number,
   options: { singlePages: boolean; aliases: number },
 ): Promise<void> {
   const own = `trace_id = ${traceId} AND run_id IS NULL`
   if (options.singlePages)
-    await database.run(`UPDATE swapouts SET folio_order = 0 WHERE ${own} AND folio_order IS NULL`)
-  if (options.aliases > 0) await renumberPages(database, 'swapouts', own)
+    await writer.run(`UPDATE swapouts SET folio_order = 0 WHERE ${own} AND folio_order IS NULL`)
+  if (options.aliases > 0) await renumberPages(writer, 'swapouts', own)
 }
 
 /** Replaces page ids that turned out to be another page's. */
 export async function renumberPages(
-  database: Database,
+  writer: Pick<RowWriter, 'run'>,
   table: 'swapouts' | 'pool_moves',
   own: string,
 ): Promise<void> {
   const aliases = `temp.${PAGE_ALIASES.name}`
-  await database.run(`
+  await writer.run(`
     UPDATE ${table} SET page_id = a.page_id FROM ${aliases} a WHERE ${own} AND ${table}.page_id = a.alias`)
 }
 

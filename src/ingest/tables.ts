@@ -1,5 +1,5 @@
 import { type RowOwner, rowKinds } from '../database/append.ts'
-import type { Database } from '../database/database.ts'
+import type { RowWriter } from '../database/writer.ts'
 import { RowBuffer } from '../model/rows.ts'
 
 /** Rows worth handing over: whole chunks, few calls. */
@@ -38,10 +38,10 @@ export class Tables {
   }
 
   /** Appends the buffers that are worth it. */
-  async drain(database: Database, owner: RowOwner, options: { all: boolean }): Promise<void> {
+  async drain(writer: RowWriter, owner: RowOwner, options: { all: boolean }): Promise<void> {
     for (const name of NAMES) {
       const buffer = this.buffers[name]
-      if (buffer.length >= (options.all ? 1 : BLOCK_ROWS)) await database.append(buffer, owner)
+      if (buffer.length >= (options.all ? 1 : BLOCK_ROWS)) await writer.append(buffer, owner)
     }
   }
 }

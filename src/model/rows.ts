@@ -23,7 +23,25 @@ export interface TextRows {
 }
 export type ColumnRows = NumberRows | WideRows | TextRows
 
+/** Rows of a table, as an appender reads them. */
+export interface TableRows {
+  readonly table: string
+  readonly columns: Readonly<Record<string, ColumnRows>>
+  readonly length: number
+}
+
 const FIRST_CAPACITY = 256
+
+/** The arrays of a column on their way to another thread and back. */
+export type ColumnArrays =
+  | { readonly kind: 'number'; readonly values: Float64Array }
+  | {
+      readonly kind: 'wide'
+      readonly lo: Uint32Array
+      readonly hi: Uint32Array
+      readonly valid: Uint8Array
+    }
+  | { readonly kind: 'text'; readonly codes: Int32Array }
 
 /** A growable table of rows in columns. The owner adds rows, hands the buffer to an appender, then calls `clear`. */
 export class RowBuffer<Name extends string = string> {
@@ -71,6 +89,17 @@ export class RowBuffer<Name extends string = string> {
   code(name: Name, value: string): number {
     const column = this.columns[name]
     return column.kind === 'text' ? this.#code(column, value) : -1
+  }
+
+  /** Gives the arrays with the rows away and goes on, empty, with `spare` (arrays given away earlier) or new ones. */
+  exchange(spare: readonly ColumnArrays[] | undefined): readonly ColumnArrays[] {
+    const fits = spare !== undefined && capacityOf(spare) >= this.#capacity
+    if (fits) this.#capacity = capacityOf(spare)
+    const given = this.#list.map((column, i) =>
+      exchangeArrays(column, fits ? spare[i] : undefined, this.#capacity),
+    )
+    this.length = 0
+    return given
   }
 
   /** Forgets the rows; dictionaries stay. */
@@ -121,6 +150,38 @@ function newColumn(kind: ColumnRows['kind']): ColumnRows {
     hi: new Uint32Array(FIRST_CAPACITY),
     valid: new Uint8Array(FIRST_CAPACITY),
   }
+}
+
+function capacityOf(arrays: readonly ColumnArrays[]): number {
+  const [first] = arrays
+  if (first === undefined) return 0
+  if (first.kind === 'number') return first.values.length
+  return first.kind === 'text' ? first.codes.length : first.lo.length
+}
+
+function exchangeArrays(
+  column: ColumnRows,
+  spare: ColumnArrays | undefined,
+  capacity: number,
+): ColumnArrays {
+  if (column.kind === 'number') {
+    const { values } = column
+    column.values = spare?.kind === 'number' ? spare.values : new Float64Array(capacity)
+    column.values.fill(Number.NaN)
+    return { kind: 'number', values }
+  }
+  if (column.kind === 'text') {
+    const { codes } = column
+    column.codes = spare?.kind === 'text' ? spare.codes : new Int32Array(capacity)
+    column.codes.fill(-1)
+    return { kind: 'text', codes }
+  }
+  const { lo, hi, valid } = column
+  column.lo = spare?.kind === 'wide' ? spare.lo : new Uint32Array(capacity)
+  column.hi = spare?.kind === 'wide' ? spare.hi : new Uint32Array(capacity)
+  column.valid = spare?.kind === 'wide' ? spare.valid : new Uint8Array(capacity)
+  column.valid.fill(0)
+  return { kind: 'wide', lo, hi, valid }
 }
 
 function reset(column: ColumnRows, from: number, to: number): void {

@@ -81,7 +81,7 @@ describe('append', () => {
       const row = rows.add()
       rows.number(row, 'swapout_id', i)
       rows.number(row, 'pfn', (i * 2654435761) % 4294967291)
-      if (i % 3 !== 0) rows.text(row, 'path', paths[(i % 7) % 3])
+      if (i % 3 !== 0) rows.text(row, 'bypass_reason', paths[(i % 7) % 3])
       rows.number(row, 'tid', i % 5 === 0 ? Number.NaN : -i)
       pfns += BigInt((i * 2654435761) % 4294967291)
       if (i % 3 !== 0) texts += (paths[(i % 7) % 3] ?? '').length
@@ -89,7 +89,7 @@ describe('append', () => {
     await database.append(rows, { traceId: 9002, runId: 7 })
     database.flush()
     const [sums] = await database.query(
-      `SELECT count(*) AS n, sum(pfn)::VARCHAR AS pfns, sum(length(path)) AS texts, count(tid) AS tids, sum(tid) AS tid,
+      `SELECT count(*) AS n, sum(pfn)::VARCHAR AS pfns, sum(length(bypass_reason)) AS texts, count(tid) AS tids, sum(tid) AS tid,
          min(run_id) AS run, count(DISTINCT swapout_id) AS ids FROM swapouts WHERE trace_id = 9002`,
     )
     let tid = 0
@@ -103,6 +103,14 @@ describe('append', () => {
       run: 7,
       ids: 300_000,
     })
+  })
+
+  it('refuses a text that the column has no value for', async () => {
+    const rows = new RowBuffer('thread_states', rowKinds('thread_states'))
+    rows.text(rows.add(), 'state', 'dreaming')
+    await expect(database.append(rows, { traceId: 1 })).rejects.toThrow(
+      /thread_states\.state cannot hold "dreaming"; expected one of io, lock, nap/,
+    )
   })
 
   it('refuses a column the table does not have, and a column of another kind', async () => {

@@ -50,9 +50,9 @@ async function heapAfter(folios: number): Promise<number> {
 describe('ingest', () => {
   it('keeps no more in memory for a trace four times as long', async () => {
     await heapAfter(20_000)
-    const short = await heapAfter(40_000)
-    const long = await heapAfter(160_000)
-    // 120,000 more swap-outs and swap-ins are over 30 MB as rows.
-    expect(long - short).toBeLessThan(24_000_000)
+    const short = await heapAfter(80_000)
+    const long = await heapAfter(320_000)
+    // 240,000 more swap-outs and swap-ins are over 60 MB as rows.
+    expect(long - short).toBeLessThan(30_000_000)
   })
 })

@@ -1,0 +1,212 @@
+import { Worker } from 'node:worker_threads'
+import type { EventBatch, EventFormat } from '../../parsers/batch.ts'
+import { PstraceError } from '../model/error.ts'
+import type { ColumnArrays, RowBuffer } from '../model/rows.ts'
+import type { RowOwner } from './append.ts'
+import type { Halves } from './chunk.ts'
+import type { Database } from './database.ts'
+import type { RenamedField } from './raw.ts'
+import type { TableDefinition } from './schema.ts'
+import { DirectWriter, type RowWriter } from './writer.ts'
+import {
+  buffersOf,
+  buffersOfArrays,
+  copyColumn,
+  SentDictionaries,
+  type WriterAnswer,
+  type WriterCall,
+  type WriterSetting,
+} from './writer-messages.ts'
+
+/** Calls under way at which the caller waits for the writing thread: some hundred kilobytes each. */
+const MOST_UNDER_WAY = 64
+/** Sets of arrays kept per table for reuse. */
+const MOST_SPARE = 4
+
+/** A writer in a thread of its own where that is possible: the database is a file, and the code is compiled to JavaScript. */
+export async function openWriter(database: Database): Promise<RowWriter> {
+  const compiled = import.meta.url.endsWith('js')
+  if (database.path === ':memory:' || !compiled) return new DirectWriter(database)
+  return await ThreadWriter.open(database)
+}
+
+interface Waiting {
+  resolve(renamed: readonly RenamedField[]): void
+  reject(error: Error): void
+}
+
+/** Writes in a thread of its own. Until `close` that thread has the database's file, and `database` must not be used. */
+class ThreadWriter implements RowWriter {
+  readonly #database: Database
+  readonly #worker: Worker
+  readonly #waiting: Waiting[] = []
+  readonly #spare = new Map<string, (readonly ColumnArrays[])[]>()
+  readonly #stringsSent = new Map<string, number[]>()
+  readonly #formats = new Map<EventFormat, number>()
+  readonly #dictionaries = new SentDictionaries()
+  #failure: Error | undefined
+  /** Resolves when fewer calls are under way. */
+  #relief: (() => void) | undefined
+  #closed = false
+
+  static async open(database: Database): Promise<ThreadWriter> {
+    await database.detach()
+    return new ThreadWriter(database)
+  }
+
+  private constructor(database: Database) {
+    this.#database = database
+    const { path, memoryLimit } = database
+    const workerData: WriterSetting = { path, memoryLimit }
+    this.#worker = new Worker(new URL('./writer-thread.js', import.meta.url), { workerData })
+    this.#worker.on('message', (answer: WriterAnswer) => this.#take(answer))
+    this.#worker.on('error', (error) => this.#fail(error))
+    this.#worker.on('exit', () => this.#fail(new Error('the writing thread ended')))
+  }
+
+  run(sql: string): Promise<unknown> {
+    return this.#call({ call: 'run', sql })
+  }
+
+  begin(): Promise<void> {
+    return this.#send({ call: 'run', sql: 'BEGIN' }, [])
+  }
+
+  createTemporary(definition: TableDefinition): Promise<void> {
+    return this.#send({ call: 'createTemporary', definition }, [])
+  }
+
+  async dropTemporary(definition: TableDefinition): Promise<void> {
+    await this.#call({ call: 'dropTemporary', definition })
+  }
+
+  async append(rows: RowBuffer, owner: RowOwner): Promise<void> {
+    const { length, table } = rows
+    if (length === 0) return
+    let sent = this.#stringsSent.get(table)
+    if (sent === undefined) {
+      sent = []
+      this.#stringsSent.set(table, sent)
+    }
+    const names = Object.keys(rows.columns)
+    const strings: (readonly string[])[] = []
+    for (let i = 0; i < names.length; i++) {
+      const column = rows.columns[names[i] ?? '']
+      strings[i] = column?.kind === 'text' ? column.strings.slice(sent[i] ?? 0) : []
+      if (column?.kind === 'text') sent[i] = column.strings.length
+    }
+    const arrays = rows.exchange(this.#spare.get(table)?.pop())
+    const call = { call: 'append', rows: { table, length, names, arrays, strings }, owner } as const
+    await this.#send(call, buffersOfArrays(arrays))
+  }
+
+  beginRaw(traceId: number, base: Halves): Promise<void> {
+    return this.#send({ call: 'beginRaw', traceId, base }, [])
+  }
+
+  async appendRaw(batch: EventBatch, seq: Float64Array): Promise<void> {
+    const { format, length, instance } = batch
+    if (length === 0) return
+    let id = this.#formats.get(format)
+    const known = id !== undefined
+    if (id === undefined) {
+      id = this.#formats.size
+      this.#formats.set(format, id)
+    }
+    const columns = batch.columns.map((column, i) =>
+      copyColumn(column, length, `${id}/${instance}/${i}`, this.#dictionaries),
+    )
+    const sent = {
+      id,
+      format: known ? undefined : format,
+      length,
+      instance,
+      ts: batch.ts.slice(0, length),
+      cpu: batch.cpu.slice(0, length),
+      tid: batch.tid.slice(0, length),
+      columns,
+    }
+    const ranks = seq.slice(0, length)
+    const moved = [...buffersOf(sent), ranks.buffer]
+    await this.#send({ call: 'appendRaw', batch: sent, seq: ranks }, moved)
+  }
+
+  endRaw(): Promise<readonly RenamedField[]> {
+    return this.#call({ call: 'endRaw' })
+  }
+
+  async flush(): Promise<void> {
+    await this.#call({ call: 'flush' })
+  }
+
+  async rollback(): Promise<void> {
+    // What failed before is told already; the thread may still be able to go back.
+    this.#failure = undefined
+    await this.#call({ call: 'rollback' })
+  }
+
+  async close(): Promise<void> {
+    try {
+      this.#failure = undefined
+      await this.#call({ call: 'close' })
+    } finally {
+      this.#closed = true
+      await this.#worker.terminate()
+      await this.#database.attach()
+    }
+  }
+
+  /** Sends a call and waits only if too many are under way. */
+  async #send(call: WriterCall, moved: ArrayBufferLike[]): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure
+    this.#waiting.push({ resolve: () => {}, reject: () => {} })
+    this.#worker.postMessage(call, moved as ArrayBuffer[])
+    if (this.#waiting.length < MOST_UNDER_WAY) return
+    await new Promise<void>((resolve) => {
+      this.#relief = resolve
+    })
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  #call(call: WriterCall): Promise<readonly RenamedField[]> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ resolve, reject })
+      this.#worker.postMessage(call)
+    })
+  }
+
+  #take(answer: WriterAnswer): void {
+    const waiting = this.#waiting.shift()
+    if (answer.answer === 'failed') {
+      const { message, code } = answer
+      const error = code === undefined ? new Error(message) : new PstraceError(code, message)
+      this.#failure ??= error
+      waiting?.reject(error)
+    } else {
+      if (answer.answer === 'appended') this.#keepSpare(answer.table, answer.arrays)
+      if (this.#failure !== undefined) waiting?.reject(this.#failure)
+      else waiting?.resolve(answer.answer === 'done' ? (answer.renamed ?? []) : [])
+    }
+    if (this.#waiting.length < MOST_UNDER_WAY / 2 || this.#failure !== undefined) this.#relieve()
+  }
+
+  #keepSpare(table: string, arrays: readonly ColumnArrays[]): void {
+    const spare = this.#spare.get(table)
+    if (spare === undefined) this.#spare.set(table, [arrays])
+    else if (spare.length < MOST_SPARE) spare.push(arrays)
+  }
+
+  /** The thread cannot answer any more. */
+  #fail(error: Error): void {
+    if (this.#closed) return
+    this.#failure = error
+    for (const { reject } of this.#waiting.splice(0)) reject(error)
+    this.#relieve()
+  }
+
+  #relieve(): void {
+    this.#relief?.()
+    this.#relief = undefined
+  }
+}

@@ -1,0 +1,109 @@
+// The thread that writes to the database while another one reads and follows the trace.
+import { parentPort, workerData } from 'node:worker_threads'
+import { PstraceError } from '../model/error.ts'
+import type { ColumnRows, TableRows } from '../model/rows.ts'
+import { Database } from './database.ts'
+import { DirectWriter } from './writer.ts'
+import {
+  BatchReceiver,
+  buffersOfArrays,
+  type SentRows,
+  type WriterAnswer,
+  type WriterCall,
+  type WriterSetting,
+} from './writer-messages.ts'
+
+const port = parentPort
+if (port === null) throw new Error('writer-thread is started by ThreadWriter')
+
+const { path, memoryLimit } = workerData as WriterSetting
+// One thread each for reading and writing: a second one here would only take the reader's processor.
+const opening = Database.open(path, {
+  mode: 'write',
+  threads: 1,
+  keepUnfinished: true,
+  ...(memoryLimit === undefined ? {} : { memoryLimit }),
+})
+const batches = new BatchReceiver()
+const tables = new Map<string, Record<string, ColumnRows>>()
+let writer: DirectWriter | undefined
+let last: Promise<void> = Promise.resolve()
+
+port.on('message', (call: WriterCall) => {
+  last = last.then(async () => {
+    try {
+      await answer(call)
+    } catch (error) {
+      const code = error instanceof PstraceError ? error.code : undefined
+      const message = error instanceof Error ? error.message : String(error)
+      post({ answer: 'failed', message, code })
+    }
+  })
+})
+
+async function answer(call: WriterCall): Promise<void> {
+  const database = await opening
+  writer ??= new DirectWriter(database)
+  switch (call.call) {
+    case 'run':
+      await writer.run(call.sql)
+      break
+    case 'createTemporary':
+      await writer.createTemporary(call.definition)
+      break
+    case 'dropTemporary':
+      await writer.dropTemporary(call.definition)
+      break
+    case 'append': {
+      const { rows } = call
+      await database.appendRows(receiveRows(rows), call.owner)
+      const { table, arrays } = rows
+      post({ answer: 'appended', table, arrays }, buffersOfArrays(arrays))
+      return
+    }
+    case 'beginRaw':
+      await writer.beginRaw(call.traceId, call.base)
+      break
+    case 'appendRaw':
+      await writer.appendRaw(batches.receive(call.batch), call.seq)
+      break
+    case 'endRaw':
+      post({ answer: 'done', renamed: await writer.endRaw() })
+      return
+    case 'flush':
+      await writer.flush()
+      break
+    case 'rollback':
+      await writer.rollback()
+      break
+    case 'close':
+      database.close()
+      break
+  }
+  post({ answer: 'done' })
+}
+
+function receiveRows(sent: SentRows): TableRows {
+  let columns = tables.get(sent.table)
+  if (columns === undefined) {
+    columns = {}
+    tables.set(sent.table, columns)
+  }
+  for (let i = 0; i < sent.names.length; i++) {
+    const name = sent.names[i]
+    const arrays = sent.arrays[i]
+    if (name === undefined || arrays === undefined) continue
+    const column = columns[name]
+    if (arrays.kind === 'text') {
+      const strings = column?.kind === 'text' ? column.strings : []
+      strings.push(...(sent.strings[i] ?? []))
+      if (column?.kind === 'text') column.codes = arrays.codes
+      else columns[name] = { kind: 'text', codes: arrays.codes, strings }
+    } else columns[name] = { ...arrays }
+  }
+  return { table: sent.table, length: sent.length, columns }
+}
+
+function post(message: WriterAnswer, moved: ArrayBufferLike[] = []): void {
+  port?.postMessage(message, moved as ArrayBuffer[])
+}
