@@ -45,6 +45,8 @@ interface RunRow {
   readonly trace_id: number
   readonly run_id: number
   readonly policy: string
+  /** False when only the figures of the run were kept (`sweep`): there are no rows to look at. */
+  readonly has_rows: boolean
 }
 
 /** Every complete trace with its recording and all complete runs: what `query` sees. */
@@ -106,9 +108,13 @@ async function readTraces(connection: DuckDBConnection, catalog: string): Promis
 async function readRuns(connection: DuckDBConnection, catalog: string): Promise<RunRow[]> {
   return readRows<RunRow>(
     connection,
-    `SELECT r.trace_id, r.run_id, r.policy FROM "${catalog}".main.runs r WHERE r.state = 'complete' ORDER BY r.run_id`,
+    `SELECT r.trace_id, r.run_id, r.policy, ${HAS_ROWS} AS has_rows
+     FROM "${catalog}".main.runs r WHERE r.state = 'complete' ORDER BY r.run_id`,
   )
 }
+
+/** SQL: whether the rows of a row of `runs` were kept. */
+export const HAS_ROWS = "json_extract_string(config, '$.keep') IS DISTINCT FROM 'metrics'"
 
 /** The trace with this id or name; the last ingested when none is given. */
 export async function findTrace(
@@ -147,27 +153,34 @@ export async function findTrace(
   return found
 }
 
-/** `undefined` stands for the recording. */
+/** `undefined` stands for the recording. A run without rows is nobody's latest, and cannot be looked at. */
 function chooseRuns(wanted: readonly string[], runs: readonly RunRow[]): (RunRow | undefined)[] {
-  const policies = [...new Set(runs.map((run) => run.policy))]
-  const latest = (policy: string) => runs.findLast((run) => run.policy === policy)
+  const whole = runs.filter((run) => run.has_rows)
+  const policies = [...new Set(whole.map((run) => run.policy))]
+  const latest = (policy: string) => whole.findLast((run) => run.policy === policy)
   if (wanted.length === 0) return [undefined, ...policies.map(latest)]
   const chosen: (RunRow | undefined)[] = []
   for (const name of wanted.flatMap((value) => value.split(','))) {
     const run = /^\d+$/.test(name)
       ? runs.find((candidate) => candidate.run_id === Number(name))
       : name === 'last'
-        ? runs.at(-1)
+        ? whole.at(-1)
         : latest(name)
     if (run === undefined && name !== 'recording') {
-      const ids = runs.map((candidate) => String(candidate.run_id))
+      const ids = whole.map((candidate) => String(candidate.run_id))
       throw unknownName('run', name, [
         'recording',
-        ...(runs.length > 0 ? ['last'] : []),
+        ...(whole.length > 0 ? ['last'] : []),
         ...policies,
         ...ids,
       ])
     }
+    if (run?.has_rows === false)
+      throw new PstraceError(
+        'run-without-rows',
+        `run ${run.run_id} kept its figures only, as sweeps do: \`pstrace compare run:${run.run_id} ...\` shows them; sweep --keep folios keeps the rows`,
+        { exitStatus: 3 },
+      )
     if (!chosen.includes(run)) chosen.push(run)
   }
   return chosen

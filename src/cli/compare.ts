@@ -71,26 +71,35 @@ interface RunRow {
   readonly policy: string
   readonly start_offset_ns: number | null
   readonly work_ns: number | null
+  readonly has_rows: boolean
 }
 
-const RUNS_SQL = `SELECT run_id, trace_id, policy,
+async function readRuns(
+  connection: import('@duckdb/node-api').DuckDBConnection,
+): Promise<RunRow[]> {
+  const { readRows } = await import('../analysis/query.ts')
+  const { HAS_ROWS } = await import('../analysis/selection.ts')
+  return readRows<RunRow>(
+    connection,
+    `SELECT run_id, trace_id, policy,
   TRY_CAST(json_extract_string(config, '$.startOffsetNs') AS DOUBLE) AS start_offset_ns,
-  TRY_CAST(json_extract_string(config, '$.recordedWorkNs') AS DOUBLE) AS work_ns
-  FROM runs WHERE state = 'complete' ORDER BY run_id`
+  TRY_CAST(json_extract_string(config, '$.recordedWorkNs') AS DOUBLE) AS work_ns, ${HAS_ROWS} AS has_rows
+  FROM runs WHERE state = 'complete' ORDER BY run_id`,
+  )
+}
 
 async function readOwn(
   names: readonly string[],
   settings: Settings,
 ): Promise<Map<string, ComparisonColumn>> {
   const { Database } = await import('../database/database.ts')
-  const { readRows } = await import('../analysis/query.ts')
   const { readStoredFigures } = await import('../analysis/stored-figures.ts')
   const { unknownName } = await import('../model/names.ts')
   const database = await Database.open(settings.databasePath, { mode: 'read' })
   const columns = new Map<string, ComparisonColumn>()
   try {
     const { connection } = database
-    const runs = await readRows<RunRow>(connection, RUNS_SQL)
+    const runs = await readRuns(connection)
     const asked: RunRow[] = []
     for (const name of names) {
       if (!name.startsWith('run:')) continue
@@ -98,7 +107,8 @@ async function readOwn(
       const run =
         id === 'last'
           ? runs.at(-1)
-          : runs.find(({ run_id, policy }) => String(run_id) === id || policy === id)
+          : (runs.find(({ run_id }) => String(run_id) === id) ??
+            runs.findLast(({ policy }) => policy === id))
       if (run === undefined)
         throw unknownName(
           'run',
@@ -162,11 +172,10 @@ async function readFileColumns(path: string): Promise<ComparisonColumn[]> {
       "SELECT max(trace_id) AS trace_id FROM traces WHERE state = 'complete' HAVING count(*) > 0",
     )
     if (trace === undefined) throw unfitError(`${path}: holds no complete trace`)
-    const runs = (await readRows<RunRow>(connection, RUNS_SQL)).filter(
-      (run) => run.trace_id === trace.trace_id,
-    )
-    const latest = runs.filter(
-      (run) => runs.findLast(({ policy }) => policy === run.policy) === run,
+    const runs = (await readRuns(connection)).filter((run) => run.trace_id === trace.trace_id)
+    const whole = runs.filter(({ has_rows: kept }) => kept)
+    const latest = whole.filter(
+      (run) => whole.findLast(({ policy }) => policy === run.policy) === run,
     )
     const prefix = basename(path).replace(/\.(duckdb|db)$/, '')
     const recording = await readRecording(connection, String(trace.trace_id), latest)

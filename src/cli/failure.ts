@@ -1,4 +1,5 @@
 import { PstraceError } from '../model/error.ts'
+import { EXIT_INTERRUPTED, InterruptedError } from './interrupt.ts'
 
 /** What the user reads: one message, and the stack only with PSTRACE_DEBUG. */
 export function describeFailure(error: unknown): string {
@@ -13,6 +14,7 @@ function describeStack(error: Error): string {
 }
 
 export function toExitStatus(error: unknown): number {
+  if (error instanceof InterruptedError) return EXIT_INTERRUPTED
   return error instanceof PstraceError ? error.exitStatus : 1
 }
 

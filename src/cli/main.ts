@@ -3,7 +3,7 @@ import { unknownName } from '../model/names.ts'
 import { COMMANDS } from './commands.ts'
 import { describeFailure, toExitStatus } from './failure.ts'
 import { describeAll } from './help.ts'
-import { exitOnInterrupt } from './interrupt.ts'
+import { exitOnInterrupt, InterruptedError } from './interrupt.ts'
 
 /** Options that may stand before the command's name, with the number of values each takes. */
 const LEADING_OPTIONS: Readonly<Record<string, number>> = {
@@ -84,6 +84,6 @@ exitOnInterrupt()
 try {
   await main(process.argv.slice(2))
 } catch (error) {
-  process.stderr.write(`${describeFailure(error)}\n`)
+  if (!(error instanceof InterruptedError)) process.stderr.write(`${describeFailure(error)}\n`)
   process.exitCode = toExitStatus(error)
 }

@@ -5,9 +5,10 @@ import { readRows } from '../analysis/query.ts'
 import { cutRecording } from '../analysis/replayed-work.ts'
 import { findTrace, resolveSubjects } from '../analysis/selection.ts'
 import { createViews } from '../analysis/views.ts'
-import { resolveReplay } from '../config/replay.ts'
+import { type ReplayRequest, resolveReplay } from '../config/replay.ts'
 import type { Settings } from '../config/settings.ts'
 import type { Database } from '../database/database.ts'
+import { removeRun } from '../database/states.ts'
 import { refuseOverwrite } from '../export/file.ts'
 import { openWorkloadFolder } from '../io/workload-folder.ts'
 import type { ReplayLogEvent } from '../replay/recorder.ts'
@@ -16,64 +17,110 @@ import { readWorkload } from '../workload/store.ts'
 import type { Workload } from '../workload/types.ts'
 import { toComparisonTable, toFigureRows } from './comparison.ts'
 import { openExisting } from './existing.ts'
-import { killOnInterrupt } from './interrupt.ts'
+import { finishOnInterrupt, throwIfInterrupted } from './interrupt.ts'
 import { printLine, printResult, remark, toFormat } from './output.ts'
 import { startProgress } from './progress.ts'
 import type { ReplayCommandOptions } from './replay.ts'
 import { planRuns, type RunPlan } from './run-plan.ts'
 import { type FinishedRun, runPolicy } from './run-policy.ts'
 import { withSummaries } from './run-summary.ts'
+import { runAtSameWork } from './same-work.ts'
 import { toSettings } from './settings.ts'
 import { formatCell, formatCount, formatNs } from './table.ts'
-/** Replays every policy asked for and prints the comparison. */
+
+/** Replays every policy asked for and prints the comparison; Ctrl-C keeps the runs that are complete. */
 export async function replayAll(options: ReplayCommandOptions): Promise<void> {
   const settings = toSettings(options)
   const request = resolveReplay(options)
   if (options.log !== undefined) refuseOverwrite(options.log, { force: options.force ?? false })
-  const database = await openExisting(settings)
-  // The engine does not return to the event loop while a run lasts: without this Ctrl-C would wait for it.
-  killOnInterrupt()
+  await finishOnInterrupt(async (signal) => {
+    const database = await openExisting(settings)
+    const complete: FinishedRun[] = []
+    try {
+      await replayInto(database, complete, signal, request, options, settings)
+    } finally {
+      for (const { runId } of complete)
+        if (settings.quiet) await printLine(String(runId))
+        else if (toFormat(options) === 'table') await printLine(`run ${runId}`)
+        else process.stderr.write(`run ${runId}\n`)
+      database.close()
+    }
+  })
+}
+
+/** `complete` holds the runs in the database at any moment. */
+async function replayInto(
+  database: Database,
+  complete: FinishedRun[],
+  signal: AbortSignal,
+  request: ReplayRequest,
+  options: ReplayCommandOptions,
+  settings: Settings,
+): Promise<void> {
+  const trace = await findTrace(database.connection, await catalogOf(database), options.trace)
+  const extracted =
+    options.workload === undefined
+      ? await extract(database, trace.trace_id, settings)
+      : await readFolder(options.workload, settings)
+  const plan = withRecordedWork(planRuns(request, extracted.workload), extracted.recordedWorkNs)
   const log = options.log === undefined ? undefined : openLog(options.log)
   try {
-    const trace = await findTrace(database.connection, await catalogOf(database), options.trace)
-    const extracted =
-      options.workload === undefined
-        ? await extract(database, trace.trace_id, settings)
-        : await readFolder(options.workload, settings)
-    const plan = withRecordedWork(planRuns(request, extracted.workload), extracted.recordedWorkNs)
-    const runs: FinishedRun[] = []
-    for (const run of plan.runs) {
-      const begun = Date.now()
-      const progress = startProgress(settings, `replaying ${run.policy.name}`, 'count')
-      const finished = await runPolicy(
-        {
-          database,
-          traceId: trace.trace_id,
-          plan,
-          keep: 'folios',
-          progress: (swapouts) => progress.update(swapouts, extracted.swapouts),
-          ...(log === undefined ? {} : { log: (event) => log.write(run.policy.name, event) }),
+    const { runs } = await runAtSameWork(
+      plan.runs.map((run) => ({ plan, run })),
+      {
+        workload: extracted.workload,
+        recordedNs: extracted.recordedNs,
+        onCut: (cut) => remark(settings, describeCut(cut, 'all runs are made again up to there')),
+        discard: async (run) => {
+          complete.splice(complete.indexOf(run), 1)
+          await removeRun(database, run.runId)
         },
-        run,
-      )
-      progress.stop()
-      remark(settings, describeRun(finished, Date.now() - begun))
-      runs.push(finished)
-    }
+        execute: async (job) => {
+          await throwIfInterrupted(signal)
+          const begun = Date.now()
+          const { name } = job.run.policy
+          const progress = startProgress(settings, `replaying ${name}`, 'count')
+          try {
+            const finished = await runPolicy(
+              {
+                database,
+                traceId: trace.trace_id,
+                plan: job.plan,
+                keep: 'folios',
+                progress: (swapouts) => progress.update(swapouts, extracted.swapouts),
+                ...(log === undefined ? {} : { log: (event) => log.write(name, event) }),
+              },
+              job.run,
+            )
+            progress.stop()
+            complete.push(finished)
+            remark(settings, describeRun(finished, Date.now() - begun))
+            return finished
+          } finally {
+            progress.stop()
+          }
+        },
+      },
+    )
+    await throwIfInterrupted(signal)
     await printRuns(database, trace.trace_id, plan, runs, options, settings)
-    for (const { runId } of runs)
-      if (settings.quiet) await printLine(String(runId))
-      else if (toFormat(options) === 'table') await printLine(`run ${runId}`)
-      else process.stderr.write(`run ${runId}\n`)
   } finally {
     await log?.close()
-    database.close()
   }
 }
 
-interface Extracted {
+export function describeCut(
+  cut: { readonly share: number; readonly exhaustedUnder: string },
+  consequence: string,
+): string {
+  return `page stream exhausted under ${cut.exhaustedUnder} after ${formatCell(cut.share, 'share')} of the work: ${consequence}`
+}
+
+export interface Extracted {
   readonly workload: Workload
   readonly recordedWorkNs: number | null
+  /** How long the recorded machine took until it had asked for that many pages. */
+  readonly recordedNs: (pages: number) => number | null
   readonly swapouts: number
 }
 
@@ -82,7 +129,8 @@ export async function extract(
   traceId: number,
   settings: Settings,
 ): Promise<Extracted> {
-  const { workload, startNs, endNs } = await extractWorkload(database, traceId)
+  const { workload, startNs, endNs, allocNs } = await extractWorkload(database, traceId)
+  const asked = allocNs.slice().sort()
   const [row] = await readRows<{ n: number }>(
     database.connection,
     `SELECT count(*) AS n FROM swapouts WHERE trace_id = ${traceId} AND run_id IS NULL`,
@@ -91,7 +139,12 @@ export async function extract(
     settings,
     `workload: ${formatCount(workload.tasks.length)} tasks, ${formatCount(workload.pages.length)} pages over ${formatNs(endNs - startNs)} of the recording`,
   )
-  return { workload, recordedWorkNs: endNs - startNs, swapouts: row?.n ?? 0 }
+  return {
+    workload,
+    recordedWorkNs: endNs - startNs,
+    recordedNs: (pages) => Math.max(0, (asked[pages - 1] ?? startNs) - startNs),
+    swapouts: row?.n ?? 0,
+  }
 }
 
 /** Nothing recorded stands beside a workload that may come from anywhere. */
@@ -103,7 +156,12 @@ export async function readFolder(folder: string, settings: Settings): Promise<Ex
     settings,
     `workload: ${formatCount(workload.tasks.length)} tasks, ${formatCount(workload.pages.length)} pages from ${folder}`,
   )
-  return { workload, recordedWorkNs: null, swapouts: workload.stream.length }
+  return {
+    workload,
+    recordedWorkNs: null,
+    recordedNs: () => null,
+    swapouts: workload.stream.length,
+  }
 }
 
 export async function catalogOf(database: Database): Promise<string> {
@@ -125,10 +183,7 @@ export function withRecordedWork(plan: RunPlan, recordedWorkNs: number | null): 
 }
 
 function describeRun({ policy, result }: FinishedRun, tookMs: number): string {
-  const cut = result.exhausted
-    ? `; the page stream was exhausted after ${formatCell(result.summary.workUsed, 'share')} of the work`
-    : ''
-  return `${policy}: ${formatCount(result.summary.swapOuts)} swap-outs in ${formatNs(result.endNs)} of virtual time, run in ${formatNs(tookMs * 1e6)}${cut}`
+  return `${policy}: ${formatCount(result.summary.swapOuts)} swap-outs in ${formatNs(result.endNs)} of virtual time, run in ${formatNs(tookMs * 1e6)}`
 }
 
 /** The recording, cut to the part that was replayed, and the runs, side by side. */
@@ -149,7 +204,7 @@ async function printRuns(
     comms: [],
     nodes: [],
   })
-  const [first] = plan.runs
+  const [first] = runs
   await createViews(
     connection,
     cutRecording(selection, first?.config.startOffsetNs ?? 0, first?.config.recordedWorkNs ?? null),
@@ -168,18 +223,30 @@ async function printRuns(
 /** What all figures rest on, first. */
 function describeBasis(plan: RunPlan, runs: readonly FinishedRun[]): string[] {
   const { workload } = plan
-  const [run] = plan.runs
+  const [run] = runs
   if (run === undefined) return []
-  const contents = runs[0]?.result.contents ?? run.config.contents
+  const { config } = run
   const unknown = workload.unknownNextTouch
   const lines = [
-    `contents: ${contents}; demand: ${run.config.demand} loop; seed ${run.config.seed}; unknown: next touch of ${formatCell(unknown.value, 'share')} of the swapped-out pages (never seen again, not touched by the replay)`,
-    `${run.config.backend}, ${run.config.codec}; recorded under ${workload.recordedPolicy.value} (${workload.recordedPolicy.basis})`,
+    `contents: ${run.result.contents}; demand: ${config.demand} loop; seed ${config.seed}; unknown: next touch of ${formatCell(unknown.value, 'share')} of the swapped-out pages (never seen again, not touched by the replay)`,
+    `${config.backend}, ${config.codec}; recorded under ${workload.recordedPolicy.value} (${workload.recordedPolicy.basis})`,
+    ...(config.recordedWorkNs === null
+      ? []
+      : [
+          `recording: over the ${formatNs(config.recordedWorkNs)} whose work is replayed, from ${formatNs(config.startOffsetNs)} after its start`,
+        ]),
   ]
+  if (config.exhaustedUnder !== null)
+    lines.push(
+      describeCut(
+        { share: config.workUsed, exhaustedUnder: config.exhaustedUnder },
+        'every column is cut there',
+      ),
+    )
   for (const { policy, result } of runs)
     if (result.exhausted)
       lines.push(
-        `${policy}: page stream exhausted, the run is cut at ${formatCell(result.summary.workUsed, 'share')} of the work`,
+        `${policy}: the page stream was exhausted again, the run ends after ${formatCell(result.summary.workUsed * config.workUsed, 'share')} of the work`,
       )
   return lines
 }

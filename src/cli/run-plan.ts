@@ -41,6 +41,13 @@ export interface RunConfig {
   /** Where the workload begins in the recording, ns after its start, and how long the recorded machine took for it. */
   readonly startOffsetNs: number
   readonly recordedWorkNs: number | null
+  /** Share of the demand that all runs of the command do; below 1 where a run exhausted the page stream. */
+  readonly workUsed: number
+  /** The policy of that run, and how many rows of each task's demand are done, by task id. */
+  readonly exhaustedUnder: string | null
+  readonly demandRows: Readonly<Record<string, number>> | null
+  /** `metrics`: only the figures of the run are in the database. */
+  readonly keep: 'folios' | 'metrics'
   /** Policy under which the recording was made, as recognised: its replay shows what the model gets wrong. */
   readonly recordedPolicy: string
 }
@@ -91,6 +98,10 @@ export function planRuns(request: ReplayRequest, recorded: Workload): RunPlan {
       seed: request.seed,
       startOffsetNs: workload.startOffsetNs?.value ?? 0,
       recordedWorkNs: null,
+      workUsed: 1,
+      exhaustedUnder: null,
+      demandRows: null,
+      keep: 'folios' as const,
       recordedPolicy: workload.recordedPolicy.value,
     },
   }))

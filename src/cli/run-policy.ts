@@ -3,7 +3,7 @@ import { resolveSubjects } from '../analysis/selection.ts'
 import { createViews, dropViews } from '../analysis/views.ts'
 import { rowKinds } from '../database/append.ts'
 import { Database } from '../database/database.ts'
-import { beginRun, beginTrace, completeRun, completeTrace } from '../database/states.ts'
+import { beginRun, beginTrace, completeRun, completeTrace, removeRun } from '../database/states.ts'
 import { RowBuffer } from '../model/rows.ts'
 import { policies } from '../policies/index.ts'
 import type { Policy } from '../policies/policy.ts'
@@ -11,6 +11,7 @@ import type { ReplayLogEvent } from '../replay/recorder.ts'
 import { completeTunables, type RunResult, replay } from '../replay/replay.ts'
 import type { RunSummary } from '../replay/summary.ts'
 import type { Workload } from '../workload/types.ts'
+import { runInterruptibly } from './interrupt.ts'
 import { openResources, type RunConfig, type RunPlan } from './run-plan.ts'
 import { withSummary } from './run-summary.ts'
 import { readVersion } from './version.ts'
@@ -34,7 +35,7 @@ export interface RunOptions {
   readonly keep: 'folios' | 'metrics'
 }
 
-/** Replays one policy into the database; the run is visible when this returns. */
+/** Replays one policy into the database; the run is visible when this returns, and gone when it throws. */
 export async function runPolicy(
   options: RunOptions,
   run: RunPlan['runs'][number],
@@ -46,7 +47,7 @@ export async function runPolicy(
   const config: RunConfig = {
     ...run.config,
     tunables: completeTunables(policy, run.config.tunables),
-    recordedWorkNs: run.config.recordedWorkNs,
+    keep: options.keep,
   }
   const runId = await beginRun(database, traceId, {
     policy: policy.name,
@@ -63,44 +64,48 @@ export async function runPolicy(
   })
   const kept = options.keep === 'folios'
   const rows = kept ? { database, traceId, runId } : await openScratch(workload, policy)
-  await rows.database.prepareAppends()
-  const renumber = threadRenumbering(policy, workload)
-  let swapouts = 0
-  const { contents, slots } = resources
-  const result = replay(workload, {
-    policy,
-    backend: resources.backend,
-    contents: contents.contents,
-    tunables: config.tunables,
-    seed: config.seed,
-    cpus: plan.cpus,
-    demand: config.demand,
-    demandScale: config.demandScale,
-    watermarkScale: config.watermarkScale,
-    costScale: config.costScale,
-    sink: (buffer) => {
-      if (buffer.table === 'swapouts') {
-        swapouts += buffer.length
-        options.progress?.(swapouts)
-      }
-      renumber.rows(buffer)
-      rows.database.appendNow(buffer, rows)
-    },
-    ...(slots === undefined ? {} : { slots }),
-    ...(options.log === undefined ? {} : { log: options.log }),
-  })
-  contents.close()
-  await addThreads(rows.database, rows.traceId, result, renumber)
-  rows.database.flush()
-  await completeRun(rows.database, rows.runId)
-  const figures = await readRunFigures(rows)
-  if (!kept) {
-    rows.database.close()
-    await completeRun(database, runId)
+  try {
+    await rows.database.prepareAppends()
+    let swapouts = 0
+    const { contents, slots } = resources
+    const result = runInterruptibly(() =>
+      replay(workload, {
+        policy,
+        backend: resources.backend,
+        contents: contents.contents,
+        tunables: config.tunables,
+        seed: config.seed,
+        firstThreadId: firstThreadId(policy, workload),
+        cpus: plan.cpus,
+        demand: config.demand,
+        demandScale: config.demandScale,
+        watermarkScale: config.watermarkScale,
+        costScale: config.costScale,
+        sink: (buffer) => {
+          if (buffer.table === 'swapouts') {
+            swapouts += buffer.length
+            options.progress?.(swapouts)
+          }
+          rows.database.appendNow(buffer, rows)
+        },
+        ...(slots === undefined ? {} : { slots }),
+        ...(options.log === undefined ? {} : { log: options.log }),
+      }),
+    )
+    await addThreads(rows.database, rows.traceId, result)
+    rows.database.flush()
+    await completeRun(rows.database, rows.runId)
+    const figures = withSummary(await readRunFigures(rows), result.summary)
+    if (!kept) await completeRun(database, runId)
+    await addMetrics(database, { traceId, runId }, figures, result, config)
+    return { runId, policy: policy.name, config, result, figures }
+  } catch (error) {
+    await removeRun(database, runId)
+    throw error
+  } finally {
+    resources.contents.close()
+    if (!kept) rows.database.close()
   }
-  const summed = withSummary(figures, result.summary)
-  await addMetrics(database, { traceId, runId }, summed, result, config)
-  return { runId, policy: policy.name, config, result, figures: summed }
 }
 
 interface RunRows {
@@ -143,46 +148,24 @@ function describeCpus({ cpus }: RunConfig): string {
   return groups.map(({ speed, count }) => `${count}x${speed}`).join('+')
 }
 
-/** Threads that the engine adds need task ids that no recorded task and no other policy's threads have; the tasks table knows no runs. */
+/** Above pid_max's largest value (2^22): no recorded thread has such a number. */
+const FIRST_THREAD = 10_000_000
 const IDS_PER_POLICY = 1_000_000
 
-interface Renumbering {
-  rows(rows: RowBuffer): void
-  id(id: number): number
-}
-
-function threadRenumbering(policy: Policy, workload: Workload): Renumbering {
+/** Threads that the engine adds need ids that no recorded task and no other policy's threads have: the tasks table knows no runs. */
+function firstThreadId(policy: Policy, workload: Workload): number {
   const above = workload.tasks.reduce((most, { taskId }) => Math.max(most, taskId), 0)
-  const base = IDS_PER_POLICY * (policies.indexOf(policy) + 1)
-  const id = (given: number) => (given > above ? base + given - above : given)
-  return {
-    id,
-    rows(rows) {
-      for (const name of ['task_id', 'stored_by', 'waker_task_id', 'tid']) {
-        const column = rows.columns[name]
-        if (column?.kind !== 'number') continue
-        const { values } = column
-        if (name === 'tid') continue
-        for (let row = 0; row < rows.length; row++) values[row] = id(values[row] ?? Number.NaN)
-      }
-    },
-  }
+  return Math.max(FIRST_THREAD, above) + IDS_PER_POLICY * policies.indexOf(policy) + 1
 }
 
-async function addThreads(
-  database: Database,
-  traceId: number,
-  result: RunResult,
-  renumber: Renumbering,
-): Promise<void> {
+async function addThreads(database: Database, traceId: number, result: RunResult): Promise<void> {
   const known = await database.query('SELECT task_id FROM tasks WHERE trace_id = ?', [traceId])
   const ids = new Set(known.map((row) => Number(row['task_id'])))
   const rows = new RowBuffer('tasks', rowKinds('tasks'))
   for (const task of result.tasks) {
-    const taskId = renumber.id(task.taskId)
-    if (ids.has(taskId)) continue
+    if (ids.has(task.taskId)) continue
     const row = rows.add()
-    rows.number(row, 'task_id', taskId)
+    rows.number(row, 'task_id', task.taskId)
     rows.number(row, 'tid', task.tid)
     rows.text(row, 'comm', task.comm)
     rows.text(row, 'kind', task.kind)
@@ -241,23 +224,33 @@ async function addMetrics(
     const metric = METRICS.find(({ name }) => name === figure.metric)
     if (metric !== undefined) add(figure, metric.unit, metric.question)
   }
-  for (const [name, value] of engineMetrics(result.summary))
+  const summary = { ...result.summary, workUsed: result.summary.workUsed * config.workUsed }
+  for (const [name, value] of engineMetrics(summary))
     add(exact(`engine.${name}`, value), unitOfEngineMetric(name), 'what the engine counted')
   for (const node of new Set(config.cpus.map((cpu) => cpu.node))) {
-    const capacity = queueCapacity(config, node)
-    if (capacity !== undefined)
-      add(exact('queue_capacity', capacity), 'pages', 'how much can wait in the queue', node)
+    const queue = queueOf(config, node)
+    if (queue === undefined) continue
+    add(exact('queue_depth', queue.depth), 'pages', 'how much is queued at most', node)
+    add(exact('queue_capacity', queue.capacity), 'pages', 'how much fits into the queue', node)
   }
   await database.append(rows, owner)
   database.flush()
 }
 
-function queueCapacity(config: RunConfig, node: number): number | undefined {
+/** Pages that the policy lets wait on a node, and that its queues could hold. */
+function queueOf(
+  config: RunConfig,
+  node: number,
+): { readonly depth: number; readonly capacity: number } | undefined {
   const policy = policies.find(({ name }) => name === config.policy)
   if (policy === undefined) return undefined
   const cpus = config.cpus.filter((cpu) => cpu.node === node).length
-  const { queues } = policy.layout({ node, cpus }, config.tunables)
-  return queues.length === 0 ? undefined : queues.reduce((sum, { capacity }) => sum + capacity, 0)
+  const { queues, workers } = policy.layout({ node, cpus }, config.tunables)
+  if (queues.length === 0 || workers.length === 0) return undefined
+  return {
+    depth: queues.reduce((sum, { capacity, depth }) => sum + (depth ?? capacity), 0),
+    capacity: queues.reduce((sum, { capacity }) => sum + capacity, 0),
+  }
 }
 
 function engineMetrics(summary: RunSummary): [string, number][] {

@@ -2,16 +2,19 @@ import { METRICS } from '../analysis/figures.ts'
 import { type Result, type ResultColumn, toResult, type Value } from '../analysis/result.ts'
 import { findTrace } from '../analysis/selection.ts'
 import { POLICIES_BY_DEFAULT, type ReplayOptions, resolveReplay } from '../config/replay.ts'
-import { parseAssignments, parseCount } from '../config/settings.ts'
+import { parseAssignments, parseCount, type Settings } from '../config/settings.ts'
+import type { Database } from '../database/database.ts'
+import { removeRun } from '../database/states.ts'
 import { unknownName } from '../model/names.ts'
 import { findPolicy, policies } from '../policies/index.ts'
 import { openExisting } from './existing.ts'
-import { killOnInterrupt } from './interrupt.ts'
+import { finishOnInterrupt, InterruptedError, throwIfInterrupted } from './interrupt.ts'
 import { printLine, printResult, remark, toFormat } from './output.ts'
 import { startProgress } from './progress.ts'
-import { catalogOf, extract, readFolder, withRecordedWork } from './replay-runs.ts'
-import { planRuns, type RunPlan } from './run-plan.ts'
+import { catalogOf, describeCut, extract, readFolder, withRecordedWork } from './replay-runs.ts'
+import { planRuns } from './run-plan.ts'
 import { type FinishedRun, runPolicy } from './run-policy.ts'
+import { runAtSameWork } from './same-work.ts'
 import { toSettings } from './settings.ts'
 import type { SweepOptions } from './sweep.ts'
 
@@ -35,51 +38,101 @@ interface Combination {
   readonly options: ReplayOptions
 }
 
+/** Ctrl-C keeps, and prints, the runs that are complete. */
 export async function sweep(options: SweepOptions): Promise<void> {
   const settings = toSettings(options)
   const combinations = combine(options)
-  const database = await openExisting(settings)
-  killOnInterrupt()
-  try {
-    const trace = await findTrace(database.connection, await catalogOf(database), options.trace)
-    const extracted =
-      options.workload === undefined
-        ? await extract(database, trace.trace_id, settings)
-        : await readFolder(options.workload, settings)
-    const plans = combinations.map(
-      ({ options: replayed }): RunPlan =>
-        withRecordedWork(
-          planRuns(resolveReplay(replayed), extracted.workload),
-          extracted.recordedWorkNs,
-        ),
+  await finishOnInterrupt(async (signal) => {
+    const database = await openExisting(settings)
+    const complete: Done[] = []
+    try {
+      const trace = await findTrace(database.connection, await catalogOf(database), options.trace)
+      const print = async () => {
+        if (toFormat(options) === 'table' && options.output === undefined)
+          await printBasis(trace.name, complete)
+        await printResult(toTable(complete, options), options, settings)
+      }
+      try {
+        await sweepInto(database, trace.trace_id, complete, signal, combinations, options, settings)
+      } catch (error) {
+        if (error instanceof InterruptedError && complete.length > 0) await print()
+        throw error
+      }
+      await print()
+    } finally {
+      database.close()
+    }
+  })
+}
+
+interface Done {
+  readonly varied: Combination['varied']
+  readonly run: FinishedRun
+}
+
+/** `complete` holds the runs in the database at any moment. */
+async function sweepInto(
+  database: Database,
+  traceId: number,
+  complete: Done[],
+  signal: AbortSignal,
+  combinations: readonly Combination[],
+  options: SweepOptions,
+  settings: Settings,
+): Promise<void> {
+  const extracted =
+    options.workload === undefined
+      ? await extract(database, traceId, settings)
+      : await readFolder(options.workload, settings)
+  const jobs = combinations.flatMap(({ options: replayed }) => {
+    const plan = withRecordedWork(
+      planRuns(resolveReplay(replayed), extracted.workload),
+      extracted.recordedWorkNs,
     )
-    remark(settings, `${combinations.length} runs`)
-    const progress = startProgress(settings, 'sweeping', 'count')
-    const finished: { readonly varied: Combination['varied']; readonly run: FinishedRun }[] = []
-    for (const [index, plan] of plans.entries()) {
-      const [run] = plan.runs
-      const combination = combinations[index]
-      if (run === undefined || combination === undefined) continue
-      const done = await runPolicy(
-        { database, traceId: trace.trace_id, plan, keep: options.keep },
-        run,
-      )
-      finished.push({ varied: combination.varied, run: done })
-      progress.update(index + 1, plans.length)
-    }
-    progress.stop()
-    const forPeople = toFormat(options) === 'table' && options.output === undefined
-    const [first] = finished
-    if (forPeople && first !== undefined) {
-      const { config, result } = first.run
-      await printLine(
-        `contents: ${result.contents}; demand: ${config.demand} loop; ${config.backend}; ${trace.name}\n`,
-      )
-    }
-    await printResult(toTable(finished, forPeople), options, settings)
+    return plan.runs.map((run) => ({ plan, run }))
+  })
+  remark(settings, `${jobs.length} runs`)
+  const progress = startProgress(settings, 'sweeping', 'count')
+  try {
+    await runAtSameWork(jobs, {
+      workload: extracted.workload,
+      recordedNs: extracted.recordedNs,
+      onCut: (cut) => remark(settings, describeCut(cut, 'all runs are made again up to there')),
+      discard: async ({ runId }) => {
+        complete.splice(
+          complete.findIndex(({ run }) => run.runId === runId),
+          1,
+        )
+        await removeRun(database, runId)
+      },
+      execute: async ({ plan, run }, index) => {
+        await throwIfInterrupted(signal)
+        const finished = await runPolicy({ database, traceId, plan, keep: options.keep }, run)
+        complete.push({ varied: combinations[index]?.varied ?? {}, run: finished })
+        progress.update(index + 1, jobs.length)
+        return finished
+      },
+    })
   } finally {
-    database.close()
+    progress.stop()
   }
+}
+
+async function printBasis(traceName: string, complete: readonly Done[]): Promise<void> {
+  const [first] = complete
+  if (first === undefined) return
+  const { config, result } = first.run
+  await printLine(
+    `contents: ${result.contents}; demand: ${config.demand} loop; ${config.backend}; ${traceName}`,
+  )
+  if (config.exhaustedUnder !== null)
+    await printLine(
+      describeCut(
+        { share: config.workUsed, exhaustedUnder: config.exhaustedUnder },
+        'every run is cut there',
+      ),
+    )
+  await printLine('')
 }
 
 /** All combinations; a tunable that a policy lacks is not varied for it, so that no run is made twice. */
@@ -143,10 +196,8 @@ function toReplay(varied: Readonly<Record<string, string>>, options: SweepOption
   }
 }
 
-function toTable(
-  finished: readonly { readonly varied: Combination['varied']; readonly run: FinishedRun }[],
-  forPeople: boolean,
-): Result {
+function toTable(finished: readonly Done[], options: SweepOptions): Result {
+  const forPeople = toFormat(options) === 'table' && options.output === undefined
   const axes = [...new Set(finished.flatMap(({ varied }) => Object.keys(varied)))]
   const shown = METRICS.filter(({ name }) => !forPeople || SHOWN.includes(name))
   const columns: ResultColumn[] = [

@@ -44,7 +44,13 @@ export const kcompressdUnofficial: Policy = {
   knownDeviations: ['folios with private data are not told apart', 'one worker at most'],
   layout: (_node, tunables) => ({
     global: false,
-    queues: [{ name: 'kcompress_fifo', capacity: FIFO_FOLIOS }],
+    queues: [
+      {
+        name: 'kcompress_fifo',
+        capacity: FIFO_FOLIOS,
+        depth: Math.min(FIFO_FOLIOS, tunable(tunables, 'vm.kcompressd')),
+      },
+    ],
     locks: [{ name: 'fifo_lock', kind: 'spinlock' }],
     cells: [],
     workers:

@@ -62,7 +62,23 @@ export const parallel: Policy = {
   ],
   layout: (node, tunables) => ({
     global: false,
-    queues: [{ name: 'swapout_fifo', capacity: FIFO_FOLIOS }],
+    queues: [
+      {
+        name: 'swapout_fifo',
+        capacity: FIFO_FOLIOS,
+        depth: Math.min(
+          FIFO_FOLIOS,
+          queueDepth(
+            workerCount(
+              tunable(tunables, 'pstrace.workers'),
+              tunable(tunables, 'vm.parallel_swap'),
+              node.cpus,
+            ),
+            tunable(tunables, 'vm.parallel_swap_factor'),
+          ),
+        ),
+      },
+    ],
     locks: [{ name: 'swapout_mutex', kind: 'mutex' }],
     cells: ['writer_waiting', 'running_workers'],
     workers:
@@ -102,10 +118,7 @@ export const parallel: Policy = {
         return 'bypass'
       }
     }
-    // The kernel multiplies in 32-bit ints: a negative product compares as unsigned, so the depth is never reached.
-    const product = Math.imul(workers, yield FACTOR)
-    const depth = product < 0 ? Number.POSITIVE_INFINITY : Math.min(FIFO_FOLIOS, product)
-    if ((yield LENGTH) >= depth) {
+    if ((yield LENGTH) >= queueDepth(workers, yield FACTOR)) {
       const oldest = yield POP
       // Stored before the new folio is queued, and under the mutex: workers wait meanwhile.
       if (oldest >= 0) yield store(oldest)
@@ -138,6 +151,12 @@ export const parallel: Policy = {
     yield UNLOCK
     yield freeItem
   },
+}
+
+/** The kernel multiplies in 32-bit ints: a negative product compares as unsigned, so the depth is never reached. */
+function queueDepth(workers: number, factor: number): number {
+  const product = Math.imul(workers, factor)
+  return product < 0 ? Number.POSITIVE_INFINITY : Math.min(FIFO_FOLIOS, product)
 }
 
 /** One CPU is always left to kswapd: on a node with one there is no worker. */

@@ -91,6 +91,8 @@ export interface QueueLayout {
   readonly name: string
   /** Physical capacity, folios. */
   readonly capacity: number
+  /** Folios at which the policy itself stops queueing; absent = at the capacity. For readers: executors enforce the capacity only. */
+  readonly depth?: number
 }
 
 /** Per node: every node gets queues, locks, cells, items and workers of its own unless `global`. */
