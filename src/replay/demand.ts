@@ -1,7 +1,8 @@
 import { TASK_OPS, type WorkloadTask } from '../workload/types.ts'
-import type { Kernel, Steps } from './kernel.ts'
+import type { Kernel } from './kernel.ts'
 import { FREE } from './pages.ts'
 import { SLEEPING, type Thread } from './scheduler.ts'
+import type { Steps } from './steps.ts'
 
 const ALLOC = TASK_OPS.indexOf('alloc')
 const TOUCH = TASK_OPS.indexOf('touch')
@@ -61,7 +62,7 @@ export function* runTask(
           owed -= 1
           const node = value >= 0 ? (pages.node[value] as number) : home
           const wanted = value >= 0 && pages.state[value] === FREE ? value : -1
-          const page = yield* kernel.faultNew(thread, wanted, node)
+          const page = yield* kernel.faults.faultNew(thread, wanted, node)
           if (scheduler.stopped) return
           if (page >= pages.identified) own.push(page)
           else owned.push(page)
@@ -69,7 +70,7 @@ export function* runTask(
         break
       }
       case TOUCH:
-        yield* kernel.touch(thread, value)
+        yield* kernel.faults.touch(thread, value)
         break
       case SLEEP:
         progress.ownNs += value
@@ -80,19 +81,19 @@ export function* runTask(
         yield
         break
       case FILE:
-        yield* kernel.readFile(thread, home, value)
+        yield* kernel.faults.readFile(thread, home, value)
         break
       case FREE_PAGES:
         for (let freed = 0; freed < value; freed++) {
           const page = own.pop()
           if (page === undefined) break
-          yield* kernel.freePage(thread, page)
+          yield* kernel.faults.freePage(thread, page)
         }
         break
       case EXIT:
-        for (const page of own.splice(0)) yield* kernel.freePage(thread, page)
+        for (const page of own.splice(0)) yield* kernel.faults.freePage(thread, page)
         for (const page of owned.splice(0))
-          if (pages.state[page] !== FREE) yield* kernel.freePage(thread, page)
+          if (pages.state[page] !== FREE) yield* kernel.faults.freePage(thread, page)
         break
       case MARK:
         progress.marks.push({ phase: value, ns: scheduler.now })

@@ -1,6 +1,9 @@
-import type { Kernel, NodeState, Scan, Steps } from './kernel.ts'
+import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
+import type { Scan } from './scan.ts'
 import { FILE, SCAN, type Thread } from './scheduler.ts'
+import type { Steps } from './steps.ts'
+import type { NodeState } from './zones.ts'
 
 /** MIN_LRU_BATCH, MAX_LRU_BATCH and MIN_NR_GENS of include/linux/mmzone.h on 64 bits. */
 const MIN_BATCH = 64
@@ -29,7 +32,7 @@ export class Generations {
   constructor(kernel: Kernel, swappiness: number) {
     this.#kernel = kernel
     this.#swappiness = swappiness
-    this.#nodes = kernel.nodes.map(() => ({ youngest: MIN_GENERATIONS + 1, oldest: [0, 0] }))
+    this.#nodes = kernel.zones.nodes.map(() => ({ youngest: MIN_GENERATIONS + 1, oldest: [0, 0] }))
   }
 
   /** A page that was faulted in is young; one read ahead or by a file system goes to the second oldest generation. */
@@ -73,7 +76,7 @@ export class Generations {
       if (scanned >= toScan) break
       if (scan.reclaimed - began >= scan.target) break
       // kswapd stops once memory is well above high (should_abort_scan).
-      if (thread.kind === 'kswapd' && node.free > this.#kernel.highOf(node) + MIN_BATCH) break
+      if (thread.kind === 'kswapd' && node.free > this.#kernel.zones.highOf(node) + MIN_BATCH) break
     }
   }
 
@@ -222,7 +225,7 @@ export class Generations {
     const { pages, scheduler, costs } = kernel
     const oldest = state.oldest[type] as number
     if (oldest + MIN_GENERATIONS > state.youngest) return 0
-    kernel.drainRotations(thread.cpu)
+    kernel.stores.drainRotations(thread.cpu)
     const list = this.#list(node, type, oldest)
     const start = scheduler.now
     let taken = 0
@@ -262,10 +265,10 @@ export class Generations {
           continue
         }
         batchScanned++
-        const isFreed = yield* kernel.shrinkPage(thread, node, scan, page)
+        const isFreed = yield* kernel.shrink.shrinkPage(thread, node, scan, page)
         if (isFreed) {
           freed++
-          kernel.pendingFrames++
+          kernel.zones.pendingFrames++
         } else scan.keep[kept++] = page
       }
       let again = 0
@@ -279,14 +282,14 @@ export class Generations {
       }
       kept = again
     }
-    kernel.give(node, freed)
-    kernel.pendingFrames -= freed
+    kernel.zones.give(node, freed)
+    kernel.zones.pendingFrames -= freed
     scan.reclaimed += freed
     scan.scanned += taken
     kernel.tally.steal(thread, scan.context, type === FILE_TYPE, freed, taken)
     scheduler.setDoing(thread, doing)
     if (taken > 0)
-      kernel.recordBatch(
+      kernel.shrink.recordBatch(
         thread,
         node,
         scan,
@@ -305,7 +308,7 @@ export class Generations {
     const waits = pages.has(page, P.RECLAIM) && pages.has(page, P.WRITEBACK)
     this.#set(page, waits ? state.youngest - 1 : state.youngest)
     pages.clear(page, P.REFERENCED)
-    this.#kernel.putBack(page)
+    this.#kernel.shrink.putBack(page)
   }
 }
 

@@ -1,16 +1,10 @@
 import { PstraceError } from '../model/error.ts'
 import type { Operation, Policy, PolicyLayout, TunableValues } from '../policies/policy.ts'
-import {
-  ACTIVATE_END,
-  BYPASS_END,
-  INLINE_END,
-  type Kernel,
-  type PolicyGate,
-  QUEUED_END,
-  type Steps,
-} from './kernel.ts'
+import { ACTIVATE_END, BYPASS_END, INLINE_END, type PolicyGate, QUEUED_END } from './gate.ts'
+import type { Kernel } from './kernel.ts'
 import { ANON } from './pages.ts'
 import { LOCK, type Scheduler, SLEEPING, type Thread } from './scheduler.ts'
+import type { Steps } from './steps.ts'
 
 interface Queue {
   readonly folios: Int32Array
@@ -247,7 +241,7 @@ export class VirtualGate implements PolicyGate {
             queue.length++
             const { tally } = kernel
             if (queue.length > tally.queuePeak) tally.queuePeak = queue.length
-            kernel.queueChanged(domain.node, this.queued)
+            kernel.swapOuts.queueChanged(domain.node, this.queued)
             if (!scheduler.spend(thread, kernel.costs.push.draw())) yield
           }
           break
@@ -259,8 +253,8 @@ export class VirtualGate implements PolicyGate {
             result = queue.folios[queue.head] as number
             queue.head = (queue.head + 1) % queue.folios.length
             queue.length--
-            kernel.popped(result)
-            kernel.queueChanged(domain.node, this.queued)
+            kernel.swapOuts.popped(result)
+            kernel.swapOuts.queueChanged(domain.node, this.queued)
           }
           break
         }
@@ -330,18 +324,18 @@ export class VirtualGate implements PolicyGate {
     folio: number,
   ): Generator<undefined, boolean, undefined> {
     const kernel = this.#kernel
-    const node = kernel.nodeOf(kernel.pages.node[folio] as number)
+    const node = kernel.zones.nodeOf(kernel.pages.node[folio] as number)
     const layout = worker < 0 ? undefined : domain.layout.workers[worker]
-    if (layout === undefined) kernel.displaced(folio)
+    if (layout === undefined) kernel.swapOuts.displaced(folio)
     const flight = kernel.pages.swapout[folio] as number
-    const stored = yield* kernel.store(
+    const stored = yield* kernel.stores.store(
       thread,
       node,
       folio,
       layout?.memalloc ?? true,
       layout?.kworker ?? false,
     )
-    if (stored) kernel.completed(folio, thread.cpu, flight)
+    if (stored) kernel.stores.completed(folio, thread.cpu, flight)
     return stored
   }
 

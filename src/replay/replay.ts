@@ -5,12 +5,13 @@ import type { Policy, TunableValues } from '../policies/policy.ts'
 import type { CostName, Workload, WorkloadCpu } from '../workload/types.ts'
 import { openCosts } from './costs.ts'
 import { runTask, type TaskProgress } from './demand.ts'
-import { Kernel, type Steps } from './kernel.ts'
+import { Kernel } from './kernel.ts'
 import { VirtualGate } from './policy-gate.ts'
 import { Random } from './random.ts'
 import { type LogSink, Recorder, type RowSink } from './recorder.ts'
 import { DEFAULT_SCHEDULER, Scheduler, type SchedulerOptions, type Thread } from './scheduler.ts'
 import { PlainSlots, type SwapSlots } from './slots.ts'
+import type { Steps } from './steps.ts'
 import { type RunSummary, summarize } from './summary.ts'
 import { Tally } from './tally.ts'
 
@@ -79,7 +80,7 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
     cpus,
     {
       onInterval: (thread, start, end) => recorder.interval(thread, start, end),
-      onMoment: (page) => kernel.written(page),
+      onMoment: (page) => kernel.stores.written(page),
       onWake: (thread, waker) => recorder.wakeup(scheduler.now, waker, thread, 'sched'),
       wakeLatency: () => costs.wakeLatency.draw(),
       switchCost: () => costs.switch.draw(),
@@ -132,28 +133,28 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
       program,
     )
   }
-  for (const node of kernel.nodes) {
+  for (const node of kernel.zones.nodes) {
     node.kswapd = addThread(
       `kswapd${node.index}`,
       'kswapd',
       node.index,
       affinity((cpu) => cpu.node === node.index),
-      (thread) => kernel.kswapdMain(thread, node),
+      (thread) => kernel.kswapd.main(thread, node),
     )
     scheduler.park(node.kswapd)
   }
-  if (backend.shrinkStep !== undefined && kernel.nodes[0] !== undefined) {
-    const [first] = kernel.nodes
-    kernel.shrinker = addThread(
+  if (backend.shrinkStep !== undefined && kernel.zones.nodes[0] !== undefined) {
+    const [first] = kernel.zones.nodes
+    kernel.pool.shrinker = addThread(
       'kworker/zswap-shrink',
       'kworker',
       first.index,
       affinity(() => true),
-      (thread) => kernel.shrinkerMain(thread, first),
+      (thread) => kernel.pool.shrinkerMain(thread, first),
     )
-    scheduler.park(kernel.shrinker)
+    scheduler.park(kernel.pool.shrinker)
   }
-  const cpusOfNode = kernel.nodes.map(
+  const cpusOfNode = kernel.zones.nodes.map(
     ({ index }) => cpus.filter((cpu) => cpu.node === index).length,
   )
   // A policy without workers on any node is mainline's synchronous store, to the last row.
@@ -219,7 +220,8 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
     scheduler.start(thread, Math.max(0, Math.round(task.startNs)))
   }
   kernel.check()
-  for (const node of kernel.nodes) if (node.free <= node.low + node.boost) kernel.wakeKswapd(node)
+  for (const node of kernel.zones.nodes)
+    if (node.free <= node.low + node.boost) kernel.zones.wakeKswapd(node)
   const checkEvery = options.checkEveryNs ?? 0
   if (checkEvery > 0) scheduler.everyNs(checkEvery, () => kernel.check())
   if (running > 0) scheduler.run()

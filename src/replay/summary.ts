@@ -133,7 +133,7 @@ export function summarize(
   let doneInversions = 0
   let doneDisplacement = 0
   let lowestFree = Number.POSITIVE_INFINITY
-  for (const { lanes, lowestFree: lowest } of kernel.nodes) {
+  for (const { lanes, lowestFree: lowest } of kernel.zones.nodes) {
     const [lane] = lanes
     laneSubmitted += lane.submitted
     startInversions += lane.startInversions
@@ -152,7 +152,7 @@ export function summarize(
     done += task.done
   }
   const perSecond = (count: number): number => (seconds > 0 ? count / seconds : 0)
-  const share = (ns: number): number => (workNs > 0 ? ns / workNs / kernel.nodes.length : 0)
+  const share = (ns: number): number => (workNs > 0 ? ns / workNs / kernel.zones.nodes.length : 0)
   return {
     swapOuts: tally.swapOuts,
     swapIns: tally.swapIns,

@@ -1,0 +1,95 @@
+import type { Kernel } from './kernel.ts'
+import { DIRECT_CONTEXT, MAX_FAILURES, OOM_FRUITLESS, type Scan, TICK_NS } from './scan.ts'
+import { IO, THROTTLE, type Thread } from './scheduler.ts'
+import type { Steps } from './steps.ts'
+import type { NodeState } from './zones.ts'
+
+const MAX_FRUITLESS = 16
+
+/** Page allocation by tasks: the fast path, throttling below half of min, and direct reclaim until there is a page. */
+export class Allocation {
+  readonly #kernel: Kernel
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel
+  }
+
+  /** Takes one page for a task; may wake kswapd, wait for it, and reclaim. */
+  *allocate(thread: Thread, node: NodeState): Steps {
+    if (node.free > node.low + node.boost) {
+      this.#kernel.zones.take(node)
+      this.#kernel.zones.pendingFrames++
+      return
+    }
+    let fruitless = 0
+    let scan: Scan | undefined
+    for (;;) {
+      if (node.free <= node.low + node.boost) this.#kernel.zones.wakeKswapd(node)
+      if (node.free > this.#kernel.zones.minOf(node)) break
+      yield* this.#throttle(thread, node)
+      if (scan === undefined) scan = this.#kernel.direct.scanOf(thread, DIRECT_CONTEXT, true)
+      const reclaimed = yield* this.#kernel.direct.directReclaim(thread, node, scan)
+      if (reclaimed > 0) {
+        fruitless = 0
+        // Progress but no page: the per-CPU lists are emptied before the next try.
+        if (node.free <= this.#kernel.zones.minOf(node)) node.free += node.lists.drain()
+      } else {
+        if (node.free <= this.#kernel.zones.minOf(node)) node.free += node.lists.drain()
+        fruitless++
+        if (fruitless >= MAX_FRUITLESS && (!this.#canFree() || fruitless >= OOM_FRUITLESS)) {
+          this.#kernel.exhausted = true
+          this.#kernel.scheduler.stopped = true
+          yield
+          return
+        }
+        if (fruitless >= MAX_FRUITLESS) {
+          // Where the kernel would kill: time for stores in flight to end.
+          this.#kernel.scheduler.sleepUntil(thread, this.#kernel.scheduler.now + TICK_NS, IO)
+          yield
+        }
+      }
+    }
+    this.#kernel.zones.take(node)
+    this.#kernel.zones.pendingFrames++
+  }
+
+  /** Could any page of the machine still be freed, now or when its store is done? */
+  #canFree(): boolean {
+    for (const size of this.#kernel.pages.sizes) if (size > 0) return true
+    return false
+  }
+
+  #allowsDirectReclaim(node: NodeState): boolean {
+    return (
+      node.failures >= MAX_FAILURES || node.free > Math.floor(this.#kernel.zones.minOf(node) / 2)
+    )
+  }
+
+  /** throttle_direct_reclaim: below half of min a task waits until kswapd's call has returned. */
+  *#throttle(thread: Thread, node: NodeState): Steps {
+    if (this.#allowsDirectReclaim(node) || node.kswapd === undefined) return
+    const { scheduler, recorder } = this.#kernel
+    scheduler.account(thread)
+    const start = scheduler.now
+    const before = thread.parts.slice()
+    const parent = thread.span
+    const span = recorder.openSpan()
+    thread.span = span
+    this.#kernel.tally.throttled++
+    while (!this.#allowsDirectReclaim(node)) {
+      this.#kernel.zones.wakeKswapd(node)
+      node.throttled.push(thread)
+      scheduler.block(thread, THROTTLE)
+      yield
+    }
+    scheduler.account(thread)
+    thread.span = parent
+    recorder.closeSpan(span, 'throttle', thread, parent, start, scheduler.now, 0, before)
+    this.#kernel.tally.stall(thread, start, scheduler.now, false)
+  }
+
+  wakeThrottled(node: NodeState): void {
+    if (node.throttled.length === 0 || !this.#allowsDirectReclaim(node)) return
+    for (const thread of node.throttled.splice(0)) this.#kernel.scheduler.wake(thread)
+  }
+}

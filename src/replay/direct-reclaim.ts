@@ -1,0 +1,81 @@
+import type { Kernel } from './kernel.ts'
+import { CLUSTER, DEF_PRIORITY, DIRECT_CONTEXT, OOM_FRUITLESS, Scan, TICK_NS } from './scan.ts'
+import { SCAN, SLEEPING, type Thread } from './scheduler.ts'
+import type { Steps, StepsTo } from './steps.ts'
+import type { NodeState } from './zones.ts'
+
+/** Reclaim by whoever needs a page: tasks, and workers without PF_MEMALLOC. */
+export class DirectReclaim {
+  readonly #kernel: Kernel
+  readonly #scans: (Scan | undefined)[] = []
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel
+  }
+
+  scanOf(thread: Thread, context: number, mayWrite: boolean): Scan {
+    const known = this.#scans[thread.index]
+    if (known !== undefined) return known
+    const scan = new Scan(context, mayWrite)
+    this.#scans[thread.index] = scan
+    return scan
+  }
+
+  /** One call of try_to_free_pages: returns pages freed. */
+  *directReclaim(thread: Thread, node: NodeState, scan: Scan): StepsTo<number> {
+    const { scheduler, recorder } = this.#kernel
+    scheduler.account(thread)
+    const start = scheduler.now
+    const before = thread.parts.slice()
+    const parent = thread.span
+    const doing = thread.doing
+    const span = recorder.openSpan()
+    thread.span = span
+    scan.reclaimed = 0
+    scan.target = CLUSTER
+    scan.forceDeactivate = false
+    scheduler.setDoing(thread, SCAN)
+    if (!scheduler.spend(thread, this.#kernel.costs.directEntry.draw())) yield
+    // Empty-handed calls try again: with forced deactivation (classic LRU only), then with all control groups.
+    const rounds = this.#kernel.generations === undefined ? 3 : 2
+    for (let round = 0; round < rounds; round++) {
+      this.#kernel.tally.allocstall(thread)
+      scan.skippedDeactivate = false
+      for (scan.priority = DEF_PRIORITY; scan.priority >= 0; scan.priority--) {
+        scan.scanned = 0
+        yield* this.#kernel.shrink.shrinkNode(thread, node, scan)
+        if (scan.reclaimed >= scan.target) break
+      }
+      this.#kernel.lru.snapshotRefaults(node)
+      if (scan.reclaimed > 0) break
+      scan.forceDeactivate = true
+    }
+    scheduler.setDoing(thread, doing)
+    scheduler.account(thread)
+    thread.span = parent
+    recorder.closeSpan(span, 'direct', thread, parent, start, scheduler.now, scan.reclaimed, before)
+    this.#kernel.tally.stall(thread, start, scheduler.now, true)
+    return scan.reclaimed
+  }
+
+  /** A worker without PF_MEMALLOC needs a pool page below min: GFP_NOIO reclaim until there is one. */
+  *reclaimForWorker(thread: Thread, node: NodeState, isKworker: boolean): Steps {
+    let scan: Scan | undefined
+    let fruitless = 0
+    while (node.free <= this.#kernel.zones.minOf(node)) {
+      this.#kernel.zones.wakeKswapd(node)
+      if (scan === undefined) scan = this.scanOf(thread, DIRECT_CONTEXT, false)
+      const reclaimed = yield* this.directReclaim(thread, node, scan)
+      if (reclaimed > 0 && node.free <= this.#kernel.zones.minOf(node))
+        node.free += node.lists.drain()
+      if (node.free > this.#kernel.zones.minOf(node)) return
+      // Nobody frees anything any more: a real machine hangs here; the run goes on below min.
+      fruitless = reclaimed > 0 ? 0 : fruitless + 1
+      if (fruitless >= OOM_FRUITLESS) return
+      if (isKworker) {
+        this.#kernel.scheduler.sleepUntil(thread, this.#kernel.scheduler.now + TICK_NS, SLEEPING)
+        yield
+      }
+    }
+  }
+}

@@ -1,0 +1,214 @@
+import type { Kernel } from './kernel.ts'
+import * as P from './pages.ts'
+import { TICK_NS } from './scan.ts'
+import { IO, type Thread } from './scheduler.ts'
+import type { Steps, StepsTo } from './steps.ts'
+
+/** What tasks do to pages: first touch, file reads, touches that may swap in, giving back. */
+export class Faults {
+  readonly #kernel: Kernel
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel
+  }
+
+  /** First touch of an anonymous page; returns its id. */
+  *faultNew(thread: Thread, wanted: number, nodeIndex: number): StepsTo<number> {
+    const { pages } = this.#kernel
+    const node = this.#kernel.zones.nodeOf(nodeIndex)
+    yield* this.#kernel.allocation.allocate(thread, node)
+    if (this.#kernel.scheduler.stopped) return -1
+    if (!this.#kernel.scheduler.spend(thread, this.#kernel.costs.fault.draw())) yield
+    const page = wanted >= 0 ? wanted : pages.create(P.ANON, nodeIndex)
+    pages.state[page] = P.RESIDENT
+    pages.flags[page] = P.ACCESSED
+    this.#kernel.shrink.add(page)
+    this.#kernel.zones.pendingFrames--
+    this.#kernel.tally.allocated++
+    return page
+  }
+
+  /** Pages of a file read through the page cache: clean, on the inactive file list. */
+  *readFile(thread: Thread, nodeIndex: number, count: number): Steps {
+    const { pages } = this.#kernel
+    const node = this.#kernel.zones.nodeOf(nodeIndex)
+    for (let read = 0; read < count; read++) {
+      yield* this.#kernel.allocation.allocate(thread, node)
+      if (this.#kernel.scheduler.stopped) return
+      if (!this.#kernel.scheduler.spend(thread, this.#kernel.costs.fault.draw())) yield
+      const page = pages.create(P.FILE_PAGE, nodeIndex)
+      pages.state[page] = P.RESIDENT
+      this.#kernel.shrink.add(page)
+      this.#kernel.zones.pendingFrames--
+      this.#kernel.tally.filePages++
+    }
+  }
+
+  /** A task touches a page it has allocated before. */
+  *touch(thread: Thread, page: number): Steps {
+    const { pages, scheduler, costs } = this.#kernel
+    const flights = this.#kernel.recorder.flights
+    const start = scheduler.now
+    let met: 'queued' | 'storing' | 'stored' | 'pool' | 'disk' | undefined
+    for (;;) {
+      const state = pages.state[page] as number
+      if (state === P.FREE) return
+      if (state === P.RESIDENT) {
+        // A reclaimer that unmaps it holds its lock; the fault waits, then maps it again.
+        if (pages.has(page, P.LOCKED)) {
+          yield* this.#kernel.locks.waitForLock(thread, page)
+          continue
+        }
+        pages.set(page, P.ACCESSED)
+        if (met !== undefined) this.#recordSwapIn(thread, page, 0, -1, met, start)
+        return
+      }
+      if (state === P.QUEUED || state === P.STORING) {
+        met ??= state === P.QUEUED ? 'queued' : 'storing'
+        if (pages.has(page, P.LOCKED)) yield* this.#kernel.locks.waitForLock(thread, page)
+        else {
+          // Under writeback the fault maps it at once; its store goes on for nothing.
+          pages.set(page, P.ACCESSED)
+          if (this.#kernel.dirties()) this.#kernel.stores.redirtied.add(page)
+          this.#recordSwapIn(
+            thread,
+            page,
+            flights.id[pages.swapout[page] as number] ?? 0,
+            pages.slot[page] as number,
+            met,
+            start,
+          )
+          return
+        }
+        continue
+      }
+      if (state === P.STORED) {
+        if (pages.has(page, P.LOCKED)) {
+          yield* this.#kernel.locks.waitForLock(thread, page)
+          continue
+        }
+        met ??= 'stored'
+        pages.set(page, P.LOCKED)
+        const flight = pages.swapout[page] as number
+        const id = flights.id[flight] as number
+        const slot = pages.slot[page] as number
+        if (flight > 0) {
+          this.#kernel.recorder.closeFlight(flight)
+          pages.swapout[page] = 0
+        }
+        pages.state[page] = P.RESIDENT
+        pages.set(page, P.ACCESSED)
+        if (this.#kernel.dirties()) {
+          pages.version[page] = (pages.version[page] as number) + 1
+          this.#kernel.pool.dropSlot(page)
+        } else pages.set(page, P.CLEAN_COPY)
+        this.#kernel.locks.unlock(page)
+        this.#kernel.tally.refaultsStored++
+        this.#recordSwapIn(thread, page, id, slot, met, start)
+        return
+      }
+      if (pages.has(page, P.LOCKED)) {
+        yield* this.#kernel.locks.waitForLock(thread, page)
+        continue
+      }
+      pages.set(page, P.LOCKED)
+      const nodeIndex = pages.node[page] as number
+      const node = this.#kernel.zones.nodeOf(nodeIndex)
+      yield* this.#kernel.allocation.allocate(thread, node)
+      if (scheduler.stopped) return
+      if (!scheduler.spend(thread, costs.swapIn.draw())) yield
+      const slot = pages.slot[page] as number
+      const place = this.#kernel.pool.load(node, slot)
+      if (place === 'disk' && this.#kernel.backend.device !== undefined) {
+        scheduler.sleepUntil(thread, this.#kernel.backend.device.submit('read', scheduler.now), IO)
+        yield
+      }
+      if (this.#kernel.dirties()) {
+        pages.version[page] = (pages.version[page] as number) + 1
+        this.#kernel.pool.dropSlot(page)
+      } else if (this.#kernel.keepsCopy) pages.set(page, P.CLEAN_COPY)
+      else this.#kernel.pool.dropSlot(page)
+      pages.state[page] = P.RESIDENT
+      pages.set(page, P.ACCESSED)
+      const distance = node.age - (pages.evictedAt[page] as number)
+      this.#kernel.lru.refaulted(node, page, distance)
+      this.#kernel.shrink.add(page)
+      this.#kernel.zones.pendingFrames--
+      this.#kernel.locks.unlock(page)
+      this.#kernel.tally.swapIns++
+      this.#recordSwapIn(
+        thread,
+        page,
+        0,
+        slot,
+        met ?? (place === 'disk' ? 'disk' : 'pool'),
+        start,
+        distance,
+      )
+      return
+    }
+  }
+
+  #recordSwapIn(
+    thread: Thread,
+    page: number,
+    swapout: number,
+    slot: number,
+    met: 'queued' | 'storing' | 'stored' | 'pool' | 'disk',
+    start: number,
+    distance = Number.NaN,
+  ): void {
+    const { recorder, scheduler, tally } = this.#kernel
+    if (met === 'queued') tally.refaultsQueued++
+    else if (met === 'storing') tally.refaultsStoring++
+    if (!recorder.recordsRows) return
+    const rows = recorder.swapins
+    const row = rows.add()
+    rows.number(row, 'page_id', (this.#kernel.pages.content[page] as number) + 1)
+    if (swapout > 0) rows.number(row, 'swapout_id', swapout)
+    rows.number(row, 'ts_ns', start)
+    rows.number(row, 'end_ns', scheduler.now)
+    rows.number(row, 'task_id', thread.taskId)
+    rows.number(row, 'tid', thread.tid)
+    rows.number(row, 'cpu', thread.cpu)
+    rows.number(row, 'swap_type', 0)
+    if (slot >= 0) rows.number(row, 'swap_offset', slot)
+    rows.text(row, 'met', met)
+    rows.number(row, 'wait_ns', scheduler.now - start)
+    rows.number(row, 'readahead', 0)
+    rows.number(row, 'refault_distance', distance)
+    recorder.added(rows)
+  }
+
+  /** The task gives the page back (exit, munmap). */
+  *freePage(thread: Thread, page: number): Steps {
+    const { pages } = this.#kernel
+    for (;;) {
+      if (pages.has(page, P.LOCKED)) yield* this.#kernel.locks.waitForLock(thread, page)
+      else if (pages.has(page, P.WRITEBACK)) {
+        this.#kernel.scheduler.sleepUntil(thread, this.#kernel.scheduler.now + TICK_NS, IO)
+        yield
+      } else break
+    }
+    const state = pages.state[page] as number
+    if (state === P.FREE || state === P.DYING) return
+    const node = this.#kernel.zones.nodeOf(pages.node[page] as number)
+    const flight = pages.swapout[page] as number
+    if (flight > 0) {
+      this.#kernel.recorder.closeFlight(flight)
+      pages.swapout[page] = 0
+    }
+    this.#kernel.pool.dropSlot(page)
+    if (state !== P.SWAPPED && !pages.isOnList(page)) {
+      // Isolated by a reclaimer, which holds the last reference: its batch frees it.
+      pages.flags[page] = 0
+      pages.state[page] = P.DYING
+      return
+    }
+    if (state !== P.SWAPPED) {
+      pages.remove(page)
+      this.#kernel.zones.give(node, 1)
+    }
+    this.#kernel.shrink.forget(page)
+  }
+}

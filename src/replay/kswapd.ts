@@ -1,0 +1,97 @@
+import type { Kernel } from './kernel.ts'
+import { CLUSTER, DEF_PRIORITY, KSWAPD_CONTEXT, MAX_FAILURES, type Scan } from './scan.ts'
+import { NAP, NONE, SCAN, SLEEPING, type Thread } from './scheduler.ts'
+import type { Steps, StepsTo } from './steps.ts'
+import type { NodeState } from './zones.ts'
+
+const NAP_NS = 100_000_000
+
+/** The background reclaimer of each node (mm/vmscan.c, kswapd and balance_pgdat). */
+export class Kswapd {
+  readonly #kernel: Kernel
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel
+  }
+
+  *main(thread: Thread, node: NodeState): Steps {
+    const { scheduler } = this.#kernel
+    const scan = this.#kernel.direct.scanOf(thread, KSWAPD_CONTEXT, true)
+    // Parked until its first wake-up: the program begins where kswapd wakes.
+    for (;;) {
+      node.kswapdAsleep = false
+      const start = scheduler.now
+      node.awakeSince = start
+      for (;;) {
+        yield* this.#balanceNode(thread, node, scan)
+        if (yield* this.#naps(thread, node)) break
+      }
+      this.#kernel.recorder.closeKswapdSpan(thread, start, scheduler.now, false)
+      this.#kernel.tally.kswapdAwakeNs += scheduler.now - start
+      node.awakeSince = -1
+      node.kswapdAsleep = true
+      scheduler.block(thread, SLEEPING)
+      yield
+    }
+  }
+
+  /** kswapd_try_to_sleep: a nap of HZ/10, then true if it may sleep on. A wake-up during the nap means work. */
+  *#naps(thread: Thread, node: NodeState): StepsTo<boolean> {
+    if (!this.#maySleep(node)) return false
+    const wakesAt = this.#kernel.scheduler.now + NAP_NS
+    node.kswapdAsleep = true
+    this.#kernel.scheduler.sleepUntil(thread, wakesAt, NAP)
+    yield
+    node.kswapdAsleep = false
+    if (this.#kernel.scheduler.now < wakesAt) return false
+    return this.#maySleep(node)
+  }
+
+  #maySleep(node: NodeState): boolean {
+    // prepare_kswapd_sleep: throttled tasks are let go first.
+    for (const waiting of node.throttled.splice(0)) this.#kernel.scheduler.wake(waiting)
+    return node.failures >= MAX_FAILURES || node.free > this.#kernel.zones.highOf(node)
+  }
+
+  /** balance_pgdat. */
+  *#balanceNode(thread: Thread, node: NodeState, scan: Scan): Steps {
+    const { scheduler } = this.#kernel
+    const boosted = node.boost
+    let boostLeft = boosted
+    scan.priority = DEF_PRIORITY
+    scan.reclaimed = 0
+    let total = 0
+    scan.forceDeactivate = false
+    node.lists.isReclaimActive = true
+    do {
+      const balanced = node.free > this.#kernel.zones.highOf(node)
+      if (!balanced && boostLeft > 0) {
+        boostLeft = 0
+        scan.priority = DEF_PRIORITY
+        continue
+      }
+      if (balanced && boostLeft === 0) break
+      let raise = !(boostLeft > 0 && scan.priority === DEF_PRIORITY - 2)
+      scan.mayUnmapSwap = boostLeft === 0
+      scheduler.setDoing(thread, SCAN)
+      yield* this.#kernel.lru.ageActive(thread, node, scan)
+      scan.reclaimed = 0
+      scan.scanned = 0
+      scan.target = Math.max(this.#kernel.zones.highOf(node), CLUSTER)
+      yield* this.#kernel.shrink.shrinkNode(thread, node, scan)
+      if (scan.scanned >= scan.target) raise = false
+      const reclaimed = scan.reclaimed
+      total += reclaimed
+      this.#kernel.allocation.wakeThrottled(node)
+      boostLeft -= Math.min(boostLeft, reclaimed)
+      if (boostLeft > 0 && reclaimed === 0) break
+      if (raise || reclaimed === 0) scan.priority--
+    } while (scan.priority >= 1)
+    node.lists.isReclaimActive = false
+    if (scan.priority < 1 && total === 0) node.failures++
+    scheduler.setDoing(thread, NONE)
+    if (boosted > 0) node.boost -= Math.min(node.boost, boosted)
+    this.#kernel.lru.snapshotRefaults(node)
+    scan.mayUnmapSwap = true
+  }
+}

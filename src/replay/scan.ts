@@ -1,0 +1,41 @@
+import * as P from './pages.ts'
+
+/** SWAP_CLUSTER_MAX. */
+export const CLUSTER = 32
+export const DEF_PRIORITY = 12
+/** MAX_RECLAIM_RETRIES: calls without progress after which kswapd gives up a node. */
+export const MAX_FAILURES = 16
+export const TICK_NS = 1_000_000
+/** Ticks without any progress after which the run is cut: nothing will change. */
+export const OOM_FRUITLESS = 200
+
+export const KSWAPD_CONTEXT = 0
+export const DIRECT_CONTEXT = 1
+
+/** What one reclaiming thread works with (scan_control and its scratch lists). */
+export class Scan {
+  readonly context: number
+  /** May start writes; a worker's own reclaim (GFP_NOIO) may not. */
+  readonly mayWrite: boolean
+  priority = DEF_PRIORITY
+  target = CLUSTER
+  reclaimed = 0
+  scanned = 0
+  mayDeactivateAnon = true
+  mayDeactivateFile = true
+  skippedDeactivate = false
+  forceDeactivate = false
+  mayUnmapSwap = true
+  readonly batch = new Int32Array(64)
+  batchLength = 0
+  readonly keep = new Int32Array(64)
+  activated = 0
+  writeback = 0
+  written = 0
+  readonly quota = new Float64Array(P.LISTS)
+
+  constructor(context: number, mayWrite: boolean) {
+    this.context = context
+    this.mayWrite = mayWrite
+  }
+}

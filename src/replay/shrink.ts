@@ -1,0 +1,166 @@
+import type { Kernel } from './kernel.ts'
+import * as P from './pages.ts'
+import type { Scan } from './scan.ts'
+import { SLAB, type Thread } from './scheduler.ts'
+import type { Steps, StepsTo } from './steps.ts'
+import type { NodeState } from './zones.ts'
+
+/** What both LRU flavours share: one node's shrinking with its slab pass, and what becomes of one isolated folio. */
+export class Shrink {
+  readonly #kernel: Kernel
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel
+  }
+
+  /** A page new to its list. */
+  add(page: number): void {
+    this.#kernel.generations?.added(page)
+    this.#kernel.pages.addHead(page)
+  }
+
+  /** shrink_node for the classic LRU: shares between the lists (get_scan_count), batches, then slab. */
+  *shrinkNode(thread: Thread, node: NodeState, scan: Scan): Steps {
+    const before = scan.reclaimed
+    if (this.#kernel.generations !== undefined)
+      yield* this.#kernel.generations.shrink(thread, node, scan)
+    else {
+      this.#kernel.lru.prepareScan(node, scan)
+      yield* this.#kernel.lru.shrinkLists(thread, node, scan)
+    }
+    yield* this.#shrinkSlab(thread, node)
+    if (scan.reclaimed > before) node.failures = 0
+  }
+
+  *#shrinkSlab(thread: Thread, node: NodeState): Steps {
+    const ns = this.#kernel.costs.slab.draw()
+    if (ns <= 0) return
+    const { scheduler, recorder } = this.#kernel
+    const doing = thread.doing
+    const start = scheduler.now
+    scheduler.setDoing(thread, SLAB)
+    if (!scheduler.spend(thread, ns)) yield
+    scheduler.setDoing(thread, doing)
+    if (!recorder.recordsRows) return
+    const rows = recorder.slabs
+    const row = rows.add()
+    rows.number(row, 'start_ns', start)
+    rows.number(row, 'end_ns', scheduler.now)
+    rows.number(row, 'task_id', thread.taskId)
+    rows.number(row, 'node', node.index)
+    recorder.added(rows)
+  }
+
+  putBack(page: number): void {
+    const state = this.#kernel.pages.state[page] as number
+    if (state === P.DYING) {
+      this.#kernel.zones.give(this.#kernel.zones.nodeOf(this.#kernel.pages.node[page] as number), 1)
+      this.forget(page)
+    } else if (state !== P.FREE && state !== P.SWAPPED) this.#kernel.pages.addHead(page)
+  }
+
+  recordBatch(
+    thread: Thread,
+    node: NodeState,
+    scan: Scan,
+    list: number,
+    start: number,
+    taken: number,
+    scanned: number,
+    freed: number,
+  ): void {
+    this.#kernel.tally.batches++
+    const { recorder } = this.#kernel
+    if (!recorder.recordsRows) return
+    const rows = recorder.batches
+    const row = rows.add()
+    rows.number(row, 'ts_ns', this.#kernel.scheduler.now)
+    rows.number(row, 'start_ns', start)
+    rows.number(row, 'task_id', thread.taskId)
+    rows.number(row, 'node', node.index)
+    rows.text(row, 'lru', P.LRU_NAMES[list])
+    rows.number(row, 'nr_scanned', scanned)
+    rows.number(row, 'nr_taken', taken)
+    rows.number(row, 'nr_reclaimed', freed)
+    rows.number(row, 'nr_dirty', scan.written)
+    rows.number(row, 'nr_writeback', scan.writeback)
+    rows.number(row, 'nr_activate', scan.activated)
+    rows.number(row, 'priority', scan.priority)
+    recorder.added(rows)
+    recorder.sample(this.#kernel.scheduler.now, node.index, 'free_pages', node.free)
+  }
+
+  /** shrink_folio_list for one unlocked, isolated folio: true = freed, false = goes back. */
+  *shrinkPage(thread: Thread, node: NodeState, scan: Scan, page: number): StepsTo<boolean> {
+    const { pages, scheduler, costs } = this.#kernel
+    if (pages.has(page, P.WRITEBACK)) {
+      // Case 2 of shrink_folio_list: marked for rotation at its end, activated meanwhile.
+      pages.set(page, P.RECLAIM | P.ACTIVE)
+      scan.writeback++
+      scan.activated++
+      if (!scheduler.spend(thread, costs.scanKept.draw())) yield
+      return false
+    }
+    if (pages.has(page, P.ACCESSED)) {
+      pages.clear(page, P.ACCESSED)
+      if (pages.has(page, P.REFERENCED)) {
+        pages.set(page, P.ACTIVE)
+        scan.activated++
+        this.#kernel.lru.activated(node, page)
+      } else pages.set(page, P.REFERENCED)
+      if (!scheduler.spend(thread, costs.scanKept.draw())) yield
+      return false
+    }
+    const state = pages.state[page] as number
+    if (
+      state === P.STORED ||
+      state === P.DYING ||
+      (pages.kind[page] as number) === P.FILE_PAGE ||
+      pages.has(page, P.CLEAN_COPY)
+    ) {
+      pages.set(page, P.LOCKED)
+      if (!scheduler.spend(thread, costs.freeClean.draw())) yield
+      this.evict(node, page)
+      this.#kernel.locks.unlock(page)
+      return true
+    }
+    if (!scan.mayWrite) {
+      if (!scheduler.spend(thread, costs.scanKept.draw())) yield
+      return false
+    }
+    return yield* this.#kernel.swapOuts.swapOut(thread, node, scan, page)
+  }
+
+  /** The frame is free from the end of the batch on; the page is gone or only in swap. */
+  evict(node: NodeState, page: number): void {
+    const { pages } = this.#kernel
+    if (pages.state[page] === P.DYING) {
+      this.forget(page)
+      return
+    }
+    node.age++
+    pages.clear(page, P.REFERENCED | P.ACTIVE | P.RECLAIM | P.CLEAN_COPY)
+    if ((pages.kind[page] as number) === P.FILE_PAGE) {
+      pages.state[page] = P.FREE
+      pages.clear(page, P.LOCKED)
+      pages.release(page)
+      return
+    }
+    pages.evictedAt[page] = node.age
+    pages.state[page] = P.SWAPPED
+    const flight = pages.swapout[page] as number
+    if (flight > 0) {
+      const { flights } = this.#kernel.recorder
+      flights.freed[flight] = this.#kernel.scheduler.now
+      this.#kernel.recorder.closeFlight(flight)
+      pages.swapout[page] = 0
+    }
+  }
+
+  forget(page: number): void {
+    const { pages } = this.#kernel
+    pages.state[page] = P.FREE
+    pages.flags[page] = 0
+    pages.release(page)
+  }
+}

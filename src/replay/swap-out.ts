@@ -1,0 +1,205 @@
+import { ACTIVATE_END, BYPASS_END, QUEUED_END } from './gate.ts'
+import type { Kernel } from './kernel.ts'
+import * as P from './pages.ts'
+import { BY_QUEUE, BYPASS, DISPLACED, INLINE } from './recorder.ts'
+import { KSWAPD_CONTEXT, type Scan } from './scan.ts'
+import { STORE, type Thread, UNMAP } from './scheduler.ts'
+import type { Steps, StepsTo } from './steps.ts'
+import { HOLDS_ZERO } from './swap-pool.ts'
+import type { NodeState } from './zones.ts'
+
+/** From reclaim's decision to write a folio up to its hand-over: slot, unmapping, zero map, the policy's gate, the store by the reclaimer itself. */
+export class SwapOuts {
+  readonly #kernel: Kernel
+  #swapoutIds = 0
+  readonly #drawFlush: () => number
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel
+    this.#drawFlush = () => kernel.costs.flushReceived.draw()
+  }
+
+  *swapOut(thread: Thread, node: NodeState, scan: Scan, page: number): StepsTo<boolean> {
+    const { pages, scheduler, costs, recorder } = this.#kernel
+    const slot = this.#kernel.slots.allocate(page)
+    if (slot < 0) {
+      pages.set(page, P.ACTIVE)
+      scan.activated++
+      if (!scheduler.spend(thread, costs.scanKept.draw())) yield
+      return false
+    }
+    pages.set(page, P.LOCKED)
+    pages.slot[page] = slot
+    const doing = thread.doing
+    scheduler.setDoing(thread, UNMAP)
+    const remote = scheduler.runsMemoryElsewhere(thread)
+    if (!scheduler.spend(thread, remote ? costs.unmapRemote.draw() : costs.unmap.draw())) yield
+    if (remote) scheduler.interruptMemoryElsewhere(thread, this.#drawFlush)
+    scheduler.setDoing(thread, doing)
+    pages.clear(page, P.REFERENCED)
+    const flights = recorder.flights
+    const flight = flights.open()
+    pages.swapout[page] = flight
+    flights.id[flight] = ++this.#swapoutIds
+    flights.page[flight] = pages.content[page] as number
+    flights.submit[flight] = scheduler.now
+    flights.task[flight] = thread.taskId
+    flights.tid[flight] = thread.tid
+    flights.cpu[flight] = thread.cpu
+    flights.node[flight] = node.index
+    flights.slot[flight] = slot
+    flights.context[flight] = scan.context
+    flights.span[flight] = thread.span
+    scan.written++
+    this.#kernel.tally.swapOuts++
+    if (this.#kernel.zeroMap && this.#kernel.pool.fill(page)) {
+      flights.path[flight] = BYPASS
+      flights.reason[flight] = 'zero'
+      yield* this.#storeZero(thread, node, page)
+      flights.handed[flight] = scheduler.now
+      this.#kernel.shrink.evict(node, page)
+      this.#kernel.locks.unlock(page)
+      return true
+    }
+    const gate = this.#kernel.gate
+    if (gate === undefined || scan.context !== KSWAPD_CONTEXT || !gate.admits(page, node.index)) {
+      const isKswapd = scan.context === KSWAPD_CONTEXT
+      flights.path[flight] = gate === undefined && isKswapd ? INLINE : BYPASS
+      if (flights.path[flight] === BYPASS) flights.reason[flight] = isKswapd ? 'file' : 'context'
+      else {
+        const lane = node.lanes[KSWAPD_CONTEXT]
+        flights.submitRank[flight] = lane.submit()
+      }
+      return yield* this.#storeInline(thread, node, scan, page)
+    }
+    const lane = node.lanes[KSWAPD_CONTEXT]
+    flights.submitRank[flight] = lane.submit()
+    flights.path[flight] = BY_QUEUE
+    pages.state[page] = P.QUEUED
+    if (gate.writebackWhileQueued) {
+      pages.set(page, P.WRITEBACK | P.RECLAIM)
+      this.#kernel.locks.unlock(page)
+    }
+    this.#kernel.recorder.log?.({
+      ns: scheduler.now,
+      event: 'submit',
+      thread: thread.name,
+      page,
+      value: flights.submitRank[flight] as number,
+    })
+    const end = yield* gate.submit(thread, page, node.index)
+    if (end === QUEUED_END) {
+      this.#kernel.tally.handedOver++
+      if ((pages.swapout[page] as number) === flight && Number.isNaN(flights.handed[flight]))
+        flights.handed[flight] = scheduler.now
+      return false
+    }
+    pages.state[page] = P.RESIDENT
+    if (gate.writebackWhileQueued) {
+      pages.clear(page, P.WRITEBACK | P.RECLAIM)
+      pages.set(page, P.LOCKED)
+    }
+    if (end === ACTIVATE_END) {
+      this.backOut(node, page, true)
+      scan.activated++
+      return false
+    }
+    flights.path[flight] = end === BYPASS_END ? BYPASS : INLINE
+    if (end === BYPASS_END) {
+      flights.reason[flight] = 'full'
+      lane.withdraw(flights.submitRank[flight] as number)
+      flights.submitRank[flight] = 0
+    }
+    return yield* this.#storeInline(thread, node, scan, page)
+  }
+
+  *#storeInline(thread: Thread, node: NodeState, scan: Scan, page: number): StepsTo<boolean> {
+    const flight = this.#kernel.pages.swapout[page] as number
+    const { flights } = this.#kernel.recorder
+    this.#startRank(node, flight)
+    const stored = yield* this.#kernel.stores.store(thread, node, page, true, false)
+    if (!stored) {
+      scan.activated++
+      return false
+    }
+    flights.handed[flight] = this.#kernel.scheduler.now
+    if (
+      (this.#kernel.pages.state[page] as number) !== P.STORED ||
+      this.#kernel.pages.has(page, P.WRITEBACK)
+    ) {
+      // Written again meanwhile, or still on its way to the device: it stays.
+      if ((this.#kernel.pages.state[page] as number) !== P.STORED)
+        this.#kernel.recorder.closeFlight(flight)
+      this.#kernel.locks.unlock(page)
+      return false
+    }
+    this.#kernel.shrink.evict(node, page)
+    this.#kernel.locks.unlock(page)
+    return true
+  }
+
+  #startRank(node: NodeState, flight: number): void {
+    const { flights } = this.#kernel.recorder
+    const submitRank = flights.submitRank[flight] as number
+    if (submitRank > 0) flights.startRank[flight] = node.lanes[KSWAPD_CONTEXT].start(submitRank)
+  }
+
+  /** The policy took the page from its queue: that is where its start is ranked. */
+  popped(page: number): void {
+    const node = this.#kernel.zones.nodeOf(this.#kernel.pages.node[page] as number)
+    this.#startRank(node, this.#kernel.pages.swapout[page] as number)
+  }
+
+  queueChanged(node: number, queued: number): void {
+    this.#kernel.recorder.sample(this.#kernel.scheduler.now, node, 'queued', queued)
+  }
+
+  /** A page popped by the reclaimer itself because the queue was full. */
+  displaced(page: number): void {
+    this.#kernel.recorder.flights.path[this.#kernel.pages.swapout[page] as number] = DISPLACED
+  }
+
+  *#storeZero(thread: Thread, node: NodeState, page: number): Steps {
+    const { scheduler, tally } = this.#kernel
+    const { flights } = this.#kernel.recorder
+    const flight = this.#kernel.pages.swapout[page] as number
+    flights.start[flight] = scheduler.now
+    const doing = thread.doing
+    scheduler.setDoing(thread, STORE)
+    if (!scheduler.spend(thread, this.#kernel.costs.storeSame.draw())) yield
+    scheduler.setDoing(thread, doing)
+    flights.stored[flight] = scheduler.now
+    flights.storedBy[flight] = thread.taskId
+    flights.place[flight] = 'zero'
+    flights.bytes[flight] = 0
+    tally.zeroPages++
+    this.#kernel.pool.hold(this.#kernel.pages.slot[page] as number, HOLDS_ZERO, node)
+  }
+
+  /** The page stays in memory: its slot is given back; a refused one goes to the active list. */
+  backOut(node: NodeState, page: number, activate: boolean): void {
+    const { pages } = this.#kernel
+    const flight = pages.swapout[page] as number
+    const { flights } = this.#kernel.recorder
+    const submitRank = flights.submitRank[flight] as number
+    if (submitRank > 0 && flights.doneRank[flight] === 0) {
+      const lane = node.lanes[KSWAPD_CONTEXT]
+      if (flights.startRank[flight] === 0) lane.start(submitRank)
+      lane.finish(submitRank)
+    }
+    this.#kernel.recorder.closeFlight(flight)
+    pages.swapout[page] = 0
+    this.#kernel.pool.dropSlot(page)
+    pages.state[page] = P.RESIDENT
+    pages.clear(page, P.WRITEBACK | P.RECLAIM)
+    if (activate) {
+      const listed = pages.isOnList(page)
+      if (listed) pages.remove(page)
+      pages.set(page, P.ACTIVE)
+      this.#kernel.generations?.toYoungest(page)
+      if (listed) pages.addHead(page)
+      this.#kernel.tally.rejects++
+    }
+    this.#kernel.locks.unlock(page)
+  }
+}

@@ -1,0 +1,149 @@
+import type { Place, PoolMove } from '../memory/backends/backend.ts'
+import type { Kernel } from './kernel.ts'
+import { SLEEPING, type Thread } from './scheduler.ts'
+import type { Steps } from './steps.ts'
+import type { NodeState } from './zones.ts'
+
+export const HOLDS_NOTHING = 0
+export const HOLDS_COPY = 1
+export const HOLDS_ZERO = 2
+
+/** What the swap slots hold: contents given to the backend, taken from it and dropped, and the backend's own shrinker. */
+export class SwapPool {
+  readonly #kernel: Kernel
+  readonly bytes: Uint8Array
+  readonly #words: Float64Array
+  #filled = -1
+  #filledVersion = -1
+  filledKey = 0
+  shrinker: Thread | undefined
+  #shrinkerAsleep = true
+  /** What each slot holds and whose node paid for it; grows with the device's used part. */
+  #slotHolds = new Uint8Array(1024)
+  #slotNodes = new Uint8Array(1024)
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel
+    this.bytes = new Uint8Array(kernel.workload.machine.pageSize)
+    this.#words = new Float64Array(this.bytes.buffer)
+  }
+
+  recordMove(move: PoolMove): void {
+    this.#kernel.tally.moves++
+    const { recorder } = this.#kernel
+    if (!recorder.recordsRows) return
+    const rows = recorder.moves
+    const row = rows.add()
+    rows.number(row, 'ts_ns', this.#kernel.scheduler.now)
+    rows.number(row, 'page_id', move.page + 1)
+    rows.text(row, 'from_place', move.from)
+    rows.text(row, 'to_place', move.reason === 'invalidate' ? undefined : move.to)
+    rows.text(row, 'reason', move.reason)
+    rows.number(row, 'age_ns', move.ageNs)
+    recorder.added(rows)
+  }
+
+  /** The backend's own shrinker (zswap's shrink_worker): one iteration after the other while it has work. */
+  *shrinkerMain(thread: Thread, node: NodeState): Steps {
+    const { backend, scheduler, costs } = this.#kernel
+    for (;;) {
+      while (backend.pendingShrink === true && backend.shrinkStep !== undefined) {
+        const before = backend.poolPages
+        const { deviceWrites, scanned, sleepUntilNs, done } = backend.shrinkStep(scheduler.now)
+        this.#kernel.zones.poolChanged(node, backend.poolPages - before)
+        if (deviceWrites > 0) backend.device?.submit('write', scheduler.now, deviceWrites)
+        // Writing back decompresses the page first; looking at an entry costs what looking at a page does.
+        let ns = 0
+        for (let write = 0; write < deviceWrites; write++) ns += costs.swapIn.draw()
+        for (let entry = deviceWrites; entry < scanned; entry++) ns += costs.scanKept.draw()
+        if (!scheduler.spend(thread, Math.max(1, ns))) yield
+        if (sleepUntilNs > scheduler.now) {
+          scheduler.sleepUntil(thread, sleepUntilNs, SLEEPING)
+          yield
+        }
+        if (done) break
+      }
+      this.#shrinkerAsleep = true
+      scheduler.block(thread, SLEEPING)
+      yield
+      this.#shrinkerAsleep = false
+    }
+  }
+
+  kickShrinker(): void {
+    if (
+      this.shrinker !== undefined &&
+      this.#shrinkerAsleep &&
+      this.#kernel.backend.pendingShrink === true
+    )
+      this.#kernel.scheduler.wake(this.shrinker)
+  }
+
+  fill(page: number): boolean {
+    const { pages } = this.#kernel
+    const content = pages.content[page] as number
+    const version = pages.version[page] as number
+    if (this.#filled !== content || this.#filledVersion !== version) {
+      this.filledKey = this.#kernel.contents.fill(
+        content,
+        version,
+        pages.slot[page] as number,
+        this.bytes,
+      )
+      this.#filled = content
+      this.#filledVersion = version
+    }
+    return isZero(this.#words)
+  }
+
+  load(node: NodeState, slot: number): Place {
+    if (this.#slotHolds[slot] === HOLDS_ZERO) return 'zero'
+    const before = this.#kernel.backend.poolPages
+    const place = this.#kernel.backend.load(slot, undefined, this.#kernel.scheduler.now)
+    // A load may take the content out of the pool (zswap since 6.12).
+    this.#kernel.zones.poolChanged(node, this.#kernel.backend.poolPages - before)
+    return place
+  }
+
+  dropSlot(page: number): void {
+    const slot = this.#kernel.pages.slot[page] as number
+    if (slot < 0) return
+    this.#kernel.pages.slot[page] = -1
+    this.#kernel.slots.free(slot, this.#kernel.scheduler.active?.cpu ?? 0)
+  }
+
+  /** The slot is really free, which slot caches put off: its content goes. */
+  released(slot: number): void {
+    const holds = this.#slotHolds[slot]
+    this.#slotHolds[slot] = HOLDS_NOTHING
+    if (holds !== HOLDS_COPY) return
+    const given = this.#kernel.backend.free(slot)
+    if (given > 0)
+      this.#kernel.zones.poolChanged(
+        this.#kernel.zones.nodeOf(this.#slotNodes[slot] as number),
+        -given,
+      )
+  }
+
+  hold(slot: number, holds: number, node: NodeState): void {
+    if (slot >= this.#slotHolds.length) {
+      const size = Math.max(slot + 1, this.#slotHolds.length * 2)
+      const grownHolds = new Uint8Array(size)
+      grownHolds.set(this.#slotHolds)
+      this.#slotHolds = grownHolds
+      const grownNodes = new Uint8Array(size)
+      grownNodes.set(this.#slotNodes)
+      this.#slotNodes = grownNodes
+    }
+    this.#slotHolds[slot] = holds
+    this.#slotNodes[slot] = node.index
+  }
+}
+
+function isZero(words: Float64Array): boolean {
+  // The last word first, as the kernel does: it differs most often. -0 has a bit set, so both are compared.
+  const last = words.length - 1
+  if (!Object.is(words[last], 0)) return false
+  for (let word = 0; word < last; word++) if (!Object.is(words[word], 0)) return false
+  return true
+}
