@@ -72,10 +72,8 @@ async function compare(
   } as const
   const trace = await ingestBytes(database, generated({ ...choice, format: 'v7' }).bytes)
   const root = join(folder, `${scenario}-${options.kernel}-${options.loss}`)
-  const other =
-    format === 'folder'
-      ? (generatedFolder(choice, root), openFolder(root))
-      : generated({ ...choice, format }).bytes
+  if (format === 'folder') generatedFolder(choice, root)
+  const other = format === 'folder' ? openFolder(root) : generated({ ...choice, format }).bytes
   const id = await ingestBytes(database, other)
   const found: string[] = []
   for (const table of DOMAIN_TABLES)

@@ -1,0 +1,511 @@
+import { spawnSync } from 'node:child_process'
+import { deflateSync } from 'node:zlib'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { toByteSource } from '../../../parsers/cursor.ts'
+import type { ByteSource } from '../../../parsers/index.ts'
+import { openTrace, sniffFormat, TraceParseError } from '../../../parsers/index.ts'
+import { generated, scenarioNamed } from '../../generate/file.ts'
+import { eventAt, forEachEvent, readBytes, readTrace } from '../open-bytes.ts'
+import { zstdCompressSync } from '../zstd-command.ts'
+import { type Fields, kswapdWake, message, packed, trace, waking } from './packets.ts'
+
+const hasZstd = spawnSync('zstd', ['--version']).error === undefined
+
+function bundle(cpu: number, events: readonly Fields[], more: Fields = {}): Fields {
+  return { 1: { 1: cpu, 2: [...events], ...more } }
+}
+
+async function codes(bytes: Uint8Array): Promise<string[]> {
+  return (await readBytes(bytes)).issues.map(({ code }) => code)
+}
+
+describe('ftrace bundles', () => {
+  it('are merged by time over cpus, and never reordered inside one', async () => {
+    const { events, info } = await readBytes(
+      trace(
+        bundle(1, [waking(500, 9, 1), waking(400, 9, 2), waking(900, 9, 3)]),
+        bundle(0, [waking(450, 8, 4), waking(600, 8, 5)]),
+      ),
+    )
+    expect(events.map(({ cpu, fields }) => [cpu, fields['pid']])).toEqual([
+      [0, 4],
+      [1, 1],
+      [1, 2],
+      [0, 5],
+      [1, 3],
+    ])
+    expect(info.baseNs).toBe(400n)
+    expect(info.clock).toBe('boot')
+  })
+
+  it('keep 64-bit values to the last bit', async () => {
+    const { events } = await readBytes(
+      trace(
+        bundle(0, [
+          { 1: 5, 2: 1, 47: { 1: 0xffff_ffff_ffff_fffen } },
+          { 1: 6, 2: 1, 4: { 1: 'a', 2: 1, 3: 120, 4: -2n, 5: 'b', 6: 2, 7: 120 } },
+        ]),
+      ),
+    )
+    expect(events[0]?.fields['nr_reclaimed']).toBe(0xffff_ffff_ffff_fffen)
+    expect(events[1]?.fields['prev_state']).toBe(-2n)
+  })
+
+  it('leave out fields that an event lacks, instead of reading them as 0', async () => {
+    const { events } = await readBytes(
+      trace(bundle(0, [kswapdWake(5, 60, { 1: 0, 2: 3, 3: 2 }), kswapdWake(6, 60, { 1: 1 })])),
+    )
+    expect(events.map(({ fields }) => fields)).toEqual([{ nid: 0, order: 3, zid: 2 }, { nid: 1 }])
+  })
+
+  it('tell events of no interest and of no description by their field', async () => {
+    const { events, issues } = await readBytes(
+      trace(
+        bundle(0, [
+          { 1: 5, 2: 1, 13: { 1: 100 } },
+          { 1: 6, 2: 1, 70000: { 1: 1 } },
+          waking(7, 1, 2),
+        ]),
+      ),
+    )
+    expect(events).toHaveLength(1)
+    expect(issues.map(({ code, severity, count }) => [code, severity, count])).toEqual([
+      ['event_not_read', 'info', 1],
+      ['unknown_event', 'error', 1],
+    ])
+  })
+
+  it('give generic events their fields by name, also when the fields change', async () => {
+    const generic = (ts: number, fields: readonly Fields[]): Fields => ({
+      1: ts,
+      2: 60,
+      327: { 1: 'mm_vmscan_write_folio', 2: [...fields] },
+    })
+    const { events } = await readBytes(
+      trace(
+        bundle(0, [
+          generic(5, [
+            { 1: 'pfn', 5: 2n ** 60n },
+            { 1: 'reclaim_flags', 4: 9 },
+          ]),
+          generic(6, [{ 1: 'pfn', 5: 7 }]),
+          generic(7, [
+            { 1: 'pfn', 5: 8 },
+            { 1: 'reclaim_flags', 4: 10 },
+          ]),
+        ]),
+      ),
+    )
+    expect(events.map(({ system, fields }) => [system, fields])).toEqual([
+      ['vmscan', { pfn: 2n ** 60n, reclaim_flags: 9n }],
+      ['vmscan', { pfn: 7n }],
+      ['vmscan', { pfn: 8n, reclaim_flags: 10n }],
+    ])
+  })
+
+  it('give described events their fields, wherever the description stands', async () => {
+    const described = {
+      1: 65_540,
+      3: 'pst',
+      2: message({
+        1: 'swout',
+        2: [
+          { 1: 'entry', 3: 1, 5: 4 },
+          { 1: 'comm', 3: 2, 5: 9 },
+        ],
+      }),
+    }
+    const { events, issues } = await readBytes(
+      trace(bundle(0, [{ 1: 5, 2: 60, 65540: { 1: 2n ** 63n, 2: 'x' } }], { 11: described })),
+    )
+    expect(issues).toEqual([])
+    expect(events[0]).toMatchObject({
+      system: 'pst',
+      name: 'swout',
+      fields: { entry: 2n ** 63n, comm: 'x' },
+    })
+  })
+
+  it('name the group of a generic event when the configuration does', async () => {
+    const config = { 33: { 2: { 1: { 100: { 1: ['sched/sched_switch', 'pst/swin'] } } } } }
+    const event = { 1: 5, 2: 60, 327: { 1: 'swin', 2: { 1: 'entry', 5: 1 } } }
+    const { events } = await readBytes(trace(config, bundle(0, [event])))
+    expect(events[0]?.system).toBe('pst')
+  })
+})
+
+describe('compact scheduling events', () => {
+  const compact = {
+    5: ['kswapd0', 'app'],
+    1: packed(1000, 500, 500),
+    2: packed(1, 2, 0),
+    3: packed(60, 1000, 60),
+    4: packed(120, 130, 120),
+    6: packed(0, 1, 0),
+    7: packed(1200, 500),
+    8: packed(1000, 60),
+    9: packed(0, 1),
+    10: packed(130, 120),
+    11: packed(1, 0),
+    12: packed(1, 0),
+  }
+
+  it('take the thread before from the switch before', async () => {
+    const { events } = await readBytes(trace(bundle(0, [], { 4: compact })))
+    const rows = events.map(({ ts, tid, name, fields }) => [ts, tid, name, fields['prev_comm']])
+    expect(rows).toEqual([
+      [0, -1, 'sched_switch', undefined],
+      [200, 60, 'sched_waking', undefined],
+      [500, 60, 'sched_switch', 'kswapd0'],
+      [700, 1000, 'sched_waking', undefined],
+      [1000, 1000, 'sched_switch', 'app'],
+    ])
+    expect(events[2]?.fields).toEqual({
+      prev_comm: 'kswapd0',
+      prev_pid: 60,
+      prev_prio: 120,
+      prev_state: 2n,
+      next_comm: 'app',
+      next_pid: 1000,
+      next_prio: 130,
+    })
+    expect(events[1]).toMatchObject({ flags: 1, fields: { comm: 'app', pid: 1000, target_cpu: 0 } })
+  })
+
+  it('do not claim to know the thread before a loss', async () => {
+    const { events, losses } = await readBytes(
+      trace(
+        bundle(0, [], { 4: compact }),
+        bundle(0, [], {
+          3: 1,
+          4: { 5: 'b', 1: packed(9000), 2: packed(0), 3: packed(7), 4: packed(1), 6: packed(0) },
+        }),
+      ),
+    )
+    expect(events.at(-1)?.fields).toEqual({
+      prev_state: 0n,
+      next_comm: 'b',
+      next_pid: 7,
+      next_prio: 1,
+    })
+    expect(losses).toEqual([{ cpu: 0, startNs: 1000, endNs: 8000, events: undefined }])
+  })
+
+  it('know the running thread from the first event before any switch', async () => {
+    const { events } = await readBytes(trace(bundle(0, [kswapdWake(900, 60)], { 4: compact })))
+    expect(events[1]?.fields['prev_pid']).toBe(60)
+    expect(events[1]?.fields['prev_comm']).toBeUndefined()
+  })
+
+  it('that lack values are reported', async () => {
+    expect(await codes(trace(bundle(0, [], { 4: { ...compact, 3: packed(60) } })))).toEqual([
+      'corrupt_bundle',
+    ])
+  })
+})
+
+describe('losses', () => {
+  const stats = (phase: number, overrun: number): Fields => ({
+    34: { 1: phase, 2: { 1: 0, 3: overrun, 8: 1 } },
+  })
+
+  it('are counted by what the kernel counted between start and end', async () => {
+    const { losses } = await readBytes(
+      trace(
+        stats(1, 100),
+        bundle(0, [waking(5, 1, 2)]),
+        bundle(0, [waking(50, 1, 2)], { 3: 1 }),
+        stats(2, 142),
+      ),
+    )
+    expect(losses).toEqual([{ cpu: 0, startNs: 0, endNs: 45, events: 42 }])
+  })
+
+  it('are seen where the last event before a bundle is not in the trace', async () => {
+    const { losses } = await readBytes(
+      trace(
+        bundle(0, [waking(5, 1, 2)]),
+        bundle(0, [waking(50, 1, 2)], { 10: 5 }),
+        bundle(0, [waking(90, 1, 2)], { 10: 70 }),
+      ),
+    )
+    expect(losses).toEqual([{ cpu: 0, startNs: 45, endNs: 85, events: undefined }])
+  })
+
+  it('are seen where packets were dropped', async () => {
+    const { losses, issues } = await readBytes(
+      trace(
+        { ...bundle(0, [waking(5, 1, 2)]), 10: 3 },
+        { ...bundle(0, [waking(50, 1, 2)]), 10: 3, 42: 1 },
+      ),
+    )
+    expect(losses).toEqual([{ cpu: 0, startNs: 0, endNs: 45, events: undefined }])
+    expect(issues.map(({ code }) => code)).toEqual(['packets_dropped'])
+  })
+})
+
+describe('clocks', () => {
+  it('put ftrace events of another clock on the boot clock', async () => {
+    const { events, info } = await readBytes(
+      trace(bundle(0, [waking(1000, 1, 2)], { 5: 4, 6: 2000, 7: 7000 })),
+    )
+    expect(BigInt(events[0]?.ts ?? 0) + info.baseNs).toBe(6000n)
+  })
+
+  it('convert by the last snapshot before the packet', async () => {
+    const snapshot = (boot: number, mono: number): Fields => ({
+      6: {
+        1: [
+          { 1: 6, 2: boot },
+          { 1: 3, 2: mono },
+        ],
+      },
+    })
+    const stats = (ts: number): Fields => ({ 8: ts, 58: 3, 7: { 2: { 1: 42, 2: 9 } } })
+    const { events, info } = await readBytes(
+      trace(snapshot(1000, 100), stats(150), snapshot(5000, 200), stats(250)),
+    )
+    expect(events.map(({ ts }) => BigInt(ts) + info.baseNs)).toEqual([1050n, 5050n])
+    expect(events[0]?.fields).toEqual({ name: 'vmstat.pswpout', value: 9n })
+  })
+
+  it("count up a sequence's own incremental clock", async () => {
+    const { events, info } = await readBytes(
+      trace(
+        {
+          10: 7,
+          8: 10_000,
+          6: {
+            1: [
+              { 1: 6, 2: 10_000 },
+              { 1: 64, 2: 0, 3: 1, 4: 1000 },
+            ],
+          },
+        },
+        { 10: 7, 59: { 58: 64 }, 13: 1, 8: 0, 11: { 9: 3, 23: 'a' } },
+        { 10: 7, 8: 2, 11: { 9: 3, 23: 'b' } },
+        { 10: 7, 8: 3, 11: { 9: 3, 23: 'c' } },
+      ),
+    )
+    expect(events.map(({ ts }) => BigInt(ts) + info.baseNs)).toEqual([10_000n, 12_000n, 15_000n])
+  })
+
+  it('that no snapshot has lose their data, which is reported', async () => {
+    expect(
+      await codes(trace(bundle(0, [waking(5, 1, 2)]), { 8: 5, 58: 9, 7: { 2: { 1: 42, 2: 9 } } })),
+    ).toEqual(['clock_unknown'])
+  })
+})
+
+describe('other data', () => {
+  it('names threads, processes, and samples their counters', async () => {
+    const { info, events } = await readBytes(
+      trace(
+        {
+          2: {
+            1: { 1: 500, 2: 1, 3: '/system/bin/lmkd' },
+            2: { 1: 501, 3: 500, 2: 'lmkd-reaper' },
+          },
+        },
+        { 8: 10, 9: { 1: { 1: 500, 4: 77, 10: -1000n } } },
+        { 8: 11, 7: { 1: { 1: 2, 2: 4096 }, 14: { 1: 5, 2: 123 } } },
+        { 45: { 1: { 3: '5.10.1', 4: 'aarch64' }, 8: 8 } },
+      ),
+    )
+    expect([...info.comms]).toEqual([
+      [500, 'lmkd'],
+      [501, 'lmkd-reaper'],
+    ])
+    expect([...info.tgids]).toEqual([
+      [500, 500],
+      [501, 500],
+    ])
+    expect(info).toMatchObject({ kernelRelease: '5.10.1', arch: 'aarch64', cpus: 8 })
+    expect(events.map(({ fields }) => [fields['name'], fields['value']])).toEqual([
+      ['process.500.rss_anon_kb', 77n],
+      ['process.500.oom_score_adj', -1000n],
+      ['meminfo.mem_free', 4096n],
+      ['psi.memory_some.total_ns', 123n],
+    ])
+  })
+
+  it('gives slices the thread of their track and the name of their sequence', async () => {
+    const { events } = await readBytes(
+      trace(
+        { 60: { 1: 77, 4: { 1: 500, 2: 501 } } },
+        { 10: 1, 13: 1, 8: 5, 12: { 2: { 1: 4, 2: 'frame' } }, 11: { 9: 1, 10: 4, 11: 77 } },
+        { 10: 2, 13: 1, 8: 6, 12: { 2: { 1: 4, 2: 'other' } }, 11: { 9: 3, 10: 4, 11: 78 } },
+        { 10: 1, 8: 9, 11: { 9: 2, 11: 77 } },
+      ),
+    )
+    expect(events.map(({ tid, fields }) => [tid, fields['phase'], fields['name']])).toEqual([
+      [501, 66, 'frame'],
+      [-1, 73, 'other'],
+      [501, 69, ''],
+    ])
+  })
+})
+
+describe('compressed packets', () => {
+  const plain = trace(bundle(0, [waking(5, 1, 2)]), bundle(1, [waking(4, 1, 2)]))
+
+  it('give what plain packets give', async () => {
+    const expected = (await readBytes(plain)).events
+    expect((await readBytes(trace({ 50: deflateSync(plain) }))).events).toEqual(expected)
+  })
+
+  it.runIf(hasZstd)('of zstd give the same', async () => {
+    const expected = (await readBytes(plain)).events
+    expect((await readBytes(trace({ 133: zstdCompressSync(plain) }))).events).toEqual(expected)
+  })
+
+  it('that are damaged are an issue, and what follows is read', async () => {
+    const { events, issues } = await readBytes(
+      trace({ 50: Uint8Array.of(1, 2, 3) }, bundle(0, [waking(5, 1, 2)])),
+    )
+    expect(events).toHaveLength(1)
+    expect(issues.map(({ code }) => code)).toEqual(['corrupt_chunk'])
+  })
+
+  it('that unpack to far more than they are, are an issue and take bounded memory', async () => {
+    const bomb = deflateSync(new Uint8Array(1 << 27))
+    expect(await codes(trace({ 50: bomb }, { 8: 1 }))).toEqual(['corrupt_chunk'])
+  })
+
+  it('do not nest', async () => {
+    const nested = trace({ 50: deflateSync(trace({ 50: deflateSync(plain) })) })
+    expect(await codes(nested)).toEqual(['nested_chunk'])
+  })
+})
+
+const FILES = (['perfetto', 'perfetto-dense', 'perfetto-z'] as const).map(
+  (format) =>
+    [
+      format,
+      generated({ scenario: scenarioNamed('phone'), events: 300, format, clock: 'boot' }).bytes,
+    ] as const,
+)
+
+/** A source whose reads end after as many bytes as `next` says. */
+function dripping(bytes: Uint8Array, next: () => number): ByteSource {
+  return {
+    name: 'dripping',
+    size: bytes.length,
+    readInto(offset, target) {
+      const part = bytes.subarray(offset, offset + Math.min(target.length, next()))
+      target.set(part)
+      return part.length
+    },
+  }
+}
+
+/** Reads everything; nothing but a positioned TraceParseError may come out. */
+async function readAll(bytes: Uint8Array): Promise<{ events: number; problems: number }> {
+  let events = 0
+  try {
+    const reader = await openTrace(toByteSource('hostile', bytes), { format: 'perfetto' })
+    forEachEvent(reader, (batch, row, seq) => {
+      events++
+      eventAt(batch, row, seq)
+    })
+    for (const loss of reader.losses) expect(Number.isNaN(loss.startNs + loss.endNs)).toBe(false)
+    return { events, problems: reader.issues.filter(({ severity }) => severity !== 'info').length }
+  } catch (error) {
+    if (!(error instanceof TraceParseError)) throw error
+    expect(error.message).toContain(`hostile, byte ${error.position.at}: `)
+    return { events, problems: 1 }
+  }
+}
+
+describe.each(FILES)('a generated file, %s', (_, file) => {
+  it('has the mark of this format', () => {
+    expect(sniffFormat(file)?.name).toBe('perfetto')
+    expect(sniffFormat(file.subarray(0, 65_536))?.name).toBe('perfetto')
+  })
+
+  it('gives the same events however short the reads are', async () => {
+    const expected = await readTrace(toByteSource('dripping', file))
+    expect(await readTrace(dripping(file, () => 1))).toEqual(expected)
+    await fc.assert(
+      fc.asyncProperty(fc.infiniteStream(fc.integer({ min: 1, max: 5000 })), async (sizes) => {
+        const read = await readTrace(dripping(file, () => sizes.next().value ?? 1))
+        expect(read.events.length).toBe(expected.events.length)
+        expect(read).toEqual(expected)
+      }),
+      { numRuns: 5 },
+    )
+  })
+
+  it('cut at any byte loses events only with an issue, unless cut between packets', async () => {
+    const whole = await readAll(file)
+    const ends = packetEnds(file)
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 1, max: file.length - 1 }), async (length) => {
+        const { events, problems } = await readAll(file.subarray(0, length))
+        expect(events).toBeLessThanOrEqual(whole.events)
+        if (!ends.has(length)) expect(problems).toBeGreaterThan(0)
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  it('with changed bytes ends in rows, issues or one positioned error', async () => {
+    const change = fc.record({
+      at: fc.integer({ min: 0, max: file.length - 1 }),
+      value: fc.integer({ min: 0, max: 255 }),
+    })
+    await fc.assert(
+      fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 8 }), async (changes) => {
+        const bytes = file.slice()
+        for (const { at, value } of changes) bytes[at] = value
+        await readAll(bytes)
+      }),
+      { numRuns: 100 },
+    )
+  })
+})
+
+function packetEnds(file: Uint8Array): Set<number> {
+  const ends = new Set<number>()
+  for (let at = 0; at < file.length; ) {
+    let length = 0
+    let shift = 1
+    for (at++; ; at++) {
+      const byte = file[at] ?? 0
+      length += (byte & 127) * shift
+      shift *= 128
+      if (byte < 128) break
+    }
+    at += 1 + length
+    ends.add(at)
+  }
+  return ends
+}
+
+describe('hostile input', () => {
+  it('of random bytes ends in rows, issues or one positioned error', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 400 }), async (bytes) => {
+        await readAll(bytes)
+        await readAll(Buffer.concat([Uint8Array.of(10, bytes.length & 127), bytes]))
+      }),
+      { numRuns: 400 },
+    )
+  })
+
+  it('with lengths beyond the file is reported', async () => {
+    const start = trace(...Array.from({ length: 10 }, () => bundle(0, [waking(5, 1, 2)])))
+    const huge = Uint8Array.of(10, 0xff, 0xff, 0xff, 0xff, 0x0f)
+    expect(await codes(Buffer.concat([start, huge]))).toEqual(['data_truncated'])
+    const inner = message({ 1: Buffer.concat([Uint8Array.of(10, 0xff, 0xff, 0x7f), start]) })
+    expect(await codes(Buffer.concat([start, inner]))).toEqual(['corrupt_packet'])
+  })
+
+  it('with times far apart is reported instead of rounded', async () => {
+    const far = waking(5, 1, 2)
+    expect(await codes(trace(bundle(0, [far, { ...far, 1: 2n ** 63n }, waking(6, 1, 2)])))).toEqual(
+      ['bad_timestamp'],
+    )
+  })
+})

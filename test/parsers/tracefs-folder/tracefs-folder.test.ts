@@ -1,0 +1,182 @@
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openTrace, TraceParseError } from '../../../parsers/index.ts'
+import { openFolder } from '../../../src/io/folder-source.ts'
+import { generatedFolder, scenarioNamed } from '../../generate/file.ts'
+import { eventAt, forEachEvent, type ReadTrace } from '../open-bytes.ts'
+
+let root = ''
+let small = ''
+let events = 0
+beforeAll(async () => {
+  root = mkdtempSync(join(tmpdir(), 'pstrace-tracefs-'))
+  small = join(root, 'small')
+  generatedFolder({ scenario: scenarioNamed('phone'), events: 400 }, small)
+  events = (await readFolder(small)).events.length
+})
+afterAll(() => rmSync(root, { recursive: true, force: true }))
+
+async function readFolder(path: string): Promise<ReadTrace> {
+  const reader = await openTrace(openFolder(path))
+  try {
+    const read: ReadTrace['events'] = []
+    forEachEvent(reader, (batch, row, seq) => read.push(eventAt(batch, row, seq)))
+    const { info, losses, issues } = reader
+    return { info, events: read, losses, issues }
+  } finally {
+    reader.close()
+  }
+}
+
+/** A copy of the small folder to be damaged. */
+function copied(name: string): string {
+  const path = join(root, name)
+  cpSync(small, path, { recursive: true })
+  return path
+}
+
+describe('a folder copied from tracefs', () => {
+  it('gives all events of all cpus, with names and clock', async () => {
+    const { info, events: read, issues, losses } = await readFolder(small)
+    const counted = [0, 1].map((cpu) => {
+      const stats = readFileSync(join(small, `per_cpu/cpu${cpu}/stats`), 'utf8')
+      return Number(/read events: (\d+)/.exec(stats)?.[1])
+    })
+    expect([0, 1].map((cpu) => read.filter((event) => event.cpu === cpu).length)).toEqual(counted)
+    expect(info).toMatchObject({ format: 'tracefs folder', clock: 'mono', ticks: false })
+    expect([...info.comms.values()]).toContain('kswapd0')
+    expect([issues, losses]).toEqual([[], []])
+  })
+
+  it('is found in a folder of the given one, with the uname beside it', async () => {
+    const outer = join(root, 'outer')
+    cpSync(small, join(outer, 'raw'), { recursive: true })
+    writeFileSync(
+      join(outer, 'uname'),
+      'Linux phone 6.1.99-android14 #1 SMP PREEMPT aarch64 Android\n',
+    )
+    const { info, events: read } = await readFolder(outer)
+    expect(read).toHaveLength(events)
+    expect(info).toMatchObject({ kernelRelease: '6.1.99-android14', arch: 'aarch64' })
+  })
+
+  it("counts what the kernel's counters say was lost", async () => {
+    const path = copied('lossy')
+    const stats = join(path, 'per_cpu/cpu1/stats')
+    writeFileSync(stats, readFileSync(stats, 'utf8').replace('overrun: 0', 'overrun: 17'))
+    const { losses } = await readFolder(path)
+    expect(losses.map(({ cpu, events: lost }) => [cpu, lost])).toEqual([[1, 17]])
+  })
+
+  it('without stats says that losses before reading are not counted', async () => {
+    const path = copied('no-stats')
+    rmSync(join(path, 'per_cpu/cpu0/stats'))
+    const { issues } = await readFolder(path)
+    expect(issues.map(({ code }) => code)).toEqual(['no_stats'])
+  })
+
+  it('without any event description is refused', async () => {
+    const path = copied('no-formats')
+    for (const system of ['vmscan', 'sched', 'oom', 'compaction', 'ftrace', 'pstrace'])
+      rmSync(join(path, 'events', system), { recursive: true, force: true })
+    await expect(readFolder(path)).rejects.toMatchObject({ code: 'no_formats' })
+  })
+
+  it('that is none is refused', async () => {
+    const path = copied('no-header')
+    rmSync(join(path, 'events/header_page'))
+    await expect(readFolder(path)).rejects.toBeInstanceOf(TraceParseError)
+  })
+
+  it('cut at any byte loses events only with an issue', async () => {
+    const path = copied('cut')
+    const file = join(path, 'per_cpu/cpu0/trace_pipe_raw')
+    const whole = readFileSync(file)
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 0, max: whole.length - 1 }), async (length) => {
+        writeFileSync(file, whole)
+        truncateSync(file, length)
+        const { events: read, issues } = await readFolder(path)
+        expect(read.length).toBeLessThanOrEqual(events)
+        if (length % 4096 !== 0) expect(issues.map(({ code }) => code)).toEqual(['data_truncated'])
+      }),
+      { numRuns: 40 },
+    )
+  })
+
+  it('with changed bytes ends in rows, issues or one positioned error', async () => {
+    const path = copied('changed')
+    const files = [
+      'per_cpu/cpu0/trace_pipe_raw',
+      'events/header_page',
+      'events/vmscan/mm_vmscan_kswapd_wake/format',
+      'saved_cmdlines',
+      'trace_clock',
+    ]
+    const change = fc.record({
+      file: fc.constantFrom(...files.filter((file) => existsSync(join(small, file)))),
+      at: fc.nat(),
+      value: fc.integer({ min: 0, max: 255 }),
+    })
+    await fc.assert(
+      fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 6 }), async (changes) => {
+        for (const file of files) cpSync(join(small, file), join(path, file))
+        for (const { file, at, value } of changes) {
+          const bytes = readFileSync(join(path, file))
+          bytes[at % bytes.length] = value
+          writeFileSync(join(path, file), bytes)
+        }
+        try {
+          await readFolder(path)
+        } catch (error) {
+          expect(error).toBeInstanceOf(TraceParseError)
+        }
+      }),
+      { numRuns: 80 },
+    )
+  })
+})
+
+const traces = process.env['PSTRACE_TRACES']
+const recorded = traces === undefined ? '' : join(traces, 'captured/raw-6.12')
+
+describe.runIf(recorded !== '' && existsSync(recorded))('the recorded folder', () => {
+  it("has the events that the kernel's own counters say were read", async () => {
+    const { events: read, losses, issues } = await readFolder(recorded)
+    for (const cpu of [0, 1]) {
+      const stats = readFileSync(join(recorded, `raw/per_cpu/cpu${cpu}/stats`), 'utf8')
+      const counted = Number(/read events: (\d+)/.exec(stats)?.[1])
+      expect(read.filter((event) => event.cpu === cpu)).toHaveLength(counted)
+    }
+    const counter = (name: string) =>
+      Number(
+        new RegExp(`^${name} (\\d+)`, 'm').exec(
+          readFileSync(join(recorded, 'vmstat.after'), 'utf8'),
+        )?.[1],
+      ) -
+      Number(
+        new RegExp(`^${name} (\\d+)`, 'm').exec(
+          readFileSync(join(recorded, 'vmstat.before'), 'utf8'),
+        )?.[1],
+      )
+    expect(read.filter(({ name }) => name === 'mm_vmscan_write_folio')).toHaveLength(
+      counter('nr_vmscan_write'),
+    )
+    expect([losses, issues]).toEqual([[], []])
+  })
+})
+
+it.runIf(recorded === '')('PSTRACE_TRACES is not set: the recorded folder was not read', () => {
+  process.stdout.write('tracefs-folder: skipped, PSTRACE_TRACES is not set\n')
+})
