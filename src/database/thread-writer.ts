@@ -10,7 +10,6 @@ import type { TableDefinition } from './schema.ts'
 import { DirectWriter, type RowWriter } from './writer.ts'
 import {
   buffersOf,
-  buffersOfArrays,
   copyColumn,
   SentDictionaries,
   type WriterAnswer,
@@ -20,8 +19,6 @@ import {
 
 /** Calls under way at which the caller waits for the writing thread: some hundred kilobytes each. */
 const MOST_UNDER_WAY = 64
-/** Sets of arrays kept per table for reuse. */
-const MOST_SPARE = 4
 
 /** A writer in a thread of its own where that is possible: the database is a file, and the code is compiled to JavaScript. */
 export async function openWriter(database: Database): Promise<RowWriter> {
@@ -40,6 +37,9 @@ class ThreadWriter implements RowWriter {
   readonly #database: Database
   readonly #worker: Worker
   readonly #waiting: Waiting[] = []
+  /** Sets of arrays by number, and the number of the set that begins with an array. */
+  readonly #sets: (readonly ColumnArrays[])[] = []
+  readonly #numbers = new WeakMap<ArrayBufferView, number>()
   readonly #spare = new Map<string, (readonly ColumnArrays[])[]>()
   readonly #stringsSent = new Map<string, number[]>()
   readonly #formats = new Map<EventFormat, number>()
@@ -95,9 +95,20 @@ class ThreadWriter implements RowWriter {
       strings[i] = column?.kind === 'text' ? column.strings.slice(sent[i] ?? 0) : []
       if (column?.kind === 'text') sent[i] = column.strings.length
     }
-    const arrays = rows.exchange(this.#spare.get(table)?.pop())
-    const call = { call: 'append', rows: { table, length, names, arrays, strings }, owner } as const
-    await this.#send(call, buffersOfArrays(arrays))
+    const given = rows.exchange(this.#spare.get(table)?.pop())
+    // The first column's array stands for its set: columns exchange their arrays together.
+    const [first] = given
+    const key = first === undefined ? undefined : bytesOf(first)
+    let set = key === undefined ? undefined : this.#numbers.get(key)
+    const known = set !== undefined
+    if (set === undefined) {
+      set = this.#sets.length
+      this.#sets.push(given)
+      if (key !== undefined) this.#numbers.set(key, set)
+    }
+    const arrays = known ? undefined : given
+    const sentRows = { table, length, names, set, arrays, strings }
+    await this.#send({ call: 'append', rows: sentRows, owner }, [])
   }
 
   beginRaw(traceId: number, base: Halves): Promise<void> {
@@ -184,17 +195,21 @@ class ThreadWriter implements RowWriter {
       this.#failure ??= error
       waiting?.reject(error)
     } else {
-      if (answer.answer === 'appended') this.#keepSpare(answer.table, answer.arrays)
+      if (answer.answer === 'appended') this.#keepSpare(answer.table, answer.set)
       if (this.#failure !== undefined) waiting?.reject(this.#failure)
       else waiting?.resolve(answer.answer === 'done' ? (answer.renamed ?? []) : [])
     }
     if (this.#waiting.length < MOST_UNDER_WAY / 2 || this.#failure !== undefined) this.#relieve()
   }
 
-  #keepSpare(table: string, arrays: readonly ColumnArrays[]): void {
+  #keepSpare(table: string, set: number): void {
+    const arrays = this.#sets[set]
+    const [first] = arrays ?? []
+    // Arrays that were copied on their way are not shared.
+    if (arrays === undefined || first === undefined || !isShared(bytesOf(first))) return
     const spare = this.#spare.get(table)
     if (spare === undefined) this.#spare.set(table, [arrays])
-    else if (spare.length < MOST_SPARE) spare.push(arrays)
+    else spare.push(arrays)
   }
 
   /** The thread cannot answer any more. */
@@ -209,4 +224,13 @@ class ThreadWriter implements RowWriter {
     this.#relief?.()
     this.#relief = undefined
   }
+}
+
+function bytesOf(arrays: ColumnArrays): ArrayBufferView {
+  if (arrays.kind === 'number') return arrays.values
+  return arrays.kind === 'text' ? arrays.codes : arrays.lo
+}
+
+function isShared(view: ArrayBufferView): boolean {
+  return view.buffer instanceof SharedArrayBuffer
 }

@@ -24,7 +24,9 @@ export interface SentRows {
   readonly table: string
   readonly length: number
   readonly names: readonly string[]
-  readonly arrays: readonly ColumnArrays[]
+  /** Number of the set of arrays, which both threads share; the arrays come with its first use. */
+  readonly set: number
+  readonly arrays: readonly ColumnArrays[] | undefined
   /** Strings of each text column that were not sent before; none for other columns. */
   readonly strings: readonly (readonly string[])[]
 }
@@ -56,11 +58,7 @@ export interface SentStrings {
 
 export type WriterAnswer =
   | { readonly answer: 'done'; readonly renamed?: readonly RenamedField[] }
-  | {
-      readonly answer: 'appended'
-      readonly table: string
-      readonly arrays: readonly ColumnArrays[]
-    }
+  | { readonly answer: 'appended'; readonly table: string; readonly set: number }
   | { readonly answer: 'failed'; readonly message: string; readonly code: string | undefined }
 
 /** What of a dictionary the writing thread has, by place of the column. */
@@ -135,14 +133,6 @@ export function buffersOf(batch: SentBatch): ArrayBufferLike[] {
     }
   }
   return buffers
-}
-
-export function buffersOfArrays(arrays: readonly ColumnArrays[]): ArrayBufferLike[] {
-  return arrays.flatMap((column): ArrayBufferLike[] => {
-    if (column.kind === 'number') return [column.values.buffer]
-    if (column.kind === 'text') return [column.codes.buffer]
-    return [column.lo.buffer, column.hi.buffer, column.valid.buffer]
-  })
 }
 
 /** A dictionary that is filled from the other side. */

@@ -1,12 +1,11 @@
 // The thread that writes to the database while another one reads and follows the trace.
 import { parentPort, workerData } from 'node:worker_threads'
 import { PstraceError } from '../model/error.ts'
-import type { ColumnRows, TableRows } from '../model/rows.ts'
+import type { ColumnArrays, ColumnRows, TableRows } from '../model/rows.ts'
 import { Database } from './database.ts'
 import { DirectWriter } from './writer.ts'
 import {
   BatchReceiver,
-  buffersOfArrays,
   type SentRows,
   type WriterAnswer,
   type WriterCall,
@@ -26,6 +25,7 @@ const opening = Database.open(path, {
 })
 const batches = new BatchReceiver()
 const tables = new Map<string, Record<string, ColumnRows>>()
+const sets = new Map<number, readonly ColumnArrays[]>()
 let writer: DirectWriter | undefined
 let last: Promise<void> = Promise.resolve()
 
@@ -57,8 +57,7 @@ async function answer(call: WriterCall): Promise<void> {
     case 'append': {
       const { rows } = call
       await database.appendRows(receiveRows(rows), call.owner)
-      const { table, arrays } = rows
-      post({ answer: 'appended', table, arrays }, buffersOfArrays(arrays))
+      post({ answer: 'appended', table: rows.table, set: rows.set })
       return
     }
     case 'beginRaw':
@@ -89,9 +88,11 @@ function receiveRows(sent: SentRows): TableRows {
     columns = {}
     tables.set(sent.table, columns)
   }
+  const arraysOfSet = sent.arrays ?? sets.get(sent.set) ?? []
+  sets.set(sent.set, arraysOfSet)
   for (let i = 0; i < sent.names.length; i++) {
     const name = sent.names[i]
-    const arrays = sent.arrays[i]
+    const arrays = arraysOfSet[i]
     if (name === undefined || arrays === undefined) continue
     const column = columns[name]
     if (arrays.kind === 'text') {
@@ -104,6 +105,6 @@ function receiveRows(sent: SentRows): TableRows {
   return { table: sent.table, length: sent.length, columns }
 }
 
-function post(message: WriterAnswer, moved: ArrayBufferLike[] = []): void {
-  port?.postMessage(message, moved as ArrayBuffer[])
+function post(message: WriterAnswer): void {
+  port?.postMessage(message)
 }

@@ -32,7 +32,7 @@ export interface TableRows {
 
 const FIRST_CAPACITY = 256
 
-/** The arrays of a column on their way to another thread and back. */
+/** The arrays of a column on their way to another thread. */
 export type ColumnArrays =
   | { readonly kind: 'number'; readonly values: Float64Array }
   | {
@@ -91,7 +91,10 @@ export class RowBuffer<Name extends string = string> {
     return column.kind === 'text' ? this.#code(column, value) : -1
   }
 
-  /** Gives the arrays with the rows away and goes on, empty, with `spare` (arrays given away earlier) or new ones. */
+  /**
+   * Gives the arrays with the rows away and goes on, empty, with `spare` (arrays given away earlier) or new ones, which
+   * another thread can share.
+   */
   exchange(spare: readonly ColumnArrays[] | undefined): readonly ColumnArrays[] {
     const fits = spare !== undefined && capacityOf(spare) >= this.#capacity
     if (fits) this.#capacity = capacityOf(spare)
@@ -164,22 +167,23 @@ function exchangeArrays(
   spare: ColumnArrays | undefined,
   capacity: number,
 ): ColumnArrays {
+  const shared = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes * capacity)
   if (column.kind === 'number') {
     const { values } = column
-    column.values = spare?.kind === 'number' ? spare.values : new Float64Array(capacity)
+    column.values = spare?.kind === 'number' ? spare.values : new Float64Array(shared(8))
     column.values.fill(Number.NaN)
     return { kind: 'number', values }
   }
   if (column.kind === 'text') {
     const { codes } = column
-    column.codes = spare?.kind === 'text' ? spare.codes : new Int32Array(capacity)
+    column.codes = spare?.kind === 'text' ? spare.codes : new Int32Array(shared(4))
     column.codes.fill(-1)
     return { kind: 'text', codes }
   }
   const { lo, hi, valid } = column
-  column.lo = spare?.kind === 'wide' ? spare.lo : new Uint32Array(capacity)
-  column.hi = spare?.kind === 'wide' ? spare.hi : new Uint32Array(capacity)
-  column.valid = spare?.kind === 'wide' ? spare.valid : new Uint8Array(capacity)
+  column.lo = spare?.kind === 'wide' ? spare.lo : new Uint32Array(shared(4))
+  column.hi = spare?.kind === 'wide' ? spare.hi : new Uint32Array(shared(4))
+  column.valid = spare?.kind === 'wide' ? spare.valid : new Uint8Array(shared(1))
   column.valid.fill(0)
   return { kind: 'wide', lo, hi, valid }
 }
