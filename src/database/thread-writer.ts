@@ -17,8 +17,8 @@ import {
   type WriterSetting,
 } from './writer-messages.ts'
 
-/** Calls under way at which the caller waits for the writing thread: some hundred kilobytes each. */
-const MOST_UNDER_WAY = 64
+/** Bytes under way at which the caller waits for the writing thread. */
+const MOST_BYTES_UNDER_WAY = 16 * 1024 * 1024
 
 /** A writer in a thread of its own where that is possible: the database is a file, and the code is compiled to JavaScript. */
 export async function openWriter(database: Database): Promise<RowWriter> {
@@ -28,6 +28,7 @@ export async function openWriter(database: Database): Promise<RowWriter> {
 }
 
 interface Waiting {
+  readonly bytes: number
   resolve(renamed: readonly RenamedField[]): void
   reject(error: Error): void
 }
@@ -44,6 +45,7 @@ class ThreadWriter implements RowWriter {
   readonly #stringsSent = new Map<string, number[]>()
   readonly #formats = new Map<EventFormat, number>()
   readonly #dictionaries = new SentDictionaries()
+  #bytesUnderWay = 0
   #failure: Error | undefined
   /** Resolves when fewer calls are under way. */
   #relief: (() => void) | undefined
@@ -69,11 +71,11 @@ class ThreadWriter implements RowWriter {
   }
 
   begin(): Promise<void> {
-    return this.#send({ call: 'run', sql: 'BEGIN' }, [])
+    return this.#send({ call: 'run', sql: 'BEGIN' })
   }
 
   createTemporary(definition: TableDefinition): Promise<void> {
-    return this.#send({ call: 'createTemporary', definition }, [])
+    return this.#send({ call: 'createTemporary', definition })
   }
 
   async dropTemporary(definition: TableDefinition): Promise<void> {
@@ -108,11 +110,11 @@ class ThreadWriter implements RowWriter {
     }
     const arrays = known ? undefined : given
     const sentRows = { table, length, names, set, arrays, strings }
-    await this.#send({ call: 'append', rows: sentRows, owner }, [])
+    await this.#send({ call: 'append', rows: sentRows, owner }, [], length * names.length * 8)
   }
 
   beginRaw(traceId: number, base: Halves): Promise<void> {
-    return this.#send({ call: 'beginRaw', traceId, base }, [])
+    return this.#send({ call: 'beginRaw', traceId, base })
   }
 
   async appendRaw(batch: EventBatch, seq: Float64Array): Promise<void> {
@@ -139,7 +141,8 @@ class ThreadWriter implements RowWriter {
     }
     const ranks = seq.slice(0, length)
     const moved = [...buffersOf(sent), ranks.buffer]
-    await this.#send({ call: 'appendRaw', batch: sent, seq: ranks }, moved)
+    const bytes = moved.reduce((sum, { byteLength }) => sum + byteLength, 0)
+    await this.#send({ call: 'appendRaw', batch: sent, seq: ranks }, moved, bytes)
   }
 
   endRaw(): Promise<readonly RenamedField[]> {
@@ -168,11 +171,12 @@ class ThreadWriter implements RowWriter {
   }
 
   /** Sends a call and waits only if too many are under way. */
-  async #send(call: WriterCall, moved: ArrayBufferLike[]): Promise<void> {
+  async #send(call: WriterCall, moved: ArrayBufferLike[] = [], bytes = 0): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure
-    this.#waiting.push({ resolve: () => {}, reject: () => {} })
+    this.#waiting.push({ bytes, resolve: () => {}, reject: () => {} })
+    this.#bytesUnderWay += bytes
     this.#worker.postMessage(call, moved as ArrayBuffer[])
-    if (this.#waiting.length < MOST_UNDER_WAY) return
+    if (this.#bytesUnderWay < MOST_BYTES_UNDER_WAY) return
     await new Promise<void>((resolve) => {
       this.#relief = resolve
     })
@@ -182,13 +186,14 @@ class ThreadWriter implements RowWriter {
   #call(call: WriterCall): Promise<readonly RenamedField[]> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ resolve, reject })
+      this.#waiting.push({ bytes: 0, resolve, reject })
       this.#worker.postMessage(call)
     })
   }
 
   #take(answer: WriterAnswer): void {
     const waiting = this.#waiting.shift()
+    this.#bytesUnderWay -= waiting?.bytes ?? 0
     if (answer.answer === 'failed') {
       const { message, code } = answer
       const error = code === undefined ? new Error(message) : new PstraceError(code, message)
@@ -199,7 +204,8 @@ class ThreadWriter implements RowWriter {
       if (this.#failure !== undefined) waiting?.reject(this.#failure)
       else waiting?.resolve(answer.answer === 'done' ? (answer.renamed ?? []) : [])
     }
-    if (this.#waiting.length < MOST_UNDER_WAY / 2 || this.#failure !== undefined) this.#relieve()
+    if (this.#bytesUnderWay < MOST_BYTES_UNDER_WAY / 2 || this.#failure !== undefined)
+      this.#relieve()
   }
 
   #keepSpare(table: string, set: number): void {

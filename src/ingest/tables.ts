@@ -2,8 +2,8 @@ import { type RowOwner, rowKinds } from '../database/append.ts'
 import type { RowWriter } from '../database/writer.ts'
 import { RowBuffer } from '../model/rows.ts'
 
-/** Rows worth handing over: whole chunks, few calls. */
-export const BLOCK_ROWS = 32_768
+/** Rows worth handing over: several chunks, yet few enough to stay in the processor's cache. */
+export const BLOCK_ROWS = 8192
 
 const NAMES = [
   'tasks',
