@@ -7,13 +7,13 @@ export const queueDepth: Chart = {
   summary: 'Pages waiting for compression over time, with the bound of the queue',
   reads: {
     queue_depth: ['column', 'node', 'start_s', 'end_s', 'depth_mean', 'depth_max'],
-    queue_bounds: ['column', 'node', 'bound'],
+    queue_bounds: ['column', 'node', 'bound', 'capacity'],
     columns: ['column', 'start_s', 'end_s'],
   },
   main: 'queue_depth',
   needs: 'no policy with a queue is selected: replay one, or select its run',
   reading:
-    'Strong colour: mean depth in the interval. Faint colour: deepest moment. Dashes: capacity of the queue.',
+    'Strong colour: mean depth in the interval. Faint colour: deepest moment. Dashes: how much the policy lets wait.',
   spec: toSpec,
 }
 
@@ -70,10 +70,9 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
           tooltip,
         },
       })
-      const bound = largest(
-        bounds.filter((row) => row['column'] === column && row['node'] === node),
-        'bound',
-      )
+      const limits = bounds.filter((row) => row['column'] === column && row['node'] === node)
+      const bound = largest(limits, 'bound')
+      const capacity = largest(limits, 'capacity')
       const deepest = largest(
         depth.filter((row) => row['column'] === column && row['node'] === node),
         'depth_max',
@@ -83,8 +82,7 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
       panels.push({
         title: {
           text: `${column}, node ${node}`,
-          subtitle:
-            bound === undefined ? 'capacity not known' : `capacity ${plural(bound, 'page')}`,
+          subtitle: sayBound(bound, capacity),
           fontSize: 12,
           subtitleFontSize: 10,
           offset: 6,
@@ -129,7 +127,7 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
   return {
     $schema: SCHEMA,
     title: titleOf(subject, 'Pages waiting in the queue', [
-      'strong colour: mean in the interval; faint: deepest moment; dashes: capacity',
+      'strong colour: mean in the interval; faint: deepest moment; dashes: how much the policy lets wait',
     ]),
     datasets: { queue_depth: depth, queue_bounds: bounds },
     params: [
@@ -140,4 +138,11 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
     resolve: { scale: { x: 'shared' } },
     config: configOf(subject.theme),
   }
+}
+
+function sayBound(bound: number | undefined, capacity: number | undefined): string {
+  if (bound === undefined) return 'how much may wait is not known'
+  const most = `at most ${plural(bound, 'page')}`
+  if (capacity === undefined || capacity === bound) return most
+  return `${most} (by its tunables; the queue could hold ${capacity.toLocaleString('en-US')})`
 }

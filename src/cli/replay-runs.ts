@@ -12,6 +12,8 @@ import { removeRun } from '../database/states.ts'
 import { refuseOverwrite } from '../export/file.ts'
 import { openWorkloadFolder } from '../io/workload-folder.ts'
 import type { ReplayLogEvent } from '../replay/recorder.ts'
+import { toAnswer } from '../report/answer.ts'
+import { toMetrics } from '../report/comparison.ts'
 import { extractWorkload } from '../workload/extract.ts'
 import { readWorkload } from '../workload/store.ts'
 import type { Workload } from '../workload/types.ts'
@@ -142,7 +144,7 @@ export async function extract(
   return {
     workload,
     recordedWorkNs: endNs - startNs,
-    recordedNs: (pages) => Math.max(0, (asked[pages - 1] ?? startNs) - startNs),
+    recordedNs: (pages) => Math.round(Math.max(0, (asked[pages - 1] ?? startNs) - startNs)),
     swapouts: row?.n ?? 0,
   }
 }
@@ -218,6 +220,12 @@ async function printRuns(
   for (const line of describeBasis(plan, runs)) await printLine(line)
   await printLine('')
   await printResult(toComparisonTable(figures), options, settings)
+  await printLine('')
+  const answer = toAnswer({
+    metrics: toMetrics(figures),
+    runs: runs.map(({ config }) => ({ config: JSON.stringify(config) })),
+  })
+  for (const line of answer) await printLine(line)
 }
 
 /** What all figures rest on, first. */

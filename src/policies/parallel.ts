@@ -118,7 +118,8 @@ export const parallel: Policy = {
         return 'bypass'
       }
     }
-    if ((yield LENGTH) >= queueDepth(workers, yield FACTOR)) {
+    const depth = queueDepth(workers, yield FACTOR)
+    if ((yield LENGTH) >= depth) {
       const oldest = yield POP
       // Stored before the new folio is queued, and under the mutex: workers wait meanwhile.
       if (oldest >= 0) yield store(oldest)

@@ -1,5 +1,5 @@
 import { sayNumber } from './comparison.ts'
-import type { ReportData } from './data.ts'
+import type { ReportData, RunFacts } from './data.ts'
 
 /** The metric by which readers choose: time that applications lose. */
 const CHOSEN_BY = 'app_stall_ns'
@@ -11,7 +11,9 @@ const CHOSEN_BY = 'app_stall_ns'
 export function toAnswer({
   metrics,
   runs,
-}: Pick<ReportData, 'metrics' | 'runs'>): readonly string[] {
+}: Pick<ReportData, 'metrics'> & {
+  readonly runs: readonly Pick<RunFacts, 'config'>[]
+}): readonly string[] {
   const metric = metrics.find((candidate) => candidate.metric === CHOSEN_BY)
   if (metric === undefined) return []
   const replayed = metric.figures
@@ -47,7 +49,7 @@ export function toAnswer({
 }
 
 /** The policy of the recording, where a run says which that was. */
-function recordedPolicy(runs: ReportData['runs']): string | undefined {
+function recordedPolicy(runs: readonly Pick<RunFacts, 'config'>[]): string | undefined {
   for (const { config } of runs) {
     if (config === null) continue
     const parsed: unknown = JSON.parse(config)

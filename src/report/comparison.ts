@@ -1,5 +1,10 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { type Figure as Known, METRICS, readFigures } from '../analysis/figures.ts'
+import {
+  type Figure as Known,
+  METRICS,
+  readFigures,
+  type SubjectFigures,
+} from '../analysis/figures.ts'
 import type { Unit } from '../analysis/result.ts'
 import type { ChartRow } from '../charts/index.ts'
 
@@ -56,7 +61,11 @@ const WORDS: Readonly<Record<string, readonly [title: string, counted?: string]>
 
 /** The figures of recording and runs side by side, as `analysis` defines them. Needs the views. */
 export async function readComparison(connection: DuckDBConnection): Promise<readonly Metric[]> {
-  const subjects = await readFigures(connection)
+  return toMetrics(await readFigures(connection))
+}
+
+/** One line per metric that is known of anything, with one unit for all columns. */
+export function toMetrics(subjects: readonly SubjectFigures[]): readonly Metric[] {
   const metrics: Metric[] = []
   for (const { name, title, unit } of METRICS) {
     const known = subjects.map(({ label, runId, figures }) => ({

@@ -31,6 +31,7 @@ export function toFactLines(data: ReportFacts): readonly (readonly [name: string
         : `${sayShared(data, (run) => run.content_source)} (traces hold no page contents)`,
     ],
     ['demand', data.runs.length === 0 ? 'nothing replayed' : sayShared(data, (run) => run.demand)],
+    ['work', sayWork(data)],
     [
       'runs',
       data.runs.length === 0
@@ -38,11 +39,54 @@ export function toFactLines(data: ReportFacts): readonly (readonly [name: string
         : data.runs
             .map(
               (run) =>
-                `${run.column} (run ${run.run_id}, ${join([run.backend ?? undefined, run.codec_version ?? run.codec ?? undefined, run.clock === null ? undefined : `${run.clock} clock`, run.cpus === null ? undefined : `cpus ${run.cpus}`, run.seed === null ? undefined : `seed ${run.seed}`])})`,
+                `${run.column} (run ${run.run_id}, ${join([run.backend ?? undefined, sayCodec(run), run.clock === null ? undefined : `${run.clock} clock`, run.cpus === null ? undefined : `cpus ${run.cpus}`, run.seed === null ? undefined : `seed ${run.seed}`])})`,
             )
             .join('; '),
     ],
   ]
+}
+
+function sayCodec({
+  codec,
+  codec_version: version,
+}: ReportData['runs'][number]): string | undefined {
+  if (codec === null) return undefined
+  return version === null ? codec : `${codec} (${version})`
+}
+
+/** What of the recorded work the columns show: they can be compared only over the same. */
+function sayWork(data: ReportFacts): string {
+  const parts = new Map<string, string[]>()
+  for (const run of data.runs) {
+    const said = saySpan(run.config)
+    parts.set(said, [...(parts.get(said) ?? []), run.column])
+  }
+  const [only] = parts.keys()
+  if (only === undefined) return 'nothing replayed'
+  if (parts.size === 1) return `every column over ${only}`
+  return `runs over different work, not to be compared with each other: ${[...parts].map(([said, columns]) => `${columns.join(', ')} over ${said}`).join('; ')}`
+}
+
+function saySpan(config: string | null): string {
+  const { recordedWorkNs, startOffsetNs, workUsed, exhaustedUnder } = parseWork(config)
+  if (recordedWorkNs === undefined) return 'a workload from elsewhere'
+  const span = `${sayNumber(recordedWorkNs / 1e9)} s of the recording, from ${sayNumber((startOffsetNs ?? 0) / 1e9)} s on`
+  if (exhaustedUnder === undefined || workUsed === undefined) return span
+  return `${span} (${sayNumber(workUsed * 100)} % of the work: there the page stream was exhausted under ${exhaustedUnder})`
+}
+
+interface WorkOfRun {
+  readonly recordedWorkNs?: number
+  readonly startOffsetNs?: number
+  readonly workUsed?: number
+  readonly exhaustedUnder?: string
+}
+
+/** NULLs count as absent. */
+function parseWork(config: string | null): WorkOfRun {
+  const parsed: unknown = config === null ? {} : JSON.parse(config)
+  if (typeof parsed !== 'object' || parsed === null) return {}
+  return Object.fromEntries(Object.entries(parsed).filter(([, value]) => value !== null))
 }
 
 export function sayLosses({ losses }: ReportFacts): string {

@@ -181,7 +181,7 @@ describe('what is not complete', () => {
   it('is seen by no view', async () => {
     const opened = await openViews([{ tables: { tasks: TASKS, reclaim_spans: [span(1, 0, 10)] } }])
     database = opened
-    await opened.run("UPDATE memory.main.traces SET state = 'loading'")
+    await opened.run("UPDATE pstrace.main.traces SET state = 'loading'")
     const { createViews } = await import('../../src/analysis/views.ts')
     const { selectEverything } = await import('../../src/analysis/selection.ts')
     await createViews(opened.connection, await selectEverything(opened.connection))

@@ -125,8 +125,8 @@ export function sampleRows(seed = 1): ChartRows {
         })
       }
     }
-    if (column === 'kcompressd') add('queue_bounds', { column, node: 0, bound: 256 })
-    if (column === 'parallel') add('queue_bounds', { column, node: 0, bound: 6 })
+    if (column === 'kcompressd') add('queue_bounds', { column, node: 0, bound: 256, capacity: 256 })
+    if (column === 'parallel') add('queue_bounds', { column, node: 0, bound: 6, capacity: 256 })
     for (const [task_class, names] of [
       ['application', ['memhog (812)', 'memhog (813)', 'reader (820)', 'a very long comm (10977)']],
       ['worker', ['kcompressd0 (61)', 'kworker/u8:1 (44)']],

@@ -321,7 +321,8 @@ async function insertColumn(
     await insert('samples', 'trace_id, run_id, ts_ns, node, name, value', samples)
   if (asynchronous)
     await insert('metrics', 'trace_id, run_id, metric, node, value, unit, basis', [
-      [1, run, 'queue_capacity', 0, policy === 'kcompressd' ? 256 : 6, 'pages', 'default'],
+      [1, run, 'queue_depth', 0, policy === 'kcompressd' ? 256 : 6, 'pages', 'default'],
+      [1, run, 'queue_capacity', 0, 256, 'pages', 'default'],
     ])
 }
 
