@@ -13,6 +13,7 @@ interface LockedPackage {
   readonly optional?: boolean
   readonly hasInstallScript?: boolean
   readonly resolved?: string
+  readonly optionalDependencies?: Readonly<Record<string, string>>
 }
 const lock: Readonly<Record<string, LockedPackage>> = json('package-lock.json').packages
 const required = Object.entries(lock).filter(([path, p]) => path !== '' && !p.dev)
@@ -57,6 +58,12 @@ describe('package', () => {
 
   it('requires no package that runs an install script', () => {
     expect(required.filter(([, p]) => p.hasInstallScript && !p.optional)).toEqual([])
+  })
+
+  it('locks the packages of every platform, which npm leaves out when a registry does not serve one', () => {
+    const named = Object.values(lock).flatMap((p) => Object.keys(p.optionalDependencies ?? {}))
+    const missing = named.filter((name) => lock[`node_modules/${name}`]?.version === undefined)
+    expect(missing).toEqual([])
   })
 
   it('records no download address', () => {
