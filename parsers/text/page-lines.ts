@@ -2,6 +2,8 @@ import { toText } from '../cursor.ts'
 
 const OPENING = /<script[^>]*class="trace-data"[^>]*>|var linuxPerfData = "\\?/
 const CLOSING = /<\/script>|^";/
+/** The tracer's header or an event; not JSON, which may quote one. */
+const TRACE_LINE = /^(?:# |\s*[^\s{[][^"]*-\d+\s.*\[\d+\])/
 const LESS = 60
 const QUOTE = 34
 
@@ -31,9 +33,7 @@ export class PageLines {
     }
     if (this.#first && start < end) {
       this.#first = false
-      this.#isTrace = /^(?:# |.*-\d+\s.*\[\d+\])/.test(
-        toText(bytes.subarray(start, Math.min(end, start + 200))),
-      )
+      this.#isTrace = TRACE_LINE.test(toText(bytes.subarray(start, Math.min(end, start + 200))))
     }
     return this.#isTrace
   }

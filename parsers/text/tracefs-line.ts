@@ -89,7 +89,7 @@ function parseTask(bytes: Uint8Array, start: number, bracket: number, line: Even
   const pidEnd = at
   while (at > start && isDigit(bytes[at - 1] as number)) at--
   const tid = toInteger(bytes, at, pidEnd)
-  if (tid < 0 || at === start || bytes[at - 1] !== MINUS) return false
+  if (tid < 0 || at === start || bytes[at - 1] !== MINUS || bytes[at - 2] === SPACE) return false
   line.tid = tid
   line.commEnd = at - 1
   line.commStart = skipSpaces(bytes, start, line.commEnd)

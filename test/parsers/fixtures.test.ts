@@ -8,14 +8,22 @@ import { forEachEvent, openTestFile } from './open-bytes.ts'
 const folder = fileURLToPath(new URL('../../fixtures/', import.meta.url))
 const update = process.env['PSTRACE_UPDATE'] === '1'
 /** Folders of traces for readers that take a ByteSource and need no more than it. */
-const TRACE_FOLDERS = ['zram-lz4-6.1', 'trace-dat']
+const TRACE_FOLDERS = ['zram-lz4-6.1', 'trace-dat', 'perf', 'text']
+const TRACE = /\.(dat|data|txt|html)$/
 
 function listTraces(): string[] {
   return TRACE_FOLDERS.flatMap((name) =>
     readdirSync(join(folder, name))
-      .filter((file) => file.endsWith('.dat'))
+      .filter((file) => TRACE.test(file) && file !== 'app.txt')
       .map((file) => join(name, file)),
   )
+}
+
+function formatOf(path: string): string {
+  if (path.startsWith('perf/')) return 'perf.data'
+  if (!path.startsWith('text/')) return 'trace.dat'
+  if (path.endsWith('.html')) return 'systrace'
+  return path.includes('perf-script') ? 'perf script' : 'ftrace text'
 }
 
 async function summarise(path: string): Promise<unknown> {
@@ -54,7 +62,7 @@ async function summarise(path: string): Promise<unknown> {
 describe('every fixture trace', () => {
   it.each(listTraces())('%s reads as its expected.json says', async (path) => {
     const summary = await summarise(join(folder, path))
-    const expectedPath = join(folder, path.replace(/\.dat$/, '.expected.json'))
+    const expectedPath = join(folder, path.replace(TRACE, '.expected.json'))
     if (update) writeFileSync(expectedPath, `${JSON.stringify(summary, undefined, 2)}\n`)
     expect(summary).toEqual(JSON.parse(readFileSync(expectedPath, 'utf8')))
   })
@@ -63,7 +71,7 @@ describe('every fixture trace', () => {
     for (const path of listTraces()) {
       const head = readFileSync(join(folder, path)).subarray(0, 65_536)
       expect([path, traceFormats.filter((format) => format.sniff(head)).length]).toEqual([path, 1])
-      expect(sniffFormat(head)?.name).toBe('trace.dat')
+      expect([path, sniffFormat(head)?.name]).toEqual([path, formatOf(path)])
     }
   })
 })
