@@ -88,6 +88,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./validate.ts'),
   },
   {
+    name: 'questions',
+    group: REPLAY,
+    summary: "claims of the patches and reviewers' questions, answered from runs",
+    load: () => import('./questions.ts'),
+  },
+  {
     name: 'compare',
     group: REPLAY,
     summary: 'recordings and runs side by side',

@@ -1,9 +1,12 @@
-import { type Figure, METRICS, readFigures } from '../analysis/figures.ts'
+import { type Figure, findMetric } from '../analysis/figures.ts'
+import { describeMeasure, readMeasures } from '../analysis/questions/measures.ts'
+import { questionsOf } from '../analysis/questions/question.ts'
 import { resolveSubjects } from '../analysis/selection.ts'
 import { createViews, dropViews } from '../analysis/views.ts'
 import { rowKinds } from '../database/append.ts'
 import { Database } from '../database/database.ts'
 import { beginRun, beginTrace, completeRun, completeTrace, removeRun } from '../database/states.ts'
+import type { SwapBackend } from '../memory/backends/backend.ts'
 import { RowBuffer } from '../model/rows.ts'
 import { policies } from '../policies/index.ts'
 import type { Policy } from '../policies/policy.ts'
@@ -97,7 +100,7 @@ export async function runPolicy(
     await completeRun(rows.database, rows.runId)
     const figures = withSummary(await readRunFigures(rows), result.summary)
     if (!kept) await completeRun(database, runId)
-    await addMetrics(database, { traceId, runId }, figures, result, config)
+    await addMetrics(database, { traceId, runId }, figures, result, config, resources.backend)
     return { runId, policy: policy.name, config, result, figures }
   } catch (error) {
     await removeRun(database, runId)
@@ -186,7 +189,7 @@ async function readRunFigures({ database, traceId, runId }: RunRows): Promise<re
     nodes: [],
   })
   await createViews(connection, selection)
-  const [subject] = await readFigures(connection)
+  const [subject] = await readMeasures(connection)
   await dropViews(connection)
   return subject?.figures ?? []
 }
@@ -198,6 +201,7 @@ async function addMetrics(
   figures: readonly Figure[],
   result: RunResult,
   config: RunConfig,
+  backend: SwapBackend,
 ): Promise<void> {
   const rows = new RowBuffer('metrics', rowKinds('metrics'))
   const add = (figure: Figure, unit: string, question: string, node?: number) => {
@@ -221,8 +225,17 @@ async function addMetrics(
     n: null,
   })
   for (const figure of figures) {
-    const metric = METRICS.find(({ name }) => name === figure.metric)
-    if (metric !== undefined) add(figure, metric.unit, metric.question)
+    const ids = questionsOf(figure.metric)
+    const metric = findMetric(figure.metric)
+    if (metric !== undefined) add(figure, metric.unit, [metric.question, ...ids].join(', '))
+    else if (figure.value !== null)
+      add(figure, describeMeasure(figure.metric).unit, ids.join(', ') || 'as a part of others')
+  }
+  const limit = poolLimit(backend)
+  if (limit !== undefined) {
+    add(exact('pool_limit', limit), 'pages', 'how much the pool may hold')
+    const fill = exact('pool_fill_max_share', result.summary.poolPeakPages / limit)
+    add(fill, 'share', questionsOf(fill.metric).join(', '))
   }
   const summary = { ...result.summary, workUsed: result.summary.workUsed * config.workUsed }
   for (const [name, value] of engineMetrics(summary))
@@ -235,6 +248,13 @@ async function addMetrics(
   }
   await database.append(rows, owner)
   database.flush()
+}
+
+/** Pages that the pool may hold, where the backend has a limit (zswap). */
+function poolLimit(backend: SwapBackend): number | undefined {
+  return 'maxPages' in backend && typeof backend.maxPages === 'number'
+    ? backend.maxPages
+    : undefined
 }
 
 /** Pages that the policy lets wait on a node, and that its queues could hold. */
