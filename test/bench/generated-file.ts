@@ -1,0 +1,34 @@
+import { closeSync, openSync, writeSync } from 'node:fs'
+import { generate } from '../../src/generate/generate.ts'
+import { MemoryFile, scenarioNamed } from '../generate/file.ts'
+
+/** Writes a generated trace of about `events` events, mostly swap-outs; returns how many it has. */
+export function writeGeneratedFile(path: string, format: 'perf' | 'text', events: number): number {
+  const descriptor = openSync(path, 'w')
+  const output = {
+    length: 0,
+    write(bytes: Uint8Array): void {
+      for (let at = 0; at < bytes.length; ) at += writeSync(descriptor, bytes, at)
+      output.length += bytes.length
+    },
+  }
+  const { total } = generate({
+    scenario: scenarioNamed('stream'),
+    format,
+    seed: 1,
+    events,
+    kernel: '6.12',
+    probes: 'full',
+    loss: 0,
+    littleEndian: true,
+    long: 8,
+    pageSize: 4096,
+    clock: 'mono',
+    compression: 'none',
+    wantRows: false,
+    output,
+    newSpool: () => new MemoryFile(),
+  })
+  closeSync(descriptor)
+  return total
+}
