@@ -6,9 +6,12 @@ import { decodeZstdFrame } from '../memory/codecs/zstd-frame.ts'
 import type { PageContents } from '../memory/contents/contents.ts'
 import {
   CORPUS_GROUP_BYTES,
+  calibrate,
   createCorpusContents,
   createGenerator,
+  createIncompressible,
   createSwapImageContents,
+  DATA_SHARE,
   decodeCorpus,
 } from '../memory/contents/index.ts'
 import { PstraceError } from '../model/error.ts'
@@ -27,7 +30,7 @@ export async function openContents(
 ): Promise<OpenContents> {
   const { pages, machine } = workload
   const { pageSize } = machine
-  const generator = createGenerator({ seed, pageSize, fills: pages.fill })
+  const generator = openGenerator(workload, seed)
   const [name, path] = splitSource(source)
   if (name === 'corpus') {
     const file = path ?? bundledCorpus()
@@ -55,6 +58,37 @@ export async function openContents(
     return { contents, close: () => image.close() }
   }
   return { contents: generator, close: () => undefined }
+}
+
+/** Shares of zsmalloc's pages that hold data: the rest is lost to size classes and partly filled pages. */
+const POOL_FILL = 0.98
+const CALIBRATED = ['lz4', 'lzo-rle', 'zstd'] as const
+
+/** The generator, made to give what the recording's own counters tell of sizes; without them it is the corpus in the mean. */
+function openGenerator(workload: Workload, seed: number): PageContents {
+  const { machine, pages } = workload
+  const { pageSize } = machine
+  const figure = (name: string): number | undefined => {
+    const value = machine.backendParameters[name]?.value
+    return typeof value === 'number' ? value : undefined
+  }
+  const plain = { seed, pageSize, fills: pages.fill }
+  const codec = CALIBRATED.find((name) => name === machine.codec.value)
+  if (codec === undefined) return createGenerator(plain)
+  const poolShare = figure('pool_share')
+  const refused = figure('incompressible_share') ?? 0
+  const meanStoredBytes =
+    poolShare === undefined ? figure('stored_bytes') : poolShare * pageSize * POOL_FILL
+  const hugeShare = figure('huge_share')
+  if (meanStoredBytes === undefined) return createGenerator(plain)
+  // What is zero or same-filled is known page by page, or found by the generator's own share among unknown pages.
+  const found = calibrate({
+    codec,
+    meanStoredBytes,
+    ...(hugeShare === undefined ? {} : { hugeShare: hugeShare * DATA_SHARE }),
+  })
+  const generator = createGenerator({ ...plain, ...found })
+  return refused > 0 ? createIncompressible(generator, { seed, share: refused }) : generator
 }
 
 function splitSource(source: string): [string, string | undefined] {

@@ -120,7 +120,7 @@ export class Faults {
       const slot = pages.slot[page] as number
       const place = this.#kernel.pool.load(node, slot)
       if (place === 'disk' && this.#kernel.backend.device !== undefined) {
-        scheduler.sleepUntil(thread, this.#kernel.backend.device.submit('read', scheduler.now), IO)
+        scheduler.sleepUntil(thread, this.#kernel.pool.submit('read', 1), IO)
         yield
       }
       if (this.#kernel.dirties()) {

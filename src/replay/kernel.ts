@@ -15,6 +15,7 @@ import * as P from './pages.ts'
 import type { Recorder } from './recorder.ts'
 import type { Scheduler } from './scheduler.ts'
 import { Shrink } from './shrink.ts'
+import { Slab } from './slab.ts'
 import type { SwapSlots } from './slots.ts'
 import { Stores } from './store.ts'
 import { SwapOuts } from './swap-out.ts'
@@ -50,6 +51,7 @@ export class Kernel {
   readonly kswapd: Kswapd
   readonly lru: ClassicLru
   readonly shrink: Shrink
+  readonly slab: Slab
   readonly swapOuts: SwapOuts
   readonly stores: Stores
   readonly pool: SwapPool
@@ -91,6 +93,7 @@ export class Kernel {
     this.kswapd = new Kswapd(this)
     this.lru = new ClassicLru(this)
     this.shrink = new Shrink(this)
+    this.slab = new Slab(this)
     this.swapOuts = new SwapOuts(this)
     this.stores = new Stores(this)
     this.pool = new SwapPool(this)

@@ -53,6 +53,8 @@ const PART_DETAILS: readonly (string | undefined)[] = [
 ]
 
 const FLUSH_ROWS = 8192
+/** Sectors of 512 bytes in a page of 4 KiB. */
+const SECTORS_PER_PAGE = 8
 
 /** A swap-out from its gate until its frame is free. Times in ns, NaN = not yet. */
 export class Flights {
@@ -227,6 +229,14 @@ export class Recorder {
     reason: 'text',
     age_ns: 'number',
   })
+  readonly blockIos = this.#table('block_ios', {
+    device: 'text',
+    sectors: 'number',
+    op: 'text',
+    issue_ns: 'number',
+    complete_ns: 'number',
+    task_id: 'number',
+  })
   readonly samples = this.#table('samples', {
     ts_ns: 'number',
     node: 'number',
@@ -274,6 +284,25 @@ export class Recorder {
     if (waker !== undefined) rows.number(row, 'waker_task_id', waker.taskId)
     rows.number(row, 'task_id', thread.taskId)
     rows.text(row, 'reason', reason)
+    this.added(rows)
+  }
+
+  blockIo(
+    issued: number,
+    done: number,
+    op: 'read' | 'write',
+    pages: number,
+    thread: Thread | undefined,
+  ): void {
+    if (this.#sink === undefined) return
+    const rows = this.blockIos
+    const row = rows.add()
+    rows.text(row, 'device', 'swap')
+    rows.number(row, 'sectors', pages * SECTORS_PER_PAGE)
+    rows.text(row, 'op', op === 'read' ? 'R' : 'W')
+    rows.number(row, 'issue_ns', issued)
+    rows.number(row, 'complete_ns', done)
+    if (thread !== undefined) rows.number(row, 'task_id', thread.taskId)
     this.added(rows)
   }
 

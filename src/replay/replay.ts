@@ -66,6 +66,9 @@ export interface RunResult {
   readonly contents: string
 }
 
+/** The worker of a backend's own shrinker. */
+const SHRINKER = 'kworker/zswap-shrink'
+
 /** Runs the workload under a policy in virtual time. Deterministic: the same arguments give the same rows. */
 export function replay(workload: Workload, options: ReplayOptions): RunResult {
   const { policy, backend, contents } = options
@@ -129,6 +132,7 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
         node,
         allowed,
         hasMemory: false,
+        waitsItsTurn: name === SHRINKER,
       },
       program,
     )
@@ -146,7 +150,7 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
   if (backend.shrinkStep !== undefined && kernel.zones.nodes[0] !== undefined) {
     const [first] = kernel.zones.nodes
     kernel.pool.shrinker = addThread(
-      'kworker/zswap-shrink',
+      SHRINKER,
       'kworker',
       first.index,
       affinity(() => true),

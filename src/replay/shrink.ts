@@ -1,13 +1,14 @@
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
 import type { Scan } from './scan.ts'
-import { SLAB, type Thread } from './scheduler.ts'
+import type { Thread } from './scheduler.ts'
 import type { Steps, StepsTo } from './steps.ts'
 import type { NodeState } from './zones.ts'
 
 /** What both LRU flavours share: one node's shrinking with its slab pass, and what becomes of one isolated folio. */
 export class Shrink {
   readonly #kernel: Kernel
+  #sampledPool = -1
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel
@@ -28,27 +29,8 @@ export class Shrink {
       this.#kernel.lru.prepareScan(node, scan)
       yield* this.#kernel.lru.shrinkLists(thread, node, scan)
     }
-    yield* this.#shrinkSlab(thread, node)
+    yield* this.#kernel.slab.shrink(thread, node, scan.priority)
     if (scan.reclaimed > before) node.failures = 0
-  }
-
-  *#shrinkSlab(thread: Thread, node: NodeState): Steps {
-    const ns = this.#kernel.costs.slab.draw()
-    if (ns <= 0) return
-    const { scheduler, recorder } = this.#kernel
-    const doing = thread.doing
-    const start = scheduler.now
-    scheduler.setDoing(thread, SLAB)
-    if (!scheduler.spend(thread, ns)) yield
-    scheduler.setDoing(thread, doing)
-    if (!recorder.recordsRows) return
-    const rows = recorder.slabs
-    const row = rows.add()
-    rows.number(row, 'start_ns', start)
-    rows.number(row, 'end_ns', scheduler.now)
-    rows.number(row, 'task_id', thread.taskId)
-    rows.number(row, 'node', node.index)
-    recorder.added(rows)
   }
 
   putBack(page: number): void {
@@ -87,7 +69,13 @@ export class Shrink {
     rows.number(row, 'nr_activate', scan.activated)
     rows.number(row, 'priority', scan.priority)
     recorder.added(rows)
-    recorder.sample(this.#kernel.scheduler.now, node.index, 'free_pages', node.free)
+    const { now } = this.#kernel.scheduler
+    recorder.sample(now, node.index, 'free_pages', node.free)
+    const { poolPages, poolBytes } = this.#kernel.backend
+    if (poolPages === this.#sampledPool) return
+    this.#sampledPool = poolPages
+    recorder.sample(now, node.index, 'pool_pages', poolPages)
+    recorder.sample(now, node.index, 'pool_bytes', poolBytes)
   }
 
   /** shrink_folio_list for one unlocked, isolated folio: true = freed, false = goes back. */

@@ -63,6 +63,7 @@ export class Stores {
       memcg: -1,
       nowNs: scheduler.now,
       node: node.index,
+      poolPageScarce: !memalloc && node.free <= this.#kernel.zones.minOf(node),
     })
     const { place, poolPagesTaken, compressedBytes, deviceWrites } = result
     if (place !== 'reject') this.#kernel.pool.hold(pages.slot[page] as number, HOLDS_COPY, node)
@@ -74,10 +75,12 @@ export class Stores {
       tally.writestalls++
       yield* this.#kernel.direct.reclaimForWorker(thread, node, isKworker)
       scheduler.setDoing(thread, STORE)
-      // The stream was released meanwhile: zram up to 6.12 compresses once more.
-      if (!this.#kernel.preemptible) thread.preemptOff++
-      if (!scheduler.spend(thread, costs.store.draw())) yield
-      if (!this.#kernel.preemptible) thread.preemptOff--
+      if (this.#kernel.backend.traits?.compressesAgain !== false) {
+        // The stream was released meanwhile: zram up to 6.12 compresses once more.
+        if (!this.#kernel.preemptible) thread.preemptOff++
+        if (!scheduler.spend(thread, costs.store.draw())) yield
+        if (!this.#kernel.preemptible) thread.preemptOff--
+      }
     }
     scheduler.setDoing(thread, doing)
     tally.stores++
@@ -101,9 +104,8 @@ export class Stores {
       return false
     }
     pages.state[page] = P.STORED
-    const { device } = this.#kernel.backend
-    if (deviceWrites > 0 && device !== undefined) {
-      const done = device.submit('write', scheduler.now, deviceWrites)
+    if (deviceWrites > 0 && this.#kernel.backend.device !== undefined) {
+      const done = this.#kernel.pool.submit('write', deviceWrites)
       // A refused page is written by itself: under writeback until the device is done.
       if (place === 'disk') {
         pages.set(page, P.WRITEBACK | P.RECLAIM)

@@ -16,6 +16,7 @@ import {
 import { followPages, type StoredPage, type TouchedPage } from './pages.ts'
 import { recognisePolicy } from './recorded-policy.ts'
 import { EVENT, type RecordedZone, type Recording } from './recording.ts'
+import { readBackendFigures } from './stored-sizes.ts'
 import { findMemoryUsers, type MemoryUsers } from './threads.ts'
 import {
   type Based,
@@ -858,5 +859,15 @@ export async function extractWorkload(
   traceId: number,
   options: ExtractOptions = {},
 ): Promise<Extraction> {
-  return extractFromRecording(await loadRecording(tables, traceId), options)
+  const recording = await loadRecording(tables, traceId)
+  const extraction = extractFromRecording(recording, options)
+  const { machine } = extraction.workload
+  const figures = await readBackendFigures(tables, traceId, recording, machine.backend.value)
+  return {
+    ...extraction,
+    workload: {
+      ...extraction.workload,
+      machine: { ...machine, backendParameters: { ...machine.backendParameters, ...figures } },
+    },
+  }
 }

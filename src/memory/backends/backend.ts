@@ -56,6 +56,8 @@ export interface BackendTraits {
   readonly swapinBypass: boolean
   /** A load takes the content out of the backend: the page is dirty afterwards and is stored again at its next swap-out. */
   readonly exclusiveLoads: boolean
+  /** A store whose pool page had to be waited for compresses the page a second time; absent = yes. */
+  readonly compressesAgain?: boolean
   /** The background shrinker runs on a workqueue that reclaim may wait for (WQ_MEM_RECLAIM). */
   readonly shrinkerOnReclaimQueue: boolean
 }
@@ -108,6 +110,10 @@ export interface SwapBackend {
   /** Frees up to about `count` pages as the slab shrinker does; the result is reused. */
   reclaim?(count: number, nowNs: number): ShrinkResult
   readonly device?: DeviceQueue
+  /** Pages that compacting the pool would free; zsmalloc's own shrinker counts them and then compacts everything, whatever it was asked for. */
+  readonly compactable?: number
+  /** Returns pages freed. */
+  compact?(): number
 }
 
 /** One memory cgroup as far as swap is concerned. Its index is its position in the list, also the order in which shrinkers visit. */

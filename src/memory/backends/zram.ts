@@ -143,6 +143,7 @@ export class ZramBackend implements SwapBackend {
       synchronousIo: true,
       swapinBypass: form !== '2026',
       exclusiveLoads: false,
+      compressesAgain: this.#recompressesOnSlowPath,
       shrinkerOnReclaimQueue: false,
     }
   }
@@ -153,6 +154,14 @@ export class ZramBackend implements SwapBackend {
 
   get poolBytes(): number {
     return this.pool.bytes
+  }
+
+  get compactable(): number {
+    return this.pool.compactable
+  }
+
+  compact(): number {
+    return this.pool.compact()
   }
 
   store(request: StoreRequest): StoreResult {

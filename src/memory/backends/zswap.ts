@@ -274,6 +274,14 @@ export class ZswapBackend implements SwapBackend {
     return this.pool.bytes
   }
 
+  get compactable(): number {
+    return this.pool.compactable
+  }
+
+  compact(): number {
+    return this.pool.compact()
+  }
+
   get pendingShrink(): boolean {
     return this.#queued || this.#running
   }

@@ -1,0 +1,139 @@
+import type { TableColumns, WorkloadTables } from './load.ts'
+import { counterRise, readCounter, snapshotText } from './machine.ts'
+import type { Recording } from './recording.ts'
+import type { Based } from './types.ts'
+
+type Parameters = Record<string, Based<number | string>>
+
+/** Stores in one window: a full pool refuses whole windows, pages that do not shrink are a share of every other. */
+const WINDOW = 256
+const FULL_POOL = 0.5
+const FEWEST_WINDOWS = 8
+
+/**
+ * What the recording tells of the backend: its settings, and how large pages were in it. Sizes are read only from figures that cover the
+ * recorded interval: counters that rose within it, and its own stores.
+ */
+export async function readBackendFigures(
+  tables: WorkloadTables,
+  traceId: number,
+  recording: Recording,
+  backend: 'zram' | 'zswap' | 'disk',
+): Promise<Parameters> {
+  const form = await readForm(tables, traceId)
+  if (backend === 'zswap')
+    return {
+      ...form,
+      ...readZswapSettings(recording),
+      ...(await readIncompressible(tables, traceId)),
+      ...readZswapSizes(recording),
+    }
+  if (backend === 'zram') return { ...form, ...readZramSizes(recording) }
+  return {}
+}
+
+/** Kernels before 6.8 have zswap's first form; zram's is told apart at the same place. */
+async function readForm(tables: WorkloadTables, traceId: number): Promise<Parameters> {
+  const { columns } = await tables.queryColumns(
+    `SELECT kernel_release FROM traces WHERE trace_id = ${traceId}`,
+  )
+  const release = text(columns, 'kernel_release')
+  const match = /^(\d+)\.(\d+)/.exec(release ?? '')
+  if (match === null) return {}
+  const version = Number(match[1]) * 1000 + Number(match[2])
+  return {
+    form: {
+      value: version < 6008 ? '6.1' : '6.12',
+      basis: 'event',
+      from: `kernel ${release}`,
+    },
+  }
+}
+
+function text(columns: TableColumns['columns'], name: string): string | undefined {
+  const value = columns[name]?.[0]
+  return typeof value === 'string' ? value : undefined
+}
+
+const ZSWAP_SETTINGS = ['max_pool_percent', 'accept_threshold_percent', 'zpool', 'shrinker_enabled']
+
+function readZswapSettings(recording: Recording): Parameters {
+  const settings = snapshotText(recording, 'zswap.params') ?? ''
+  const found: Parameters = {}
+  for (const name of ZSWAP_SETTINGS) {
+    const value = new RegExp(`${name}[:=\\t ]+(\\S+)`).exec(settings)?.[1]
+    if (value === undefined) continue
+    const number = value === 'Y' ? 1 : value === 'N' ? 0 : Number(value)
+    found[name] = {
+      value: Number.isFinite(number) ? number : value,
+      basis: 'snapshot',
+      from: 'zswap.params',
+    }
+  }
+  return found
+}
+
+async function readIncompressible(tables: WorkloadTables, traceId: number): Promise<Parameters> {
+  const { columns } = await tables.queryColumns(
+    `WITH stores AS (
+       SELECT place, row_number() OVER (ORDER BY submit_ns, swapout_id) AS number
+       FROM swapouts WHERE trace_id = ${traceId} AND run_id IS NULL AND place IN ('zswap', 'disk')
+     ), windows AS (
+       SELECT avg(CASE WHEN place = 'disk' THEN 1.0 ELSE 0.0 END) AS refused
+       FROM stores GROUP BY number // ${WINDOW} HAVING count(*) = ${WINDOW}
+     )
+     SELECT avg(refused) FILTER (WHERE refused < ${FULL_POOL}) AS share, count(*) AS windows FROM windows`,
+  )
+  const share = number(columns, 'share')
+  const windows = number(columns, 'windows')
+  if (share === undefined || windows === undefined || windows < FEWEST_WINDOWS) return {}
+  return {
+    incompressible_share: {
+      value: share,
+      basis: 'event',
+      n: windows * WINDOW,
+      from: `refused stores, without windows of ${WINDOW} in which the pool was full`,
+    },
+  }
+}
+
+function number(columns: TableColumns['columns'], name: string): number | undefined {
+  const value = columns[name]?.[0]
+  return typeof value === 'number' && !Number.isNaN(value) ? value : undefined
+}
+
+function readZswapSizes(recording: Recording): Parameters {
+  const pool = counterRise(recording, 'vmstat.nr_zspages')
+  const stored = counterRise(recording, 'vmstat.zswpout')
+  const loaded = counterRise(recording, 'vmstat.zswpin')
+  const written = counterRise(recording, 'vmstat.zswpwb') ?? 0
+  if (pool === undefined || stored === undefined || loaded === undefined) return {}
+  const held = stored - loaded - written
+  if (!(pool > 0 && held > pool)) return {}
+  return {
+    pool_share: {
+      value: pool / held,
+      basis: 'snapshot',
+      n: held,
+      from: 'vmstat: nr_zspages over zswpout less zswpin less zswpwb',
+    },
+  }
+}
+
+function readZramSizes(recording: Recording): Parameters {
+  const last = (name: string): number | undefined => readCounter(recording, `mm_stat.${name}`)?.last
+  const original = last('orig_data_size')
+  const compressed = last('compr_data_size')
+  const same = last('same_pages')
+  const huge = last('huge_pages')
+  if (original === undefined || compressed === undefined || !(compressed > 0)) return {}
+  const pages = original / recording.pageSize - (same ?? 0)
+  if (!(pages > 0 && compressed < pages * recording.pageSize)) return {}
+  const basis = 'snapshot'
+  return {
+    stored_bytes: { value: compressed / pages, basis, n: pages, from: 'mm_stat: compr_data_size' },
+    ...(huge === undefined
+      ? {}
+      : { huge_share: { value: huge / pages, basis, n: pages, from: 'mm_stat: huge_pages' } }),
+  }
+}
