@@ -1,0 +1,130 @@
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openTrace } from '../../parsers/index.ts'
+import { Database } from '../../src/database/database.ts'
+import { ingestTrace } from '../../src/ingest/ingest.ts'
+import { openFileSource } from '../../src/io/file-source.ts'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
+const TRACE = join(ROOT, 'fixtures/zram-lz4-6.1/trace.dat')
+// Packages with native parts stay outside the bundle and are found from inside the project.
+const SCRATCH = join(ROOT, '.scratch')
+let folder = ''
+let database: Database
+
+/** Sources run in one thread; only compiled code can start another. */
+async function compile(): Promise<void> {
+  await build({
+    entryPoints: {
+      'ingest-trace': join(ROOT, 'test/bench/ingest-trace.ts'),
+      'writer-thread': join(ROOT, 'src/database/writer-thread.ts'),
+    },
+    outdir: folder,
+    bundle: true,
+    packages: 'external',
+    platform: 'node',
+    format: 'esm',
+  })
+}
+
+function ingestInThreads(trace: string, path: string): { status: number | null; stderr: string } {
+  const program = join(folder, 'ingest-trace.js')
+  return spawnSync(process.execPath, [program, trace, path, 'all'], { encoding: 'utf8' })
+}
+
+async function ingestHere(path: string): Promise<void> {
+  const own = await Database.open(path, { mode: 'write' })
+  const source = openFileSource(TRACE)
+  try {
+    const reader = await openTrace(source)
+    await ingestTrace({ database: own, reader, name: 'bench', path: TRACE, raw: 'all' })
+    reader.close()
+  } finally {
+    source.close()
+    own.close()
+  }
+}
+
+beforeAll(async () => {
+  mkdirSync(SCRATCH, { recursive: true })
+  folder = mkdtempSync(join(SCRATCH, 'writer-'))
+  await compile()
+  const run = ingestInThreads(TRACE, join(folder, 'two.duckdb'))
+  expect(run.status, run.stderr).toBe(0)
+  await ingestHere(join(folder, 'one.duckdb'))
+  database = await Database.open(':memory:', { mode: 'write' })
+  await database.run(`ATTACH '${join(folder, 'one.duckdb')}' AS one (READ_ONLY)`)
+  await database.run(`ATTACH '${join(folder, 'two.duckdb')}' AS two (READ_ONLY)`)
+}, 120_000)
+afterAll(() => {
+  database.close()
+  rmSync(folder, { recursive: true })
+})
+
+describe('the writing thread', () => {
+  it('leaves the same rows in every table as one thread alone', async () => {
+    const tables = await database.query(
+      "SELECT schema_name AS schema, table_name AS name FROM duckdb_tables() WHERE database_name = 'one'",
+    )
+    const different: string[] = []
+    for (const { schema, name } of tables) {
+      const table = `${schema}."${name}"`
+      const [one, two] = await database.query(
+        `SELECT count(*) AS n, sum(hash(t)::HUGEINT)::VARCHAR AS sum FROM one.${table} t
+         UNION ALL SELECT count(*), sum(hash(t)::HUGEINT)::VARCHAR FROM two.${table} t`,
+      )
+      if (one?.['n'] !== two?.['n'] || one?.['sum'] !== two?.['sum']) different.push(table)
+    }
+    expect(tables.length).toBeGreaterThan(40)
+    expect(different).toEqual([])
+  })
+
+  it('keeps the order of events in the raw tables', async () => {
+    const [row] = await database.query(
+      'SELECT count(*) AS n, max(seq) AS last FROM two.raw."sched:sched_switch"',
+    )
+    expect(row).toEqual({ n: 21_526, last: 278_660 })
+  })
+
+  it('gives the file back without the rows of an ingest that was stopped', async () => {
+    const program = join(folder, 'stopped.js')
+    await build({
+      stdin: { contents: STOPPED, resolveDir: ROOT, loader: 'ts' },
+      outfile: program,
+      bundle: true,
+      packages: 'external',
+      platform: 'node',
+      format: 'esm',
+    })
+    const path = join(folder, 'stopped.duckdb')
+    const run = spawnSync(process.execPath, [program, TRACE, path], { encoding: 'utf8' })
+    expect(run.stdout, run.stderr).toBe('stopped at 65536 or later: true; 0 traces, 0 swap-outs\n')
+  })
+})
+
+/** Stops an ingest from the outside, then asks the same database what is left. */
+const STOPPED = `
+  import { openTrace } from './parsers/index.ts'
+  import { Database } from './src/database/database.ts'
+  import { ingestTrace } from './src/ingest/ingest.ts'
+  import { openFileSource } from './src/io/file-source.ts'
+  const [trace, path] = process.argv.slice(2)
+  const reader = await openTrace(openFileSource(trace))
+  const database = await Database.open(path, { mode: 'write' })
+  const stop = new AbortController()
+  let events = 0
+  const progress = (now) => {
+    events = now.events
+    if (events >= 65536) stop.abort()
+  }
+  const options = { database, reader, name: 'x', path: trace, raw: 'all', progress, signal: stop.signal }
+  await ingestTrace(options).catch(() => {})
+  const [traces] = await database.query('SELECT count(*) AS n FROM traces')
+  const [rows] = await database.query('SELECT count(*) AS n FROM swapouts')
+  console.log(\`stopped at 65536 or later: \${events < 278661}; \${traces.n} traces, \${rows.n} swap-outs\`)
+  database.close()
+`
