@@ -1,7 +1,7 @@
 import type { Kernel } from './kernel.ts'
 import { DIRECT_CONTEXT, MAX_FAILURES, OOM_FRUITLESS, type Scan, TICK_NS } from './scan.ts'
 import { IO, THROTTLE, type Thread } from './scheduler.ts'
-import type { Steps } from './steps.ts'
+import type { Steps, StepsTo } from './steps.ts'
 import type { NodeState } from './zones.ts'
 
 const MAX_FRUITLESS = 16
@@ -14,12 +14,11 @@ export class Allocation {
     this.#kernel = kernel
   }
 
-  /** Takes one page for a task; may wake kswapd, wait for it, and reclaim. */
-  *allocate(thread: Thread, node: NodeState): Steps {
+  /** Takes one page for a task; may wake kswapd, wait for it, and reclaim. True = it is borrowed (Zones.take). */
+  *allocate(thread: Thread, node: NodeState): StepsTo<boolean> {
     if (node.free > node.low + node.boost) {
-      this.#kernel.zones.take(node)
       this.#kernel.zones.pendingFrames++
-      return
+      return this.#kernel.zones.take(node)
     }
     let fruitless = 0
     let scan: Scan | undefined
@@ -32,15 +31,15 @@ export class Allocation {
       if (reclaimed > 0) {
         fruitless = 0
         // Progress but no page: the per-CPU lists are emptied before the next try.
-        if (node.free <= this.#kernel.zones.minOf(node)) node.free += node.lists.drain()
+        if (node.free <= this.#kernel.zones.minOf(node)) this.#kernel.zones.drain(node)
       } else {
-        if (node.free <= this.#kernel.zones.minOf(node)) node.free += node.lists.drain()
+        if (node.free <= this.#kernel.zones.minOf(node)) this.#kernel.zones.drain(node)
         fruitless++
         if (fruitless >= MAX_FRUITLESS && (!this.#canFree() || fruitless >= OOM_FRUITLESS)) {
           this.#kernel.exhausted = true
           this.#kernel.scheduler.stopped = true
           yield
-          return
+          return false
         }
         if (fruitless >= MAX_FRUITLESS) {
           // Where the kernel would kill: time for stores in flight to end.
@@ -49,8 +48,8 @@ export class Allocation {
         }
       }
     }
-    this.#kernel.zones.take(node)
     this.#kernel.zones.pendingFrames++
+    return this.#kernel.zones.take(node)
   }
 
   /** Could any page of the machine still be freed, now or when its store is done? */

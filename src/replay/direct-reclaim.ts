@@ -67,7 +67,7 @@ export class DirectReclaim {
       if (scan === undefined) scan = this.scanOf(thread, DIRECT_CONTEXT, false)
       const reclaimed = yield* this.directReclaim(thread, node, scan)
       if (reclaimed > 0 && node.free <= this.#kernel.zones.minOf(node))
-        node.free += node.lists.drain()
+        this.#kernel.zones.drain(node)
       if (node.free > this.#kernel.zones.minOf(node)) return
       // Nobody frees anything any more: a real machine hangs here; the run goes on below min.
       fruitless = reclaimed > 0 ? 0 : fruitless + 1

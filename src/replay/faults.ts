@@ -16,14 +16,15 @@ export class Faults {
   *faultNew(thread: Thread, wanted: number, nodeIndex: number): StepsTo<number> {
     const { pages } = this.#kernel
     const node = this.#kernel.zones.nodeOf(nodeIndex)
-    yield* this.#kernel.allocation.allocate(thread, node)
+    const isBorrowed = yield* this.#kernel.allocation.allocate(thread, node)
     if (this.#kernel.scheduler.stopped) return -1
     if (!this.#kernel.scheduler.spend(thread, this.#kernel.costs.fault.draw())) yield
     const page = wanted >= 0 ? wanted : pages.create(P.ANON, nodeIndex)
     pages.state[page] = P.RESIDENT
     pages.flags[page] = P.ACCESSED
-    this.#kernel.shrink.add(page)
+    this.#kernel.shrink.add(page, isBorrowed)
     this.#kernel.zones.pendingFrames--
+    this.#kernel.zones.pageMapped(node)
     this.#kernel.tally.allocated++
     return page
   }
@@ -33,12 +34,12 @@ export class Faults {
     const { pages } = this.#kernel
     const node = this.#kernel.zones.nodeOf(nodeIndex)
     for (let read = 0; read < count; read++) {
-      yield* this.#kernel.allocation.allocate(thread, node)
+      const isBorrowed = yield* this.#kernel.allocation.allocate(thread, node)
       if (this.#kernel.scheduler.stopped) return
       if (!this.#kernel.scheduler.spend(thread, this.#kernel.costs.fault.draw())) yield
       const page = pages.create(P.FILE_PAGE, nodeIndex)
       pages.state[page] = P.RESIDENT
-      this.#kernel.shrink.add(page)
+      this.#kernel.shrink.add(page, isBorrowed)
       this.#kernel.zones.pendingFrames--
       this.#kernel.tally.filePages++
     }
@@ -114,7 +115,7 @@ export class Faults {
       pages.set(page, P.LOCKED)
       const nodeIndex = pages.node[page] as number
       const node = this.#kernel.zones.nodeOf(nodeIndex)
-      yield* this.#kernel.allocation.allocate(thread, node)
+      const isBorrowed = yield* this.#kernel.allocation.allocate(thread, node)
       if (scheduler.stopped) return
       if (!scheduler.spend(thread, costs.swapIn.draw())) yield
       const slot = pages.slot[page] as number
@@ -132,7 +133,7 @@ export class Faults {
       pages.set(page, P.ACCESSED)
       const distance = node.age - (pages.evictedAt[page] as number)
       this.#kernel.lru.refaulted(node, page, distance)
-      this.#kernel.shrink.add(page)
+      this.#kernel.shrink.add(page, isBorrowed)
       this.#kernel.zones.pendingFrames--
       this.#kernel.locks.unlock(page)
       this.#kernel.tally.swapIns++

@@ -115,7 +115,7 @@ export class Kernel {
       seen[page] = 1
       this.pages.state[page] = P.RESIDENT
       if (this.pages.kind[page] === P.ANON) this.pages.set(page, P.ACCESSED)
-      this.shrink.add(page)
+      this.shrink.add(page, false)
     }
     for (const page of stream) place(page)
     for (let page = 0; page < pages.length; page++) place(page)
@@ -171,7 +171,7 @@ export class Kernel {
           `kswapd's lane of node ${node.index}: ${lane.submitted} submitted, ${lane.started} started, ${lane.done} stored`,
         )
     }
-    const frames = free + this.#framesInUse() + this.zones.poolCharged
+    const frames = free + this.#framesInUse() + this.zones.poolCharged + this.zones.kernelPages
     if (this.#frames === undefined) this.#frames = frames
     else if (this.#frames !== frames)
       throw new PstraceError(

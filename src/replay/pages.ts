@@ -44,6 +44,8 @@ export const LISTS = 8
 export class Pages {
   state: Uint8Array
   flags: Uint8Array
+  /** 1 = its frame belongs to a block of another mobility type. */
+  borrowed: Uint8Array
   kind: Uint8Array
   node: Uint8Array
   /** Rewrites of the content. */
@@ -81,6 +83,7 @@ export class Pages {
     this.#serial = count
     this.state = new Uint8Array(capacity)
     this.flags = new Uint8Array(capacity)
+    this.borrowed = new Uint8Array(capacity)
     this.kind = new Uint8Array(capacity)
     this.kind.set(pages.kind.subarray(0, count))
     this.node = new Uint8Array(capacity)
@@ -218,6 +221,7 @@ export class Pages {
     const size = this.state.length * 2
     this.state = grown(this.state, new Uint8Array(size))
     this.flags = grown(this.flags, new Uint8Array(size))
+    this.borrowed = grown(this.borrowed, new Uint8Array(size))
     this.kind = grown(this.kind, new Uint8Array(size))
     this.node = grown(this.node, new Uint8Array(size))
     this.version = grown(this.version, new Uint32Array(size))

@@ -14,8 +14,9 @@ export class Shrink {
     this.#kernel = kernel
   }
 
-  /** A page new to its list. */
-  add(page: number): void {
+  /** A page new to its list; its frame may be of a block of another mobility type. */
+  add(page: number, isBorrowed: boolean): void {
+    this.#kernel.pages.borrowed[page] = isBorrowed ? 1 : 0
     this.#kernel.generations?.added(page)
     this.#kernel.pages.addHead(page)
   }
@@ -122,6 +123,7 @@ export class Shrink {
   /** The frame is free from the end of the batch on; the page is gone or only in swap. */
   evict(node: NodeState, page: number): void {
     const { pages } = this.#kernel
+    this.#returnFrame(page)
     if (pages.state[page] === P.DYING) {
       this.forget(page)
       return
@@ -145,8 +147,16 @@ export class Shrink {
     }
   }
 
+  #returnFrame(page: number): void {
+    const { pages, zones } = this.#kernel
+    if (pages.borrowed[page] === 0) return
+    pages.borrowed[page] = 0
+    zones.nodeOf(pages.node[page] as number).returning++
+  }
+
   forget(page: number): void {
     const { pages } = this.#kernel
+    this.#returnFrame(page)
     pages.state[page] = P.FREE
     pages.flags[page] = 0
     pages.release(page)

@@ -130,6 +130,8 @@ export class SwapPool {
   released(slot: number): void {
     const holds = this.#slotHolds[slot]
     this.#slotHolds[slot] = HOLDS_NOTHING
+    if (holds !== undefined && holds !== HOLDS_NOTHING)
+      this.#kernel.zones.slotGiven(this.#kernel.zones.nodeOf(this.#slotNodes[slot] as number))
     if (holds !== HOLDS_COPY) return
     const given = this.#kernel.backend.free(slot)
     if (given > 0)
@@ -149,6 +151,7 @@ export class SwapPool {
       grownNodes.set(this.#slotNodes)
       this.#slotNodes = grownNodes
     }
+    if (this.#slotHolds[slot] === HOLDS_NOTHING) this.#kernel.zones.slotTaken(node)
     this.#slotHolds[slot] = holds
     this.#slotNodes[slot] = node.index
   }

@@ -22,6 +22,17 @@ export interface NodeState {
   readonly throttled: Thread[]
   /** Free pages outside `free`: on the lists of the CPUs. */
   readonly lists: PageLists
+  /** Of the free pages, those in blocks of other mobility types (unmovable, reclaimable): taken only when the movable lists are empty. */
+  otherFree: number
+  /** Of the pages on each CPU's list, those that came from such blocks; they lie at the list's end. */
+  readonly borrowedOnList: Int32Array
+  /** Frames of such blocks that reclaim has freed and not yet given. */
+  returning: number
+  /** Slots in use, the most ever, and what the kernel's records of them have cost of the page they fill next. */
+  slotsHeld: number
+  mostSlotsHeld: number
+  recordShare: number
+  newPages: number
   /** Clock of evictions and activations (nonresident_age). */
   age: number
   anonCost: number
@@ -36,6 +47,9 @@ export interface NodeState {
   lowestFree: number
 }
 
+/** A page table entry on 64-bit machines. */
+const PTE_BYTES = 8
+
 /** Free memory of every node: watermarks with their boost, the lists of the CPUs, and what the pool takes. */
 export class Zones {
   readonly #kernel: Kernel
@@ -43,9 +57,12 @@ export class Zones {
   readonly #boostStep: number
   readonly #boostMax: number
   readonly #boostEvery: number
-  readonly #boostBelow: number
   /** Pool pages taken out of `free`: the backend's own figure runs ahead during a store. */
   poolCharged = 0
+  /** Pages that the kernel took for its records. */
+  kernelPages = 0
+  readonly #recordsPerSlot: number
+  readonly #pagesPerTable: number
   /** Frames between two places: freed in a batch that has not ended, or allocated for a fault that has not. */
   pendingFrames = 0
 
@@ -54,8 +71,11 @@ export class Zones {
     this.#boostStep = machine.boostStep.value
     this.#boostMax = machine.boostMax.value
     this.#boostEvery = machine.boostEveryPoolPages.value
-    this.#boostBelow = machine.boostBelowFree?.value ?? 0
+    this.#recordsPerSlot = machine.recordPagesPerSlot?.value ?? 0
+    this.#pagesPerTable =
+      machine.recordPagesPerSlot === undefined ? 0 : machine.pageSize / PTE_BYTES
     const { cpus } = kernel.scheduler
+    const allLow = machine.zones.reduce((sum, zone) => sum + zone.low, 0)
     for (const { node, freeAtStart } of machine.nodes) {
       let min = 0
       let low = 0
@@ -92,6 +112,14 @@ export class Zones {
           // Kernels with a zero map (6.12) have lists that tune themselves (6.7).
           { tunes: machine.zeroMap.value },
         ),
+        otherFree:
+          allLow > 0 ? Math.round(((machine.boostBelowFree?.value ?? 0) * low) / allLow) : 0,
+        borrowedOnList: new Int32Array(cpus.length),
+        returning: 0,
+        slotsHeld: 0,
+        mostSlotsHeld: 0,
+        recordShare: 0,
+        newPages: 0,
         age: 0,
         anonCost: 0,
         fileCost: 0,
@@ -122,19 +150,87 @@ export class Zones {
   give(node: NodeState, count: number): void {
     const cpu = this.#kernel.scheduler.active?.cpu ?? 0
     const { lists } = node
-    for (let page = 0; page < count; page++) node.free += lists.give(cpu)
+    // A page goes back to its own block's type, whoever had it.
+    const returned = Math.min(node.returning, count)
+    node.returning -= returned
+    node.otherFree += returned
+    node.free += returned
+    for (let page = returned; page < count; page++) {
+      const back = lists.give(cpu)
+      node.free += back
+      if (back > 0) this.#returnBorrowed(node, cpu, back)
+    }
     if (lists.isBelowHigh && node.free > this.highOf(node)) lists.isBelowHigh = false
   }
 
-  take(node: NodeState): void {
+  /** Takes one page; true = it is of a block of another mobility type (__rmqueue_fallback) and will return there. */
+  take(node: NodeState): boolean {
     const cpu = this.#kernel.scheduler.active?.cpu ?? 0
-    if (node.free <= 0 && (node.lists.counts[cpu] as number) === 0) node.free += node.lists.drain()
-    const refill = node.lists.take(cpu, node.free)
-    if (refill === 0) return
+    const { lists, borrowedOnList } = node
+    if (node.free <= 0 && (lists.counts[cpu] as number) === 0) this.drain(node)
+    const refill = lists.take(cpu, node.free)
+    if (refill > 0) this.#refilled(node, cpu, refill)
+    if ((lists.counts[cpu] as number) >= (borrowedOnList[cpu] as number)) return false
+    borrowedOnList[cpu] = (borrowedOnList[cpu] as number) - 1
+    return true
+  }
+
+  /** A page of the kernel's own: from the blocks that movable pages do not use (slab, page tables). */
+  #takeKernelPage(node: NodeState): void {
+    this.kernelPages++
+    if (node.otherFree > 0) node.otherFree--
+    node.free--
+  }
+
+  /** A slot holds content: its entries in the swap cache's tree and in the pool's tables are slab memory, which stays when slots come free. */
+  slotTaken(node: NodeState): void {
+    node.slotsHeld++
+    if (node.slotsHeld <= node.mostSlotsHeld) return
+    node.mostSlotsHeld = node.slotsHeld
+    // What was in swap at the start is paid for.
+    if (this.#kernel.scheduler.active === undefined) return
+    node.recordShare += this.#recordsPerSlot
+    if (node.recordShare < 1) return
+    node.recordShare--
+    this.#takeKernelPage(node)
+  }
+
+  slotGiven(node: NodeState): void {
+    node.slotsHeld--
+  }
+
+  /** A first touch: every table full of them needs the next page table (__pte_alloc). */
+  pageMapped(node: NodeState): void {
+    if (this.#pagesPerTable === 0 || ++node.newPages < this.#pagesPerTable) return
+    node.newPages = 0
+    this.#takeKernelPage(node)
+  }
+
+  /** rmqueue_bulk: movable pages first; what they lack comes from other blocks, and boosts the watermarks (steal_suitable_fallback). */
+  #refilled(node: NodeState, cpu: number, refill: number): void {
+    const movable = Math.max(0, node.free - node.otherFree)
     node.free -= refill
+    const borrowed = Math.min(Math.max(0, refill - movable), node.otherFree)
+    node.otherFree -= borrowed
+    node.borrowedOnList[cpu] = (node.borrowedOnList[cpu] as number) + borrowed
     if (node.free < node.lowestFree) node.lowestFree = node.free
     if (node.free <= this.highOf(node)) node.lists.isBelowHigh = true
-    if (node.free < this.#boostBelow) this.#boost(node)
+    if (borrowed > 0) this.#boost(node)
+  }
+
+  /** free_pcppages_bulk begins at a list's end. */
+  #returnBorrowed(node: NodeState, cpu: number, count: number): void {
+    const borrowed = node.borrowedOnList[cpu] as number
+    const back = Math.min(borrowed, count)
+    node.borrowedOnList[cpu] = borrowed - back
+    node.otherFree += back
+  }
+
+  /** drain_all_pages: the lists of all CPUs go back to the zone. */
+  drain(node: NodeState): void {
+    node.free += node.lists.drain()
+    for (let cpu = 0; cpu < node.borrowedOnList.length; cpu++)
+      this.#returnBorrowed(node, cpu, Number.POSITIVE_INFINITY)
   }
 
   /** A refill found no page of its own block type and took another's: the watermarks are boosted and kswapd is woken. */

@@ -69,6 +69,8 @@ export interface BalanceOptions {
   readonly min: number
   readonly high: number
   readonly managed: number
+  /** Free pages at the start where they are known otherwise; undefined = as the events have it. */
+  readonly freeAtStart?: number | undefined
   /** From counters beside the trace: pool pages and pages stored in them; undefined = none. */
   readonly poolSnapshot: number | undefined
   /** Pages on the LRU and free together, from counters; undefined = none. */
@@ -140,17 +142,23 @@ export function balanceMemory(
   const per = poolPerPage.value
   const first = points[0]
   const freeAtStart: Based<number> =
-    first !== undefined && first.basis === 'sample' && Math.abs(first.ns - startNs) < 2e8
+    options.freeAtStart !== undefined
       ? {
-          value: Math.max(options.low, first.free),
-          basis: 'event',
-          from: 'sample of free memory at the start',
-        }
-      : {
-          value: options.low,
+          value: options.freeAtStart,
           basis: 'inferred',
-          from: 'kswapd is woken when free memory falls to low',
+          from: 'kswapd was first woken by a boost: free memory of other block types',
         }
+      : first !== undefined && first.basis === 'sample' && Math.abs(first.ns - startNs) < 2e8
+        ? {
+            value: Math.max(options.low, first.free),
+            basis: 'event',
+            from: 'sample of free memory at the start',
+          }
+        : {
+            value: options.low,
+            basis: 'inferred',
+            from: 'kswapd is woken when free memory falls to low',
+          }
   const lruAtStart: Based<number> = {
     value: Math.max(0, Math.round(total.value - freeAtStart.value)),
     basis: total.basis === 'event' ? 'event' : total.basis,

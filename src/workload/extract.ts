@@ -3,11 +3,20 @@ import { readBackground } from './background.ts'
 import { type Balance, balanceMemory } from './balance.ts'
 import { readClocks, type TaskClock } from './clocks.ts'
 import { measureCosts, type Stores } from './costs.ts'
-import { type Allocator, fitDemand, spreadAllocations, toAnonAnchors } from './demand.ts'
+import {
+  type Allocations,
+  type Allocator,
+  fitDemand,
+  type Knot,
+  spreadAllocations,
+  toAnonAnchors,
+} from './demand.ts'
 import { loadRecording, type WorkloadTables } from './load.ts'
 import {
   counterRise,
   describeMachine,
+  findBoostLevel,
+  findRecordPages,
   findZones,
   largestZones,
   readCounter,
@@ -74,13 +83,14 @@ export function extractFromRecording(
     sameShare: sameShare?.value,
     untilEvent: recording.length,
   })
-  const balance = balanceMemory(recording, whole.stores, {
+  const balanceOptions = {
     startEvent,
     endNs: recording.endNs,
     ...watermarkSums(zones),
     poolSnapshot: poolPerPageSnapshot(recording),
     totalSnapshot: undefined,
-  })
+  }
+  let balance = balanceMemory(recording, whole.stores, balanceOptions)
   const hasWaking = recording.events.has('sched_waking') || recording.events.has('sched_wakeup')
   const clocks = readClocks(recording, users.owners, {
     startEvent,
@@ -99,8 +109,33 @@ export function extractFromRecording(
     for (const { clock, weight } of allocators) sum += weight * clock.ownAt(ns)
     return sum
   }
-  const knots = fitDemand(toAnonAnchors(balance.anchors, startNs), clockAt)
-  const allocations = spreadAllocations(knots, allocators)
+  const spread = (): { knots: Knot[]; allocations: Allocations } => {
+    const knots = fitDemand(toAnonAnchors(balance.anchors, startNs), clockAt)
+    return { knots, allocations: spreadAllocations(knots, allocators) }
+  }
+  let { knots, allocations } = spread()
+  const recordPagesPerSlot = findRecordPages(recording)
+  const boostFree = (untilNs: number): number[] =>
+    freeAtBoosts(recording, {
+      balance,
+      allocNs: allocations.ns,
+      stores: whole.stores,
+      startEvent,
+      untilNs,
+      recordPagesPerSlot: recordPagesPerSlot.value,
+    })
+  if (isBoostWake(recording, startEvent)) {
+    // The first wake-up came when the movable pages were used up, not at low.
+    const level = findBoostLevel(
+      boostFree(recording.endNs),
+      watermarkSums(zones).low,
+    ).boostBelowFree
+    balance = balanceMemory(recording, whole.stores, {
+      ...balanceOptions,
+      freeAtStart: level?.value,
+    })
+    ;({ knots, allocations } = spread())
+  }
 
   const nodeOf = nodeFinder(recording, zones)
   const stores = listStores(recording, whole.stores, startEvent, nodeOf)
@@ -166,13 +201,8 @@ export function extractFromRecording(
   const backAgain = identities.storedAgain + identities.cleanAgain
   const machine = describeMachine(recording, {
     balance: measuredBalance,
-    boostFree: freeAtBoosts(recording, {
-      balance,
-      allocNs: allocations.ns,
-      stores: whole.stores,
-      startEvent,
-      untilNs,
-    }),
+    boostFree: boostFree(untilNs),
+    recordPagesPerSlot,
     zones,
     hasZeroMap: findZeroMap(recording),
   })
@@ -292,6 +322,19 @@ interface BoostParts {
   readonly stores: Stores
   readonly startEvent: number
   readonly untilNs: number
+  readonly recordPagesPerSlot: number
+}
+
+/** Entries of a page table on 64-bit machines with pages of 4 KiB. */
+const TABLE_ENTRIES = 512
+
+/** mm/page_alloc.c rmqueue: woken without allocation flags. */
+function isBoostWake(recording: Recording, event: number): boolean {
+  return (
+    recording.kind[event] === EVENT.wakeKswapd &&
+    recording.b[event] === 0 &&
+    recording.a[event] === 0
+  )
 }
 
 /**
@@ -309,6 +352,7 @@ function freeAtBoosts(recording: Recording, parts: BoostParts): number[] {
   let allocated = 0
   let reclaimed = 0
   let swappedIn = 0
+  let mostStored = 0
   for (let i = 0; i < recording.length; i++) {
     const ns = recording.ns[i] ?? 0
     while (store < stores.length && (stores.event[store] ?? 0) <= i) {
@@ -329,12 +373,16 @@ function freeAtBoosts(recording: Recording, parts: BoostParts): number[] {
         if (!same.delete(recording.a[i] ?? 0)) stored--
         break
       case EVENT.wakeKswapd:
-        if (recording.b[i] === 0 && recording.a[i] === 0 && i > parts.startEvent)
+        if (isBoostWake(recording, i) && allocated > 0) {
+          mostStored = Math.max(mostStored, stored + same.size)
           found.push(
             constant -
               per * stored -
-              (balance.lruAtStart.value + allocated + swappedIn - reclaimed),
+              (balance.lruAtStart.value + allocated + swappedIn - reclaimed) +
+              parts.recordPagesPerSlot * mostStored +
+              allocated / TABLE_ENTRIES,
           )
+        }
         break
       default:
     }

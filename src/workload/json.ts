@@ -220,6 +220,9 @@ class Checker {
       ...(json['boostBelowFree'] === undefined
         ? {}
         : { boostBelowFree: basedNumber('boostBelowFree', 0) }),
+      ...(json['recordPagesPerSlot'] === undefined
+        ? {}
+        : { recordPagesPerSlot: basedNumber('recordPagesPerSlot', 0) }),
       storePreemptible: basedFlag('storePreemptible', true),
       backend: this.based(json['backend'] ?? 'zram', at('backend'), (v, p) =>
         this.oneOf(v, p, ['zram', 'zswap', 'disk'] as const),

@@ -108,7 +108,8 @@ export function snapshotText(recording: Recording, name: string): string | undef
 
 export interface MachineOptions {
   readonly balance: Balance
-  /** Free pages at wake-ups of kswapd that a boost caused. */
+  readonly recordPagesPerSlot: Based<number>
+  /** Free pages of other block types at the start, as each wake-up of kswapd that a boost caused shows them. */
   readonly boostFree: readonly number[]
   readonly zones: readonly RecordedZone[]
   readonly hasZeroMap: Based<boolean>
@@ -153,6 +154,7 @@ export function describeMachine(recording: Recording, options: MachineOptions): 
     swappiness: findSwappiness(recording),
     ...findBoosts(balance, high),
     ...findBoostLevel(options.boostFree, allLow),
+    recordPagesPerSlot: options.recordPagesPerSlot,
     storePreemptible: {
       value: false,
       basis: 'default',
@@ -243,9 +245,35 @@ function findBoosts(
 }
 
 /** Fewer wake-ups by boosts say too little of the level. */
-const MIN_BOOST_WAKES = 8
+const MIN_BOOST_WAKES = 6
 
-function findBoostLevel(
+/** Slab of a swapped page on 6.1 to 6.12: its share of a tree node, of a handle and of a descriptor of the pool. */
+const RECORD_PAGES_PER_SLOT = 0.0115
+const MIN_SLOTS = 5000
+
+/** Growth of slab memory over the slots in use, where counters have both. */
+export function findRecordPages(recording: Recording): Based<number> {
+  const rise = (name: string): number => counterRise(recording, `vmstat.${name}`) ?? Number.NaN
+  const slots =
+    rise('pswpout') -
+    rise('pswpin') +
+    zeroIfMissing(rise('swpout_zero')) -
+    zeroIfMissing(rise('swpin_zero'))
+  const slab = rise('nr_slab_unreclaimable') + rise('nr_slab_reclaimable')
+  if (slots >= MIN_SLOTS && slab > 0)
+    return { value: slab / slots, basis: 'snapshot', from: 'growth of slab memory per slot in use' }
+  return {
+    value: RECORD_PAGES_PER_SLOT,
+    basis: 'default',
+    from: 'tree nodes, handles and descriptors of swapped pages on 6.1 to 6.12',
+  }
+}
+
+function zeroIfMissing(value: number): number {
+  return Number.isNaN(value) ? 0 : value
+}
+
+export function findBoostLevel(
   boostFree: readonly number[],
   low: number,
 ): Pick<Machine, 'boostBelowFree'> {
@@ -264,13 +292,13 @@ function findBoostLevel(
       value: Math.max(low, Math.round(sorted[sorted.length >> 1] ?? 0)),
       basis: 'event',
       n: sorted.length,
-      from: 'free memory, by balance, where a fallback allocation woke kswapd (wake-ups with gfp 0)',
+      from: 'free memory, by balance, where a fallback allocation woke kswapd (wake-ups with gfp 0), and what the kernel took of it since the start',
     },
   }
 }
 
 /** Where the level is not seen: pages of other block types held this much of low on the machines that were recorded. */
-const BOOST_LOW_RATIO = 1.5
+const BOOST_LOW_RATIO = 2.1
 
 function findBackend(
   recording: Recording,

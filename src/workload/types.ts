@@ -54,8 +54,10 @@ export interface Machine {
   readonly boostMax: Based<number>
   /** Pool pages taken between two fallback allocations that boost. */
   readonly boostEveryPoolPages: Based<number>
-  /** Free pages below which an allocation falls back to another block type, and boosts; absent = not by this rule. */
+  /** Free pages, at the start, of blocks that movable allocations do not use: taking one of these is a fallback, and boosts; absent = not by this rule. */
   readonly boostBelowFree?: Based<number>
+  /** Slab pages (tree nodes, handles, descriptors) that the kernel needs per slot in use; absent = none. */
+  readonly recordPagesPerSlot?: Based<number>
   /** Compression holds off preemption (zram up to 6.12 without PREEMPT_RT). */
   readonly storePreemptible: Based<boolean>
   readonly backend: Based<'zram' | 'zswap' | 'disk'>
