@@ -1,175 +1,121 @@
 /**
- * Pending events of a simulation, one per id: a binary heap over (time, sequence) in typed arrays, with the position of each id so that an
- * event can be moved or cancelled. Equal times come out in the order in which they were scheduled.
+ * Pending events of a simulation, at most one per id: a tournament tree over (time, order of scheduling) in typed arrays. A change walks one
+ * path from its leaf to the root; there is nothing to move. Equal times come out in the order in which they were scheduled.
  */
 export class EventQueue {
-  /** Time of the earliest event; Infinity when there is none. */
-  nextTime = Number.POSITIVE_INFINITY
   length = 0
+  /** Leaves; a power of two. */
+  #size: number
+  /** Times of the winners of every subtree; the root is 1, leaf `id` is at `size + id`. Infinity = nothing pending there. */
   #times: Float64Array
+  #ids: Int32Array
+  /** By id. */
   #sequences: Float64Array
-  #heap: Int32Array
-  /** Position of each id in the heap, -1 = not pending. */
-  #places: Int32Array
   #sequence = 0
-  /** The root was popped and not yet replaced: the next event to be scheduled usually takes its place with one walk down. */
-  #hole = false
+  /** The popped event, whose path is not yet walked: the next one to be scheduled is often its own successor. */
+  #popped = -1
 
   constructor(ids: number) {
-    this.#times = new Float64Array(ids)
-    this.#sequences = new Float64Array(ids)
-    this.#heap = new Int32Array(ids)
-    this.#places = new Int32Array(ids).fill(-1)
+    this.#size = powerOfTwo(Math.max(2, ids))
+    this.#times = new Float64Array(2 * this.#size).fill(Number.POSITIVE_INFINITY)
+    this.#ids = leaves(this.#size)
+    this.#sequences = new Float64Array(this.#size)
+  }
+
+  /** Time of the earliest event; Infinity when there is none. */
+  get nextTime(): number {
+    if (this.#popped >= 0) this.#settle()
+    return this.#times[1] as number
   }
 
   /** Ids from 0 to `ids` - 1 may be scheduled from now on. */
   reserve(ids: number): void {
-    const had = this.#places.length
-    if (ids <= had) return
-    const size = Math.max(ids, had * 2)
-    const places = new Int32Array(size).fill(-1)
-    places.set(this.#places)
-    this.#places = places
-    const times = new Float64Array(size)
-    times.set(this.#times)
-    this.#times = times
-    const sequences = new Float64Array(size)
-    sequences.set(this.#sequences)
-    this.#sequences = sequences
-    const heap = new Int32Array(size)
-    heap.set(this.#heap)
-    this.#heap = heap
+    if (ids <= this.#size) return
+    if (this.#popped >= 0) this.#settle()
+    const had = this.#size
+    const times = this.#times.slice(had)
+    const sequences = this.#sequences
+    this.#size = powerOfTwo(ids)
+    this.#times = new Float64Array(2 * this.#size).fill(Number.POSITIVE_INFINITY)
+    this.#ids = leaves(this.#size)
+    this.#sequences = new Float64Array(this.#size)
+    this.#sequences.set(sequences)
+    for (let id = 0; id < had; id++) this.#set(id, times[id] as number)
   }
 
   /** Sets or moves the event of `id`. */
   schedule(id: number, time: number): void {
-    this.#times[id] = time
+    if (this.#popped === id) this.#popped = -1
+    else if (this.#popped >= 0) this.#settle()
     this.#sequences[id] = this.#sequence++
-    const place = this.#places[id] as number
-    if (place < 0) {
-      this.length++
-      if (this.#hole) {
-        this.#hole = false
-        this.#down(0, id)
-      } else this.#up(this.length - 1, id)
-    } else {
-      this.#fillHole()
-      this.#moveFrom(id)
-    }
-    this.nextTime = this.#times[this.#heap[0] as number] as number
-  }
-
-  #moveFrom(id: number): void {
-    this.#up(this.#places[id] as number, id)
-    this.#down(this.#places[id] as number, id)
-  }
-
-  /** The last event takes the popped one's place. */
-  #fillHole(): void {
-    if (!this.#hole) return
-    this.#hole = false
-    if (this.length > 0) this.#down(0, this.#heap[this.length] as number)
+    if (this.#times[this.#size + id] === Number.POSITIVE_INFINITY) this.length++
+    this.#set(id, time)
   }
 
   cancel(id: number): void {
-    if ((this.#places[id] as number) < 0) return
-    this.#fillHole()
-    const place = this.#places[id] as number
-    this.#places[id] = -1
-    const last = this.#heap[--this.length] as number
-    if (last !== id) {
-      this.#up(place, last)
-      this.#down(this.#places[last] as number, last)
-    }
-    this.nextTime =
-      this.length === 0
-        ? Number.POSITIVE_INFINITY
-        : (this.#times[this.#heap[0] as number] as number)
+    if (this.#times[this.#size + id] === Number.POSITIVE_INFINITY) return
+    this.length--
+    this.#set(id, Number.POSITIVE_INFINITY)
   }
 
   /** Removes the earliest event and returns its id; -1 when there is none. Its time was `nextTime`. */
   pop(): number {
+    if (this.#popped >= 0) this.#settle()
     if (this.length === 0) return -1
-    this.#fillHole()
-    const heap = this.#heap
-    const first = heap[0] as number
-    this.#places[first] = -1
+    const id = this.#ids[1] as number
     this.length--
-    this.#hole = true
-    if (this.length === 0) {
-      this.#hole = false
-      this.nextTime = Number.POSITIVE_INFINITY
-    } else {
-      const left = this.#times[heap[1] as number] as number
-      const right = this.length > 1 ? (this.#times[heap[2] as number] as number) : left
-      this.nextTime = Math.min(left, right)
-    }
-    return first
+    this.#times[this.#size + id] = Number.POSITIVE_INFINITY
+    this.#popped = id
+    return id
   }
 
   /** Time at which `id` is due; Infinity when it is not pending. */
   timeOf(id: number): number {
-    return (this.#places[id] as number) < 0 ? Number.POSITIVE_INFINITY : (this.#times[id] as number)
+    return this.#times[this.#size + id] as number
   }
 
-  #up(from: number, id: number): void {
-    const heap = this.#heap
-    const places = this.#places
-    const times = this.#times
-    const time = times[id] as number
-    const sequence = this.#sequences[id] as number
-    let place = from
-    while (place > 0) {
-      const parent = (place - 1) >> 1
-      const other = heap[parent] as number
-      const otherTime = times[other] as number
-      if (otherTime < time || (otherTime === time && (this.#sequences[other] as number) < sequence))
-        break
-      heap[place] = other
-      places[other] = place
-      place = parent
-    }
-    heap[place] = id
-    places[id] = place
+  #settle(): void {
+    const id = this.#popped
+    this.#popped = -1
+    this.#set(id, Number.POSITIVE_INFINITY)
   }
 
-  #down(from: number, id: number): void {
-    const heap = this.#heap
-    const places = this.#places
+  /** Every match on the way to the root is played again; `winner` comes from below, its opponent is the neighbour. */
+  #set(id: number, time: number): void {
     const times = this.#times
-    const sequences = this.#sequences
-    const length = this.length
-    const time = times[id] as number
-    const sequence = sequences[id] as number
-    let place = from
-    for (;;) {
-      let child = place * 2 + 1
-      if (child >= length) break
-      let candidate = heap[child] as number
-      let candidateTime = times[candidate] as number
-      if (child + 1 < length) {
-        const right = heap[child + 1] as number
-        const rightTime = times[right] as number
+    const ids = this.#ids
+    let node = this.#size + id
+    let winner = id
+    let best = time
+    times[node] = time
+    while (node > 1) {
+      const other = times[node ^ 1] as number
+      if (other <= best) {
+        const opponent = ids[node ^ 1] as number
         if (
-          rightTime < candidateTime ||
-          (rightTime === candidateTime &&
-            (sequences[right] as number) < (sequences[candidate] as number))
+          other < best ||
+          (this.#sequences[opponent] as number) < (this.#sequences[winner] as number)
         ) {
-          child++
-          candidate = right
-          candidateTime = rightTime
+          best = other
+          winner = opponent
         }
       }
-      if (
-        time < candidateTime ||
-        (time === candidateTime && sequence < (sequences[candidate] as number))
-      )
-        break
-      heap[place] = candidate
-      places[candidate] = place
-      place = child
+      node >>= 1
+      times[node] = best
+      ids[node] = winner
     }
-    heap[place] = id
-    places[id] = place
   }
+}
+
+function powerOfTwo(least: number): number {
+  let size = 1
+  while (size < least) size *= 2
+  return size
+}
+
+/** Every leaf wins for itself; what an empty subtree names does not matter. */
+function leaves(size: number): Int32Array {
+  const ids = new Int32Array(2 * size)
+  for (let id = 0; id < size; id++) ids[size + id] = id
+  return ids
 }

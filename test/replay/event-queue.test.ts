@@ -8,6 +8,7 @@ describe('event queue', () => {
       act: fc.constantFrom('schedule', 'schedule', 'cancel', 'pop'),
       id: fc.nat(19),
       time: fc.nat(30),
+      looks: fc.boolean(),
     })
     fc.assert(
       fc.property(fc.array(step, { maxLength: 300 }), (steps) => {
@@ -19,7 +20,7 @@ describe('event queue', () => {
           const place = pending.findIndex((event) => event.id === id)
           if (place >= 0) pending.splice(place, 1)
         }
-        for (const { act, id, time } of steps) {
+        for (const { act, id, time, looks } of steps) {
           if (act === 'schedule') {
             remove(id)
             pending.push({ id, time, sequence: sequence++ })
@@ -34,7 +35,8 @@ describe('event queue', () => {
           }
           pending.sort((a, b) => a.time - b.time || a.sequence - b.sequence)
           expect(queue.length).toBe(pending.length)
-          expect(queue.nextTime).toBe(pending[0]?.time ?? Number.POSITIVE_INFINITY)
+          // The queue puts off work until somebody looks.
+          if (looks) expect(queue.nextTime).toBe(pending[0]?.time ?? Number.POSITIVE_INFINITY)
         }
       }),
       { numRuns: 300 },
