@@ -230,6 +230,15 @@ export class Scheduler {
     return false
   }
 
+  /** preempt_enable: where a switch is due it comes now, and the caller must yield (false). */
+  allowPreemption(thread: Thread): boolean {
+    thread.preemptOff--
+    const cpu = this.#active as Cpu
+    if (thread.preemptOff > 0 || cpu.queue.length === 0) return true
+    this.#charge(cpu)
+    return !cpu.needResched && this.now - cpu.sliceStart < this.#options.sliceNs
+  }
+
   /** Spins on the CPU until `stopSpinning`; the caller must yield. */
   spin(thread: Thread): void {
     thread.spinning = true

@@ -1,3 +1,4 @@
+import type { StoreRequest } from '../memory/backends/backend.ts'
 import { PstraceError } from '../model/error.ts'
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
@@ -13,6 +14,8 @@ const ROTATE_BATCH = 31
 /** The store of one folio by whoever does it, and what happens to the folio at its end. */
 export class Stores {
   readonly #kernel: Kernel
+  /** One for all stores: backends read it during the call. */
+  readonly #request: { -readonly [K in keyof StoreRequest]: StoreRequest[K] }
   readonly #rotations: Int32Array[]
   readonly #rotationCounts: Int32Array
   readonly redirtied = new Set<number>()
@@ -20,6 +23,16 @@ export class Stores {
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel
+    this.#request = {
+      slot: 0,
+      page: 0,
+      bytes: kernel.pool.bytes,
+      key: 0,
+      memcg: -1,
+      nowNs: 0,
+      node: 0,
+      poolPageScarce: false,
+    }
     this.#rotations = kernel.scheduler.cpus.map(() => new Int32Array(ROTATE_BATCH))
     this.#rotationCounts = new Int32Array(kernel.scheduler.cpus.length)
   }
@@ -55,22 +68,20 @@ export class Stores {
       this.#kernel.swapOuts.backOut(node, page, false)
       return false
     }
-    const result = this.#kernel.backend.store({
-      slot: pages.slot[page] as number,
-      page: pages.content[page] as number,
-      bytes: this.#kernel.pool.bytes,
-      key: this.#kernel.pool.filledKey,
-      memcg: -1,
-      nowNs: scheduler.now,
-      node: node.index,
-      poolPageScarce: !memalloc && node.free <= this.#kernel.zones.minOf(node),
-    })
+    const request = this.#request
+    request.slot = pages.slot[page] as number
+    request.page = pages.content[page] as number
+    request.key = this.#kernel.pool.filledKey
+    request.nowNs = scheduler.now
+    request.node = node.index
+    request.poolPageScarce = !memalloc && node.free <= this.#kernel.zones.minOf(node)
+    const result = this.#kernel.backend.store(request)
     const { place, poolPagesTaken, compressedBytes, deviceWrites } = result
     if (place !== 'reject') this.#kernel.pool.hold(pages.slot[page] as number, HOLDS_COPY, node)
     const isSame = place === 'same' || place === 'zero'
     if (!this.#kernel.preemptible) thread.preemptOff++
     if (!scheduler.spend(thread, isSame ? costs.storeSame.draw() : costs.store.draw())) yield
-    if (!this.#kernel.preemptible) thread.preemptOff--
+    if (!this.#kernel.preemptible && !scheduler.allowPreemption(thread)) yield
     if (!memalloc && poolPagesTaken > 0 && node.free <= this.#kernel.zones.minOf(node)) {
       tally.writestalls++
       yield* this.#kernel.direct.reclaimForWorker(thread, node, isKworker)
@@ -79,7 +90,7 @@ export class Stores {
         // The stream was released meanwhile: zram up to 6.12 compresses once more.
         if (!this.#kernel.preemptible) thread.preemptOff++
         if (!scheduler.spend(thread, costs.store.draw())) yield
-        if (!this.#kernel.preemptible) thread.preemptOff--
+        if (!this.#kernel.preemptible && !scheduler.allowPreemption(thread)) yield
       }
     }
     scheduler.setDoing(thread, doing)
