@@ -27,6 +27,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./ingest.ts'),
   },
   {
+    name: 'recipe',
+    group: RECORD,
+    summary: 'print a script that records what a replay needs',
+    load: () => import('./recipe.ts'),
+  },
+  {
+    name: 'doctor',
+    group: RECORD,
+    summary: 'what a trace file holds and lacks, and what it can answer',
+    load: () => import('./doctor.ts'),
+  },
+  {
     name: 'info',
     group: LOOK,
     summary: 'what the database holds: counts, losses, checks against vmstat',
@@ -128,6 +140,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     group: RECORD,
     summary: 'write a trace with known truth',
     load: () => import('./generate.ts'),
+  },
+  {
+    name: 'pages',
+    group: REFERENCE,
+    summary: 'compress, capture and collect contents of pages',
+    load: () => import('./pages.ts'),
   },
   {
     name: 'policies',

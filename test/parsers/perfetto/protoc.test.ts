@@ -118,7 +118,8 @@ describe.runIf(canRun)('beside protoc with the protos of Perfetto', () => {
       format: 'perfetto',
       clock: 'boot',
     })
-    expect(await compare(bytes)).toBe(truth.events)
+    const written = Object.values(truth.events).reduce((sum, count) => sum + count, 0)
+    expect(await compare(bytes)).toBe(written)
   })
 })
 

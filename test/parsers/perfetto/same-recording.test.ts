@@ -35,7 +35,7 @@ const TASK_COLUMNS = ['task_id', 'stored_by', 'waker_task_id']
 /** Rows with threads instead of task ids; without the events' counts and the idle threads, which only some forms name. */
 async function comparable(id: number, table: string): Promise<DomainRow[]> {
   const tasks = await database.query('SELECT task_id, tid FROM tasks WHERE trace_id = ?', [id])
-  const tids = new Map(tasks.map((row) => [row['task_id'], row['tid']]))
+  const tids = new Map<unknown, unknown>(tasks.map((row) => [row['task_id'], row['tid']]))
   const rows = await domainRows(database, id, table)
   const named = rows
     .filter((row) => !String(row['name'] ?? '').startsWith('events.') && row['tid'] !== 0)

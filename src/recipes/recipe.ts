@@ -1,0 +1,332 @@
+import { type Arch, isAtLeast, type Kernel, toText } from './kernel.ts'
+import { GROUP, type Probe, probesOf } from './probes.ts'
+
+export const TOOLS = ['trace-cmd', 'perf', 'perfetto', 'tracefs'] as const
+export type Tool = (typeof TOOLS)[number]
+
+export interface RecipeOptions {
+  readonly tool: Tool
+  readonly kernel: Kernel
+  readonly arch: Arch
+  /** Run it on an Android device over adb. */
+  readonly adb: boolean
+  readonly seconds: number
+  /** Ring buffer of each CPU. */
+  readonly bufferKib: number
+}
+
+/** Events of tracefs' events/, recorded without filter: `group` or `group/event`. */
+const EVENTS = [
+  'vmscan',
+  'oom',
+  'sched/sched_switch',
+  'sched/sched_waking',
+  'compaction/mm_compaction_begin',
+  'compaction/mm_compaction_end',
+] as const
+const DEVICE_FOLDER = '/data/local/tmp/pstrace'
+
+/** A POSIX shell script that records, with the files that `pstrace ingest` takes beside the trace. */
+export function toScript(options: RecipeOptions): string {
+  const device = toDeviceScript(options)
+  return options.adb ? overAdb(device, options) : device
+}
+
+function toDeviceScript(options: RecipeOptions): string {
+  const probes = probesOf(options)
+  return [
+    head(options),
+    functions(options, probes),
+    '[ "$(id -u)" = 0 ] || fail "must run as root"',
+    'mkdir -p "$OUT" || fail "cannot create $OUT"',
+    'reset_tracing',
+    'add_probes',
+    'snapshot before',
+    recordWith(options, probes),
+    'snapshot after',
+    'reset_tracing',
+    'echo "recorded into $OUT; read it with: pstrace ingest $RESULT" >&2',
+    '',
+  ].join('\n\n')
+}
+
+const COSTS: Readonly<Record<Tool, string>> = {
+  'trace-cmd': 'trace-cmd copies the buffers while it records: some percent of one CPU.',
+  perf: 'perf copies the buffers while it records: some percent of one CPU.',
+  perfetto: 'traced_probes parses every event on the device: expect 5 to 10 percent of one CPU.',
+  tracefs: 'one cat per CPU copies the buffer while it records: some percent of one CPU.',
+}
+
+function head({ tool, kernel, arch, adb, seconds, bufferKib }: RecipeOptions): string {
+  const out = adb ? DEVICE_FOLDER : `\${OUT:-pstrace-recording}`
+  return `#!/bin/sh
+# Records memory reclaim and swap with ${tool}, for kernel ${toText(kernel)} on ${arch}.
+# Usage, as root: sh SCRIPT [seconds]; OUT=folder sets where to.
+#
+# Cost: an event takes 0.1 to 0.3 us, a probe 0.3 to 1 us, a return probe 1 to 2 us; storing a page 3 to 30 us. A swapped-out page is
+# about 4 events. ${COSTS[tool]}
+# Buffers: ${bufferKib} KiB per CPU. Raise BUFFER_KIB if pstrace reports losses: a page swapped out needs about 200 bytes.
+set -u
+SECONDS_TO_RECORD=\${1:-${seconds}}
+BUFFER_KIB=\${BUFFER_KIB:-${bufferKib}}
+OUT=${out}
+T=\${TRACEFS:-/sys/kernel/tracing}
+[ -e "$T/trace_clock" ] || T=/sys/kernel/debug/tracing
+[ -e "$T/trace_clock" ] || { echo "pstrace: tracefs is not mounted" >&2; exit 1; }`
+}
+
+function functions(options: RecipeOptions, probes: readonly Probe[]): string {
+  return [
+    `fail() {
+  echo "pstrace: $1" >&2
+  exit 1
+}`,
+    `has_function() {
+  if [ -r "$T/available_filter_functions" ]; then
+    grep -q -E "^$1( |$)" "$T/available_filter_functions"
+  else
+    grep -q -i -E " t $1( |$)" /proc/kallsyms
+  fi
+}`,
+    `# The probes' functions have other names in other kernels, and vendors backport: the kernel's own list decides.
+add_probe() {
+  kind=$1
+  event=$2
+  shift 2
+  fetch=$1
+  shift
+  for function in "$@"; do
+    has_function "$function" || continue
+    if echo "$kind:${GROUP}/$event $function $fetch" >>"$T/kprobe_events"; then return 0; fi
+  done
+  echo "pstrace: no probe $event ($*): the recording lacks it" >&2
+}`,
+    `add_probes() {
+  [ -e "$T/kprobe_events" ] || { echo "pstrace: this kernel has no kprobes" >&2; return 0; }
+${probes.map(addProbe).join('\n')}
+}`,
+    `remove_probes() {
+  [ -e "$T/kprobe_events" ] || return 0
+  [ -d "$T/events/${GROUP}" ] && echo 0 >"$T/events/${GROUP}/enable"
+  for event in ${probes.map(({ event }) => event).join(' ')}; do
+    [ -d "$T/events/${GROUP}/$event" ] && echo "-:${GROUP}/$event" >>"$T/kprobe_events"
+  done
+  return 0
+}`,
+    `reset_tracing() {
+  echo 0 >"$T/tracing_on"
+${EVENTS.map((event) => `  [ -e "$T/events/${event}/enable" ] && echo 0 >"$T/events/${event}/enable"`).join('\n')}
+  remove_probes
+  echo 1 >"$T/tracing_on"
+}`,
+    SNAPSHOT,
+    ...(options.tool === 'perfetto' ? [] : [SAMPLES]),
+    `trap 'reset_tracing; exit 130' INT TERM`,
+  ].join('\n\n')
+}
+
+function addProbe({ event, isReturn, functions: names, fetch }: Probe): string {
+  return `  add_probe ${isReturn ? 'r' : 'p'} ${event} '${fetch}' ${names.join(' ')}`
+}
+
+/** What `pstrace ingest --snapshots` reads: before and after, on a quiet moment after tracing stopped. */
+const SNAPSHOT = `snapshot() {
+  when=$1
+  for file in vmstat zoneinfo stat meminfo swaps buddyinfo; do
+    cat "/proc/$file" >"$OUT/$file.$when"
+  done
+  [ -r /proc/pressure/memory ] && cat /proc/pressure/memory >"$OUT/pressure.$when"
+  for disk in /sys/block/zram*; do
+    [ -e "$disk/mm_stat" ] || continue
+    cat "$disk/mm_stat" >"$OUT/zram.mm_stat"
+    cat "$disk/io_stat" >"$OUT/zram.io_stat"
+    sed -n 's/.*\\[\\(.*\\)\\].*/\\1/p' "$disk/comp_algorithm" >"$OUT/comp_algorithm"
+  done
+  [ -d /sys/module/zswap/parameters ] && grep . /sys/module/zswap/parameters/* >"$OUT/zswap.params"
+  [ -r /sys/kernel/mm/lru_gen/enabled ] && cat /sys/kernel/mm/lru_gen/enabled >"$OUT/lru_gen"
+  uname -a >"$OUT/uname"
+  grep -c '^processor' /proc/cpuinfo >"$OUT/ncpu"
+  cat /proc/cmdline >"$OUT/cmdline"
+}`
+
+/** Free pages and zram's counters each second, with the time of the trace's own clock. */
+const SAMPLES = `sample_each_second() {
+  printf 'mono_ns\\tnr_free_pages\\torig_data_size compr_data_size mem_used_total mem_limit mem_used_max same_pages pages_compacted huge_pages huge_pages_since\\n'
+  while sleep 1; do
+    now=$(sed -n 's/^now ts: *\\([0-9]*\\)\\.\\([0-9]*\\)$/\\1\\2000/p' "$T/per_cpu/cpu0/stats")
+    free=$(sed -n 's/^nr_free_pages //p' /proc/vmstat)
+    zram=$(cat /sys/block/zram0/mm_stat 2>/dev/null)
+    printf '%s\\t%s\\t%s\\n' "$now" "$free" "$zram"
+  done
+}`
+
+function recordWith(options: RecipeOptions, probes: readonly Probe[]): string {
+  switch (options.tool) {
+    case 'tracefs':
+      return TRACEFS
+    case 'trace-cmd':
+      return traceCmd()
+    case 'perf':
+      return perf()
+    case 'perfetto':
+      return perfetto(options, probes)
+  }
+}
+
+const ENABLE = EVENTS.map(
+  (event) => `[ -e "$T/events/${event}/enable" ] && echo 1 >"$T/events/${event}/enable"`,
+).join('\n')
+
+const TRACEFS = `RESULT=$OUT
+RAW=$OUT/raw
+echo 0 >"$T/tracing_on"
+echo mono >"$T/trace_clock"
+echo "$BUFFER_KIB" >"$T/buffer_size_kb"
+[ -e "$T/options/overwrite" ] && echo 0 >"$T/options/overwrite"
+[ -e "$T/options/record-tgid" ] && echo 1 >"$T/options/record-tgid"
+[ -e "$T/saved_cmdlines_size" ] && echo 4096 >"$T/saved_cmdlines_size"
+# Readers wait for data, not for half a buffer of it.
+[ -e "$T/buffer_percent" ] && echo 0 >"$T/buffer_percent"
+echo >"$T/trace"
+${ENABLE}
+[ -d "$T/events/${GROUP}" ] && echo 1 >"$T/events/${GROUP}/enable"
+readers=
+for cpu in "$T"/per_cpu/cpu*; do
+  name=\${cpu##*/}
+  mkdir -p "$RAW/per_cpu/$name"
+  cat "$cpu/trace_pipe_raw" >"$RAW/per_cpu/$name/trace_pipe_raw" &
+  readers="$readers $!"
+done
+echo 1 >"$T/tracing_on"
+sample_each_second >"$OUT/samples.tsv" &
+sampler=$!
+sleep "$SECONDS_TO_RECORD"
+echo 0 >"$T/tracing_on"
+sleep 1
+# shellcheck disable=SC2086
+kill $readers "$sampler" 2>/dev/null
+for cpu in "$T"/per_cpu/cpu*; do
+  cat "$cpu/stats" >"$RAW/per_cpu/\${cpu##*/}/stats"
+done
+mkdir -p "$RAW/events"
+cat "$T/events/header_page" >"$RAW/events/header_page"
+cat "$T/events/header_event" >"$RAW/events/header_event"
+for format in "$T"/events/vmscan/*/format "$T"/events/oom/*/format "$T"/events/compaction/*/format \\
+  "$T"/events/sched/sched_switch/format "$T"/events/sched/sched_waking/format \\
+  "$T"/events/${GROUP}/*/format "$T"/events/ftrace/print/format; do
+  [ -r "$format" ] || continue
+  below=\${format#"$T"/}
+  mkdir -p "$RAW/\${below%/format}"
+  cat "$format" >"$RAW/$below"
+done
+cat "$T/trace_clock" >"$RAW/trace_clock"
+cat "$T/saved_cmdlines" >"$RAW/saved_cmdlines"
+[ -r "$T/saved_tgids" ] && cat "$T/saved_tgids" >"$RAW/saved_tgids"`
+
+function existing(format: (event: string) => string): string {
+  return `events=
+for event in ${EVENTS.join(' ')} ${GROUP}; do
+  [ -d "$T/events/$event" ] && events="$events ${format('$event')}"
+done`
+}
+
+function traceCmd(): string {
+  return `RESULT=$OUT/trace.dat
+${existing((event) => `-e ${event}`)}
+echo mono >"$T/trace_clock"
+sample_each_second >"$OUT/samples.tsv" &
+sampler=$!
+# trace-cmd names events group:event.
+events=$(echo "$events" | sed 's#/#:#g')
+# shellcheck disable=SC2086
+trace-cmd record -C mono -b "$BUFFER_KIB" $events -o "$RESULT" sleep "$SECONDS_TO_RECORD"
+kill "$sampler" 2>/dev/null`
+}
+
+function perf(): string {
+  return `RESULT=$OUT/perf.data
+${existing((event) => event)}
+echo mono >"$T/trace_clock"
+list=
+for event in $events; do
+  case $event in
+  */*) list="$list -e $(echo "$event" | sed 's#/#:#')" ;;
+  *) list="$list -e $event:*" ;;
+  esac
+done
+sample_each_second >"$OUT/samples.tsv" &
+sampler=$!
+# perf's buffer is in pages of a power of two, in KiB here.
+set -f
+# shellcheck disable=SC2086
+perf record -a -c 1 -k mono -m "\${BUFFER_KIB}K" $list -o "$RESULT" -- sleep "$SECONDS_TO_RECORD"
+set +f
+kill "$sampler" 2>/dev/null`
+}
+
+function perfetto(options: RecipeOptions, probes: readonly Probe[]): string {
+  return `RESULT=$OUT/trace.perfetto-trace
+cat >"$OUT/config.pbtxt" <<'CONFIG'
+${toPerfettoConfig(options, probes)}CONFIG
+sed "s/duration_ms: .*/duration_ms: $((SECONDS_TO_RECORD * 1000))/" "$OUT/config.pbtxt" |
+  perfetto --txt -c - -o - >"$RESULT" || fail "perfetto did not record"`
+}
+
+/** Perfetto's configuration alone, as text protobuf (TraceConfig). */
+export function toPerfettoConfig(
+  options: RecipeOptions,
+  probes: readonly Probe[] = probesOf(options),
+): string {
+  const names = [
+    'vmscan/*',
+    'oom/*',
+    ...EVENTS.filter((event) => event.includes('/')),
+    ...probes.map(({ event }) => `${GROUP}/${event}`),
+  ]
+  return `# Recording of memory reclaim and swap for kernel ${toText(options.kernel)} on ${options.arch}. The probes of group ${GROUP} must exist
+# before: Perfetto's own kprobes keep no arguments.
+buffers { size_kb: 131072 fill_policy: RING_BUFFER }
+buffers { size_kb: 8192 fill_policy: RING_BUFFER }
+data_sources { config { name: "linux.ftrace" target_buffer: 0 ftrace_config {
+${names.map((name) => `  ftrace_events: "${name}"`).join('\n')}
+  compact_sched { enabled: false }
+  buffer_size_kb: ${options.bufferKib}
+  drain_period_ms: 250
+} } }
+data_sources { config { name: "linux.sys_stats" target_buffer: 1 sys_stats_config {
+  vmstat_period_ms: 1000
+  meminfo_period_ms: 1000
+${isAtLeast(options.kernel, { major: 4, minor: 20 }) ? '  psi_period_ms: 1000\n' : ''}} } }
+data_sources { config { name: "linux.process_stats" target_buffer: 1 process_stats_config {
+  scan_all_processes_on_start: true
+  proc_stats_poll_ms: 5000
+} } }
+data_sources { config { name: "linux.system_info" target_buffer: 1 } }
+write_into_file: true
+file_write_period_ms: 2500
+flush_period_ms: 5000
+duration_ms: ${options.seconds * 1000}
+`
+}
+
+/** The same script on the host: sends it, runs it there as root, fetches what it recorded. */
+function overAdb(script: string, { seconds }: RecipeOptions): string {
+  return `#!/bin/sh
+# Records on the Android device that adb reaches; the device must allow root (adb root, or su).
+# Usage: sh SCRIPT [seconds]; OUT=folder sets where the recording goes on this machine.
+set -u
+SECONDS_TO_RECORD=\${1:-${seconds}}
+OUT=\${OUT:-pstrace-recording}
+adb wait-for-device || exit 1
+adb shell 'cat >/data/local/tmp/pstrace.sh' <<'PSTRACE_DEVICE_SCRIPT'
+${script}PSTRACE_DEVICE_SCRIPT
+if [ "$(adb shell id -u | tr -d '\\r')" = 0 ]; then
+  adb shell "rm -rf ${DEVICE_FOLDER}; sh /data/local/tmp/pstrace.sh $SECONDS_TO_RECORD"
+else
+  adb shell "su 0 sh -c 'rm -rf ${DEVICE_FOLDER}; sh /data/local/tmp/pstrace.sh $SECONDS_TO_RECORD; chmod -R a+rX ${DEVICE_FOLDER}'"
+fi
+mkdir -p "$OUT"
+adb pull ${DEVICE_FOLDER}/. "$OUT" || exit 1
+adb shell getprop ro.build.fingerprint >"$OUT/fingerprint"
+`
+}
