@@ -91,13 +91,14 @@ function formatRatio(first: Figure | undefined, second: Figure | undefined): str
   return open ? `~${ratio}` : ratio
 }
 
-export function toMarkdown(table: Result): string {
+/** Numbers to the right, below the first column; `text`: everything to the left. */
+export function toMarkdown(table: Result, options: { text: boolean } = { text: false }): string {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |\n`
   const names = table.columns.map(({ name }) => name)
   const rows = table.rows.map((row) => row.map((cell) => String(cell ?? '').replaceAll('|', '\\|')))
   return (
     line(names) +
-    line(names.map((_, index) => (index === 0 ? '---' : '---:'))) +
+    line(names.map((_, index) => (index === 0 || options.text ? '---' : '---:'))) +
     rows.map((row) => line(row)).join('')
   )
 }

@@ -21,8 +21,12 @@ export interface Overview {
   readonly examples: string
 }
 
-/** A command that shows some views: all of them to people, one to machines. */
-export function registerOverview(command: Command, overview: Overview): void {
+/** A command that shows some views: all of them to people, one to machines. `instead` may do something else and says whether it did. */
+export function registerOverview<Options extends ReadingOptions>(
+  command: Command,
+  overview: Overview,
+  instead?: (options: Options) => Promise<boolean>,
+): void {
   const names = overview.aspects.map(({ name }) => name)
   command
     .description(overview.description)
@@ -32,7 +36,8 @@ export function registerOverview(command: Command, overview: Overview): void {
     )
   addOutput(addSelectors(addDatabase(command)))
   addExamples(command, overview.examples)
-  command.action(async (options: ReadingOptions & { by?: string }) => {
+  command.action(async (options: Options & { by?: string }) => {
+    if ((await instead?.(options)) === true) return
     const { by } = options
     if (by !== undefined && !names.includes(by)) throw unknownName('aspect', by, names)
     const forPeople = toFormat(options) === 'table' && options.output === undefined

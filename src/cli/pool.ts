@@ -1,47 +1,73 @@
 import type { Command } from 'commander'
-import { registerOverview } from './overview.ts'
+import { type Overview, registerOverview } from './overview.ts'
+import type { ReadingOptions } from './reading.ts'
 
-export function register(command: Command): void {
-  registerOverview(command, {
-    description:
-      'Where swapped-out pages went (zram, zswap, disk, same, zero), how long a swap-out took, and what was sampled of the ' +
-      'pool. Compressed sizes of a recording are those the kernel reported; those of a run come from real compression.',
-    shown: ['place', 'cost', 'move', 'sample'],
-    aspects: [
-      {
-        name: 'place',
-        title: 'Places',
-        sql: 'SELECT * FROM pool_places',
-        empty: 'no swap-out was recorded',
-      },
-      {
-        name: 'cost',
-        title: 'Time of a swap-out (wall clock)',
-        sql: 'SELECT * FROM swapout_costs',
-        empty: 'no swap-out was recorded',
-      },
-      {
-        name: 'move',
-        title: 'Moves after the store',
-        sql: 'SELECT * FROM pool_move_summary',
-        empty: 'none',
-      },
-      {
-        name: 'sample',
-        title: 'Samples',
-        sql: 'SELECT * FROM pool_samples',
-        empty: 'the pool was not sampled',
-      },
-      {
-        name: 'rate',
-        title: 'Pages per second',
-        sql: 'SELECT * FROM swap_rates',
-        empty: 'no swap-out was recorded',
-      },
-    ],
-    examples: `
+export interface PoolOptions extends ReadingOptions {
+  readonly by?: string
+  readonly sizes?: string
+  readonly allocator?: string
+  readonly chain?: string
+  readonly pageSize?: string
+}
+
+const POOL: Overview = {
+  description:
+    'Where swapped-out pages went (zram, zswap, disk, same, zero), how long a swap-out took, and what was sampled of the ' +
+    'pool. Compressed sizes of a recording are those the kernel reported; those of a run come from real compression. ' +
+    'With --sizes: what a list of object sizes costs in pages of an allocator; no database is read.',
+  shown: ['place', 'cost', 'move', 'sample'],
+  aspects: [
+    {
+      name: 'place',
+      title: 'Places',
+      sql: 'SELECT * FROM pool_places',
+      empty: 'no swap-out was recorded',
+    },
+    {
+      name: 'cost',
+      title: 'Time of a swap-out (wall clock)',
+      sql: 'SELECT * FROM swapout_costs',
+      empty: 'no swap-out was recorded',
+    },
+    {
+      name: 'move',
+      title: 'Moves after the store',
+      sql: 'SELECT * FROM pool_move_summary',
+      empty: 'none',
+    },
+    {
+      name: 'sample',
+      title: 'Samples',
+      sql: 'SELECT * FROM pool_samples',
+      empty: 'the pool was not sampled',
+    },
+    {
+      name: 'rate',
+      title: 'Pages per second',
+      sql: 'SELECT * FROM swap_rates',
+      empty: 'no swap-out was recorded',
+    },
+  ],
+  examples: `
 pstrace pool
 pstrace pool --run zswap --by move
-pstrace pool --by rate --format csv`,
+pstrace pool --by rate --format csv
+pstrace pool --sizes sizes.csv --allocator zsmalloc --chain 8`,
+}
+
+export function register(command: Command): void {
+  command
+    .option(
+      '--sizes <file>',
+      'sizes in bytes, one a line, or CSV with a column stored_bytes or compressed_bytes; - for standard input',
+    )
+    .option('--allocator <name>', 'with --sizes: zsmalloc, zbud or z3fold (default: zsmalloc)')
+    .option('--chain <n>', 'with --sizes: pages that zsmalloc chains (default: 8; before 6.3: 4)')
+    .option('--page-size <bytes>', 'with --sizes: bytes of a page (default: 4096)')
+  registerOverview(command, POOL, async (options: PoolOptions) => {
+    if (options.sizes === undefined) return false
+    const { printSizes } = await import('./pool-sizes.ts')
+    await printSizes(options.sizes, options)
+    return true
   })
 }

@@ -58,7 +58,8 @@ async function answer(
   const format = toFormat(options)
   if (options.format === 'md') {
     const { toMarkdown } = await import('./comparison.ts')
-    const text = [...(await headline(reading)), '', toMarkdown(toOneTable(answered, reading))]
+    const facts = (await headline(reading)).map((line) => `- ${line}`)
+    const text = [...facts, '', toMarkdown(toOneTable(answered, reading), { text: true })]
     const markdown = text.join('\n')
     if (options.output === undefined) await writeOut(markdown)
     else {
@@ -90,10 +91,15 @@ async function answer(
 /** What all numbers of a question rest on, in one line: beside each number it would make the table too wide for a terminal. */
 function describeBasis(answers: readonly Answer[]): string {
   const bases = new Map<string, Set<string>>()
-  for (const { value, basis, restsOn } of answers)
-    if (value !== null && basis !== null)
-      bases.set(basis, (bases.get(basis) ?? new Set()).add(restsOn))
-  return [...bases].map(([basis, tables]) => `${[...tables].join('; ')} (${basis})`).join('; ')
+  const swept = new Set<number>()
+  for (const { value, basis, restsOn, at, runId } of answers) {
+    if (value === null || basis === null) continue
+    if (at !== null && basis === 'event' && runId !== null) swept.add(runId)
+    else bases.set(basis, (bases.get(basis) ?? new Set()).add(restsOn))
+  }
+  const parts = [...bases].map(([basis, tables]) => `${[...tables].join('; ')} (${basis})`)
+  if (swept.size > 0) parts.push(`metrics of runs ${[...swept].sort((a, b) => a - b).join(', ')}`)
+  return parts.join('; ')
 }
 
 function withoutBasis({ columns, rows }: Result): Result {
