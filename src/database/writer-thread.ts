@@ -3,6 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { PstraceError } from '../model/error.ts'
 import type { ColumnArrays, ColumnRows, TableRows } from '../model/rows.ts'
 import { Database } from './database.ts'
+import { availableMemoryBytes, memoryLimit as ownMemoryLimit } from './limits.ts'
 import { DirectWriter } from './writer.ts'
 import {
   BatchReceiver,
@@ -23,6 +24,11 @@ const opening = Database.open(path, {
   keepUnfinished: true,
   ...(memoryLimit === undefined ? {} : { memoryLimit }),
 })
+/**
+ * While rows only come in, more memory would only keep written blocks cached: DuckDB fills what it may have, so memory would
+ * grow with the trace. The statements after the load may need it all.
+ */
+const LOAD_MEMORY = ownMemoryLimit(Math.min(availableMemoryBytes(), 1024 ** 3))
 const batches = new BatchReceiver()
 const tables = new Map<string, Record<string, ColumnRows>>()
 const sets = new Map<number, readonly ColumnArrays[]>()
@@ -43,7 +49,10 @@ port.on('message', (call: WriterCall) => {
 
 async function answer(call: WriterCall): Promise<void> {
   const database = await opening
-  writer ??= new DirectWriter(database)
+  if (writer === undefined) {
+    writer = new DirectWriter(database)
+    if (memoryLimit === undefined) await database.run(`SET memory_limit = '${LOAD_MEMORY}'`)
+  }
   switch (call.call) {
     case 'run':
       await writer.run(call.sql)
@@ -68,6 +77,7 @@ async function answer(call: WriterCall): Promise<void> {
       break
     case 'endRaw':
       post({ answer: 'done', renamed: await writer.endRaw() })
+      if (memoryLimit === undefined) await database.run(`SET memory_limit = '${ownMemoryLimit()}'`)
       return
     case 'flush':
       await writer.flush()
