@@ -12,10 +12,16 @@ const MAX_VALUES = 128
 /** Names that values are stored under, by code. */
 export class FieldNames {
   readonly #dictionary = new ByteDictionary()
+  readonly #codes = new Map<string, number>()
 
   codeOf(name: string): number {
-    const bytes = ENCODER.encode(name)
-    return this.#dictionary.intern(bytes, 0, bytes.length)
+    let code = this.#codes.get(name)
+    if (code === undefined) {
+      const bytes = ENCODER.encode(name)
+      code = this.#dictionary.intern(bytes, 0, bytes.length)
+      this.#codes.set(name, code)
+    }
+    return code
   }
 
   /** Code of a key as printed: `total-vm` is the field total_vm. */

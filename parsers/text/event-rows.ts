@@ -33,6 +33,7 @@ const POINTER_DIGITS = 16
 const MAX_VARIANTS = 16
 const MAX_FIELDS = 256
 const MAX_EVENTS = 4096
+const KNOWN_NAMES = 256
 const MAX_STRINGS = 1 << 18
 const MAX_STRING_BYTES = 1 << 25
 
@@ -48,6 +49,8 @@ interface EventState {
   batch: TextBatch | undefined
   columnOfName: Map<number, TextColumn>
   plan: readonly Step[] | undefined
+  /** The plan has a step for every column. */
+  isPlanFull: boolean
   variants: number
 }
 
@@ -55,6 +58,8 @@ interface Step {
   readonly label: Uint8Array
   readonly column: TextColumn
   readonly isText: boolean
+  /** What ends a text that no key follows: a probe's place is in parentheses. */
+  readonly closing: Uint8Array | undefined
   /** The value may hold an equals sign: a task's name before its pid. */
   readonly isCommBeforePid: boolean
 }
@@ -71,37 +76,64 @@ export class EventRows {
   readonly #scan = new NumberScan()
   readonly #eventNames = new ByteDictionary()
   readonly #states: EventState[] = []
+  readonly #knownStates: EventState[] = []
+  /** Names that were learned, by a few of their bytes; a later one may take an earlier one's place. */
+  readonly #known: (Uint8Array | undefined)[] = new Array<undefined>(KNOWN_NAMES).fill(undefined)
 
   /** The event's state; `undefined` when the input has more events than any kernel. */
   stateOf(bytes: Uint8Array, line: EventLine): EventState | undefined {
+    const slot = this.#slotOf(bytes, line.nameStart, line.nameEnd)
+    if (slot >= 0) return this.#knownStates[slot]
     const code = this.#eventNames.intern(bytes, line.nameStart, line.nameEnd)
     const known = this.#states[code]
     if (known !== undefined) return known
     if (code >= MAX_EVENTS) return undefined
     const state = newState(this.#eventNames.get(code))
-    this.#states.push(state)
+    this.#states[code] = state
     return state
   }
 
+  /** True when the event whose name and colon begin at `start` was learned before; may be false for one that was. */
+  isKnown(bytes: Uint8Array, start: number, end: number): boolean {
+    let colon = start
+    while (colon < end && bytes[colon] !== COLON) colon++
+    return this.#slotOf(bytes, start, colon) >= 0
+  }
+
+  /** Place in #known of the name bytes[start .. end), -1 if it is not there. */
+  #slotOf(bytes: Uint8Array, start: number, end: number): number {
+    const length = end - start
+    const slot = nameSlot(bytes, start, end)
+    const name = this.#known[slot]
+    if (name === undefined || name.length !== length) return -1
+    for (let i = 0; i < length; i++) if (bytes[start + i] !== name[i]) return -1
+    return slot
+  }
+
   /** Makes the format known without adding a row. */
-  learn(state: EventState, bytes: Uint8Array, start: number, end: number): void {
+  learn(state: EventState, bytes: Uint8Array, line: EventLine, end: number): void {
+    const slot = nameSlot(bytes, line.nameStart, line.nameEnd)
+    this.#known[slot] = bytes.slice(line.nameStart, line.nameEnd)
+    this.#knownStates[slot] = state
     if (state.batch !== undefined) return
-    this.#parse(state, bytes, start, end)
+    this.#parse(state, bytes, line.bodyStart, end)
     this.#fit(state, bytes)
   }
 
   /** Fills the columns of the next row of the batch that is returned; the caller fills the rest and completes it. */
   fill(state: EventState, bytes: Uint8Array, start: number, end: number): TextBatch {
-    const values = this.#values
-    values.length = 0
-    const at = this.#parsePrefix(state, bytes, start, end)
     const { batch, plan } = state
     if (batch !== undefined && plan !== undefined) {
       if (batch.length === batch.capacity) batch.grow()
       const row = batch.length
-      if (this.#follow(plan, bytes, at, end, row) && this.#addPrefix(state, bytes, row))
+      const values = this.#values
+      values.length = 0
+      const at = state.hasShrinker ? this.#parsePrefix(state, bytes, start, end) : start
+      if (this.#follow(plan, bytes, at, end, row) && this.#addPrefix(state, bytes, row)) {
+        if (state.isPlanFull && !batch.hasMissing) batch.isRowFull = true
+        else for (const { column } of plan) column.lastRow = row
         return batch
-      for (const column of batch.columns) column.lastRow = -1
+      }
     }
     return this.#fillSlowly(state, bytes, start, end)
   }
@@ -110,6 +142,8 @@ export class EventRows {
   trim(): void {
     if (this.dictionary.length > MAX_STRINGS || this.dictionary.bytesUsed > MAX_STRING_BYTES)
       this.dictionary = newDictionary()
+    else return
+    for (const { columns } of this.batches) for (const column of columns) column.lastCode = -1
   }
 
   #fillSlowly(state: EventState, bytes: Uint8Array, start: number, end: number): TextBatch {
@@ -279,33 +313,100 @@ export class EventRows {
     row: number,
   ): boolean {
     let at = start
-    for (let i = 0; i < plan.length; i++) {
+    const { length } = plan
+    for (let i = 0; i < length; i++) {
       const step = plan[i] as Step
       const { label, column } = step
       if (!startsWith(bytes, label, at, end)) return false
       at += label.length
-      column.lastRow = row
       if (step.isText) {
-        const next = plan[i + 1]
-        const to =
-          next === undefined ? lastEnd(bytes, at, end) : valueEnd(bytes, step, next, at, end)
-        if (to < 0) return false
-        const trimmed = trimEnd(bytes, at, to)
-        column.lo[row] = this.dictionary.intern(bytes, at, trimmed)
-        at = to
+        at = this.#followText(step, plan[i + 1], bytes, at, end, row)
+        if (at < 0) return false
       } else {
-        if (!this.#scanNumber(bytes, at, end)) return false
-        const { lo, hi, isNegative } = this.#scan
-        if (column.kind === 'u64' ? isNegative : !isNegative && hi >= 0x8000_0000) return false
-        column.lo[row] = lo
-        column.hi[row] = hi
-        at = this.#scan.end
-        const byte = bytes[at]
-        if (at < end && byte !== SPACE && byte !== COMMA) return false
+        const to = this.#followNumber(column, bytes, at, end, row)
+        if (to < 0) return false
+        at = to
       }
-      at = skipSeparators(bytes, at, end)
+      if (at < end) at = skipSeparators(bytes, at, end)
     }
     return at >= end
+  }
+
+  /** Stores the text at `start`; the place behind it, or -1. */
+  #followText(
+    step: Step,
+    next: Step | undefined,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    row: number,
+  ): number {
+    const { column, closing } = step
+    const { lastText, lastCode } = column
+    const guess = start + lastText.length
+    if (lastCode >= 0 && guess <= end && startsWith(bytes, lastText, start, end)) {
+      if (closing !== undefined) {
+        if (startsWith(bytes, closing, guess, end)) {
+          column.lo[row] = lastCode
+          return guess + closing.length
+        }
+      } else if (
+        next === undefined
+          ? guess === end
+          : bytes[guess] === SPACE &&
+            startsWith(bytes, next.label, skipSeparators(bytes, guess, end), end)
+      ) {
+        column.lo[row] = lastCode
+        return guess
+      }
+    }
+    const to =
+      closing !== undefined
+        ? closedAt(bytes, closing, start, end)
+        : next === undefined
+          ? lastEnd(bytes, start, end)
+          : valueEnd(bytes, step, next, start, end)
+    if (to < 0) return -1
+    const trimmed = trimEnd(bytes, start, to)
+    const code = this.dictionary.intern(bytes, start, trimmed)
+    column.lo[row] = code
+    column.lastCode = code
+    column.lastText = bytes.slice(start, trimmed)
+    return closing === undefined ? to : to + closing.length
+  }
+
+  /** Stores the number at `start`; the place behind it, or -1. */
+  #followNumber(
+    column: TextColumn,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    row: number,
+  ): number {
+    let at = start
+    let value = 0
+    const first = bytes[at] as number
+    // Zero may begin 0x or a pointer; longer numbers need both halves.
+    const limit = first === ZERO ? at + 1 : Math.min(end, at + 9)
+    while (at < limit) {
+      const digit = (bytes[at] as number) - ZERO
+      if (digit < 0 || digit > 9) break
+      value = value * 10 + digit
+      at++
+    }
+    if (at > start && (at === end || bytes[at] === SPACE)) {
+      column.lo[row] = value
+      column.hi[row] = 0
+      return at
+    }
+    if (!this.#scanNumber(bytes, start, end)) return -1
+    const { lo, hi, isNegative } = this.#scan
+    if (column.kind === 'u64' ? isNegative : !isNegative && hi >= 0x8000_0000) return -1
+    column.lo[row] = lo
+    column.hi[row] = hi
+    at = this.#scan.end
+    const byte = bytes[at]
+    return at < end && byte !== SPACE && byte !== COMMA ? -1 : at
   }
 
   #addPrefix(state: EventState, bytes: Uint8Array, row: number): boolean {
@@ -330,6 +431,11 @@ export class EventRows {
       const labelEnd = values.labelEnd[i] as number
       const column = state.columnOfName.get(values.name[i] as number)
       if (column === undefined) return undefined
+      const place = PLACES.get(column.field.name)
+      if (place !== undefined && column.kind === 'string' && labelStart === labelEnd) {
+        steps.push({ ...place, column, isText: true, isCommBeforePid: false })
+        continue
+      }
       if (labelStart === labelEnd) {
         if (steps.length > 0 || !PREFIX.test(column.field.name)) return undefined
         continue
@@ -340,8 +446,9 @@ export class EventRows {
       const isCommBeforePid =
         isComm(label, 0, label.length - 1) &&
         following === column.field.name.replace(/comm$/, 'pid')
-      steps.push({ label, column, isText, isCommBeforePid })
+      steps.push({ label, column, isText, closing: undefined, isCommBeforePid })
     }
+    state.isPlanFull = steps.length === state.batch?.columns.length
     return steps.length === 0 ? undefined : steps
   }
 }
@@ -353,8 +460,43 @@ const SMALL_K = 107
 const I = 105
 const BUF = new TextEncoder().encode('buf=')
 const COMM = /comm$/
-const PREFIX = /^(__probe_ip|__probe_func|__probe_ret_ip|shrink|shr)$/
+const PREFIX = /^(shrink|shr)$/
 const POSITIONAL_NUMBER = /^(shr|(prev_|next_)?(pid|prio)|target_cpu|sector|nr_sector|bytes|error)$/
+
+const ENCODER = new TextEncoder()
+/** `(where) `, `(to <- from) `: the fields of a probe's place. */
+const PLACES: ReadonlyMap<string, { label: Uint8Array; closing: Uint8Array }> = new Map(
+  (
+    [
+      ['__probe_ip', '(', ')'],
+      ['__probe_ret_ip', '(', ' <- '],
+      ['__probe_func', '', ')'],
+    ] as const
+  ).map(([name, label, closing]) => [
+    name,
+    { label: ENCODER.encode(label), closing: ENCODER.encode(closing) },
+  ]),
+)
+
+/** Where `closing` is, -1 when something else closes the place first. */
+function closedAt(bytes: Uint8Array, closing: Uint8Array, start: number, end: number): number {
+  for (let at = start; at < end; at++) {
+    if (startsWith(bytes, closing, at, end)) return at
+    if (bytes[at] === CLOSE || startsWith(bytes, ARROW, at, end)) return -1
+  }
+  return -1
+}
+
+const CLOSE = 41
+const ARROW = ENCODER.encode(' <- ')
+
+function nameSlot(bytes: Uint8Array, start: number, end: number): number {
+  const middle = bytes[start + ((end - start) >> 1)] as number
+  const last = bytes[end - 1] as number
+  return (
+    ((end - start) * 31 + middle * 7 + last * 3 + (bytes[end - 3] as number)) & (KNOWN_NAMES - 1)
+  )
+}
 
 function newDictionary(): ByteDictionary {
   const dictionary = new ByteDictionary()
@@ -390,6 +532,7 @@ function newState(fullName: string): EventState {
     batch: undefined,
     columnOfName: new Map(),
     plan: undefined,
+    isPlanFull: false,
     variants: 0,
   }
 }

@@ -13,7 +13,7 @@ import type {
   TraceReader,
 } from '../reader.ts'
 import { ByteDictionary } from '../string-dictionary.ts'
-import { COLON, EVENT, EventLine, NO_MATCH, SPACE, timeSince } from './event-line.ts'
+import { COLON, EVENT, EventLine, isDigit, NO_MATCH, SPACE, timeSince } from './event-line.ts'
 import { EventRows } from './event-rows.ts'
 import { detectForm, FORMS, FTRACE_TEXT, type Refusal, type TextForm } from './form.ts'
 import { LineScanner } from './line-scanner.ts'
@@ -31,6 +31,9 @@ const TAB = 9
 const LESS = 60
 const BACKSLASH = 92
 const CAPITAL_C = 67
+const OPEN_BRACKET = 91
+const SMALL_C = 99
+const SMALL_K = 107
 /** Uptimes below 50 days need no base: their nanoseconds are exact. */
 const BASELESS_SECONDS = 2 ** 22
 
@@ -87,6 +90,47 @@ function requireForm(name: string, head: Uint8Array, asked?: TextForm['name']): 
   )
 }
 
+const RECENT = 1024
+const COMM_BYTES = 32
+
+/** Tasks whose name, cpu and group are known as the line has them; by tid, so that a busy task costs a comparison. */
+class RecentTasks {
+  readonly #tids = new Int32Array(RECENT).fill(-1)
+  readonly #tgids = new Int32Array(RECENT)
+  readonly #cpus = new Int32Array(RECENT)
+  readonly #lengths = new Uint8Array(RECENT)
+  readonly #comms = new Uint8Array(RECENT * COMM_BYTES)
+
+  isKnown(bytes: Uint8Array, line: EventLine): boolean {
+    const slot = line.tid & (RECENT - 1)
+    const { commStart } = line
+    const length = line.commEnd - commStart
+    if (
+      this.#tids[slot] !== line.tid ||
+      this.#tgids[slot] !== line.tgid ||
+      this.#lengths[slot] !== length ||
+      (this.#cpus[slot] as number) < line.cpu
+    )
+      return false
+    const comms = this.#comms
+    const from = slot * COMM_BYTES
+    for (let i = 0; i < length; i++) if (comms[from + i] !== bytes[commStart + i]) return false
+    return true
+  }
+
+  remember(bytes: Uint8Array, line: EventLine): void {
+    const slot = line.tid & (RECENT - 1)
+    const { commStart } = line
+    const length = line.commEnd - commStart
+    if (length > COMM_BYTES || length < 0) return
+    this.#tids[slot] = line.tid
+    this.#tgids[slot] = line.tgid
+    this.#cpus[slot] = line.cpu
+    this.#lengths[slot] = length
+    this.#comms.set(bytes.subarray(commStart, commStart + length), slot * COMM_BYTES)
+  }
+}
+
 class TextReader implements TraceReader {
   readonly #name: string
   readonly #form: TextForm
@@ -101,6 +145,7 @@ class TextReader implements TraceReader {
   readonly #tgids = new Map<number, number>()
   readonly #commNames = new ByteDictionary()
   readonly #commOfTid = new Map<number, number>()
+  readonly #tasks = new RecentTasks()
   readonly #facts = new Map<string, string>()
   #cpus = 0
   #saidCpus: number | undefined
@@ -178,6 +223,9 @@ class TextReader implements TraceReader {
     const page = this.#form.isPage ? new PageLines() : undefined
     const line = this.#line
     let foreign = 0
+    let nameAt = 0
+    const rows = this.#rows
+    const canGuess = this.#form.name === 'ftrace text'
     while (lines.next()) {
       const { bytes, start } = lines
       const end = cutTail(bytes, start, lines.end)
@@ -187,7 +235,16 @@ class TextReader implements TraceReader {
         this.#comment(bytes, start, end)
         continue
       }
+      if (
+        canGuess &&
+        mayBeKnown(bytes, start, end, nameAt, line.bracket) &&
+        rows.isKnown(bytes, start + nameAt, end)
+      ) {
+        this.#events++
+        continue
+      }
       const found = this.#form.parse(bytes, start, end, line)
+      nameAt = found === EVENT ? line.nameStart - start : 0
       if (found === NO_MATCH) {
         if (!isBlank(bytes, start, end)) foreign++
         continue
@@ -196,7 +253,7 @@ class TextReader implements TraceReader {
       if (this.#events++ === 0) this.#setBase(line)
       this.#learnTask(bytes, line)
       const state = this.#rows.stateOf(bytes, line)
-      if (state !== undefined) this.#rows.learn(state, bytes, line.bodyStart, end)
+      if (state !== undefined) this.#rows.learn(state, bytes, line, end)
     }
     if (this.#events > 0 || mayGrow || foreign === 0) return
     throw new TraceParseError(
@@ -321,7 +378,7 @@ class TextReader implements TraceReader {
     const batch = this.#rows.fill(state, bytes, line.bodyStart, end)
     // perf does not know the pid of a task that has ended; its last event does.
     if (line.tid < 0 && state.name === 'sched_switch') line.tid = previousTid(batch)
-    if (bytes[line.bodyStart] === 91 && isFailure(bytes, line.bodyStart, end))
+    if (bytes[line.bodyStart] === OPEN_BRACKET && isFailure(bytes, line.bodyStart, end))
       this.#issues.add(
         'failed_to_parse',
         'error',
@@ -460,6 +517,8 @@ class TextReader implements TraceReader {
 
   #learnTask(bytes: Uint8Array, line: EventLine): void {
     const { tid, tgid, cpu } = line
+    if (this.#tasks.isKnown(bytes, line)) return
+    this.#tasks.remember(bytes, line)
     if (cpu >= this.#cpus && cpu <= MAX_CPU) this.#cpus = cpu + 1
     if (tgid >= 0 && this.#tgids.get(tid) !== tgid && this.#tgids.size < MAX_TASKS)
       this.#tgids.set(tid, tgid)
@@ -528,6 +587,32 @@ function previousTid(batch: TextBatch): number {
 
 const PREAMBLE_OR_STACK =
   /^(?:version = |cpus=|trace-cmd|TRACE:|capturing trace|CPU \d+ is empty| => |\s+[0-9a-f]{5,} )/
+/**
+ * True when the line has its event's name where the last line had it. Task names come with the rows; only the threads that tell
+ * how the kernel stores pages (kcompressd) must be known before.
+ */
+function mayBeKnown(
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  nameAt: number,
+  bracket: number,
+): boolean {
+  const name = start + nameAt
+  if (
+    nameAt < 4 ||
+    name >= end ||
+    bytes[name - 1] !== SPACE ||
+    bytes[name - 2] !== COLON ||
+    bytes[start + bracket] !== OPEN_BRACKET ||
+    !isDigit(bytes[name - 3] as number)
+  )
+    return false
+  let comm = start
+  while (bytes[comm] === SPACE) comm++
+  return bytes[comm] !== SMALL_K || bytes[comm + 1] !== SMALL_C
+}
+
 const PLACEHOLDER = /^<(?:\.\.\.|\d+)>$/
 const LOST_RECORD = /^PERF_RECORD_LOST/
 

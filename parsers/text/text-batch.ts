@@ -13,6 +13,9 @@ export class TextColumn {
   hi = new Uint32Array(0)
   /** Allocated when a row first lacks the field. */
   valid: Uint8Array | undefined
+  /** The text that was stored last and its code: most texts repeat. */
+  lastText = new Uint8Array(0)
+  lastCode = -1
   /** The row that was set last: what a line does not set is missing. */
   lastRow = -1
 
@@ -37,6 +40,10 @@ export class TextBatch {
   windowIndex = -1
   length = 0
   capacity = 0
+  /** Set when every column has a value in the next row, and none was ever missing. */
+  isRowFull = false
+  /** A column has missing rows. */
+  hasMissing = false
   ts = new Float64Array(0)
   cpu = new Int32Array(0)
   tid = new Int32Array(0)
@@ -70,11 +77,16 @@ export class TextBatch {
   /** To be called when the row's columns are set; those that were not become missing. */
   completeRow(): void {
     const row = this.length++
+    if (this.isRowFull) {
+      this.isRowFull = false
+      return
+    }
     for (const column of this.columns) {
       if (column.lastRow === row) {
         if (column.valid !== undefined) column.valid[row] = 1
         continue
       }
+      this.hasMissing = true
       if (column.valid === undefined) column.valid = new Uint8Array(this.capacity).fill(1, 0, row)
       column.valid[row] = 0
       column.lo[row] = 0
@@ -91,6 +103,7 @@ export class TextBatch {
   /** Gives its memory back; only when it has no rows. */
   release(): void {
     this.capacity = 0
+    this.hasMissing = false
     this.ts = new Float64Array(0)
     this.cpu = new Int32Array(0)
     this.tid = new Int32Array(0)
@@ -99,6 +112,7 @@ export class TextBatch {
       column.lo = new Uint32Array(0)
       column.hi = new Uint32Array(0)
       column.valid = undefined
+      column.lastCode = -1
     }
   }
 

@@ -28,12 +28,20 @@ export function parseTracefsLine(
   end: number,
   line: EventLine,
 ): number {
+  // Names are padded: nearly all lines have the bracket where the last one had it.
+  const expected = start + line.bracket
+  if (expected < end && bytes[expected] === OPEN_BRACKET) {
+    const found = parseAround(bytes, start, expected, end, line)
+    if (found !== NO_MATCH) return found
+  }
   const limit = Math.min(end, start + MAX_TASK_BYTES)
   // A task's name may hold brackets: the first place where everything fits counts.
   for (let at = start; at < limit; at++) {
     if (bytes[at] !== OPEN_BRACKET) continue
     const found = parseAround(bytes, start, at, end, line)
-    if (found !== NO_MATCH) return found
+    if (found === NO_MATCH) continue
+    line.bracket = at - start
+    return found
   }
   return NO_MATCH
 }
@@ -96,21 +104,36 @@ function parseTask(bytes: Uint8Array, start: number, bracket: number, line: Even
   return true
 }
 
+const LETTER = {
+  D: 68,
+  H: 72,
+  N: 78,
+  X: 88,
+  Z: 90,
+  b: 98,
+  d: 100,
+  h: 104,
+  n: 110,
+  p: 112,
+  s: 115,
+  z: 122,
+} as const
+
 /** common_flags and, above them, common_preempt_count, from their letters (trace_print_lat_fmt of 6.12). */
 function toFlags(bytes: Uint8Array, start: number, end: number): number {
   if (end - start < 4) return 0
   let flags = 0
-  const irqs = String.fromCharCode(bytes[start] as number)
-  if (irqs === 'd' || irqs === 'D') flags |= 0x01
-  if (irqs === 'b' || irqs === 'D') flags |= 0x80
-  if (irqs === 'X') flags |= 0x02
-  const resched = String.fromCharCode(bytes[start + 1] as number)
-  if (resched === 'N' || resched === 'n') flags |= 0x04
-  if (resched === 'N' || resched === 'p') flags |= 0x20
-  const context = String.fromCharCode(bytes[start + 2] as number)
-  if (context === 'Z' || context === 'z') flags |= 0x40
-  if (context === 'H' || context === 'h' || context === 'Z') flags |= 0x08
-  if (context === 'H' || context === 's') flags |= 0x10
+  const irqs = bytes[start]
+  if (irqs === LETTER.d || irqs === LETTER.D) flags |= 0x01
+  if (irqs === LETTER.b || irqs === LETTER.D) flags |= 0x80
+  if (irqs === LETTER.X) flags |= 0x02
+  const resched = bytes[start + 1]
+  if (resched === LETTER.N || resched === LETTER.n) flags |= 0x04
+  if (resched === LETTER.N || resched === LETTER.p) flags |= 0x20
+  const context = bytes[start + 2]
+  if (context === LETTER.Z || context === LETTER.z) flags |= 0x40
+  if (context === LETTER.H || context === LETTER.h || context === LETTER.Z) flags |= 0x08
+  if (context === LETTER.H || context === LETTER.s) flags |= 0x10
   flags |= hexDigit(bytes[start + 3] as number) << 8
   return end - start > 4 ? flags | (hexDigit(bytes[start + 4] as number) << 12) : flags
 }

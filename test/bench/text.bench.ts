@@ -1,14 +1,14 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
-import { writeGeneratedFile } from './generated-file.ts'
 import { type BenchRow, pairedRow } from './row.ts'
 
 const ROUNDS = 5
 const EVENTS = 1_000_000
+const fixture = fileURLToPath(new URL('../../fixtures/text/trace-6.12.txt', import.meta.url))
 
 /** Text to columns, whole processes: ours, which reads it twice, beside readline with regular expressions. */
 export async function bench(): Promise<readonly BenchRow[]> {
@@ -16,7 +16,7 @@ export async function bench(): Promise<readonly BenchRow[]> {
   const program = (name: string) => join(folder, `${name}.mjs`)
   try {
     const trace = join(folder, 'trace.txt')
-    const events = writeGeneratedFile(trace, 'text', EVENTS)
+    const events = writeRepeated(trace)
     await build({
       entryPoints: ['decode-trace', 'readline-text'].map((name) =>
         fileURLToPath(new URL(`./${name}.ts`, import.meta.url)),
@@ -53,6 +53,27 @@ export async function bench(): Promise<readonly BenchRow[]> {
   } finally {
     rmSync(folder, { recursive: true })
   }
+}
+
+/** A recording's text again and again, each time later; returns the number of events. */
+function writeRepeated(path: string): number {
+  const lines = readFileSync(fixture, 'utf8').split('\n')
+  const events = lines.filter((line) => line.includes('] ') && !line.startsWith('#'))
+  const parts = events.map((line) => {
+    const [, head, seconds, rest] = /^(.*\] \S+ +)(\d+)(\..*)$/.exec(line) ?? []
+    return { head: head?.trimEnd() ?? '', seconds: Number(seconds), rest: rest ?? '' }
+  })
+  const descriptor = openSync(path, 'w')
+  let written = 0
+  for (let round = 0; written < EVENTS; round++) {
+    let text = ''
+    for (const { head, seconds, rest } of parts)
+      text += `${head} ${String(seconds + round * 40).padStart(5)}${rest}\n`
+    writeSync(descriptor, text)
+    written += parts.length
+  }
+  closeSync(descriptor)
+  return written
 }
 
 function run(program: string, trace: string, events: number): { rate: number; peakMiB: number } {
