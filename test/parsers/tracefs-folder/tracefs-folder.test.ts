@@ -9,6 +9,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openTrace, TraceParseError } from '../../../parsers/index.ts'
@@ -145,6 +146,43 @@ describe('a folder copied from tracefs', () => {
       }),
       { numRuns: 80 },
     )
+  })
+})
+
+describe('the committed folder of a 6.12 kernel', () => {
+  const path = fileURLToPath(new URL('../../../fixtures/raw-folder', import.meta.url))
+
+  it('has these events, all in order of time on their cpu', async () => {
+    const { info, events: read, losses, issues } = await readFolder(path)
+    const last = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY]
+    const counts: Record<string, number> = {}
+    for (const { cpu, ts, system, name } of read) {
+      expect(ts).toBeGreaterThanOrEqual(last[cpu] ?? 0)
+      last[cpu] = ts
+      counts[`${system}:${name}`] = (counts[`${system}:${name}`] ?? 0) + 1
+    }
+    expect(info).toMatchObject({
+      kernelRelease: '6.12.95+deb12-amd64',
+      arch: 'x86_64',
+      clock: 'mono',
+      cpus: 2,
+      pageSize: 4096,
+    })
+    expect(counts).toEqual({
+      'pstrace:swap_read_folio': 2546,
+      'pstrace:swap_writepage': 3319,
+      'pstrace:zram_slot_free': 2496,
+      'sched:sched_switch': 625,
+      'vmscan:mm_shrink_slab_end': 160,
+      'vmscan:mm_shrink_slab_start': 160,
+      'vmscan:mm_vmscan_direct_reclaim_begin': 26,
+      'vmscan:mm_vmscan_direct_reclaim_end': 27,
+      'vmscan:mm_vmscan_lru_isolate': 102,
+      'vmscan:mm_vmscan_lru_shrink_inactive': 52,
+      'vmscan:mm_vmscan_write_folio': 3320,
+    })
+    expect(losses).toEqual([])
+    expect(issues.map(({ code }) => code)).toEqual(['no_stats'])
   })
 })
 

@@ -1,0 +1,28 @@
+import { toByteSource } from '../../parsers/cursor.ts'
+import { openTrace, TraceParseError } from '../../parsers/index.ts'
+import { valueAt } from '../parsers/open-bytes.ts'
+
+/** A short input must not keep a reader busy. */
+export const MOST_MS = 5000
+
+/** Reads all of it as `format`; what is wrong with how the reader took it, `undefined` = nothing. */
+export async function readAsFormat(bytes: Uint8Array, format: string): Promise<string | undefined> {
+  const started = performance.now()
+  try {
+    const reader = await openTrace(toByteSource('fuzz', bytes), { format })
+    for (let window = reader.read(); window !== undefined; window = reader.read())
+      for (const batch of window.batches)
+        for (const column of batch.columns)
+          for (let row = 0; row < Math.min(batch.length, 4); row++) valueAt(column, row)
+    for (const { startNs, endNs } of reader.losses)
+      if (Number.isNaN(startNs + endNs)) return 'a loss has no time'
+    reader.close()
+  } catch (error) {
+    if (!(error instanceof TraceParseError))
+      return error instanceof Error ? (error.stack ?? error.message) : String(error)
+    if (!error.message.startsWith(`fuzz, ${error.position.unit} `))
+      return `an error without its place: ${error.message}`
+  }
+  const took = performance.now() - started
+  return took > MOST_MS ? `${bytes.length} bytes took ${Math.round(took)} ms` : undefined
+}
