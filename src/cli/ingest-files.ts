@@ -144,7 +144,9 @@ function findSnapshots(
     return readSnapshots(asked)
   }
   if (file === '-') return new Map()
-  const folder = dirname(file)
+  // A recorded folder may hold them itself.
+  const isInside = ['before', 'after'].some((when) => existsSync(join(file, `vmstat.${when}`)))
+  const folder = isInside ? file : dirname(file)
   if (!existsSync(join(folder, 'vmstat.before')) && !existsSync(join(folder, 'vmstat.after')))
     return new Map()
   const found = readSnapshots(folder)
