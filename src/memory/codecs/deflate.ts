@@ -23,7 +23,7 @@ export function openDeflate(options: CodecOptions = {}): Codec {
   if (level !== 6 && level !== -1) {
     throw new PstraceError(
       'codec-level',
-      `deflate: level ${level} is not implemented; the kernel's default, 6, is`,
+      `deflate: level ${level}; only the kernel's default, 6, is available`,
       { exitStatus: 2 },
     )
   }

@@ -67,7 +67,7 @@ export function openZstd(options: CodecOptions = {}): Codec {
   if (level !== 3) {
     throw new PstraceError(
       'codec-level',
-      `zstd: level ${level} is not implemented; the kernel's default, 3, is`,
+      `zstd: level ${level}; only the kernel's default, 3, is available`,
       { exitStatus: 2 },
     )
   }
