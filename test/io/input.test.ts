@@ -11,7 +11,7 @@ import {
 } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { gzipSync } from 'node:zlib'
+import { deflateSync, gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { ByteSource } from '../../parsers/index.ts'
 import { openInput } from '../../src/io/input.ts'
@@ -180,6 +180,42 @@ describe('openInput', () => {
     const hash = input.sha256()
     writeFileSync(join(root, 'data'), CONTENT.subarray(1))
     expect((await openInput(root)).sha256()).not.toBe(hash)
+  })
+
+  it('unpacks what atrace -z printed', async () => {
+    const packed = deflateSync(CONTENT)
+    const mark = new TextEncoder().encode('capturing trace... done\nTRACE:\n')
+    const input = await openInput(write('atrace', Buffer.concat([mark, packed])), {
+      temporaryFolder: spool,
+    })
+    expect(input.compression).toBe('zlib')
+    expect(isEqual(readWhole(input.source), CONTENT)).toBe(true)
+    input.close()
+    expect(readdirSync(spool)).toEqual([])
+  })
+
+  it('gives a stream as it comes, and what has come when it is stopped', async () => {
+    let release: () => void = () => undefined
+    const held = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    async function* running() {
+      yield Uint8Array.of(1, 2)
+      yield Uint8Array.of(3)
+      await held
+      yield Uint8Array.of(4)
+    }
+    const { live } = await openInput('-', { stdin: running(), isStream: () => true })
+    const got: number[] = []
+    while (got.length < 3) {
+      await live?.wait()
+      got.push(...(live?.next() ?? []))
+    }
+    expect(got).toEqual([1, 2, 3])
+    live?.stop()
+    await live?.wait()
+    expect(live?.next()).toBe(undefined)
+    release()
   })
 
   it('opens an empty file', async () => {
