@@ -1,9 +1,16 @@
 import type { CostModel, ModelAnswer, ModelFacts, Models } from '../analysis/questions/answers.ts'
 import type { SwapBackend } from '../memory/backends/backend.ts'
+import { BlockDevice } from '../memory/backends/device.ts'
 import { openBackend } from '../memory/backends/index.ts'
 import { openCodec } from '../memory/codecs/index.ts'
 import { openPool } from '../memory/pools/index.ts'
 import { metadataBytes, SLOT_DESIGNS, type SlotDesign } from '../memory/slots/metadata.ts'
+import {
+  compareWithPublished,
+  SCENARIOS,
+  type ScenarioParts,
+  sweepScenario,
+} from '../scenarios/zswap-shrinker.ts'
 
 /** Cost models of the memory layer behind the questions that no trace answers; the layer of analysis does not know them. */
 export const QUESTION_MODELS: Models = {
@@ -14,6 +21,11 @@ export const QUESTION_MODELS: Models = {
   slot_metadata: ofSubject(answerSlotMetadata),
   net_bytes: ofSubject(answerNetBytes),
   slots_wasted: ofSubject(answerSlotsWasted),
+}
+
+/** Models that take a minute, run only when asked for. */
+export const SLOW_MODELS: Models = {
+  published_zswap: { perSubject: false, answer: answerPublishedZswap },
 }
 
 function ofSubject(answer: (facts: ModelFacts) => readonly ModelAnswer[]): CostModel {
@@ -173,4 +185,26 @@ function answerSlotsWasted(facts: ModelFacts): ModelAnswer[] {
       restsOn: 'swapouts.place, swapins; one slot for each such page today, none with descriptors',
     },
   ]
+}
+
+/** The two published tests of the zswap shrinker series over all assumptions about what was not published. */
+async function answerPublishedZswap(): Promise<ModelAnswer[]> {
+  const codec = await openCodec('lz4')
+  const parts: ScenarioParts = {
+    openZswap: (options) => openBackend('zswap', { codec, openPool, ...options }),
+    openDisk: (options) => openBackend('disk', { codec, openPool, ...options }),
+    openDevice: (parameters) => new BlockDevice({ codec, openPool, parameters }),
+  }
+  return SCENARIOS.flatMap((scenario) =>
+    compareWithPublished(scenario, sweepScenario(scenario, parts)).map((row) => ({
+      metric: `model_zswap_${row.column}`,
+      title: `${row.column}, published ${row.published}`,
+      at: `${row.scenario}, ${row.configuration}`,
+      value: row.median,
+      lo: row.low,
+      hi: row.high,
+      unit: 'ratio' as const,
+      restsOn: `scenario model; order of the configurations as published on ${Math.round(row.orderShare * 100)} % of the assumed machines`,
+    })),
+  )
 }

@@ -8,6 +8,7 @@ import { formatCell } from './table.ts'
 
 interface QuestionsOptions extends ReadingOptions {
   readonly id?: readonly string[]
+  readonly scenarios?: boolean
 }
 
 export function register(command: Command): void {
@@ -18,6 +19,10 @@ export function register(command: Command): void {
         'Rows that need a sweep read the runs that `pstrace sweep` stored. The recording is cut to the work that was replayed.',
     )
     .option('--id <id>', 'only this claim or question, such as C6 or Q7; repeatable', collect)
+  command.option(
+    '--scenarios',
+    'also run the models of published tests (C10), which takes a minute',
+  )
   addOutput(addSelectors(addDatabase(command)), ['md'])
   addExamples(
     command,
@@ -45,7 +50,9 @@ async function answer(
   const { answerQuestions } = await import('../analysis/questions/answers.ts')
   const { cutToReplayedWork } = await import('../analysis/replayed-work.ts')
   const { createViews } = await import('../analysis/views.ts')
-  const { QUESTION_MODELS } = await import('./question-models.ts')
+  const { QUESTION_MODELS, SLOW_MODELS } = await import('./question-models.ts')
+  const models =
+    options.scenarios === true ? { ...QUESTION_MODELS, ...SLOW_MODELS } : QUESTION_MODELS
   const { connection, settings } = reading
   const cut = await cutToReplayedWork(connection, reading.selection)
   await createViews(connection, cut)
@@ -53,7 +60,7 @@ async function answer(
     connection,
     // The cut is the same work as the runs', not a part of it that the user chose.
     { ...cut, windowed: reading.selection.windowed },
-    { ids, models: QUESTION_MODELS },
+    { ids, models },
   )
   const format = toFormat(options)
   if (options.format === 'md') {

@@ -49,6 +49,9 @@ export interface ModelAnswer {
   readonly title: string
   readonly at: string | null
   readonly value: number
+  /** Absent = `value`. */
+  readonly lo?: number
+  readonly hi?: number
   readonly unit: MeasureUnit
   /** What the model is, in words. */
   readonly restsOn: string
@@ -260,8 +263,8 @@ async function fromModels(
           traceId: subject?.traceId ?? null,
           runId: subject?.runId ?? null,
           label: subject?.label ?? 'model',
-          lo: answer.value,
-          hi: answer.value,
+          lo: answer.lo ?? answer.value,
+          hi: answer.hi ?? answer.value,
           basis: 'inferred',
           n: null,
           why: null,
@@ -286,11 +289,12 @@ function toMissing(question: Question, answers: readonly Answer[]): string[] {
     if (own.some(({ value }) => value !== null)) continue
     for (const { why, title } of own) if (why !== null) missing.add(`${title}: ${why}`)
   }
-  const { sweep, limit } = question
+  const { sweep, remedy, limit } = question
   if (sweep !== undefined && !answers.some(({ at }) => at !== null))
     missing.add(
       `${AXES[sweep.axis]}: no such runs in the database; \`${sweep.command}\` makes them`,
     )
+  if (remedy !== undefined && !answers.some(({ value }) => value !== null)) missing.add(remedy)
   if (limit !== undefined) missing.add(limit)
   return [...missing]
 }

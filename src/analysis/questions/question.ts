@@ -20,6 +20,8 @@ export interface Question {
   readonly models?: readonly string[]
   /** Only of recordings and runs for which this measure has a value. */
   readonly onlyWith?: string
+  /** Said where nothing is answered: how to get an answer. */
+  readonly remedy?: string
   /** What no trace or run can tell. */
   readonly limit?: string
 }
@@ -64,7 +66,7 @@ export const QUESTIONS: readonly Question[] = [
     measures: ['work_ns', 'zswap_slots_peak'],
     ratios: ['work_ns'],
     onlyWith: 'zswap_slots_peak',
-    limit: 'answered only by what used zswap: `pstrace replay --backend zswap`',
+    remedy: 'answered only by what used zswap: `pstrace replay --backend zswap`',
   },
   {
     id: 'C5',
@@ -122,10 +124,11 @@ export const QUESTIONS: readonly Question[] = [
   {
     id: 'C10',
     askedBy: SHRINKER,
-    question: 'all patches: 11.17 s instead of 13.10 s (without the delay 11.81 s)',
+    question: 'all patches: 11.17 s instead of 13.10 s with patches 1 to 3 (zswap off: 11.81 s)',
     measures: [],
-    limit:
-      'the published machine is not in a trace: the scenarios seed-003-a and seed-003-b model it (library: sweepScenario); for a recorded machine replay zswap with and without the patches: `pstrace replay --backend zswap --set form=6.10 --set shrinker_patches=1,2,3,4,5,6`',
+    models: ['published_zswap'],
+    remedy:
+      'the published machine is in no trace; a model of it takes a minute: `pstrace questions --id C10 --scenarios`. For a recorded machine replay zswap without and with the patches: `pstrace replay --backend zswap --set form=6.10 --set shrinker_patches=1,2,3,4,5,6`',
   },
   {
     id: 'C11',
