@@ -1,6 +1,6 @@
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
-import { CLUSTER, DEF_PRIORITY, DIRECT_CONTEXT, type Scan } from './scan.ts'
+import { CLUSTER, DEF_PRIORITY, DIRECT_CONTEXT, ISOLATE_SHARE, type Scan } from './scan.ts'
 import { FILE, SCAN, type Thread } from './scheduler.ts'
 import type { Steps } from './steps.ts'
 import type { NodeState } from './zones.ts'
@@ -181,7 +181,9 @@ export class ClassicLru {
     scan.written = 0
     const doing = thread.doing
     scheduler.setDoing(thread, list >= P.INACTIVE_FILE ? FILE : SCAN)
-    if (!scheduler.spend(thread, costs.batch.draw())) yield
+    const batchNs = costs.batch.draw()
+    const isolateNs = Math.floor(batchNs * ISOLATE_SHARE)
+    if (!scheduler.spend(thread, isolateNs)) yield
     let freed = 0
     let scanned = 0
     let kept = 0
@@ -201,6 +203,7 @@ export class ClassicLru {
     }
     for (let place = 0; place < kept; place++)
       this.#kernel.shrink.putBack(scan.keep[place] as number)
+    if (freed > 0 && !scheduler.spend(thread, batchNs - isolateNs)) yield
     this.#kernel.zones.give(node, freed)
     this.#kernel.zones.pendingFrames -= freed
     scan.reclaimed += freed

@@ -1,6 +1,6 @@
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
-import type { Scan } from './scan.ts'
+import { ISOLATE_SHARE, type Scan } from './scan.ts'
 import { FILE, SCAN, type Thread } from './scheduler.ts'
 import type { Steps } from './steps.ts'
 import type { NodeState } from './zones.ts'
@@ -247,7 +247,11 @@ export class Generations {
     }
     const doing = thread.doing
     scheduler.setDoing(thread, type === FILE_TYPE ? FILE : SCAN)
-    if (looked > 0 && !scheduler.spend(thread, costs.batch.draw())) yield
+    const batchNs = taken > 0 ? costs.batch.draw() : 0
+    const isolateNs = Math.floor(batchNs * ISOLATE_SHARE)
+    if (isolateNs > 0 && !scheduler.spend(thread, isolateNs)) yield
+    // A folio that is passed over costs about what one that is kept does: both only change their place.
+    if (skipped > 0 && !scheduler.spend(thread, skipped * costs.scanKept.draw())) yield
     scan.activated = 0
     scan.writeback = 0
     scan.written = 0
@@ -282,6 +286,7 @@ export class Generations {
       }
       kept = again
     }
+    if (freed > 0 && !scheduler.spend(thread, batchNs - isolateNs)) yield
     kernel.zones.give(node, freed)
     kernel.zones.pendingFrames -= freed
     scan.reclaimed += freed

@@ -30,7 +30,7 @@ export class Shrink {
       this.#kernel.lru.prepareScan(node, scan)
       yield* this.#kernel.lru.shrinkLists(thread, node, scan)
     }
-    yield* this.#kernel.slab.shrink(thread, node, scan.priority)
+    yield* this.#kernel.slab.shrink(thread, node, scan)
     if (scan.reclaimed > before) node.failures = 0
   }
 
