@@ -36,24 +36,17 @@ function contents(roles: readonly string[], more: Partial<Contents> = {}): Conte
   }
 }
 
-function answers(of: Contents): Record<string, string> {
-  return Object.fromEntries(
-    diagnose(of).map(({ question, answer }) => [
-      question.split(/[ ,]/)[0] + question.length,
-      answer,
-    ]),
-  )
+function answers(of: Contents): Set<string> {
+  return new Set(diagnose(of).map(({ answer }) => answer))
 }
 
 describe('diagnose', () => {
   it('answers everything from a recording with all events and probes', () => {
-    expect(new Set(Object.values(answers(contents([...STOCK, ...PROBES]))))).toEqual(
-      new Set(['yes']),
-    )
+    expect(answers(contents([...STOCK, ...PROBES]))).toEqual(new Set(['yes']))
   })
 
   it('answers nothing from a file without any such event', () => {
-    expect(new Set(Object.values(answers(contents([]))))).toEqual(new Set(['no']))
+    expect(answers(contents([]))).toEqual(new Set(['no']))
   })
 
   it('turns every yes into partly when events were lost, and says so', () => {
