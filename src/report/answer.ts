@@ -35,7 +35,11 @@ export function toAnswer({
     lines.push(
       `The replay under ${self.column}, ${known === undefined ? 'if that is what was recorded' : 'the recorded policy'}, misses the recording by ${say(error)}: differences of that size decide nothing.`,
     )
-  if (next !== undefined) {
+  if (next !== undefined && next.value === best.value)
+    lines.push(
+      `Least: ${best.column} and ${next.column} alike, so this recording does not choose between them.`,
+    )
+  else if (next !== undefined) {
     const lead = next.value - best.value
     const verdict =
       error === undefined

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { tableFromIPC } from 'apache-arrow'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { buildBinary, type Door, openDoor } from './front-door.ts'
+import { binary } from '../shared/binary.ts'
+import { type Door, openDoor } from './front-door.ts'
 
 let door: Door
 beforeAll(() => {
@@ -260,7 +261,7 @@ describe('Ctrl-C', () => {
       door.run(['generate', 'phone', '-o', 'phone.txt', '--events', '3000', '--format', 'text'])
         .status,
     ).toBe(0)
-    const ingest = spawn(process.execPath, [buildBinary(), 'ingest', '--db', 'live.duckdb', '-'], {
+    const ingest = spawn(process.execPath, [binary(), 'ingest', '--db', 'live.duckdb', '-'], {
       cwd: door.folder,
       stdio: ['pipe', 'pipe', 'pipe'],
     })
@@ -280,7 +281,7 @@ describe('Ctrl-C', () => {
     door.run(['ingest', '-q', '--db', 'cut.duckdb', 'phone.dat'])
     const ingest = spawn(
       process.execPath,
-      [buildBinary(), 'ingest', '--progress', 'json', '--db', 'cut.duckdb', 'big.dat'],
+      [binary(), 'ingest', '--progress', 'json', '--db', 'cut.duckdb', 'big.dat'],
       { cwd: door.folder, stdio: ['ignore', 'pipe', 'pipe'] },
     )
     const timer = setTimeout(() => ingest.kill('SIGINT'), 1500)

@@ -1,26 +1,21 @@
-import { fileURLToPath } from 'node:url'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { copyFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { binary } from '../shared/binary.ts'
+import { copyFixtureDatabase } from '../shared/fixture-database.ts'
 import { type Door, openDoor } from './front-door.ts'
 
-const FIXTURE = fileURLToPath(new URL('../../fixtures/zram-lz4-6.1/trace.dat', import.meta.url))
-
+/** Runs 1 to 3 are those of the shared database: kswapd, kcompressd, parallel. Run 4 is parallel without workers. */
 let door: Door
-let first: ReturnType<Door['run']>
+let fourth: ReturnType<Door['run']>
 beforeAll(() => {
   door = openDoor()
-  const read = door.run(['ingest', '-q', FIXTURE])
-  expect(read.status, read.stderr).toBe(0)
-  first = door.run([
-    'replay',
-    '--policy',
-    'kswapd',
-    '--policy',
-    'parallel',
-    '--set',
-    'pstrace.workers=0',
-  ])
-  expect(first.status, first.stderr).toBe(0)
-}, 300_000)
+  copyFixtureDatabase(join(door.folder, 'pstrace.duckdb'))
+  fourth = door.run(['replay', '--policy', 'parallel', '--set', 'pstrace.workers=0'])
+  expect(fourth.status, fourth.stderr).toBe(0)
+}, 600_000)
 afterAll(() => door.close())
 
 function json(args: readonly string[]): Record<string, unknown>[] {
@@ -44,12 +39,13 @@ function fingerprint(run: number): unknown {
     (table) =>
       // Threads of the engine have numbers of their own under each policy.
       `SELECT '${table}' AS name, count(*) AS rows, sum(hash(t)::HUGEINT)::VARCHAR AS sum
-       FROM (SELECT * EXCLUDE (run_id) REPLACE (trace_id AS trace_id${HAS_TASK.has(table) ? ', task_id % 1000000 AS task_id' : ''}${
+       FROM (SELECT * EXCLUDE (run_id) REPLACE (trace_id AS trace_id${HAS_TASK.has(table) ? ', task_id % 1000000 AS task_id' : ''}${HAS_TID.has(table) ? ', tid % 1000000 AS tid' : ''}${
          table === 'swapouts' ? ', stored_by % 1000000 AS stored_by' : ''
        }) FROM ${table} WHERE run_id = ${run}) t`,
   )
   return json(['query', sums.join(' UNION ALL ')])
 }
+const HAS_TID = new Set(['swapouts', 'swapins', 'reclaim_spans', 'kswapd_spans'])
 const HAS_TASK = new Set(['swapouts', 'swapins', 'reclaim_spans', 'kswapd_spans', 'shrink_batches'])
 
 describe('info on a real recording', () => {
@@ -71,28 +67,28 @@ describe('info on a real recording', () => {
 
 describe('replay', () => {
   it('names contents, demand, seed and the unknown in its first line and the ids of its runs last', () => {
-    const lines = first.stdout.trim().split('\n')
+    const lines = fourth.stdout.trim().split('\n')
     expect(lines[0]).toMatch(
       /^contents: generator seed 1 .*; demand: closed loop; seed 1; unknown: next touch of /,
     )
-    expect(lines.slice(-2)).toEqual(['run 1', 'run 2'])
+    expect(lines.at(-1)).toBe('run 4')
   })
 
   it('puts the recording and each run side by side', () => {
-    expect(first.stdout).toMatch(/^metric +recording +kswapd +parallel$/m)
+    expect(fourth.stdout).toMatch(/^metric +recording +parallel$/m)
     for (const metric of ['time for the work', 'swap-outs', 'allocstalls', 'CPU time of all tasks'])
-      expect(first.stdout).toMatch(new RegExp(`^${metric}.* \\d`, 'm'))
+      expect(fourth.stdout).toMatch(new RegExp(`^${metric}.* \\d`, 'm'))
   })
 
   it('without workers is to the row what kswapd is', () => {
-    expect(fingerprint(2)).toEqual(fingerprint(1))
+    expect(fingerprint(4)).toEqual(fingerprint(1))
   })
 
   it('of the workload that was written to a folder gives the same rows again', () => {
     expect(door.run(['workload', '-o', 'workload']).status).toBe(0)
     const again = door.run(['replay', '-q', '--policy', 'kswapd', '--workload', 'workload'])
-    expect([again.stdout, again.stderr, again.status]).toEqual(['3\n', '', 0])
-    expect(fingerprint(3)).toEqual(fingerprint(1))
+    expect([again.stdout, again.stderr, again.status]).toEqual(['5\n', '', 0])
+    expect(fingerprint(5)).toEqual(fingerprint(1))
   })
 
   it('stores a configuration that says everything the run depends on', () => {
@@ -131,7 +127,7 @@ describe('replay', () => {
 
 describe('compare', () => {
   it('shows equal runs as equal', () => {
-    const rows = json(['compare', 'run:1', 'run:2'])
+    const rows = json(['compare', 'run:1', 'run:4'])
     const values = new Map<unknown, unknown[]>()
     for (const { metric, value } of rows) values.set(metric, [...(values.get(metric) ?? []), value])
     expect(values.size).toBeGreaterThan(20)
@@ -144,13 +140,48 @@ describe('compare', () => {
       'trace:zram-lz4-6.1',
       'run:1',
       'run:2',
-      'run:3',
+      'run:5',
       '--format',
       'lkml',
     ])
     for (const line of stdout.split('\n')) expect(line.length, line).toBeLessThanOrEqual(72)
     expect(stdout).not.toContain('\t')
-    expect(stdout).toContain('kswapd #3')
+    expect(stdout).toContain('kswapd #5')
+  })
+
+  it('as md is a table that Markdown reads: a header, a rule, and as many cells in every line', () => {
+    const { stdout, status } = door.run([
+      'compare',
+      'trace:zram-lz4-6.1',
+      'run:1',
+      '--format',
+      'md',
+    ])
+    expect(status).toBe(0)
+    const lines = stdout.trim().split('\n')
+    expect(lines[0]).toBe('| metric | zram-lz4-6.1 | kswapd #1 | ratio |')
+    expect(lines[1]).toBe('| --- | ---: | ---: | ---: |')
+    expect(lines.length).toBeGreaterThan(20)
+    for (const line of lines) expect(line.split(' | ')).toHaveLength(4)
+  })
+
+  it('of database files takes the recording and the latest run of each policy from each', () => {
+    copyFileSync(join(door.folder, 'pstrace.duckdb'), join(door.folder, 'other.duckdb'))
+    const { stdout, status, stderr } = door.run([
+      'compare',
+      'pstrace.duckdb',
+      'other.duckdb',
+      '--format',
+      'md',
+    ])
+    expect(status, stderr).toBe(0)
+    expect(stdout.split('\n')[0]).toBe(
+      '| metric | pstrace | pstrace kcompressd | pstrace parallel | pstrace kswapd | other | other kcompressd | other parallel | other kswapd |',
+    )
+    const stalls = /^\| applications: stall time \|(.*)$/m.exec(stdout)?.[1]?.split(' | ') ?? []
+    expect(stalls.slice(0, 4).map((cell) => cell.trim())).toEqual(
+      stalls.slice(4).map((cell) => cell.replace('|', '').trim()),
+    )
   })
 
   it.each([[['run:1']], [['run:99', 'run:1']], [['nonsense', 'run:1']]])(
@@ -159,6 +190,65 @@ describe('compare', () => {
       expect(door.run(['compare', ...what]).status).toBe(2)
     },
   )
+})
+
+/** The command with Ctrl-C `ms` after its first line on stderr. */
+async function interrupted(args: readonly string[], ms: number) {
+  const child = spawn(process.execPath, [binary(), ...args], {
+    cwd: door.folder,
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.on('data', (bytes: Buffer) => {
+    stdout += bytes.toString()
+  })
+  child.stderr.on('data', (bytes: Buffer) => {
+    stderr += bytes.toString()
+  })
+  await once(child.stderr, 'data')
+  setTimeout(() => child.kill('SIGINT'), ms)
+  const [status, signal] = (await once(child, 'close')) as [number | null, string | null]
+  return { status, signal, stdout, stderr }
+}
+
+describe('Ctrl-C', () => {
+  it('in the middle of a run ends replay with status 130, quietly, and leaves nothing of the run', async () => {
+    copyFixtureDatabase(join(door.folder, 'cut.duckdb'))
+    const { status, signal, stdout, stderr } = await interrupted(
+      ['replay', '--db', 'cut.duckdb', '--policy', 'kcompressd'],
+      700,
+    )
+    expect([status, signal, stdout]).toEqual([130, null, ''])
+    expect(stderr.trim().split('\n')).toHaveLength(1)
+    const left = json([
+      'query',
+      '--db',
+      'cut.duckdb',
+      "SELECT (SELECT count(*) FROM pstrace.main.runs) AS runs, (SELECT max(run_id) FROM pstrace.main.swapouts) AS newest, (SELECT count(*) FROM pstrace.main.runs WHERE state <> 'complete') AS cut",
+    ])
+    expect(left).toEqual([{ runs: 3, newest: 3, cut: 0 }])
+  })
+})
+
+describe('sweep', () => {
+  it("keeps figures, and its runs are nobody's latest", () => {
+    copyFixtureDatabase(join(door.folder, 'sweep.duckdb'))
+    const db = ['--db', 'sweep.duckdb']
+    const rows = json(['sweep', ...db, '--policy', 'parallel', '--set', 'vm.parallel_swap=0'])
+    expect(rows).toHaveLength(1)
+    expect(rows[0]?.['run_id']).toBe(4)
+    expect(Number(rows[0]?.['swapout_pages'])).toBeGreaterThan(10_000)
+    const latest = json(['stalls', ...db, '--run', 'parallel', '--by', 'summary'])
+    expect(latest.map((row) => row['run_id'])).toContain(3)
+    expect(latest.map((row) => row['run_id'])).not.toContain(4)
+    const { status, stderr } = door.run(['stalls', ...db, '--run', '4'])
+    expect(status).toBe(3)
+    expect(stderr).toContain('compare run:4')
+    const compared = json(['compare', ...db, 'run:4', 'run:1'])
+    const stalls = compared.filter(({ metric }) => metric === 'app_stall_ns')
+    expect(stalls[0]?.['value']).toBe(stalls[1]?.['value'])
+  })
 })
 
 describe('export', () => {
@@ -176,6 +266,6 @@ describe('export', () => {
       'query',
       "SELECT DISTINCT run_id FROM read_parquet('out/swapouts.parquet') ORDER BY run_id",
     ])
-    expect(latest).toEqual([{ run_id: 2 }, { run_id: 3 }, { run_id: null }])
+    expect(latest).toEqual([{ run_id: 2 }, { run_id: 4 }, { run_id: 5 }, { run_id: null }])
   })
 })

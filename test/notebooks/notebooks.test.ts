@@ -2,16 +2,17 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import { extname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Database } from '../../src/database/database.ts'
 import { removeRun } from '../../src/database/states.ts'
 import { chromiumPath, launchBrowser, type Visit, visit } from '../report/browser.ts'
+import { packageFolder } from '../shared/binary.ts'
+import { copyFixtureDatabase } from '../shared/fixture-database.ts'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
-/** Inside the checkout, so that the builder and the kernel find the installed packages. */
-const folder = join(root, '.scratch', `notebooks-test-${process.pid}`)
+/** In the built package, so that the builder and the kernel find the installed packages. */
+const root = packageFolder()
+const folder = join(root, 'notebooks-test')
 const device = join(folder, 'device.duckdb')
 const site = join(folder, '.observable/dist')
 const cli = join(root, 'dist/src/cli/main.js')
@@ -36,21 +37,10 @@ function serveNotebooks(...args: string[]): void {
   expect(status, stderr).toBe(0)
 }
 
-function newest(directory: string): number {
-  return Math.max(
-    0,
-    ...readdirSync(directory, { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs),
-  )
-}
-
 beforeAll(() => {
   if (!hasBuilder) return
-  const isOld = !existsSync(cli) || statSync(cli).mtimeMs < newest(join(root, 'src'))
-  if (isOld) expect(spawnSync('npm', ['run', 'build'], { cwd: root }).status).toBe(0)
-  rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
+  copyFixtureDatabase(device)
   serveNotebooks(...(hasJupyter ? ['--execute'] : []))
   const { stdout } = spawnSync(
     process.execPath,

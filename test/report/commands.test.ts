@@ -2,11 +2,10 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { binary } from '../shared/binary.ts'
 import { openSample } from './sample-database.ts'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
 const folder = mkdtempSync(join(tmpdir(), 'pstrace-commands-'))
 const path = join(folder, 'sample.duckdb')
 
@@ -18,11 +17,11 @@ beforeAll(async () => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 function pstrace(...args: string[]): { status: number | null; stdout: string; stderr: string } {
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    ['--import', join(root, 'scripts/ts.mjs'), join(root, 'src/cli/main.ts'), ...args],
-    { cwd: folder, encoding: 'utf8', env: { ...process.env, PSTRACE_DB: path } },
-  )
+  const { status, stdout, stderr } = spawnSync(process.execPath, [binary(), ...args], {
+    cwd: folder,
+    encoding: 'utf8',
+    env: { ...process.env, PSTRACE_DB: path },
+  })
   return { status, stdout, stderr }
 }
 
