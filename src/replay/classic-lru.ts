@@ -102,8 +102,13 @@ export class ClassicLru {
         const count = Math.min(left, CLUSTER)
         quota[list] = left - count
         const isActive = list === P.ACTIVE_ANON || list === P.ACTIVE_FILE
-        if (!isActive) yield* this.#shrinkInactive(thread, node, scan, list, count)
-        else if (list === P.ACTIVE_ANON ? scan.mayDeactivateAnon : scan.mayDeactivateFile)
+        if (!isActive) {
+          this.#kernel.scheduler.enter(
+            thread,
+            this.#shrinkInactive(thread, node, scan, list, count),
+          )
+          yield
+        } else if (list === P.ACTIVE_ANON ? scan.mayDeactivateAnon : scan.mayDeactivateFile)
           yield* this.#shrinkActive(thread, node, scan, list, count)
         else scan.skippedDeactivate = true
       }

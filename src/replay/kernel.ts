@@ -87,6 +87,7 @@ export class Kernel {
       multiGeneration: machine.lru.value === 'mglru',
     })
     this.zones = new Zones(this, machine, parts.watermarkScale)
+    this.pool = new SwapPool(this)
     this.locks = new FolioLocks(this)
     this.allocation = new Allocation(this)
     this.direct = new DirectReclaim(this)
@@ -96,7 +97,6 @@ export class Kernel {
     this.slab = new Slab(this)
     this.swapOuts = new SwapOuts(this)
     this.stores = new Stores(this)
-    this.pool = new SwapPool(this)
     this.faults = new Faults(this)
     this.generations = this.pages.multiGeneration
       ? new Generations(this, machine.swappiness.value)

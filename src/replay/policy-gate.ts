@@ -241,7 +241,7 @@ export class VirtualGate implements PolicyGate {
             queue.length++
             const { tally } = kernel
             if (queue.length > tally.queuePeak) tally.queuePeak = queue.length
-            kernel.swapOuts.queueChanged(domain.node, this.queued)
+            if (kernel.recorder.recordsRows) kernel.swapOuts.queueChanged(domain.node, this.queued)
             if (!scheduler.spend(thread, kernel.costs.push.draw())) yield
           }
           break
@@ -254,7 +254,7 @@ export class VirtualGate implements PolicyGate {
             queue.head = (queue.head + 1) % queue.folios.length
             queue.length--
             kernel.swapOuts.popped(result)
-            kernel.swapOuts.queueChanged(domain.node, this.queued)
+            if (kernel.recorder.recordsRows) kernel.swapOuts.queueChanged(domain.node, this.queued)
           }
           break
         }

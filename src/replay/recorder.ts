@@ -53,39 +53,43 @@ const PART_DETAILS: readonly (string | undefined)[] = [
 ]
 
 const FLUSH_ROWS = 8192
+/** Swap-outs under way at first; the columns grow. */
+const FLIGHTS = 1024
 /** Sectors of 512 bytes in a page of 4 KiB. */
 const SECTORS_PER_PAGE = 8
 
 /** A swap-out from its gate until its frame is free. Times in ns, NaN = not yet. */
 export class Flights {
-  readonly page: number[] = []
-  readonly id: number[] = []
-  readonly submit: number[] = []
-  readonly start: number[] = []
-  readonly stored: number[] = []
-  readonly handed: number[] = []
-  readonly freed: number[] = []
-  readonly task: number[] = []
-  readonly tid: number[] = []
-  readonly cpu: number[] = []
-  readonly node: number[] = []
-  readonly slot: number[] = []
-  readonly context: number[] = []
-  readonly path: number[] = []
+  page = new Float64Array(FLIGHTS)
+  id = new Float64Array(FLIGHTS)
+  submit = new Float64Array(FLIGHTS)
+  start = new Float64Array(FLIGHTS)
+  stored = new Float64Array(FLIGHTS)
+  handed = new Float64Array(FLIGHTS)
+  freed = new Float64Array(FLIGHTS)
+  task = new Float64Array(FLIGHTS)
+  tid = new Float64Array(FLIGHTS)
+  cpu = new Float64Array(FLIGHTS)
+  node = new Float64Array(FLIGHTS)
+  slot = new Float64Array(FLIGHTS)
+  context = new Float64Array(FLIGHTS)
+  path = new Float64Array(FLIGHTS)
+  storedBy = new Float64Array(FLIGHTS)
+  bytes = new Float64Array(FLIGHTS)
+  submitRank = new Float64Array(FLIGHTS)
+  startRank = new Float64Array(FLIGHTS)
+  doneRank = new Float64Array(FLIGHTS)
+  span = new Float64Array(FLIGHTS)
   readonly reason: (string | undefined)[] = []
-  readonly storedBy: number[] = []
   readonly place: (string | undefined)[] = []
-  readonly bytes: number[] = []
-  readonly submitRank: number[] = []
-  readonly startRank: number[] = []
-  readonly doneRank: number[] = []
-  readonly span: number[] = []
-  readonly #free: number[] = []
+  #free = new Int32Array(FLIGHTS)
+  #freeCount = 0
   #used = 1
 
   /** Number of an unused flight, from 1. */
   open(): number {
-    const flight = this.#free.pop() ?? this.#used++
+    const flight = this.#freeCount > 0 ? (this.#free[--this.#freeCount] as number) : this.#used++
+    if (flight >= this.page.length) this.#grow()
     this.start[flight] = Number.NaN
     this.stored[flight] = Number.NaN
     this.handed[flight] = Number.NaN
@@ -102,8 +106,41 @@ export class Flights {
   }
 
   close(flight: number): void {
-    this.#free.push(flight)
+    this.#free[this.#freeCount++] = flight
   }
+
+  #grow(): void {
+    const size = this.page.length * 2
+    this.page = grown(this.page, size)
+    this.id = grown(this.id, size)
+    this.submit = grown(this.submit, size)
+    this.start = grown(this.start, size)
+    this.stored = grown(this.stored, size)
+    this.handed = grown(this.handed, size)
+    this.freed = grown(this.freed, size)
+    this.task = grown(this.task, size)
+    this.tid = grown(this.tid, size)
+    this.cpu = grown(this.cpu, size)
+    this.node = grown(this.node, size)
+    this.slot = grown(this.slot, size)
+    this.context = grown(this.context, size)
+    this.path = grown(this.path, size)
+    this.storedBy = grown(this.storedBy, size)
+    this.bytes = grown(this.bytes, size)
+    this.submitRank = grown(this.submitRank, size)
+    this.startRank = grown(this.startRank, size)
+    this.doneRank = grown(this.doneRank, size)
+    this.span = grown(this.span, size)
+    const free = new Int32Array(size)
+    free.set(this.#free)
+    this.#free = free
+  }
+}
+
+function grown(from: Float64Array<ArrayBuffer>, size: number): Float64Array<ArrayBuffer> {
+  const to = new Float64Array(size)
+  to.set(from)
+  return to
 }
 
 /** Writes what happens as rows of the database's run tables; buffers go to the sink when they are full, so memory stays bounded. */

@@ -41,6 +41,9 @@ export interface Thread {
   readonly waitsItsTurn: boolean
   /** Yields when it cannot go on at this instant: work is left, or it blocked itself. */
   program: Generator<undefined, void, undefined>
+  /** Programs that wait for `program` to end, the innermost last. */
+  readonly callers: Generator<undefined, void, undefined>[]
+  entered: boolean
   state: number
   doing: number
   /** CPU of its last run, by index. */
@@ -177,6 +180,8 @@ export class Scheduler {
       waitsItsTurn: thread.waitsItsTurn ?? false,
       index,
       program: EMPTY,
+      callers: [],
+      entered: false,
       state: ABSENT,
       doing: NONE,
       cpu: Math.max(0, thread.allowed.indexOf(1)),
@@ -252,6 +257,16 @@ export class Scheduler {
     thread.work = 0
     const cpu = this.cpus[thread.cpu] as Cpu
     if (cpu.current === thread && cpu !== this.#active) this.#events.schedule(cpu.index, this.now)
+  }
+
+  /**
+   * Goes on with another program, and with this one when that has ended; the caller must yield. The same as yield*, but a long chain of
+   * programs is not walked through at each of the inner one's turns.
+   */
+  enter(thread: Thread, program: Generator<undefined, void, undefined>): void {
+    thread.callers.push(thread.program)
+    thread.program = program
+    thread.entered = true
   }
 
   /** Gives up the CPU until woken; the caller must yield. */
@@ -557,7 +572,16 @@ export class Scheduler {
       this.#charge(cpu)
       this.#active = undefined
       if (this.stopped) return
+      if (current.entered) {
+        current.entered = false
+        continue
+      }
       if (step.done === true) {
+        const caller = current.callers.pop()
+        if (caller !== undefined) {
+          current.program = caller
+          continue
+        }
         this.#setState(current, ABSENT)
         cpu.current = undefined
         continue

@@ -1,10 +1,18 @@
+import type { Place, StoreResult, SwapBackend } from '../../src/memory/backends/backend.ts'
+import { openBackend } from '../../src/memory/backends/index.ts'
+import type { Codec } from '../../src/memory/codecs/codec.ts'
+import { openCodec } from '../../src/memory/codecs/index.ts'
+import type { PageContents } from '../../src/memory/contents/contents.ts'
+import { createGenerator } from '../../src/memory/contents/index.ts'
+import { openPool } from '../../src/memory/pools/index.ts'
 import { kcompressd } from '../../src/policies/kcompressd.ts'
 import { kswapd } from '../../src/policies/kswapd.ts'
 import type { Policy } from '../../src/policies/policy.ts'
 import { EventQueue } from '../../src/replay/event-queue.ts'
 import { Random } from '../../src/replay/random.ts'
 import { replay } from '../../src/replay/replay.ts'
-import { CountingBackend, plainContents, plan } from '../replay/build.ts'
+import type { Workload } from '../../src/workload/types.ts'
+import { plainContents, plan } from '../replay/build.ts'
 import { type BenchRow, pairedRow } from './row.ts'
 
 const ROUNDS = 5
@@ -17,92 +25,205 @@ interface Pending {
   readonly id: number
 }
 
-/** The peer: a binary heap of event objects; like ours it breaks ties by order. */
-class ObjectHeap {
-  readonly #heap: Pending[] = []
+/** The peer, as such queues are mostly written: a binary heap of event objects that takes its order as a function. */
+class ObjectHeap<Event> {
+  readonly #heap: Event[] = []
+  readonly #compare: (one: Event, other: Event) => number
 
-  push(event: Pending): void {
+  constructor(compare: (one: Event, other: Event) => number) {
+    this.#compare = compare
+  }
+
+  push(event: Event): void {
+    this.#heap.push(event)
+    this.#up(this.#heap.length - 1)
+  }
+
+  pop(): Event | undefined {
     const heap = this.#heap
-    let place = heap.length
-    heap.push(event)
+    const first = heap[0]
+    const last = heap.pop()
+    if (heap.length > 0 && last !== undefined) {
+      heap[0] = last
+      this.#down(0)
+    }
+    return first
+  }
+
+  #up(from: number): void {
+    const heap = this.#heap
+    const event = heap[from] as Event
+    let place = from
     while (place > 0) {
       const parent = (place - 1) >> 1
-      const other = heap[parent] as Pending
-      if (before(other, event)) break
+      const other = heap[parent] as Event
+      if (this.#compare(event, other) >= 0) break
       heap[place] = other
       place = parent
     }
     heap[place] = event
   }
 
-  pop(): Pending {
+  #down(from: number): void {
     const heap = this.#heap
-    const first = heap[0] as Pending
-    const last = heap.pop() as Pending
-    if (heap.length === 0) return first
-    let place = 0
-    for (;;) {
-      let child = place * 2 + 1
-      if (child >= heap.length) break
-      if (child + 1 < heap.length && before(heap[child + 1] as Pending, heap[child] as Pending))
-        child++
-      if (before(last, heap[child] as Pending)) break
-      heap[place] = heap[child] as Pending
+    const half = heap.length >> 1
+    const event = heap[from] as Event
+    let place = from
+    while (place < half) {
+      let child = 2 * place + 1
+      let best = heap[child] as Event
+      const right = child + 1
+      if (right < heap.length && this.#compare(heap[right] as Event, best) < 0) {
+        child = right
+        best = heap[right] as Event
+      }
+      if (this.#compare(best, event) >= 0) break
+      heap[place] = best
       place = child
     }
-    heap[place] = last
-    return first
+    heap[place] = event
   }
 }
 
-function before(one: Pending, other: Pending): boolean {
-  return one.time < other.time || (one.time === other.time && one.sequence < other.sequence)
+/** Drawn beforehand: the generator is not what is measured. */
+const DELAYS = drawDelays()
+
+function drawDelays(): Float64Array {
+  const random = new Random(1, 1)
+  return Float64Array.from({ length: EVENTS }, () => random.below(1000))
 }
 
 function ours(): number {
-  const random = new Random(1, 1)
   const queue = new EventQueue(PENDING)
-  for (let id = 0; id < PENDING; id++) queue.schedule(id, random.below(1000))
+  for (let id = 0; id < PENDING; id++) queue.schedule(id, id)
   const start = cpuMs()
   for (let event = 0; event < EVENTS; event++) {
     const time = queue.nextTime
-    queue.schedule(queue.pop(), time + random.below(1000))
+    queue.schedule(queue.pop(), time + (DELAYS[event] as number))
   }
   return EVENTS / (cpuMs() - start)
 }
 
 function peer(): number {
-  const random = new Random(1, 1)
-  const heap = new ObjectHeap()
-  for (let id = 0; id < PENDING; id++) heap.push({ time: random.below(1000), sequence: id, id })
+  const heap = new ObjectHeap<Pending>(
+    (one, other) => one.time - other.time || one.sequence - other.sequence,
+  )
+  for (let id = 0; id < PENDING; id++) heap.push({ time: id, sequence: id, id })
   const start = cpuMs()
   for (let event = 0; event < EVENTS; event++) {
-    const { time, id } = heap.pop()
-    heap.push({ time: time + random.below(1000), sequence: PENDING + event, id })
+    const first = heap.pop()
+    if (first === undefined) break
+    heap.push({
+      time: first.time + (DELAYS[event] as number),
+      sequence: PENDING + event,
+      id: first.id,
+    })
   }
   return EVENTS / (cpuMs() - start)
 }
 
-/** Thousand folios stored per second of CPU time, sizes at hand. */
-function folios(policy: Policy): number {
-  const count = 60_000
-  const workload = plan({
+/** Sizes at hand: a store costs nothing but the call. */
+class SizesBackend implements SwapBackend {
+  readonly name = 'zram'
+  readonly poolPages = 0
+  readonly poolBytes = 0
+  readonly #result: StoreResult = {
+    place: 'zram',
+    compressedBytes: 1365,
+    compressions: 1,
+    poolPagesTaken: 0,
+    deviceWrites: 0,
+  }
+
+  store(): StoreResult {
+    return this.#result
+  }
+
+  load(): Place {
+    return 'zram'
+  }
+
+  free(): number {
+    return 0
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return {}
+  }
+
+  check(): void {}
+}
+
+/** Kswapd stores pages, one after the other, until `high` are free. */
+function sweep(count: number, high: number): Workload {
+  return plan({
     cpus: 4,
     free: 10,
     min: 0,
     low: 20,
-    high: count + 9,
+    high,
     resident: count,
     tasks: [{ rows: [{ op: 'sleep', arg: 1e12 }] }],
     costs: { store: 3000, unmap: 1000, scanKept: 100, batch: 500, push: 100, wake: 100 },
   })
+}
+
+/** Thousand folios stored per second of CPU time, sizes at hand. */
+function folios(policy: Policy): number {
+  const workload = sweep(60_000, 60_009)
   const start = cpuMs()
   const { summary } = replay(workload, {
     policy,
-    backend: new CountingBackend(),
+    backend: new SizesBackend(),
     contents: plainContents,
   })
   return summary.stores / (cpuMs() - start)
+}
+
+const CODEC_PAGES = 8000
+
+/** Pages made beforehand: making them is not what is measured. */
+class ReadyContents implements PageContents {
+  readonly source = 'corpus'
+  readonly description = 'pages in memory'
+  readonly #pages: Uint8Array[]
+
+  constructor(count: number) {
+    const generator = createGenerator({ seed: 1 })
+    this.#pages = Array.from({ length: count }, (_, page) => {
+      const bytes = new Uint8Array(4096)
+      generator.fill(page, 0, page, bytes)
+      return bytes
+    })
+  }
+
+  fill(page: number, _version: number, _slot: number, target: Uint8Array): number {
+    const bytes = this.#pages[page]
+    if (bytes !== undefined) target.set(bytes)
+    return page
+  }
+}
+
+/** The same with every page compressed by LZ4 and put into zsmalloc. */
+function foliosCompressed(codec: Codec, contents: PageContents): number {
+  // The pool takes its part of what is stored.
+  const workload = sweep(2 * CODEC_PAGES, CODEC_PAGES / 2)
+  const backend = openBackend('zram', { codec, openPool })
+  const start = cpuMs()
+  const { summary } = replay(workload, { policy: kcompressd, backend, contents })
+  return summary.stores / (cpuMs() - start)
+}
+
+/** The codec alone, on the same pages. */
+function codecAlone(codec: Codec, contents: PageContents): number {
+  const bytes = new Uint8Array(4096)
+  const target = new Uint8Array(codec.bound(bytes.length))
+  const start = cpuMs()
+  for (let page = 0; page < CODEC_PAGES; page++) {
+    contents.fill(page, 0, page, bytes)
+    codec.compress(bytes, target)
+  }
+  return CODEC_PAGES / (cpuMs() - start)
 }
 
 export async function bench(): Promise<BenchRow[]> {
@@ -131,6 +252,18 @@ export async function bench(): Promise<BenchRow[]> {
     },
     ours,
     peer,
+  )
+  const lz4 = await openCodec('lz4')
+  const contents = new ReadyContents(CODEC_PAGES)
+  row(
+    {
+      name: 'replay with LZ4 and zsmalloc in the loop',
+      peerName: 'LZ4 alone on the same pages',
+      unit: 'thousand pages/s of CPU time',
+      goal: 0.6,
+    },
+    () => foliosCompressed(lz4, contents),
+    () => codecAlone(lz4, contents),
   )
   for (const policy of [kswapd, kcompressd])
     row(
