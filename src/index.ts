@@ -1,12 +1,24 @@
 /** The library's public names. Readers of trace files alone are in `pstrace/parsers`. */
 export { openTrace } from '../parsers/index.ts'
 export { type Equation, readEquations } from './analysis/equations.ts'
-export { type Figure, METRICS, readFigures, type SubjectFigures } from './analysis/figures.ts'
+export {
+  type Figure,
+  findMetric,
+  METRICS,
+  type Metric as MetricDefinition,
+  readFigures,
+  type SubjectFigures,
+} from './analysis/figures.ts'
 export { readFitness } from './analysis/fitness.ts'
 export { type LossSummary, readLosses } from './analysis/losses.ts'
 export { readLaneOrders } from './analysis/order.ts'
 export { readRows, runQuery, streamQuery } from './analysis/query.ts'
-export { resolveSubjects, selectEverything } from './analysis/selection.ts'
+export {
+  type ResolvedSelection,
+  resolveSubjects,
+  type Subject,
+  selectEverything,
+} from './analysis/selection.ts'
 export { createViews, dropViews } from './analysis/views.ts'
 export {
   type Chart,

@@ -11,6 +11,7 @@ export interface Figure {
   readonly metric: string
   /** NULL = not known: what it needs was not recorded. */
   readonly value: number | null
+  /** NULL with a value = no lower bound is known: what was lost may have been anything. */
   readonly lo: number | null
   /** NULL with a value = no upper bound is known. */
   readonly hi: number | null
@@ -26,6 +27,8 @@ export interface Metric {
   readonly unit: Unit
   /** Events that may have been lost: a recorded value then is a lower bound. */
   readonly grows?: true
+  /** Lost events move a recorded value either way: it is bounded on no side. */
+  readonly blurs?: true
 }
 
 export const METRICS: readonly Metric[] = [
@@ -54,6 +57,7 @@ export const METRICS: readonly Metric[] = [
     title: 'pgsteal_anon per second',
     question: 'how fast is anonymous memory reclaimed',
     unit: 'per_s',
+    grows: true,
   },
   {
     name: 'allocstalls',
@@ -76,13 +80,26 @@ export const METRICS: readonly Metric[] = [
     unit: 'ns',
     grows: true,
   },
-  { name: 'app_stall_p50_ns', title: '  p50', question: 'how long is a stall', unit: 'ns' },
-  { name: 'app_stall_p99_ns', title: '  p99', question: 'how long is a stall', unit: 'ns' },
+  {
+    name: 'app_stall_p50_ns',
+    title: '  p50',
+    question: 'how long is a stall',
+    unit: 'ns',
+    blurs: true,
+  },
+  {
+    name: 'app_stall_p99_ns',
+    title: '  p99',
+    question: 'how long is a stall',
+    unit: 'ns',
+    blurs: true,
+  },
   {
     name: 'app_stall_max_ns',
     title: '  longest',
     question: 'how long is the worst stall',
     unit: 'ns',
+    grows: true,
   },
   {
     name: 'app_stalls_censored',
@@ -109,50 +126,70 @@ export const METRICS: readonly Metric[] = [
     title: '  p50',
     question: 'how long is a stall of a worker',
     unit: 'ns',
+    blurs: true,
   },
   {
     name: 'worker_stall_p99_ns',
     title: '  p99',
     question: 'how long is a stall of a worker',
     unit: 'ns',
+    blurs: true,
   },
   {
     name: 'worker_stall_max_ns',
     title: '  longest',
     question: 'how long is the worst stall of a worker',
     unit: 'ns',
+    grows: true,
   },
   {
     name: 'kswapd_busy_share',
     title: 'kswapd on a CPU',
     question: 'how busy is kswapd',
     unit: 'share',
+    blurs: true,
   },
-  { name: 'kswapd_scan_share', title: '  scan', question: 'what does kswapd do', unit: 'share' },
-  { name: 'kswapd_store_share', title: '  store', question: 'what does kswapd do', unit: 'share' },
+  {
+    name: 'kswapd_scan_share',
+    title: '  scan',
+    question: 'what does kswapd do',
+    unit: 'share',
+    blurs: true,
+  },
+  {
+    name: 'kswapd_store_share',
+    title: '  store',
+    question: 'what does kswapd do',
+    unit: 'share',
+    blurs: true,
+  },
   {
     name: 'order_start_inversions',
     title: "inversions in kswapd's lane, at start",
     question: 'is the order kept',
     unit: 'count',
+    blurs: true,
   },
   {
     name: 'order_done_inversions',
     title: '  at completion',
     question: 'is the order kept',
     unit: 'count',
+    blurs: true,
   },
   {
     name: 'order_start_max',
     title: 'largest displacement, at start',
     question: 'is the order kept',
     unit: 'count',
+    blurs: true,
   },
   {
     name: 'order_done_max',
     title: '  at completion',
     question: 'is the order kept',
     unit: 'count',
+    blurs: true,
   },
   {
     name: 'bypass_pages',
@@ -173,6 +210,7 @@ export const METRICS: readonly Metric[] = [
     title: 'compressed bytes',
     question: 'what does it cost in memory',
     unit: 'bytes',
+    grows: true,
   },
   {
     name: 'pool_peak_bytes',
@@ -282,12 +320,19 @@ export async function readFigures(connection: DuckDBConnection): Promise<Subject
       worker_stall_ns: own.find(({ stalled }) => stalled === 'worker')?.stalls ?? 0,
     }
     const bounds = runId === null ? lost : undefined
+    const cut = {
+      app: own.some((stall) => stall.stalled === 'application' && stall.censored > 0),
+      worker: own.some((stall) => stall.stalled === 'worker' && stall.censored > 0),
+    }
     all.push({
       traceId,
       runId,
       label,
       figures: METRICS.map((metric) =>
-        toFigure(metric, values[metric.name] ?? null, counts[metric.name] ?? null, bounds),
+        openCensored(
+          toFigure(metric, values[metric.name] ?? null, counts[metric.name] ?? null, bounds),
+          cut,
+        ),
       ),
     })
   }
@@ -301,10 +346,22 @@ function toFigure(
   n: number | null,
   losses: LossSummary | undefined,
 ): Figure {
-  const open = value !== null && metric.grows === true && losses !== undefined && losses.gaps > 0
-  const counted = metric.unit === 'count' && losses !== undefined && losses.uncountedGaps === 0
-  const hi = !open ? value : counted ? value + losses.lostEvents : null
-  return { metric: metric.name, value, lo: value, hi, basis: 'event', n }
+  const figure = { metric: metric.name, value, lo: value, hi: value, basis: 'event', n } as const
+  if (value === null || losses === undefined || losses.gaps === 0) return figure
+  if (metric.blurs === true) return { ...figure, lo: null, hi: null }
+  if (metric.grows !== true) return figure
+  const counted = metric.unit === 'count' && losses.uncountedGaps === 0
+  return { ...figure, hi: counted ? value + losses.lostEvents : null }
+}
+
+/** A stall of which an edge or loss hides a part lasted at least as long as was seen. */
+function openCensored(
+  figure: Figure,
+  cut: { readonly app: boolean; readonly worker: boolean },
+): Figure {
+  const [, whose, what] = /^(app|worker)_stall_(max_ns|ns|p50_ns|p99_ns)$/.exec(figure.metric) ?? []
+  if (figure.value === null || what === undefined) return figure
+  return (whose === 'app' ? cut.app : cut.worker) ? { ...figure, hi: null } : figure
 }
 
 type Values = Readonly<Record<string, number | null>>

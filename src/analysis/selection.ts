@@ -62,10 +62,13 @@ export async function selectEverything(connection: DuckDBConnection): Promise<Re
   return { catalog, subjects, windowed: false, cpus: [], tids: [], comms: [], nodes: [] }
 }
 
+/** The whole of the last ingested trace: its recording and the latest run of each policy. */
+export const LATEST: Selection = { runs: [], cpus: [], tids: [], comms: [], nodes: [] }
+
 /** Looks up the names of a selection. Unknown names are wrong usage; an empty database is data not fit for the question. */
 export async function resolveSubjects(
   connection: DuckDBConnection,
-  selection: Selection,
+  selection: Selection = LATEST,
   options: { runs: 'default' | 'recording' } = { runs: 'default' },
 ): Promise<ResolvedSelection> {
   const catalog = await readCatalog(connection)

@@ -68,11 +68,12 @@ export function toComparisonTable(
   )
 }
 
-/** `12`, `12 to 15` where losses leave it open, `12 or more` where nothing bounds it, a dash where it is not known. */
+/** `12`, `12 to 15` where losses leave it open, `12 or more` where nothing bounds it, `~12` where losses may move it either way, a dash where it is not known. */
 export function formatFigure(metric: Metric, figure: Figure | undefined): string {
   if (figure === undefined || figure.value === null) return '-'
   const type = metric.unit === 'count' ? 'integer' : 'number'
   const value = formatCell(round(figure.value, metric), metric.unit, type)
+  if (figure.lo === null) return `~${value}`
   if (figure.hi === null) return `${value} or more`
   if (figure.hi === figure.value) return value
   return `${value} to ${formatCell(round(figure.hi, metric), metric.unit, type)}`

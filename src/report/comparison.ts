@@ -119,7 +119,7 @@ function toFigure(
     value,
     lo: known?.lo == null ? undefined : known.lo / per,
     hi,
-    said: sayFigure(value, hi, unit),
+    said: sayFigure(value, known?.lo == null, hi, unit),
     basis: recorded ? (known?.basis ?? 'event') : 'replayed',
     n: known?.n ?? undefined,
   }
@@ -136,8 +136,14 @@ export function sayNumber(value: number): string {
   })
 }
 
-function sayFigure(value: number | undefined, hi: number | undefined, unit: string): string {
+function sayFigure(
+  value: number | undefined,
+  isLoose: boolean,
+  hi: number | undefined,
+  unit: string,
+): string {
   if (value === undefined) return 'not known'
+  if (isLoose) return `about ${sayNumber(value)} ${unit}`
   if (hi === undefined) return `at least ${sayNumber(value)} ${unit}`
   if (hi > value) return `${sayNumber(value)} to ${sayNumber(hi)} ${unit}`
   return `${sayNumber(value)} ${unit}`
