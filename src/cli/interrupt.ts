@@ -55,14 +55,9 @@ export function runInterruptibly<T>(work: () => T): T {
 }
 
 /** For work between two steps: lets a Ctrl-C that came meanwhile be served first. */
-export async function throwIfInterrupted(signal: AbortSignal): Promise<void> {
+export async function throwIfInterrupted(signal?: AbortSignal): Promise<void> {
   await new Promise<void>((resolve) => {
     setImmediate(resolve)
   })
-  if (signal.aborted) throw new InterruptedError('interrupted')
-}
-
-/** From here on Ctrl-C ends the process at once, as it does by default; for work that never returns to the event loop. */
-export function killOnInterrupt(): void {
-  process.removeAllListeners('SIGINT')
+  if (signal?.aborted === true) throw new InterruptedError('interrupted')
 }

@@ -10,7 +10,7 @@ import { replay } from '../replay/replay.ts'
 import { type Extraction, extractWorkload } from '../workload/extract.ts'
 import type { Workload } from '../workload/types.ts'
 import { usageError } from './failure.ts'
-import { killOnInterrupt } from './interrupt.ts'
+import { runInterruptibly, throwIfInterrupted } from './interrupt.ts'
 import { printLine, printResult, remark, toFormat } from './output.ts'
 import { startProgress } from './progress.ts'
 import { catalogOf } from './replay-runs.ts'
@@ -32,7 +32,6 @@ export async function runValidation(
     throw usageError(`--seeds ${options.seeds}: expected a whole number from 1 to 1000`)
   const seeds = Array.from({ length: count }, (_, index) => index + 1)
   const database = await Database.open(settings.databasePath, { mode: 'read' })
-  killOnInterrupt()
   try {
     if (a === undefined || b === undefined || options.policy === undefined)
       await validateOne(database, seeds, options, settings)
@@ -158,16 +157,20 @@ async function withProgress<T>(
     const [run] = plan.runs
     if (run === undefined) throw usageError('validate: no policy to replay')
     const resources = await openResources(plan.workload, run.config)
-    const result = replay(plan.workload, {
-      policy: run.policy,
-      tunables: run.config.tunables,
-      backend: resources.backend,
-      contents: calibrated(workload, run.config.codec, seed) ?? resources.contents.contents,
-      seed,
-      cpus: plan.cpus,
-      demandScale,
-      sink,
-    })
+    await throwIfInterrupted()
+    const contents = calibrated(workload, run.config.codec, seed) ?? resources.contents.contents
+    const result = runInterruptibly(() =>
+      replay(plan.workload, {
+        policy: run.policy,
+        tunables: run.config.tunables,
+        backend: resources.backend,
+        contents,
+        seed,
+        cpus: plan.cpus,
+        demandScale,
+        sink,
+      }),
+    )
     resources.contents.close()
     progress.update(++done, total)
     return result

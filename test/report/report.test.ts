@@ -161,6 +161,14 @@ describe('the comparison', () => {
     expect(figure(data, 'app_stalls', 'recording').said).toBe('61 stalls')
   })
 
+  it('bounds the longest recorded stall from below and its percentiles not at all where events were lost', () => {
+    expect(figure(lossy, 'app_stall_max_ns', 'recording').said).toBe('at least 84.25 ms')
+    expect(figure(lossy, 'app_stall_p50_ns', 'recording').said).toMatch(/^about \d/)
+    expect(figure(lossy, 'kswapd_busy_share', 'recording').said).toMatch(/^about \d/)
+    expect(figure(lossy, 'app_stall_max_ns', 'kswapd').said).toMatch(/^\d/)
+    expect(figure(data, 'app_stall_max_ns', 'recording').said).toBe('84.25 ms')
+  })
+
   it('says "not known" where nothing was recorded, never zero', () => {
     expect(figure(data, 'worker_stall_p50_ns', 'recording')).toMatchObject({
       value: undefined,
