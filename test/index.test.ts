@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { packageFolder, ROOT } from './shared/binary.ts'
 import { copyFixtureDatabase } from './shared/fixture-database.ts'
 
@@ -20,6 +20,8 @@ function run(
 const EXAMPLES = [
   ...readFileSync(join(ROOT, 'README.md'), 'utf8').matchAll(/```ts\n(.*?)```/gs),
 ].map((match) => match[1] ?? '')
+
+beforeAll(() => copyFixtureDatabase(join(packageFolder(), 'first-use.duckdb')), 600_000)
 
 describe('the README', () => {
   it('shows the library in one example', () => {
