@@ -1,0 +1,154 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import type { SwapBackend } from '../../src/memory/backends/backend.ts'
+import { openBackend } from '../../src/memory/backends/index.ts'
+import type { Codec } from '../../src/memory/codecs/codec.ts'
+import { openCodec } from '../../src/memory/codecs/index.ts'
+import { createGenerator, createIncompressible } from '../../src/memory/contents/index.ts'
+import { openPool } from '../../src/memory/pools/index.ts'
+import { openSlots } from '../../src/memory/slots/index.ts'
+import { kcompressd } from '../../src/policies/kcompressd.ts'
+import { kswapd } from '../../src/policies/kswapd.ts'
+import { parallel } from '../../src/policies/parallel.ts'
+import { type ReplayOptions, type RunResult, replay } from '../../src/replay/replay.ts'
+import { plainContents } from './build.ts'
+import { RowCollector, RowDigest } from './rows.ts'
+import { pressure } from './scenarios.ts'
+
+let codec: Codec
+beforeAll(async () => {
+  codec = await openCodec('lz4')
+})
+
+const workload = pressure({ pages: 3000, touches: 1500, boost: false })
+
+function open(name: string, parameters: Record<string, number | string> = {}): SwapBackend {
+  return openBackend(name, { codec, openPool, totalPages: 4000, parameters })
+}
+
+function run(
+  backend: SwapBackend,
+  more: Partial<ReplayOptions> = {},
+): { result: RunResult; rows: RowCollector } {
+  const rows = new RowCollector()
+  const result = replay(workload, {
+    policy: kswapd,
+    backend,
+    contents: createIncompressible(createGenerator({ seed: 1 }), { seed: 1, share: 0.1 }),
+    checkEveryNs: 20_000_000,
+    sink: rows.sink,
+    ...more,
+  })
+  return { result, rows }
+}
+
+describe('zram', () => {
+  it('takes the pages of its pool out of free memory and gives them back', () => {
+    const backend = open('zram')
+    const { result } = run(backend)
+    expect(result.summary.poolPeakPages).toBeGreaterThan(300)
+    expect(result.summary.poolEndPages).toBe(backend.poolPages)
+    // Incompressible pages are kept raw: the pool is larger than what its bytes need.
+    expect(backend.poolPages * 4096).toBeGreaterThanOrEqual(backend.poolBytes)
+  })
+
+  it('compresses a second time where a worker without reserves has to reclaim for its pool page', () => {
+    const stores = (form: string): number => {
+      const { result } = run(open('zram', { form }), { policy: kcompressd })
+      expect(result.summary.writestalls).toBeGreaterThan(0)
+      return result.summary.threads.find(({ kind }) => kind === 'worker')?.storeNs ?? 0
+    }
+    expect(stores('6.12')).not.toBe(stores('2026'))
+  })
+
+  it('frees slots in batches where the kernel had a cache for them', () => {
+    const slots = openSlots('swap-map', { size: 20_000, cpus: 2 })
+    const giveUp = slots.free.bind(slots)
+    let given = 0
+    slots.free = (slot, cpu) => {
+      given++
+      giveUp(slot, cpu)
+    }
+    const backend = open('zram')
+    const drop = backend.free.bind(backend)
+    let dropped = 0
+    backend.free = (slot) => {
+      dropped++
+      return drop(slot)
+    }
+    const { result } = run(backend, { slots, contents: plainContents })
+    expect(result.exhausted).toBe(false)
+    expect(dropped).toBeGreaterThan(0)
+    expect(given).toBeGreaterThan(dropped)
+    // Up to 64 on each CPU are still in a cache.
+    expect(given - dropped).toBeLessThan(2 * 64 + 1)
+  })
+})
+
+describe('zswap', () => {
+  it('sends what it refuses to the disk, where reads wait and writes hold the folio', () => {
+    const backend = open('zswap', { max_pool_percent: 5 })
+    const { result, rows } = run(backend)
+    const counters = backend.counters()
+    const disk = rows.of('swapouts').filter((row) => row['place'] === 'disk').length
+    expect(disk).toBe(counters['rejects'])
+    expect(counters['pool_limit_hit']).toBeGreaterThan(0)
+    expect(rows.of('pool_moves').filter((row) => row['reason'] === 'reject')).toHaveLength(disk)
+    expect(rows.of('swapins').some((row) => row['met'] === 'disk')).toBe(true)
+    expect(rows.of('thread_states').some((row) => row['state'] === 'io')).toBe(true)
+    const writes = rows.of('block_ios').filter((row) => row['op'] === 'W')
+    const written = writes.reduce((sum, row) => sum + Number(row['sectors']) / 8, 0)
+    expect(written).toBe(counters['pswpout'])
+    for (const row of rows.of('block_ios'))
+      expect(Number(row['complete_ns'])).toBeGreaterThan(Number(row['issue_ns']))
+    for (const row of rows.of('swapouts'))
+      if (row['place'] === 'disk' && row['freed_ns'] !== null)
+        expect(Number(row['freed_ns'])).toBeGreaterThan(Number(row['stored_ns']))
+    expect(result.exhausted).toBe(false)
+  })
+
+  it('writes back from a worker of its own once the pool was full', () => {
+    const backend = open('zswap', { max_pool_percent: 5, shrinker_patches: '1,2' })
+    const { result, rows } = run(backend)
+    const worker = result.tasks.find(({ comm }) => comm === 'kworker/zswap-shrink')
+    expect(worker?.kind).toBe('kworker')
+    expect(backend.counters()['shrink_runs']).toBeGreaterThan(0)
+    const moved = rows.of('pool_moves').filter((row) => row['reason'] === 'writeback')
+    expect(moved).toHaveLength(backend.counters()['zswpwb'] ?? -1)
+  })
+
+  it('shrinks from slab passes when the dynamic shrinker is on', () => {
+    const off = open('zswap', { max_pool_percent: 60 })
+    const on = open('zswap', { max_pool_percent: 60, shrinker_enabled: 1 })
+    run(off)
+    run(on)
+    expect(off.counters()['zswpwb']).toBe(0)
+    expect(on.counters()['zswpwb']).toBeGreaterThan(0)
+  })
+
+  it.each([kcompressd, parallel])('$name with no worker is kswapd to the last row', (policy) => {
+    const digest = (options: Partial<ReplayOptions>): string => {
+      const rows = new RowDigest()
+      run(open('zswap', { max_pool_percent: 5 }), { ...options, sink: rows.sink })
+      return rows.hex
+    }
+    expect(digest({ policy, tunables: { 'pstrace.workers': 0 } })).toBe(digest({}))
+  })
+})
+
+describe('disk', () => {
+  it('waits for its device: swap-ins from a slow one take longer', () => {
+    const waits = (latency: number): number => {
+      const { rows } = run(open('disk', { disk_latency_us: latency }))
+      const read = rows.of('swapins').filter((row) => row['met'] === 'disk')
+      return Math.min(...read.map((row) => Number(row['wait_ns'])))
+    }
+    expect(waits(20_000)).toBeGreaterThan(20_000_000)
+    expect(waits(50)).toBeLessThan(20_000_000)
+  })
+
+  it('keeps a clean copy, so that a page that was only read is not written again', () => {
+    const { rows } = run(open('disk'))
+    const writes = rows.of('block_ios').filter((row) => row['op'] === 'W').length
+    expect(writes).toBe(rows.of('swapouts').filter((row) => row['place'] === 'disk').length)
+  })
+})
