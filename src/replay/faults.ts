@@ -160,6 +160,7 @@ export class Faults {
     distance = Number.NaN,
   ): void {
     const { recorder, scheduler, tally } = this.#kernel
+    recorder.note(scheduler.now, `swap-in ${met}`, thread, page, scheduler.now - start)
     if (met === 'queued') tally.refaultsQueued++
     else if (met === 'storing') tally.refaultsStoring++
     if (!recorder.recordsRows) return

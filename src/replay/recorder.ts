@@ -294,6 +294,11 @@ export class Recorder {
     for (const buffer of this.#buffers) this.#send(buffer)
   }
 
+  /** A line of the event log, where one is written. `page` -1 = none. */
+  note(ns: number, event: string, thread: Thread | undefined, page: number, value: number): void {
+    this.log?.({ ns, event, thread: thread?.name ?? '', page, value })
+  }
+
   /** Call after each row is complete. */
   added(buffer: RowBuffer): void {
     if (buffer.length >= FLUSH_ROWS) this.#send(buffer)
@@ -314,6 +319,7 @@ export class Recorder {
   }
 
   wakeup(now: number, waker: Thread | undefined, thread: Thread, reason: string): void {
+    this.note(now, 'wake', thread, -1, waker?.taskId ?? 0)
     if (this.#sink === undefined) return
     const rows = this.wakeups
     const row = rows.add()
@@ -370,6 +376,7 @@ export class Recorder {
     reclaimed: number,
     before: Float64Array,
   ): void {
+    this.note(end, kind, thread, -1, end - start)
     if (this.#sink === undefined) return
     const rows = this.spans
     const row = rows.add()

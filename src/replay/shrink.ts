@@ -141,7 +141,9 @@ export class Shrink {
     const flight = pages.swapout[page] as number
     if (flight > 0) {
       const { flights } = this.#kernel.recorder
-      flights.freed[flight] = this.#kernel.scheduler.now
+      const { scheduler, recorder } = this.#kernel
+      flights.freed[flight] = scheduler.now
+      recorder.note(scheduler.now, 'freed', scheduler.active, page, flights.id[flight] as number)
       this.#kernel.recorder.closeFlight(flight)
       pages.swapout[page] = 0
     }

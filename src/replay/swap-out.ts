@@ -69,6 +69,7 @@ export class SwapOuts {
       else {
         const lane = node.lanes[KSWAPD_CONTEXT]
         flights.submitRank[flight] = lane.submit()
+        recorder.note(scheduler.now, 'submit', thread, page, flights.submitRank[flight] as number)
       }
       return yield* this.#storeInline(thread, node, scan, page)
     }
@@ -116,7 +117,7 @@ export class SwapOuts {
   *#storeInline(thread: Thread, node: NodeState, scan: Scan, page: number): StepsTo<boolean> {
     const flight = this.#kernel.pages.swapout[page] as number
     const { flights } = this.#kernel.recorder
-    this.#startRank(node, flight)
+    this.#startRank(node, flight, page)
     const stored = yield* this.#kernel.stores.store(thread, node, page, true, false)
     if (!stored) {
       scan.activated++
@@ -138,16 +139,19 @@ export class SwapOuts {
     return true
   }
 
-  #startRank(node: NodeState, flight: number): void {
+  #startRank(node: NodeState, flight: number, page: number): void {
     const { flights } = this.#kernel.recorder
     const submitRank = flights.submitRank[flight] as number
-    if (submitRank > 0) flights.startRank[flight] = node.lanes[KSWAPD_CONTEXT].start(submitRank)
+    if (submitRank <= 0) return
+    flights.startRank[flight] = node.lanes[KSWAPD_CONTEXT].start(submitRank)
+    const { recorder, scheduler } = this.#kernel
+    recorder.note(scheduler.now, 'start', scheduler.active, page, submitRank)
   }
 
   /** The policy took the page from its queue: that is where its start is ranked. */
   popped(page: number): void {
     const node = this.#kernel.zones.nodeOf(this.#kernel.pages.node[page] as number)
-    this.#startRank(node, this.#kernel.pages.swapout[page] as number)
+    this.#startRank(node, this.#kernel.pages.swapout[page] as number, page)
   }
 
   queueChanged(node: number, queued: number): void {
