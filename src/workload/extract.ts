@@ -125,16 +125,17 @@ export function extractFromRecording(
       recordPagesPerSlot: recordPagesPerSlot.value,
     })
   if (isBoostWake(recording, startEvent)) {
-    // The first wake-up came when the movable pages were used up, not at low.
-    const level = findBoostLevel(
-      boostFree(recording.endNs),
-      watermarkSums(zones).low,
-    ).boostBelowFree
-    balance = balanceMemory(recording, whole.stores, {
-      ...balanceOptions,
-      freeAtStart: level?.value,
-    })
-    ;({ knots, allocations } = spread())
+    // The first wake-up came when the movable pages were used up, not at low. What is free then and what later boosts show depend on each other.
+    const { low } = watermarkSums(zones)
+    const levelNow = (): number =>
+      findBoostLevel(boostFree(recording.endNs), low).boostBelowFree?.value ?? low
+    const balanceFrom = (freeAtStart: number): void => {
+      balance = balanceMemory(recording, whole.stores, { ...balanceOptions, freeAtStart })
+      ;({ knots, allocations } = spread())
+    }
+    const first = levelNow()
+    balanceFrom(first)
+    balanceFrom(Math.round((first + levelNow()) / 2))
   }
 
   const nodeOf = nodeFinder(recording, zones)

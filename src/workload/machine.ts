@@ -254,11 +254,9 @@ const MIN_SLOTS = 5000
 /** Growth of slab memory over the slots in use, where counters have both. */
 export function findRecordPages(recording: Recording): Based<number> {
   const rise = (name: string): number => counterRise(recording, `vmstat.${name}`) ?? Number.NaN
+  const held = (out: string, back: string): number => zeroIfMissing(rise(out) - rise(back))
   const slots =
-    rise('pswpout') -
-    rise('pswpin') +
-    zeroIfMissing(rise('swpout_zero')) -
-    zeroIfMissing(rise('swpin_zero'))
+    held('pswpout', 'pswpin') + held('swpout_zero', 'swpin_zero') + held('zswpout', 'zswpin')
   const slab = rise('nr_slab_unreclaimable') + rise('nr_slab_reclaimable')
   if (slots >= MIN_SLOTS && slab > 0)
     return { value: slab / slots, basis: 'snapshot', from: 'growth of slab memory per slot in use' }
