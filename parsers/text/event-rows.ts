@@ -34,6 +34,7 @@ const MAX_VARIANTS = 16
 const MAX_FIELDS = 256
 const MAX_EVENTS = 4096
 const KNOWN_NAMES = 256
+const MAX_NAME_BYTES = 128
 const MAX_STRINGS = 1 << 18
 const MAX_STRING_BYTES = 1 << 25
 
@@ -94,7 +95,8 @@ export class EventRows {
   }
 
   /** True when the event whose name and colon begin at `start` was learned before; may be false for one that was. */
-  isKnown(bytes: Uint8Array, start: number, end: number): boolean {
+  isKnown(bytes: Uint8Array, start: number): boolean {
+    const end = Math.min(bytes.length, start + MAX_NAME_BYTES)
     let colon = start
     while (colon < end && bytes[colon] !== COLON) colon++
     return this.#slotOf(bytes, start, colon) >= 0
@@ -143,7 +145,7 @@ export class EventRows {
     if (this.dictionary.length > MAX_STRINGS || this.dictionary.bytesUsed > MAX_STRING_BYTES)
       this.dictionary = newDictionary()
     else return
-    for (const { columns } of this.batches) for (const column of columns) column.lastCode = -1
+    for (const { columns } of this.batches) for (const column of columns) column.codes.fill(-1)
   }
 
   #fillSlowly(state: EventState, bytes: Uint8Array, start: number, end: number): TextBatch {
@@ -282,7 +284,7 @@ export class EventRows {
   #scanNumber(bytes: Uint8Array, start: number, end: number): boolean {
     const scan = this.#scan
     // Pointers come without 0x: %p prints 16 digits, filled with zeros.
-    if (isPointer(bytes, start, end)) return scan.readHexOnly(bytes, start, start + POINTER_DIGITS)
+    if (mayBePointer(bytes, start, end) && scan.readPointer(bytes, start)) return true
     if (!scan.read(bytes, start, end)) return false
     const at = scan.end
     if (at < end && !scan.isHex) {
@@ -342,12 +344,17 @@ export class EventRows {
     row: number,
   ): number {
     const { column, closing } = step
-    const { lastText, lastCode } = column
-    const guess = start + lastText.length
-    if (lastCode >= 0 && guess <= end && startsWith(bytes, lastText, start, end)) {
+    const slot = column.slotOf(bytes, start)
+    const known = column.codes[slot] as number
+    const guess = start + (column.lengths[slot] as number)
+    if (
+      known >= 0 &&
+      guess <= end &&
+      isTextAt(bytes, start, column.texts[slot] as Uint8Array, guess - start)
+    ) {
       if (closing !== undefined) {
         if (startsWith(bytes, closing, guess, end)) {
-          column.lo[row] = lastCode
+          column.lo[row] = known
           return guess + closing.length
         }
       } else if (
@@ -356,7 +363,7 @@ export class EventRows {
           : bytes[guess] === SPACE &&
             startsWith(bytes, next.label, skipSeparators(bytes, guess, end), end)
       ) {
-        column.lo[row] = lastCode
+        column.lo[row] = known
         return guess
       }
     }
@@ -370,8 +377,7 @@ export class EventRows {
     const trimmed = trimEnd(bytes, start, to)
     const code = this.dictionary.intern(bytes, start, trimmed)
     column.lo[row] = code
-    column.lastCode = code
-    column.lastText = bytes.slice(start, trimmed)
+    column.keep(slot, code, bytes, start, trimmed)
     return closing === undefined ? to : to + closing.length
   }
 
@@ -487,6 +493,11 @@ function closedAt(bytes: Uint8Array, closing: Uint8Array, start: number, end: nu
   return -1
 }
 
+function isTextAt(bytes: Uint8Array, start: number, text: Uint8Array, length: number): boolean {
+  for (let i = 0; i < length; i++) if (bytes[start + i] !== text[i]) return false
+  return true
+}
+
 const CLOSE = 41
 const ARROW = ENCODER.encode(' <- ')
 
@@ -543,17 +554,14 @@ function positionalOf(name: string): PositionalBody | undefined {
   return /^block_(rq|bio|io|getrq|split|plug)/.test(name) ? parseBlock : undefined
 }
 
-/** `00000000dad970fd`, `ffffffff81301620`: sixteen hexadecimal digits that are no decimal number. */
-function isPointer(bytes: Uint8Array, start: number, end: number): boolean {
+/** `00000000dad970fd`, `ffffffff81301620`: a word of sixteen digits that cannot begin a decimal number. */
+function mayBePointer(bytes: Uint8Array, start: number, end: number): boolean {
   const first = bytes[start] as number
   const isZero = first === ZERO && bytes[start + 1] === ZERO
-  if ((!isZero && !isHexLetter(first)) || start + POINTER_DIGITS > end) return false
-  for (let at = start; at < start + POINTER_DIGITS; at++) {
-    const byte = bytes[at] as number
-    if (!(byte >= 48 && byte <= 57) && !isHexLetter(byte)) return false
-  }
-  const next = bytes[start + POINTER_DIGITS]
-  return start + POINTER_DIGITS === end || next === SPACE || next === COMMA || next === COLON
+  const after = start + POINTER_DIGITS
+  if ((!isZero && !isHexLetter(first)) || after > end) return false
+  const next = bytes[after]
+  return after === end || next === SPACE || next === COMMA || next === COLON
 }
 
 function isHexLetter(byte: number): boolean {

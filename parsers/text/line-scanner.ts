@@ -4,6 +4,9 @@ import type { ByteStream } from '../reader.ts'
 const MAX_LINE_BYTES = 1 << 20
 const NEWLINE = 10
 const RETURN = 13
+const NEWLINES = 0x0a0a_0a0a
+const ONES = 0x0101_0101
+const HIGH_BITS = 0x8080_8080
 
 /** Cuts a stream into lines without copying them, except those that lie across two pieces. */
 export class LineScanner {
@@ -20,6 +23,7 @@ export class LineScanner {
   bytesRead = 0
   readonly #stream: ByteStream
   #piece: Uint8Array = new Uint8Array(0)
+  #view: DataView = new DataView(new ArrayBuffer(0))
   #at = 0
   #carry = new Uint8Array(4096)
   #carried = 0
@@ -34,10 +38,20 @@ export class LineScanner {
     return this.#piece.indexOf(NEWLINE, this.#at) >= 0
   }
 
-  /** Makes the next line current; false at the end. */
-  next(): boolean {
-    for (;;) {
-      const newline = this.#at < this.#piece.length ? this.#piece.indexOf(NEWLINE, this.#at) : -1
+  /** Where the next line begins in `peeked`, when no part of it came before; -1 otherwise. */
+  get nextStart(): number {
+    return this.#carried === 0 && !this.#tooLong ? this.#at : -1
+  }
+
+  /** What `nextStart` indexes. */
+  get peeked(): Uint8Array {
+    return this.#piece
+  }
+
+  /** Makes the next line current, whose first `least` bytes hold no newline; false at the end. */
+  next(least = 0): boolean {
+    for (let known = least; ; known = 0) {
+      const newline = findNewline(this.#view, this.#at + known)
       if (newline >= 0) {
         const from = this.#at
         this.#at = newline + 1
@@ -60,8 +74,7 @@ export class LineScanner {
       this.#keep(this.#at, this.#piece.length)
       const piece = this.#stream.next()
       if (piece === undefined) return this.#giveLast()
-      this.#piece = piece
-      this.#at = 0
+      this.#setPiece(piece)
       this.bytesRead += piece.length
     }
   }
@@ -70,21 +83,25 @@ export class LineScanner {
   fill(): boolean {
     this.#keep(this.#at, this.#piece.length)
     const piece = this.#stream.next()
-    this.#piece = piece ?? new Uint8Array(0)
-    this.#at = 0
+    this.#setPiece(piece ?? new Uint8Array(0))
     this.bytesRead += this.#piece.length
     return piece !== undefined
   }
 
   #giveLast(): boolean {
-    this.#piece = new Uint8Array(0)
-    this.#at = 0
+    this.#setPiece(new Uint8Array(0))
     if (this.#carried === 0) return false
     this.number++
     this.isCut = true
     this.#give(this.#carry, 0, this.#carried)
     this.#carried = 0
     return true
+  }
+
+  #setPiece(piece: Uint8Array): void {
+    this.#piece = piece
+    this.#view = new DataView(piece.buffer, piece.byteOffset, piece.length)
+    this.#at = 0
   }
 
   #give(bytes: Uint8Array, start: number, end: number): void {
@@ -112,4 +129,19 @@ export class LineScanner {
     this.#carried += length
     return true
   }
+}
+
+/** Place of the next newline, -1 if there is none. Lines are short: a call of indexOf costs more than this. */
+function findNewline(view: DataView, start: number): number {
+  const length = view.byteLength
+  const last = length - 8
+  let at = start
+  for (; at <= last; at += 8) {
+    const first = view.getInt32(at, true) ^ NEWLINES
+    const second = view.getInt32(at + 4, true) ^ NEWLINES
+    // Not zero when a byte of the two words is.
+    if ((((first - ONES) & ~first) | ((second - ONES) & ~second)) & HIGH_BITS) break
+  }
+  for (; at < length; at++) if (view.getUint8(at) === NEWLINE) return at
+  return -1
 }

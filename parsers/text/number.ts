@@ -41,10 +41,23 @@ export class NumberScan {
     return true
   }
 
-  /** Reads bytes[start .. end) as hexadecimal digits and nothing else. */
-  readHexOnly(bytes: Uint8Array, start: number, end: number): boolean {
+  /** Reads the sixteen lower-case hexadecimal digits of a pointer; false when there are others. */
+  readPointer(bytes: Uint8Array, start: number): boolean {
+    let hi = 0
+    let lo = 0
+    for (let at = start; at < start + 8; at++) {
+      const high = POINTER_DIGIT[bytes[at] as number] as number
+      const low = POINTER_DIGIT[bytes[at + 8] as number] as number
+      if ((high | low) < 0) return false
+      hi = (hi << 4) | high
+      lo = (lo << 4) | low
+    }
     this.isNegative = false
-    return this.#readHex(bytes, start, end) && this.end === end
+    this.isHex = true
+    this.lo = lo >>> 0
+    this.hi = hi >>> 0
+    this.end = start + 16
+    return true
   }
 
   #readHex(bytes: Uint8Array, start: number, end: number): boolean {
@@ -52,7 +65,7 @@ export class NumberScan {
     let hi = 0
     let at = start
     for (; at < end; at++) {
-      const digit = hexDigit(bytes[at] as number)
+      const digit = HEX_DIGIT[bytes[at] as number] as number
       if (digit < 0) break
       if (hi >>> 28 !== 0) return false
       hi = ((hi << 4) | (lo >>> 28)) >>> 0
@@ -86,8 +99,12 @@ export class NumberScan {
   }
 }
 
-function hexDigit(byte: number): number {
-  if (byte >= 48 && byte <= 57) return byte - 48
-  if (byte >= 97 && byte <= 102) return byte - 87
-  return byte >= 65 && byte <= 70 ? byte - 55 : -1
+/** Value of a hexadecimal digit by its byte, -1 for all other bytes. */
+const HEX_DIGIT = new Int8Array(256).fill(-1)
+const POINTER_DIGIT = new Int8Array(256).fill(-1)
+for (let digit = 0; digit < 16; digit++) {
+  const text = digit.toString(16)
+  HEX_DIGIT[text.charCodeAt(0)] = digit
+  HEX_DIGIT[text.toUpperCase().charCodeAt(0)] = digit
+  POINTER_DIGIT[text.charCodeAt(0)] = digit
 }

@@ -226,21 +226,26 @@ class TextReader implements TraceReader {
     let nameAt = 0
     const rows = this.#rows
     const canGuess = this.#form.name === 'ftrace text'
-    while (lines.next()) {
+    for (;;) {
+      const { peeked, nextStart } = lines
+      if (
+        canGuess &&
+        nextStart >= 0 &&
+        mayBeKnown(peeked, nextStart, nameAt, line.bracket) &&
+        rows.isKnown(peeked, nextStart + nameAt)
+      ) {
+        lines.next(nameAt)
+        if (lines.isCut) break
+        this.#events++
+        continue
+      }
+      if (!lines.next()) break
       const { bytes, start } = lines
       const end = cutTail(bytes, start, lines.end)
       if (page !== undefined && !page.takes(bytes, start, end)) continue
       if (lines.isCut) break
       if (bytes[start] === HASH) {
         this.#comment(bytes, start, end)
-        continue
-      }
-      if (
-        canGuess &&
-        mayBeKnown(bytes, start, end, nameAt, line.bracket) &&
-        rows.isKnown(bytes, start + nameAt, end)
-      ) {
-        this.#events++
         continue
       }
       const found = this.#form.parse(bytes, start, end, line)
@@ -591,17 +596,12 @@ const PREAMBLE_OR_STACK =
  * True when the line has its event's name where the last line had it. Task names come with the rows; only the threads that tell
  * how the kernel stores pages (kcompressd) must be known before.
  */
-function mayBeKnown(
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-  nameAt: number,
-  bracket: number,
-): boolean {
+function mayBeKnown(bytes: Uint8Array, start: number, nameAt: number, bracket: number): boolean {
   const name = start + nameAt
   if (
     nameAt < 4 ||
-    name >= end ||
+    name >= bytes.length ||
+    bytes[start] === HASH ||
     bytes[name - 1] !== SPACE ||
     bytes[name - 2] !== COLON ||
     bytes[start + bracket] !== OPEN_BRACKET ||
