@@ -81,7 +81,7 @@ export class Slab {
     priority: number,
   ): Steps {
     const { scheduler, recorder, costs, backend, zones } = this.#kernel
-    const share = 2 ** priority
+    const share = 1 << priority
     const delta = Math.floor((Math.floor(freeable / share) * 4) / SEEKS)
     const deferred = shrinker.deferred
     let left = Math.min(Math.floor(deferred / share) + delta, 2 * freeable)
