@@ -27,8 +27,23 @@ export function writeGeneratedFile(path: string, format: 'perf' | 'text', events
     compression: 'none',
     wantRows: false,
     output,
-    newSpool: () => new MemoryFile(),
+    newSpool: () => new JoinedFile(),
   })
   closeSync(descriptor)
   return total
+}
+
+/** Joins its parts once: it is read in many pieces, and each would join hundreds of MB anew. */
+class JoinedFile extends MemoryFile {
+  #joined: Uint8Array | undefined
+
+  override bytes(): Uint8Array {
+    if (this.#joined?.length !== this.length) this.#joined = super.bytes()
+    return this.#joined
+  }
+
+  override remove(): void {
+    super.remove()
+    this.#joined = undefined
+  }
 }
