@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { readRows, streamQuery } from '../analysis/query.ts'
 import { VIEW_NAMES } from '../analysis/views.ts'
@@ -9,6 +8,7 @@ import { refuseOverwrite, replaceFile, writeFileWhole } from '../export/file.ts'
 import { toNdjsonText } from '../export/json.ts'
 import { copyToParquet } from '../export/parquet.ts'
 import { type PerfettoRow, PerfettoWriter } from '../export/perfetto.ts'
+import { makeFolder } from '../io/make-folder.ts'
 import { unknownName } from '../model/names.ts'
 import type { ExportFormat, ExportOptions } from './export.ts'
 import { usageError } from './failure.ts'
@@ -29,7 +29,7 @@ export async function exportTables(
   const force = options.force ?? false
   const path = (name: string) => join(folder, `${name}.${format}`)
   for (const name of names) refuseOverwrite(path(name), { force })
-  mkdirSync(folder, { recursive: true })
+  makeFolder(folder)
   for (const name of names) {
     const sql = `SELECT * FROM ${quoteName(name)}`
     if (format === 'parquet') {

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { type Command, Option } from 'commander'
 import {
@@ -12,6 +12,7 @@ import { parseScenario, type Scenario } from '../generate/scenario.ts'
 import { SCENARIOS } from '../generate/scenarios.ts'
 import { concat, type Output, type Spool } from '../generate/writers/writer.ts'
 import type { FileSource } from '../io/file-source.ts'
+import { makeFolder } from '../io/make-folder.ts'
 import { OutputFile, writeOutput } from '../io/output.ts'
 import { TemporaryFile } from '../io/temporary-file.ts'
 import { openCodec } from '../memory/codecs/index.ts'
@@ -105,7 +106,7 @@ async function run(scenarioName: string, options: GenerateCommandOptions): Promi
     throw usageError(`${truthPath}: already exists; give --force to replace it.`)
   const files: OutputFile[] = []
   const open = (path: string): OutputFile => {
-    mkdirSync(dirname(path), { recursive: true })
+    makeFolder(dirname(path))
     const file = new OutputFile(path, { overwrite })
     files.push(file)
     return file

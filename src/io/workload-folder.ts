@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { PstraceError } from '../model/error.ts'
+import { makeFolder } from './make-folder.ts'
 import { OutputFile } from './output.ts'
 
 /** A folder that holds a workload; `create` makes it, and `overwrite` allows a workload that is there to be replaced. */
@@ -19,7 +20,7 @@ export function openWorkloadFolder(
         'output_exists',
         `${path}: holds a workload already; --force replaces it`,
       )
-    mkdirSync(path, { recursive: true })
+    makeFolder(path)
   } else if (!existsSync(path)) throw new PstraceError('no_workload', `${path}: no such folder`)
   return {
     path,
