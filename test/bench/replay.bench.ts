@@ -158,9 +158,9 @@ class SizesBackend implements SwapBackend {
 function sweep(count: number, high: number): Workload {
   return plan({
     cpus: 4,
-    free: 10,
+    free: 200,
     min: 0,
-    low: 20,
+    low: 220,
     high,
     resident: count,
     tasks: [{ rows: [{ op: 'sleep', arg: 1e12 }] }],
