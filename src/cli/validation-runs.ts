@@ -188,7 +188,10 @@ const CALIBRATED = ['lz4', 'lzo-rle', 'zstd'] as const
 
 /** Contents of which a stored page takes as much of the pool as it did in the recording. */
 function calibrated(workload: Workload, codec: string, seed: number): PageContents | undefined {
-  const perPage = Number(workload.machine.backendParameters['poolPagesPerStoredPage']?.value)
+  // The slope of free memory over stored pages holds the slots' records too, which replay charges apart.
+  const perPage =
+    Number(workload.machine.backendParameters['poolPagesPerStoredPage']?.value) -
+    (workload.machine.recordPagesPerSlot?.value ?? 0)
   const known = CALIBRATED.find((name) => name === codec)
   if (known === undefined || !(perPage > 0 && perPage < 0.9)) return undefined
   const { pageSize } = workload.machine
