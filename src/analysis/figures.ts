@@ -1,5 +1,5 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { type LossSummary, readLosses } from './losses.ts'
+import { hiddenShare, type LossSummary, readLosses } from './losses.ts'
 import { readLaneOrders } from './order.ts'
 import { readRows } from './query.ts'
 import type { Unit } from './result.ts'
@@ -147,21 +147,21 @@ export const METRICS: readonly Metric[] = [
     title: 'kswapd on a CPU',
     question: 'how busy is kswapd',
     unit: 'share',
-    blurs: true,
+    grows: true,
   },
   {
     name: 'kswapd_scan_share',
     title: '  scan',
     question: 'what does kswapd do',
     unit: 'share',
-    blurs: true,
+    grows: true,
   },
   {
     name: 'kswapd_store_share',
     title: '  store',
     question: 'what does kswapd do',
     unit: 'share',
-    blurs: true,
+    grows: true,
   },
   {
     name: 'order_start_inversions',
@@ -320,18 +320,18 @@ export async function readFigures(connection: DuckDBConnection): Promise<Subject
       worker_stall_ns: own.find(({ stalled }) => stalled === 'worker')?.stalls ?? 0,
     }
     const bounds = runId === null ? lost : undefined
-    const cut = {
-      app: own.some((stall) => stall.stalled === 'application' && stall.censored > 0),
-      worker: own.some((stall) => stall.stalled === 'worker' && stall.censored > 0),
-    }
+    const censored = (whose: string) =>
+      own.filter(({ stalled }) => stalled === whose).reduce((sum, stall) => sum + stall.censored, 0)
+    const cut = { app: censored('application'), worker: censored('worker') }
     all.push({
       traceId,
       runId,
       label,
       figures: METRICS.map((metric) =>
         openCensored(
-          toFigure(metric, values[metric.name] ?? null, counts[metric.name] ?? null, bounds),
+          toFigure(metric, values[metric.name] ?? null, counts[metric.name] ?? null, bounds, cut),
           cut,
+          bounds,
         ),
       ),
     })
@@ -339,29 +339,53 @@ export async function readFigures(connection: DuckDBConnection): Promise<Subject
   return all
 }
 
-/** A count is bounded by the number of lost events; a time that lost events may have lengthened is not bounded. */
+/** Censored stalls by whose they are. */
+interface Cut {
+  readonly app: number
+  readonly worker: number
+}
+
+/** What was lost is bounded by the number of lost events and by what gaps of that size hide. */
 function toFigure(
   metric: Metric,
   value: number | null,
   n: number | null,
   losses: LossSummary | undefined,
+  cut: Cut,
 ): Figure {
-  const figure = { metric: metric.name, value, lo: value, hi: value, basis: 'event', n } as const
+  const { name, unit } = metric
+  const figure = { metric: name, value, lo: value, hi: value, basis: 'event', n } as const
   if (value === null || losses === undefined || losses.gaps === 0) return figure
   if (metric.blurs === true) return { ...figure, lo: null, hi: null }
   if (metric.grows !== true) return figure
-  const counted = metric.unit === 'count' && losses.uncountedGaps === 0
-  return { ...figure, hi: counted ? value + losses.lostEvents : null }
+  const isCount = unit === 'count'
+  const hidden = hiddenShare(losses, isCount ? value : (n ?? undefined))
+  const likely = hidden === undefined ? Number.POSITIVE_INFINITY : value * (1 + hidden)
+  // Of gaps whose size is not known it is not known either what they do to a ratio.
+  if (unit === 'share' && hidden === undefined) return { ...figure, lo: null, hi: null }
+  if (!isCount) return { ...figure, hi: Number.isFinite(likely) ? likely : null }
+  const possible = losses.uncountedGaps === 0 ? value + losses.lostEvents : Number.POSITIVE_INFINITY
+  const hi = Math.min(Math.floor(likely) + 1, possible)
+  const lo = lowestCount(name, value, hidden, cut)
+  return { ...figure, lo, hi: Number.isFinite(hi) ? hi : null }
 }
 
-/** A stall of which an edge or loss hides a part lasted at least as long as was seen. */
-function openCensored(
-  figure: Figure,
-  cut: { readonly app: boolean; readonly worker: boolean },
-): Figure {
+/** A stall that a gap cuts in two is seen twice; of a swap-out next to a gap it is not known that kswapd was awake. */
+function lowestCount(name: string, value: number, hidden: number | undefined, cut: Cut): number {
+  if (name === 'allocstalls') return value - Math.floor((cut.app + cut.worker) / 2)
+  if (name === 'app_stalls') return value - Math.floor(cut.app / 2)
+  if (name === 'worker_stalls') return value - Math.floor(cut.worker / 2)
+  return name === 'bypass_pages' ? Math.floor(value * Math.max(0, 1 - (hidden ?? 1))) : value
+}
+
+/** A stall of which an edge or loss hides a part lasted at least as long as was seen; a gap hides as much as it is long. */
+function openCensored(figure: Figure, cut: Cut, losses: LossSummary | undefined): Figure {
   const [, whose, what] = /^(app|worker)_stall_(max_ns|ns|p50_ns|p99_ns)$/.exec(figure.metric) ?? []
-  if (figure.value === null || what === undefined) return figure
-  return (whose === 'app' ? cut.app : cut.worker) ? { ...figure, hi: null } : figure
+  const stalls = whose === 'app' ? cut.app : cut.worker
+  if (figure.value === null || what === undefined || stalls === 0) return figure
+  if (what !== 'ns' || figure.hi === null || losses === undefined || losses.gaps === 0)
+    return { ...figure, hi: null }
+  return { ...figure, hi: figure.hi + (stalls * losses.gapNs) / losses.gaps }
 }
 
 type Values = Readonly<Record<string, number | null>>
