@@ -72,11 +72,13 @@ describe.each(FILES)('perf.data as %s', (_, file) => {
   it('cut at any byte loses events only with an error or an issue', async () => {
     const whole = await readBytes(file)
     expect(whole.issues).toBe(0)
+    const between = pipeRecordEnds(file)
     await fc.assert(
       fc.asyncProperty(fc.integer({ min: 0, max: file.length - 1 }), async (length) => {
         const { events, issues } = await readBytes(file.subarray(0, length))
         expect(events).toBeLessThanOrEqual(whole.events)
-        if (events < whole.events && length > 0) expect(issues).toBeGreaterThan(0)
+        if (events < whole.events && length > 0 && !between.has(length))
+          expect(issues).toBeGreaterThan(0)
       }),
       { numRuns: 80 },
     )
@@ -152,3 +154,18 @@ describe('random bytes behind the mark of perf.data', () => {
     )
   })
 })
+
+/** Where a pipe's records end: it has no length, so a cut there cannot be told from its end. Empty for a file. */
+function pipeRecordEnds(file: Uint8Array): Set<number> {
+  const view = new DataView(file.buffer, file.byteOffset, file.byteLength)
+  const ends = new Set<number>()
+  if (view.getUint32(8, true) !== 16) return ends
+  for (let at = 16; at + 8 <= file.length; ) {
+    ends.add(at)
+    const type = view.getUint32(at, true)
+    const size = view.getUint16(at + 6, true)
+    // PERF_RECORD_HEADER_TRACING_DATA: its data is not counted in its size.
+    at += type === 66 ? size + view.getUint32(at + 8, true) : size
+  }
+  return ends
+}
