@@ -277,14 +277,18 @@ describe('Ctrl-C', () => {
   })
 
   it('while a trace is read ends with status 130 and keeps the traces read before', async () => {
-    expect(door.run(['generate', 'stream', '-o', 'big.dat', '--events', '400000']).status).toBe(0)
+    expect(
+      door.run(['generate', 'stream', '-o', 'big.dat', '--format', 'v6', '--events', '2000000'])
+        .status,
+    ).toBe(0)
     door.run(['ingest', '-q', '--db', 'cut.duckdb', 'phone.dat'])
     const ingest = spawn(
       process.execPath,
       [binary(), 'ingest', '--progress', 'json', '--db', 'cut.duckdb', 'big.dat'],
       { cwd: door.folder, stdio: ['ignore', 'pipe', 'pipe'] },
     )
-    const timer = setTimeout(() => ingest.kill('SIGINT'), 1500)
+    // A second in, the reading of two million events has begun and is far from its end.
+    const timer = setTimeout(() => ingest.kill('SIGINT'), 1000)
     const [status] = (await once(ingest, 'exit')) as [number | null]
     clearTimeout(timer)
     expect(status).toBe(130)

@@ -30,7 +30,7 @@ const FIGURES = [
   'reclaim_cpu_ns',
   'cpu_ns',
 ] as const
-/** Rare and long beside the gaps (four in all): no bound that holds is narrower. */
+/** Figures of few events, each long beside a gap: their bounds are wider than those of the others. */
 const RARE: Readonly<Record<string, number>> = { allocstalls: 0.4, app_stall_ns: 0.4 }
 
 type Row = Readonly<Record<string, unknown>>
