@@ -359,7 +359,11 @@ function roomFor(length: number): number {
   return Math.max(1024, 2 ** Math.ceil(Math.log2(length)))
 }
 
-function copied<A extends Float64Array | Int32Array | Uint32Array | Uint8Array>(from: A, to: A): A {
+/** `to`, beginning with what `from` holds: how growing columns move. */
+export function copied<A extends Float64Array | Int32Array | Uint32Array | Uint8Array>(
+  from: A,
+  to: A,
+): A {
   to.set(from)
   return to
 }

@@ -1,3 +1,4 @@
+import { copied } from '../record-decoder.ts'
 import type { RecordStream } from '../window.ts'
 
 const FIRST_RECORDS = 1024
@@ -126,9 +127,4 @@ export class PendingCpu implements RecordStream {
     this.bytes = copied(this.bytes, new Uint8Array(capacity))
     this.words = new Uint32Array(this.bytes.buffer)
   }
-}
-
-function copied<A extends Float64Array | Uint32Array | Uint8Array>(from: A, to: A): A {
-  to.set(from)
-  return to
 }

@@ -80,7 +80,6 @@ const BUNDLE = {
   event: 2,
   lost: 3,
   compactSched: 4,
-  previousEnd: 10,
   descriptors: 11,
 } as const
 const CLOCK_BOOTTIME = 6
@@ -112,7 +111,6 @@ interface Bundle {
   count: number
   lost: boolean
   sched: CompactSched
-  lastTs: number
   lostEvents: number
 }
 
@@ -138,7 +136,6 @@ export class PerfettoWriter implements TraceWriter {
       count: 0,
       lost: false,
       sched: newSched(),
-      lastTs: 0,
       lostEvents: 0,
     }))
     const generic = [...context.encoders.values()].filter(({ layout }) => !(layout.name in TYPED))
@@ -178,7 +175,6 @@ export class PerfettoWriter implements TraceWriter {
       }
       bundle.events.message(BUNDLE.event, this.#event)
     }
-    bundle.lastTs = tsNs
     if (++bundle.count === BUNDLE_EVENTS) this.#flush(cpu)
   }
 
@@ -233,23 +229,19 @@ export class PerfettoWriter implements TraceWriter {
     this.#body.string(1, utf8(encoder.layout.name))
     const names = this.#names.get(encoder) ?? []
     let index = 0
-    const add = (write: () => void): void => {
+    const add = (write: (signed: boolean) => void): void => {
       this.#value.clear()
       this.#value.string(1, names[index] ?? new Uint8Array(0))
-      const signed = encoder.layout.fields[index]?.signed ?? false
+      write(encoder.layout.fields[index]?.signed ?? false)
       index++
-      this.#signed = signed
-      write()
       this.#body.message(2, this.#value)
     }
     encoder.eachField(args, {
-      number: (_, value) => add(() => this.#value.int(this.#signed ? 4 : 5, value)),
+      number: (_, value) => add((signed) => this.#value.int(signed ? 4 : 5, value)),
       wide: (_, high, low) => add(() => this.#value.wide(5, high, low)),
       text: (_, bytes) => add(() => this.#value.string(3, bytes)),
     })
   }
-
-  #signed = false
 
   #compact(bundle: Bundle, kind: EventKind, ts: number, args: Float64Array): void {
     const { sched } = bundle

@@ -94,8 +94,8 @@ export class TraceDatWriter implements TraceWriter {
     ]
   }
 
-  #option(id: number, data: Uint8Array, idSize: 2 = 2): Uint8Array {
-    return concat([this.#int(id, idSize), this.#int(data.length, 4), data])
+  #option(id: number, data: Uint8Array): Uint8Array {
+    return concat([this.#int(id, 2), this.#int(data.length, 4), data])
   }
 
   #writeV6(): void {
@@ -190,7 +190,7 @@ export class TraceDatWriter implements TraceWriter {
     const optionsString = stringsLength
     names.push('options', 'strings')
     const stringsString = optionsString + 'options'.length + 1
-    const stringsData = concat([utf8(`${names.join('\0')}\0`)])
+    const stringsData = utf8(`${names.join('\0')}\0`)
     const strings = concat([
       this.#int(15, 2),
       this.#int(0, 2),
