@@ -1,5 +1,6 @@
 import { readFully } from './cursor.ts'
 import { TraceParseError } from './error.ts'
+import { isPerfFolder } from './perf-data/folder.ts'
 import { isPerfData } from './perf-data/header.ts'
 import { isPerfetto } from './perfetto/sniff.ts'
 import type { ByteSource, FolderSource, LiveStream, TraceFormat, TraceReader } from './reader.ts'
@@ -123,8 +124,18 @@ const tracefsFolder: FolderFormat = {
   },
 }
 
+const perfFolder: FolderFormat = {
+  name: 'perf.data folder',
+  access: 'folder',
+  sniffFolder: isPerfFolder,
+  async openFolder(folder) {
+    const { openPerfFolder } = await import('./perf-data/reader.ts')
+    return await openPerfFolder(folder)
+  },
+}
+
 /** Formats that are folders, in the order in which they are tried. */
-export const folderFormats: readonly FolderFormat[] = [tracefsFolder]
+export const folderFormats: readonly FolderFormat[] = [tracefsFolder, perfFolder]
 
 /** The format whose mark `head` carries. */
 export function sniffFormat(head: Uint8Array): SeekableFormat | undefined {

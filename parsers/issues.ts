@@ -4,6 +4,8 @@ import type { ImportIssue, Severity } from './reader.ts'
 /** What a reader met that did not stop it: one entry per code and subject, counted. */
 export class IssueLog {
   readonly list: ImportIssue[] = []
+  /** The file of a folder that positions are in; empty when there is only one. */
+  place = ''
   readonly #byKey = new Map<string, ImportIssue>()
   readonly #unit: InputPosition['unit']
 
@@ -19,7 +21,7 @@ export class IssueLog {
     message: string,
     subject: string | number = '',
   ): void {
-    const key = `${code} ${subject}`
+    const key = `${code} ${this.place} ${subject}`
     const known = this.#byKey.get(key)
     if (known !== undefined) {
       known.count++
@@ -27,7 +29,14 @@ export class IssueLog {
     }
     const firstPosition: InputPosition | undefined =
       at === undefined ? undefined : { unit: this.#unit, at }
-    const issue: ImportIssue = { code, severity, count: 1, firstPosition, message }
+    const where = this.place === '' ? '' : `${this.place}: `
+    const issue: ImportIssue = {
+      code,
+      severity,
+      count: 1,
+      firstPosition,
+      message: `${where}${message}`,
+    }
     this.#byKey.set(key, issue)
     this.list.push(issue)
   }

@@ -19,6 +19,10 @@ export class PerfHeader {
   cpus: number | undefined
   pageSize: number | undefined
   compressed = false
+  /** HEADER_DIR_FORMAT: above 0 when the samples are in files of their own beside this one. */
+  folderVersion = 0
+  /** The recording ended before perf wrote where its data ends. */
+  isUnfinished = false
   /** Records are in byte dataStart .. dataEnd. */
   dataStart = 0
   dataEnd = 0
@@ -95,9 +99,9 @@ export class PerfHeader {
     const bitmap = [cursor.u64Bits(), cursor.u64Bits(), cursor.u64Bits(), cursor.u64Bits()]
     this.dataStart = data.offset
     // perf writes the size last: 0 means that recording was cut short.
-    const unfinished = data.size === 0
-    this.dataEnd = unfinished ? this.source.size : data.offset + data.size
-    if (unfinished)
+    this.isUnfinished = data.size === 0
+    this.dataEnd = this.isUnfinished ? this.source.size : data.offset + data.size
+    if (this.isUnfinished)
       this.issues.add(
         'unfinished_file',
         'data_loss',
@@ -129,7 +133,7 @@ export class PerfHeader {
       for (let id = 0; id < ids.size / 8; id++) attr.ids.push(idCursor.u64())
       this.attrs.push(attr)
     }
-    if (!unfinished) this.#parseFeatures(cursor, data.offset + data.size, bitmap)
+    if (!this.isUnfinished) this.#parseFeatures(cursor, data.offset + data.size, bitmap)
   }
 
   #parseFeatures(cursor: Cursor, tableAt: number, bitmap: readonly number[][]): void {
@@ -193,6 +197,9 @@ export class PerfHeader {
         break
       case FEATURE.memTopology:
         this.#parseMemTopology(cursor)
+        break
+      case FEATURE.dirFormat:
+        this.folderVersion = cursor.u64()
         break
       case FEATURE.compressed:
         this.compressed = true
@@ -285,6 +292,7 @@ const FEATURE = {
   cmdline: 11,
   eventDesc: 12,
   memTopology: 22,
+  dirFormat: 24,
   compressed: 27,
   clockData: 29,
 } as const

@@ -1,8 +1,14 @@
 import type { EventFormat, EventWindow } from '../batch.ts'
-import { readFully } from '../cursor.ts'
 import { TraceParseError } from '../error.ts'
 import { IssueLog } from '../issues.ts'
-import type { ByteSource, ImportIssue, Loss, TraceInfo, TraceReader } from '../reader.ts'
+import type {
+  ByteSource,
+  FolderSource,
+  ImportIssue,
+  Loss,
+  TraceInfo,
+  TraceReader,
+} from '../reader.ts'
 import { FormatTable, StreamMerge, WindowBuilder } from '../window.ts'
 import {
   type PerfAttr,
@@ -15,10 +21,12 @@ import {
   TYPE_TRACEPOINT,
   trailerLayout,
 } from './attr.ts'
+import { type FolderPart, openFolderParts } from './folder.ts'
 import { PerfHeader, recordCursor } from './header.ts'
 import { PendingCpu } from './pending.ts'
+import { MAX_RECORD_BYTES, RecordFile, type ZstdStream } from './record-file.ts'
 
-// include/uapi/linux/perf_event.h and tools/lib/perf/include/perf/event.h (6.12); COMPRESSED2 is of 6.16.
+// include/uapi/linux/perf_event.h and tools/lib/perf/include/perf/event.h (6.12)
 const RECORD = {
   lost: 2,
   comm: 3,
@@ -32,35 +40,80 @@ const RECORD = {
   finishedRound: 68,
   auxtrace: 71,
   feature: 80,
-  compressed: 81,
-  compressed2: 83,
 } as const
-const READ_BYTES = 1 << 22
-/** The size field of a record has 16 bits. */
-const MAX_RECORD_BYTES = 1 << 16
 /** Records that wait for their round; more mean that rounds are not marked. */
 const MAX_PENDING = 1 << 19
 const MAX_CPU = 8192
 const MAX_TGIDS = 1 << 20
 const TWO_32 = 2 ** 32
-/** A piece of data that unpacks to more is no recording. */
-const MAX_RATIO = 4096
-const MAX_UNPACKED = 1 << 26
-
-type ZstdStream = (packed: Iterable<Uint8Array>) => Generator<Uint8Array, void>
+/** Bytes that the files of a folder together read ahead. */
+const READ_AHEAD_BYTES = 1 << 25
+/** Read of one file of a folder before another is the one that lags. */
+const RECORDS_A_TURN = 256
+const SAMPLES_A_TURN = 4096
+/** Samples of a folder's files that are sorted at once. */
+const ENOUGH_PENDING = 1 << 16
 
 /** Opens perf.data in file or pipe mode. Throws `TraceParseError`. */
 export async function openPerfData(source: ByteSource): Promise<TraceReader> {
   const issues = new IssueLog()
   const header = new PerfHeader(source, issues)
+  if (header.folderVersion > 0)
+    issues.add(
+      'folder_expected',
+      'data_loss',
+      undefined,
+      'This file is the header of a folder (perf record --threads); the samples are in the files data.* beside it: give the folder.',
+    )
   const { loadZstdStream } = await import('../zstd.ts')
   return new PerfDataReader(header, issues, await loadZstdStream())
+}
+
+/** Opens the folder that `perf record --threads` or `--kcore` writes. Throws `TraceParseError`. */
+export async function openPerfFolder(folder: FolderSource): Promise<TraceReader> {
+  const { loadZstdStream } = await import('../zstd.ts')
+  const zstd = await loadZstdStream()
+  const issues = new IssueLog()
+  const parts = openFolderParts(folder)
+  try {
+    const header = new PerfHeader(parts.header, issues)
+    if (header.folderVersion > 1)
+      throw new TraceParseError(
+        'unsupported_version',
+        parts.header.name,
+        { unit: 'byte', at: 0 },
+        `a folder of version ${header.folderVersion}; 1, or 0 for a single file, was expected`,
+      )
+    // Without --threads (version 0) all samples are in the header's file; a recording that was cut short does not say.
+    const files = header.folderVersion === 1 || header.isUnfinished ? parts.files : []
+    if (header.folderVersion === 1 && files.length === 0)
+      issues.add(
+        'no_data_files',
+        'data_loss',
+        undefined,
+        'The folder has no file data.0, data.1, ...',
+      )
+    return new PerfDataReader(header, issues, zstd, { files, close: parts.close })
+  } catch (error) {
+    parts.close()
+    throw error
+  }
+}
+
+/** One file of records. */
+interface DataFile {
+  /** Its name in issues; empty when it is the only one. */
+  readonly label: string
+  readonly records: RecordFile
+  /** Time of its last sample; -Infinity before, +Infinity at its end. */
+  newestNs: number
 }
 
 class PerfDataReader implements TraceReader {
   readonly #header: PerfHeader
   readonly #issues: IssueLog
-  readonly #zstd: ZstdStream
+  readonly #files: DataFile[]
+  readonly #folder: { close(): void } | undefined
   readonly #losses: Loss[] = []
   readonly #comms = new Map<number, string>()
   readonly #tgids = new Map<number, number>()
@@ -83,30 +136,34 @@ class PerfDataReader implements TraceReader {
   #ended = false
   #exhausted = false
 
-  // Raw records.
-  readonly #buffer: Uint8Array
-  #bufferAt: number
-  #bufferLength = 0
-  #index = 0
-  #plain: Generator<Uint8Array, void> | undefined
-  #rest = new Uint8Array(0)
-  #packedEnded = false
-  #packedBytes = 0
-  #plainBytes = 0
-  /** The record that is being handled: its bytes, where it starts there and in the file. */
-  #bytes: Uint8Array
+  /** What is being read, and of it the record that is being handled: its bytes, where it starts there and in the file. */
+  #file: DataFile
+  #bytes: Uint8Array = new Uint8Array(0)
   #at = 0
   #position = 0
 
-  constructor(header: PerfHeader, issues: IssueLog, zstd: ZstdStream) {
+  constructor(
+    header: PerfHeader,
+    issues: IssueLog,
+    zstd: ZstdStream,
+    folder?: { readonly files: readonly FolderPart[]; close(): void },
+  ) {
     this.#header = header
     this.#issues = issues
-    this.#zstd = zstd
-    this.#buffer = new Uint8Array(
-      Math.max(MAX_RECORD_BYTES, Math.min(READ_BYTES, header.dataEnd - header.dataStart)),
-    )
-    this.#bytes = this.#buffer
-    this.#bufferAt = header.dataStart
+    const { source, littleEndian, dataStart, dataEnd } = header
+    const parts = folder?.files ?? []
+    const readBytes = Math.floor(READ_AHEAD_BYTES / (1 + parts.length))
+    const toFile = (of: ByteSource, start: number, end: number, label: string): DataFile => ({
+      label,
+      newestNs: Number.NEGATIVE_INFINITY,
+      records: new RecordFile(
+        { source: of, start, end, littleEndian, issues, zstd, readBytes },
+        (type, size) => this.#record(type, size),
+      ),
+    })
+    this.#folder = folder
+    this.#file = toFile(source, dataStart, dataEnd, folder === undefined ? '' : 'data')
+    this.#files = [this.#file, ...parts.map(({ file, name }) => toFile(file, 0, file.size, name))]
     this.#learnAttrs()
     this.#readToFirstSample()
   }
@@ -116,7 +173,7 @@ class PerfDataReader implements TraceReader {
     const clockId = header.attrs.find((attr) => attr.clockId !== undefined)?.clockId
     const clock = clockId === undefined ? 'perf' : (CLOCKS[clockId] ?? `clock ${clockId}`)
     return {
-      format: header.isPipe ? 'perf.data (pipe)' : 'perf.data',
+      format: this.#toFormat(),
       kernelRelease: header.kernelRelease,
       arch: header.arch,
       cpus: header.cpus,
@@ -132,6 +189,11 @@ class PerfDataReader implements TraceReader {
     }
   }
 
+  #toFormat(): string {
+    if (this.#folder !== undefined) return 'perf.data (folder)'
+    return this.#header.isPipe ? 'perf.data (pipe)' : 'perf.data'
+  }
+
   get formats(): readonly EventFormat[] {
     return this.#formats.records.map((record) => record.format)
   }
@@ -145,7 +207,7 @@ class PerfDataReader implements TraceReader {
   }
 
   get bytesRead(): number {
-    return this.#bufferAt + this.#index - this.#header.dataStart
+    return this.#files.reduce((sum, { records }) => sum + records.bytesRead, 0)
   }
 
   read(): EventWindow | undefined {
@@ -171,6 +233,7 @@ class PerfDataReader implements TraceReader {
 
   close(): void {
     this.#ended = true
+    this.#folder?.close()
   }
 
   /** Reads records until a barrier lets some samples go. */
@@ -222,179 +285,46 @@ class PerfDataReader implements TraceReader {
     while (this.#pending === 0 && !this.#exhausted) if (!this.#advance()) this.#exhausted = true
   }
 
-  /** Handles one record, or one unpacked piece; false at the end of the data. */
+  /** Handles some records; false at the end of the data. */
   #advance(): boolean {
-    if (this.#plain === undefined) return this.#rawRecord()
-    let piece: IteratorResult<Uint8Array, void>
-    try {
-      piece = this.#plain.next()
-    } catch (error) {
-      if (error instanceof TraceParseError) throw error
-      // The stream is flushed after each record but never closed, which the decoder takes for a missing end.
-      if (this.#packedEnded) return this.#endOfPlain()
-      this.#issues.add(
-        'corrupt_compressed',
-        'data_loss',
-        this.#position,
-        'The compressed records cannot be unpacked; everything after this place is missing.',
-      )
-      return false
-    }
-    if (piece.done) return this.#endOfPlain()
-    this.#plainBytes += piece.value.length
-    if (this.#plainBytes > MAX_RATIO * this.#packedBytes + MAX_UNPACKED) {
-      this.#issues.add(
-        'compression_bomb',
-        'data_loss',
-        this.#position,
-        `${this.#packedBytes} compressed bytes hold more than ${this.#plainBytes}; everything after this place is missing.`,
-      )
-      return false
-    }
-    return this.#handlePiece(piece.value)
-  }
-
-  #endOfPlain(): false {
-    if (this.#rest.length > 0)
-      this.#issues.add(
-        'data_truncated',
-        'data_loss',
-        this.#position,
-        'The last unpacked record is cut off.',
-      )
-    return false
-  }
-
-  /** False when nothing after it can be read. */
-  #handlePiece(piece: Uint8Array): boolean {
-    let bytes = piece
-    if (this.#rest.length > 0) {
-      bytes = new Uint8Array(this.#rest.length + piece.length)
-      bytes.set(this.#rest)
-      bytes.set(piece, this.#rest.length)
-    }
-    let at = 0
-    this.#bytes = bytes
-    while (at + 8 <= bytes.length) {
-      const size = this.#u16(at + 6)
-      if (size < 8) {
-        this.#reportBadRecord(size)
-        return false
+    const file = this.#laggard()
+    if (file === undefined) return false
+    this.#file = file
+    const turn = this.#files.length > 1 ? RECORDS_A_TURN : 1
+    const enough = this.#pending + SAMPLES_A_TURN
+    this.#issues.place = file.label
+    for (let i = 0; i < turn && this.#pending < enough; i++)
+      if (!file.records.advance()) {
+        file.newestNs = Number.POSITIVE_INFINITY
+        break
       }
-      if (at + size > bytes.length) break
-      this.#at = at
-      this.#record(this.#u32(at), size)
-      at += size
-    }
-    this.#rest = bytes.slice(at)
-    this.#bytes = this.#buffer
+    this.#issues.place = ''
+    // The kernel sorted each file of a folder (perf writes no FINISHED_ROUND into them): nothing older can follow in any.
+    if (this.#files.length > 1 && this.#pending > ENOUGH_PENDING)
+      this.#release(this.#laggard()?.newestNs ?? Number.POSITIVE_INFINITY)
     return true
   }
 
-  /** Yields the payloads of COMPRESSED records; handles the others on its way. */
-  *#packed(): Generator<Uint8Array, void> {
-    for (;;) {
-      const payload = this.#nextPacked()
-      if (payload === undefined) return
-      yield payload
-    }
-  }
-
-  #nextPacked(): Uint8Array | undefined {
-    for (;;) {
-      this.#bytes = this.#buffer
-      const size = this.#loadRecord()
-      if (size === 0) {
-        this.#packedEnded = true
-        return undefined
-      }
-      const type = this.#u32(this.#at)
-      this.#packedBytes += size
-      if (type === RECORD.compressed) return this.#buffer.subarray(this.#at + 8, this.#at + size)
-      if (type === RECORD.compressed2 && size >= 16) {
-        const length = Math.min(this.#u64(this.#at + 8), size - 16)
-        return this.#buffer.subarray(this.#at + 16, this.#at + 16 + length)
-      }
-      this.#record(type, size)
-    }
-  }
-
-  #rawRecord(): boolean {
-    this.#bytes = this.#buffer
-    const size = this.#loadRecord()
-    if (size === 0) return false
-    const type = this.#u32(this.#at)
-    if (type === RECORD.compressed || type === RECORD.compressed2) {
-      this.#index -= size
-      this.#plain = this.#zstd(this.#packed())
-      return true
-    }
-    this.#record(type, size)
-    return true
-  }
-
-  /** Makes the next raw record present at #at; its size, 0 at the end. */
-  #loadRecord(): number {
-    if (!this.#have(8)) return this.#endOfData()
-    const size = this.#u16(this.#index + 6)
-    this.#position = this.#bufferAt + this.#index
-    if (size < 8) {
-      this.#reportBadRecord(size)
-      return 0
-    }
-    if (!this.#have(size)) return this.#endOfData()
-    this.#at = this.#index
-    this.#position = this.#bufferAt + this.#index
-    this.#index += size
-    return size
-  }
-
-  #endOfData(): number {
-    const left = this.#bufferLength - this.#index
-    if (left > 0)
-      this.#issues.add(
-        'data_truncated',
-        'data_loss',
-        this.#bufferAt + this.#index,
-        `The data ends in the middle of a record, ${left} bytes after its start.`,
-      )
-    return 0
-  }
-
-  #have(bytes: number): boolean {
-    if (this.#index + bytes <= this.#bufferLength) return true
-    this.#buffer.copyWithin(0, this.#index, this.#bufferLength)
-    this.#bufferLength -= this.#index
-    this.#bufferAt += this.#index
-    this.#index = 0
-    const { source, dataEnd } = this.#header
-    const from = this.#bufferAt + this.#bufferLength
-    const room = Math.min(this.#buffer.length - this.#bufferLength, dataEnd - from)
-    if (room > 0)
-      this.#bufferLength += readFully(
-        source,
-        from,
-        this.#buffer.subarray(this.#bufferLength, this.#bufferLength + room),
-      )
-    return bytes <= this.#bufferLength
-  }
-
-  #reportBadRecord(size: number): void {
-    this.#issues.add(
-      'bad_record',
-      'data_loss',
-      this.#position,
-      `A record is said to have ${size} bytes, at least 8 were expected; everything after this place is missing.`,
-    )
+  /** The file that was read least far; `undefined` when all are at their ends. */
+  #laggard(): DataFile | undefined {
+    let least: DataFile | undefined
+    for (const file of this.#files)
+      if (file.newestNs < (least?.newestNs ?? Number.POSITIVE_INFINITY)) least = file
+    return least
   }
 
   #record(type: number, size: number): void {
+    const { records } = this.#file
+    this.#bytes = records.bytes
+    this.#at = records.at
+    this.#position = records.position
     switch (type) {
       case RECORD.sample:
         this.#sample(size)
         break
       case RECORD.finishedRound:
         // tools/perf/util/ordered-events.c: nothing after this is older than the round before it.
+        if (this.#files.length > 1) break
         if (this.#pending > 0 && this.#previousRoundMax > Number.NEGATIVE_INFINITY)
           this.#release(this.#previousRoundMax)
         this.#previousRoundMax = this.#roundMax
@@ -425,7 +355,7 @@ class PerfDataReader implements TraceReader {
         this.#tracingData(size)
         break
       case RECORD.auxtrace:
-        if (size >= 16) this.#skip(this.#u64(this.#at + 8))
+        if (size >= 16) records.skip(this.#u64(this.#at + 8))
         break
       default:
         break
@@ -504,6 +434,7 @@ class PerfDataReader implements TraceReader {
     pending.add(this.#bytes, from, from + length, ts, this.#position)
     this.#pending++
     this.#lastTs[cpu] = ts
+    this.#file.newestNs = ts
     if (ts > this.#roundMax) this.#roundMax = ts
   }
 
@@ -609,30 +540,11 @@ class PerfDataReader implements TraceReader {
   #tracingData(size: number): void {
     if (size < 12) return
     const length = this.#u32(this.#at + 8)
-    const at = this.#bufferAt + this.#index
-    if (at + length > this.#header.dataEnd)
-      throw new TraceParseError(
-        'truncated',
-        this.#header.source.name,
-        { unit: 'byte', at },
-        `tracing data of ${length} bytes was expected; the file ends before`,
-      )
-    const bytes = new Uint8Array(length)
-    readFully(this.#header.source, at, bytes)
-    this.#header.parseTracingData(recordCursor(this.#header, bytes, at))
+    const { records } = this.#file
+    const bytes = records.copyAhead(length)
+    this.#header.parseTracingData(recordCursor(this.#header, bytes, this.#position + size))
     this.#learnFormats()
-    this.#skip(length)
-  }
-
-  #skip(bytes: number): void {
-    const { dataEnd } = this.#header
-    const to = Math.min(dataEnd, this.#bufferAt + this.#index + bytes)
-    if (to <= this.#bufferAt + this.#bufferLength) this.#index = to - this.#bufferAt
-    else {
-      this.#bufferAt = to
-      this.#bufferLength = 0
-      this.#index = 0
-    }
+    records.skip(length)
   }
 
   #cursor(from: number, size: number) {
@@ -666,12 +578,6 @@ class PerfDataReader implements TraceReader {
     // 2^53 ns are 104 days: only clocks that count from 1970 (or a very long uptime) need a base.
     if (this.#baseHi < 0) this.#baseHi = hi < 2 ** 20 ? 0 : hi
     return (hi - this.#baseHi) * TWO_32 + lo
-  }
-
-  #u16(at: number): number {
-    const a = this.#bytes[at] as number
-    const b = this.#bytes[at + 1] as number
-    return this.#header.littleEndian ? a | (b << 8) : b | (a << 8)
   }
 
   #u32(at: number): number {
