@@ -66,7 +66,9 @@ export class Allocation {
 
   /** throttle_direct_reclaim: below half of min a task waits until kswapd's call has returned. */
   *#throttle(thread: Thread, node: NodeState): Steps {
-    if (this.#allowsDirectReclaim(node) || node.kswapd === undefined) return
+    // Kernel threads are never made to wait for kswapd.
+    if (thread.kind === 'worker' || this.#allowsDirectReclaim(node) || node.kswapd === undefined)
+      return
     const { scheduler, recorder } = this.#kernel
     scheduler.account(thread)
     const start = scheduler.now

@@ -45,6 +45,8 @@ export class DirectReclaim {
         scan.scanned = 0
         yield* this.#kernel.shrink.shrinkNode(thread, node, scan)
         if (scan.reclaimed >= scan.target) break
+        if (scan.priority === 1 && scan.reclaimed === 0)
+          yield* this.#kernel.throttle.withoutProgress(thread)
       }
       this.#kernel.lru.snapshotRefaults(node)
       if (scan.reclaimed > 0) break

@@ -18,9 +18,11 @@ import { Shrink } from './shrink.ts'
 import { Slab } from './slab.ts'
 import type { SwapSlots } from './slots.ts'
 import { Stores } from './store.ts'
+import { SwapDevice } from './swap-device.ts'
 import { SwapOuts } from './swap-out.ts'
 import { HOLDS_COPY, HOLDS_ZERO, SwapPool } from './swap-pool.ts'
 import type { Tally } from './tally.ts'
+import { WritebackThrottle } from './writeback-throttle.ts'
 import { Zones } from './zones.ts'
 
 export interface KernelParts {
@@ -55,6 +57,8 @@ export class Kernel {
   readonly swapOuts: SwapOuts
   readonly stores: Stores
   readonly pool: SwapPool
+  readonly device: SwapDevice
+  readonly throttle: WritebackThrottle
   readonly faults: Faults
   gate: PolicyGate | undefined
   exhausted = false
@@ -88,6 +92,8 @@ export class Kernel {
     })
     this.zones = new Zones(this, machine, parts.watermarkScale)
     this.pool = new SwapPool(this)
+    this.device = new SwapDevice(this)
+    this.throttle = new WritebackThrottle(this)
     this.locks = new FolioLocks(this)
     this.allocation = new Allocation(this)
     this.direct = new DirectReclaim(this)

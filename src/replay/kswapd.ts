@@ -50,7 +50,9 @@ export class Kswapd {
   #maySleep(node: NodeState): boolean {
     // prepare_kswapd_sleep: throttled tasks are let go first.
     for (const waiting of node.throttled.splice(0)) this.#kernel.scheduler.wake(waiting)
-    return node.failures >= MAX_FAILURES || node.free > this.#kernel.zones.highOf(node)
+    if (node.free > this.#kernel.zones.highOf(node)) this.#kernel.throttle.balanced(node)
+    else return node.failures >= MAX_FAILURES
+    return true
   }
 
   /** balance_pgdat. */

@@ -83,7 +83,7 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
     cpus,
     {
       onInterval: (thread, start, end) => recorder.interval(thread, start, end),
-      onMoment: (page) => kernel.stores.written(page),
+      onMoment: (value) => kernel.device.completed(value),
       onWake: (thread, waker) => recorder.wakeup(scheduler.now, waker, thread, 'sched'),
       wakeLatency: () => costs.wakeLatency.draw(),
       switchCost: () => costs.switch.draw(),

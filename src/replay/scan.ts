@@ -34,6 +34,9 @@ export class Scan {
   readonly keep = new Int32Array(64)
   activated = 0
   writeback = 0
+  /** In one pass over a node: pages met under writeback, and those of them that were met a second time. */
+  underWriteback = 0
+  immediate = 0
   written = 0
   readonly quota = new Float64Array(P.LISTS)
 

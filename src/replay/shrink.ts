@@ -24,11 +24,18 @@ export class Shrink {
   /** shrink_node for the classic LRU: shares between the lists (get_scan_count), batches, then slab. */
   *shrinkNode(thread: Thread, node: NodeState, scan: Scan): Steps {
     const before = scan.reclaimed
-    if (this.#kernel.generations !== undefined)
+    this.#kernel.device.plug(thread)
+    if (this.#kernel.generations !== undefined) {
       yield* this.#kernel.generations.shrink(thread, node, scan)
-    else {
+      yield* this.#kernel.device.unplug(thread)
+    } else {
+      const { scanned } = scan
+      scan.underWriteback = 0
+      scan.immediate = 0
       this.#kernel.lru.prepareScan(node, scan)
       yield* this.#kernel.lru.shrinkLists(thread, node, scan)
+      yield* this.#kernel.device.unplug(thread)
+      yield* this.#kernel.throttle.afterPass(thread, node, scan, scan.scanned - scanned)
     }
     yield* this.#kernel.slab.shrink(thread, node, scan)
     if (scan.reclaimed > before) node.failures = 0
@@ -85,6 +92,7 @@ export class Shrink {
     if (pages.has(page, P.WRITEBACK)) {
       // Case 2 of shrink_folio_list: marked for rotation at its end, activated meanwhile.
       pages.set(page, P.RECLAIM | P.ACTIVE)
+      this.#kernel.throttle.met(thread, node, scan)
       scan.writeback++
       scan.activated++
       if (!scheduler.spend(thread, costs.scanKept.draw())) yield

@@ -18,8 +18,8 @@ interface Shrinker {
   /** Objects put off by earlier passes (nr_deferred). */
   deferred: number
   count(): number
-  /** Objects freed when asked for `count` of them. */
-  scan(count: number): number
+  /** Objects freed when asked for `count` of them, and pages that are written to the device for it. */
+  scan(count: number): { readonly freed: number; readonly writes: number }
 }
 
 /** The pass over the slab shrinkers that every shrinking of a node ends with: its recorded cost, and what the backend gives back in it. */
@@ -36,7 +36,7 @@ export class Slab {
         name: 'zs_shrinker',
         deferred: 0,
         count: () => backend.compactable ?? 0,
-        scan: () => backend.compact?.() ?? 0,
+        scan: () => ({ freed: backend.compact?.() ?? 0, writes: 0 }),
       })
     if (backend.name === 'zswap' && backend.reclaimable !== undefined)
       shrinkers.push({
@@ -44,10 +44,8 @@ export class Slab {
         deferred: 0,
         count: () => backend.reclaimable?.() ?? 0,
         scan: (count) => {
-          const result = backend.reclaim?.(count, scheduler.now)
-          if (result === undefined) return 0
-          kernel.pool.writeBack(result.deviceWrites)
-          return result.deviceWrites
+          const writes = backend.reclaim?.(count, scheduler.now).deviceWrites ?? 0
+          return { freed: writes, writes }
         },
       })
     this.#shrinkers = shrinkers
@@ -80,7 +78,7 @@ export class Slab {
     freeable: number,
     priority: number,
   ): Steps {
-    const { scheduler, recorder, costs, backend, zones } = this.#kernel
+    const { scheduler, recorder, costs, backend, zones, device } = this.#kernel
     const share = 1 << priority
     const delta = Math.floor((Math.floor(freeable / share) * 4) / SEEKS)
     const deferred = shrinker.deferred
@@ -92,7 +90,7 @@ export class Slab {
     while (left >= BATCH || (left >= freeable && left > 0)) {
       const wanted = Math.min(BATCH, left)
       const before = backend.poolPages
-      const done = shrinker.scan(wanted)
+      const { freed: done, writes } = shrinker.scan(wanted)
       const pages = before - backend.poolPages
       scheduler.setDoing(thread, SLAB)
       let ns = 0
@@ -100,6 +98,7 @@ export class Slab {
       if (!scheduler.spend(thread, Math.round(ns))) yield
       scheduler.setDoing(thread, doing)
       zones.poolChanged(node, -pages)
+      yield* device.writeBack(thread, node, writes)
       freed += done
       scanned += wanted
       left -= wanted

@@ -115,14 +115,15 @@ export class Stores {
       return false
     }
     pages.state[page] = P.STORED
-    if (deviceWrites > 0 && this.#kernel.backend.device !== undefined) {
-      const done = this.#kernel.pool.submit('write', deviceWrites)
-      // A refused page is written by itself: under writeback until the device is done.
-      if (place === 'disk') {
+    if (deviceWrites > 0 && this.#kernel.device.exists) {
+      // A refused page is written by itself: under writeback until the device is done. Others were pushed out for it.
+      const own = place === 'disk' ? 1 : 0
+      if (own > 0) {
         pages.set(page, P.WRITEBACK | P.RECLAIM)
         this.#writing.add(page)
-        scheduler.at(done, page)
+        yield* this.#kernel.device.write(thread, pages.slot[page] as number, page)
       }
+      yield* this.#kernel.device.writeBack(thread, node, deviceWrites - own)
     }
     if (this.redirtied.delete(page)) {
       // Written while it was under writeback: what was stored is stale.
@@ -134,10 +135,15 @@ export class Stores {
     return true
   }
 
+  get underWriteback(): number {
+    return this.#writing.size
+  }
+
   /** The device has written the page: as after any disk write it moves to its list's tail. */
   written(page: number): void {
     const { pages } = this.#kernel
     if (!this.#writing.delete(page)) return
+    this.#kernel.throttle.written(this.#kernel.zones.nodeOf(pages.node[page] as number))
     pages.clear(page, P.WRITEBACK | P.RECLAIM)
     if (!pages.isOnList(page) || pages.has(page, P.LOCKED)) return
     pages.remove(page)

@@ -51,12 +51,12 @@ export class SwapPool {
         const before = backend.poolPages
         const { deviceWrites, scanned, sleepUntilNs, done } = backend.shrinkStep(scheduler.now)
         this.#kernel.zones.poolChanged(node, backend.poolPages - before)
-        this.writeBack(deviceWrites)
         // Writing back decompresses the page first; looking at an entry costs what looking at a page does.
         let ns = 0
         for (let write = 0; write < deviceWrites; write++) ns += costs.swapIn.draw()
         for (let entry = deviceWrites; entry < scanned; entry++) ns += costs.scanKept.draw()
         if (!scheduler.spend(thread, Math.max(1, ns))) yield
+        yield* this.#kernel.device.writeBack(thread, node, deviceWrites)
         if (sleepUntilNs > scheduler.now) {
           scheduler.sleepUntil(thread, sleepUntilNs, SLEEPING)
           yield
@@ -68,20 +68,6 @@ export class SwapPool {
       yield
       this.#shrinkerAsleep = false
     }
-  }
-
-  /** The backend pushed pages out to the device. */
-  writeBack(pages: number): void {
-    if (pages > 0) this.submit('write', pages)
-  }
-
-  /** Gives the device a request; returns when it is done. */
-  submit(op: 'read' | 'write', pages: number): number {
-    const { backend, scheduler, recorder } = this.#kernel
-    if (backend.device === undefined) return scheduler.now
-    const done = backend.device.submit(op, scheduler.now, pages)
-    recorder.blockIo(scheduler.now, done, op, pages, scheduler.active)
-    return done
   }
 
   kickShrinker(): void {

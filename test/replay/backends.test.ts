@@ -148,7 +148,37 @@ describe('disk', () => {
 
   it('keeps a clean copy, so that a page that was only read is not written again', () => {
     const { rows } = run(open('disk'))
-    const writes = rows.of('block_ios').filter((row) => row['op'] === 'W').length
-    expect(writes).toBe(rows.of('swapouts').filter((row) => row['place'] === 'disk').length)
+    const requests = rows.of('block_ios').filter((row) => row['op'] === 'W')
+    const sectors = requests.reduce((sum, row) => sum + Number(row['sectors']), 0)
+    expect(sectors).toBe(8 * rows.of('swapouts').filter((row) => row['place'] === 'disk').length)
+  })
+
+  it('writes neighbours of one batch as one request, of 32 pages at most', () => {
+    const { rows } = run(open('disk'))
+    const pages = rows
+      .of('block_ios')
+      .filter((row) => row['op'] === 'W')
+      .map((row) => Number(row['sectors']) / 8)
+    expect(Math.max(...pages)).toBeGreaterThan(1)
+    expect(Math.max(...pages)).toBeLessThanOrEqual(32)
+  })
+
+  it('lets submitters wait while as many requests are under way as the device takes', () => {
+    const limit = 4
+    const { rows } = run(open('disk', { disk_latency_us: 5000, disk_requests: limit }))
+    const requests = rows.of('block_ios')
+    const steps = requests
+      .flatMap((row) => [
+        { ns: Number(row['issue_ns']), step: 1 },
+        { ns: Number(row['complete_ns']), step: -1 },
+      ])
+      .sort((a, b) => a.ns - b.ns || a.step - b.step)
+    let underWay = 0
+    let most = 0
+    for (const { step } of steps) {
+      underWay += step
+      most = Math.max(most, underWay)
+    }
+    expect(most).toBe(limit)
   })
 })

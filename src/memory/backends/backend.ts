@@ -81,6 +81,12 @@ export interface DeviceQueue {
   submit(op: 'read' | 'write', nowNs: number, pages?: number): number
   /** Requests not completed at `nowNs`. */
   inFlight(nowNs: number): number
+  /** As many requests are under way as may be: who has one more waits. */
+  isBusy(nowNs: number): boolean
+  /** When the next request is done; later than `nowNs` in any case. */
+  nextDoneNs(nowNs: number): number
+  /** CPU time of whoever submits a request. */
+  readonly requestNs: number
   counters(): Readonly<Record<string, number>>
 }
 

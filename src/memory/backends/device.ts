@@ -14,6 +14,12 @@ export const DEVICE_PARAMETERS: readonly BackendParameter[] = [
     fallback: 0,
     summary: 'requests/s let through, as cloud disks do it; 0 = no limit',
   },
+  {
+    name: 'disk_requests',
+    fallback: 128,
+    summary: 'requests under way from which on submitters wait (nr_requests); 0 = no limit',
+  },
+  { name: 'disk_request_us', fallback: 0, summary: 'CPU time of submitting a request' },
 ]
 
 /** Recorded issue-to-complete times of one page, ns, in recorded order; used round and round in place of latency and transfer. */
@@ -34,6 +40,8 @@ export class BlockDevice implements DeviceQueue {
   readonly #gapNs: number
   readonly #placeFreeNs: Float64Array
   readonly #samples: ServiceTimes | undefined
+  readonly #most: number
+  readonly requestNs: number
   /** Completion times, ascending; those before #openFrom are past. */
   readonly #open: number[] = []
   #openFrom = 0
@@ -58,6 +66,9 @@ export class BlockDevice implements DeviceQueue {
     )
     const iops = parameters.number('disk_iops', 0, 1e9)
     this.#gapNs = iops === 0 ? 0 : Math.floor(1e9 / iops)
+    const most = parameters.number('disk_requests', 0, 65536)
+    this.#most = most === 0 ? Number.POSITIVE_INFINITY : most
+    this.requestNs = Math.floor(parameters.number('disk_request_us', 0, 1e6) * 1000)
     this.#samples = samples
   }
 
@@ -84,6 +95,14 @@ export class BlockDevice implements DeviceQueue {
   inFlight(nowNs: number): number {
     while ((this.#open[this.#openFrom] ?? nowNs + 1) <= nowNs) this.#openFrom++
     return this.#open.length - this.#openFrom
+  }
+
+  isBusy(nowNs: number): boolean {
+    return this.inFlight(nowNs) >= this.#most
+  }
+
+  nextDoneNs(nowNs: number): number {
+    return this.inFlight(nowNs) === 0 ? nowNs + 1 : (this.#open[this.#openFrom] ?? nowNs + 1)
   }
 
   /** pswpin and pswpout are pages; the others are requests and their summed times from submit to completion. */

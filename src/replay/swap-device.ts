@@ -1,0 +1,159 @@
+import type { Kernel } from './kernel.ts'
+import { IO, type Thread } from './scheduler.ts'
+import type { Steps, StepsTo } from './steps.ts'
+import type { NodeState } from './zones.ts'
+
+/** What a plug holds before it is let go: requests, and pages of the newest one (BLK_MAX_REQUEST_COUNT, BLK_PLUG_FLUSH_SIZE in block/blk.h). */
+const PLUG_REQUESTS = 32
+const PLUG_PAGES = 32
+
+/** Requests that a thread gathers while it shrinks lists (blk_start_plug in shrink_lruvec): neighbours in slot order become one. */
+interface Plug {
+  depth: number
+  requests: number
+  pages: number
+  lastSlot: number
+  /** First page of each request in `waiting`. */
+  readonly starts: Int32Array
+  /** Pages under writeback, or -1 - node for a frame that is given back when the write is done. */
+  readonly waiting: Int32Array
+}
+
+/** The way to the swap device: plugs, the limit of requests under way, and what happens when a write is done. */
+export class SwapDevice {
+  readonly #kernel: Kernel
+  readonly #plugs: (Plug | undefined)[] = []
+  /** Threads that wait for a request, longest first. */
+  readonly #queue: Thread[] = []
+
+  constructor(kernel: Kernel) {
+    this.#kernel = kernel
+  }
+
+  get exists(): boolean {
+    return this.#kernel.backend.device !== undefined
+  }
+
+  plug(thread: Thread): void {
+    if (!this.exists) return
+    const plug = this.#plugs[thread.index] ?? newPlug()
+    this.#plugs[thread.index] = plug
+    plug.depth++
+  }
+
+  *unplug(thread: Thread): Steps {
+    const plug = this.#plugs[thread.index]
+    if (plug === undefined || --plug.depth > 0) return
+    yield* this.#flush(thread, plug)
+  }
+
+  /** Writes a page that is under writeback until the device is done. */
+  *write(thread: Thread, slot: number, page: number): Steps {
+    const plug = this.#plugs[thread.index]
+    if (plug === undefined || plug.depth === 0) {
+      this.#finishAt(yield* this.#submit(thread, 'write', 1), page)
+      return
+    }
+    const isNext = plug.requests > 0 && slot === plug.lastSlot + 1
+    if (!isNext) plug.starts[plug.requests++] = plug.pages
+    plug.waiting[plug.pages++] = page
+    plug.lastSlot = slot
+    const newest = plug.pages - (plug.starts[plug.requests - 1] as number)
+    if (plug.requests === PLUG_REQUESTS || newest === PLUG_PAGES) yield* this.#flush(thread, plug)
+  }
+
+  /** Pages that the backend pushes out by itself go through a frame each, which holds the decompressed page until it is written. */
+  *writeBack(thread: Thread, node: NodeState, pages: number): Steps {
+    for (let page = 0; page < pages; page++) {
+      // A kworker allocates like any task; reclaimers take from the reserves.
+      if (thread.kind === 'worker') yield* this.#kernel.allocation.allocate(thread, node)
+      else {
+        this.#kernel.zones.pendingFrames++
+        this.#kernel.zones.take(node)
+      }
+      if (this.#kernel.scheduler.stopped) return
+      // No slot order is known of these: no two are merged.
+      yield* this.write(thread, Number.NEGATIVE_INFINITY, -1 - node.index)
+    }
+  }
+
+  /** Waits until `pages` neighbours are read. */
+  *read(thread: Thread, pages: number): Steps {
+    if (!this.exists) return
+    const done = yield* this.#submit(thread, 'read', pages)
+    this.#kernel.scheduler.sleepUntil(thread, done, IO)
+    yield
+  }
+
+  /** A write is done: of a page, or one that only needed a frame. */
+  completed(value: number): void {
+    if (value >= 0) {
+      this.#kernel.stores.written(value)
+      return
+    }
+    const { zones } = this.#kernel
+    zones.give(zones.nodeOf(-1 - value), 1)
+    zones.pendingFrames--
+  }
+
+  *#flush(thread: Thread, plug: Plug): Steps {
+    const { requests, pages } = plug
+    if (requests === 0) return
+    // A copy: the thread may gather anew while it waits for a request.
+    const starts = plug.starts.slice(0, requests)
+    const waiting = plug.waiting.slice(0, pages)
+    plug.requests = 0
+    plug.pages = 0
+    for (let request = 0; request < requests; request++) {
+      const first = starts[request] as number
+      const end = request + 1 < requests ? (starts[request + 1] as number) : pages
+      const done = yield* this.#submit(thread, 'write', end - first)
+      for (let place = first; place < end; place++) this.#finishAt(done, waiting[place] as number)
+    }
+  }
+
+  #finishAt(done: number, value: number): void {
+    this.#kernel.scheduler.at(done, value)
+  }
+
+  *#submit(thread: Thread, op: 'read' | 'write', pages: number): StepsTo<number> {
+    const { backend, scheduler, recorder } = this.#kernel
+    const { device } = backend
+    if (device === undefined) return scheduler.now
+    if (!scheduler.spend(thread, device.requestNs)) yield
+    if (device.isBusy(scheduler.now) || this.#queue.length > 0) yield* this.#waitForRequest(thread)
+    const done = device.submit(op, scheduler.now, pages)
+    recorder.blockIo(scheduler.now, done, op, pages, thread)
+    return done
+  }
+
+  /** blk_mq_get_tag: in the order of arrival. */
+  *#waitForRequest(thread: Thread): Steps {
+    const { backend, scheduler } = this.#kernel
+    const { device } = backend
+    if (device === undefined) return
+    this.#queue.push(thread)
+    while (this.#queue[0] !== thread) {
+      scheduler.block(thread, IO)
+      yield
+    }
+    while (device.isBusy(scheduler.now)) {
+      scheduler.sleepUntil(thread, device.nextDoneNs(scheduler.now), IO)
+      yield
+    }
+    this.#queue.shift()
+    const next = this.#queue[0]
+    if (next !== undefined) scheduler.wake(next)
+  }
+}
+
+function newPlug(): Plug {
+  return {
+    depth: 0,
+    requests: 0,
+    pages: 0,
+    lastSlot: 0,
+    starts: new Int32Array(PLUG_REQUESTS),
+    waiting: new Int32Array(PLUG_REQUESTS * PLUG_PAGES),
+  }
+}
