@@ -13,6 +13,8 @@ const READ_BYTES = 1 << 22
 const MAX_RATIO = 4096
 const MAX_UNPACKED = 1 << 26
 const TWO_32 = 2 ** 32
+/** An empty raw block that ends a frame: RFC 8878 section 3.1.1.2. */
+const LAST_BLOCK = Uint8Array.of(1, 0, 0)
 
 export type ZstdStream = (packed: Iterable<Uint8Array>) => Generator<Uint8Array, void>
 
@@ -161,7 +163,11 @@ export class RecordFile {
   *#packed(): Generator<Uint8Array, void> {
     for (;;) {
       const payload = this.#nextPacked()
-      if (payload === undefined) return
+      if (payload === undefined) {
+        // perf never closes the frame, and a decoder keeps what did not fit into its last output until more input comes.
+        yield LAST_BLOCK
+        return
+      }
       yield payload
     }
   }
