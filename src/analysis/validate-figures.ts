@@ -8,10 +8,13 @@ export type FigureKind = 'rate' | 'count' | 'time' | 'share' | 'amount'
 
 export const VALIDATED = [
   { name: 'swapouts_per_s', unit: '1/s', kind: 'rate' },
+  { name: 'pgsteal_anon_per_s', unit: '1/s', kind: 'rate' },
   { name: 'allocstalls', unit: '', kind: 'count' },
   { name: 'stall_total', unit: 's', kind: 'time' },
   { name: 'stall_p50', unit: 'ms', kind: 'time' },
   { name: 'stall_p99', unit: 'ms', kind: 'time' },
+  { name: 'allocstalls_all', unit: '', kind: 'count' },
+  { name: 'stall_total_all', unit: 's', kind: 'time' },
   { name: 'kswapd_busy', unit: '', kind: 'share' },
   { name: 'kswapd_steal_share', unit: '', kind: 'share' },
   { name: 'pool_peak', unit: 'pages', kind: 'amount' },
@@ -23,33 +26,55 @@ export const VALIDATED = [
 }[]
 
 export type ValidatedName = (typeof VALIDATED)[number]['name']
-/** NaN = not known. Stalls are direct reclaims, begin to end, of the demand's tasks. */
-export type Figures = Readonly<Record<ValidatedName, number>> & { readonly swapouts: number }
+/** NaN = not known. Stalls are direct reclaims, begin to end, of the demand's tasks; with `_all` of any thread, workers included. */
+export type Figures = Readonly<Record<ValidatedName, number>> & {
+  readonly swapouts: number
+  readonly pgsteal_anon: number
+}
 
 interface Parts {
   readonly seconds: number
   readonly swapouts: number
   readonly stallsNs: readonly number[]
+  /** Stalls of the other threads. */
+  readonly otherStallsNs: readonly number[]
   readonly kswapdNs: number
-  readonly stealShare: number
+  readonly reclaimed: Reclaimed
   readonly poolPeak: number
+}
+
+/** Pages that reclaim gave back. */
+interface Reclaimed {
+  anon: number
+  file: number
+  byKswapd: number
 }
 
 function toFigures(parts: Parts): Figures {
   const sorted = Float64Array.from(parts.stallsNs).sort()
+  const seconds = (times: ArrayLike<number>): number =>
+    Array.from(times).reduce((sum, ns) => sum + ns, 0) / 1e9
+  const { anon, file, byKswapd } = parts.reclaimed
   return {
     swapouts: parts.swapouts,
     swapouts_per_s: parts.swapouts / parts.seconds,
+    pgsteal_anon: anon,
+    pgsteal_anon_per_s: anon / parts.seconds,
     allocstalls: sorted.length,
-    stall_total: sorted.reduce((sum, ns) => sum + ns, 0) / 1e9,
+    stall_total: seconds(sorted),
+    allocstalls_all: sorted.length + parts.otherStallsNs.length,
+    stall_total_all: seconds(sorted) + seconds(parts.otherStallsNs),
     stall_p50: (quantile(sorted, 0.5) ?? Number.NaN) / 1e6,
     stall_p99: (quantile(sorted, 0.99) ?? Number.NaN) / 1e6,
     kswapd_busy: parts.kswapdNs / 1e9 / parts.seconds,
-    kswapd_steal_share: parts.stealShare,
+    kswapd_steal_share: anon + file > 0 ? byKswapd / (anon + file) : Number.NaN,
     pool_peak: parts.poolPeak,
     work: parts.seconds,
   }
 }
+
+/** RECLAIM_WB_FILE of include/trace/events/vmscan.h. */
+const RECLAIM_FILE = 0x2
 
 /** What a recording shows between two moments, ns from its start. */
 export function recordedFigures(
@@ -60,11 +85,11 @@ export function recordedFigures(
 ): Figures {
   const begins = new Map<number, number>()
   const stallsNs: number[] = []
+  const otherStallsNs: number[] = []
   const running = new Map<number, number>()
   let swapouts = 0
   let kswapdNs = 0
-  let byKswapd = 0
-  let reclaimed = 0
+  const reclaimed: Reclaimed = { anon: 0, file: 0, byKswapd: 0 }
   const isKswapd = (tid: number): boolean => recording.tasks.get(tid)?.kind === 'kswapd'
   const stop = (tid: number, ns: number): void => {
     const since = running.get(tid)
@@ -84,7 +109,8 @@ export function recordedFigures(
       case EVENT.directEnd: {
         const begin = begins.get(tid)
         begins.delete(tid)
-        if (begin !== undefined && begin >= fromNs && demand.has(tid)) stallsNs.push(ns - begin)
+        if (begin !== undefined && begin >= fromNs)
+          (demand.has(tid) ? stallsNs : otherStallsNs).push(ns - begin)
         break
       }
       case EVENT.gate:
@@ -95,8 +121,9 @@ export function recordedFigures(
         break
       case EVENT.batchEnd:
         if (!isInside) break
-        reclaimed += recording.b[i] ?? 0
-        if (isKswapd(tid)) byKswapd += recording.b[i] ?? 0
+        reclaimed[((recording.c[i] ?? 0) & RECLAIM_FILE) === 0 ? 'anon' : 'file'] +=
+          recording.b[i] ?? 0
+        if (isKswapd(tid)) reclaimed.byKswapd += recording.b[i] ?? 0
         break
       case EVENT.switch: {
         const from = recording.a[i] ?? 0
@@ -117,8 +144,9 @@ export function recordedFigures(
     seconds: (toNs - fromNs) / 1e9,
     swapouts,
     stallsNs,
+    otherStallsNs,
     kswapdNs,
-    stealShare: reclaimed > 0 ? byKswapd / reclaimed : Number.NaN,
+    reclaimed,
     poolPeak,
   })
 }
@@ -132,6 +160,10 @@ export class RunFigures {
   readonly #runStart: number[] = []
   readonly #runEnd: number[] = []
   readonly #runTask: number[] = []
+  readonly #batchNs: number[] = []
+  readonly #batchTask: number[] = []
+  readonly #batchAnon: number[] = []
+  readonly #batchFile: number[] = []
 
   readonly sink = (rows: RowBuffer): void => {
     const column = (name: string): Float64Array => {
@@ -154,6 +186,17 @@ export class RunFigures {
         this.#stallStart.push(start[row] ?? 0)
         this.#stallEnd.push(end[row] ?? 0)
         this.#stallTask.push(task[row] ?? 0)
+      }
+    } else if (rows.table === 'shrink_batches') {
+      const ns = column('ts_ns')
+      const task = column('task_id')
+      const reclaimed = column('nr_reclaimed')
+      for (let row = 0; row < rows.length; row++) {
+        const isFile = text('lru', row)?.endsWith('file') === true
+        this.#batchNs.push(ns[row] ?? 0)
+        this.#batchTask.push(task[row] ?? 0)
+        this.#batchAnon.push(isFile ? 0 : (reclaimed[row] ?? 0))
+        this.#batchFile.push(isFile ? (reclaimed[row] ?? 0) : 0)
       }
     } else if (rows.table === 'thread_states') {
       const start = column('start_ns')
@@ -178,10 +221,22 @@ export class RunFigures {
       result.tasks.filter(({ kind }) => kind === 'kswapd').map(({ taskId }) => taskId),
     )
     const stallsNs: number[] = []
+    const otherStallsNs: number[] = []
     for (let k = 0; k < this.#stallStart.length; k++) {
       const start = this.#stallStart[k] ?? 0
-      if (start >= fromNs && demand.has(this.#stallTask[k] ?? 0))
-        stallsNs.push((this.#stallEnd[k] ?? 0) - start)
+      if (start >= fromNs)
+        (demand.has(this.#stallTask[k] ?? 0) ? stallsNs : otherStallsNs).push(
+          (this.#stallEnd[k] ?? 0) - start,
+        )
+    }
+    const reclaimed: Reclaimed = { anon: 0, file: 0, byKswapd: 0 }
+    for (let k = 0; k < this.#batchNs.length; k++) {
+      if ((this.#batchNs[k] ?? 0) < fromNs) continue
+      const anon = this.#batchAnon[k] ?? 0
+      const file = this.#batchFile[k] ?? 0
+      reclaimed.anon += anon
+      reclaimed.file += file
+      if (kswapd.has(this.#batchTask[k] ?? 0)) reclaimed.byKswapd += anon + file
     }
     let kswapdNs = 0
     for (let k = 0; k < this.#runStart.length; k++)
@@ -196,8 +251,9 @@ export class RunFigures {
       seconds: (toNs - fromNs) / 1e9,
       swapouts,
       stallsNs,
+      otherStallsNs,
       kswapdNs,
-      stealShare: fromNs === 0 ? result.summary.kswapdStealShare : Number.NaN,
+      reclaimed,
       poolPeak: result.summary.poolPeakPages,
     })
   }

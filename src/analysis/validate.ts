@@ -182,8 +182,12 @@ function openLoop(workload: Workload, first: Figures): Figures {
   return {
     swapouts: first.swapouts * ratio,
     swapouts_per_s: (first.swapouts * ratio) / work,
+    pgsteal_anon: first.pgsteal_anon * ratio,
+    pgsteal_anon_per_s: (first.pgsteal_anon * ratio) / work,
     allocstalls: first.allocstalls * ratio,
     stall_total: stall,
+    allocstalls_all: first.allocstalls_all * ratio,
+    stall_total_all: first.stall_total_all * ratio,
     stall_p50: first.stall_p50,
     stall_p99: first.stall_p99,
     kswapd_busy: Math.min(1, (first.kswapd_busy * first.work * ratio) / work),

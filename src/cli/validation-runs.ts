@@ -1,6 +1,11 @@
 import { toResult } from '../analysis/result.ts'
 import { findTrace } from '../analysis/selection.ts'
-import { type Replayer, validateHalves, validatePolicy } from '../analysis/validate.ts'
+import {
+  type PolicyRow,
+  type Replayer,
+  validateHalves,
+  validatePolicy,
+} from '../analysis/validate.ts'
 import { resolveReplay } from '../config/replay.ts'
 import type { Settings } from '../config/settings.ts'
 import { Database } from '../database/database.ts'
@@ -130,12 +135,21 @@ async function validateTwo(
     options,
     settings,
   )
-  const untrusted = rows.filter(({ trusted }) => !trusted).map(({ metric }) => metric)
-  if (untrusted.length > 0)
-    remark(
-      settings,
-      `not to be trusted, since the self-replay misses the recording by more than the spread: ${untrusted.join(', ')}`,
-    )
+  const metricsOf = (where: (row: PolicyRow) => boolean): string =>
+    rows
+      .filter(where)
+      .map(({ metric }) => metric)
+      .join(', ')
+  const remarks = [
+    ['wrong sign', metricsOf(({ sign }) => sign === 'wrong')],
+    ['wrong size', metricsOf(({ size }) => size === 'wrong')],
+    ['no better than a null model', metricsOf((row) => !row.predicted_better)],
+    [
+      'not to be trusted, since the self-replay misses the recording by more than the spread',
+      metricsOf(({ trusted }) => !trusted),
+    ],
+  ] as const
+  for (const [what, metrics] of remarks) if (metrics !== '') remark(settings, `${what}: ${metrics}`)
 }
 
 async function withProgress<T>(
