@@ -503,7 +503,8 @@ cpu AS (
 )
 SELECT s.trace_id, s.run_id, s.label, s.end_ns - s.start_ns AS work_ns,
   coalesce(o.swapout_pages, 0) AS swapout_pages, i.swapin_pages, st.pages AS stolen,
-  s.run_id IS NOT NULL OR sp.trace_id IS NOT NULL OR d.trace_id IS NOT NULL AS has_spans,
+  -- Real threads replay no task that could stall.
+  coalesce(ru.clock <> 'threads', sp.trace_id IS NOT NULL OR d.trace_id IS NOT NULL) AS has_spans,
   sp.direct AS allocstalls,
   k.kswapd_ns, k.scan_ns, k.store_ns, k.kswapds,
   coalesce(o.bypass, 0) AS bypass, coalesce(o.gated, 0) AS gated,
@@ -515,6 +516,7 @@ LEFT JOIN ins i ON i.trace_id = s.trace_id AND i.run_id IS NOT DISTINCT FROM s.r
 LEFT JOIN stolen st ON st.trace_id = s.trace_id AND st.run_id IS NOT DISTINCT FROM s.run_id
 LEFT JOIN spans sp ON sp.trace_id = s.trace_id AND sp.run_id IS NOT DISTINCT FROM s.run_id
 LEFT JOIN described d ON d.trace_id = s.trace_id
+LEFT JOIN runs ru ON ru.run_id = s.run_id
 LEFT JOIN kswapds k ON k.trace_id = s.trace_id AND k.run_id IS NOT DISTINCT FROM s.run_id
 LEFT JOIN pool pl ON pl.trace_id = s.trace_id AND pl.run_id IS NOT DISTINCT FROM s.run_id
 LEFT JOIN cpu c ON c.trace_id = s.trace_id AND c.run_id IS NOT DISTINCT FROM s.run_id

@@ -47,6 +47,8 @@ interface RunRow {
   readonly policy: string
   /** False when only the figures of the run were kept (`sweep`): there are no rows to look at. */
   readonly has_rows: boolean
+  /** False: on real threads, in the time of the machine that replayed. It is nobody's latest: the recording has another clock. */
+  readonly is_virtual: boolean
 }
 
 /** Every complete trace with its recording and all complete runs: what `query` sees. */
@@ -111,7 +113,7 @@ async function readTraces(connection: DuckDBConnection, catalog: string): Promis
 async function readRuns(connection: DuckDBConnection, catalog: string): Promise<RunRow[]> {
   return readRows<RunRow>(
     connection,
-    `SELECT r.trace_id, r.run_id, r.policy, ${HAS_ROWS} AS has_rows
+    `SELECT r.trace_id, r.run_id, r.policy, ${HAS_ROWS} AS has_rows, r.clock IS DISTINCT FROM 'threads' AS is_virtual
      FROM "${catalog}".main.runs r WHERE r.state = 'complete' ORDER BY r.run_id`,
   )
 }
@@ -159,8 +161,9 @@ export async function findTrace(
 /** `undefined` stands for the recording. A run without rows is nobody's latest, and cannot be looked at. */
 function chooseRuns(wanted: readonly string[], runs: readonly RunRow[]): (RunRow | undefined)[] {
   const whole = runs.filter((run) => run.has_rows)
-  const policies = [...new Set(whole.map((run) => run.policy))]
-  const latest = (policy: string) => whole.findLast((run) => run.policy === policy)
+  const comparable = whole.filter((run) => run.is_virtual)
+  const policies = [...new Set(comparable.map((run) => run.policy))]
+  const latest = (policy: string) => comparable.findLast((run) => run.policy === policy)
   if (wanted.length === 0) return [undefined, ...policies.map(latest)]
   const chosen: (RunRow | undefined)[] = []
   for (const name of wanted.flatMap((value) => value.split(','))) {
@@ -211,6 +214,7 @@ async function toSubjects(
         ? BigInt(trace.end_ns ?? trace.start_ns ?? 0)
         : await readRunEnd(connection, catalog, run.run_id)
     const alike = chosen.filter((other) => other?.policy === run?.policy).length
+    const policy = run?.is_virtual === false ? `${run.policy} (threads)` : run?.policy
     const whole: [bigint, bigint] = [first, lastNs + 1n]
     const asked: (readonly [bigint, bigint])[] = (window.marks ?? [[0n, lastNs + 1n - first]]).map(
       ([from, to]) => [first + from, first + to],
@@ -224,7 +228,7 @@ async function toSubjects(
       )
       .filter(([from, to]) => from < to)
     const label =
-      run === undefined ? 'recording' : alike > 1 ? `${run.policy} #${run.run_id}` : run.policy
+      policy === undefined ? 'recording' : alike > 1 ? `${policy} #${run?.run_id}` : policy
     subjects.push({
       traceId: trace.trace_id,
       traceName: trace.name,

@@ -26,6 +26,7 @@ import type { ReplayCommandOptions } from './replay.ts'
 import { planRuns, type RunPlan } from './run-plan.ts'
 import { type FinishedRun, runPolicy } from './run-policy.ts'
 import { withSummaries } from './run-summary.ts'
+import { describeThreads, knownOnThreads, runPolicyOnThreads } from './run-threads.ts'
 import { runAtSameWork } from './same-work.ts'
 import { toSettings } from './settings.ts'
 import { formatCell, formatCount, formatNs } from './table.ts'
@@ -83,7 +84,8 @@ async function replayInto(
           const { name } = job.run.policy
           const progress = startProgress(settings, `replaying ${name}`, 'count')
           try {
-            const finished = await runPolicy(
+            const runOne = job.run.config.clock === 'threads' ? runPolicyOnThreads : runPolicy
+            const finished = await runOne(
               {
                 database,
                 traceId: trace.trace_id,
@@ -184,7 +186,9 @@ export function withRecordedWork(plan: RunPlan, recordedWorkNs: number | null): 
   }
 }
 
-function describeRun({ policy, result }: FinishedRun, tookMs: number): string {
+function describeRun({ policy, config, result }: FinishedRun, tookMs: number): string {
+  if (config.clock === 'threads')
+    return `${policy}: ${formatCount(result.summary.swapOuts)} swap-outs in ${formatNs(result.endNs)} of this host's time`
   return `${policy}: ${formatCount(result.summary.swapOuts)} swap-outs in ${formatNs(result.endNs)} of virtual time, run in ${formatNs(tookMs * 1e6)}`
 }
 
@@ -200,7 +204,11 @@ async function printRuns(
   const { connection } = database
   const selection = await resolveSubjects(connection, {
     trace: String(traceId),
-    runs: ['recording', ...runs.map(({ runId }) => String(runId))],
+    // The recorded machine's time is not this host's.
+    runs: [
+      ...(options.clock === 'threads' ? [] : ['recording']),
+      ...runs.map(({ runId }) => String(runId)),
+    ],
     cpus: [],
     tids: [],
     comms: [],
@@ -211,7 +219,11 @@ async function printRuns(
     connection,
     cutRecording(selection, first?.config.startOffsetNs ?? 0, first?.config.recordedWorkNs ?? null),
   )
-  const figures = withSummaries(await readFigures(connection), runs)
+  const figures = withSummaries(await readFigures(connection), runs).map((subject) =>
+    options.clock === 'threads'
+      ? { ...subject, figures: knownOnThreads(subject.figures) }
+      : subject,
+  )
   if (toFormat(options) !== 'table' || options.output !== undefined) {
     await printResult(toFigureRows(figures), options, settings)
     return
@@ -220,6 +232,7 @@ async function printRuns(
   for (const line of describeBasis(plan, runs)) await printLine(line)
   await printLine('')
   await printResult(toComparisonTable(figures), options, settings)
+  if (options.clock === 'threads') return
   await printLine('')
   const answer = toAnswer({
     metrics: toMetrics(figures),
@@ -234,6 +247,7 @@ function describeBasis(plan: RunPlan, runs: readonly FinishedRun[]): string[] {
   const [run] = runs
   if (run === undefined) return []
   const { config } = run
+  if (config.clock === 'threads') return describeThreads(runs)
   const unknown = workload.unknownNextTouch
   const lines = [
     `contents: ${run.result.contents}; demand: ${config.demand} loop; seed ${config.seed}; unknown: next touch of ${formatCell(unknown.value, 'share')} of the swapped-out pages (never seen again, not touched by the replay)`,

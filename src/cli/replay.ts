@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import {
+  CLOCKS,
   CODEC_IMPLEMENTATIONS,
   DEMANDS,
   POLICIES_BY_DEFAULT,
@@ -17,7 +18,6 @@ import {
 
 export interface ReplayCommandOptions extends GlobalOptions, OutputOptions, ReplayOptions {
   readonly trace?: string
-  readonly log?: string
   /** Folder with a workload instead of a trace's own. */
   readonly workload?: string
 }
@@ -66,6 +66,12 @@ export function register(command: Command): void {
         'closed: tasks wait for memory and go on later (default); open: they keep to their recorded clock',
       ).choices([...DEMANDS]),
     )
+    .addOption(
+      new Option(
+        '--clock <clock>',
+        'virtual: the whole machine in virtual time, the same rows every time (default); threads: queues, locks and compression on threads of this host, different every time',
+      ).choices([...CLOCKS]),
+    )
     .option(
       '--workload <folder>',
       'run this workload (from `pstrace workload -o`, or written by hand) instead of the one of the trace',
@@ -79,7 +85,8 @@ export function register(command: Command): void {
 pstrace replay
 pstrace replay --policy parallel --set vm.parallel_swap=2
 pstrace replay --policy kswapd --policy parallel --codec zstd --cpus 4x1.0+4x0.4
-pstrace replay --policy kcompressd --set pstrace.cost.store=2 --format json`,
+pstrace replay --policy kcompressd --set pstrace.cost.store=2 --format json
+pstrace replay --policy parallel --clock threads`,
   )
   command.action(async (options: ReplayCommandOptions) => {
     const { replayAll } = await import('./replay-runs.ts')

@@ -1,4 +1,4 @@
-import type { Background, ReplayRequest } from '../config/replay.ts'
+import type { Background, CLOCKS, ReplayRequest } from '../config/replay.ts'
 import type { SwapBackend } from '../memory/backends/backend.ts'
 import { BACKENDS, openBackend } from '../memory/backends/index.ts'
 import type { Codec } from '../memory/codecs/codec.ts'
@@ -36,7 +36,7 @@ export interface RunConfig {
   readonly demandScale: number
   readonly watermarkScale: number
   readonly costScale: Readonly<Partial<Record<CostName, number>>>
-  readonly clock: 'virtual'
+  readonly clock: (typeof CLOCKS)[number]
   readonly seed: number
   /** Where the workload begins in the recording, ns after its start, and how long the recorded machine took for it. */
   readonly startOffsetNs: number
@@ -94,7 +94,7 @@ export function planRuns(request: ReplayRequest, recorded: Workload): RunPlan {
       demandScale: settings.scales.get('pstrace.demand') ?? 1,
       watermarkScale: settings.scales.get('pstrace.watermarks') ?? 1,
       costScale: settings.costs,
-      clock: 'virtual' as const,
+      clock: request.clock,
       seed: request.seed,
       startOffsetNs: workload.startOffsetNs?.value ?? 0,
       recordedWorkNs: null,

@@ -11,7 +11,7 @@ import { RowBuffer } from '../model/rows.ts'
 import { policies } from '../policies/index.ts'
 import type { Policy } from '../policies/policy.ts'
 import type { ReplayLogEvent } from '../replay/recorder.ts'
-import { completeTunables, type RunResult, replay } from '../replay/replay.ts'
+import { completeTunables, type RunResult, type RunTask, replay } from '../replay/replay.ts'
 import type { RunSummary } from '../replay/summary.ts'
 import type { Workload } from '../workload/types.ts'
 import { runInterruptibly } from './interrupt.ts'
@@ -23,8 +23,17 @@ export interface FinishedRun {
   readonly runId: number
   readonly policy: string
   readonly config: RunConfig
-  readonly result: RunResult
+  readonly result: RunOutcome
   readonly figures: readonly Figure[]
+}
+
+/** What tables need of a run, whatever its clock. */
+export interface RunOutcome
+  extends Pick<RunResult, 'contents' | 'exhausted' | 'endNs' | 'progress'> {
+  readonly summary: Pick<RunSummary, 'swapOuts' | 'workNs' | 'workUsed'> & {
+    /** Absent: there was no pool. */
+    readonly poolPeakBytes?: number
+  }
 }
 
 export interface RunOptions {
@@ -95,12 +104,15 @@ export async function runPolicy(
         ...(options.log === undefined ? {} : { log: options.log }),
       }),
     )
-    await addThreads(rows.database, rows.traceId, result)
+    await addThreads(rows.database, rows.traceId, result.tasks)
     rows.database.flush()
     await completeRun(rows.database, rows.runId)
     const figures = withSummary(await readRunFigures(rows), result.summary)
     if (!kept) await completeRun(database, runId)
-    await addMetrics(database, { traceId, runId }, figures, result, config, resources.backend)
+    const limit = poolLimit(resources.backend)
+    const pool =
+      limit === undefined ? undefined : { limit, peakPages: result.summary.poolPeakPages }
+    await addMetrics(database, { traceId, runId }, figures, result, config, pool)
     return { runId, policy: policy.name, config, result, figures }
   } catch (error) {
     await removeRun(database, runId)
@@ -139,7 +151,7 @@ async function openScratch(workload: Workload, policy: Policy): Promise<RunRows>
   return { database, traceId, runId: await beginRun(database, traceId, { policy: policy.name }) }
 }
 
-function describeCpus({ cpus }: RunConfig): string {
+export function describeCpus({ cpus }: RunConfig): string {
   const groups: { speed: number; count: number }[] = []
   for (const { speed } of cpus) {
     const last = groups.at(-1)
@@ -156,16 +168,20 @@ const FIRST_THREAD = 10_000_000
 const IDS_PER_POLICY = 1_000_000
 
 /** Threads that the engine adds need ids that no recorded task and no other policy's threads have: the tasks table knows no runs. */
-function firstThreadId(policy: Policy, workload: Workload): number {
+export function firstThreadId(policy: Policy, workload: Workload): number {
   const above = workload.tasks.reduce((most, { taskId }) => Math.max(most, taskId), 0)
   return Math.max(FIRST_THREAD, above) + IDS_PER_POLICY * policies.indexOf(policy) + 1
 }
 
-async function addThreads(database: Database, traceId: number, result: RunResult): Promise<void> {
+export async function addThreads(
+  database: Database,
+  traceId: number,
+  tasks: readonly RunTask[],
+): Promise<void> {
   const known = await database.query('SELECT task_id FROM tasks WHERE trace_id = ?', [traceId])
   const ids = new Set(known.map((row) => Number(row['task_id'])))
   const rows = new RowBuffer('tasks', rowKinds('tasks'))
-  for (const task of result.tasks) {
+  for (const task of tasks) {
     if (ids.has(task.taskId)) continue
     const row = rows.add()
     rows.number(row, 'task_id', task.taskId)
@@ -178,7 +194,11 @@ async function addThreads(database: Database, traceId: number, result: RunResult
 }
 
 /** Figures by the definitions that also hold for recordings. */
-async function readRunFigures({ database, traceId, runId }: RunRows): Promise<readonly Figure[]> {
+export async function readRunFigures({
+  database,
+  traceId,
+  runId,
+}: RunRows): Promise<readonly Figure[]> {
   const { connection } = database
   const selection = await resolveSubjects(connection, {
     trace: String(traceId),
@@ -195,13 +215,13 @@ async function readRunFigures({ database, traceId, runId }: RunRows): Promise<re
 }
 
 /** The figures, then what only the engine knows. */
-async function addMetrics(
+export async function addMetrics(
   database: Database,
   owner: { readonly traceId: number; readonly runId: number },
   figures: readonly Figure[],
-  result: RunResult,
+  result: Pick<RunOutcome, 'summary'>,
   config: RunConfig,
-  backend: SwapBackend,
+  pool: { readonly limit: number; readonly peakPages: number } | undefined,
 ): Promise<void> {
   const rows = new RowBuffer('metrics', rowKinds('metrics'))
   const add = (figure: Figure, unit: string, question: string, node?: number) => {
@@ -231,10 +251,9 @@ async function addMetrics(
     else if (figure.value !== null)
       add(figure, describeMeasure(figure.metric).unit, ids.join(', ') || 'as a part of others')
   }
-  const limit = poolLimit(backend)
-  if (limit !== undefined) {
-    add(exact('pool_limit', limit), 'pages', 'how much the pool may hold')
-    const fill = exact('pool_fill_max_share', result.summary.poolPeakPages / limit)
+  if (pool !== undefined) {
+    add(exact('pool_limit', pool.limit), 'pages', 'how much the pool may hold')
+    const fill = exact('pool_fill_max_share', pool.peakPages / pool.limit)
     add(fill, 'share', questionsOf(fill.metric).join(', '))
   }
   const summary = { ...result.summary, workUsed: result.summary.workUsed * config.workUsed }
@@ -273,11 +292,11 @@ function queueOf(
   }
 }
 
-function engineMetrics(summary: RunSummary): [string, number][] {
+function engineMetrics(summary: object): [string, number][] {
   const metrics: [string, number][] = []
   for (const [name, value] of Object.entries(summary)) {
     if (typeof value === 'number') metrics.push([toSnakeCase(name), value])
-    else if (!Array.isArray(value))
+    else if (typeof value === 'object' && value !== null && !Array.isArray(value))
       for (const [part, number] of Object.entries(value as Readonly<Record<string, number>>))
         metrics.push([`${toSnakeCase(name)}_stall_${toSnakeCase(part)}`, number])
   }

@@ -1,13 +1,12 @@
 import type { Figure, SubjectFigures } from '../analysis/figures.ts'
-import type { RunResult } from '../replay/replay.ts'
-import type { RunSummary } from '../replay/summary.ts'
+import type { RunOutcome } from './run-policy.ts'
 
 /**
  * What the engine knows better than the rows: a run's length is when its last task had consumed its demand, not when its last row
  * ends; the pool's peak lies between samples.
  */
-export function withSummary(figures: readonly Figure[], summary: RunSummary): Figure[] {
-  const known: Readonly<Record<string, number>> = {
+export function withSummary(figures: readonly Figure[], summary: RunOutcome['summary']): Figure[] {
+  const known: Readonly<Record<string, number | undefined>> = {
     work_ns: summary.workNs,
     pool_peak_bytes: summary.poolPeakBytes,
   }
@@ -19,7 +18,7 @@ export function withSummary(figures: readonly Figure[], summary: RunSummary): Fi
 
 export function withSummaries(
   subjects: readonly SubjectFigures[],
-  runs: readonly { readonly runId: number; readonly result: RunResult }[],
+  runs: readonly { readonly runId: number; readonly result: RunOutcome }[],
 ): SubjectFigures[] {
   return subjects.map((subject) => {
     const run = runs.find(({ runId }) => runId === subject.runId)

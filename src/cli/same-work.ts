@@ -1,8 +1,7 @@
-import type { RunResult } from '../replay/replay.ts'
 import { countDemand, cutDemand, type DemandRows } from '../workload/cut.ts'
 import type { Workload } from '../workload/types.ts'
 import type { RunPlan } from './run-plan.ts'
-import type { FinishedRun } from './run-policy.ts'
+import type { FinishedRun, RunOutcome } from './run-policy.ts'
 
 /** One run to make. */
 export interface Job {
@@ -69,7 +68,7 @@ function cutAt(finished: FinishedRun, cuts: number, options: SameWorkOptions): W
   }
 }
 
-function toRows(result: RunResult, share: number): DemandRows {
+function toRows(result: RunOutcome, share: number): DemandRows {
   return new Map(
     result.progress
       .filter(({ kind }) => kind !== 'background')

@@ -1,3 +1,4 @@
+import { PstraceError } from '../model/error.ts'
 import { badValue, unknownName } from '../model/names.ts'
 import { parseCpus } from './cpus.ts'
 import { parseAssignments, parseCount } from './settings.ts'
@@ -15,6 +16,7 @@ export interface ReplayOptions {
   readonly background?: string
   readonly demand?: string
   readonly clock?: string
+  readonly log?: string
   readonly seed?: string
 }
 
@@ -53,7 +55,12 @@ export interface ContentsRequest {
   readonly path: string | undefined
 }
 
+/** What only virtual time has: real threads run kswapd's hand-over, the policy's queues and locks, and the codec. */
+const VIRTUAL_ONLY = ['backend', 'slots', 'background', 'demand', 'log'] as const
+
 export function resolveReplay(options: ReplayOptions): ReplayRequest {
+  const clock = choose('--clock', options.clock, CLOCKS)
+  if (clock === 'threads') refuseVirtualOnly(options)
   const policies = (options.policy ?? []).flatMap((value) => value.split(','))
   return {
     policies: policies.length === 0 ? POLICIES_BY_DEFAULT : [...new Set(policies)],
@@ -66,9 +73,26 @@ export function resolveReplay(options: ReplayOptions): ReplayRequest {
     cpus: options.cpus === undefined ? undefined : parseCpus(options.cpus),
     background: parseBackground(options.background ?? 'recorded'),
     demand: choose('--demand', options.demand, DEMANDS),
-    clock: choose('--clock', options.clock, CLOCKS),
+    clock,
     seed: parseCount('--seed', options.seed ?? '1'),
   }
+}
+
+function refuseVirtualOnly(options: ReplayOptions): void {
+  const settings = (options.set ?? []).filter(
+    (text) =>
+      /^pstrace\.(demand|watermarks|cost\.)/.test(text) && !text.startsWith('pstrace.cost.unmap='),
+  )
+  const given = [
+    ...VIRTUAL_ONLY.filter((name) => options[name] !== undefined).map((name) => `--${name}`),
+    ...settings.map((text) => `--set ${text}`),
+  ]
+  if (given.length === 0) return
+  throw new PstraceError(
+    'bad-value',
+    `${given.join(', ')}: only virtual time has that. --clock threads runs kswapd's hand-over, the policy's queues and locks and the codec, and no demand, faults, watermarks or pool`,
+    { exitStatus: 2 },
+  )
 }
 
 function choose<Choice extends string>(

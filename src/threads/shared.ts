@@ -13,6 +13,10 @@ export interface SharedState {
   readonly control: SharedArrayBuffer
   readonly queues: SharedArrayBuffer
   readonly folios: SharedArrayBuffer
+  /** Times of each folio, ns since `began`, as doubles. */
+  readonly times: SharedArrayBuffer
+  /** What each thread has waited for locks: times, and ns. */
+  readonly waits: SharedArrayBuffer
   readonly pages: SharedArrayBuffer
   readonly folioCount: number
   readonly pageSize: number
@@ -21,6 +25,8 @@ export interface SharedState {
   readonly cells: number
   readonly tunables: TunableValues
   readonly cpus: number
+  /** process.hrtime() at the run's start: one clock for all threads of a process. */
+  readonly began: readonly [number, number]
 }
 
 const STOP = 0
@@ -37,19 +43,37 @@ const STORED_BY = 2
 const BYTES = 3
 const FOLIO_COLUMNS = 4
 
+/** Columns of `times`. */
+const SCANNED_AT = 0
+const SUBMITTED_AT = 1
+const HANDED_AT = 2
+const STARTED_AT = 3
+const STORED_AT = 4
+const TIME_COLUMNS = 5
+
+const LOCK_WAITS = 0
+const LOCK_WAIT_NS = 1
+const WAIT_COLUMNS = 2
+
 export function openShared(
   layout: PolicyLayout,
-  given: Pick<SharedState, 'folioCount' | 'pageSize' | 'pages' | 'tunables' | 'cpus'>,
+  given: Pick<SharedState, 'folioCount' | 'pageSize' | 'pages' | 'tunables' | 'cpus'> & {
+    readonly threads: number
+  },
 ): SharedState {
+  const { threads, ...rest } = given
   const capacities = layout.queues.map(({ capacity }) => capacity)
   const words = capacities.reduce((sum, capacity) => sum + QUEUE_HEADER + capacity, 0)
   const shared: SharedState = {
-    ...given,
+    ...rest,
     control: new SharedArrayBuffer(
       (CONTROL_HEADER + layout.locks.length + layout.cells.length) * 4,
     ),
     queues: new SharedArrayBuffer(Math.max(1, words) * 4),
     folios: new SharedArrayBuffer(given.folioCount * FOLIO_COLUMNS * 4),
+    times: new SharedArrayBuffer(given.folioCount * TIME_COLUMNS * 8),
+    waits: new SharedArrayBuffer(threads * WAIT_COLUMNS * 8),
+    began: process.hrtime(),
     capacities,
     locks: layout.locks.length,
     cells: layout.cells.length,
@@ -64,6 +88,8 @@ export class ThreadExecutor {
   readonly #control: Int32Array
   readonly #queues: Int32Array
   readonly #folios: Int32Array
+  readonly #times: Float64Array
+  readonly #waits: Float64Array
   readonly #pages: Uint8Array
   readonly #offsets: number[] = []
   readonly #compress: (page: Uint8Array) => number
@@ -74,6 +100,8 @@ export class ThreadExecutor {
     this.#control = new Int32Array(shared.control)
     this.#queues = new Int32Array(shared.queues)
     this.#folios = new Int32Array(shared.folios)
+    this.#times = new Float64Array(shared.times)
+    this.#waits = new Float64Array(shared.waits, thread * WAIT_COLUMNS * 8, WAIT_COLUMNS)
     this.#pages = new Uint8Array(shared.pages)
     this.#compress = compress
     this.#thread = thread
@@ -95,8 +123,34 @@ export class ThreadExecutor {
     }
   }
 
+  /** ns since `began`, the same on every thread. */
+  now(): number {
+    const [seconds, rest] = process.hrtime(this.#shared.began as [number, number])
+    return seconds * 1e9 + rest
+  }
+
+  /** Unmapping the folio takes the reclaimer `ns`: a CPU is busy for so long. */
+  scan(folio: number, ns: number): void {
+    const row = folio * TIME_COLUMNS
+    const start = this.now()
+    this.#times[row + SCANNED_AT] = start
+    let now = start
+    while (now - start < ns) now = this.now()
+    this.#times[row + SUBMITTED_AT] = now
+  }
+
+  handed(folio: number): void {
+    this.#times[folio * TIME_COLUMNS + HANDED_AT] = this.now()
+  }
+
+  /** The folio goes back to the list instead of being stored. */
+  giveBack(folio: number): void {
+    this.#times[folio * TIME_COLUMNS + HANDED_AT] = this.now()
+    Atomics.add(this.#control, DONES, 1)
+  }
+
   /** The folio's start is ranked now: it was popped, or its inline store begins. */
-  begin(folio: number): void {
+  start(folio: number): void {
     this.#folios[folio * FOLIO_COLUMNS + STARTED] = Atomics.add(this.#control, STARTS, 1) + 1
   }
 
@@ -106,7 +160,9 @@ export class ThreadExecutor {
     if (Atomics.compareExchange(this.#folios, row + STORED_BY, 0, this.#thread + 1) !== 0)
       throw new PstraceError('threads-invariant', `folio ${folio} is stored twice`)
     const start = folio * pageSize
+    this.#times[folio * TIME_COLUMNS + STARTED_AT] = this.now()
     this.#folios[row + BYTES] = this.#compress(this.#pages.subarray(start, start + pageSize))
+    this.#times[folio * TIME_COLUMNS + STORED_AT] = this.now()
     Atomics.store(this.#folios, row + DONE, Atomics.add(this.#control, DONES, 1) + 1)
     Atomics.notify(this.#control, DONES)
   }
@@ -212,7 +268,11 @@ export class ThreadExecutor {
   /** 0 free, 1 held, 2 held and somebody sleeps on it. */
   #lock(words: Int32Array, place: number): void {
     if (Atomics.compareExchange(words, place, 0, 1) === 0) return
+    const start = this.now()
     while (Atomics.exchange(words, place, 2) !== 0) Atomics.wait(words, place, 2)
+    const waits = this.#waits
+    waits[LOCK_WAITS] = (waits[LOCK_WAITS] as number) + 1
+    waits[LOCK_WAIT_NS] = (waits[LOCK_WAIT_NS] as number) + this.now() - start
   }
 
   #unlock(words: Int32Array, place: number): void {
@@ -249,7 +309,7 @@ export class ThreadExecutor {
       words[offset + HEAD] = (head + 1) % capacity
       Atomics.store(words, offset + LENGTH, length - 1)
       // Under the guard: ranks are given in the order of the pops.
-      this.begin(folio)
+      this.start(folio)
     }
     this.#unlock(words, offset + GUARD)
     return folio
@@ -277,10 +337,27 @@ export interface FolioRecords {
   /** 0 = the submitting thread, then workers from 1. */
   readonly storedBy: Int32Array
   readonly compressedBytes: Int32Array
+  /** Times, ns since reclaim began with the first folio: it begins with this one, submits it, is done with it; its store begins and ends. NaN = never. */
+  readonly scannedAt: Float64Array
+  readonly submittedAt: Float64Array
+  readonly handedAt: Float64Array
+  readonly startedAt: Float64Array
+  readonly storedAt: Float64Array
+  /** By thread: the submitting one, then workers. */
+  readonly lockWaits: readonly { readonly waits: number; readonly ns: number }[]
 }
 
 export function readFolios(shared: SharedState): FolioRecords {
   const folios = new Int32Array(shared.folios)
+  const times = new Float64Array(shared.times)
+  const waits = new Float64Array(shared.waits)
+  // Threads are started before the first folio: their start is no part of the run.
+  const first = times[SCANNED_AT] ?? 0
+  const timesOf = (index: number): Float64Array =>
+    Float64Array.from({ length: shared.folioCount }, (_, folio) => {
+      const at = times[folio * TIME_COLUMNS + index] as number
+      return at === 0 ? Number.NaN : at - first
+    })
   const column = (index: number, less: number): Int32Array =>
     Int32Array.from(
       { length: shared.folioCount },
@@ -291,5 +368,14 @@ export function readFolios(shared: SharedState): FolioRecords {
     doneRank: column(DONE, 0),
     storedBy: column(STORED_BY, 1),
     compressedBytes: column(BYTES, 0),
+    scannedAt: timesOf(SCANNED_AT),
+    submittedAt: timesOf(SUBMITTED_AT),
+    handedAt: timesOf(HANDED_AT),
+    startedAt: timesOf(STARTED_AT),
+    storedAt: timesOf(STORED_AT),
+    lockWaits: Array.from({ length: waits.length / WAIT_COLUMNS }, (_, thread) => ({
+      waits: waits[thread * WAIT_COLUMNS + LOCK_WAITS] as number,
+      ns: waits[thread * WAIT_COLUMNS + LOCK_WAIT_NS] as number,
+    })),
   }
 }

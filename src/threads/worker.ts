@@ -3,6 +3,11 @@ import type { Codec } from '../memory/codecs/codec.ts'
 import type { Policy } from '../policies/policy.ts'
 import { type SharedState, ThreadExecutor } from './shared.ts'
 
+interface CodecChoice {
+  readonly implementation: 'portable' | 'native'
+  readonly pageSize: number
+}
+
 /** What a worker thread is started with: modules by address, because neither policies nor codecs can be sent. */
 export interface WorkerStart {
   readonly shared: SharedState
@@ -15,16 +20,21 @@ export interface WorkerStart {
   /** Module with `openCodec(name)`. */
   readonly codecs: string
   readonly codec: string
+  readonly implementation: 'portable' | 'native'
 }
 
 const start: WorkerStart = workerData
 const { findPolicy }: { findPolicy: (name: string) => Policy | undefined } = await import(
   start.policies
 )
-const { openCodec }: { openCodec: (name: string) => Promise<Codec> } = await import(start.codecs)
+type OpenCodec = (name: string, options: CodecChoice) => Promise<Codec>
+const { openCodec }: { openCodec: OpenCodec } = await import(start.codecs)
 const policy = findPolicy(start.policy)
 if (policy === undefined) throw new RangeError(`no policy ${start.policy}`)
-const codec = await openCodec(start.codec)
+const codec = await openCodec(start.codec, {
+  implementation: start.implementation,
+  pageSize: start.shared.pageSize,
+})
 const target = new Uint8Array(codec.bound(start.shared.pageSize))
 const executor = new ThreadExecutor(start.shared, start.thread, (page) =>
   codec.compress(page, target),
