@@ -617,17 +617,19 @@ export class TraceScan {
       if (walker.wire !== BYTES) continue
       let id = -1
       let tgid = -1
+      let uid = ''
       let name = ''
       part.begin(bytes, walker.start, walker.end)
       if (walker.field === 1) {
         while (part.next()) {
           if (part.field === 1) id = part.lo
+          else if (part.field === 5) uid = `${part.lo}`
           else if (part.field === 3 && part.wire === BYTES && name === '') name = textOf(part)
         }
         if (id < 0) continue
         this.tgids.set(id, id)
         if (name === '') continue
-        this.#addFact('processes', `${id} ${name}`)
+        this.#addFact('processes', `${id}\t${uid}\t${name}`)
         // TASK_COMM_LEN; the kernel's own name follows if a scheduler event or the thread's entry has it.
         if (!this.comms.has(id)) this.comms.set(id, baseName(name).slice(0, 15))
       } else if (walker.field === 2) {

@@ -4,6 +4,8 @@ const MEANINGS: Readonly<Record<string, string>> = {
   task_kind: 'Kind of the stalled task (tasks.kind).',
   stalled: 'application, worker (kworker or compressor) or other (kswapd, kcompactd).',
   kinds: 'Kinds of the outermost spans, joined by +.',
+  at_ns: "Since the recording's start, ns.",
+  pid: 'Process (tgid; the thread where its process is not known).',
   rounds: 'Direct reclaims within; the kernel counts allocstall per attempt, retries included.',
   label: 'recording, or the policy of the run.',
   stalls: 'Number of stalls.',

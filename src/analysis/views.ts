@@ -17,6 +17,8 @@ export const VIEW_NAMES = [
   'stall_causes',
   'stall_cause_summary',
   'stall_histogram',
+  'oom_scores',
+  'kills',
   'order_pages',
   'order_lanes',
   'order_bypass',

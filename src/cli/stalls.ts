@@ -14,7 +14,7 @@ import {
   withReading,
 } from './reading.ts'
 
-const ASPECTS = ['summary', 'task', 'cause', 'length', 'stall'] as const
+const ASPECTS = ['summary', 'task', 'cause', 'length', 'stall', 'kill'] as const
 type Aspect = (typeof ASPECTS)[number]
 
 interface StallsOptions extends ReadingOptions {
@@ -56,6 +56,7 @@ pstrace stalls --from 2s --to 2.5s --format json`,
               await readCauses(reading),
               await readTasks(reading, limit),
               await readStalls(reading, limit),
+              ...(await anyKills(reading)),
             ]
           : [await READERS[aspect](reading)]
       await printSections(sections, options, reading)
@@ -78,6 +79,7 @@ const READERS: Readonly<Record<Aspect, (reading: Reading) => Promise<Section>>> 
   length: (reading) =>
     readSection(reading, 'Stalls by length', 'SELECT * FROM stall_histogram', 'no stalls'),
   stall: (reading) => readStalls(reading),
+  kill: (reading) => readKills(reading),
 }
 
 async function readSummary(reading: Reading): Promise<Section> {
@@ -136,10 +138,12 @@ function readTasks(reading: Reading, limit?: number): Promise<Section> {
 
 function readStalls(reading: Reading, limit?: number): Promise<Section> {
   const columns = `s.trace_id, s.run_id, s.label, st.stall_id, st.start_ns - s.first_ns AS at_ns, st.ns, st.censored,
-    st.comm, st.tid, st.task_id, st.task_kind, st.stalled, st.kinds, st.cpu, st.node, st.rounds, st.alloc_order, st.gfp_flags,
+    st.comm, st.package, st.tid, st.task_id, st.task_kind, st.stalled, o.oom_score_adj, st.cgroup, st.kinds, st.cpu, st.node, st.rounds, st.alloc_order, st.gfp_flags,
     st.nr_reclaimed, c.spent_on, st.start_ns, st.end_ns`
   const from = `FROM stalls st
     JOIN subjects s ON s.trace_id = st.trace_id AND s.run_id IS NOT DISTINCT FROM st.run_id
+    ASOF LEFT JOIN oom_scores o ON o.trace_id = st.trace_id AND o.pid = coalesce(st.tgid, st.tid) AND st.start_ns >= o.ts_ns
+      AND st.run_id IS NULL
     LEFT JOIN (
       SELECT trace_id, run_id, stall_id,
         string_agg(part || ' ' || round(100.0 * ns / nullif(total, 0))::INTEGER || ' %', ', ' ORDER BY ns DESC, part) AS spent_on
@@ -163,4 +167,19 @@ function readStalls(reading: Reading, limit?: number): Promise<Section> {
      ORDER BY trace_id, run_id NULLS FIRST, ns DESC, stall_id`,
     'no stalls',
   )
+}
+
+function readKills(reading: Reading, columns = '*'): Promise<Section> {
+  return readSection(
+    reading,
+    'Processes killed to free memory',
+    `SELECT ${columns} FROM kills`,
+    'no kill was recorded',
+  )
+}
+
+/** In the overview only where there is one. */
+async function anyKills(reading: Reading): Promise<Section[]> {
+  const kills = await readKills(reading, '* EXCLUDE (ts_ns)')
+  return kills.result.rows.length === 0 ? [] : [kills]
 }

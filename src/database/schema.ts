@@ -51,6 +51,7 @@ const MOMENTS = new Set([
   'last_ns',
   'issue_ns',
   'complete_ns',
+  'killed_ns',
 ])
 
 function column(name: string, type: SqlType, comment: string): ColumnDefinition {
@@ -142,7 +143,16 @@ export const TABLES: readonly TableDefinition[] = [
         'kswapd, kcompactd, compressor (stores pages for others), kworker, or user.',
       ),
       column('node', 'INTEGER', 'Node of a per-node kernel thread.'),
+      column('process', 'VARCHAR', "First word of its process's command line where known."),
+      column('package', 'VARCHAR', 'Android package of its process where known.'),
       column('cgroup', 'VARCHAR', 'Control group where known.'),
+      column(
+        'oom_score_adj',
+        'INTEGER',
+        "Its process's last known oom_score_adj (all of them: samples named process.TGID.oom_score_adj).",
+      ),
+      column('killed_ns', 'BIGINT', 'When its process was killed to free memory, ns.'),
+      column('killed_by', 'VARCHAR', 'oom (the kernel), lmkd or lowmemorykiller (Android).'),
       column('first_ns', 'BIGINT', 'First time seen, ns.'),
       column('last_ns', 'BIGINT', 'Last time seen, ns.'),
     ],

@@ -48,6 +48,7 @@ export type EventRole =
   | 'sample'
   | 'slice'
   | 'oom_kill'
+  | 'lmk_kill'
   | 'oom_score'
   | 'cgroup_attach'
 
@@ -99,8 +100,9 @@ const ROLES: Readonly<Record<EventRole, readonly string[]>> = {
   // What a Perfetto trace holds beside ftrace events.
   sample: ['sample'],
   slice: ['slice'],
-  // mark_victim: the kernel's killer; lowmemory_kill: Android's before 4.12.
-  oom_kill: ['mark_victim', 'lowmemory_kill'],
+  oom_kill: ['mark_victim'],
+  // Android's killer in the kernel, before 4.12.
+  lmk_kill: ['lowmemory_kill'],
   oom_score: ['oom_score_adj_update'],
   cgroup_attach: ['cgroup_attach_task', 'cgroup_transfer_tasks'],
 }

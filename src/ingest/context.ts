@@ -1,6 +1,7 @@
 import type { EventBatch } from '../../parsers/batch.ts'
 import type { swapinCellsOf } from './events/swap.ts'
 import type { PageIdentities } from './identities.ts'
+import type { Processes } from './processes.ts'
 import type { Spans } from './spans.ts'
 import type { Swapouts } from './swapouts.ts'
 import type { Tables } from './tables.ts'
@@ -11,6 +12,7 @@ import type { Timeline } from './timeline.ts'
 export interface IngestContext {
   readonly tables: Tables
   readonly tasks: Tasks
+  readonly processes: Processes
   readonly timeline: Timeline
   readonly spans: Spans
   readonly swapouts: Swapouts

@@ -2,8 +2,10 @@ import type { EventFormat } from '../../parsers/batch.ts'
 import type { Loss, TraceReader } from '../../parsers/reader.ts'
 import { type EventRole, roleOf } from './aliases.ts'
 import type { EventHandler, IngestContext } from './context.ts'
+import { print } from './events/atrace.ts'
+import { cgroupAttach, kill, oomScore } from './events/kills.ts'
 import { kswapdSleep, kswapdWake, wakeupKswapd } from './events/kswapd.ts'
-import { blockIos, print, retryZone } from './events/other.ts'
+import { blockIos, retryZone } from './events/other.ts'
 import {
   compactionBegin,
   compactionEnd,
@@ -13,7 +15,7 @@ import {
 } from './events/reclaim.ts'
 import { blockedReason, fork, schedSwitch, schedWaking } from './events/sched.ts'
 import { isolate, shrinkActive, shrinkInactive, slabBegin, slabEnd } from './events/shrink.ts'
-import { cgroupAttach, oomKill, oomScore, sample, slice } from './events/side.ts'
+import { sample, slice } from './events/side.ts'
 import {
   fault,
   faultEnd,
@@ -34,6 +36,7 @@ import {
 import type { FinishOptions } from './finish.ts'
 import { PageIdentities } from './identities.ts'
 import { KswapdSpans } from './kswapd.ts'
+import { Processes } from './processes.ts'
 import {
   parseCounters,
   parseSwaps,
@@ -51,6 +54,7 @@ import { Timeline } from './timeline.ts'
 export class Families {
   readonly tables = new Tables()
   readonly tasks: Tasks
+  readonly processes: Processes
   readonly swapouts: Swapouts
   readonly identities: PageIdentities
   readonly counts = { writeFolio: 0 }
@@ -96,6 +100,7 @@ export class Families {
     const freesRecorded = roles.has('slot_free')
     this.identities = new PageIdentities({ freesRecorded })
     this.tasks = new Tasks(info.comms, info.tgids)
+    this.processes = new Processes(info.facts, files)
     this.swapouts = new Swapouts(this.#setting, this.identities)
     const { buffers } = this.tables
     this.#timeline = new Timeline(buffers.thread_states)
@@ -108,6 +113,7 @@ export class Families {
     this.#context = {
       tables: this.tables,
       tasks: this.tasks,
+      processes: this.processes,
       timeline: this.#timeline,
       spans: this.#spans,
       swapouts: this.swapouts,
@@ -139,6 +145,13 @@ export class Families {
 
   start(ts: number): void {
     this.#startNs = ts
+    const { samples } = this.tables.buffers
+    for (const [pid, score] of this.processes.firstScores) {
+      const row = samples.add()
+      samples.number(row, 'ts_ns', ts)
+      samples.text(row, 'name', `process.${pid}.oom_score_adj`)
+      samples.number(row, 'value', score)
+    }
   }
 
   lose(loss: Loss): void {
@@ -165,7 +178,14 @@ export class Families {
       rows.text(row, 'comm', task.comm === '' ? undefined : task.comm)
       rows.text(row, 'kind', task.kind)
       rows.number(row, 'node', task.node)
-      rows.text(row, 'cgroup', task.cgroup)
+      const process = this.processes.of(task)
+      rows.text(row, 'process', process.name)
+      rows.text(row, 'package', process.package)
+      rows.text(row, 'cgroup', task.cgroup ?? process.cgroup)
+      rows.number(row, 'oom_score_adj', process.oomScoreAdj ?? Number.NaN)
+      const killed = this.processes.killOf(task)
+      rows.number(row, 'killed_ns', killed?.ts ?? Number.NaN)
+      rows.text(row, 'killed_by', killed?.by)
       rows.number(row, 'first_ns', task.firstNs)
       rows.number(row, 'last_ns', task.lastNs)
     }
@@ -283,7 +303,9 @@ export class Families {
       case 'slice':
         return slice(context)
       case 'oom_kill':
-        return oomKill(context)
+        return kill(context, 'oom')
+      case 'lmk_kill':
+        return kill(context, 'lowmemorykiller')
       case 'oom_score':
         return oomScore(context)
       case 'cgroup_attach':

@@ -82,6 +82,8 @@ export class Task {
   faultNs = Number.NaN
   faultAddress = Number.NaN
   cgroup: string | undefined = undefined
+  /** Its group is that of the unified hierarchy. */
+  cgroupUnified = false
   readonly reads: OpenRead[] = []
   readonly slices: { name: string; ts: number }[] = []
 

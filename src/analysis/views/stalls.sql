@@ -75,6 +75,7 @@ SELECT
     WHEN u.start_unseen THEN 'start'
     WHEN u.end_unseen THEN 'end'
   END AS censored,
-  u.rounds, u.alloc_order, u.gfp_flags, u.nr_reclaimed
+  u.rounds, u.alloc_order, u.gfp_flags, u.nr_reclaimed,
+  t.tgid, t.process, t.package, t.cgroup
 FROM unions u
 LEFT JOIN tasks t ON t.trace_id = u.trace_id AND t.task_id = u.task_id

@@ -2,7 +2,6 @@ import { type EventHandler, handle, type IngestContext } from '../context.ts'
 import { NumberField, TextField } from '../fields.ts'
 
 const MOST_OPEN_IOS = 65_536
-const MOST_OPEN_SLICES = 65_536
 
 /** include/trace/events/oom.h: reclaim_retry_zone: available counts the reclaimable pages too, so free memory is exact. */
 export function retryZone(context: IngestContext): EventHandler {
@@ -98,60 +97,4 @@ export function blockIos(context: IngestContext): {
       })
     },
   }
-}
-
-/**
- * ftrace:print (kernel/trace/trace_entries.h): atrace's `B|tgid|name` to `E|tgid` and, across threads, `S|tgid|name|cookie` to
- * `F|tgid|name|cookie` become slices, other text marks.
- */
-export function print(context: IngestContext): EventHandler {
-  const text = new TextField(['buf'])
-  const rows = context.tables.buffers.markers
-  const async = new Map<string, number>()
-  return handle([text], (row, ts, _cpu, task) => {
-    const mark = text.get(row).replace(/\n$/, '')
-    let start = ts
-    let end = ts
-    let name = mark
-    const slice = /^([BEICSF])(?:\|\d*(?:\|(.*))?)?$/s.exec(mark)
-    if (slice?.[1] === 'B') {
-      task.slices.push({ name: slice[2] ?? '', ts })
-      return
-    }
-    if (slice?.[1] === 'E') {
-      const open = task.slices.pop()
-      if (open === undefined) return
-      start = open.ts
-      end = ts
-      name = open.name
-    } else if (slice?.[1] === 'S') {
-      if (async.size < MOST_OPEN_SLICES) async.set(mark.slice(1), ts)
-      return
-    } else if (slice?.[1] === 'F') {
-      const begun = async.get(mark.slice(1))
-      if (begun === undefined) return
-      async.delete(mark.slice(1))
-      start = begun
-      name = splitLast(slice[2] ?? '')[0]
-    } else if (slice?.[1] === 'I') name = slice[2] ?? mark
-    else if (slice?.[1] === 'C') {
-      const [counter, value] = splitLast(slice[2] ?? '')
-      const samples = context.tables.buffers.samples
-      const added = samples.add()
-      samples.number(added, 'ts_ns', ts)
-      samples.text(added, 'name', counter)
-      samples.number(added, 'value', value)
-      return
-    }
-    const added = rows.add()
-    rows.number(added, 'ts_ns', start)
-    rows.number(added, 'end_ns', end)
-    rows.number(added, 'task_id', task.id)
-    rows.text(added, 'name', name)
-  })
-}
-
-function splitLast(text: string): [string, number] {
-  const at = text.lastIndexOf('|')
-  return [text.slice(0, at), Number(text.slice(at + 1))]
 }

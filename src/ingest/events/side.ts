@@ -1,6 +1,7 @@
 import { type EventHandler, handle, type IngestContext } from '../context.ts'
 import { NumberField, TextField } from '../fields.ts'
 import type { Task } from '../tasks.ts'
+import { lmkdCounter, lmkdMark } from './kills.ts'
 
 const BEGIN = 66
 const END = 69
@@ -32,7 +33,10 @@ export function sample(context: IngestContext): EventHandler {
   const name = new TextField(['name'])
   const value = new NumberField(['value'])
   return handle([name, value], (row, ts) => {
-    addSample(context, ts, name.get(row), value.get(row))
+    const counter = name.get(row)
+    addSample(context, ts, counter, value.get(row))
+    if (counter.endsWith('.oom_score_adj'))
+      context.processes.setScore(Number(counter.split('.')[1]), value.get(row))
   })
 }
 
@@ -44,12 +48,14 @@ export function slice(context: IngestContext): EventHandler {
   const value = new NumberField(['value'])
   const open = new Map<number, { name: string; ts: number }[]>()
   let depth = 0
-  return handle([phase, track, name, value], (row, ts, _cpu, task) => {
+  return handle([phase, track, name, value], (row, ts, cpu, task) => {
     const kind = phase.get(row)
     if (kind === COUNTER) {
       addSample(context, ts, name.get(row), value.get(row))
+      lmkdCounter(context, { name: name.get(row), value: value.get(row), ts, cpu })
       return
     }
+    if (kind !== END) lmkdMark(context, name.get(row), ts, cpu)
     const who = Number.isNaN(task.tid) ? undefined : task
     const stack = open.get(track.get(row)) ?? []
     if (kind === BEGIN) {
@@ -63,33 +69,5 @@ export function slice(context: IngestContext): EventHandler {
       depth--
       addMarker(context, { start: begun.ts, end: ts, task: who, name: begun.name })
     } else addMarker(context, { start: ts, end: ts, task: who, name: name.get(row) })
-  })
-}
-
-/** include/trace/events/oom.h: mark_victim {pid}; drivers/staging/android lowmemory_kill {comm, pid, ...}. */
-export function oomKill(context: IngestContext): EventHandler {
-  const tid = new NumberField(['pid'])
-  return handle([tid], (row, ts, cpu) => {
-    const task = context.tasks.at(tid.get(row), ts, cpu)
-    addMarker(context, { start: ts, end: ts, task, name: 'oom kill' })
-  })
-}
-
-/** include/trace/events/oom.h: oom_score_adj_update {pid, comm, oom_score_adj}. */
-export function oomScore(context: IngestContext): EventHandler {
-  const pid = new NumberField(['pid'])
-  const score = new NumberField(['oom_score_adj'])
-  return handle([pid, score], (row, ts) => {
-    addSample(context, ts, `process.${pid.get(row)}.oom_score_adj`, score.get(row))
-  })
-}
-
-/** include/trace/events/cgroup.h: cgroup_attach_task {dst_path, pid, comm}. */
-export function cgroupAttach(context: IngestContext): EventHandler {
-  const pid = new NumberField(['pid'])
-  const path = new TextField(['dst_path', 'cname'])
-  return handle([pid, path], (row, ts, cpu) => {
-    const task = context.tasks.at(pid.get(row), ts, cpu)
-    if (path.get(row) !== '') task.cgroup = path.get(row)
   })
 }

@@ -26,8 +26,8 @@ afterAll(() => {
 
 const SCENARIOS = ['phone', 'server', 'late', 'stream'] as const
 const FORMATS = ['perfetto', 'perfetto-dense', 'perfetto-z', 'folder'] as const
-/** Process trees tell the process of a thread. */
-const KNOWN_BY_PERFETTO: Readonly<Record<string, readonly string[]>> = { tasks: ['tgid'] }
+/** Process trees tell the process of a thread and its name. */
+const KNOWN_BY_PERFETTO: Readonly<Record<string, readonly string[]>> = { tasks: ['tgid', 'process'] }
 
 /** Columns that hold a task's id: compared by thread. */
 const TASK_COLUMNS = ['task_id', 'stored_by', 'waker_task_id']
