@@ -51,6 +51,7 @@ export type EventRole =
   | 'lmk_kill'
   | 'oom_score'
   | 'cgroup_attach'
+  | 'kprobe'
 
 const ROLES: Readonly<Record<EventRole, readonly string[]>> = {
   direct_begin: ['mm_vmscan_direct_reclaim_begin'],
@@ -105,6 +106,7 @@ const ROLES: Readonly<Record<EventRole, readonly string[]>> = {
   lmk_kill: ['lowmemory_kill'],
   oom_score: ['oom_score_adj_update'],
   cgroup_attach: ['cgroup_attach_task', 'cgroup_transfer_tasks'],
+  kprobe: ['kprobe_event'],
 }
 
 const KERNEL_SYSTEMS = new Set([
@@ -127,6 +129,7 @@ for (const [role, names] of Object.entries(ROLES))
 export function roleOf(system: string, name: string): EventRole | undefined {
   const role = BY_NAME.get(name)
   if (role === 'sample' || role === 'slice') return system === 'pstrace' ? role : undefined
+  if (role === 'kprobe') return system === 'perfetto' ? role : undefined
   // A stock name in another group (a vendor's, or a probe of the user's) means something else.
   return role !== undefined && STOCK.test(name) && !KERNEL_SYSTEMS.has(system) ? undefined : role
 }

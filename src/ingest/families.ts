@@ -4,6 +4,7 @@ import { type EventRole, roleOf } from './aliases.ts'
 import type { EventHandler, IngestContext } from './context.ts'
 import { print } from './events/atrace.ts'
 import { cgroupAttach, kill, oomScore } from './events/kills.ts'
+import { kprobe } from './events/kprobe.ts'
 import { kswapdSleep, kswapdWake, wakeupKswapd } from './events/kswapd.ts'
 import { blockIos, retryZone } from './events/other.ts'
 import {
@@ -310,6 +311,8 @@ export class Families {
         return oomScore(context)
       case 'cgroup_attach':
         return cgroupAttach(context)
+      case 'kprobe':
+        return kprobe((each) => this.#make(each))
     }
   }
 

@@ -184,6 +184,17 @@ export class Swapouts {
     task.gateEndNs = Number.NaN
   }
 
+  /** Entry of swap_writepage where the swap entry is not recorded: the row has its times but no page. */
+  submitUnknown(task: Task, ts: number, cpu: number, order: number): void {
+    this.#leaveGate(task)
+    const swapout = this.#withoutGate(task, ts, cpu)
+    swapout.submitNs = ts
+    swapout.gateEndNs = Number.NaN
+    swapout.order = order
+    if (swapout.lane !== undefined) swapout.submitRank = ++swapout.lane.submitted
+    task.gate = swapout
+  }
+
   /** Return of swap_writepage. */
   gateEnd(task: Task, ts: number): void {
     const { gate } = task

@@ -16,6 +16,10 @@ export function gate(context: IngestContext): EventHandler {
   const order = new NumberField(FIELDS.folioOrder)
   return handle([entry, order], (row, ts, cpu, task) => {
     context.timeline.label(task, ts, UNMAP)
+    if (!entry.there) {
+      context.swapouts.submitUnknown(task, ts, cpu, order.get(row))
+      return
+    }
     const hi = entry.hi(row)
     const offset = swapOffset(entry.lo(row), hi)
     context.swapouts.submit(task, ts, cpu, swapType(hi), offset, order.get(row))
@@ -49,6 +53,7 @@ export function store(context: IngestContext): EventHandler {
   const entry = new WideField(FIELDS.entry)
   return handle([entry], (row, ts, _cpu, task) => {
     context.timeline.label(task, ts, STORE)
+    if (!entry.there) return
     const hi = entry.hi(row)
     context.swapouts.storeBegin(task, ts, swapType(hi), swapOffset(entry.lo(row), hi))
   })
@@ -89,7 +94,8 @@ export function zswapWriteback(context: IngestContext): EventHandler {
     const key = swapKey(swapType(hi), swapOffset(entry.lo(row), hi))
     const added = moves.add()
     moves.number(added, 'ts_ns', ts)
-    moves.number(added, 'page_id', context.identities.pageOf(key) ?? Number.NaN)
+    const page = entry.there ? context.identities.pageOf(key) : undefined
+    moves.number(added, 'page_id', page ?? Number.NaN)
     moves.text(added, 'from_place', 'zswap')
     moves.text(added, 'to_place', 'disk')
     moves.text(added, 'reason', 'writeback')
@@ -107,6 +113,7 @@ export function slotFree(context: IngestContext): EventHandler {
   const zram = moves.code('from_place', 'zram')
   const invalidate = moves.code('reason', 'invalidate')
   return handle([index], (row, ts, _cpu, task) => {
+    if (!index.there) return
     const key = swapKey(context.zramType, index.get(row))
     if (task.reads.length > 0) resolveRead(context, task, key)
     const page = context.identities.pageOf(key)
@@ -155,8 +162,8 @@ export function swapRead(context: IngestContext): EventHandler {
     const read = {
       ts,
       cpu,
-      type: swapType(hi),
-      offset: swapOffset(entry.lo(row), hi),
+      type: entry.there ? swapType(hi) : Number.NaN,
+      offset: entry.there ? swapOffset(entry.lo(row), hi) : Number.NaN,
       loaded: Number.NaN,
       page: 0,
       swapoutId: 0,
@@ -216,8 +223,12 @@ function emitRead(
   const { identities, swapouts } = context
   const key = swapKey(read.type, read.offset)
   const isResolved = read.page !== 0
-  const swapoutId = isResolved ? read.swapoutId || undefined : identities.swapoutOf(key)
-  const page = isResolved ? read.page : identities.read(key, fault.address)
+  // A probe without the swap entry tells of a read, not of which page.
+  const isKnown = !Number.isNaN(read.offset)
+  const entryHolds = isKnown ? identities.swapoutOf(key) : undefined
+  const swapoutId = isResolved ? read.swapoutId || undefined : entryHolds
+  let { page } = read
+  if (!isResolved) page = isKnown ? identities.read(key, fault.address) : Number.NaN
   const cells = context.swapinCells
   const { rows } = cells
   const row = rows.add()
