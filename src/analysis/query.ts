@@ -1,4 +1,9 @@
-import type { DuckDBConnection, DuckDBResult } from '@duckdb/node-api'
+import type {
+  DuckDBConnection,
+  DuckDBResult,
+  DuckDBValue,
+  DuckDBTypeId as TypeId,
+} from '@duckdb/node-api'
 import {
   DuckDBArrayValue,
   DuckDBBlobValue,
@@ -7,8 +12,7 @@ import {
   DuckDBMapValue,
   DuckDBStructValue,
   DuckDBTypeId,
-  type DuckDBValue,
-} from '@duckdb/node-api'
+} from '../database/duckdb.ts'
 import type { CellType, Result, ResultColumn, ResultStream, Unit, Value } from './result.ts'
 
 export type QueryParameters = Readonly<Record<string, DuckDBValue>>
@@ -76,7 +80,7 @@ async function* readPieces(result: DuckDBResult): AsyncGenerator<Value[][]> {
   }
 }
 
-function toCellType(type: DuckDBTypeId): CellType {
+function toCellType(type: TypeId): CellType {
   switch (type) {
     case DuckDBTypeId.BOOLEAN:
       return 'boolean'

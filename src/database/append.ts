@@ -1,24 +1,14 @@
-import {
-  BIGINT,
-  BOOLEAN,
-  DOUBLE,
-  type DuckDBAppender,
-  type DuckDBConnection,
-  DuckDBEnumType,
-  type DuckDBType,
-  INTEGER,
-  UBIGINT,
-  VARCHAR,
-} from '@duckdb/node-api'
+import type { DuckDBAppender, DuckDBConnection, DuckDBType } from '@duckdb/node-api'
 import { PstraceError } from '../model/error.ts'
 import type { ColumnRows, TableRows } from '../model/rows.ts'
 import { CHUNK_ROWS, ChunkWriter, type Halves, ZERO } from './chunk.ts'
+import { BIGINT, BOOLEAN, DOUBLE, DuckDBEnumType, INTEGER, UBIGINT, VARCHAR } from './duckdb.ts'
 import {
   allColumns,
   type ColumnDefinition,
-  findTable,
   type SqlType,
   type TableDefinition,
+  tableOf,
 } from './schema.ts'
 import { StringPool } from './string-pool.ts'
 
@@ -49,11 +39,14 @@ const DUCKDB_TYPES: Readonly<Record<SqlType, DuckDBType>> = {
   JSON: VARCHAR,
 }
 
-/** How a column of a table travels in a RowBuffer. */
+export function rowKindOf({ type }: ColumnDefinition): ColumnRows['kind'] {
+  return ROW_KINDS[type]
+}
+
+/** How the columns of a table travel in a RowBuffer. */
 export function rowKinds(table: string): Record<string, ColumnRows['kind']> {
-  const definition = findTable(table)
-  if (definition === undefined) throw new PstraceError('unknown_table', `no table ${table}`)
-  return Object.fromEntries(definition.columns.map(({ name, type }) => [name, ROW_KINDS[type]]))
+  const { columns } = tableOf(table)
+  return Object.fromEntries(columns.map((column) => [column.name, rowKindOf(column)]))
 }
 
 /** Appends RowBuffers to one table; rows are in the database after `flush`. */
@@ -89,8 +82,8 @@ export class TableAppender {
     pool: StringPool = new StringPool(),
     catalog?: 'temp',
   ): Promise<TableAppender> {
-    const { name } = definition
-    const appender = await connection.createAppender(name, null, catalog ?? null)
+    const { name, schema } = definition
+    const appender = await connection.createAppender(name, schema ?? null, catalog ?? null)
     return new TableAppender(definition, appender, pool)
   }
 
@@ -126,6 +119,11 @@ export class TableAppender {
     this.#appender.closeSync()
   }
 
+  /** The name that its rows came under. */
+  get #name(): string {
+    return this.#definition.partOf ?? this.#definition.name
+  }
+
   #setColumn(
     index: number,
     column: ColumnDefinition,
@@ -151,7 +149,7 @@ export class TableAppender {
     else if (source.kind === 'text') {
       const codes = this.#enums[index]
       if (codes !== undefined) {
-        const where = `${this.#definition.name}.${column.name}`
+        const where = `${this.#name}.${column.name}`
         writer.setEnums(index, codes.of(source.strings, where), source.codes, from, count)
         return
       }
@@ -173,14 +171,11 @@ export class TableAppender {
     for (const [name, { kind }] of Object.entries(rows.columns)) {
       const column = this.#definition.columns.find((candidate) => candidate.name === name)
       if (column === undefined)
-        throw new PstraceError(
-          'unknown_column',
-          `table ${this.#definition.name} has no column ${name}`,
-        )
+        throw new PstraceError('unknown_column', `table ${this.#name} has no column ${name}`)
       if (ROW_KINDS[column.type] !== kind)
         throw new PstraceError(
           'wrong_column_kind',
-          `column ${this.#definition.name}.${name} is ${column.type}; rows of kind ${kind} do not fit, expected ${ROW_KINDS[column.type]}`,
+          `column ${this.#name}.${name} is ${column.type}; rows of kind ${kind} do not fit, expected ${ROW_KINDS[column.type]}`,
         )
     }
   }

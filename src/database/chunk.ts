@@ -1,5 +1,6 @@
-import { DuckDBDataChunk, type DuckDBType } from '@duckdb/node-api'
-import duckdb from '@duckdb/node-bindings'
+import type { DuckDBDataChunk as DataChunk, DuckDBType } from '@duckdb/node-api'
+import type { Vector } from '@duckdb/node-bindings'
+import { DuckDBDataChunk, bindings as duckdb } from './duckdb.ts'
 import type { StringPool } from './string-pool.ts'
 
 /** Rows of a DuckDB chunk. */
@@ -15,8 +16,8 @@ const PER_TWO_32 = 1 / TWO_32
  * Filling goes through the bindings because the documented way (setColumnValues) boxes every value: 5-8 times slower.
  */
 export class ChunkWriter {
-  readonly chunk: DuckDBDataChunk
-  readonly #vectors: duckdb.Vector[]
+  readonly chunk: DataChunk
+  readonly #vectors: Vector[]
   readonly #halves = new Uint32Array(CHUNK_ROWS * 4)
   readonly #ints: Int32Array
   readonly #doubles: Float64Array
@@ -363,9 +364,14 @@ export class ChunkWriter {
 
   #nullsFromNaN(column: number, values: Float64Array, from: number, count: number): void {
     const bits = this.#validity
-    bits.fill(0, 0, (count + 7) >> 3)
-    for (let i = 0; i < count; i++) {
-      if (!Number.isNaN(values[from + i])) bits[i >> 3] = (bits[i >> 3] ?? 0) | (1 << (i & 7))
+    for (let byte = 0; byte < count; byte += 8) {
+      const end = Math.min(8, count - byte)
+      let mask = 0
+      for (let bit = 0; bit < end; bit++) {
+        const value = values[from + byte + bit]
+        if (!Number.isNaN(value)) mask |= 1 << bit
+      }
+      bits[byte >> 3] = mask
     }
     this.#flushValidity(column, count)
   }
@@ -377,7 +383,7 @@ export class ChunkWriter {
     this.#halves[2 * row + 1] = hi + baseHi + (lo >= TWO_32 ? 1 : 0)
   }
 
-  #vector(column: number): duckdb.Vector {
+  #vector(column: number): Vector {
     const vector = this.#vectors[column]
     if (vector === undefined) throw new RangeError(`chunk has no column ${column}`)
     return vector

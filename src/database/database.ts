@@ -1,13 +1,16 @@
 import { existsSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { type DuckDBConnection, DuckDBInstance, type DuckDBValue } from '@duckdb/node-api'
+import type { DuckDBConnection, DuckDBValue, DuckDBInstance as Instance } from '@duckdb/node-api'
 import { PstraceError } from '../model/error.ts'
 import type { RowBuffer, TableRows } from '../model/rows.ts'
 import { type RowOwner, TableAppender } from './append.ts'
+import { DuckDBInstance } from './duckdb.ts'
 import { memoryLimit } from './limits.ts'
 import { prepareSchema, requireSchema } from './migrations.ts'
+import { packedTable } from './packed.ts'
+import { PackedAppender } from './packed-appender.ts'
 import { type ColumnValues, queryColumns, queryRows, type Row } from './query.ts'
-import { findTable, quoteName, quoteText, TABLES, type TableDefinition } from './schema.ts'
+import { quoteName, quoteText, TABLES, type TableDefinition, tableOf } from './schema.ts'
 import { removeUnfinished } from './states.ts'
 import { StringPool } from './string-pool.ts'
 
@@ -31,13 +34,13 @@ export class Database {
   readonly memoryLimit: string | undefined
   readonly connection: DuckDBConnection
   readonly strings = new StringPool()
-  readonly #instance: DuckDBInstance
-  readonly #appenders = new Map<string, TableAppender>()
+  readonly #instance: Instance
+  readonly #appenders = new Map<string, TableAppender | PackedAppender>()
 
   private constructor(
     path: string,
     options: OpenOptions,
-    instance: DuckDBInstance,
+    instance: Instance,
     connection: DuckDBConnection,
   ) {
     this.path = path
@@ -180,9 +183,13 @@ export class Database {
 
   async #openAppender(name: string): Promise<void> {
     if (this.#appenders.has(name)) return
-    const definition = findTable(name)
-    if (definition === undefined) throw new PstraceError('unknown_table', `no table ${name}`)
-    const appender = await TableAppender.open(this.connection, definition, this.strings)
+    const definition = tableOf(name)
+    const packed = packedTable(definition)
+    const { connection, strings } = this
+    const appender =
+      packed === undefined
+        ? await TableAppender.open(connection, definition, strings)
+        : await PackedAppender.open(connection, packed, strings)
     this.#appenders.set(name, appender)
   }
 

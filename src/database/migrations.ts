@@ -1,10 +1,33 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { PstraceError } from '../model/error.ts'
+import { createStatements, createTable, insertStatements, PACKED_SCHEMA } from './packed.ts'
 import { queryRows } from './query.ts'
-import { createStatements, SCHEMA_VERSION, TABLES } from './schema.ts'
+import { quoteText, SCHEMA_VERSION, TABLES } from './schema.ts'
 
 /** Statements that lead from version N (key) to N + 1. */
-const MIGRATIONS: Readonly<Record<number, readonly string[]>> = {}
+const MIGRATIONS: Readonly<
+  Record<number, (connection: DuckDBConnection) => Promise<readonly string[]>>
+> = { 1: rewriteTables }
+
+/** Version 2 keeps once what rows have in common (packed.ts) and has more columns: every table is written anew. */
+async function rewriteTables(connection: DuckDBConnection): Promise<readonly string[]> {
+  const statements = [`CREATE SCHEMA ${PACKED_SCHEMA}`]
+  for (const table of TABLES) {
+    const present = await queryRows(
+      connection,
+      `SELECT column_name AS name FROM duckdb_columns()
+       WHERE schema_name = 'main' AND table_name = ${quoteText(table.name)} AND database_name = current_database()`,
+    )
+    const columns = present.map(({ name }) => String(name))
+    statements.push(
+      `ALTER TABLE ${table.name} RENAME TO _former`,
+      ...createTable(table),
+      ...insertStatements(table, { columns, sql: 'SELECT * FROM main._former' }),
+      'DROP TABLE main._former',
+    )
+  }
+  return statements
+}
 
 /** Creates the schema in an empty database and brings an older one up to date. */
 export async function prepareSchema(connection: DuckDBConnection, path: string): Promise<void> {
@@ -25,7 +48,7 @@ export async function prepareSchema(connection: DuckDBConnection, path: string):
     if (statements === undefined)
       throw new PstraceError('no_migration', `${path}: no way from schema ${from} to ${from + 1}`)
     await inTransaction(connection, [
-      ...statements,
+      ...(await statements(connection)),
       `UPDATE pstrace_schema SET version = ${from + 1}`,
     ])
   }

@@ -1,18 +1,7 @@
-import {
-  BIGINT,
-  BLOB,
-  DOUBLE,
-  type DuckDBAppender,
-  type DuckDBConnection,
-  type DuckDBType,
-  HUGEINT,
-  INTEGER,
-  LIST,
-  UBIGINT,
-  VARCHAR,
-} from '@duckdb/node-api'
+import type { DuckDBAppender, DuckDBConnection, DuckDBType } from '@duckdb/node-api'
 import type { Column, EventBatch, EventFormat, FieldSpec } from '../../parsers/batch.ts'
 import { CHUNK_ROWS, ChunkWriter, type Halves } from './chunk.ts'
+import { BIGINT, BLOB, DOUBLE, HUGEINT, INTEGER, LIST, UBIGINT, VARCHAR } from './duckdb.ts'
 import { queryRows } from './query.ts'
 import { quoteName, quoteText, RAW_COLUMNS, RAW_SCHEMA } from './schema.ts'
 import type { StringPool } from './string-pool.ts'

@@ -1,9 +1,11 @@
+import { PstraceError } from '../model/error.ts'
+
 /**
  * The database's tables as data. The SQL that creates them, the comments in the catalogue, the checks on appended rows and
  * the reference page all come from here.
  */
 
-export const SCHEMA_VERSION = 1
+export const SCHEMA_VERSION = 2
 
 export type SqlType = 'INTEGER' | 'BIGINT' | 'UBIGINT' | 'DOUBLE' | 'BOOLEAN' | 'VARCHAR' | 'JSON'
 
@@ -22,9 +24,15 @@ export interface ColumnDefinition {
 
 export interface TableDefinition {
   readonly name: string
+  /** Schema of the database; default main. */
+  readonly schema?: string
+  /** The table that this one is a part of (packed.ts). */
+  readonly partOf?: string
   readonly comment: string
   /** What the rows belong to: nothing, a trace, or a trace and (NULL for the recording) a run. */
   readonly scope: 'catalogue' | 'trace' | 'run'
+  /** Columns with few values together: each combination is kept once, and the rows hold its number (packed.ts). */
+  readonly shared?: readonly string[]
   /** In table order, without the leading trace_id and run_id of `scope`. */
   readonly columns: readonly ColumnDefinition[]
 }
@@ -189,6 +197,20 @@ export const TABLES: readonly TableDefinition[] = [
     name: 'swapouts',
     comment: 'One row per folio that reclaim handed to swap.',
     scope: 'run',
+    shared: [
+      'task_id',
+      'tid',
+      'cpu',
+      'node',
+      'swap_type',
+      'folio_order',
+      'context',
+      'path',
+      'bypass_reason',
+      'stored_by',
+      'place',
+      'lane',
+    ],
     columns: [
       column(
         'swapout_id',
@@ -258,6 +280,7 @@ export const TABLES: readonly TableDefinition[] = [
     name: 'swapins',
     comment: 'One row per page read back from swap.',
     scope: 'run',
+    shared: ['task_id', 'tid', 'cpu', 'swap_type', 'met', 'readahead'],
     columns: [
       PAGE_ID,
       column(
@@ -316,6 +339,7 @@ export const TABLES: readonly TableDefinition[] = [
     comment:
       'What each outermost or nested span was spent on; parts of a span sum to its length to the nanosecond.',
     scope: 'run',
+    shared: ['part', 'detail'],
     columns: [
       column('span_id', 'BIGINT', 'Span (reclaim_spans.span_id).'),
       column(
@@ -345,6 +369,7 @@ export const TABLES: readonly TableDefinition[] = [
     name: 'thread_states',
     comment: 'What every thread did, from scheduler events.',
     scope: 'run',
+    shared: ['task_id', 'cpu', 'state', 'doing'],
     columns: [
       TASK_ID,
       CPU,
@@ -366,6 +391,7 @@ export const TABLES: readonly TableDefinition[] = [
     name: 'wakeups',
     comment: 'Wake-ups of threads and of kswapd.',
     scope: 'run',
+    shared: ['waker_task_id', 'task_id', 'reason'],
     columns: [
       TS,
       column('waker_task_id', 'BIGINT', 'Task that woke.'),
@@ -377,6 +403,7 @@ export const TABLES: readonly TableDefinition[] = [
     name: 'shrink_batches',
     comment: 'Batches of pages taken from an LRU list.',
     scope: 'run',
+    shared: ['task_id', 'node', 'lru', 'priority'],
     columns: [
       column(
         'ts_ns',
@@ -404,6 +431,7 @@ export const TABLES: readonly TableDefinition[] = [
     name: 'slab_shrinks',
     comment: 'Calls of slab shrinkers.',
     scope: 'run',
+    shared: ['task_id', 'node', 'shrinker'],
     columns: [
       START,
       END,
@@ -418,6 +446,7 @@ export const TABLES: readonly TableDefinition[] = [
     name: 'pool_moves',
     comment: 'Pages that changed place after their store.',
     scope: 'run',
+    shared: ['from_place', 'to_place', 'reason'],
     columns: [
       TS,
       PAGE_ID,
@@ -568,6 +597,13 @@ export function findTable(name: string): TableDefinition | undefined {
   return TABLES.find((table) => table.name === name)
 }
 
+/** A table that is known to exist. */
+export function tableOf(name: string): TableDefinition {
+  const table = findTable(name)
+  if (table === undefined) throw new PstraceError('unknown_table', `no table ${name}`)
+  return table
+}
+
 export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }
@@ -576,21 +612,7 @@ export function quoteText(text: string): string {
   return `'${text.replaceAll("'", "''")}'`
 }
 
-function sqlTypeOf({ type, values }: ColumnDefinition): string {
+/** Type of a column in the file. */
+export function sqlTypeOf({ type, values }: ColumnDefinition): string {
   return values === undefined ? type : `ENUM (${values.map(quoteText).join(', ')})`
-}
-
-/** The statements that create every table and its comments in an empty database. */
-export function createStatements(): readonly string[] {
-  const statements = [`CREATE SCHEMA ${RAW_SCHEMA}`]
-  for (const table of TABLES) {
-    const columns = allColumns(table)
-    const list = columns.map((column) => `${quoteName(column.name)} ${sqlTypeOf(column)}`)
-    statements.push(`CREATE TABLE ${table.name} (${list.join(', ')})`)
-    statements.push(`COMMENT ON TABLE ${table.name} IS ${quoteText(table.comment)}`)
-    for (const { name, comment } of columns) {
-      statements.push(`COMMENT ON COLUMN ${table.name}.${quoteName(name)} IS ${quoteText(comment)}`)
-    }
-  }
-  return statements
 }

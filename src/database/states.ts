@@ -1,6 +1,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { PstraceError } from '../model/error.ts'
 import type { Database } from './database.ts'
+import { deleteStatements } from './packed.ts'
 import { queryRows } from './query.ts'
 import { quoteName, RAW_SCHEMA, SCHEMA_VERSION, TABLES } from './schema.ts'
 
@@ -104,9 +105,9 @@ async function removeRows(
   const traces = traceIds.length === 0 ? 'false' : `trace_id IN (${traceIds.join(', ')})`
   const runs = runIds.length === 0 ? 'false' : `run_id IN (${runIds.join(', ')})`
   const statements: string[] = []
-  for (const { name, scope } of TABLES) {
-    const hasRun = scope === 'run' || name === 'runs'
-    statements.push(`DELETE FROM ${name} WHERE ${traces}${hasRun ? ` OR ${runs}` : ''}`)
+  for (const table of TABLES) {
+    const hasRun = table.scope === 'run' || table.name === 'runs'
+    statements.push(...deleteStatements(table, `${traces}${hasRun ? ` OR ${runs}` : ''}`))
   }
   const raw = await queryRows(
     connection,

@@ -1,6 +1,6 @@
-import { VARCHAR } from '@duckdb/node-api'
-import duckdb from '@duckdb/node-bindings'
+import type { Vector } from '@duckdb/node-bindings'
 import type { StringDictionary } from '../../parsers/batch.ts'
+import { bindings as duckdb, VARCHAR } from './duckdb.ts'
 
 const VECTOR_STRINGS = 256
 const MOST_STRINGS = 65_536
@@ -17,8 +17,8 @@ export class StringPool {
   #length = 0
   #generation = 0
   #codes = new Map<string, number>()
-  #vectors: duckdb.Vector[] = []
-  #retired: duckdb.Vector[] = []
+  #vectors: Vector[] = []
+  #retired: Vector[] = []
   #usedInVector = VECTOR_STRINGS
   readonly #encoder = new TextEncoder()
   readonly #indexes = new WeakMap<

@@ -1,3 +1,5 @@
+import { insertStatements } from '../database/packed.ts'
+import { allColumns, tableOf } from '../database/schema.ts'
 import type { RowWriter } from '../database/writer.ts'
 import { PAGE_ALIASES } from './identities.ts'
 import { STAGED_SWAPOUTS } from './swapouts.ts'
@@ -45,8 +47,7 @@ export async function finishSwapouts(
             WHEN ${stores} THEN ${options.devicePlace === undefined ? 'NULL' : `'${options.devicePlace}'`}
             WHEN path = 'bypass' THEN 'zero' END`
     : 'place'
-  await writer.run(`
-    INSERT INTO swapouts
+  const sql = `
     WITH steps AS (
       SELECT node, submit_ns AS moment, 1 AS step FROM ${staged} WHERE path IN ('queued', 'displaced')
       UNION ALL
@@ -68,14 +69,19 @@ export async function finishSwapouts(
         ), coalesce(node::VARCHAR, '?') || '/' || context AS lane
       FROM measured
     )
-    SELECT ${traceId}, NULL, swapout_id, coalesce(a.page_id, p.page_id), ts_ns, submit_ns, start_ns, stored_ns,
-      freed_ns, task_id, tid, cpu, node, pfn, swap_type, swap_offset, ${order}, context, path,
+    SELECT ${traceId} AS trace_id, swapout_id, coalesce(a.page_id, p.page_id) AS page_id, ts_ns, submit_ns, start_ns,
+      stored_ns, freed_ns, task_id, tid, cpu, node, pfn, swap_type, swap_offset, ${order} AS folio_order, context, path,
       CASE WHEN path = 'bypass' THEN CASE WHEN context <> 'kswapd' THEN 'context'
-          WHEN ${stores} THEN 'not queueable' ELSE 'zero' END END,
-      stored_by, ${place}, NULL, lane,
-      ${rankOf('submit_ns')}, ${rankOf('start_ns')}, ${rankOf('stored_ns')}, span_id
+          WHEN ${stores} THEN 'not queueable' ELSE 'zero' END END AS bypass_reason,
+      stored_by, ${place} AS place, lane, ${rankOf('submit_ns')} AS submit_rank, ${rankOf('start_ns')} AS start_rank,
+      ${rankOf('stored_ns')} AS done_rank, span_id
     FROM paths p LEFT JOIN ${aliases} a ON p.page_id = a.alias
-    ORDER BY swapout_id`)
+    ORDER BY swapout_id`
+  const table = tableOf('swapouts')
+  const columns = allColumns(table)
+    .map(({ name }) => name)
+    .filter((name) => name !== 'run_id' && name !== 'compressed_bytes')
+  await writer.run(insertStatements(table, { columns, sql }).join(';\n'))
 }
 
 /** What is known only at the end of rows that were not staged. */
@@ -84,21 +90,24 @@ export async function amendSwapouts(
   traceId: number,
   options: { singlePages: boolean; aliases: number },
 ): Promise<void> {
-  const own = `trace_id = ${traceId} AND run_id IS NULL`
   if (options.singlePages)
-    await writer.run(`UPDATE swapouts SET folio_order = 0 WHERE ${own} AND folio_order IS NULL`)
-  if (options.aliases > 0) await renumberPages(writer, 'swapouts', own)
+    await writer.run(
+      `UPDATE packed.swapouts_shapes SET folio_order = 0
+       WHERE trace_id = ${traceId} AND run_id IS NULL AND folio_order IS NULL`,
+    )
+  if (options.aliases > 0) await renumberPages(writer, 'swapouts', traceId)
 }
 
 /** Replaces page ids that turned out to be another page's. */
 export async function renumberPages(
   writer: Pick<RowWriter, 'run'>,
   table: 'swapouts' | 'pool_moves',
-  own: string,
+  traceId: number,
 ): Promise<void> {
   const aliases = `temp.${PAGE_ALIASES.name}`
   await writer.run(`
-    UPDATE ${table} SET page_id = a.page_id FROM ${aliases} a WHERE ${own} AND ${table}.page_id = a.alias`)
+    UPDATE packed.${table}_rows r SET page_id = a.page_id FROM ${aliases} a WHERE r.page_id = a.alias
+      AND r.shape IN (SELECT shape FROM packed.${table}_shapes WHERE trace_id = ${traceId} AND run_id IS NULL)`)
 }
 
 function rankOf(moment: string): string {

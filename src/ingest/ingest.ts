@@ -215,8 +215,7 @@ class Import {
       const single = singlePages && !families.singlePagesKnown
       await amendSwapouts(writer, traceId, { singlePages: single, aliases })
     }
-    if (aliases > 0)
-      await renumberPages(writer, 'pool_moves', `trace_id = ${traceId} AND run_id IS NULL`)
+    if (aliases > 0) await renumberPages(writer, 'pool_moves', traceId)
     const { baseNs } = reader.info
     const absolute = (ns: number): bigint | null =>
       Number.isNaN(ns) ? null : baseNs + BigInt(Math.round(ns))

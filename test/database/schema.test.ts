@@ -13,12 +13,20 @@ describe('the schema', () => {
     const tables = await database.query(
       'SELECT table_name AS name, comment FROM duckdb_tables() WHERE NOT internal',
     )
-    expect(tables.length).toBe(TABLES.length + 1)
-    expect(tables.filter(({ comment }) => String(comment ?? '').length < 10)).toEqual([])
-    const columns = await database.query(
-      'SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal',
+    const views = await database.query(
+      'SELECT view_name AS name, comment FROM duckdb_views() WHERE NOT internal',
     )
-    expect(columns.length).toBe(TABLES.reduce((sum, table) => sum + allColumns(table).length, 1))
+    const packed = TABLES.filter(({ shared }) => shared !== undefined)
+    expect(views.map(({ name }) => name).sort()).toEqual(packed.map(({ name }) => name).sort())
+    expect(tables.length).toBe(TABLES.length + packed.length + 1)
+    expect(
+      [...tables, ...views].filter(({ comment }) => String(comment ?? '').length < 10),
+    ).toEqual([])
+    const columns = await database.query(
+      'SELECT schema_name, table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal',
+    )
+    const own = columns.filter(({ schema_name }) => schema_name === 'main')
+    expect(own.length).toBe(TABLES.reduce((sum, table) => sum + allColumns(table).length, 1))
     expect(columns.filter(({ comment }) => String(comment ?? '').length < 4)).toEqual([])
   })
 

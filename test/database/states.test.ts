@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { rowKinds } from '../../src/database/append.ts'
 import { Database } from '../../src/database/database.ts'
+import { TABLES } from '../../src/database/schema.ts'
 import {
   beginRun,
   beginTrace,
@@ -147,6 +148,38 @@ describe('opening', () => {
       reader.close()
     },
   )
+
+  it('brings a database of version 1 up to date with the same rows', async () => {
+    const path = join(folder, 'former.duckdb')
+    let database = await Database.open(path, { mode: 'write' })
+    const traceId = await beginTrace(database, { name: 't' })
+    const rows = new RowBuffer('swapins', rowKinds('swapins'))
+    for (let i = 0; i < 5000; i++) {
+      const row = rows.add()
+      rows.number(row, 'ts_ns', i)
+      rows.number(row, 'cpu', i % 3)
+      if (i % 7 !== 0) rows.text(row, 'met', i % 2 === 0 ? 'pool' : 'disk')
+    }
+    await database.append(rows, { traceId })
+    await completeTrace(database, traceId)
+    const sum = 'SELECT count(*) AS n, sum(hash(s)::HUGEINT)::VARCHAR AS sum FROM swapins s'
+    const before = await database.query(sum)
+    expect(before).toMatchObject([{ n: 5000 }])
+    // Version 1 had every table plain, and fewer columns of tasks.
+    for (const { name, shared } of TABLES)
+      if (shared !== undefined)
+        await database.run(
+          `CREATE TABLE main._plain AS FROM ${name}; DROP VIEW ${name}; ALTER TABLE main._plain RENAME TO ${name}`,
+        )
+    await database.run('ALTER TABLE tasks DROP COLUMN cgroup')
+    await database.run('DROP SCHEMA packed CASCADE; UPDATE pstrace_schema SET version = 1')
+    database.close()
+    database = await Database.open(path, { mode: 'write' })
+    expect(await database.query(sum)).toEqual(before)
+    expect(await database.query('SELECT count(cgroup) AS n FROM tasks')).toEqual([{ n: 0 }])
+    await database.append(rows, { traceId })
+    database.close()
+  })
 
   it('refuses a schema newer than it knows', async () => {
     const path = join(folder, 'new.duckdb')

@@ -180,7 +180,13 @@ describe('the comparison', () => {
     expect(data.checks.filter(({ holds }) => !holds)).toEqual([])
     expect(data.checks.length).toBeGreaterThanOrEqual(16)
     const broken = await openSample()
-    await broken.run('UPDATE swapouts SET path = NULL WHERE run_id = 2 AND swapout_id = 5')
+    // One swap-out gets a shape of its own, without a path.
+    await broken.run(
+      `INSERT INTO packed.swapouts_shapes SELECT * REPLACE (-1 AS shape, NULL AS path) FROM packed.swapouts_shapes
+       WHERE shape IN (SELECT shape FROM packed.swapouts_rows WHERE swapout_id = 5) AND run_id = 2;
+       UPDATE packed.swapouts_rows SET shape = -1 WHERE swapout_id = 5
+       AND shape IN (SELECT shape FROM packed.swapouts_shapes WHERE run_id = 2)`,
+    )
     await selectSample(broken)
     const found = await readReport(broken.connection, { charts: [] })
     broken.close()

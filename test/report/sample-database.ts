@@ -2,6 +2,8 @@ import { resolveSubjects } from '../../src/analysis/selection.ts'
 import { createViews } from '../../src/analysis/views.ts'
 import { resolveSelection } from '../../src/config/selection.ts'
 import { Database } from '../../src/database/database.ts'
+import { insertStatements } from '../../src/database/packed.ts'
+import { tableOf } from '../../src/database/schema.ts'
 import { seeded } from '../charts/rows.ts'
 
 /** Truth that tests ask for; everything else in the database is seeded noise. */
@@ -34,7 +36,11 @@ export async function openSample(
           (row) =>
             `(${row.map((cell) => (typeof cell === 'string' ? `'${cell.replaceAll("'", "''")}'` : (cell ?? 'NULL'))).join(', ')})`,
         )
-      await database.run(`INSERT INTO ${table} (${columns}) VALUES ${values.join(', ')}`)
+      const statements = insertStatements(tableOf(table), {
+        columns: columns.split(', '),
+        sql: `SELECT * FROM (VALUES ${values.join(', ')}) AS row(${columns})`,
+      })
+      await database.run(statements.join(';\n'))
     }
   }
   await insert(

@@ -1,0 +1,147 @@
+import {
+  allColumns,
+  type ColumnDefinition,
+  quoteName,
+  quoteText,
+  RAW_SCHEMA,
+  sqlTypeOf,
+  TABLES,
+  type TableDefinition,
+} from './schema.ts'
+
+/**
+ * Tables whose name is a view over two others, because DuckDB's cost of a value does not depend on what the value is:
+ *
+ *     swapouts (view) = swapouts_rows (shape, ts_ns, pfn, ...) JOIN swapouts_shapes (shape, trace_id, task_id, cpu, ...)
+ *
+ * A shape is one combination of the `shared` columns' values, trace and run included. Shapes are numbered over the whole
+ * database; two may be alike.
+ */
+export interface PackedTable {
+  readonly shapes: TableDefinition
+  readonly rows: TableDefinition
+}
+
+export const PACKED_SCHEMA = 'packed'
+
+const SHAPE: ColumnDefinition = {
+  name: 'shape',
+  type: 'INTEGER',
+  comment: 'Number of the combination of shared values.',
+}
+
+/** The two tables behind a table's name; undefined for a plain table. */
+export function packedTable(table: TableDefinition): PackedTable | undefined {
+  if (table.shared === undefined) return undefined
+  const names = new Set(['trace_id', 'run_id', ...table.shared])
+  const columns = allColumns(table)
+  const part = (suffix: string, comment: string, own: readonly ColumnDefinition[]) =>
+    ({
+      name: `${table.name}_${suffix}`,
+      schema: PACKED_SCHEMA,
+      partOf: table.name,
+      comment,
+      scope: 'catalogue',
+      columns: [SHAPE, ...own],
+    }) as const
+  return {
+    shapes: part(
+      'shapes',
+      `What rows of ${table.name} have in common.`,
+      columns.filter(({ name }) => names.has(name)),
+    ),
+    rows: part(
+      'rows',
+      `Rows of ${table.name} without what they have in common.`,
+      columns.filter(({ name }) => !names.has(name)),
+    ),
+  }
+}
+
+/** The table's name in SQL. */
+export function qualifiedName({ schema, name }: TableDefinition): string {
+  return schema === undefined ? quoteName(name) : `${schema}.${quoteName(name)}`
+}
+
+/** The statements that create every table and its comments in an empty database. */
+export function createStatements(): readonly string[] {
+  return [
+    `CREATE SCHEMA ${RAW_SCHEMA}`,
+    `CREATE SCHEMA ${PACKED_SCHEMA}`,
+    ...TABLES.flatMap(createTable),
+  ]
+}
+
+/** The statements that create one table, with its views and comments. */
+export function createTable(table: TableDefinition): readonly string[] {
+  const packed = packedTable(table)
+  const statements =
+    packed === undefined
+      ? [createPlain(table)]
+      : [
+          ...[packed.shapes, packed.rows].flatMap((part) => [createPlain(part), ...comments(part)]),
+          createView(table, packed),
+        ]
+  const kind = packed === undefined ? 'TABLE' : 'VIEW'
+  return [...statements, ...comments(table, kind)]
+}
+
+function createPlain(table: TableDefinition): string {
+  const list = allColumns(table).map((column) => `${quoteName(column.name)} ${sqlTypeOf(column)}`)
+  return `CREATE TABLE ${qualifiedName(table)} (${list.join(', ')})`
+}
+
+function createView(table: TableDefinition, { shapes, rows }: PackedTable): string {
+  const ofShapes = new Set(shapes.columns.map(({ name }) => name))
+  const list = allColumns(table).map(({ name }) => `${ofShapes.has(name) ? 's' : 'r'}.${name}`)
+  return `CREATE VIEW ${table.name} AS SELECT ${list.join(', ')}
+    FROM ${qualifiedName(rows)} r JOIN ${qualifiedName(shapes)} s ON r.shape = s.shape`
+}
+
+function comments(table: TableDefinition, kind: 'TABLE' | 'VIEW' = 'TABLE'): readonly string[] {
+  const name = qualifiedName(table)
+  return [
+    `COMMENT ON ${kind} ${name} IS ${quoteText(table.comment)}`,
+    ...allColumns(table).map(
+      (column) =>
+        `COMMENT ON COLUMN ${name}.${quoteName(column.name)} IS ${quoteText(column.comment)}`,
+    ),
+  ]
+}
+
+/** The statements that insert the rows of a SELECT, by column name, into a table of either kind. */
+export function insertStatements(
+  table: TableDefinition,
+  select: { readonly columns: readonly string[]; readonly sql: string },
+): readonly string[] {
+  const packed = packedTable(table)
+  if (packed === undefined) return [`INSERT INTO ${qualifiedName(table)} BY NAME ${select.sql}`]
+  const { shapes, rows } = packed
+  const present = new Set(select.columns)
+  const own = (part: TableDefinition): readonly string[] =>
+    part.columns.map(({ name }) => name).filter((name) => present.has(name))
+  const equal = own(shapes).map((name) => `p.${name} IS NOT DISTINCT FROM s.${name}`)
+  return [
+    `CREATE OR REPLACE TEMP TABLE _packing AS ${select.sql}`,
+    `CREATE OR REPLACE TEMP TABLE _packing_shapes AS
+       SELECT ((SELECT coalesce(max(shape), 0) FROM ${qualifiedName(shapes)}) + row_number() OVER ())::INTEGER AS shape, *
+       FROM (SELECT DISTINCT ${own(shapes).join(', ')} FROM temp._packing ORDER BY ALL)`,
+    `INSERT INTO ${qualifiedName(shapes)} BY NAME FROM temp._packing_shapes`,
+    `INSERT INTO ${qualifiedName(rows)} BY NAME
+       SELECT ${['s.shape', ...own(rows).map((name) => `p.${name}`)].join(', ')}
+       FROM temp._packing p JOIN temp._packing_shapes s ON ${equal.join(' AND ')} ORDER BY p.rowid`,
+    'DROP TABLE temp._packing',
+    'DROP TABLE temp._packing_shapes',
+  ]
+}
+
+/** The statements that delete the rows that fulfil a condition on trace_id and run_id. */
+export function deleteStatements(table: TableDefinition, condition: string): readonly string[] {
+  const packed = packedTable(table)
+  if (packed === undefined) return [`DELETE FROM ${qualifiedName(table)} WHERE ${condition}`]
+  const [shapes, rows] = [qualifiedName(packed.shapes), qualifiedName(packed.rows)]
+  return [
+    `DELETE FROM ${rows} WHERE shape IN (SELECT shape FROM ${shapes} WHERE ${condition})`,
+    `DELETE FROM ${shapes} WHERE ${condition}`,
+  ]
+}
