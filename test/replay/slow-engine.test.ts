@@ -1,0 +1,255 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { findPolicy } from '../../src/policies/index.ts'
+import { Random } from '../../src/replay/random.ts'
+import { replay } from '../../src/replay/replay.ts'
+import type { Workload } from '../../src/workload/types.ts'
+import { CountingBackend, plainContents, plan, type Row } from './build.ts'
+import { RowCollector } from './rows.ts'
+import { OutsideCase, runSlowly, type SlowOptions, type SlowPolicy } from './slow-engine.ts'
+
+const CPUS_FOR_THREADS = 12
+
+interface Case {
+  readonly workload: Workload
+  readonly options: SlowOptions
+}
+
+/** A small machine with a CPU for every thread: tasks have their own, kswapd and workers the first ones. */
+function makeCase(policy: SlowPolicy, seed: number): Case {
+  const random = new Random(seed, 0)
+  const draw = (from: number, to: number): number => from + random.below(to - from)
+  const many = (from: number, to: number): number[] =>
+    Array.from({ length: 101 }, () => draw(from, to))
+  const tasks = draw(1, 4)
+  const resident = draw(0, 60)
+  const mine = draw(20, 90)
+  const pages = resident + tasks * mine
+  const refaultsWrite = random.below(2) === 0
+  const workload = plan({
+    cpus: CPUS_FOR_THREADS + tasks,
+    free: draw(12, 50),
+    min: draw(4, 12),
+    low: draw(13, 20),
+    high: draw(20, 30),
+    managed: 0,
+    resident,
+    pages,
+    swappiness: 200,
+    zeroMap: false,
+    dirtied: refaultsWrite ? 1 : 0,
+    tasks: Array.from({ length: tasks }, (_, task) => {
+      const first = resident + task * mine
+      const rows: Row[] = []
+      let allocated = 0
+      for (let row = 0; row < 260; row++) {
+        const cpuNs = draw(1, 60_000)
+        const pick = draw(0, 20)
+        if (pick < 9 && allocated < mine)
+          rows.push({ op: 'alloc', cpuNs, arg: first + allocated++ })
+        else if (pick < 10) rows.push({ op: 'alloc', cpuNs, arg: -1 })
+        else if (pick < 18)
+          rows.push({
+            op: 'touch',
+            cpuNs,
+            arg: draw(0, 3) === 0 ? draw(0, pages) : first + draw(0, mine),
+          })
+        else rows.push({ op: 'sleep', cpuNs, arg: draw(1, 700_000) })
+      }
+      return {
+        rows,
+        cpus: [CPUS_FOR_THREADS + task],
+        startNs: draw(1, 100_000),
+        hasMemory: random.below(2) === 0,
+      }
+    }),
+    costs: {
+      store: many(20_000, 140_000),
+      unmap: many(4000, 30_000),
+      unmapRemote: many(9000, 60_000),
+      flushReceived: many(1000, 90_000),
+      scanKept: many(300, 3000),
+      freeClean: many(300, 3000),
+      batch: many(1000, 9000),
+      slab: many(500, 20_000),
+      directEntry: many(1000, 20_000),
+      swapIn: many(10_000, 60_000),
+      fault: many(100, 9000),
+      push: many(100, 9000),
+      wake: many(100, 9000),
+      wakeLatency: many(1000, 400_000),
+    },
+  })
+  return {
+    workload,
+    options: { policy, seed: draw(1, 1000), perPoolPage: draw(2, 6), refaultsWrite },
+  }
+}
+
+function tunablesOf(policy: SlowPolicy): Record<string, number> {
+  switch (policy.name) {
+    case 'kcompressd':
+      return { 'pstrace.fifo': policy.fifo, 'pstrace.memalloc': policy.memalloc ? 1 : 0 }
+    case 'kcompressd-unofficial':
+      return { 'vm.kcompressd': policy.depth }
+    case 'kcompressd-v1':
+      // 24 bytes an entry, rounded up to a power of two: 5, 10 or 21 entries fit.
+      return {
+        nr_kcompressd: policy.threads,
+        queue_size_per_kcompressd: policy.capacity,
+      }
+    case 'parallel':
+      return { 'vm.parallel_swap': policy.workers, 'vm.parallel_swap_factor': policy.factor }
+    default:
+      return {}
+  }
+}
+
+function runFast({ workload, options }: Case) {
+  const rows = new RowCollector()
+  const policy = findPolicy(options.policy.name)
+  if (policy === undefined) throw new Error(`no policy ${options.policy.name}`)
+  const result = replay(workload, {
+    policy,
+    tunables: tunablesOf(options.policy),
+    seed: options.seed,
+    backend: new CountingBackend(options.perPoolPage),
+    contents: plainContents,
+    checkEveryNs: 500_000,
+    scheduler: { balanceNs: 0 },
+    sink: rows.sink,
+  })
+  const tasks = new Map<number, string>()
+  let workers = 0
+  for (const { taskId, comm } of workload.tasks) tasks.set(taskId, comm)
+  for (const { taskId, kind } of result.tasks)
+    tasks.set(taskId, kind === 'kswapd' ? 'kswapd' : `worker ${workers++}`)
+  const name = (id: unknown): string | null => (id === null ? null : (tasks.get(Number(id)) ?? '?'))
+  return {
+    endNs: result.endNs,
+    swapouts: [...rows.of('swapouts')]
+      .sort((a, b) => Number(a['swapout_id']) - Number(b['swapout_id']))
+      .map((row) => ({
+        id: row['swapout_id'],
+        page: row['page_id'],
+        slot: row['swap_offset'],
+        by: name(row['task_id']),
+        context: row['context'],
+        submit: row['submit_ns'],
+        path: row['path'],
+        start: row['start_ns'],
+        stored: row['stored_ns'],
+        freed: row['freed_ns'],
+        handed: row['ts_ns'],
+        storedBy: name(row['stored_by']),
+        submitRank: row['submit_rank'],
+        startRank: row['start_rank'],
+        doneRank: row['done_rank'],
+      })),
+    swapins: rows.of('swapins').map((row) => ({
+      page: row['page_id'],
+      met: row['met'],
+      from: row['ts_ns'],
+      to: row['end_ns'],
+    })),
+    spans: rows.of('reclaim_spans').map((row) => ({
+      kind: row['kind'],
+      task: name(row['task_id']),
+      from: row['start_ns'],
+      to: row['end_ns'],
+      reclaimed: row['nr_reclaimed'],
+    })),
+    kswapdSpans: rows
+      .of('kswapd_spans')
+      .filter((row) => row['end_ns'] !== null)
+      .map((row) => [row['start_ns'], row['end_ns']]),
+  }
+}
+
+/** Kernel threads by kind and number: the engines name them differently. */
+function withPlainNames(slow: ReturnType<typeof runSlowly>) {
+  const name = (text: string | null): string | null =>
+    text === null
+      ? null
+      : text === 'kswapd0'
+        ? 'kswapd'
+        : text.replace(/^(?:kworker|worker)(\d+)$/, 'worker $1')
+  return {
+    endNs: slow.endNs,
+    swapouts: slow.swapouts.map((row) => ({
+      ...row,
+      by: name(row.by),
+      storedBy: name(row.storedBy),
+    })),
+    swapins: slow.swapins,
+    spans: slow.spans.map((span) => ({ ...span, task: name(span.task) })),
+    kswapdSpans: slow.kswapdSpans,
+  }
+}
+
+const POLICIES: readonly (readonly [
+  string,
+  (draw: (from: number, to: number) => number) => SlowPolicy,
+])[] = [
+  ['kswapd', () => ({ name: 'kswapd' })],
+  ['kcompressd', (draw) => ({ name: 'kcompressd', fifo: draw(2, 40), memalloc: draw(0, 2) === 1 })],
+  ['kcompressd-unofficial', (draw) => ({ name: 'kcompressd-unofficial', depth: draw(1, 30) })],
+  [
+    'kcompressd-v1',
+    (draw) => ({
+      name: 'kcompressd-v1',
+      threads: draw(1, 4),
+      capacity: [5, 10, 21][draw(0, 3)] ?? 5,
+    }),
+  ],
+  ['parallel', (draw) => ({ name: 'parallel', workers: draw(1, 4), factor: draw(1, 9) })],
+]
+
+const PATHS: Readonly<Record<string, readonly string[]>> = {
+  kswapd: ['bypass', 'inline'],
+  kcompressd: ['bypass', 'inline', 'queued'],
+  'kcompressd-unofficial': ['bypass', 'displaced', 'queued'],
+  'kcompressd-v1': ['bypass', 'inline', 'queued'],
+  parallel: ['bypass', 'displaced', 'queued'],
+}
+
+describe('the slow engine and the fast one', () => {
+  it.each(POLICIES)('agree to the nanosecond on small random cases under %s', (name, choose) => {
+    const seen = {
+      cases: 0,
+      swapouts: 0,
+      swapins: 0,
+      direct: 0,
+      paths: new Set<string>(),
+    }
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 0x7fffffff }), (seed) => {
+        const random = new Random(seed, 1)
+        const one = makeCase(
+          choose((from, to) => from + random.below(to - from)),
+          seed,
+        )
+        let slow: ReturnType<typeof runSlowly>
+        try {
+          slow = runSlowly(one.workload, one.options)
+        } catch (error) {
+          if (error instanceof OutsideCase) fc.pre(false)
+          throw error
+        }
+        fc.pre(slow.ties === 0)
+        expect(runFast(one)).toEqual(withPlainNames(slow))
+        seen.cases++
+        seen.swapouts += slow.swapouts.length
+        seen.swapins += slow.swapins.length
+        seen.direct += slow.spans.length
+        for (const { path } of slow.swapouts) seen.paths.add(path)
+      }),
+      { numRuns: 25 },
+    )
+    expect(seen.cases).toBeGreaterThanOrEqual(20)
+    expect(seen.swapouts).toBeGreaterThan(2000)
+    expect(seen.swapins).toBeGreaterThan(500)
+    expect(seen.direct).toBeGreaterThan(50)
+    expect([...seen.paths].sort()).toEqual(PATHS[name])
+  })
+})
