@@ -1,4 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { toByteSource } from '../../parsers/cursor.ts'
+import { openTrace } from '../../parsers/index.ts'
 import { selectEverything } from '../../src/analysis/selection.ts'
 import { createViews } from '../../src/analysis/views.ts'
 import { Database } from '../../src/database/database.ts'
@@ -226,6 +228,23 @@ describe('processes', () => {
     ])
     expect((await tasks('cgroup')).filter(({ tid }) => tid === 10)).toEqual([
       { tid: 10, cgroup: '/uid_10061/pid_10' },
+    ])
+  })
+})
+
+describe('a task that the recorder had forgotten', () => {
+  it('gets its name from the switches to and from it', async () => {
+    const text = [
+      '           <...>-79      [001] d..2.     9.000000: mm_vmscan_direct_reclaim_begin: order=0 gfp_flags=GFP_KERNEL',
+      '          <idle>-0       [001] d..2.     9.100000: sched_switch: prev_comm=swapper/1 prev_pid=0 prev_prio=120 prev_state=R ==> next_comm=my app next_pid=79 next_prio=120',
+      '           <...>-50      [001] d..2.     9.200000: sched_switch: prev_comm=kswapd0 prev_pid=50 prev_prio=120 prev_state=S ==> next_comm=swapper/1 next_pid=0 next_prio=120',
+      '',
+    ].join('\n')
+    const reader = await openTrace(toByteSource('text', new TextEncoder().encode(text)))
+    await ingestTrace({ database, reader, name: 't', path: 't' })
+    expect((await tasks('comm, kind')).filter(({ tid }) => tid !== 0)).toEqual([
+      { tid: 50, comm: 'kswapd0', kind: 'kswapd' },
+      { tid: 79, comm: 'my app', kind: 'user' },
     ])
   })
 })

@@ -201,6 +201,19 @@ describe('the body of a line', () => {
     })
   })
 
+  it('has the names of text where they differ from those of binary fields', async () => {
+    expect(
+      await fieldsOf(
+        'mm_vmscan_throttled: nid=0 usec_timeout=100000 usect_delayed=24000 reason=VMSCAN_THROTTLE_WRITEBACK',
+      ),
+    ).toMatchObject({ usec_timeout: 100_000n, usect_delayed: 24_000n })
+    expect(
+      await fieldsOf(
+        'mm_vmscan_lru_shrink_inactive: nid=0 nr_scanned=32 nr_reclaimed=9 nr_dirty=0 nr_writeback=0 nr_congested=0 nr_immediate=0 nr_activate_anon=3 nr_activate_file=4 nr_ref_keep=0 nr_unmap_fail=0 priority=12 flags=RECLAIM_WB_ANON|RECLAIM_WB_ASYNC',
+      ),
+    ).toMatchObject({ nr_activate_anon: 3n, nr_activate_file: 4n, priority: 12n })
+  })
+
   it('is understood in the form of trace-cmd’s plugins', async () => {
     expect(
       await fieldsOf('sched_switch:         my app:1:171 [120] D ==> swapper/0:0 [120]'),
