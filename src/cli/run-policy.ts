@@ -19,6 +19,9 @@ import { openResources, type RunConfig, type RunPlan } from './run-plan.ts'
 import { withSummary } from './run-summary.ts'
 import { readVersion } from './version.ts'
 
+/** Some dozens of times in a run: each check looks at every page. */
+const CHECK_EVERY_NS = 1_000_000_000
+
 export interface FinishedRun {
   readonly runId: number
   readonly policy: string
@@ -93,6 +96,7 @@ export async function runPolicy(
         demandScale: config.demandScale,
         watermarkScale: config.watermarkScale,
         costScale: config.costScale,
+        checkEveryNs: CHECK_EVERY_NS,
         sink: (buffer) => {
           if (buffer.table === 'swapouts') {
             swapouts += buffer.length

@@ -9,6 +9,7 @@ import { DirectReclaim } from './direct-reclaim.ts'
 import { Faults } from './faults.ts'
 import { FolioLocks } from './folio-lock.ts'
 import type { PolicyGate } from './gate.ts'
+import { checkPages } from './invariants.ts'
 import { Kswapd } from './kswapd.ts'
 import { Generations } from './mglru.ts'
 import * as P from './pages.ts'
@@ -177,23 +178,15 @@ export class Kernel {
           `kswapd's lane of node ${node.index}: ${lane.submitted} submitted, ${lane.started} started, ${lane.done} stored`,
         )
     }
-    const frames = free + this.#framesInUse() + this.zones.poolCharged + this.zones.kernelPages
+    const inUse = checkPages(this.pages, this.scheduler.now, (slot) => this.pool.holdsContent(slot))
+    // Taken out of `free` and not yet given back by a batch in progress.
+    const { pendingFrames, poolCharged, kernelPages } = this.zones
+    const frames = free + inUse + pendingFrames + poolCharged + kernelPages
     if (this.#frames === undefined) this.#frames = frames
     else if (this.#frames !== frames)
       throw new PstraceError(
         'replay-invariant',
         `frames are not conserved at ${this.scheduler.now} ns: found ${frames}, expected ${this.#frames}`,
       )
-  }
-
-  /** In memory, or taken out of `free` and not yet given back by a batch in progress. */
-  #framesInUse(): number {
-    const { pages } = this
-    let used = this.zones.pendingFrames
-    for (let page = 0; page < pages.capacity; page++) {
-      const state = pages.state[page] as number
-      if (state !== P.FREE && state !== P.SWAPPED) used++
-    }
-    return used
   }
 }

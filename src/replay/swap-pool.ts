@@ -127,6 +127,10 @@ export class SwapPool {
       )
   }
 
+  holdsContent(slot: number): boolean {
+    return (this.#slotHolds[slot] ?? HOLDS_NOTHING) !== HOLDS_NOTHING
+  }
+
   hold(slot: number, holds: number, node: NodeState): void {
     if (slot >= this.#slotHolds.length) {
       const size = Math.max(slot + 1, this.#slotHolds.length * 2)

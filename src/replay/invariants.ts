@@ -1,0 +1,46 @@
+import { PstraceError } from '../model/error.ts'
+import * as P from './pages.ts'
+
+/** What holds of every page at every moment between two events; returns how many of them hold a frame. */
+export function checkPages(
+  pages: P.Pages,
+  now: number,
+  holdsContent: (slot: number) => boolean,
+): number {
+  const broken = (page: number, what: string): PstraceError =>
+    new PstraceError('replay-invariant', `page ${page} at ${now} ns: ${what}`)
+  let used = 0
+  let listed = 0
+  let highest = -1
+  for (let page = 0; page < pages.capacity; page++)
+    highest = Math.max(highest, pages.slot[page] as number)
+  const owners = new Int32Array(highest + 1).fill(-1)
+  for (let page = 0; page < pages.capacity; page++) {
+    const state = pages.state[page] as number
+    const hasFrame = state !== P.FREE && state !== P.SWAPPED
+    if (hasFrame) used++
+    if (pages.isOnList(page)) {
+      listed++
+      if (!hasFrame || state === P.DYING) throw broken(page, 'is on a list and holds no frame')
+    }
+    const slot = pages.slot[page] as number
+    if (slot < 0) {
+      if (state !== P.FREE && state !== P.RESIDENT && state !== P.DYING)
+        throw broken(page, 'is swapped out, or on its way, without a slot')
+      continue
+    }
+    const other = owners[slot] as number
+    if (other >= 0) throw broken(page, `has slot ${slot}, as page ${other} has`)
+    owners[slot] = page
+    if ((state === P.SWAPPED || state === P.STORED) && !holdsContent(slot))
+      throw broken(page, `is lost: its slot ${slot} holds nothing`)
+  }
+  let sizes = 0
+  for (const size of pages.sizes) sizes += size
+  if (sizes !== listed)
+    throw new PstraceError(
+      'replay-invariant',
+      `the lists count ${sizes} pages at ${now} ns; ${listed} are on them`,
+    )
+  return used
+}
