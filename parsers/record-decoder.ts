@@ -111,7 +111,7 @@ export class BatchBuilder {
       this.#flags = new Uint16Array(this.capacity)
     }
     if (common.pidOffset >= 0) this.#decodeFour(records, common.pidOffset, this.#tid)
-    if (common.flagsOffset >= 0) this.#decodeFlags(records.bytes, common)
+    if (common.flagsOffset >= 0) this.#decodeFlags(records, common)
     const columns: Column[] = []
     for (let i = 0; i < plans.length; i++) {
       const storage = this.#storage[i] as Storage
@@ -212,9 +212,16 @@ export class BatchBuilder {
       values[r] = ((bytes[(start[r] as number) + plan.offset] as number) << shift) >> shift
   }
 
-  #decodeFlags(bytes: Uint8Array, common: RecordFormat['common']): void {
+  #decodeFlags(records: RecordBytes, common: RecordFormat['common']): void {
     const { start, length } = this
+    const { bytes, words, littleEndian } = records
     const { flagsOffset, preemptOffset } = common
+    if (flagsOffset === 2 && preemptOffset === 3 && littleEndian && HOST_LITTLE_ENDIAN) {
+      const flags = this.#flags
+      for (let r = 0; r < length; r++)
+        flags[r] = (words[(start[r] as number) >>> 2] as number) >>> 16
+      return
+    }
     for (let r = 0; r < length; r++) {
       const at = start[r] as number
       const preempt = preemptOffset < 0 ? 0 : (bytes[at + preemptOffset] as number)
@@ -237,6 +244,11 @@ export class BatchBuilder {
       HOST_LITTLE_ENDIAN
     ) {
       const end = plan.offset + plan.size
+      if (plan.size === 16 && end <= this.minBytes) {
+        for (let r = 0; r < length; r++)
+          codes[r] = dictionary.internFourWords(words, ((start[r] as number) + plan.offset) >>> 2)
+        return
+      }
       for (let r = 0; r < length; r++) {
         const at = start[r] as number
         codes[r] =

@@ -62,33 +62,45 @@ export class WindowBuilder {
   readonly #active: BatchBuilder[] = []
   readonly #batch = new Uint16Array(ROWS)
   readonly #row = new Uint32Array(ROWS)
-  readonly #bytes: Uint8Array
-  readonly #words: Uint32Array
   readonly #records: RecordBytes
+  /** The blocks' records lie in #records; others are copied to it. */
+  readonly #isShared: boolean
+  readonly #capacity: number
   #used = 0
   #length = 0
   #firstSeq = 0
   #full = false
 
-  constructor(options: {
-    formats: FormatTable
-    issues: IssueLog
-    littleEndian: boolean
-    /** Longest record that a block can hold. */
-    maxRecordBytes: number
-  }) {
+  constructor(
+    options: {
+      formats: FormatTable
+      issues: IssueLog
+    } & (
+      | {
+          littleEndian: boolean
+          /** Longest record that a block can hold. */
+          maxRecordBytes: number
+        }
+      | {
+          /** Where all blocks' records lie, and stay until the window is finished. */
+          records: RecordBytes
+        }
+    ),
+  ) {
     this.#formats = options.formats
     this.#issues = options.issues
-    this.#littleEndian = options.littleEndian
     this.#typeOffset = options.formats.records[0]?.common.typeOffset ?? 0
-    const capacity = Math.max(RECORD_BYTES, (options.maxRecordBytes + 3) & ~3)
-    this.#bytes = new Uint8Array(capacity)
-    this.#words = new Uint32Array(this.#bytes.buffer)
-    this.#records = {
-      bytes: this.#bytes,
-      words: this.#words,
-      littleEndian: options.littleEndian,
+    this.#isShared = 'records' in options
+    if ('records' in options) {
+      this.#records = options.records
+      this.#capacity = RECORD_BYTES
+    } else {
+      this.#capacity = Math.max(RECORD_BYTES, (options.maxRecordBytes + 3) & ~3)
+      const bytes = new Uint8Array(this.#capacity)
+      const { littleEndian } = options
+      this.#records = { bytes, words: new Uint32Array(bytes.buffer), littleEndian }
     }
+    this.#littleEndian = this.#records.littleEndian
   }
 
   /** True when the next record needs a new window. */
@@ -96,15 +108,17 @@ export class WindowBuilder {
     return this.#full
   }
 
-  /** Takes records from `block` while they are before `until` (or at it, if `orEqual`) and the window has room. */
-  take(block: RecordBlock, until: number, orEqual: boolean): void {
+  /** Takes records from `block` while they are before untils[which] (or at it, if `orEqual`) and the window has room. */
+  take(block: RecordBlock, untils: Float64Array, which: number, orEqual: boolean): void {
+    const until = untils[which] as number
     const { ts, start, size, count, bytes, words, cpu } = block
     const { byId, records } = this.#formats
     const base = block.instance * records.length
     const typeAt = this.#littleEndian ? this.#typeOffset : this.#typeOffset + 1
     const typeHighAt = this.#littleEndian ? this.#typeOffset + 1 : this.#typeOffset
-    const ownWords = this.#words
-    const capacity = this.#bytes.length
+    const ownWords = this.#records.words
+    const isShared = this.#isShared
+    const capacity = this.#capacity
     let used = this.#used
     let length = this.#length
     let i = block.next
@@ -139,12 +153,16 @@ export class WindowBuilder {
       }
       builder.ts[row] = time
       builder.cpu[row] = cpu
-      builder.start[row] = used
+      builder.start[row] = isShared ? from : used
       builder.size[row] = recordBytes
       builder.length = row + 1
       this.#batch[length] = builder.windowIndex
       this.#row[length] = row
       length++
+      if (isShared) {
+        used += (recordBytes + 3) & ~3
+        continue
+      }
       let to = used >>> 2
       const lastWord = (from + recordBytes + 3) >>> 2
       for (let word = from >>> 2; word < lastWord; word++) ownWords[to++] = words[word] as number
@@ -213,6 +231,8 @@ export class WindowBuilder {
   }
 }
 
+const END = Float64Array.of(Number.POSITIVE_INFINITY)
+
 /** Merges streams by (ts, cpu, instance); within a stream nothing is reordered. */
 export class StreamMerge {
   readonly #streams: readonly RecordStream[]
@@ -240,11 +260,11 @@ export class StreamMerge {
     while (this.#size > 0) {
       const index = heap[0] as number
       const stream = this.#streams[index] as RecordStream
-      if (this.#size === 1) window.take(stream, Number.POSITIVE_INFINITY, true)
+      if (this.#size === 1) window.take(stream, END, 0, true)
       else {
         let other = heap[1] as number
         if (this.#size > 2 && this.#isBefore(heap[2] as number, other)) other = heap[2] as number
-        window.take(stream, this.#heads[other] as number, index < other)
+        window.take(stream, this.#heads, other, index < other)
       }
       if (stream.next < stream.count || stream.load()) this.#heads[index] = headOf(stream)
       else heap[0] = heap[--this.#size] as number

@@ -9,6 +9,7 @@ import type {
   TraceInfo,
   TraceReader,
 } from '../reader.ts'
+import { HOST_LITTLE_ENDIAN } from '../record-decoder.ts'
 import { FormatTable, StreamMerge, WindowBuilder } from '../window.ts'
 import {
   type PerfAttr,
@@ -23,8 +24,10 @@ import {
 } from './attr.ts'
 import { type FolderPart, openFolderParts } from './folder.ts'
 import { PerfHeader, recordCursor } from './header.ts'
-import { PendingCpu } from './pending.ts'
-import { MAX_RECORD_BYTES, RecordFile, type ZstdStream } from './record-file.ts'
+import { PendingSamples } from './pending.ts'
+import { RecordFile, type RecordRun, type ZstdStream } from './record-file.ts'
+import { SampleRuns } from './sample-runs.ts'
+import { ThreadGroups } from './thread-groups.ts'
 
 // include/uapi/linux/perf_event.h and tools/lib/perf/include/perf/event.h (6.12)
 const RECORD = {
@@ -43,8 +46,10 @@ const RECORD = {
 } as const
 /** Records that wait for their round; more mean that rounds are not marked. */
 const MAX_PENDING = 1 << 19
+const MAX_PENDING_BYTES = 1 << 27
+/** Rounds may have a few samples only; so many are sorted at once. */
+const WORTH_SORTING = 1 << 13
 const MAX_CPU = 8192
-const MAX_TGIDS = 1 << 20
 const TWO_32 = 2 ** 32
 /** Bytes that the files of a folder together read ahead. */
 const READ_AHEAD_BYTES = 1 << 25
@@ -56,48 +61,59 @@ const ENOUGH_PENDING = 1 << 16
 
 /** Opens perf.data in file or pipe mode. Throws `TraceParseError`. */
 export async function openPerfData(source: ByteSource): Promise<TraceReader> {
-  const issues = new IssueLog()
-  const header = new PerfHeader(source, issues)
-  if (header.folderVersion > 0)
-    issues.add(
-      'folder_expected',
-      'data_loss',
-      undefined,
-      'This file is the header of a folder (perf record --threads); the samples are in the files data.* beside it: give the folder.',
-    )
-  const { loadZstdStream } = await import('../zstd.ts')
-  return new PerfDataReader(header, issues, await loadZstdStream())
+  return await openWithZstd((zstd) => {
+    const issues = new IssueLog()
+    const header = new PerfHeader(source, issues)
+    if (header.folderVersion > 0)
+      issues.add(
+        'folder_expected',
+        'data_loss',
+        undefined,
+        'This file is the header of a folder (perf record --threads); the samples are in the files data.* beside it: give the folder.',
+      )
+    return new PerfDataReader(header, issues, zstd)
+  })
 }
 
 /** Opens the folder that `perf record --threads` or `--kcore` writes. Throws `TraceParseError`. */
 export async function openPerfFolder(folder: FolderSource): Promise<TraceReader> {
-  const { loadZstdStream } = await import('../zstd.ts')
-  const zstd = await loadZstdStream()
-  const issues = new IssueLog()
   const parts = openFolderParts(folder)
   try {
-    const header = new PerfHeader(parts.header, issues)
-    if (header.folderVersion > 1)
-      throw new TraceParseError(
-        'unsupported_version',
-        parts.header.name,
-        { unit: 'byte', at: 0 },
-        `a folder of version ${header.folderVersion}; 1, or 0 for a single file, was expected`,
-      )
-    // Without --threads (version 0) all samples are in the header's file; a recording that was cut short does not say.
-    const files = header.folderVersion === 1 || header.isUnfinished ? parts.files : []
-    if (header.folderVersion === 1 && files.length === 0)
-      issues.add(
-        'no_data_files',
-        'data_loss',
-        undefined,
-        'The folder has no file data.0, data.1, ...',
-      )
-    return new PerfDataReader(header, issues, zstd, { files, close: parts.close })
+    return await openWithZstd((zstd) => {
+      const issues = new IssueLog()
+      const header = new PerfHeader(parts.header, issues)
+      if (header.folderVersion > 1)
+        throw new TraceParseError(
+          'unsupported_version',
+          parts.header.name,
+          { unit: 'byte', at: 0 },
+          `a folder of version ${header.folderVersion}; 1, or 0 for a single file, was expected`,
+        )
+      // Without --threads (version 0) all samples are in the header's file; a recording that was cut short does not say.
+      const files = header.folderVersion === 1 || header.isUnfinished ? parts.files : []
+      if (header.folderVersion === 1 && files.length === 0)
+        issues.add(
+          'no_data_files',
+          'data_loss',
+          undefined,
+          'The folder has no file data.0, data.1, ...',
+        )
+      return new PerfDataReader(header, issues, zstd, { files, close: parts.close })
+    })
   } catch (error) {
     parts.close()
     throw error
   }
+}
+
+/** Opens without a decoder for zstd, whose start takes longer than reading most files; and with one where that is needed. */
+async function openWithZstd(
+  open: (zstd: ZstdStream | undefined) => PerfDataReader,
+): Promise<PerfDataReader> {
+  const reader = open(undefined)
+  if (!reader.needsZstd) return reader
+  const { loadZstdStream } = await import('../zstd.ts')
+  return open(await loadZstdStream())
 }
 
 /** One file of records. */
@@ -116,10 +132,10 @@ class PerfDataReader implements TraceReader {
   readonly #folder: { close(): void } | undefined
   readonly #losses: Loss[] = []
   readonly #comms = new Map<number, string>()
-  readonly #tgids = new Map<number, number>()
+  readonly #groups = new ThreadGroups()
   readonly #attrOfId = new Map<number, number>()
-  readonly #cpus: (PendingCpu | undefined)[] = []
-  readonly #lastTs: number[] = []
+  readonly #pending: PendingSamples
+  readonly #runs: SampleRuns
   readonly #throttledAt = new Map<number, number>()
   #layouts: SampleLayout[] = []
   #trailers: TrailerLayout[] = []
@@ -130,8 +146,8 @@ class PerfDataReader implements TraceReader {
   #formats = new FormatTable()
   #seenMetadata: unknown
   #baseHi = -1
-  #pending = 0
-  #roundMax = Number.NEGATIVE_INFINITY
+  /** Samples that may come before some are let go. */
+  #enough = Number.POSITIVE_INFINITY
   #previousRoundMax = Number.NEGATIVE_INFINITY
   #ended = false
   #exhausted = false
@@ -145,12 +161,14 @@ class PerfDataReader implements TraceReader {
   constructor(
     header: PerfHeader,
     issues: IssueLog,
-    zstd: ZstdStream,
+    zstd: ZstdStream | undefined,
     folder?: { readonly files: readonly FolderPart[]; close(): void },
   ) {
     this.#header = header
     this.#issues = issues
     const { source, littleEndian, dataStart, dataEnd } = header
+    this.#pending = new PendingSamples(littleEndian)
+    this.#runs = new SampleRuns(this.#pending, this.#groups)
     const parts = folder?.files ?? []
     const readBytes = Math.floor(READ_AHEAD_BYTES / (1 + parts.length))
     const toFile = (of: ByteSource, start: number, end: number, label: string): DataFile => ({
@@ -158,7 +176,7 @@ class PerfDataReader implements TraceReader {
       newestNs: Number.NEGATIVE_INFINITY,
       records: new RecordFile(
         { source: of, start, end, littleEndian, issues, zstd, readBytes },
-        (type, size) => this.#record(type, size),
+        { one: (type, size) => this.#record(type, size), run: (run) => this.#takeRun(run) },
       ),
     })
     this.#folder = folder
@@ -166,6 +184,11 @@ class PerfDataReader implements TraceReader {
     this.#files = [this.#file, ...parts.map(({ file, name }) => toFile(file, 0, file.size, name))]
     this.#learnAttrs()
     this.#readToFirstSample()
+  }
+
+  /** Records are compressed, as the header says or the first of them show. */
+  get needsZstd(): boolean {
+    return this.#header.compressed || this.#files.some(({ records }) => records.needsZstd)
   }
 
   get info(): TraceInfo {
@@ -183,7 +206,7 @@ class PerfDataReader implements TraceReader {
       ticks: false,
       instances: [{ name: '', clock }],
       comms: new Map([...(header.metadata?.comms ?? []), ...this.#comms]),
-      tgids: this.#tgids,
+      tgids: this.#groups.known,
       nodeRanges: header.nodeRanges,
       facts: header.facts,
     }
@@ -213,22 +236,25 @@ class PerfDataReader implements TraceReader {
   read(): EventWindow | undefined {
     while (!this.#ended) {
       if (this.#merge !== undefined && this.#window !== undefined) {
-        if (this.#merge.fill(this.#window)) return this.#window.finish()
+        if (this.#merge.fill(this.#window)) return this.#finishWindow()
         this.#merge = undefined
-        for (const cpu of this.#cpus) {
-          this.#pending -= cpu?.count ?? 0
-          cpu?.settle()
-        }
+        this.#pending.settle()
       }
       if (this.#exhausted) {
-        if (this.#pending === 0) break
+        if (this.#pending.count === 0) break
         this.#release(Number.POSITIVE_INFINITY)
       } else this.#readRound()
     }
     if (this.#ended) return undefined
     this.#ended = true
     this.#closeThrottles()
-    return this.#window?.finish()
+    return this.#finishWindow()
+  }
+
+  #finishWindow(): EventWindow | undefined {
+    const window = this.#window?.finish()
+    this.#pending.tidy()
+    return window
   }
 
   close(): void {
@@ -240,7 +266,8 @@ class PerfDataReader implements TraceReader {
   #readRound(): void {
     while (this.#merge === undefined && !this.#exhausted) {
       if (!this.#advance()) this.#exhausted = true
-      if (this.#pending > MAX_PENDING) {
+      const { count, bytesUsed } = this.#pending
+      if (count > MAX_PENDING || bytesUsed > MAX_PENDING_BYTES) {
         // Without barriers nothing says how far behind a buffer may be; half of what is here is the best guess.
         this.#issues.add(
           'no_rounds',
@@ -248,41 +275,27 @@ class PerfDataReader implements TraceReader {
           this.#position,
           `More than ${MAX_PENDING} samples came without a barrier between rounds; they were sorted as far as memory allows.`,
         )
-        this.#release(this.#middleTs())
+        this.#release(this.#pending.middleNs())
       }
     }
   }
 
-  #middleTs(): number {
-    let least = Number.POSITIVE_INFINITY
-    for (const cpu of this.#cpus)
-      if (cpu !== undefined && cpu.length > 0)
-        least = Math.min(least, cpu.ts[cpu.length - 1] as number)
-    const fullest = this.#cpus.reduce(
-      (most, cpu) => (cpu !== undefined && cpu.length > (most?.length ?? 0) ? cpu : most),
-      undefined,
-    )
-    const middle = fullest === undefined ? least : (fullest.ts[fullest.length >> 1] as number)
-    return Math.max(least, middle)
-  }
-
   #release(untilNs: number): void {
-    const streams: PendingCpu[] = []
-    for (const cpu of this.#cpus)
-      if (cpu !== undefined && cpu.release(untilNs) > 0) streams.push(cpu)
+    const streams = this.#pending.release(untilNs)
     if (streams.length === 0) return
     this.#window ??= new WindowBuilder({
       formats: this.#formats,
       issues: this.#issues,
       littleEndian: this.#header.littleEndian,
-      maxRecordBytes: MAX_RECORD_BYTES,
+      records: this.#pending,
     })
     this.#merge = new StreamMerge(streams)
   }
 
   /** What comes before it says what there is (in a pipe even the events), and its time is the base of all. */
   #readToFirstSample(): void {
-    while (this.#pending === 0 && !this.#exhausted) if (!this.#advance()) this.#exhausted = true
+    while (this.#pending.count === 0 && !this.#exhausted)
+      if (!this.#advance()) this.#exhausted = true
   }
 
   /** Handles some records; false at the end of the data. */
@@ -291,16 +304,17 @@ class PerfDataReader implements TraceReader {
     if (file === undefined) return false
     this.#file = file
     const turn = this.#files.length > 1 ? RECORDS_A_TURN : 1
-    const enough = this.#pending + SAMPLES_A_TURN
+    const enough = this.#files.length > 1 ? this.#pending.count + SAMPLES_A_TURN : MAX_PENDING + 1
+    this.#enough = enough
     this.#issues.place = file.label
-    for (let i = 0; i < turn && this.#pending < enough; i++)
+    for (let i = 0; i < turn && (i === 0 || this.#pending.count < enough); i++)
       if (!file.records.advance()) {
         file.newestNs = Number.POSITIVE_INFINITY
         break
       }
     this.#issues.place = ''
     // The kernel sorted each file of a folder (perf writes no FINISHED_ROUND into them): nothing older can follow in any.
-    if (this.#files.length > 1 && this.#pending > ENOUGH_PENDING)
+    if (this.#files.length > 1 && this.#pending.count > ENOUGH_PENDING)
       this.#release(this.#laggard()?.newestNs ?? Number.POSITIVE_INFINITY)
     return true
   }
@@ -311,6 +325,21 @@ class PerfDataReader implements TraceReader {
     for (const file of this.#files)
       if (file.newestNs < (least?.newestNs ?? Number.POSITIVE_INFINITY)) least = file
     return least
+  }
+
+  /** Takes plain samples, once the first has said what time all are counted from. */
+  #takeRun(run: RecordRun): number {
+    const { littleEndian, metadata } = this.#header
+    if (this.#baseHi < 0 || littleEndian !== HOST_LITTLE_ENDIAN) return run.from
+    if (this.#seenMetadata !== metadata) this.#learnFormats()
+    const runs = this.#runs
+    const to = runs.take(run, this.#baseHi, this.#enough - this.#pending.count, MAX_CPU)
+    if (to > run.from) {
+      this.#position = run.position + runs.lastAt * run.positionStep
+      this.#file.records.position = this.#position
+      this.#file.newestNs = runs.lastNs
+    }
+    return to
   }
 
   #record(type: number, size: number): void {
@@ -325,9 +354,12 @@ class PerfDataReader implements TraceReader {
       case RECORD.finishedRound:
         // tools/perf/util/ordered-events.c: nothing after this is older than the round before it.
         if (this.#files.length > 1) break
-        if (this.#pending > 0 && this.#previousRoundMax > Number.NEGATIVE_INFINITY)
+        if (
+          this.#pending.count > WORTH_SORTING &&
+          this.#previousRoundMax > Number.NEGATIVE_INFINITY
+        )
           this.#release(this.#previousRoundMax)
-        this.#previousRoundMax = this.#roundMax
+        this.#previousRoundMax = this.#pending.latestNs
         break
       case RECORD.lost:
         if (size >= 24) this.#lost(this.#u64(this.#at + 16), size)
@@ -343,7 +375,7 @@ class PerfDataReader implements TraceReader {
         this.#comm(size)
         break
       case RECORD.fork:
-        if (size >= 24) this.#setTgid(this.#u32(this.#at + 16), this.#u32(this.#at + 8))
+        if (size >= 24) this.#groups.set(this.#u32(this.#at + 16), this.#u32(this.#at + 8))
         break
       case RECORD.attr:
         this.#attr(size)
@@ -385,7 +417,7 @@ class PerfDataReader implements TraceReader {
       return
     }
     if (layout.tid >= 0)
-      this.#setTgid(this.#u32(this.#at + layout.tid + 4), this.#u32(this.#at + layout.tid))
+      this.#groups.set(this.#u32(this.#at + layout.tid + 4), this.#u32(this.#at + layout.tid))
     if (!layout.hasRaw || this.#isTracepoint[attr] === false) {
       const name = this.#header.attrs[attr]?.name || `event ${attr}`
       this.#issues.add(
@@ -417,7 +449,8 @@ class PerfDataReader implements TraceReader {
       )
       return
     }
-    const ts = layout.time < 0 ? (this.#lastTs[cpu] ?? 0) : this.#time(this.#at + layout.time)
+    const ts =
+      layout.time < 0 ? (this.#pending.lastNs(cpu) ?? 0) : this.#time(this.#at + layout.time)
     if (layout.time < 0)
       this.#issues.add(
         'no_time',
@@ -425,17 +458,9 @@ class PerfDataReader implements TraceReader {
         this.#position,
         'Samples have no time (recorded without -T): their order is that of the file.',
       )
-    let pending = this.#cpus[cpu]
-    if (pending === undefined) {
-      pending = new PendingCpu(cpu)
-      this.#cpus[cpu] = pending
-    }
     const from = this.#at + raw + 4
-    pending.add(this.#bytes, from, from + length, ts, this.#position)
-    this.#pending++
-    this.#lastTs[cpu] = ts
+    this.#pending.add(cpu, this.#bytes, from, from + length, ts, this.#position)
     this.#file.newestNs = ts
-    if (ts > this.#roundMax) this.#roundMax = ts
   }
 
   /** Where the raw size stands behind the parts of variable length; -1 = outside the record. */
@@ -464,8 +489,9 @@ class PerfDataReader implements TraceReader {
   #lost(events: number, size: number): void {
     if (events === 0) return
     const { cpu, ts } = this.#whereAndWhen(size)
-    const endNs = ts ?? this.#lastTs[cpu] ?? 0
-    this.#losses.push({ cpu, startNs: Math.min(this.#lastTs[cpu] ?? endNs, endNs), endNs, events })
+    const lastNs = this.#pending.lastNs(cpu)
+    const endNs = ts ?? lastNs ?? 0
+    this.#losses.push({ cpu, startNs: Math.min(lastNs ?? endNs, endNs), endNs, events })
   }
 
   /** The cpu and time that follow a record that is no sample. */
@@ -506,7 +532,7 @@ class PerfDataReader implements TraceReader {
       this.#losses.push({
         cpu,
         startNs: since,
-        endNs: Math.max(since, this.#lastTs[cpu] ?? since),
+        endNs: Math.max(since, this.#pending.lastNs(cpu) ?? since),
         events: undefined,
       })
     this.#throttledAt.clear()
@@ -518,12 +544,7 @@ class PerfDataReader implements TraceReader {
     const text = TEXT.decode(this.#bytes.subarray(this.#at + 16, this.#at + end))
     const tid = this.#u32(this.#at + 12)
     this.#comms.set(tid, text.split('\0', 1)[0] ?? '')
-    this.#setTgid(tid, this.#u32(this.#at + 8))
-  }
-
-  #setTgid(tid: number, tgid: number): void {
-    if (this.#tgids.get(tid) === tgid || this.#tgids.size >= MAX_TGIDS) return
-    this.#tgids.set(tid, tgid)
+    this.#groups.set(tid, this.#u32(this.#at + 8))
   }
 
   #attr(size: number): void {
@@ -561,6 +582,7 @@ class PerfDataReader implements TraceReader {
     this.#attrOfId.clear()
     for (const [index, attr] of attrs.entries())
       for (const id of attr.ids) this.#attrOfId.set(id, index)
+    this.#runs.learn(attrs, this.#layouts)
     this.#learnFormats()
   }
 

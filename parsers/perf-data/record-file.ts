@@ -18,6 +18,17 @@ const LAST_BLOCK = Uint8Array.of(1, 0, 0)
 
 export type ZstdStream = (packed: Iterable<Uint8Array>) => Generator<Uint8Array, void>
 
+/** Records that lie one after another in words, from byte `from` on. */
+export interface RecordRun {
+  readonly words: Uint32Array
+  from: number
+  to: number
+  /** In the file, of byte 0. */
+  position: number
+  /** 1, or 0 when all have one position: they were unpacked. */
+  positionStep: 0 | 1
+}
+
 export interface RecordFileOptions {
   readonly source: ByteSource
   /** Records are in byte start .. end. */
@@ -25,21 +36,32 @@ export interface RecordFileOptions {
   readonly end: number
   readonly littleEndian: boolean
   readonly issues: IssueLog
-  readonly zstd: ZstdStream
+  /** `undefined` while no compressed record is expected. */
+  readonly zstd: ZstdStream | undefined
   /** Bytes read at once; at least one record's are. */
   readonly readBytes?: number
 }
 
-/** One section of records, given one by one to `handle`; those inside COMPRESSED records are unpacked. */
+export interface RecordHandlers {
+  /** Handles the record at `at`. */
+  readonly one: (type: number, size: number) => void
+  /** May handle some of the records of a run; returns where the first begins that it did not. */
+  readonly run: (run: RecordRun) => number
+}
+
+/** One section of records, given one by one or in runs to the handlers; those inside COMPRESSED records are unpacked. */
 export class RecordFile {
   readonly source: ByteSource
   /** The record that is being handled: its bytes, where it starts there and in the file. */
   bytes: Uint8Array
   at = 0
   position = 0
+  /** A compressed record was met, and there was nothing to unpack it with. */
+  needsZstd = false
   readonly #options: RecordFileOptions
-  readonly #handle: (type: number, size: number) => void
+  readonly #handlers: RecordHandlers
   readonly #buffer: Uint8Array
+  readonly #run: RecordRun
   #bufferAt: number
   #bufferLength = 0
   #index = 0
@@ -49,13 +71,20 @@ export class RecordFile {
   #packedBytes = 0
   #plainBytes = 0
 
-  constructor(options: RecordFileOptions, handle: (type: number, size: number) => void) {
+  constructor(options: RecordFileOptions, handlers: RecordHandlers) {
     const { source, start, end } = options
     this.source = source
     this.#options = options
-    this.#handle = handle
+    this.#handlers = handlers
     const readBytes = Math.min(options.readBytes ?? READ_BYTES, end - start)
-    this.#buffer = new Uint8Array(Math.max(MAX_RECORD_BYTES, readBytes))
+    this.#buffer = new Uint8Array((Math.max(MAX_RECORD_BYTES, readBytes) + 3) & ~3)
+    this.#run = {
+      words: new Uint32Array(this.#buffer.buffer),
+      from: 0,
+      to: 0,
+      position: 0,
+      positionStep: 1,
+    }
     this.bytes = this.#buffer
     this.#bufferAt = start
   }
@@ -74,13 +103,7 @@ export class RecordFile {
       if (error instanceof TraceParseError) throw error
       // The stream is flushed after each record but never closed, which the decoder takes for a missing end.
       if (this.#packedEnded) return this.#endOfPlain()
-      this.#options.issues.add(
-        'corrupt_compressed',
-        'data_loss',
-        this.position,
-        'The compressed records cannot be unpacked; everything after this place is missing.',
-      )
-      return false
+      return this.#reportPacked()
     }
     if (piece.done) return this.#endOfPlain()
     this.#plainBytes += piece.value.length
@@ -122,6 +145,16 @@ export class RecordFile {
     }
   }
 
+  #reportPacked(): false {
+    this.#options.issues.add(
+      'corrupt_compressed',
+      'data_loss',
+      this.position,
+      'The compressed records cannot be unpacked; everything after this place is missing.',
+    )
+    return false
+  }
+
   #endOfPlain(): false {
     if (this.#rest.length > 0)
       this.#options.issues.add(
@@ -135,15 +168,27 @@ export class RecordFile {
 
   /** False when nothing after it can be read. */
   #handlePiece(piece: Uint8Array): boolean {
-    let bytes = piece
-    if (this.#rest.length > 0) {
-      bytes = new Uint8Array(this.#rest.length + piece.length)
-      bytes.set(this.#rest)
-      bytes.set(piece, this.#rest.length)
+    const length = this.#rest.length + piece.length
+    const bytes = new Uint8Array((length + 3) & ~3).subarray(0, length)
+    bytes.set(this.#rest)
+    bytes.set(piece, this.#rest.length)
+    const { position } = this
+    const run: RecordRun = {
+      words: new Uint32Array(bytes.buffer),
+      from: 0,
+      to: length,
+      position,
+      positionStep: 0,
     }
     let at = 0
     this.bytes = bytes
     while (at + 8 <= bytes.length) {
+      run.from = at
+      const taken = (at & 3) === 0 ? this.#handlers.run(run) : at
+      if (taken > at) {
+        at = taken
+        continue
+      }
       const size = this.#sizeAt(at)
       if (size < 8) {
         this.#reportBadRecord(size)
@@ -151,7 +196,7 @@ export class RecordFile {
       }
       if (at + size > bytes.length) break
       this.at = at
-      this.#handle(this.#u32(at), size)
+      this.#handlers.one(this.#u32(at), size)
       at += size
     }
     this.#rest = bytes.slice(at)
@@ -187,22 +232,37 @@ export class RecordFile {
         const length = Math.min(this.#u64(this.at + 8), size - 16)
         return this.#buffer.subarray(this.at + 16, this.at + 16 + length)
       }
-      this.#handle(type, size)
+      this.#handlers.one(type, size)
     }
   }
 
   #rawRecord(): boolean {
     this.bytes = this.#buffer
+    if (this.#takeRun()) return true
     const size = this.#loadRecord()
     if (size === 0) return false
     const type = this.#u32(this.at)
     if (type === COMPRESSED || type === COMPRESSED2) {
+      const { zstd } = this.#options
+      this.needsZstd = zstd === undefined
+      if (zstd === undefined) return this.#reportPacked()
       this.#index -= size
-      this.#plain = this.#options.zstd(this.#packed())
+      this.#plain = zstd(this.#packed())
       return true
     }
-    this.#handle(type, size)
+    this.#handlers.one(type, size)
     return true
+  }
+
+  #takeRun(): boolean {
+    const run = this.#run
+    const from = this.#index
+    if ((from & 3) !== 0) return false
+    run.from = from
+    run.to = this.#bufferLength
+    run.position = this.#bufferAt
+    this.#index = this.#handlers.run(run)
+    return this.#index > from
   }
 
   /** Makes the next raw record present at `at`; its size, 0 at the end. */
