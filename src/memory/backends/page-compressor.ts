@@ -1,3 +1,4 @@
+import { Buffer } from 'node:buffer'
 import { PstraceError } from '../../model/error.ts'
 import type { Codec } from '../codecs/codec.ts'
 
@@ -20,9 +21,12 @@ export class PageCompressor {
   constructor(codec: Codec, pageSize: number) {
     this.codec = codec
     this.#pageSize = pageSize
+    const { workspace } = codec
     // Kernels give the codec two pages, so that it never fails for want of room.
-    this.#target = new Uint8Array(Math.max(2 * pageSize, codec.bound(pageSize)))
-    this.#back = new Uint8Array(pageSize)
+    const room = Math.max(2 * pageSize, codec.bound(pageSize))
+    const fits = workspace?.page.length === pageSize && workspace.compressed.length === room
+    this.#target = fits ? workspace.compressed : new Uint8Array(room)
+    this.#back = fits ? workspace.restored : new Uint8Array(pageSize)
   }
 
   /** Compressed length; `key` names the content (negative = unknown, never cached). */
@@ -56,12 +60,15 @@ export class PageCompressor {
     if (size <= 0)
       throw new PstraceError('codec-failed', `${this.codec.name}: a page did not fit in two pages`)
     this.codec.decompress(this.#target.subarray(0, size), this.#back)
-    for (let i = 0; i < page.length; i++)
-      if (page[i] !== this.#back[i])
-        throw new PstraceError(
-          'codec-roundtrip',
-          `${this.codec.name}: byte ${i} of a page is ${this.#back[i]} after decompression; it was ${page[i]}`,
-        )
+    if (Buffer.compare(page, this.#back) !== 0) this.#reportDamage(page)
     return size
+  }
+
+  #reportDamage(page: Uint8Array): never {
+    const at = page.findIndex((byte, i) => byte !== this.#back[i])
+    throw new PstraceError(
+      'codec-roundtrip',
+      `${this.codec.name}: byte ${at} of a page is ${this.#back[at]} after decompression; it was ${page[at]}`,
+    )
   }
 }

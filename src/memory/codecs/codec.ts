@@ -11,6 +11,17 @@ export interface Codec {
   compress(source: Uint8Array, target: Uint8Array): number
   /** Fills `target` (whose length is the original length); returns bytes written. Throws PstraceError('codec-corrupt') on bad input. */
   decompress(source: Uint8Array, target: Uint8Array): number
+  /** Buffers in the codec's own memory: what lies there is (de)compressed without copies. */
+  readonly workspace?: CodecWorkspace
+}
+
+/** One for all users of a codec: what is in it lasts until the next one works. */
+export interface CodecWorkspace {
+  /** One page each. */
+  readonly page: Uint8Array
+  readonly restored: Uint8Array
+  /** Two pages, as kernels give their codecs. */
+  readonly compressed: Uint8Array
 }
 
 /** One entry of the codec list. `open` loads what it needs (WebAssembly, an optional package). */

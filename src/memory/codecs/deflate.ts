@@ -49,6 +49,7 @@ export function openDeflate(options: CodecOptions = {}): Codec {
       if (written !== length) region.corrupt(source, length)
       return region.deliver(to, written, target)
     },
+    workspace: region.workspace,
   }
 }
 

@@ -52,6 +52,7 @@ export function openLz4(options: CodecOptions = {}): Codec {
       if (written !== length) region.corrupt(source, length)
       return region.deliver(to, written, target)
     },
+    workspace: region.workspace,
   }
 }
 

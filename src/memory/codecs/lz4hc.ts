@@ -39,6 +39,7 @@ export function openLz4hc(options: CodecOptions = {}): Codec {
       if (written !== length) region.corrupt(source, length)
       return region.deliver(to, written, target)
     },
+    workspace: region.workspace,
   }
 }
 

@@ -36,6 +36,7 @@ function openLzo(name: 'lzo' | 'lzo-rle', options: CodecOptions): Codec {
       if (written !== length) region.corrupt(source, length)
       return region.deliver(to, written, target)
     },
+    workspace: region.workspace,
   }
 }
 

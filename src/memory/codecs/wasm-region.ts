@@ -1,6 +1,6 @@
 import { PstraceError } from '../../model/error.ts'
 import { createSharedMemory, instantiate } from '../wasm.ts'
-import type { CodecOptions, CodecRegion } from './codec.ts'
+import type { CodecOptions, CodecRegion, CodecWorkspace } from './codec.ts'
 
 /** The largest scratch of any codec (zstd's tables) for pages up to 64 KiB. */
 const SCRATCH = 1 << 20
@@ -27,6 +27,7 @@ export class WasmRegion<Exports> {
   readonly output: number
   readonly scratch: number
   readonly longest: number
+  readonly workspace: CodecWorkspace
   readonly #input: number
   readonly #codec: string
   readonly #memory: CodecRegion['memory']
@@ -57,6 +58,16 @@ export class WasmRegion<Exports> {
     this.output = region.base + ((bound(pageSize) + 64 + 7) & ~7)
     this.#outputBytes = bound(pageSize)
     this.scratch = this.output + ((this.#outputBytes + 64 + 7) & ~7)
+    // At the end of the region: the areas before leave more than the four pages and their gaps.
+    const padded = ((pageSize + 7) & ~7) + 64
+    const at = region.base + needed - 4 * padded
+    const area = (from: number, length: number): Uint8Array =>
+      this.bytes.subarray(from, from + length)
+    this.workspace = {
+      page: area(at, pageSize),
+      restored: area(at + padded, pageSize),
+      compressed: area(at + 2 * padded, 2 * pageSize),
+    }
   }
 
   /** A second module that works in the same region. */

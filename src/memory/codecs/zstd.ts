@@ -109,6 +109,7 @@ export function openZstd(options: CodecOptions = {}): Codec {
       if (written !== length) region.corrupt(source, length)
       return region.deliver(to, written, target)
     },
+    workspace: region.workspace,
   }
 }
 

@@ -190,6 +190,52 @@ describe('threads', () => {
     }
   })
 
+  test('nothing is written beyond a page that lies in the memory, for sound and damaged blocks', async () => {
+    const { memory, pagesAt } = createCodecMemory(1, 4096, 4 * 4096)
+    const shared = new Uint8Array(memory.buffer)
+    const page = shared.subarray(pagesAt, pagesAt + 4096)
+    const beyond = shared.subarray(pagesAt + 4096, pagesAt + 8192)
+    const source = shared.subarray(pagesAt + 8192, pagesAt + 16_384)
+    for (const name of ['lz4', 'lz4hc', 'lzo', 'lzo-rle', 'zstd', 'deflate']) {
+      const codec = await openCodec(name, { region: { memory, base: 0 } })
+      for (let index = 0; index < 300; index += 1) {
+        const block = compressed(codec, pages.subarray(index * 4096, (index + 1) * 4096))
+        source.set(block)
+        if (index % 3 > 0) {
+          const at = (index * 7919) % block.length
+          source[at] = (source[at] ?? 0) ^ (1 + (index % 255))
+        }
+        beyond.fill(0xa5)
+        try {
+          codec.decompress(source.subarray(0, block.length), page)
+        } catch (error) {
+          expect((error as PstraceError).code).toBe('codec-corrupt')
+        }
+        expect(beyond.every((byte) => byte === 0xa5)).toBe(true)
+      }
+    }
+  })
+
+  test('what lies in the workspace of a codec is compressed as anywhere else', async () => {
+    for (const name of ['lz4', 'lz4hc', 'lzo', 'lzo-rle', 'zstd', 'deflate']) {
+      for (const pageSize of [4096, 65_536]) {
+        const codec = await openCodec(name, { pageSize })
+        const { workspace } = codec
+        if (workspace === undefined) throw new Error('unreachable')
+        for (let at = 0; at < 8 * pageSize; at += pageSize) {
+          const page = pages.subarray(at, at + pageSize)
+          const block = compressed(codec, page)
+          workspace.page.set(page)
+          const length = codec.compress(workspace.page, workspace.compressed)
+          expect(Buffer.compare(workspace.compressed.subarray(0, length), block)).toBe(0)
+          codec.decompress(workspace.compressed.subarray(0, length), workspace.restored)
+          expect(Buffer.compare(workspace.restored, page)).toBe(0)
+          expect(Buffer.compare(workspace.page, page)).toBe(0)
+        }
+      }
+    }
+  })
+
   test('a region that is too small is refused', async () => {
     const { memory } = createCodecMemory(1, 4096, 0)
     await expect(openCodec('lz4', { region: { memory, base: 65_536 } })).rejects.toMatchObject({

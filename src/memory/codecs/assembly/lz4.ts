@@ -239,6 +239,24 @@ export function decompress(src: u32, n: u32, dst: u32, room: u32): i32 {
     if (ip >= end) return -1
     const token = <u32>load<u8>(ip++)
     let literals = token >>> 4
+    if (literals < 15 && end - ip >= 18 && limit - op >= 48) {
+      // Short literals far from both ends, and mostly a short match: nothing to check but the distance.
+      v128.store(op, v128.load(ip))
+      ip += literals
+      op += literals
+      const near = <u32>load<u16>(ip)
+      const short = token & 15
+      if (short < 15 && near >= 8 && near <= op - dst) {
+        const from = op - near
+        store<u64>(op, load<u64>(from))
+        store<u64>(op + 8, load<u64>(from + 8))
+        store<u16>(op + 16, load<u16>(from + 16))
+        ip += 2
+        op += short + 4
+        continue
+      }
+      literals = 0
+    }
     if (literals == 15) {
       let more: u32
       do {
@@ -248,7 +266,7 @@ export function decompress(src: u32, n: u32, dst: u32, room: u32): i32 {
       } while (more == 255)
     }
     if (literals > end - ip || literals > limit - op) return -1
-    memory.copy(op, ip, literals)
+    copyLiterals(op, ip, literals, limit, end)
     ip += literals
     op += literals
     if (ip == end) return (token & 15) == 0 ? <i32>(op - dst) : -1
@@ -267,15 +285,66 @@ export function decompress(src: u32, n: u32, dst: u32, room: u32): i32 {
     }
     length += 4
     if (length > limit - op) return -1
-    let from = op - distance
-    const stop = op + length
-    if (distance >= 8) {
-      while (op + 8 <= stop) {
-        store<u64>(op, load<u64>(from))
-        op += 8
-        from += 8
-      }
-    }
-    while (op < stop) store<u8>(op++, load<u8>(from++))
+    copyMatch(op, distance, length, limit)
+    op += length
   }
+}
+
+/** Sixteen bytes at a time where that stays inside both buffers: most runs are shorter than that, and a call of memory.copy costs more. */
+// @ts-ignore: decorator
+@inline
+function copyLiterals(op: u32, ip: u32, count: u32, limit: u32, end: u32): void {
+  if (op + count + 16 > limit || ip + count + 16 > end) {
+    memory.copy(op, ip, count)
+    return
+  }
+  const stop = op + count
+  let to = op
+  let from = ip
+  do {
+    v128.store(to, v128.load(from))
+    to += 16
+    from += 16
+  } while (to < stop)
+}
+
+/** Copies `length` bytes, at least 4, from `distance` bytes before; writes up to 15 bytes too far where `limit` leaves room for that. */
+// @ts-ignore: decorator
+@inline
+function copyMatch(op: u32, distance: u32, length: u32, limit: u32): void {
+  const stop = op + length
+  let to = op
+  let from = op - distance
+  if (stop + 16 <= limit) {
+    if (distance >= 16) {
+      do {
+        v128.store(to, v128.load(from))
+        to += 16
+        from += 16
+      } while (to < stop)
+      return
+    }
+    if (distance == 1) {
+      const run = i8x16.splat(<i8>load<u8>(from))
+      do {
+        v128.store(to, run)
+        to += 16
+      } while (to < stop)
+      return
+    }
+    if (distance < 8) {
+      // The smallest multiple of the distance from which eight bytes can be copied at a time.
+      const wide = distance * ((7 + distance) / distance)
+      const first = min(op + wide, stop)
+      while (to < first) store<u8>(to++, load<u8>(from++))
+      from = to - wide
+    }
+    while (to < stop) {
+      store<u64>(to, load<u64>(from))
+      to += 8
+      from += 8
+    }
+    return
+  }
+  while (to < stop) store<u8>(to++, load<u8>(from++))
 }
