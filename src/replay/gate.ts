@@ -1,3 +1,4 @@
+import type { SubmitEnd } from '../policies/policy.ts'
 import type { Thread } from './scheduler.ts'
 import type { StepsTo } from './steps.ts'
 
@@ -5,14 +6,9 @@ import type { StepsTo } from './steps.ts'
 export interface PolicyGate {
   /** Does this folio of kswapd's go to the policy? */
   admits(page: number, node: number): boolean
-  submit(thread: Thread, page: number, node: number): StepsTo<number>
+  submit(thread: Thread, page: number, node: number): StepsTo<SubmitEnd>
   readonly writebackWhileQueued: boolean
   readonly rotates: boolean
   /** Stops the run's idle workers from counting as pending. */
   check(): void
 }
-
-export const QUEUED_END = 0
-export const INLINE_END = 1
-export const BYPASS_END = 2
-export const ACTIVATE_END = 3

@@ -1,10 +1,16 @@
 import { PstraceError } from '../model/error.ts'
-import type { Operation, Policy, PolicyLayout, TunableValues } from '../policies/policy.ts'
-import { ACTIVATE_END, BYPASS_END, INLINE_END, type PolicyGate, QUEUED_END } from './gate.ts'
+import type {
+  Operation,
+  Policy,
+  PolicyLayout,
+  SubmitEnd,
+  TunableValues,
+} from '../policies/policy.ts'
+import type { PolicyGate } from './gate.ts'
 import type { Kernel } from './kernel.ts'
 import { ANON } from './pages.ts'
 import { LOCK, type Scheduler, SLEEPING, type Thread } from './scheduler.ts'
-import type { Steps } from './steps.ts'
+import type { Steps, StepsTo } from './steps.ts'
 
 interface Queue {
   readonly folios: Int32Array
@@ -102,19 +108,9 @@ export class VirtualGate implements PolicyGate {
     return this.#gatesAll || this.#kernel.pages.kind[page] === ANON
   }
 
-  *submit(thread: Thread, page: number, node: number): Generator<undefined, number, undefined> {
+  submit(thread: Thread, page: number, node: number): StepsTo<SubmitEnd> {
     const domain = this.#domains[this.#domainOfNode[node] as number] as Domain
-    const end = yield* this.#perform(thread, domain, -1, this.#policy.submit(page))
-    switch (end) {
-      case 'queued':
-        return QUEUED_END
-      case 'inline':
-        return INLINE_END
-      case 'bypass':
-        return BYPASS_END
-      default:
-        return ACTIVATE_END
-    }
+    return this.#perform(thread, domain, -1, this.#policy.submit(page))
   }
 
   /** Folios waiting, over all queues. */
@@ -165,7 +161,7 @@ export class VirtualGate implements PolicyGate {
   #startKthread(domain: Domain, worker: number): Thread {
     const layout = domain.layout.workers[worker] as PolicyLayout['workers'][number]
     const thread = this.#newThread(layout.name, domain.node, layout.unbound, (self) =>
-      this.#kthread(self, domain, worker),
+      this.#perform(self, domain, worker, this.#policy.work(worker)),
     )
     domain.workers[worker] = thread
     if (layout.start === 'boot') {
@@ -174,10 +170,6 @@ export class VirtualGate implements PolicyGate {
       domain.waitingFor[worker] = 0
     }
     return thread
-  }
-
-  *#kthread(thread: Thread, domain: Domain, worker: number): Steps {
-    yield* this.#perform(thread, domain, worker, this.#policy.work(worker))
   }
 
   *#poolThread(thread: Thread, domain: Domain): Steps {
@@ -193,12 +185,13 @@ export class VirtualGate implements PolicyGate {
     }
   }
 
+  /** Worker -1 is the submitter. Programs below it are entered directly: each one between would be walked through at every turn. */
   *#perform<End>(
     thread: Thread,
     domain: Domain,
     worker: number,
     program: Generator<Operation, End, number>,
-  ): Generator<undefined, End, undefined> {
+  ): StepsTo<End> {
     const scheduler = this.#scheduler
     const kernel = this.#kernel
     let result = 0
@@ -261,9 +254,23 @@ export class VirtualGate implements PolicyGate {
         case 'length':
           result = this.#queueOf(domain, operation.queue).length
           break
-        case 'store':
-          result = (yield* this.#store(thread, domain, worker, operation.folio)) ? 1 : 0
+        case 'store': {
+          const { folio } = operation
+          const { pages, stores } = kernel
+          const layout = worker < 0 ? undefined : domain.layout.workers[worker]
+          if (layout === undefined) kernel.swapOuts.displaced(folio)
+          const flight = pages.swapout[folio] as number
+          const stored = yield* stores.store(
+            thread,
+            kernel.zones.nodeOf(pages.node[folio] as number),
+            folio,
+            layout?.memalloc ?? true,
+            layout?.kworker ?? false,
+          )
+          if (stored) stores.completed(folio, thread.cpu, flight)
+          result = stored ? 1 : 0
           break
+        }
         case 'wake':
           result = 0
           if (this.#wake(domain, operation.worker)) {
@@ -315,28 +322,6 @@ export class VirtualGate implements PolicyGate {
           break
       }
     }
-  }
-
-  *#store(
-    thread: Thread,
-    domain: Domain,
-    worker: number,
-    folio: number,
-  ): Generator<undefined, boolean, undefined> {
-    const kernel = this.#kernel
-    const node = kernel.zones.nodeOf(kernel.pages.node[folio] as number)
-    const layout = worker < 0 ? undefined : domain.layout.workers[worker]
-    if (layout === undefined) kernel.swapOuts.displaced(folio)
-    const flight = kernel.pages.swapout[folio] as number
-    const stored = yield* kernel.stores.store(
-      thread,
-      node,
-      folio,
-      layout?.memalloc ?? true,
-      layout?.kworker ?? false,
-    )
-    if (stored) kernel.stores.completed(folio, thread.cpu, flight)
-    return stored
   }
 
   #wake(domain: Domain, worker: number): boolean {

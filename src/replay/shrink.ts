@@ -87,7 +87,26 @@ export class Shrink {
   }
 
   /** shrink_folio_list for one unlocked, isolated folio: true = freed, false = goes back. */
-  *shrinkPage(thread: Thread, node: NodeState, scan: Scan, page: number): StepsTo<boolean> {
+  shrinkPage(thread: Thread, node: NodeState, scan: Scan, page: number): StepsTo<boolean> {
+    return this.#isWritten(scan, page)
+      ? this.#kernel.swapOuts.swapOut(thread, node, scan, page)
+      : this.#keepOrFree(thread, node, scan, page)
+  }
+
+  /** The folio's contents have to be stored before its frame can be freed. */
+  #isWritten(scan: Scan, page: number): boolean {
+    const { pages } = this.#kernel
+    const state = pages.state[page] as number
+    return (
+      scan.mayWrite &&
+      !pages.has(page, P.WRITEBACK | P.ACCESSED | P.CLEAN_COPY) &&
+      state !== P.STORED &&
+      state !== P.DYING &&
+      (pages.kind[page] as number) !== P.FILE_PAGE
+    )
+  }
+
+  *#keepOrFree(thread: Thread, node: NodeState, scan: Scan, page: number): StepsTo<boolean> {
     const { pages, scheduler, costs } = this.#kernel
     if (pages.has(page, P.WRITEBACK)) {
       // Case 2 of shrink_folio_list: marked for rotation at its end, activated meanwhile.
@@ -121,11 +140,8 @@ export class Shrink {
       this.#kernel.locks.unlock(page)
       return true
     }
-    if (!scan.mayWrite) {
-      if (!scheduler.spend(thread, costs.scanKept.draw())) yield
-      return false
-    }
-    return yield* this.#kernel.swapOuts.swapOut(thread, node, scan, page)
+    if (!scheduler.spend(thread, costs.scanKept.draw())) yield
+    return false
   }
 
   /** The frame is free from the end of the batch on; the page is gone or only in swap. */

@@ -1,4 +1,5 @@
-import { ACTIVATE_END, BYPASS_END, QUEUED_END } from './gate.ts'
+import type { SubmitEnd } from '../policies/policy.ts'
+import type { PolicyGate } from './gate.ts'
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
 import { BY_QUEUE, BYPASS, DISPLACED, INLINE } from './recorder.ts'
@@ -62,81 +63,87 @@ export class SwapOuts {
       return true
     }
     const gate = this.#kernel.gate
-    if (gate === undefined || scan.context !== KSWAPD_CONTEXT || !gate.admits(page, node.index)) {
-      const isKswapd = scan.context === KSWAPD_CONTEXT
-      flights.path[flight] = gate === undefined && isKswapd ? INLINE : BYPASS
-      if (flights.path[flight] === BYPASS) flights.reason[flight] = isKswapd ? 'file' : 'context'
-      else {
-        const lane = node.lanes[KSWAPD_CONTEXT]
-        flights.submitRank[flight] = lane.submit()
-        recorder.note(scheduler.now, 'submit', thread, page, flights.submitRank[flight] as number)
+    if (gate !== undefined && scan.context === KSWAPD_CONTEXT && gate.admits(page, node.index)) {
+      this.#submitted(node, gate, flight, page)
+      const end = yield* gate.submit(thread, page, node.index)
+      if (end === 'queued') {
+        this.#kernel.tally.handedOver++
+        if ((pages.swapout[page] as number) === flight && Number.isNaN(flights.handed[flight]))
+          flights.handed[flight] = scheduler.now
+        return false
       }
-      return yield* this.#storeInline(thread, node, scan, page)
-    }
-    const lane = node.lanes[KSWAPD_CONTEXT]
-    flights.submitRank[flight] = lane.submit()
-    flights.path[flight] = BY_QUEUE
-    pages.state[page] = P.QUEUED
-    if (gate.writebackWhileQueued) {
-      pages.set(page, P.WRITEBACK | P.RECLAIM)
-      this.#kernel.locks.unlock(page)
-    }
-    this.#kernel.recorder.log?.({
-      ns: scheduler.now,
-      event: 'submit',
-      thread: thread.name,
-      page,
-      value: flights.submitRank[flight] as number,
-    })
-    const end = yield* gate.submit(thread, page, node.index)
-    if (end === QUEUED_END) {
-      this.#kernel.tally.handedOver++
-      if ((pages.swapout[page] as number) === flight && Number.isNaN(flights.handed[flight]))
-        flights.handed[flight] = scheduler.now
-      return false
-    }
-    pages.state[page] = P.RESIDENT
-    if (gate.writebackWhileQueued) {
-      pages.clear(page, P.WRITEBACK | P.RECLAIM)
-      pages.set(page, P.LOCKED)
-    }
-    if (end === ACTIVATE_END) {
-      this.backOut(node, page, true)
-      scan.activated++
-      return false
-    }
-    flights.path[flight] = end === BYPASS_END ? BYPASS : INLINE
-    if (end === BYPASS_END) {
-      flights.reason[flight] = 'full'
-      lane.withdraw(flights.submitRank[flight] as number)
-      flights.submitRank[flight] = 0
-    }
-    return yield* this.#storeInline(thread, node, scan, page)
-  }
-
-  *#storeInline(thread: Thread, node: NodeState, scan: Scan, page: number): StepsTo<boolean> {
-    const flight = this.#kernel.pages.swapout[page] as number
-    const { flights } = this.#kernel.recorder
+      this.#returned(node, gate, flight, page, end)
+      if (end === 'activate') {
+        this.backOut(node, page, true)
+        scan.activated++
+        return false
+      }
+    } else this.#passed(thread, node, scan, flight, page)
     this.#startRank(node, flight, page)
     const stored = yield* this.#kernel.stores.store(thread, node, page, true, false)
     if (!stored) {
       scan.activated++
       return false
     }
-    flights.handed[flight] = this.#kernel.scheduler.now
-    if (
-      (this.#kernel.pages.state[page] as number) !== P.STORED ||
-      this.#kernel.pages.has(page, P.WRITEBACK)
-    ) {
-      // Written again meanwhile, or still on its way to the device: it stays.
-      if ((this.#kernel.pages.state[page] as number) !== P.STORED)
-        this.#kernel.recorder.closeFlight(flight)
-      this.#kernel.locks.unlock(page)
-      return false
+    flights.handed[flight] = scheduler.now
+    return this.#freed(node, flight, page)
+  }
+
+  /** The reclaimer stores it without asking the policy. */
+  #passed(thread: Thread, node: NodeState, scan: Scan, flight: number, page: number): void {
+    const { scheduler, recorder } = this.#kernel
+    const { flights } = recorder
+    const isKswapd = scan.context === KSWAPD_CONTEXT
+    flights.path[flight] = this.#kernel.gate === undefined && isKswapd ? INLINE : BYPASS
+    if (flights.path[flight] === BYPASS) flights.reason[flight] = isKswapd ? 'file' : 'context'
+    else {
+      const rank = node.lanes[KSWAPD_CONTEXT].submit()
+      flights.submitRank[flight] = rank
+      recorder.note(scheduler.now, 'submit', thread, page, rank)
     }
-    this.#kernel.shrink.evict(node, page)
-    this.#kernel.locks.unlock(page)
-    return true
+  }
+
+  /** The policy has the folio. */
+  #submitted(node: NodeState, gate: PolicyGate, flight: number, page: number): void {
+    const { pages, recorder, scheduler } = this.#kernel
+    const { flights } = recorder
+    const rank = node.lanes[KSWAPD_CONTEXT].submit()
+    flights.submitRank[flight] = rank
+    flights.path[flight] = BY_QUEUE
+    pages.state[page] = P.QUEUED
+    if (gate.writebackWhileQueued) {
+      pages.set(page, P.WRITEBACK | P.RECLAIM)
+      this.#kernel.locks.unlock(page)
+    }
+    recorder.note(scheduler.now, 'submit', scheduler.active, page, rank)
+  }
+
+  /** The policy gives the folio back to the reclaimer. */
+  #returned(node: NodeState, gate: PolicyGate, flight: number, page: number, end: SubmitEnd): void {
+    const { pages, recorder } = this.#kernel
+    const { flights } = recorder
+    pages.state[page] = P.RESIDENT
+    if (gate.writebackWhileQueued) {
+      pages.clear(page, P.WRITEBACK | P.RECLAIM)
+      pages.set(page, P.LOCKED)
+    }
+    if (end === 'activate') return
+    flights.path[flight] = end === 'bypass' ? BYPASS : INLINE
+    if (end === 'inline') return
+    flights.reason[flight] = 'full'
+    node.lanes[KSWAPD_CONTEXT].withdraw(flights.submitRank[flight] as number)
+    flights.submitRank[flight] = 0
+  }
+
+  /** After a store by the reclaimer: false where the folio was written again meanwhile, or is still on its way to the device. */
+  #freed(node: NodeState, flight: number, page: number): boolean {
+    const { pages, recorder, locks } = this.#kernel
+    const isStored = (pages.state[page] as number) === P.STORED
+    const isFreed = isStored && !pages.has(page, P.WRITEBACK)
+    if (isFreed) this.#kernel.shrink.evict(node, page)
+    else if (!isStored) recorder.closeFlight(flight)
+    locks.unlock(page)
+    return isFreed
   }
 
   #startRank(node: NodeState, flight: number, page: number): void {
