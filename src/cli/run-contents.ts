@@ -10,6 +10,7 @@ import {
   createCorpusContents,
   createGenerator,
   createIncompressible,
+  createPartlyRandom,
   createSwapImageContents,
   DATA_SHARE,
   decodeCorpus,
@@ -72,6 +73,8 @@ function openGenerator(workload: Workload, seed: number): PageContents {
     const value = machine.backendParameters[name]?.value
     return typeof value === 'number' ? value : undefined
   }
+  const random = figure('random_share')
+  if (random !== undefined) return createPartlyRandom({ seed, share: random, pageSize })
   const plain = { seed, pageSize, fills: pages.fill }
   const codec = CALIBRATED.find((name) => name === machine.codec.value)
   if (codec === undefined) return createGenerator(plain)

@@ -76,11 +76,12 @@ export class Stores {
     request.node = node.index
     request.poolPageScarce = !memalloc && node.free <= this.#kernel.zones.minOf(node)
     const result = this.#kernel.backend.store(request)
-    const { place, poolPagesTaken, compressedBytes, deviceWrites } = result
+    const { place, poolPagesTaken, compressedBytes, deviceWrites, compressions } = result
     if (place !== 'reject') this.#kernel.pool.hold(pages.slot[page] as number, HOLDS_COPY, node)
-    const isSame = place === 'same' || place === 'zero'
+    // Same-filled pages, and those refused unseen, are not compressed.
+    const isQuick = compressions === 0
     if (!this.#kernel.preemptible) thread.preemptOff++
-    if (!scheduler.spend(thread, isSame ? costs.storeSame.draw() : costs.store.draw())) yield
+    if (!scheduler.spend(thread, isQuick ? costs.storeSame.draw() : costs.store.draw())) yield
     if (!this.#kernel.preemptible && !scheduler.allowPreemption(thread)) yield
     if (!memalloc && poolPagesTaken > 0 && node.free <= this.#kernel.zones.minOf(node)) {
       tally.writestalls++
