@@ -60,11 +60,16 @@ export interface GenerateOptions {
   readonly newFile?: (path: string) => Output
 }
 
+/** Events of one CPU, one after another, that the file lacks. */
 export interface LostInterval {
   readonly cpu: number
+  /** Times of the first and the last lost event. */
   readonly startNs: number
   readonly endNs: number
   readonly events: number
+  /** Times of that CPU's events in the file before and after; undefined = there is none. */
+  readonly afterNs: number | undefined
+  readonly beforeNs: number | undefined
 }
 
 /** What a generated file holds and what it lacks. */
@@ -142,11 +147,12 @@ export function generate(options: GenerateOptions): GeneratedTruth {
   const writer = newWriter(options, context)
   const recording = new Recording(writer, encoders, options)
   const truth = options.wantRows ? new Truth() : undefined
-  const { endNs } = simulate(options.scenario, recording, {
+  simulate(options.scenario, recording, {
     seed: options.seed,
     maxEvents: options.events,
     ...(truth === undefined ? {} : { truth }),
   })
+  recording.finish()
   writer.finish()
   return {
     scenario: options.scenario.name,
@@ -159,13 +165,21 @@ export function generate(options: GenerateOptions): GeneratedTruth {
     lost: byName(recording.dropped, layouts),
     losses: recording.losses,
     startNs: recording.firstNs,
-    endNs,
+    endNs: recording.lastNs,
     ...(truth === undefined
       ? {}
       : {
-          tables: Object.fromEntries(
-            (Object.keys(truth.tables) as TruthTable[]).map((name) => [name, truth.rows(name)]),
-          ),
+          tables: {
+            ...Object.fromEntries(
+              (Object.keys(truth.tables) as TruthTable[]).map((name) => [name, truth.rows(name)]),
+            ),
+            losses: recording.losses.map(({ cpu, startNs, endNs, events }) => ({
+              cpu,
+              start_ns: startNs,
+              end_ns: endNs,
+              events,
+            })),
+          },
         }),
   }
 }
@@ -222,6 +236,7 @@ class Recording {
   readonly dropped = new Float64Array(KINDS.length)
   readonly losses: LostInterval[] = []
   firstNs = Number.NaN
+  lastNs = Number.NaN
   readonly #writer: TraceWriter
   readonly #encoders: ReadonlyMap<string, RecordEncoder>
   readonly #loss: number
@@ -234,6 +249,8 @@ class Recording {
   readonly #lostCount: Float64Array
   readonly #lostFrom: Float64Array
   readonly #lostTo: Float64Array
+  /** Time of each CPU's last event in the file. */
+  readonly #lastOf: (number | undefined)[] = []
   #seen = 0
 
   constructor(
@@ -265,16 +282,26 @@ class Recording {
       return
     }
     if (Number.isNaN(this.firstNs)) this.firstNs = tsNs
-    const count = this.#lostCount[cpu] ?? 0
-    if (count > 0) {
-      const startNs = this.#lostFrom[cpu] ?? tsNs
-      const endNs = this.#lostTo[cpu] ?? tsNs
-      this.#writer.lost(cpu, count, startNs, endNs)
-      this.losses.push({ cpu, startNs, endNs, events: count })
-      this.#lostCount[cpu] = 0
-    }
+    this.#closeGap(cpu, tsNs)
+    this.lastNs = tsNs
+    this.#lastOf[cpu] = tsNs
     this.written[number] = (this.written[number] ?? 0) + 1
     this.#writer.event(kind, tsNs, cpu, tid, args)
+  }
+
+  /** Gaps that no event ended are reported too: a kernel's own counters tell of them. */
+  finish(): void {
+    for (const cpu of this.#lostCount.keys()) this.#closeGap(cpu, undefined)
+  }
+
+  #closeGap(cpu: number, beforeNs: number | undefined): void {
+    const events = this.#lostCount[cpu] ?? 0
+    if (events === 0) return
+    const startNs = this.#lostFrom[cpu] ?? 0
+    const endNs = this.#lostTo[cpu] ?? 0
+    this.#writer.lost(cpu, events, startNs, beforeNs ?? endNs)
+    this.losses.push({ cpu, startNs, endNs, events, afterNs: this.#lastOf[cpu], beforeNs })
+    this.#lostCount[cpu] = 0
   }
 
   #isLost(bytes: number, tsNs: number, cpu: number): boolean {

@@ -1,3 +1,4 @@
+import { Account, type Activity, type State, type Totals } from './account.ts'
 import { type EventKind, type EventSink, MAX_ARGS } from './event-kinds.ts'
 import { Random } from './random.ts'
 import type { Actor, Duration, Scenario, Step } from './scenario.ts'
@@ -31,6 +32,8 @@ const PRIO = 120
 const ZONE_NORMAL = 2
 const GFP_KERNEL = 0xcc0
 const WB_ANON_ASYNC = 9
+/** Objects that each shrinker is asked to scan. */
+const SLAB_OBJECTS = 128
 
 type Request = 'cpu' | 'sleep' | 'io' | 'wait'
 
@@ -47,11 +50,19 @@ interface Running {
   waiting: boolean
   /** Pages it swapped out so far. */
   reclaimed: number
-  state: string
-  stateSince: number
+  readonly account: Account
   /** Truth rows of the spans it is in, innermost last; -1 = span without a row. */
   readonly spans: number[]
   readonly contexts: string[]
+  /** What its code does between a shrink call and what follows: it scans, until it turns to slab caches. */
+  between: Activity
+}
+
+/** Hand-overs and stores of one lane so far: pages are stored by whom they are handed to, so both in one order. */
+interface Lane {
+  readonly name: string
+  submitted: number
+  done: number
 }
 
 interface Cpu {
@@ -68,7 +79,15 @@ interface SwappedPage {
   readonly offset: number
   /** Truth row of its swap-out. */
   readonly row: number
+  /** Pages swapped out before it. */
+  readonly before: number
   readonly address: number
+}
+
+interface OpenSpan {
+  /** Row of the truth; -1 = it began before the recording. */
+  readonly row: number
+  readonly before: Totals
 }
 
 /** The strings that a scenario's events refer to by index: comms and marks. */
@@ -115,9 +134,10 @@ class Machine {
   readonly #recordFrom: number
   readonly #stopAt: number
   #now: number
+  readonly #lanes = new Map<string, Lane>()
   #events = 0
+  #lastEventNs: number
   #swapOuts = 0
-  #nextPfn = 0x10_0000
 
   constructor(scenario: Scenario, sink: EventSink, options: SimulateOptions) {
     this.#scenario = scenario
@@ -127,6 +147,7 @@ class Machine {
     this.#random = new Random(options.seed)
     this.#strings = new Map(stringsOf(scenario).map((text, index) => [text, index]))
     this.#now = scenario.startNs
+    this.#lastEventNs = scenario.startNs
     this.#recordFrom = scenario.startNs + (scenario.recordAfterNs ?? 0)
     this.#stopAt = scenario.startNs + scenario.durationNs
     this.#nextSlot = scenario.swapDevices.map(() => 1)
@@ -148,16 +169,17 @@ class Machine {
         wakePending: false,
         waiting: false,
         reclaimed: 0,
-        state: '',
-        stateSince: 0,
+        account: new Account(this.#truth, { tid: actor.tid, cpu: actor.cpu }, this.#recordFrom),
         spans: [],
         contexts: [],
+        between: 'other',
       }
       return running
     })
   }
 
   run(): SimulateResult {
+    this.#describeMachine()
     for (const { actor } of this.#running)
       this.#truth?.add('tasks', {
         tid: actor.tid,
@@ -172,7 +194,30 @@ class Machine {
     while (this.#step()) {
       // Each step is one scheduling decision or one resumption.
     }
-    return { events: this.#events, endNs: this.#now }
+    for (const { account } of this.#running) account.finish(this.#lastEventNs)
+    return { events: this.#events, endNs: this.#lastEventNs }
+  }
+
+  #describeMachine(): void {
+    for (const zone of this.#scenario.zones)
+      this.#truth?.add('zones', {
+        node: zone.node,
+        zone: zone.name,
+        start_pfn: zone.startPfn,
+        spanned: zone.spanned,
+        managed: zone.managed,
+        wmark_min: zone.min,
+        wmark_low: zone.low,
+        wmark_high: zone.high,
+      })
+    for (const device of this.#scenario.swapDevices)
+      this.#truth?.add('swap_devices', {
+        swap_type: device.swapType,
+        device: device.device,
+        kind: device.kind,
+        size_pages: device.sizePages,
+        priority: device.priority,
+      })
   }
 
   get #stopping(): boolean {
@@ -227,7 +272,7 @@ class Machine {
     const running = cpu.current
     if (running === undefined) return
     const { done } = running.body.next()
-    if (done) this.#switch(cpu, id, STATE_DEAD, '')
+    if (done) this.#switch(cpu, id, STATE_DEAD, undefined)
     else if (running.request === 'cpu') cpu.chunkEnd = this.#now + running.amount
     else if (running.request === 'wait') {
       if (running.wakePending) {
@@ -245,11 +290,11 @@ class Machine {
   }
 
   /** Takes the current task off the CPU in `prevState` and puts the next one on. */
-  #switch(cpu: Cpu, id: number, prevState: number, state: string): void {
+  #switch(cpu: Cpu, id: number, prevState: number, state: State | undefined): void {
     const prev = cpu.current
     const next = cpu.queue.shift()
     this.#emitSwitch(id, prev, next, prevState)
-    if (prev !== undefined) this.#enter(prev, state)
+    prev?.account.enter(state, this.#now)
     this.#run(cpu, next)
   }
 
@@ -259,7 +304,7 @@ class Machine {
     prev.left = cpu.chunkEnd - this.#now
     const next = cpu.queue.shift()
     this.#emitSwitch(id, prev, next, PREEMPTED)
-    this.#enter(prev, 'runnable')
+    prev.account.enter('runnable', this.#now)
     cpu.queue.push(prev)
     this.#run(cpu, next)
   }
@@ -279,7 +324,7 @@ class Machine {
       cpu.sliceEnd = Number.POSITIVE_INFINITY
       return
     }
-    this.#enter(next, 'running')
+    next.account.enter('running', this.#now)
     cpu.chunkEnd = this.#now + Math.max(next.left, STEP_NS)
     next.left = 0
     cpu.sliceEnd = this.#now + SLICE_NS
@@ -294,8 +339,13 @@ class Machine {
     const by = waker?.actor.tid ?? this.#cpus[onCpu]?.current?.actor.tid ?? 0
     this.#emit('waking', onCpu, by, this.#text(running.actor.comm), running.actor.tid, PRIO, id)
     if (this.#isRecording)
-      this.#truth?.add('wakeups', { ts_ns: this.#now, waker_tid: by, tid: running.actor.tid })
-    this.#enter(running, 'runnable')
+      this.#truth?.add('wakeups', {
+        ts_ns: this.#now,
+        waker_tid: by,
+        tid: running.actor.tid,
+        reason: 'sched',
+      })
+    running.account.enter('runnable', this.#now)
     cpu.queue.push(running)
     if (cpu.current === undefined && cpu.dispatchAt === Number.POSITIVE_INFINITY)
       cpu.dispatchAt = this.#now + WAKE_LATENCY_NS
@@ -322,19 +372,6 @@ class Machine {
     )
   }
 
-  #enter(running: Running, state: string): void {
-    if (running.state !== '' && running.stateSince >= this.#recordFrom)
-      this.#truth?.add('thread_states', {
-        tid: running.actor.tid,
-        cpu: running.actor.cpu,
-        start_ns: running.stateSince,
-        end_ns: this.#now,
-        state: running.state,
-      })
-    running.state = state
-    running.stateSince = this.#now
-  }
-
   get #isRecording(): boolean {
     return this.#now >= this.#recordFrom
   }
@@ -347,6 +384,7 @@ class Machine {
     if (!this.#isRecording) return
     this.#args.set(values)
     this.#events++
+    this.#lastEventNs = this.#now
     this.#sink.event(kind, this.#now, cpu, tid, this.#args)
   }
 
@@ -388,28 +426,36 @@ class Machine {
         yield* this.#slab(step, running)
         break
       case 'throttle': {
+        running.account.did('other', this.#now)
         const start = this.#now
         const parent = running.spans.at(-1)
+        const before = running.account.totals()
+        running.account.throttled = true
         yield* this.#spend(running, this.#draw(step.ns), 'io')
+        running.account.throttled = false
+        running.account.did('other', this.#now)
         const delayedUs = Math.floor((this.#now - start) / 1000)
         this.#emit('throttled', cpu, tid, node, 100_000, delayedUs, step.reason)
-        if (this.#isRecording)
-          this.#truth?.add('reclaim_spans', {
+        if (this.#isRecording && this.#truth !== undefined) {
+          const row = this.#truth.add('reclaim_spans', {
             parent,
             kind: 'throttle',
             tid,
             cpu,
-            start_ns: this.#now - delayedUs * 1000,
+            start_ns: start,
             end_ns: this.#now,
           })
+          running.account.addParts(row, before)
+        }
         break
       }
       case 'compaction': {
         this.#emit('compactionBegin', cpu, tid, 0x1000, 0x2000, 0x8000, 0x10000, 0)
-        const row = this.#open(running, 'compaction', undefined, undefined)
+        const open = this.#open(running, 'compaction', undefined, undefined)
         yield* this.#spend(running, this.#draw(step.ns))
         this.#emit('compactionEnd', cpu, tid, 0x1000, 0x3000, 0x7000, 0x10000, 0, 5)
-        this.#close(running, row, 'compaction', undefined)
+        running.account.did('compaction', this.#now)
+        this.#close(running, open, 'compaction', undefined)
         break
       }
       case 'swapIn':
@@ -420,6 +466,13 @@ class Machine {
         const kswapd = this.#running.find(
           ({ actor }) => actor.kind === 'kswapd' && actor.node === step.node,
         )
+        if (this.#isRecording)
+          this.#truth?.add('wakeups', {
+            ts_ns: this.#now,
+            waker_tid: tid,
+            tid: kswapd?.actor.tid,
+            reason: 'kswapd',
+          })
         yield* this.#spend(running, STEP_NS)
         if (kswapd?.waiting) {
           kswapd.waiting = false
@@ -432,11 +485,19 @@ class Machine {
         const start = this.#now
         const recorded = this.#isRecording
         this.#emit('kswapdWake', cpu, tid, node, ZONE_NORMAL, 0)
+        running.account.did('other', this.#now)
+        running.account.reclaims = true
+        running.account.awake = true
+        running.between = 'other'
         running.contexts.push('kswapd')
         yield* this.#spend(running, STEP_NS)
         yield* this.#steps(step.steps, self)
         running.contexts.pop()
         this.#emit('kswapdSleep', cpu, tid, node)
+        running.account.did(running.between, this.#now)
+        running.account.awake = false
+        running.account.reclaims = false
+        running.between = 'other'
         if (this.#isRecording)
           this.#truth?.add('kswapd_spans', {
             node,
@@ -475,17 +536,19 @@ class Machine {
           0,
           1,
         )
-        if (this.#isRecording)
-          this.#truth?.add('samples', {
-            ts_ns: this.#now,
-            node,
-            name: `free_pages.zone${ZONE_NORMAL}`,
-            value: step.free,
-          })
+        this.#sample(node, `free_pages.zone${ZONE_NORMAL}`, step.free)
+        this.#sample(node, `wmark_min.zone${ZONE_NORMAL}`, step.min)
         yield* this.#spend(running, STEP_NS)
         break
       case 'oomKill':
         this.#emit('markVictim', cpu, tid, step.victim)
+        if (this.#isRecording)
+          this.#truth?.add('markers', {
+            ts_ns: this.#now,
+            end_ns: this.#now,
+            tid: step.victim,
+            name: 'oom kill',
+          })
         yield* this.#spend(running, STEP_NS)
         break
       case 'repeat':
@@ -493,6 +556,10 @@ class Machine {
           yield* this.#steps(step.steps, self)
         break
     }
+  }
+
+  #sample(node: number, name: string, value: number): void {
+    if (this.#isRecording) this.#truth?.add('samples', { ts_ns: this.#now, node, name, value })
   }
 
   *#reclaim(
@@ -506,7 +573,7 @@ class Machine {
     const kind = step.do === 'softlimit' ? 'memcg_softlimit' : step.do
     if (step.do === 'node') this.#emit('nodeBegin', cpu, tid, node, order, gfp)
     else this.#emit(`${step.do}Begin`, cpu, tid, order, gfp, 0)
-    const row = this.#open(running, kind, order, gfp)
+    const open = this.#open(running, kind, order, gfp)
     running.contexts.push(step.do === 'softlimit' ? 'memcg' : step.do)
     const before = running.reclaimed
     yield* this.#spend(running, STEP_NS)
@@ -514,7 +581,9 @@ class Machine {
     running.contexts.pop()
     const reclaimed = running.reclaimed - before
     this.#emit(`${step.do}End`, cpu, tid, reclaimed, 0)
-    this.#close(running, row, kind, reclaimed)
+    running.account.did(running.between, this.#now)
+    running.between = 'other'
+    this.#close(running, open, kind, reclaimed)
     yield* this.#spend(running, STEP_NS)
   }
 
@@ -523,7 +592,9 @@ class Machine {
     kind: string,
     order: number | undefined,
     gfp: number | undefined,
-  ): number {
+  ): OpenSpan {
+    running.account.did('other', this.#now)
+    running.account.reclaims = true
     let row = -1
     if (this.#isRecording && this.#truth !== undefined)
       row = this.#truth.add('reclaim_spans', {
@@ -536,15 +607,22 @@ class Machine {
         gfp_flags: gfp,
       })
     running.spans.push(row)
-    return row
+    return { row, before: running.account.totals() }
   }
 
-  #close(running: Running, row: number, kind: string, reclaimed: number | undefined): void {
+  #close(
+    running: Running,
+    { row, before }: OpenSpan,
+    kind: string,
+    reclaimed: number | undefined,
+  ): void {
     running.spans.pop()
+    running.account.reclaims = running.spans.length > 0 || running.account.awake
     if (this.#truth === undefined || !this.#isRecording) return
-    if (row >= 0)
+    if (row >= 0) {
       this.#truth.set('reclaim_spans', row, { end_ns: this.#now, nr_reclaimed: reclaimed })
-    else
+      running.account.addParts(row, before)
+    } else
       this.#truth.add('reclaim_spans', {
         kind,
         tid: running.actor.tid,
@@ -561,7 +639,10 @@ class Machine {
     const scanned = step.swapOuts + kept
     const priority = step.priority ?? 12
     yield* this.#spend(running, this.#draw(step.scanNs))
+    const isolated = this.#isRecording ? this.#now : undefined
     this.#emit('isolate', cpu, tid, ZONE_NORMAL, 0, 32, scanned, 0, scanned, 0)
+    running.account.did('scan', this.#now)
+    running.between = 'scan'
     yield* this.#spend(running, STEP_NS)
     for (let i = 0; i < step.swapOuts; i++) yield* this.#swapOut(step, running)
     this.#emit(
@@ -579,9 +660,12 @@ class Machine {
       priority,
       WB_ANON_ASYNC,
     )
+    running.account.did('scan', this.#now)
     if (this.#isRecording)
       this.#truth?.add('shrink_batches', {
         ts_ns: this.#now,
+        start_ns: isolated,
+        lru: isolated === undefined ? undefined : 'inactive_anon',
         tid,
         node,
         nr_scanned: scanned,
@@ -593,24 +677,38 @@ class Machine {
   }
 
   *#swapOut(step: Step & { do: 'batch' }, running: Running): Generator<void, void, void> {
-    const { cpu, tid } = running.actor
-    const device = step.device ?? 0
-    const type = this.#scenario.swapDevices[device]?.swapType ?? 0
+    const { cpu, tid, node } = running.actor
+    const { account } = running
+    const index = step.device ?? 0
+    const device = this.#scenario.swapDevices[index]
+    const type = device?.swapType ?? 0
     yield* this.#spend(running, this.#draw(step.unmapNs))
-    const offset = this.#freeSlots[device]?.pop() ?? this.#takeSlot(device)
-    const pfn = this.#nextPfn++
+    const offset = this.#freeSlots[index]?.pop() ?? this.#takeSlot(index)
+    const number = this.#swapOuts++
+    const pfn = this.#framesOf(node, number)
+    const context = running.contexts.at(-1) ?? 'proactive'
     const start = this.#now
     const recorded = this.#isRecording
+    const lane = this.#laneOf(`${node}/${context === 'node' ? 'direct' : context}`)
+    const submitRank = recorded ? ++lane.submitted : undefined
     this.#emit('swapWrite', cpu, tid, type, offset)
+    account.did('unmap', this.#now)
     yield* this.#spend(running, this.#draw(step.storeNs))
     const stored = this.#now
+    const doneRank = recorded ? ++lane.done : undefined
     this.#emit('swapWriteReturn', cpu, tid, 0)
+    account.did('store', this.#now)
     yield* this.#spend(running, STEP_NS)
     this.#emit('write', cpu, tid, pfn, WB_ANON_ASYNC)
+    account.did('store', this.#now)
     let row = -1
     if (this.#isRecording && this.#truth !== undefined)
       row = this.#truth.add('swapouts', {
-        submit_rank: this.#swapOuts,
+        submit_rank: submitRank,
+        done_rank: doneRank,
+        lane: lane.name,
+        node,
+        place: device?.kind === 'zram' ? 'zram' : 'disk',
         start_ns: recorded ? start : undefined,
         stored_ns: stored,
         write_ns: this.#now,
@@ -619,14 +717,29 @@ class Machine {
         pfn,
         swap_type: type,
         swap_offset: offset,
-        context: running.contexts.at(-1) ?? 'proactive',
+        context,
         span: running.spans.at(-1),
       })
-    this.#swapOuts++
     running.reclaimed++
-    this.#swapped.push({ type, offset, row, address: 0x7f00_0000_0000 + pfn * 4096 })
+    const address = 0x7f00_0000_0000 + number * 4096
+    this.#swapped.push({ type, offset, row, before: number, address })
     yield* this.#spend(running, STEP_NS)
     if (this.#swapped.length > MAX_SWAPPED) this.#dropOne(cpu, tid)
+  }
+
+  /** The frame of the next page of a node: frames are used again when all were. */
+  #framesOf(node: number, number: number): number {
+    const zone = this.#scenario.zones.find((candidate) => candidate.node === node)
+    return (zone?.startPfn ?? 0x10_0000) + (number % (zone?.managed ?? 0x10_0000))
+  }
+
+  #laneOf(name: string): Lane {
+    let lane = this.#lanes.get(name)
+    if (lane === undefined) {
+      lane = { name, submitted: 0, done: 0 }
+      this.#lanes.set(name, lane)
+    }
+    return lane
   }
 
   /** Some page's owner gives it up: its slot is freed without a fault. */
@@ -636,13 +749,22 @@ class Machine {
     const last = this.#swapped.pop()
     if (page === undefined || last === undefined) return
     if (index < this.#swapped.length) this.#swapped[index] = last
-    this.#emit('slotFree', cpu, tid, page.offset)
-    this.#freeSlot(page)
+    this.#freeSlot(page, cpu, tid)
   }
 
-  #freeSlot(page: SwappedPage): void {
-    const device = this.#scenario.swapDevices.findIndex(({ swapType }) => swapType === page.type)
-    this.#freeSlots[device]?.push(page.offset)
+  #freeSlot(page: SwappedPage, cpu: number, tid: number): void {
+    const devices = this.#scenario.swapDevices
+    const index = devices.findIndex(({ swapType }) => swapType === page.type)
+    this.#freeSlots[index]?.push(page.offset)
+    if (devices[index]?.kind !== 'zram') return
+    this.#emit('slotFree', cpu, tid, page.offset)
+    if (this.#isRecording)
+      this.#truth?.add('pool_moves', {
+        ts_ns: this.#now,
+        swapout: page.row < 0 ? undefined : page.row,
+        from_place: 'zram',
+        reason: 'invalidate',
+      })
   }
 
   #takeSlot(device: number): number {
@@ -668,8 +790,7 @@ class Machine {
     const read = this.#now
     this.#emit('swapRead', cpu, tid, page.type, page.offset)
     yield* this.#spend(running, this.#draw(step.ns))
-    this.#emit('slotFree', cpu, tid, page.offset)
-    this.#freeSlot(page)
+    this.#freeSlot(page, cpu, tid)
     yield* this.#spend(running, STEP_NS)
     this.#emit('faultReturn', cpu, tid, 0)
     if (recorded)
@@ -682,6 +803,7 @@ class Machine {
         swap_offset: page.offset,
         swapout: page.row < 0 ? undefined : page.row,
         fault_ns: start,
+        refault_distance: page.row < 0 ? undefined : this.#swapOuts - page.before - 1,
       })
     yield* this.#spend(running, STEP_NS)
   }
@@ -690,9 +812,13 @@ class Machine {
     const { cpu, tid, node } = running.actor
     const start = this.#now
     const recorded = this.#isRecording
-    this.#emit('slabStart', cpu, tid, step.shrinker, node, 0, GFP_KERNEL, 1024, 128, 12)
+    const { account } = running
+    this.#emit('slabStart', cpu, tid, step.shrinker, node, 0, GFP_KERNEL, 1024, SLAB_OBJECTS, 12)
+    account.did(running.between, this.#now)
+    running.between = 'other'
     yield* this.#spend(running, this.#draw(step.ns))
-    this.#emit('slabEnd', cpu, tid, step.shrinker, node, 0, 128, step.freed, 128)
+    this.#emit('slabEnd', cpu, tid, step.shrinker, node, 0, SLAB_OBJECTS, step.freed, 0)
+    account.did('slab', this.#now)
     if (recorded)
       this.#truth?.add('slab_shrinks', {
         start_ns: start,
@@ -700,6 +826,7 @@ class Machine {
         tid,
         node,
         shrinker: SHRINKERS[step.shrinker],
+        nr_scanned: SLAB_OBJECTS,
         nr_freed: step.freed,
       })
     yield* this.#spend(running, STEP_NS)

@@ -4,8 +4,30 @@ import { RowBuffer as Rows } from '../model/rows.ts'
 /** Column kinds of the truth's tables, named as the database's; all times are ns of the trace's clock. */
 export const TRUTH_TABLES = {
   tasks: { tid: 'number', tgid: 'number', comm: 'text', kind: 'text', node: 'number' },
+  zones: {
+    node: 'number',
+    zone: 'text',
+    start_pfn: 'number',
+    spanned: 'number',
+    managed: 'number',
+    wmark_min: 'number',
+    wmark_low: 'number',
+    wmark_high: 'number',
+  },
+  swap_devices: {
+    swap_type: 'number',
+    device: 'text',
+    kind: 'text',
+    size_pages: 'number',
+    priority: 'number',
+  },
   swapouts: {
+    /** Rank of the swap-out in its lane, at the hand-over. */
     submit_rank: 'number',
+    done_rank: 'number',
+    lane: 'text',
+    node: 'number',
+    place: 'text',
     start_ns: 'number',
     stored_ns: 'number',
     /** Time of the write_folio event. */
@@ -27,6 +49,7 @@ export const TRUTH_TABLES = {
     swap_offset: 'number',
     swapout: 'number',
     fault_ns: 'number',
+    refault_distance: 'number',
   },
   reclaim_spans: {
     parent: 'number',
@@ -54,10 +77,15 @@ export const TRUTH_TABLES = {
     start_ns: 'number',
     end_ns: 'number',
     state: 'text',
+    doing: 'text',
   },
-  wakeups: { ts_ns: 'number', waker_tid: 'number', tid: 'number' },
+  /** `span` is the row of reclaim_spans; parts of a span sum to its length. */
+  stall_parts: { span: 'number', part: 'text', detail: 'text', ns: 'number' },
+  wakeups: { ts_ns: 'number', waker_tid: 'number', tid: 'number', reason: 'text' },
   shrink_batches: {
     ts_ns: 'number',
+    start_ns: 'number',
+    lru: 'text',
     tid: 'number',
     node: 'number',
     nr_scanned: 'number',
@@ -71,8 +99,11 @@ export const TRUTH_TABLES = {
     tid: 'number',
     node: 'number',
     shrinker: 'text',
+    nr_scanned: 'number',
     nr_freed: 'number',
   },
+  /** `swapout` is the row of the page's last swap-out. */
+  pool_moves: { ts_ns: 'number', swapout: 'number', from_place: 'text', reason: 'text' },
   samples: { ts_ns: 'number', node: 'number', name: 'text', value: 'number' },
   markers: { ts_ns: 'number', end_ns: 'number', tid: 'number', name: 'text' },
 } as const

@@ -11,6 +11,7 @@ export type DomainRow = Readonly<Record<string, unknown>>
 export async function ingestBytes(
   database: Database,
   input: Uint8Array | FolderSource,
+  options: { raw?: string; snapshots?: ReadonlyMap<string, string> } = {},
 ): Promise<number> {
   const reader = await openTrace(
     input instanceof Uint8Array ? toByteSource('generated', input) : input,
@@ -23,6 +24,7 @@ export async function ingestBytes(
       path: 'generated',
       raw: 'none',
       force: true,
+      ...options,
     })
     return traceId
   } finally {

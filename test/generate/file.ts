@@ -4,6 +4,8 @@ import { type GeneratedTruth, type GenerateOptions, generate } from '../../src/g
 import type { Scenario } from '../../src/generate/scenario.ts'
 import { SCENARIOS } from '../../src/generate/scenarios.ts'
 import type { Output, Spool } from '../../src/generate/writers/writer.ts'
+import type { Codec } from '../../src/memory/codecs/codec.ts'
+import { openCodec } from '../../src/memory/codecs/index.ts'
 
 /** Collects what is written. */
 export class MemoryFile implements Spool {
@@ -38,6 +40,19 @@ export function scenarioNamed(name: string): Scenario {
 
 export type Choice = Partial<GenerateOptions> & { readonly scenario: Scenario }
 
+let codec: Codec | undefined
+/** A zstd frame of the bytes, by the portable codec. */
+export function zstdFrame(bytes: Uint8Array): Uint8Array {
+  if (codec === undefined) throw new Error('loadZstdFrames() comes first')
+  const frame = new Uint8Array(codec.bound(bytes.length))
+  return frame.subarray(0, codec.compress(bytes, frame)).slice()
+}
+
+/** Compressed files are written once this has been awaited. */
+export async function loadZstdFrames(): Promise<void> {
+  codec ??= await openCodec('zstd', { pageSize: 1 << 16 })
+}
+
 /** Generates into memory; a small, complete 6.12 recording unless the choice says otherwise. */
 export function generated(choice: Choice): { bytes: Uint8Array; truth: GeneratedTruth } {
   const file = new MemoryFile()
@@ -53,6 +68,7 @@ export function generated(choice: Choice): { bytes: Uint8Array; truth: Generated
     pageSize: 4096,
     clock: 'mono',
     compression: 'none',
+    zstdCompress: zstdFrame,
     wantRows: true,
     output: file,
     newSpool: () => new MemoryFile(),

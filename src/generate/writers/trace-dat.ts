@@ -76,7 +76,7 @@ export class TraceDatWriter implements TraceWriter {
 
   #cpuStat(cpu: number): string {
     const buffer = this.#cpus[cpu]
-    return `CPU: ${cpu}\nentries: ${buffer?.events ?? 0}\noverrun: 0\ncommit overrun: 0\ndropped events: 0\nread events: ${buffer?.events ?? 0}\n`
+    return `CPU: ${cpu}\nentries: ${buffer?.events ?? 0}\noverrun: ${buffer?.lost ?? 0}\ncommit overrun: 0\ndropped events: 0\nread events: ${buffer?.events ?? 0}\n`
   }
 
   /** Options both versions share: id, data. */

@@ -37,7 +37,7 @@ export interface WriterContext {
 }
 
 export interface TraceWriter extends EventSink {
-  /** `count` events of `cpu` between two times (ns) never reached the file; called before that cpu's next event. */
+  /** `count` events of `cpu` never reached the file; called before that cpu's next event, whose time (ns) is `toNs`. */
   lost(cpu: number, count: number, fromNs: number, toNs: number): void
   /** Ends the file. */
   finish(): void
