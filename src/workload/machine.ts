@@ -247,28 +247,26 @@ function findBoosts(
 /** Fewer wake-ups by boosts say too little of the level. */
 const MIN_BOOST_WAKES = 6
 
-/** Slab of a swapped page on 6.1 to 6.12: its share of a tree node, of a handle and of a descriptor of the pool. */
-const RECORD_PAGES_PER_SLOT = 0.0115
-const MIN_SLOTS = 5000
+/**
+ * Bytes of slab that the kernel keeps per swapped page: a shadow entry in the swap cache's tree (lib/xarray.c, struct xa_node: 576 bytes for
+ * 64 slots), a handle of zsmalloc and its share of a zspage's descriptor (mm/zsmalloc.c, 8 bytes each and 64 bytes for some 7 objects), and
+ * of zswap the entry and a node of its own tree (mm/zswap.c, struct zswap_entry). Slab of recordings of one machine grows by 27 bytes per
+ * slot between them; the rest of its growth is there before memory is low.
+ */
+const TREE_BYTES = 9
+const POOL_BYTES = 17
+const ZSWAP_BYTES = 64 + 9
 
-/** Growth of slab memory over the slots in use, where counters have both. */
+/** Slab pages per slot in use. */
 export function findRecordPages(recording: Recording): Based<number> {
-  const rise = (name: string): number => counterRise(recording, `vmstat.${name}`) ?? Number.NaN
-  const held = (out: string, back: string): number => zeroIfMissing(rise(out) - rise(back))
-  const slots =
-    held('pswpout', 'pswpin') + held('swpout_zero', 'swpin_zero') + held('zswpout', 'zswpin')
-  const slab = rise('nr_slab_unreclaimable') + rise('nr_slab_reclaimable')
-  if (slots >= MIN_SLOTS && slab > 0)
-    return { value: slab / slots, basis: 'snapshot', from: 'growth of slab memory per slot in use' }
+  const isZswap = (counterRise(recording, 'vmstat.zswpout') ?? 0) > 0
+  const isPooled = isZswap || recording.swapKinds.includes('zram')
+  const bytes = TREE_BYTES + (isPooled ? POOL_BYTES : 0) + (isZswap ? ZSWAP_BYTES : 0)
   return {
-    value: RECORD_PAGES_PER_SLOT,
+    value: bytes / recording.pageSize,
     basis: 'default',
-    from: 'tree nodes, handles and descriptors of swapped pages on 6.1 to 6.12',
+    from: 'tree nodes, handles and descriptors of swapped pages, as the kernel lays them out',
   }
-}
-
-function zeroIfMissing(value: number): number {
-  return Number.isNaN(value) ? 0 : value
 }
 
 export function findBoostLevel(
