@@ -45,63 +45,81 @@ export class Lane {
   }
 }
 
-/** The ranks still waiting: a Fenwick tree over a window of ranks that moves with the oldest. */
+/** Words in a block. */
+const BLOCK = 32
+
+/**
+ * The ranks still waiting: a bit for each, in words of 32 ranks, with a count for each block of words so that a long way back is counted
+ * quickly. Both are rings over the window between the oldest rank that waits and the newest.
+ */
 class Waiting {
-  #size = 1024
-  #tree = new Int32Array(this.#size + 1)
-  #present = new Uint8Array(this.#size)
-  /** Every waiting rank is above `#base` and at most `#base + #size`. */
-  #base = 0
+  #words = new Int32Array(2 * BLOCK)
+  #blocks = new Int32Array(2)
+  /** No word before this one has a rank in it. */
+  #first = 0
   #count = 0
-  #last = 0
 
   /** Ranks come in increasing order. */
   add(rank: number): void {
-    this.#last = rank
-    if (rank - this.#base > this.#size) this.#rebase(rank)
-    this.#present[rank - this.#base - 1] = 1
-    this.#change(rank - this.#base, 1)
+    const word = rank >>> 5
+    if (this.#count === 0) this.#first = word
+    // The block in which the window begins must not be the one in which it ends, a round later.
+    if (word - this.#first > this.#words.length - BLOCK) this.#grow(word)
+    const place = word & (this.#words.length - 1)
+    this.#words[place] = (this.#words[place] as number) | (1 << (rank & 31))
+    this.#changeBlock(word, 1)
     this.#count++
   }
 
   /** Removes the rank; returns how many smaller ones still wait. */
   take(rank: number): number {
-    let place = rank - this.#base
-    this.#present[place - 1] = 0
-    this.#change(place, -1)
+    const words = this.#words
+    const mask = words.length - 1
+    const word = rank >>> 5
+    const bit = 1 << (rank & 31)
+    words[word & mask] = (words[word & mask] as number) & ~bit
+    this.#changeBlock(word, -1)
     this.#count--
     if (this.#count === 0) return 0
-    let smaller = 0
-    for (; place > 0; place -= place & -place) smaller += this.#tree[place] as number
+    let at = this.#first
+    while (words[at & mask] === 0) at++
+    this.#first = at
+    if (at > word) return 0
+    let smaller = bitsOf((words[word & mask] as number) & (bit - 1))
+    while (at < word) {
+      if (at % BLOCK === 0 && word - at >= BLOCK) {
+        smaller += this.#blocks[(at / BLOCK) & (this.#blocks.length - 1)] as number
+        at += BLOCK
+      } else {
+        smaller += bitsOf(words[at & mask] as number)
+        at++
+      }
+    }
     return smaller
   }
 
-  #change(from: number, by: number): void {
-    const tree = this.#tree
-    for (let place = from; place <= this.#size; place += place & -place)
-      tree[place] = (tree[place] as number) + by
+  #changeBlock(word: number, by: number): void {
+    const place = Math.floor(word / BLOCK) & (this.#blocks.length - 1)
+    this.#blocks[place] = (this.#blocks[place] as number) + by
   }
 
-  #rebase(rank: number): void {
-    const present = this.#present
-    const had = this.#size
-    let first = present.indexOf(1)
-    if (first < 0) first = had
-    const base = this.#count === 0 ? rank - 1 : this.#base + first
-    let size = had
-    while (rank - base > size - (size >> 2)) size *= 2
-    const moved = new Uint8Array(size)
-    if (this.#count > 0)
-      moved.set(present.subarray(first, Math.min(had, this.#last - this.#base)), 0)
-    this.#base = base
-    this.#size = size
-    this.#present = moved
-    this.#tree = new Int32Array(size + 1)
-    for (let place = 1; place <= size; place++) {
-      this.#tree[place] = (this.#tree[place] as number) + (moved[place - 1] as number)
-      const parent = place + (place & -place)
-      if (parent <= size)
-        this.#tree[parent] = (this.#tree[parent] as number) + (this.#tree[place] as number)
+  #grow(word: number): void {
+    const words = this.#words
+    let size = words.length
+    while (word - this.#first > size - BLOCK) size *= 2
+    this.#words = new Int32Array(size)
+    this.#blocks = new Int32Array(size / BLOCK)
+    for (let at = this.#first; at < this.#first + words.length; at++) {
+      const bits = words[at & (words.length - 1)] as number
+      this.#words[at & (size - 1)] = bits
+      this.#changeBlock(at, bitsOf(bits))
     }
   }
+}
+
+/** How many bits are set, added up in pairs, fours and bytes. */
+function bitsOf(word: number): number {
+  const pairs = word - ((word >>> 1) & 0x55555555)
+  const fours = (pairs & 0x33333333) + ((pairs >>> 2) & 0x33333333)
+  return Math.imul((fours + (fours >>> 4)) & 0x0f0f0f0f, 0x01010101) >>> 24
 }
