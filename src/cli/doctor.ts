@@ -1,16 +1,30 @@
 import type { Command } from 'commander'
-import type { Loss } from '../../parsers/index.ts'
+import type { ImportIssue, Loss, TraceInfo } from '../../parsers/index.ts'
 import { openTrace } from '../../parsers/index.ts'
-import { type Contents, diagnose } from '../analysis/fitness-of-file.ts'
+import { diagnose, type Evidence, recordedRoles } from '../analysis/fitness.ts'
 import { type Result, toResult } from '../analysis/result.ts'
 import { roleOf } from '../ingest/aliases.ts'
 import { openInput } from '../io/input.ts'
+import { readSnapshots } from '../io/snapshots.ts'
 import { taskKindOf } from '../model/task-kind.ts'
 import { unfitError } from './failure.ts'
+import { snapshotFolder } from './ingest-files.ts'
 import { addExamples, addOutput, type OutputOptions } from './options.ts'
 import { printLine, printResult, toFormat } from './output.ts'
 import { toSettings } from './settings.ts'
 import { formatCount, formatNs } from './table.ts'
+
+/** What reading a file gave, before any table is made of it. */
+interface Contents {
+  readonly file: string
+  readonly info: TraceInfo
+  /** Events by `system:name`. */
+  readonly events: ReadonlyMap<string, number>
+  readonly count: number
+  readonly lengthNs: number
+  readonly evidence: Evidence
+  readonly issues: readonly ImportIssue[]
+}
 
 interface DoctorOptions extends OutputOptions {
   readonly quiet?: boolean
@@ -32,7 +46,7 @@ export function register(command: Command): void {
   )
   command.action(async (file: string, options: DoctorOptions) => {
     const contents = await readContents(file)
-    const findings = diagnose(contents)
+    const findings = diagnose(contents.evidence)
     if (toFormat(options) === 'table' && options.output === undefined) await describe(contents)
     const result: Result = toResult(
       [
@@ -60,16 +74,13 @@ async function readContents(file: string): Promise<Contents> {
     const reader = await openTrace(input.folder ?? input.source)
     try {
       const events = new Map<string, number>()
-      const roles = new Set<string>()
       let count = 0
       let first = Number.NaN
       let last = Number.NaN
       for (let window = reader.read(); window !== undefined; window = reader.read()) {
         for (const { format, length } of window.batches) {
-          const name = format.system === '' ? format.name : `${format.system}:${format.name}`
+          const name = toFullName(format)
           events.set(name, (events.get(name) ?? 0) + length)
-          const role = roleOf(format.system, format.name)
-          if (role !== undefined) roles.add(role)
         }
         count += window.length
         const at = (k: number) =>
@@ -78,29 +89,29 @@ async function readContents(file: string): Promise<Contents> {
         last = at(window.length - 1)
       }
       const { info, losses, issues } = reader
+      const kinds = reader.formats.map((format) => ({
+        system: format.system,
+        name: format.name,
+        fields: format.fields.map(({ name }) => name),
+        count: events.get(toFullName(format)) ?? 0,
+      }))
+      const folder = file === '-' ? undefined : snapshotFolder(file)
+      const snapshots = folder === undefined ? new Map<string, string>() : readSnapshots(folder)
       return {
         file,
-        format: info.format,
-        kernel: info.kernelRelease,
-        arch: info.arch,
-        clock: info.clock,
-        cpus: info.cpus,
+        info,
         events,
         count,
         lengthNs: Number.isNaN(first) ? 0 : last - first,
-        roles,
-        described: new Set(
-          reader.formats.flatMap(({ system, name }) => roleOf(system, name) ?? []),
-        ),
-        gaps: losses.length,
-        lost: sumOf(losses),
-        hasCompressor: [...info.comms.values()].some((comm) => taskKindOf(comm) === 'compressor'),
-        issues: issues.map(({ code, severity, count: times, message }) => ({
-          code,
-          severity,
-          count: times,
-          message,
-        })),
+        evidence: {
+          roles: recordedRoles(kinds, roleOf),
+          gaps: losses.length,
+          lost: sumOf(losses),
+          hasCompressor: [...info.comms.values()].some((comm) => taskKindOf(comm) === 'compressor'),
+          hasZoneinfo: snapshots.has('zoneinfo.before') || snapshots.has('zoneinfo.after'),
+          hasVmstat: snapshots.has('vmstat.before') && snapshots.has('vmstat.after'),
+        },
+        issues,
       }
     } finally {
       reader.close()
@@ -108,6 +119,10 @@ async function readContents(file: string): Promise<Contents> {
   } finally {
     input.close()
   }
+}
+
+function toFullName({ system, name }: { system: string; name: string }): string {
+  return system === '' ? name : `${system}:${name}`
 }
 
 function sumOf(losses: readonly Loss[]): number | undefined {
@@ -120,13 +135,15 @@ function sumOf(losses: readonly Loss[]): number | undefined {
 }
 
 async function describe(contents: Contents): Promise<void> {
-  const { format, kernel, arch, clock, cpus, count, lengthNs, gaps, lost, events } = contents
+  const { info, count, lengthNs, events } = contents
+  const { gaps, lost } = contents.evidence
+  const arch = info.arch === undefined ? '' : ` (${info.arch})`
   await printLine(
     [
-      `${contents.file}: ${format}`,
-      `kernel ${kernel ?? 'not named'}${arch === undefined ? '' : ` (${arch})`}`,
-      `clock ${clock ?? 'not named'}`,
-      ...(cpus === undefined ? [] : [`${cpus} CPUs`]),
+      `${contents.file}: ${info.format}`,
+      `kernel ${info.kernelRelease ?? 'not named'}${arch}`,
+      `clock ${info.clock ?? 'not named'}`,
+      ...(info.cpus === undefined ? [] : [`${info.cpus} CPUs`]),
     ].join(', '),
   )
   const missing = lost === undefined ? 'an unknown number of' : formatCount(lost)

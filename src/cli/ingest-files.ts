@@ -144,11 +144,8 @@ function findSnapshots(
     return readSnapshots(asked)
   }
   if (file === '-') return new Map()
-  // A recorded folder may hold them itself.
-  const isInside = ['before', 'after'].some((when) => existsSync(join(file, `vmstat.${when}`)))
-  const folder = isInside ? file : dirname(file)
-  if (!existsSync(join(folder, 'vmstat.before')) && !existsSync(join(folder, 'vmstat.after')))
-    return new Map()
+  const folder = snapshotFolder(file)
+  if (folder === undefined) return new Map()
   const found = readSnapshots(folder)
   if (found.size > 0)
     remark(
@@ -156,6 +153,13 @@ function findSnapshots(
       `snapshots: ${found.size} files beside the trace (--no-snapshots leaves them out)`,
     )
   return found
+}
+
+/** Where files were recorded beside the trace; a recorded folder may hold them itself. */
+export function snapshotFolder(file: string): string | undefined {
+  return [file, dirname(file)].find((folder) =>
+    ['before', 'after'].some((when) => existsSync(join(folder, `vmstat.${when}`))),
+  )
 }
 
 /** One line per import issue and one of totals on stderr; the id alone on stdout. */

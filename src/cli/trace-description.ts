@@ -1,9 +1,10 @@
 import { type Equation, readEquations } from '../analysis/equations.ts'
-import { readFitness } from '../analysis/fitness.ts'
+import { type Finding, readFitness } from '../analysis/fitness.ts'
 import { type LossSummary, readLosses, widen } from '../analysis/losses.ts'
 import { readRows } from '../analysis/query.ts'
 import { type Result, toResult, type Value } from '../analysis/result.ts'
 import { findTrace } from '../analysis/selection.ts'
+import { roleOf } from '../ingest/aliases.ts'
 import type { InfoOptions } from './info.ts'
 import { printLine, printResult, toFormat } from './output.ts'
 import type { Reading } from './reading.ts'
@@ -71,7 +72,7 @@ interface Description {
   readonly losses: LossSummary
   readonly equations: readonly Equation[]
   readonly issues: readonly Readonly<Record<string, Value>>[]
-  readonly fitness: readonly { question: string; answer: string; why: string }[]
+  readonly fitness: readonly Finding[]
 }
 
 /** Rows counted in `info`: name, query (one row `n`), and the query for the CPUs on which such events occur. */
@@ -134,7 +135,7 @@ async function describe(reading: Reading, trace: TraceRow): Promise<Description>
       `SELECT severity, code, count, first_position, message FROM import_issues WHERE trace_id = ${id}
        ORDER BY CASE severity WHEN 'data_loss' THEN 0 WHEN 'error' THEN 1 ELSE 2 END, count DESC, code`,
     ),
-    fitness: await readFitness(connection, id),
+    fitness: await readFitness(connection, id, roleOf),
   }
 }
 
@@ -282,8 +283,8 @@ async function printDescription(
   }
   await printSection('What it can answer')
   const width = Math.max(...description.fitness.map(({ question }) => question.length))
-  for (const { question, answer, why } of description.fitness)
-    await printLine(`  ${answer.padEnd(7)} ${question.padEnd(width)}  ${why}`)
+  for (const { question, answer, confidence } of description.fitness)
+    await printLine(`  ${answer.padEnd(7)} ${question.padEnd(width)}  ${confidence}`)
   if (description.runs.length > 0) {
     await printSection('Runs')
     await printResult(fromObjects(description.runs), options, reading.settings)

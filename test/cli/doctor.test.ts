@@ -53,6 +53,89 @@ describe('pstrace doctor', () => {
   })
 })
 
+describe('what doctor says of a file', () => {
+  const phone = scenarioNamed('phone')
+  const cases: readonly (readonly [string, () => string])[] = [
+    ...(
+      [
+        ['all events and probes', { probes: 'full' }],
+        ['no probes', { probes: 'stock' }],
+        ['neither probes nor scheduler', { probes: 'none' }],
+        ['the layouts of 4.9', { kernel: '4.9' }],
+        ['losses', { loss: 0.1 }],
+      ] as const
+    ).map(([name, choice]): [string, () => string] => [
+      name,
+      () => {
+        const path = join(folder, `${name.replaceAll(' ', '-')}.dat`)
+        const { bytes } = generated({ scenario: phone, format: 'v7', events: 3000, ...choice })
+        writeFileSync(path, bytes)
+        return path
+      },
+    ]),
+    ['a real kernel', () => join(root, 'fixtures/zram-lz4-6.1/trace.dat')],
+    ['perf without probes', () => join(root, 'fixtures/perf/vmscan-6.12-cut.data')],
+    [
+      'no event of memory',
+      () => {
+        const path = join(folder, 'switches.txt')
+        writeFileSync(
+          path,
+          '          <idle>-0       [000] d..2.     1.000000: sched_switch: prev_comm=swapper/0 prev_pid=0 prev_prio=120 prev_state=R ==> next_comm=a next_pid=7 next_prio=120\n',
+        )
+        return path
+      },
+    ],
+  ]
+  it.each(cases)(
+    'is what ingest, info and replay then do with it: %s',
+    (_, make) => {
+      const path = make()
+      const db = join(folder, 'agree.duckdb')
+      rmSync(db, { force: true })
+      const parse = (stdout: string) => JSON.parse(stdout) as Record<string, unknown>[]
+      const doctor = pstrace('doctor', path, '--format', 'json')
+      const said = parse(doctor.stdout)
+      expect(pstrace('ingest', '-q', '--db', db, path).status).toBe(0)
+      const [info] = parse(pstrace('info', '--db', db, '--format', 'json').stdout)
+      expect(info?.['fitness']).toEqual(said)
+      const answerTo = (question: string) =>
+        said.find((row) => String(row['question']).includes(question))?.['answer']
+      const [rows] = parse(
+        pstrace(
+          'query',
+          '--db',
+          db,
+          '--format',
+          'json',
+          `SELECT
+          (SELECT count(*) FROM swapins WHERE swapout_id IS NOT NULL) AS refaults,
+          (SELECT count(*) FROM swapins WHERE end_ns IS NOT NULL) AS timed_reads,
+          (SELECT count(*) FROM swapouts WHERE start_ns IS NOT NULL AND stored_ns IS NOT NULL) AS timed_stores,
+          (SELECT count(*) FROM reclaim_spans WHERE kind = 'direct') AS direct`,
+        ).stdout,
+      )
+      const has = (name: string) => Number(rows?.[name]) > 0
+      expect({
+        stalls: answerTo('who stalled') !== 'no',
+        refaults: answerTo('refaults') !== 'no',
+        reads: answerTo('swap-in latency') !== 'no',
+        stores:
+          answerTo('scan and store') === 'yes' || answerTo('order pages were stored') === 'yes',
+      }).toEqual({
+        stalls: has('direct'),
+        refaults: has('refaults'),
+        reads: has('timed_reads'),
+        stores: has('timed_stores') && info?.['lost_gaps'] === 0,
+      })
+      const replay = pstrace('replay', '--db', db, '--policy', 'kswapd', '-q')
+      expect(replay.status).toBe(answerTo('replay') === 'no' ? 3 : 0)
+      expect(doctor.status).toBe(said.every(({ answer }) => answer === 'no') ? 3 : 0)
+    },
+    60_000,
+  )
+})
+
 describe('pstrace recipe', () => {
   it('prints a script for the asked kernel', () => {
     const { status, stdout } = pstrace('recipe', '--kernel', '4.14.180', '--arch', 'arm64')
