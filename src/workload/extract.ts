@@ -74,6 +74,7 @@ export function extractFromRecording(
     throw new PstraceError(
       'workload_no_demand',
       `${recording.name}: no task allocated under memory pressure; a workload needs direct reclaim, kswapd wake-ups or swap-ins by tasks, with sched_switch recorded`,
+      { exitStatus: 3 },
     )
   const startEvent = findStart(recording)
   const startNs = recording.ns[startEvent] ?? 0
