@@ -1,5 +1,3 @@
-import { once } from 'node:events'
-import { createWriteStream } from 'node:fs'
 import { readFigures } from '../analysis/figures.ts'
 import { readRows } from '../analysis/query.ts'
 import { cutRecording } from '../analysis/replayed-work.ts'
@@ -9,9 +7,7 @@ import { type ReplayRequest, resolveReplay } from '../config/replay.ts'
 import type { Settings } from '../config/settings.ts'
 import type { Database } from '../database/database.ts'
 import { removeRun } from '../database/states.ts'
-import { refuseOverwrite } from '../export/file.ts'
 import { openWorkloadFolder } from '../io/workload-folder.ts'
-import type { ReplayLogEvent } from '../replay/recorder.ts'
 import { toAnswer } from '../report/answer.ts'
 import { toMetrics } from '../report/comparison.ts'
 import { extractWorkload } from '../workload/extract.ts'
@@ -23,6 +19,7 @@ import { finishOnInterrupt, throwIfInterrupted } from './interrupt.ts'
 import { printLine, printResult, remark, toFormat } from './output.ts'
 import { startProgress } from './progress.ts'
 import type { ReplayCommandOptions } from './replay.ts'
+import { openRunLog } from './run-log.ts'
 import { planRuns, type RunPlan } from './run-plan.ts'
 import { type FinishedRun, runPolicy } from './run-policy.ts'
 import { withSummaries } from './run-summary.ts'
@@ -35,7 +32,6 @@ import { formatCell, formatCount, formatNs } from './table.ts'
 export async function replayAll(options: ReplayCommandOptions): Promise<void> {
   const settings = toSettings(options)
   const request = resolveReplay(options)
-  if (options.log !== undefined) refuseOverwrite(options.log, { force: options.force ?? false })
   await finishOnInterrupt(async (signal) => {
     const database = await openExisting(settings)
     const complete: FinishedRun[] = []
@@ -66,7 +62,10 @@ async function replayInto(
       ? await extract(database, trace.trace_id, settings)
       : await readFolder(options.workload, settings)
   const plan = withRecordedWork(planRuns(request, extracted.workload), extracted.recordedWorkNs)
-  const log = options.log === undefined ? undefined : openLog(options.log)
+  const log =
+    options.log === undefined
+      ? undefined
+      : openRunLog(options.log, { force: options.force ?? false })
   try {
     const { runs } = await runAtSameWork(
       plan.runs.map((run) => ({ plan, run })),
@@ -92,7 +91,7 @@ async function replayInto(
                 plan: job.plan,
                 keep: 'folios',
                 progress: (swapouts) => progress.update(swapouts, extracted.swapouts),
-                ...(log === undefined ? {} : { log: (event) => log.write(name, event) }),
+                ...(log === undefined ? {} : { log: log.write }),
               },
               job.run,
             )
@@ -109,7 +108,7 @@ async function replayInto(
     await throwIfInterrupted(signal)
     await printRuns(database, trace.trace_id, plan, runs, options, settings)
   } finally {
-    await log?.close()
+    log?.close()
   }
 }
 
@@ -271,20 +270,4 @@ function describeBasis(plan: RunPlan, runs: readonly FinishedRun[]): string[] {
         `${policy}: the page stream was exhausted again, the run ends after ${formatCell(result.summary.workUsed * config.workUsed, 'share')} of the work`,
       )
   return lines
-}
-
-function openLog(path: string): {
-  write(policy: string, event: ReplayLogEvent): void
-  close(): Promise<void>
-} {
-  const stream = createWriteStream(path, { flags: 'w' })
-  return {
-    write(policy, event) {
-      stream.write(`${JSON.stringify({ policy, ...event })}\n`)
-    },
-    async close() {
-      stream.end()
-      await once(stream, 'close')
-    },
-  }
 }

@@ -77,7 +77,10 @@ export function register(command: Command): void {
       'run this workload (from `pstrace workload -o`, or written by hand) instead of the one of the trace',
     )
     .option('--seed <n>', 'seed of costs and contents', '1')
-    .option('--log <file>', 'write every step as NDJSON')
+    .option(
+      '--log <file>',
+      'write every event of the engine as NDJSON; the first line tells what the events are',
+    )
   addOutput(addProgress(addDatabase(command)))
   addExamples(
     command,

@@ -23,8 +23,12 @@ export class Allocation {
     let fruitless = 0
     let scan: Scan | undefined
     for (;;) {
-      if (node.free <= node.low + node.boost) this.#kernel.zones.wakeKswapd(node)
+      if (node.free <= node.low + node.boost) {
+        this.#kernel.note('low', -1, node.free)
+        this.#kernel.zones.wakeKswapd(node)
+      }
       if (node.free > this.#kernel.zones.minOf(node)) break
+      this.#kernel.note('min', -1, node.free)
       yield* this.#throttle(thread, node)
       if (scan === undefined) scan = this.#kernel.direct.scanOf(thread, DIRECT_CONTEXT, true)
       const reclaimed = yield* this.#kernel.direct.directReclaim(thread, node, scan)
@@ -77,6 +81,7 @@ export class Allocation {
     const span = recorder.openSpan()
     thread.span = span
     this.#kernel.tally.throttled++
+    this.#kernel.note('throttle-begin', -1, 0)
     while (!this.#allowsDirectReclaim(node)) {
       this.#kernel.zones.wakeKswapd(node)
       node.throttled.push(thread)

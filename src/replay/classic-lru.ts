@@ -162,6 +162,7 @@ export class ClassicLru {
       scan.batch[taken++] = page
     }
     scan.batchLength = taken
+    if (taken > 0) this.#kernel.note('isolate', -1, taken, P.LRU_NAMES[list])
     return taken
   }
 

@@ -31,6 +31,7 @@ export class DirectReclaim {
     const doing = thread.doing
     const span = recorder.openSpan()
     thread.span = span
+    this.#kernel.note('direct-begin', -1, 0)
     scan.reclaimed = 0
     scan.target = CLUSTER
     scan.forceDeactivate = false
@@ -40,6 +41,7 @@ export class DirectReclaim {
     const rounds = this.#kernel.generations === undefined ? 3 : 2
     for (let round = 0; round < rounds; round++) {
       this.#kernel.tally.allocstall(thread)
+      this.#kernel.note('round', -1, round)
       scan.skippedDeactivate = false
       for (scan.priority = DEF_PRIORITY; scan.priority >= 0; scan.priority--) {
         scan.scanned = 0

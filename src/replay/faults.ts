@@ -157,7 +157,7 @@ export class Faults {
     distance = Number.NaN,
   ): void {
     const { recorder, scheduler, tally } = this.#kernel
-    recorder.note(scheduler.now, `swap-in ${met}`, thread, page, scheduler.now - start)
+    this.#kernel.note('swap-in', page, scheduler.now - start, met)
     if (met === 'queued') tally.refaultsQueued++
     else if (met === 'storing') tally.refaultsStoring++
     if (!recorder.recordsRows) return

@@ -21,6 +21,9 @@ export class FolioLocks {
   }
 
   *waitForLock(thread: Thread, page: number): Steps {
+    if (!this.#kernel.pages.has(page, P.LOCKED)) return
+    const start = this.#kernel.scheduler.now
+    this.#kernel.note('lock-wait', page, 0, 'folio')
     while (this.#kernel.pages.has(page, P.LOCKED)) {
       const waiters = this.#lockWaiters.get(page)
       if (waiters === undefined) this.#lockWaiters.set(page, [thread])
@@ -28,5 +31,6 @@ export class FolioLocks {
       this.#kernel.scheduler.block(thread, LOCK)
       yield
     }
+    this.#kernel.note('lock-got', page, this.#kernel.scheduler.now - start, 'folio')
   }
 }

@@ -11,6 +11,7 @@ import { FolioLocks } from './folio-lock.ts'
 import type { PolicyGate } from './gate.ts'
 import { checkPages } from './invariants.ts'
 import { Kswapd } from './kswapd.ts'
+import type { LogEventName } from './log-events.ts'
 import { Generations } from './mglru.ts'
 import * as P from './pages.ts'
 import type { Recorder } from './recorder.ts'
@@ -91,6 +92,7 @@ export class Kernel {
     this.pages = new P.Pages(workload.pages, machine.nodes.length, {
       multiGeneration: machine.lru.value === 'mglru',
     })
+    parts.recorder.pageId = (page) => (this.pages.content[page] as number) + 1
     this.zones = new Zones(this, machine, parts.watermarkScale)
     this.pool = new SwapPool(this)
     this.device = new SwapDevice(this)
@@ -148,6 +150,13 @@ export class Kernel {
         key: this.pool.filledKey,
         memcg: -1,
       })
+  }
+
+  /** A line of the event log about the thread at work. */
+  note(event: LogEventName, page: number, value: number, detail?: string): void {
+    const { recorder, scheduler } = this
+    if (recorder.log !== undefined)
+      recorder.note(scheduler.now, event, scheduler.active, page, value, detail)
   }
 
   /** The run is over: swap-outs still in flight become rows without the times they never had. */

@@ -22,6 +22,7 @@ export class Kswapd {
       node.kswapdAsleep = false
       const start = scheduler.now
       node.awakeSince = start
+      this.#kernel.note('kswapd-begin', -1, 0)
       for (;;) {
         yield* this.#balanceNode(thread, node, scan)
         if (yield* this.#naps(thread, node)) break
@@ -29,6 +30,7 @@ export class Kswapd {
       this.#kernel.recorder.closeKswapdSpan(thread, start, scheduler.now, false)
       this.#kernel.tally.kswapdAwakeNs += scheduler.now - start
       node.awakeSince = -1
+      this.#kernel.note('kswapd-end', -1, scheduler.now - start)
       node.kswapdAsleep = true
       scheduler.block(thread, SLEEPING)
       yield

@@ -245,6 +245,13 @@ export class Generations {
         if (skipped > (pages.sizes[list] as number)) break
       } else scan.batch[taken++] = page
     }
+    if (taken > 0)
+      kernel.note(
+        'isolate',
+        -1,
+        taken,
+        P.LRU_NAMES[type === FILE_TYPE ? P.INACTIVE_FILE : P.INACTIVE_ANON],
+      )
     const doing = thread.doing
     scheduler.setDoing(thread, type === FILE_TYPE ? FILE : SCAN)
     const batchNs = taken > 0 ? costs.batch.draw() : 0

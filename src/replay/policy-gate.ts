@@ -13,12 +13,14 @@ import { LOCK, type Scheduler, SLEEPING, type Thread } from './scheduler.ts'
 import type { Steps, StepsTo } from './steps.ts'
 
 interface Queue {
+  readonly name: string
   readonly folios: Int32Array
   head: number
   length: number
 }
 
 interface Mutex {
+  readonly name: string
   readonly isSpinlock: boolean
   owner: Thread | undefined
   readonly waiters: Thread[]
@@ -134,12 +136,14 @@ export class VirtualGate implements PolicyGate {
     const domain: Domain = {
       node,
       layout,
-      queues: layout.queues.map(({ capacity }) => ({
+      queues: layout.queues.map(({ name, capacity }) => ({
+        name,
         folios: new Int32Array(capacity),
         head: 0,
         length: 0,
       })),
-      locks: layout.locks.map(({ kind }) => ({
+      locks: layout.locks.map(({ name, kind }) => ({
+        name,
         isSpinlock: kind === 'spinlock',
         owner: undefined,
         waiters: [],
@@ -197,9 +201,15 @@ export class VirtualGate implements PolicyGate {
     let result = 0
     let instant = scheduler.now
     let operations = 0
+    // Folios in the program's hands: the submitted one, what it popped and has neither stored nor queued.
+    let holding = worker < 0 ? 1 : 0
     for (;;) {
       const step = program.next(result)
-      if (step.done === true) return step.value
+      if (step.done === true) {
+        if (worker < 0 && step.value !== 'queued') holding--
+        if (holding !== 0) throw this.#dropped(thread, holding)
+        return step.value
+      }
       if (scheduler.now !== instant) {
         instant = scheduler.now
         operations = 0
@@ -234,6 +244,8 @@ export class VirtualGate implements PolicyGate {
             queue.length++
             const { tally } = kernel
             if (queue.length > tally.queuePeak) tally.queuePeak = queue.length
+            holding--
+            kernel.note('push', operation.folio, queue.length, queue.name)
             if (kernel.recorder.recordsRows) kernel.swapOuts.queueChanged(domain.node, this.queued)
             if (!scheduler.spend(thread, kernel.costs.push.draw())) yield
           }
@@ -246,6 +258,8 @@ export class VirtualGate implements PolicyGate {
             result = queue.folios[queue.head] as number
             queue.head = (queue.head + 1) % queue.folios.length
             queue.length--
+            holding++
+            kernel.note('pop', result, queue.length, queue.name)
             kernel.swapOuts.popped(result)
             if (kernel.recorder.recordsRows) kernel.swapOuts.queueChanged(domain.node, this.queued)
           }
@@ -257,6 +271,7 @@ export class VirtualGate implements PolicyGate {
         case 'store': {
           const { folio } = operation
           const { pages, stores } = kernel
+          holding--
           const layout = worker < 0 ? undefined : domain.layout.workers[worker]
           if (layout === undefined) kernel.swapOuts.displaced(folio)
           const flight = pages.swapout[folio] as number
@@ -279,6 +294,7 @@ export class VirtualGate implements PolicyGate {
           }
           break
         case 'wait': {
+          if (holding !== 0) throw this.#dropped(thread, holding)
           const queue = this.#queueOf(domain, operation.queue)
           while (queue.length === 0) {
             domain.waitingFor[worker] = operation.queue
@@ -302,6 +318,11 @@ export class VirtualGate implements PolicyGate {
           break
         case 'freeItem':
           domain.items++
+          if (domain.items > domain.layout.items)
+            throw new PstraceError(
+              'replay-invariant',
+              `policy ${this.#policy.name} frees more items than it took`,
+            )
           break
         case 'readTunable':
           result = this.#readTunable(operation.name)
@@ -322,6 +343,15 @@ export class VirtualGate implements PolicyGate {
           break
       }
     }
+  }
+
+  #dropped(thread: Thread, holding: number): PstraceError {
+    return new PstraceError(
+      'replay-invariant',
+      holding > 0
+        ? `policy ${this.#policy.name} drops ${holding} folio(s): ${thread.name} has neither queued nor stored what it held at ${this.#scheduler.now} ns`
+        : `policy ${this.#policy.name} gives away ${-holding} folio(s) more than it had: ${thread.name} at ${this.#scheduler.now} ns`,
+    )
   }
 
   #wake(domain: Domain, worker: number): boolean {
@@ -357,6 +387,8 @@ export class VirtualGate implements PolicyGate {
   /** The kernel's mutexes spin while the owner runs and sleep otherwise; a spinlock only spins. */
   *#waitForMutex(thread: Thread, mutex: Mutex): Steps {
     const scheduler = this.#scheduler
+    const start = scheduler.now
+    this.#kernel.note('lock-wait', -1, 0, mutex.name)
     mutex.waiters.push(thread)
     while (mutex.owner !== thread) {
       const owner = mutex.owner
@@ -365,6 +397,7 @@ export class VirtualGate implements PolicyGate {
       else scheduler.block(thread, LOCK)
       yield
     }
+    this.#kernel.note('lock-got', -1, scheduler.now - start, mutex.name)
   }
 
   #unlock(mutex: Mutex, thread: Thread): void {

@@ -1,18 +1,8 @@
 import { RowBuffer } from '../model/rows.ts'
+import type { LogEventName, LogSink } from './log-events.ts'
 import { DOINGS, PARTS, RUNNING, STATES, type Thread } from './scheduler.ts'
 
 export type RowSink = (rows: RowBuffer) => void
-
-/** A line of the event log: what happened, when, to which thread and page (-1: none). */
-export interface ReplayLogEvent {
-  readonly ns: number
-  readonly event: string
-  readonly thread: string
-  readonly page: number
-  readonly value: number
-}
-
-export type LogSink = (event: ReplayLogEvent) => void
 
 export const PATHS = ['inline', 'queued', 'displaced', 'bypass'] as const
 export const INLINE = 0
@@ -147,6 +137,8 @@ function grown(from: Float64Array<ArrayBuffer>, size: number): Float64Array<Arra
 export class Recorder {
   readonly flights = new Flights()
   readonly log: LogSink | undefined
+  /** The page_id of rows for a page of the engine. */
+  pageId: (page: number) => number = (page) => page + 1
   readonly #sink: RowSink | undefined
   readonly #buffers: RowBuffer[] = []
   #spans = 0
@@ -294,9 +286,24 @@ export class Recorder {
     for (const buffer of this.#buffers) this.#send(buffer)
   }
 
-  /** A line of the event log, where one is written. `page` -1 = none. */
-  note(ns: number, event: string, thread: Thread | undefined, page: number, value: number): void {
-    this.log?.({ ns, event, thread: thread?.name ?? '', page, value })
+  /** A line of the event log, where one is written. `page` is the engine's, -1 = none. */
+  note(
+    ns: number,
+    event: LogEventName,
+    thread: Thread | undefined,
+    page: number,
+    value: number,
+    detail?: string,
+  ): void {
+    this.log?.({
+      ns,
+      event,
+      task: thread?.taskId ?? 0,
+      thread: thread?.name ?? '',
+      page: page < 0 ? -1 : this.pageId(page),
+      value,
+      ...(detail === undefined ? {} : { detail }),
+    })
   }
 
   /** Call after each row is complete. */

@@ -6,9 +6,10 @@ import type { CostName, Workload, WorkloadCpu } from '../workload/types.ts'
 import { openCosts } from './costs.ts'
 import { runTask, type TaskProgress } from './demand.ts'
 import { Kernel } from './kernel.ts'
+import type { LogSink } from './log-events.ts'
 import { VirtualGate } from './policy-gate.ts'
 import { Random } from './random.ts'
-import { type LogSink, Recorder, type RowSink } from './recorder.ts'
+import { Recorder, type RowSink } from './recorder.ts'
 import { DEFAULT_SCHEDULER, Scheduler, type SchedulerOptions, type Thread } from './scheduler.ts'
 import { PlainSlots, type SwapSlots } from './slots.ts'
 import type { Steps } from './steps.ts'
@@ -86,6 +87,7 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
       onMoment: (value) => kernel.device.completed(value),
       onWake: (thread, waker) => recorder.wakeup(scheduler.now, waker, thread, 'sched'),
       wakeLatency: () => costs.wakeLatency.draw(),
+      onSwitch: (thread) => recorder.note(scheduler.now, 'switch', thread, -1, thread.cpu),
       switchCost: () => costs.switch.draw(),
     },
     { ...DEFAULT_SCHEDULER, ...options.scheduler },
@@ -107,6 +109,7 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
   })
   const added: RunTask[] = []
   let nextTask = options.firstThreadId ?? 1
+  recorder.note(0, 'begin', undefined, -1, seed, policy.name)
   if (options.firstThreadId === undefined)
     for (const { taskId } of workload.tasks) nextTask = Math.max(nextTask, taskId + 1)
   const affinity = (allows: (cpu: WorkloadCpu) => boolean): Uint8Array => {
@@ -244,6 +247,7 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
     endNs,
     contents: contents.description,
   }
+  recorder.note(endNs, 'end', undefined, -1, 0)
 }
 
 /** Defaults filled in; unknown names and values out of range are refused. */

@@ -70,6 +70,8 @@ export interface SchedulerHooks {
   /** A moment asked for with `at` has come. */
   onMoment(value: number): void
   onWake(thread: Thread, waker: Thread | undefined): void
+  /** The CPU goes to another thread than the one it ran last. */
+  onSwitch(thread: Thread): void
   wakeLatency(): number
   switchCost(): number
 }
@@ -616,6 +618,7 @@ export class Scheduler {
     if (cpu.last !== thread) {
       this.switches++
       cpu.last = thread
+      this.#hooks.onSwitch(thread)
       const cost = this.#hooks.switchCost()
       if (!thread.spinning) thread.work += cost
     }

@@ -60,6 +60,7 @@ export class Shrink {
     freed: number,
   ): void {
     this.#kernel.tally.batches++
+    this.#kernel.note('batch', -1, freed, P.LRU_NAMES[list])
     const { recorder } = this.#kernel
     if (!recorder.recordsRows) return
     const rows = recorder.batches
@@ -165,9 +166,8 @@ export class Shrink {
     const flight = pages.swapout[page] as number
     if (flight > 0) {
       const { flights } = this.#kernel.recorder
-      const { scheduler, recorder } = this.#kernel
-      flights.freed[flight] = scheduler.now
-      recorder.note(scheduler.now, 'freed', scheduler.active, page, flights.id[flight] as number)
+      flights.freed[flight] = this.#kernel.scheduler.now
+      this.#kernel.note('freed', page, flights.id[flight] as number)
       this.#kernel.recorder.closeFlight(flight)
       pages.swapout[page] = 0
     }

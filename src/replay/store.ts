@@ -57,6 +57,7 @@ export class Stores {
     pages.state[page] = P.STORING
     flights.start[flight] = scheduler.now
     flights.storedBy[flight] = thread.taskId
+    this.#kernel.note('store', page, 0)
     const doing = thread.doing
     scheduler.setDoing(thread, STORE)
     this.#kernel.pool.fill(page)
@@ -102,13 +103,7 @@ export class Stores {
     flights.bytes[flight] = compressedBytes
     const submitRank = flights.submitRank[flight] as number
     if (submitRank > 0) flights.doneRank[flight] = node.lanes[KSWAPD_CONTEXT].finish(submitRank)
-    this.#kernel.recorder.log?.({
-      ns: scheduler.now,
-      event: 'stored',
-      thread: thread.name,
-      page,
-      value: compressedBytes,
-    })
+    this.#kernel.note('stored', page, compressedBytes, place)
     this.#kernel.zones.poolChanged(node, poolPagesTaken)
     this.#kernel.pool.kickShrinker()
     if (place === 'reject') {
@@ -164,7 +159,9 @@ export class Stores {
     }
     if (pages.has(page, P.WRITEBACK)) pages.clear(page, P.WRITEBACK)
     this.#kernel.locks.unlock(page)
-    if (gate?.rotates !== true || !pages.isOnList(page)) {
+    const isRotated = gate?.rotates === true && pages.isOnList(page)
+    this.#kernel.note('complete', page, isRotated ? 1 : 0)
+    if (!isRotated) {
       if (!pages.isOnList(page)) this.#kernel.tally.isolatedAtStore++
       return
     }

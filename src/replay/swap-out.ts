@@ -2,7 +2,7 @@ import type { SubmitEnd } from '../policies/policy.ts'
 import type { PolicyGate } from './gate.ts'
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
-import { BY_QUEUE, BYPASS, DISPLACED, INLINE } from './recorder.ts'
+import { BY_QUEUE, BYPASS, CONTEXTS, DISPLACED, INLINE } from './recorder.ts'
 import { KSWAPD_CONTEXT, type Scan } from './scan.ts'
 import { STORE, type Thread, UNMAP } from './scheduler.ts'
 import type { Steps, StepsTo } from './steps.ts'
@@ -53,6 +53,7 @@ export class SwapOuts {
     flights.span[flight] = thread.span
     scan.written++
     this.#kernel.tally.swapOuts++
+    this.#kernel.note('swap-out', page, this.#swapoutIds, CONTEXTS[scan.context])
     if (this.#kernel.zeroMap && this.#kernel.pool.fill(page)) {
       flights.path[flight] = BYPASS
       flights.reason[flight] = 'zero'
@@ -78,7 +79,7 @@ export class SwapOuts {
         scan.activated++
         return false
       }
-    } else this.#passed(thread, node, scan, flight, page)
+    } else this.#passed(node, scan, flight, page)
     this.#startRank(node, flight, page)
     const stored = yield* this.#kernel.stores.store(thread, node, page, true, false)
     if (!stored) {
@@ -90,22 +91,21 @@ export class SwapOuts {
   }
 
   /** The reclaimer stores it without asking the policy. */
-  #passed(thread: Thread, node: NodeState, scan: Scan, flight: number, page: number): void {
-    const { scheduler, recorder } = this.#kernel
-    const { flights } = recorder
+  #passed(node: NodeState, scan: Scan, flight: number, page: number): void {
+    const { flights } = this.#kernel.recorder
     const isKswapd = scan.context === KSWAPD_CONTEXT
     flights.path[flight] = this.#kernel.gate === undefined && isKswapd ? INLINE : BYPASS
     if (flights.path[flight] === BYPASS) flights.reason[flight] = isKswapd ? 'file' : 'context'
     else {
       const rank = node.lanes[KSWAPD_CONTEXT].submit()
       flights.submitRank[flight] = rank
-      recorder.note(scheduler.now, 'submit', thread, page, rank)
+      this.#kernel.note('submit', page, rank)
     }
   }
 
   /** The policy has the folio. */
   #submitted(node: NodeState, gate: PolicyGate, flight: number, page: number): void {
-    const { pages, recorder, scheduler } = this.#kernel
+    const { pages, recorder } = this.#kernel
     const { flights } = recorder
     const rank = node.lanes[KSWAPD_CONTEXT].submit()
     flights.submitRank[flight] = rank
@@ -115,7 +115,7 @@ export class SwapOuts {
       pages.set(page, P.WRITEBACK | P.RECLAIM)
       this.#kernel.locks.unlock(page)
     }
-    recorder.note(scheduler.now, 'submit', scheduler.active, page, rank)
+    this.#kernel.note('submit', page, rank)
   }
 
   /** The policy gives the folio back to the reclaimer. */
@@ -132,6 +132,7 @@ export class SwapOuts {
     if (end === 'inline') return
     flights.reason[flight] = 'full'
     node.lanes[KSWAPD_CONTEXT].withdraw(flights.submitRank[flight] as number)
+    this.#kernel.note('withdraw', page, flights.submitRank[flight] as number)
     flights.submitRank[flight] = 0
   }
 
@@ -151,8 +152,7 @@ export class SwapOuts {
     const submitRank = flights.submitRank[flight] as number
     if (submitRank <= 0) return
     flights.startRank[flight] = node.lanes[KSWAPD_CONTEXT].start(submitRank)
-    const { recorder, scheduler } = this.#kernel
-    recorder.note(scheduler.now, 'start', scheduler.active, page, submitRank)
+    this.#kernel.note('start', page, submitRank)
   }
 
   /** The policy took the page from its queue: that is where its start is ranked. */
@@ -168,6 +168,7 @@ export class SwapOuts {
   /** A page popped by the reclaimer itself because the queue was full. */
   displaced(page: number): void {
     this.#kernel.recorder.flights.path[this.#kernel.pages.swapout[page] as number] = DISPLACED
+    this.#kernel.note('displaced', page, 0)
   }
 
   *#storeZero(thread: Thread, node: NodeState, page: number): Steps {
@@ -184,6 +185,7 @@ export class SwapOuts {
     flights.place[flight] = 'zero'
     flights.bytes[flight] = 0
     tally.zeroPages++
+    this.#kernel.note('zero', page, 0)
     this.#kernel.pool.hold(this.#kernel.pages.slot[page] as number, HOLDS_ZERO, node)
   }
 
@@ -192,6 +194,7 @@ export class SwapOuts {
     const { pages } = this.#kernel
     const flight = pages.swapout[page] as number
     const { flights } = this.#kernel.recorder
+    this.#kernel.note('refused', page, activate ? 1 : 0)
     const submitRank = flights.submitRank[flight] as number
     if (submitRank > 0 && flights.doneRank[flight] === 0) {
       const lane = node.lanes[KSWAPD_CONTEXT]
