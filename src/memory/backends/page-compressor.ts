@@ -2,8 +2,9 @@ import { Buffer } from 'node:buffer'
 import { PstraceError } from '../../model/error.ts'
 import type { Codec } from '../codecs/codec.ts'
 
-/** Sizes remembered at most; the map is emptied when full, which changes no size. */
-const CACHED_SIZES = 1 << 20
+/** Sizes remembered, a power of two: each content has one place, and the latest of a place stays. What is forgotten is compressed again. */
+const PLACES = 1 << 18
+const NOTHING = -1
 
 /**
  * Compresses pages with one codec. Each content that is not in the cache is decompressed again and compared, so every size that a run
@@ -14,9 +15,8 @@ export class PageCompressor {
   readonly #pageSize: number
   readonly #target: Uint8Array
   readonly #back: Uint8Array
-  readonly #sizes = new Map<number, number>()
-  /** Runs of the codec on a page, verification apart. */
-  runs = 0
+  readonly #keys = new Float64Array(PLACES).fill(NOTHING)
+  readonly #sizes = new Uint32Array(PLACES)
 
   constructor(codec: Codec, pageSize: number) {
     this.codec = codec
@@ -29,15 +29,14 @@ export class PageCompressor {
     this.#back = fits ? workspace.restored : new Uint8Array(pageSize)
   }
 
-  /** Compressed length; `key` names the content (negative = unknown, never cached). */
+  /** Compressed length; `key` names the content (-1 = unknown, never remembered). */
   size(page: Uint8Array, key: number): number {
-    const known = key < 0 ? undefined : this.#sizes.get(key)
-    if (known !== undefined) return known
+    if (key === NOTHING) return this.#compress(page)
+    const place = placeOf(key)
+    if (this.#keys[place] === key) return this.#sizes[place] as number
     const size = this.#compress(page)
-    if (key >= 0) {
-      if (this.#sizes.size === CACHED_SIZES) this.#sizes.clear()
-      this.#sizes.set(key, size)
-    }
+    this.#keys[place] = key
+    this.#sizes[place] = size
     return size
   }
 
@@ -56,7 +55,6 @@ export class PageCompressor {
         `${this.codec.name}: page is ${page.length} bytes; expected ${this.#pageSize}`,
       )
     const size = this.codec.compress(page, this.#target)
-    this.runs++
     if (size <= 0)
       throw new PstraceError('codec-failed', `${this.codec.name}: a page did not fit in two pages`)
     this.codec.decompress(this.#target.subarray(0, size), this.#back)
@@ -71,4 +69,10 @@ export class PageCompressor {
       `${this.codec.name}: byte ${at} of a page is ${this.#back[at]} after decompression; it was ${page[at]}`,
     )
   }
+}
+
+/** Keys are whole numbers below 2^53 of either sign; versions are in their upper half. */
+function placeOf(key: number): number {
+  const upper = Math.floor(key / 4_294_967_296)
+  return Math.imul((key >>> 0) ^ Math.imul(upper, 0x85ebca77), 0x9e3779b1) >>> 14
 }
