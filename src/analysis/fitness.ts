@@ -5,7 +5,10 @@ export type Answer = 'yes' | 'partly' | 'no'
 
 /** What a trace holds, as far as its fitness for questions depends on it. */
 export interface Evidence {
-  /** Roles of the events that were recorded; `gate:entry` and `swap_read:entry` where those have the swap entry. */
+  /**
+   * Roles of the events that were recorded; `gate:entry` and `swap_read:entry` where those have the swap entry, `demand` where a task asked
+   * for memory under pressure.
+   */
   readonly roles: ReadonlySet<string>
   readonly gaps: number
   /** undefined = the number is not known. */
@@ -54,6 +57,8 @@ const VMSTAT = '/proc/vmstat before and after, beside the trace'
 const MOST_CHOSEN_SYSTEMS = 20
 const ENTRY_FIELDS: ReadonlySet<string> = new Set(['entry', 'ent', 'swap_entry', 'val'])
 
+const SHOWS_DEMAND: ReadonlySet<string> = new Set(['direct_begin', 'wakeup_kswapd', 'swap_read'])
+
 /** Roles of what was recorded: an event that never came counts where its description shows that it was asked for. */
 export function recordedRoles(
   events: readonly EventKind[],
@@ -65,6 +70,7 @@ export function recordedRoles(
     const role = count > 0 || isChosen ? roleOf(system, name) : undefined
     if (role === undefined) continue
     roles.add(role)
+    if (count > 0 && SHOWS_DEMAND.has(role)) roles.add('demand')
     if (fields.some((field) => ENTRY_FIELDS.has(field))) roles.add(`${role}:entry`)
   }
   return roles
@@ -133,6 +139,7 @@ export function diagnose(evidence: Evidence): Finding[] {
       partly: boolean
       sure: string
       unsure: string
+      none?: string
       add: readonly (readonly [boolean, string])[]
     },
   ): Finding => {
@@ -147,7 +154,7 @@ export function diagnose(evidence: Evidence): Finding[] {
       ? parts.sure
       : parts.partly
         ? parts.unsure
-        : 'nothing to tell it from'
+        : (parts.none ?? 'nothing to tell it from')
     return {
       question,
       answer,
@@ -168,6 +175,7 @@ export function diagnose(evidence: Evidence): Finding[] {
   // Times alone tell what a page cost, the swap entry which page it was.
   const gateEntry = has('gate:entry')
   const readEntry = has('swap_read:entry')
+  const demand = has('demand')
   const { hasZoneinfo } = evidence
   // Where no other thread stores, mm_vmscan_write_folio comes right after the store.
   const stores = gate && (gateEnd || (writes && !evidence.hasCompressor))
@@ -254,11 +262,12 @@ export function diagnose(evidence: Evidence): Finding[] {
       ],
     }),
     finding('what another policy would have done (replay)', {
-      yes: direct && kswapd && sched && stores && gateEntry && readEntry && hasZoneinfo,
-      partly: writes && (direct || kswapd),
+      yes: demand && direct && kswapd && sched && stores && gateEntry && readEntry && hasZoneinfo,
+      partly: demand && writes && (direct || kswapd),
       sure: has('retry_zone')
         ? 'pages, entries, times; free memory at anchors of reclaim_retry_zone'
         : 'pages, entries, times; free memory only from watermarks',
+      ...(demand ? {} : { none: 'no task reclaimed, woke kswapd or swapped in' }),
       unsure: toUnsureReplay({ sched, stores, entries: gateEntry && readEntry, hasZoneinfo }),
       add: [
         [direct, DIRECT],

@@ -13,6 +13,7 @@ const STOCK = [
   'sched_switch',
   'waking',
   'retry_zone',
+  'demand',
 ]
 const PROBES = [
   'gate',
@@ -80,6 +81,14 @@ describe('diagnose', () => {
     expect(find(evidence(roles), 'refaults')?.answer).toBe('no')
     expect(find(evidence(roles), 'scan and store')?.answer).toBe('yes')
     expect(find(evidence(roles), 'replay')?.confidence).toContain('pages without identity')
+  })
+
+  it('replays nothing where no task asked for memory', () => {
+    const roles = [...STOCK, ...PROBES].filter((role) => role !== 'demand')
+    expect(find(evidence(roles), 'replay')).toMatchObject({
+      answer: 'no',
+      confidence: 'no task reclaimed, woke kswapd or swapped in',
+    })
   })
 
   it('asks for no file that lies beside the trace', () => {
