@@ -39,6 +39,11 @@ export function register(command: Command): void {
       'tunable of the policy or backend, or pstrace.demand, pstrace.watermarks, pstrace.cost.NAME (factors); repeatable',
       collect,
     )
+    .option(
+      '--change <name=value@time>',
+      'tunable of the policy that gets another value so long after the start, such as vm.parallel_swap=4@2s; repeatable',
+      collect,
+    )
     .option('--trace <id|name>', 'trace to replay (default: the last ingested)')
     .option('--backend <name>', 'zram, zswap or disk (default: as recorded)')
     .option('--codec <name>', 'codec (default: as recorded; see `pstrace codecs`)')

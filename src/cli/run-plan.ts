@@ -10,6 +10,7 @@ import { unknownName } from '../model/names.ts'
 import { findPolicy, policies } from '../policies/index.ts'
 import type { Policy } from '../policies/policy.ts'
 import type { SwapSlots } from '../replay/slots.ts'
+import { completeTunables } from '../replay/replay.ts'
 import { COSTS, type CostName, type Workload, type WorkloadCpu } from '../workload/types.ts'
 import { withBackground } from './background.ts'
 import { type OpenContents, openContents } from './run-contents.ts'
@@ -25,6 +26,8 @@ export interface RunConfig {
   readonly policy: string
   readonly tunables: Readonly<Record<string, number>>
   readonly backend: string
+  /** Values that tunables get while the run goes on. */
+  readonly tunableChanges: ReplayRequest['changes']
   readonly backendParameters: Readonly<Record<string, string | number>>
   readonly codec: string
   readonly codecImplementation: 'portable' | 'native'
@@ -80,6 +83,7 @@ export function planRuns(request: ReplayRequest, recorded: Workload): RunPlan {
       policy: policy.name,
       tunables: settings.tunables.get(policy) ?? {},
       backend,
+      tunableChanges: changesOf(policy, request, chosen),
       backendParameters: { ...plainParameters(workload, backend), ...settings.backend },
       codec,
       codecImplementation: request.codecImplementation,
@@ -109,6 +113,23 @@ export function planRuns(request: ReplayRequest, recorded: Workload): RunPlan {
 }
 
 function lookUpPolicy(name: string): Policy {
+/** A change goes to each policy that has such a tunable; to none is an error. */
+function changesOf(
+  policy: Policy,
+  { changes }: ReplayRequest,
+  chosen: readonly Policy[],
+): ReplayRequest['changes'] {
+  const has = ({ tunables }: Policy, wanted: string) => tunables.some(({ name }) => name === wanted)
+  for (const { name } of changes)
+    if (!chosen.some((other) => has(other, name)))
+      throw unknownName('tunable', name, [
+        ...new Set(chosen.flatMap(({ tunables }) => tunables.map((tunable) => tunable.name))),
+      ])
+  const own = changes.filter(({ name }) => has(policy, name))
+  for (const { name, value } of own) completeTunables(policy, { [name]: value })
+  return own
+}
+
   const policy = findPolicy(name)
   if (policy === undefined)
     throw unknownName(
@@ -155,7 +176,6 @@ function plainParameters(workload: Workload, backend: string): Record<string, st
   const known = BACKENDS.find(({ name }) => name === backend)?.parameters ?? []
   const { machine } = workload
   const parameters: Record<string, string | number> = {}
-  if (machine.backend.value !== backend) return parameters
   for (const { name } of known) {
     const recorded = machine.backendParameters[name]
     if (recorded !== undefined) parameters[name] = recorded.value

@@ -89,6 +89,7 @@ export async function runPolicy(
         backend: resources.backend,
         contents: contents.contents,
         tunables: config.tunables,
+        tunableChanges: config.tunableChanges,
         seed: config.seed,
         firstThreadId: firstThreadId(policy, workload),
         cpus: plan.cpus,

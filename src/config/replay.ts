@@ -2,11 +2,13 @@ import { PstraceError } from '../model/error.ts'
 import { badValue, unknownName } from '../model/names.ts'
 import { parseCpus } from './cpus.ts'
 import { parseAssignments, parseCount } from './settings.ts'
+import { parseTime } from './time.ts'
 
 /** Options of `pstrace replay` as commander hands them over. */
 export interface ReplayOptions {
   readonly policy?: readonly string[]
   readonly set?: readonly string[]
+  readonly change?: readonly string[]
   readonly backend?: string
   readonly codec?: string
   readonly codecImpl?: string
@@ -33,6 +35,8 @@ export interface ReplayRequest {
   readonly policies: readonly string[]
   /** Tunables of policies, the engine and the backend, by name. */
   readonly settings: ReadonlyMap<string, string>
+  /** Tunables of policies that change while the run goes on. */
+  readonly changes: readonly TunableChange[]
   /** `undefined`: as on the recorded machine. */
   readonly backend: string | undefined
   readonly codec: string | undefined
@@ -56,7 +60,7 @@ export interface ContentsRequest {
 }
 
 /** What only virtual time has: real threads run kswapd's hand-over, the policy's queues and locks, and the codec. */
-const VIRTUAL_ONLY = ['backend', 'slots', 'background', 'demand', 'log'] as const
+const VIRTUAL_ONLY = ['change', 'backend', 'slots', 'background', 'demand', 'log'] as const
 
 export function resolveReplay(options: ReplayOptions): ReplayRequest {
   const clock = choose('--clock', options.clock, CLOCKS)
@@ -65,6 +69,7 @@ export function resolveReplay(options: ReplayOptions): ReplayRequest {
   return {
     policies: policies.length === 0 ? POLICIES_BY_DEFAULT : [...new Set(policies)],
     settings: parseAssignments('--set', options.set ?? []),
+    changes: (options.change ?? []).map(parseChange),
     backend: options.backend,
     codec: options.codec,
     codecImplementation: choose('--codec-impl', options.codecImpl, CODEC_IMPLEMENTATIONS),
@@ -76,6 +81,20 @@ export function resolveReplay(options: ReplayOptions): ReplayRequest {
     clock,
     seed: parseCount('--seed', options.seed ?? '1'),
   }
+}
+
+interface TunableChange {
+  readonly ns: number
+  readonly name: string
+  readonly value: number
+}
+
+/** `name=value@time`: as a sysctl that is written so long after the run's start. */
+function parseChange(text: string): TunableChange {
+  const [, name = '', value = '', time = ''] = /^([^=@]+)=(-?\d+)@(.+)$/.exec(text) ?? []
+  if (name === '')
+    throw badValue('--change', text, 'name=value@time, such as vm.parallel_swap=4@2s')
+  return { ns: Number(parseTime('--change', time)), name: name.trim(), value: Number(value) }
 }
 
 function refuseVirtualOnly(options: ReplayOptions): void {

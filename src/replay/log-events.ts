@@ -30,6 +30,7 @@ export const LOG_EVENTS = {
   stored: 'The store is done; value: compressed bytes; detail: where to.',
   refused:
     'The page stays: the backend or the policy refused it, or no page was left for the pool; value: 1 = it goes to the active list.',
+  tunable: 'A tunable has another value from now on; value: the value; detail: its name.',
   zero: 'The page is all zero: nothing is stored.',
   complete:
     'A store of the policy is done with the folio: it is unlocked; value: 1 = it will be moved to the tail of its list.',

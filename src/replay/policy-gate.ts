@@ -1,5 +1,6 @@
 import { PstraceError } from '../model/error.ts'
 import type {
+  NodeView,
   Operation,
   Policy,
   PolicyLayout,
@@ -17,6 +18,16 @@ interface Queue {
   readonly folios: Int32Array
   head: number
   length: number
+  /** How many the policy lets wait; what the present submit may leave: more only where more waited before, since the depth was lowered. */
+  depth: number
+  limit: number
+}
+
+/** A tunable that gets another value while the run goes on, as by sysctl. */
+export interface TunableChange {
+  readonly ns: number
+  readonly name: string
+  readonly value: number
 }
 
 interface Mutex {
@@ -72,14 +83,18 @@ export class VirtualGate implements PolicyGate {
   readonly #newThread: ThreadMaker
   readonly #gatesAll: boolean
   readonly #readTunable: (name: string) => number
+  readonly #changes: readonly TunableChange[]
+  #changed = 0
 
   constructor(
     policy: Policy,
     tunables: TunableValues,
     kernel: Kernel,
     cpusOfNode: readonly number[],
+    changes: readonly TunableChange[],
     newThread: ThreadMaker,
   ) {
+    this.#changes = changes
     this.#policy = policy
     this.#kernel = kernel
     this.#scheduler = kernel.scheduler
@@ -87,6 +102,7 @@ export class VirtualGate implements PolicyGate {
     this.#newThread = newThread
     this.#cpusOfNode = cpusOfNode
     this.#readTunable = (name) => {
+      this.#applyChanges()
       const value = this.#tunables[name]
       if (value === undefined)
         throw new PstraceError(
@@ -95,7 +111,9 @@ export class VirtualGate implements PolicyGate {
         )
       return value
     }
-    const layouts = cpusOfNode.map((cpus, node) => policy.layout({ node, cpus }, tunables))
+    const layouts = cpusOfNode.map((cpus, node) =>
+      widestLayout(policy, { node, cpus }, tunables, changes),
+    )
     const first = layouts[0] as PolicyLayout
     this.writebackWhileQueued = first.folio.whileQueued === 'writeback'
     this.rotates = first.folio.rotated
@@ -112,6 +130,7 @@ export class VirtualGate implements PolicyGate {
 
   submit(thread: Thread, page: number, node: number): StepsTo<SubmitEnd> {
     const domain = this.#domains[this.#domainOfNode[node] as number] as Domain
+    for (const queue of domain.queues) queue.limit = Math.max(queue.depth, queue.length)
     return this.#perform(thread, domain, -1, this.#policy.submit(page))
   }
 
@@ -136,8 +155,10 @@ export class VirtualGate implements PolicyGate {
     const domain: Domain = {
       node,
       layout,
-      queues: layout.queues.map(({ name, capacity }) => ({
+      queues: layout.queues.map(({ name, capacity, depth }) => ({
         name,
+        depth: depth ?? capacity,
+        limit: depth ?? capacity,
         folios: new Int32Array(capacity),
         head: 0,
         length: 0,
@@ -244,6 +265,7 @@ export class VirtualGate implements PolicyGate {
             queue.length++
             const { tally } = kernel
             if (queue.length > tally.queuePeak) tally.queuePeak = queue.length
+            if (queue.length > queue.limit) throw this.#tooDeep(queue)
             holding--
             kernel.note('push', operation.folio, queue.length, queue.name)
             if (kernel.recorder.recordsRows) kernel.swapOuts.queueChanged(domain.node, this.queued)
@@ -345,6 +367,35 @@ export class VirtualGate implements PolicyGate {
     }
   }
 
+  /** Tunables are only ever seen by reading them: that is when changes due by now are made. */
+  #applyChanges(): void {
+    const { now } = this.#scheduler
+    for (
+      let change = this.#changes[this.#changed];
+      change !== undefined && change.ns <= now;
+      change = this.#changes[++this.#changed]
+    ) {
+      this.#tunables[change.name] = change.value
+      this.#kernel.note('tunable', -1, change.value, change.name)
+      for (const { node, queues } of this.#domains) {
+        const cpus = this.#cpusOfNode[node] as number
+        const layout = this.#policy.layout({ node, cpus }, this.#tunables)
+        queues.forEach((queue, index) => {
+          const { depth, capacity } = layout.queues[index] ?? { capacity: 0 }
+          queue.depth = Math.min(depth ?? capacity, queue.folios.length)
+          queue.limit = Math.max(queue.limit, queue.depth)
+        })
+      }
+    }
+  }
+
+  #tooDeep({ name, length, limit }: Queue): PstraceError {
+    return new PstraceError(
+      'replay-invariant',
+      `policy ${this.#policy.name} lets ${length} folios wait in ${name} at ${this.#scheduler.now} ns; its depth is ${limit}`,
+    )
+  }
+
   #dropped(thread: Thread, holding: number): PstraceError {
     return new PstraceError(
       'replay-invariant',
@@ -424,6 +475,23 @@ export class VirtualGate implements PolicyGate {
     if (found === undefined) throw unknownObject(this.#policy, 'queue', queue)
     return found
   }
+}
+
+/** The layout at the moment at which the policy has most workers: threads that a later value needs are there from the start. */
+export function widestLayout(
+  policy: Policy,
+  node: NodeView,
+  tunables: TunableValues,
+  changes: readonly TunableChange[],
+): PolicyLayout {
+  let values = tunables
+  let widest = policy.layout(node, values)
+  for (const { name, value } of changes) {
+    values = { ...values, [name]: value }
+    const layout = policy.layout(node, values)
+    if (layout.workers.length > widest.workers.length) widest = layout
+  }
+  return widest
 }
 
 function unknownObject(policy: Policy, kind: string, index: number): PstraceError {

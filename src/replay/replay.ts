@@ -7,7 +7,7 @@ import { openCosts } from './costs.ts'
 import { runTask, type TaskProgress } from './demand.ts'
 import { Kernel } from './kernel.ts'
 import type { LogSink } from './log-events.ts'
-import { VirtualGate } from './policy-gate.ts'
+import { type TunableChange, VirtualGate, widestLayout } from './policy-gate.ts'
 import { Random } from './random.ts'
 import { Recorder, type RowSink } from './recorder.ts'
 import { DEFAULT_SCHEDULER, Scheduler, type SchedulerOptions, type Thread } from './scheduler.ts'
@@ -22,6 +22,8 @@ export interface ReplayOptions {
   readonly policy: Policy
   /** Values that differ from the policy's defaults. */
   readonly tunables?: TunableValues
+  /** Values that they get while the run goes on. */
+  readonly tunableChanges?: readonly TunableChange[]
   readonly seed?: number
   /** Task id of the first thread that the engine adds; default: the workload's largest and one. */
   readonly firstThreadId?: number
@@ -80,6 +82,7 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
   const tunables = completeTunables(policy, options.tunables ?? {})
   const recorder = new Recorder(options.sink, options.log)
   const costs = openCosts(workload, seed, options.costScale ?? {})
+  const changes = sortChanges(policy, options.tunableChanges ?? [])
   const scheduler = new Scheduler(
     cpus,
     {
@@ -166,7 +169,8 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
   )
   // A policy without workers on any node is mainline's synchronous store, to the last row.
   const isSynchronous = cpusOfNode.every(
-    (count, node) => policy.layout({ node, cpus: count }, tunables).workers.length === 0,
+    (count, node) =>
+      widestLayout(policy, { node, cpus: count }, tunables, changes).workers.length === 0,
   )
   if (!isSynchronous)
     kernel.gate = new VirtualGate(
@@ -188,6 +192,7 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
   for (const task of workload.tasks) {
     const state: TaskProgress = {
       taskId: task.taskId,
+      changes,
       kind: task.kind,
       rows: task.op.length,
       done: 0,
@@ -248,6 +253,11 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
     contents: contents.description,
   }
   recorder.note(endNs, 'end', undefined, -1, 0)
+}
+
+function sortChanges(policy: Policy, changes: readonly TunableChange[]): readonly TunableChange[] {
+  for (const { name, value } of changes) completeTunables(policy, { [name]: value })
+  return changes.toSorted((a, b) => a.ns - b.ns)
 }
 
 /** Defaults filled in; unknown names and values out of range are refused. */

@@ -2,7 +2,10 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { findPolicy, policies } from '../../src/policies/index.ts'
 import { kcompressd } from '../../src/policies/kcompressd.ts'
-import type { Policy } from '../../src/policies/policy.ts'
+import { kcompressdUnofficial } from '../../src/policies/kcompressd-unofficial.ts'
+import { parallel } from '../../src/policies/parallel.ts'
+import { freeItem, type Policy, pop, push, store, wait, wake } from '../../src/policies/policy.ts'
+import type { TunableChange } from '../../src/replay/policy-gate.ts'
 import { Random } from '../../src/replay/random.ts'
 import { type RunSummary, replay } from '../../src/replay/replay.ts'
 import { allocations, CountingBackend, plainContents, plan, type Row } from './build.ts'
@@ -174,6 +177,162 @@ describe('conservation', () => {
         contents: plainContents,
       }),
     ).toThrow(/stored twice/)
+  })
+})
+
+describe('the engine ends a run whose policy', () => {
+  const runWith = (policy: Policy) => () =>
+    replay(pressure(), { policy, backend: new CountingBackend(3), contents: plainContents })
+
+  it('drops a folio on its way into the queue', () => {
+    const drops: Policy = {
+      ...kcompressd,
+      *submit(folio) {
+        if (folio % 100 === 41) return 'queued'
+        return yield* kcompressd.submit(folio)
+      },
+    }
+    expect(runWith(drops)).toThrow(/drops 1 folio.*kswapd0/)
+  })
+
+  it('drops a folio that a worker took out of the queue', () => {
+    const drops: Policy = {
+      ...kcompressd,
+      *work() {
+        for (;;) {
+          yield wait(0)
+          const head = yield pop(0)
+          if (head >= 0 && head % 100 !== 41) yield store(head)
+        }
+      },
+    }
+    expect(runWith(drops)).toThrow(/drops 1 folio.*kcompressd/)
+  })
+
+  it('queues and stores the same folio', () => {
+    const both: Policy = {
+      ...kcompressd,
+      *submit(folio) {
+        const end = yield* kcompressd.submit(folio)
+        return folio % 100 === 41 ? 'inline' : end
+      },
+    }
+    expect(runWith(both)).toThrow(/gives away 1 folio/)
+  })
+
+  it('lets more folios wait than its depth', () => {
+    const deep: Policy = {
+      ...kcompressdUnofficial,
+      *submit(folio) {
+        yield push(0, folio)
+        yield wake(0)
+        return 'queued'
+      },
+    }
+    expect(runWith(deep)).toThrow(/lets 25 folios wait in kcompress_fifo.*its depth is 24/)
+  })
+
+  it('frees an item that it has not taken', () => {
+    const frees: Policy = {
+      ...parallel,
+      *submit(folio) {
+        yield freeItem
+        return yield* parallel.submit(folio)
+      },
+    }
+    expect(runWith(frees)).toThrow(/frees more items/)
+  })
+})
+
+describe('a tunable that changes while the run goes on', () => {
+  const busy = pressure({ cpus: 4, tasks: 2, sleepNs: 300_000 })
+  const runWith = (name: string, tunables: Record<string, number>, changes: TunableChange[]) => {
+    const rows = new RowCollector()
+    const { summary } = replay(busy, {
+      policy: policyOf(name),
+      tunables,
+      tunableChanges: changes,
+      backend: new CountingBackend(3),
+      contents: plainContents,
+      checkEveryNs: 10_000_000,
+      sink: rows.sink,
+    })
+    return { summary, outs: rows.of('swapouts'), rows }
+  }
+  const AT = 400_000_000
+
+  it('loses no page at any moment under any policy, whatever changes to what', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...policies.filter(({ tunables }) => tunables.length > 0)),
+        fc.array(fc.tuple(fc.nat(800_000_000), fc.nat(20), fc.nat(300)), {
+          minLength: 1,
+          maxLength: 6,
+        }),
+        (policy, drawn) => {
+          const own = policy.tunables.filter(({ name }) => !name.startsWith('pstrace.'))
+          const all = own.length > 0 ? own : policy.tunables
+          const changes = drawn.map(([ns, which, wanted]) => {
+            const { name, min, max } = all[which % all.length] as (typeof all)[number]
+            return { ns, name, value: Math.min(max, Math.max(min, wanted)) }
+          })
+          const { summary } = runWith(policy.name, {}, changes)
+          expect(summary.workUsed).toBe(1)
+        },
+      ),
+      { numRuns: 10 },
+    )
+  })
+
+  it('parallel with 0 workers from a moment on stores everything itself from there', () => {
+    const { outs } = runWith('parallel', {}, [{ ns: AT, name: 'vm.parallel_swap', value: 0 }])
+    const paths = (from: number, to: number) =>
+      new Set(
+        outs
+          .filter((row) => Number(row['submit_ns']) >= from && Number(row['submit_ns']) < to)
+          .map((row) => row['path']),
+      )
+    expect(paths(0, AT)).toContain('queued')
+    expect([...paths(AT, Number.POSITIVE_INFINITY)].sort()).toEqual(['bypass', 'inline'])
+    // What waited was drained by the workers that were alive.
+    for (const row of outs) if (row['path'] === 'queued') expect(row['stored_ns']).not.toBeNull()
+  })
+
+  it('parallel that begins with 0 workers uses them once it may', () => {
+    const { outs } = runWith('parallel', { 'vm.parallel_swap': 0 }, [
+      { ns: AT, name: 'vm.parallel_swap', value: 3 },
+    ])
+    const queued = outs.filter((row) => row['path'] === 'queued')
+    expect(queued.length).toBeGreaterThan(100)
+    for (const row of queued) expect(Number(row['submit_ns'])).toBeGreaterThanOrEqual(AT)
+  })
+
+  it('a lowered depth only drains: no push makes the queue longer than it was', () => {
+    const { rows } = runWith('kcompressd-unofficial', { 'vm.kcompressd': 200 }, [
+      { ns: AT, name: 'vm.kcompressd', value: 4 },
+    ])
+    let length = 0
+    let peak = 0
+    for (const row of rows.of('samples')) {
+      if (row['name'] !== 'queued') continue
+      const value = Number(row['value'])
+      if (Number(row['ts_ns']) > AT + 1e6 && value > length) {
+        // One for the folio that is popped in the same submit.
+        expect(value).toBeLessThanOrEqual(Math.max(4, length + 1))
+        peak = Math.max(peak, value)
+      }
+      length = value
+    }
+    expect(peak).toBeGreaterThan(0)
+  })
+
+  it('refuses names and values that the policy does not have', () => {
+    expect(() => runWith('parallel', {}, [{ ns: 0, name: 'vm.kcompressd', value: 1 }])).toThrow(
+      /no tunable vm.kcompressd/,
+    )
+    expect(() => runWith('parallel', {}, [{ ns: 0, name: 'vm.parallel_swap', value: -1 }])).toThrow(
+      /whole number from 0/,
+    )
   })
 })
 
