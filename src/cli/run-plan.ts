@@ -9,8 +9,8 @@ import { PstraceError } from '../model/error.ts'
 import { unknownName } from '../model/names.ts'
 import { findPolicy, policies } from '../policies/index.ts'
 import type { Policy } from '../policies/policy.ts'
-import type { SwapSlots } from '../replay/slots.ts'
 import { completeTunables } from '../replay/replay.ts'
+import type { SwapSlots } from '../replay/slots.ts'
 import { COSTS, type CostName, type Workload, type WorkloadCpu } from '../workload/types.ts'
 import { withBackground } from './background.ts'
 import { type OpenContents, openContents } from './run-contents.ts'
@@ -25,9 +25,9 @@ const SCALES: Readonly<Record<string, string>> = {
 export interface RunConfig {
   readonly policy: string
   readonly tunables: Readonly<Record<string, number>>
-  readonly backend: string
   /** Values that tunables get while the run goes on. */
   readonly tunableChanges: ReplayRequest['changes']
+  readonly backend: string
   readonly backendParameters: Readonly<Record<string, string | number>>
   readonly codec: string
   readonly codecImplementation: 'portable' | 'native'
@@ -82,8 +82,8 @@ export function planRuns(request: ReplayRequest, recorded: Workload): RunPlan {
     config: {
       policy: policy.name,
       tunables: settings.tunables.get(policy) ?? {},
-      backend,
       tunableChanges: changesOf(policy, request, chosen),
+      backend,
       backendParameters: { ...plainParameters(workload, backend), ...settings.backend },
       codec,
       codecImplementation: request.codecImplementation,
@@ -112,7 +112,6 @@ export function planRuns(request: ReplayRequest, recorded: Workload): RunPlan {
   return { workload, cpus, runs }
 }
 
-function lookUpPolicy(name: string): Policy {
 /** A change goes to each policy that has such a tunable; to none is an error. */
 function changesOf(
   policy: Policy,
@@ -130,6 +129,7 @@ function changesOf(
   return own
 }
 
+function lookUpPolicy(name: string): Policy {
   const policy = findPolicy(name)
   if (policy === undefined)
     throw unknownName(

@@ -80,17 +80,17 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
   if (cpus.length === 0)
     throw new PstraceError('replay-cpus', 'the machine has no CPU; give at least one')
   const tunables = completeTunables(policy, options.tunables ?? {})
+  const changes = sortChanges(policy, options.tunableChanges ?? [])
   const recorder = new Recorder(options.sink, options.log)
   const costs = openCosts(workload, seed, options.costScale ?? {})
-  const changes = sortChanges(policy, options.tunableChanges ?? [])
   const scheduler = new Scheduler(
     cpus,
     {
       onInterval: (thread, start, end) => recorder.interval(thread, start, end),
       onMoment: (value) => kernel.device.completed(value),
+      onSwitch: (thread) => recorder.note(scheduler.now, 'switch', thread, -1, thread.cpu),
       onWake: (thread, waker) => recorder.wakeup(scheduler.now, waker, thread, 'sched'),
       wakeLatency: () => costs.wakeLatency.draw(),
-      onSwitch: (thread) => recorder.note(scheduler.now, 'switch', thread, -1, thread.cpu),
       switchCost: () => costs.switch.draw(),
     },
     { ...DEFAULT_SCHEDULER, ...options.scheduler },
@@ -110,9 +110,9 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
     watermarkScale: options.watermarkScale ?? 1,
     dirties: () => dirtied.next() < dirtiedBelow,
   })
+  recorder.note(0, 'begin', undefined, -1, seed, policy.name)
   const added: RunTask[] = []
   let nextTask = options.firstThreadId ?? 1
-  recorder.note(0, 'begin', undefined, -1, seed, policy.name)
   if (options.firstThreadId === undefined)
     for (const { taskId } of workload.tasks) nextTask = Math.max(nextTask, taskId + 1)
   const affinity = (allows: (cpu: WorkloadCpu) => boolean): Uint8Array => {
@@ -178,6 +178,7 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
       tunables,
       kernel,
       cpusOfNode,
+      changes,
       (name, node, unbound, program) =>
         addThread(
           name,
@@ -192,7 +193,6 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
   for (const task of workload.tasks) {
     const state: TaskProgress = {
       taskId: task.taskId,
-      changes,
       kind: task.kind,
       rows: task.op.length,
       done: 0,
@@ -238,6 +238,7 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
   if (checkEvery > 0) scheduler.everyNs(checkEvery, () => kernel.check())
   if (running > 0) scheduler.run()
   const endNs = scheduler.now
+  recorder.note(endNs, 'end', undefined, -1, 0)
   kernel.finish()
   const summary = summarize(kernel, scheduler, progress, endNs)
   kernel.check()
@@ -252,7 +253,6 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
     endNs,
     contents: contents.description,
   }
-  recorder.note(endNs, 'end', undefined, -1, 0)
 }
 
 function sortChanges(policy: Policy, changes: readonly TunableChange[]): readonly TunableChange[] {
