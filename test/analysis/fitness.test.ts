@@ -132,6 +132,11 @@ describe('recorded events', () => {
       kind('pstrace', 'swap_writepage', 1, ['__probe_ip', 'entry']),
       kind('mine', 'swap_read_folio', 1, ['__probe_ip']),
     ]
-    expect([...recordedRoles(events, roleOf)]).toEqual(['gate', 'gate:entry', 'swap_read'])
+    expect([...recordedRoles(events, roleOf)]).toEqual([
+      'gate',
+      'gate:entry',
+      'swap_read',
+      'demand',
+    ])
   })
 })

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { generated, generatedFolder, scenarioNamed } from '../generate/file.ts'
+import { binary } from '../shared/binary.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 let folder = ''
@@ -14,11 +15,11 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 function pstrace(...args: readonly string[]) {
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    ['--import', join(root, 'scripts/ts.mjs'), join(root, 'src/cli/main.ts'), ...args],
-    { encoding: 'utf8', timeout: 30_000, cwd: folder },
-  )
+  const { status, stdout, stderr } = spawnSync(process.execPath, [binary(), ...args], {
+    encoding: 'utf8',
+    timeout: 30_000,
+    cwd: folder,
+  })
   return { status, stdout, stderr }
 }
 
