@@ -1,6 +1,7 @@
 import type { Background, CLOCKS, ReplayRequest } from '../config/replay.ts'
 import type { SwapBackend } from '../memory/backends/backend.ts'
 import { BACKENDS, openBackend } from '../memory/backends/index.ts'
+import { recompressionCodecs } from '../memory/backends/zram-upkeep.ts'
 import type { Codec } from '../memory/codecs/codec.ts'
 import { codecProviders, openCodec } from '../memory/codecs/index.ts'
 import { openPool } from '../memory/pools/index.ts'
@@ -171,14 +172,16 @@ function chooseSlots(wanted: string | undefined): string {
   return wanted
 }
 
-/** A backend's parameters as recorded, where it is the recorded backend. */
+/** A backend's parameters as recorded, as far as they are its own. */
 function plainParameters(workload: Workload, backend: string): Record<string, string | number> {
   const known = BACKENDS.find(({ name }) => name === backend)?.parameters ?? []
   const { machine } = workload
   const parameters: Record<string, string | number> = {}
   for (const { name } of known) {
     const recorded = machine.backendParameters[name]
-    if (recorded !== undefined) parameters[name] = recorded.value
+    // The device below stays when the backend is another one.
+    const applies = machine.backend.value === backend || name.startsWith('disk_')
+    if (recorded !== undefined && applies) parameters[name] = recorded.value
   }
   return parameters
 }
@@ -206,13 +209,14 @@ function sortSettings(
     const owners = chosen.filter((policy) => policy.tunables.some(({ name }) => name === key))
     if (cost !== undefined) costs[cost] = parseScale(key, value)
     else if (key in SCALES) scales.set(key, parseScale(key, value))
-    else if (parameters.some(({ name }) => name === key)) ofBackend[key] = value
+    else if (parameters.some(({ name }) => name === key || `${backend}.${name}` === key))
+      ofBackend[key.slice(key.indexOf('.') + 1)] = value
     else if (owners.length > 0) {
       for (const owner of owners) (tunables.get(owner) ?? {})[key] = parseTunable(key, value)
     } else
       throw unknownName('setting', key, [
         ...new Set(chosen.flatMap((policy) => policy.tunables.map(({ name }) => name))),
-        ...parameters.map(({ name }) => name),
+        ...parameters.map(({ name }) => `${backend}.${name}`),
         ...Object.keys(SCALES),
         ...COSTS.map((name) => `pstrace.cost.${name}`),
       ])
@@ -259,6 +263,9 @@ export async function openResources(workload: Workload, config: RunConfig): Prom
     implementation: config.codecImplementation,
     pageSize,
   })
+  const recompressors = await Promise.all(
+    recompressionCodecs(config.backendParameters).map((name) => openCodec(name, { pageSize })),
+  )
   const backend = openBackend(config.backend, {
     codec,
     openPool,
@@ -266,6 +273,8 @@ export async function openResources(workload: Workload, config: RunConfig): Prom
     totalPages: machine.nodes.reduce((sum, { totalPages }) => sum + totalPages, 0),
     nodes: machine.nodes.length,
     parameters: config.backendParameters,
+    // A recompression starts from the page, so the pool's bytes are needed.
+    ...(recompressors.length > 0 ? { recompressors, keepBytes: true } : {}),
   })
   const contents = await openContents(config.contents, workload, config.seed)
   const slots =

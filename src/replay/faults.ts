@@ -120,7 +120,7 @@ export class Faults {
       if (!scheduler.spend(thread, costs.swapIn.draw())) yield
       const slot = pages.slot[page] as number
       const place = this.#kernel.pool.load(node, slot)
-      if (place === 'disk') yield* this.#kernel.device.read(thread, 1)
+      if (place === 'disk') yield* this.#kernel.device.wait(thread, 'read', 1)
       if (this.#kernel.dirties()) {
         pages.version[page] = (pages.version[page] as number) + 1
         this.#kernel.pool.dropSlot(page)

@@ -71,6 +71,8 @@ export interface RunResult {
 
 /** The worker of a backend's own shrinker. */
 const SHRINKER = 'kworker/zswap-shrink'
+/** The process that writes to the backend's files in sysfs. */
+const UPKEEP = 'zram-upkeep'
 
 /** Runs the workload under a policy in virtual time. Deterministic: the same arguments give the same rows. */
 export function replay(workload: Workload, options: ReplayOptions): RunResult {
@@ -163,6 +165,18 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
       (thread) => kernel.pool.shrinkerMain(thread, first),
     )
     scheduler.park(kernel.pool.shrinker)
+  }
+  const { upkeep } = backend
+  if (upkeep !== undefined && kernel.zones.nodes[0] !== undefined) {
+    const [first] = kernel.zones.nodes
+    const thread = addThread(
+      UPKEEP,
+      'kworker',
+      first.index,
+      affinity(() => true),
+      (self) => kernel.pool.upkeepMain(self, first, upkeep),
+    )
+    scheduler.start(thread, 0)
   }
   const cpusOfNode = kernel.zones.nodes.map(
     ({ index }) => cpus.filter((cpu) => cpu.node === index).length,

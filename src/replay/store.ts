@@ -107,7 +107,10 @@ export class Stores {
     this.#kernel.zones.poolChanged(node, poolPagesTaken)
     this.#kernel.pool.kickShrinker()
     if (place === 'reject') {
-      this.#kernel.swapOuts.backOut(node, page, true)
+      // zswap's refusal activates the page (AOP_WRITEPAGE_ACTIVATE); zram's failed write only leaves it dirty.
+      const isActivated = this.#kernel.backend.name === 'zswap'
+      if (!isActivated) tally.failedStores++
+      this.#kernel.swapOuts.backOut(node, page, isActivated)
       return false
     }
     pages.state[page] = P.STORED

@@ -77,10 +77,10 @@ export class SwapDevice {
     }
   }
 
-  /** Waits until `pages` neighbours are read. */
-  *read(thread: Thread, pages: number): Steps {
+  /** Reads or writes neighbours and waits for them. */
+  *wait(thread: Thread, op: 'read' | 'write', pages: number): Steps {
     if (!this.exists) return
-    const done = yield* this.#submit(thread, 'read', pages)
+    const done = yield* this.#submit(thread, op, pages)
     this.#kernel.scheduler.sleepUntil(thread, done, IO)
     yield
   }

@@ -1,4 +1,4 @@
-import type { Place, PoolMove } from '../memory/backends/backend.ts'
+import type { Place, PoolMove, Upkeep } from '../memory/backends/backend.ts'
 import type { Kernel } from './kernel.ts'
 import { SLEEPING, type Thread } from './scheduler.ts'
 import type { Steps } from './steps.ts'
@@ -70,6 +70,27 @@ export class SwapPool {
     }
   }
 
+  /** What user space has the backend do from time to time; each page written is waited for. */
+  *upkeepMain(thread: Thread, node: NodeState, upkeep: Upkeep): Steps {
+    const { backend, scheduler, costs } = this.#kernel
+    for (;;) {
+      scheduler.sleepUntil(thread, scheduler.now + upkeep.everyNs, SLEEPING)
+      yield
+      upkeep.begin(scheduler.now)
+      for (;;) {
+        const before = backend.poolPages
+        const { deviceWrites, decompressions, stores, done } = upkeep.step(scheduler.now)
+        this.#kernel.zones.poolChanged(node, backend.poolPages - before)
+        let ns = stores > 0 ? Math.round(stores * costs.store.draw()) : 0
+        for (let page = 0; page < decompressions; page++) ns += costs.swapIn.draw()
+        if (!scheduler.spend(thread, Math.max(1, ns))) yield
+        for (let write = 0; write < deviceWrites; write++)
+          yield* this.#kernel.device.wait(thread, 'write', 1)
+        if (done) break
+      }
+    }
+  }
+
   kickShrinker(): void {
     if (
       this.shrinker !== undefined &&
@@ -119,7 +140,7 @@ export class SwapPool {
     if (holds !== undefined && holds !== HOLDS_NOTHING)
       this.#kernel.zones.slotGiven(this.#kernel.zones.nodeOf(this.#slotNodes[slot] as number))
     if (holds !== HOLDS_COPY) return
-    const given = this.#kernel.backend.free(slot)
+    const given = this.#kernel.backend.free(slot, this.#kernel.scheduler.now)
     if (given > 0)
       this.#kernel.zones.poolChanged(
         this.#kernel.zones.nodeOf(this.#slotNodes[slot] as number),

@@ -75,6 +75,23 @@ export interface ShrinkResult {
   done: boolean
 }
 
+/** One page of a round of upkeep. Reused between calls. */
+export interface UpkeepStep {
+  /** Each is waited for before the next step (submit_bio_wait). */
+  deviceWrites: number
+  decompressions: number
+  /** CPU time spent on compression, in stores. */
+  stores: number
+  done: boolean
+}
+
+/** What user space has a backend do from time to time (zram: idle marks, recompression, writeback). */
+export interface Upkeep {
+  readonly everyNs: number
+  begin(nowNs: number): void
+  step(nowNs: number): UpkeepStep
+}
+
 /** A block device below the backend. Times are those of the caller's virtual clock, and must not go back. */
 export interface DeviceQueue {
   /** Completion time of `pages` consecutive pages submitted at `nowNs`. */
@@ -100,7 +117,7 @@ export interface SwapBackend {
   /** Where the slot's content is; fills `target` with the decompressed page when given. */
   load(slot: number, target?: Uint8Array, nowNs?: number): Place
   /** The slot's content is dropped; returns pool pages given back. */
-  free(slot: number): number
+  free(slot: number, nowNs?: number): number
   /** Counters named as the kernel names them (mm_stat columns, zswap debugfs and vmstat names). */
   counters(): Readonly<Record<string, number>>
   /** Throws when internal sums disagree (conservation); called by tests and at the end of a run. */
@@ -115,7 +132,10 @@ export interface SwapBackend {
   reclaimable?(): number
   /** Frees up to about `count` pages as the slab shrinker does; the result is reused. */
   reclaim?(count: number, nowNs: number): ShrinkResult
-  readonly device?: DeviceQueue
+  readonly device?: DeviceQueue | undefined
+  readonly upkeep?: Upkeep | undefined
+  /** The allocator, to be looked at only. */
+  readonly pool?: Pool
   /** Pages that compacting the pool would free; zsmalloc's own shrinker counts them and then compacts everything, whatever it was asked for. */
   readonly compactable?: number
   /** Returns pages freed. */

@@ -5,6 +5,7 @@ import type {
   BackendParameter,
   BackendProvider,
   BackendTraits,
+  DeviceQueue,
   Place,
   PoolMove,
   ShrinkResult,
@@ -12,9 +13,11 @@ import type {
   StoreResult,
   SwapBackend,
 } from './backend.ts'
+import { BlockDevice, DEVICE_PARAMETERS } from './device.ts'
 import { PageCompressor } from './page-compressor.ts'
 import { Parameters } from './parameters.ts'
 import { isSameFilled } from './same-filled.ts'
+import { UPKEEP_PARAMETERS, type UpkeepTarget, ZramUpkeep } from './zram-upkeep.ts'
 
 const PARAMETERS: readonly BackendParameter[] = [
   { name: 'form', fallback: '6.12', summary: 'kernel whose zram is modelled: 6.1, 6.12 or 2026' },
@@ -27,6 +30,8 @@ const PARAMETERS: readonly BackendParameter[] = [
     fallback: -1,
     summary: 'pages that may be written back; -1 = no limit',
   },
+  ...UPKEEP_PARAMETERS,
+  ...DEVICE_PARAMETERS,
 ]
 
 export type WritebackMode =
@@ -55,12 +60,17 @@ const BACKED = 4
 
 const IDLE = 1
 const INCOMPRESSIBLE = 2
+/** Read since it was stored: dropping it loses nothing that was stored in vain. */
+const LOADED = 4
 
 /** zram's write, read and free paths: drivers/block/zram/zram_drv.c of 6.1 and 6.12, and of the development tree of 2026. */
-export class ZramBackend implements SwapBackend {
+export class ZramBackend implements SwapBackend, UpkeepTarget {
   readonly name = 'zram'
   readonly traits: BackendTraits
   readonly pool: Pool
+  /** Holds what was written back. */
+  readonly device: DeviceQueue | undefined
+  readonly upkeep: ZramUpkeep | undefined
   onMove: ((move: PoolMove) => void) | undefined = undefined
   readonly #pageSize: number
   readonly #compressors: readonly PageCompressor[]
@@ -139,6 +149,9 @@ export class ZramBackend implements SwapBackend {
     const limit = parameters.number('writeback_limit', -1, Number.MAX_SAFE_INTEGER)
     this.#writebackLeft = limit < 0 ? Number.POSITIVE_INFINITY : limit
     this.#kept = options.keepBytes === true ? new Map() : undefined
+    this.device =
+      this.#backingPages === 0 ? undefined : (options.device ?? new BlockDevice(options))
+    this.upkeep = ZramUpkeep.open(this, parameters, this.#backingPages > 0)
     this.traits = {
       synchronousIo: true,
       swapinBypass: form !== '2026',
@@ -231,15 +244,20 @@ export class ZramBackend implements SwapBackend {
   load(slot: number, target?: Uint8Array, nowNs = 0): Place {
     const kind = this.#kindOf(slot)
     this.#numReads++
-    this.#flags[slot] = (this.#flags[slot] ?? 0) & ~IDLE
+    this.#flags[slot] = ((this.#flags[slot] ?? 0) & ~IDLE) | LOADED
     this.#accessNs[slot] = nowNs
     if (kind === BACKED) this.#bdReads++
     if (target !== undefined) this.#fill(slot, kind, target)
     return kind === SAME ? 'same' : kind === BACKED ? 'disk' : 'zram'
   }
 
-  free(slot: number): number {
-    this.#kindOf(slot)
+  free(slot: number, nowNs = 0): number {
+    const kind = this.#kindOf(slot)
+    if (((this.#flags[slot] ?? 0) & LOADED) === 0) {
+      const place = kind === SAME ? 'same' : kind === BACKED ? 'disk' : 'zram'
+      const age = nowNs - (this.#storedNs[slot] ?? 0)
+      this.#report(slot, this.#page[slot] ?? 0, place, place, 'invalidate', age)
+    }
     this.#notifyFree++
     const before = this.pool.pages
     this.#drop(slot)
@@ -279,32 +297,37 @@ export class ZramBackend implements SwapBackend {
     const before = this.pool.pages
     let writes = 0
     let scanned = 0
-    for (const slot of this.#candidates((candidate) => this.#wantsWriteback(candidate, mode))) {
-      if (this.#writebackLeft <= 0 || this.#bdCount >= this.#backingPages) break
+    for (const slot of this.writebackCandidates(mode)) {
+      if (!this.writeBackSlot(slot, mode, nowNs)) break
       scanned++
-      const age = nowNs - (this.#storedNs[slot] ?? 0)
-      const keep = this.#kept === undefined ? undefined : this.#content(slot)
-      this.#release(slot)
-      this.#kind[slot] = BACKED
-      this.#flags[slot] = 0
-      if (keep !== undefined) this.#kept?.set(slot, keep)
-      this.#bdCount++
-      this.#bdWrites++
-      this.#writebackLeft--
       writes++
-      this.#report(slot, this.#page[slot] ?? 0, 'zram', 'disk', 'writeback', age)
     }
     return this.#ended(writes, scanned, before - this.pool.pages)
   }
 
+  writebackCandidates(mode: WritebackMode): readonly number[] {
+    return this.#candidates((candidate) => this.#wantsWriteback(candidate, mode))
+  }
+
+  writeBackSlot(slot: number, mode: WritebackMode, nowNs: number): boolean {
+    const kind = this.#kind[slot]
+    if ((kind !== OBJECT && kind !== RAW) || !this.#wantsWriteback(slot, mode)) return false
+    if (this.#writebackLeft <= 0 || this.#bdCount >= this.#backingPages) return false
+    const age = nowNs - (this.#storedNs[slot] ?? 0)
+    const keep = this.#kept === undefined ? undefined : this.#content(slot)
+    this.#release(slot)
+    this.#kind[slot] = BACKED
+    this.#flags[slot] = (this.#flags[slot] ?? 0) & LOADED
+    if (keep !== undefined) this.#kept?.set(slot, keep)
+    this.#bdCount++
+    this.#bdWrites++
+    this.#writebackLeft--
+    this.#report(slot, this.#page[slot] ?? 0, 'zram', 'disk', 'writeback', age)
+    return true
+  }
+
   /** Needs `keepBytes`. An object moves only to a smaller size class; what no algorithm shrinks becomes incompressible. */
   recompress(options: RecompressOptions = {}): ShrinkResult {
-    const kept = this.#kept
-    if (kept === undefined || this.#compressors.length < 2)
-      throw new PstraceError(
-        'zram-recompress',
-        'zram: recompression needs keepBytes and at least one more codec',
-      )
     const threshold = options.threshold ?? 0
     if (threshold >= this.pool.hugeClassSize)
       throw new PstraceError(
@@ -314,13 +337,15 @@ export class ZramBackend implements SwapBackend {
       )
     const before = this.pool.pages
     let scanned = 0
-    for (const slot of this.#candidates((candidate) =>
-      this.#wantsRecompress(candidate, options.type, threshold),
-    )) {
+    for (const slot of this.recompressCandidates(options.type, threshold)) {
       scanned++
-      this.#recompressSlot(slot, kept, threshold, options)
+      this.recompressSlot(slot, threshold, options.nowNs ?? 0, options.codec)
     }
     return this.#ended(0, scanned, before - this.pool.pages)
+  }
+
+  recompressCandidates(type: RecompressOptions['type'], threshold: number): readonly number[] {
+    return this.#candidates((candidate) => this.#wantsRecompress(candidate, type, threshold))
   }
 
   counters(): Readonly<Record<string, number>> {
@@ -379,16 +404,19 @@ export class ZramBackend implements SwapBackend {
       )
   }
 
-  #recompressSlot(
-    slot: number,
-    kept: Map<number, Uint8Array>,
-    threshold: number,
-    options: RecompressOptions,
-  ): void {
+  /** `only`: position in `recompressors`. Returns the compressions tried. */
+  recompressSlot(slot: number, threshold: number, nowNs: number, only?: number): number {
+    const kept = this.#kept
+    if (kept === undefined || this.#compressors.length < 2)
+      throw new PstraceError(
+        'zram-recompress',
+        'zram: recompression needs keepBytes and at least one more codec',
+      )
+    const kind = this.#kind[slot]
+    if (kind !== OBJECT && kind !== RAW) return 0
     const content = this.#content(slot)
     const oldSize = this.pool.sizeOf(this.#handle[slot] ?? 0)
     const oldClass = this.pool.storedSize(oldSize)
-    const only = options.codec
     let tried = 0
     for (let k = 1; k < this.#compressors.length; k++) {
       // Priorities below the object's own were tried before.
@@ -412,12 +440,13 @@ export class ZramBackend implements SwapBackend {
         'zram',
         'zram',
         'recompress',
-        (options.nowNs ?? 0) - (this.#storedNs[slot] ?? 0),
+        nowNs - (this.#storedNs[slot] ?? 0),
       )
-      return
+      return tried
     }
     if (tried === this.#compressors.length - 1)
       this.#flags[slot] = (this.#flags[slot] ?? 0) | INCOMPRESSIBLE
+    return tried
   }
 
   #wantsWriteback(slot: number, mode: WritebackMode): boolean {

@@ -44,6 +44,17 @@ const PARAMETERS: readonly BackendParameter[] = [
     fallback: '',
     summary: 'of the global-shrinker series, 1..6, e.g. 1,2,3',
   },
+  {
+    name: 'memcg_max',
+    fallback: -1,
+    summary: 'memory.zswap.max of the memory cgroup that all tasks are in, bytes; -1 = no limit',
+  },
+  {
+    name: 'memcg_writeback',
+    fallback: 1,
+    summary:
+      'memory.zswap.writeback of that cgroup: with 0 a page that zswap refuses stays in memory',
+  },
   ...DEVICE_PARAMETERS,
 ]
 
@@ -149,6 +160,8 @@ export class ZswapBackend implements SwapBackend {
   readonly #pageSize: number
   readonly #nodes: number
   readonly #memcgs: readonly MemcgSettings[]
+  /** Of pages whose request names none. */
+  readonly #ownMemcg: number
   readonly #compressor: PageCompressor
   readonly #kept: Map<number, Uint8Array> | undefined
   readonly #evicting: EvictingPool | undefined
@@ -160,6 +173,8 @@ export class ZswapBackend implements SwapBackend {
   readonly #diskSwapins: Float64Array
   #state = new Uint8Array(1024)
   #referenced = new Uint8Array(1024)
+  /** Read since it was stored: dropping it then loses nothing that was stored in vain. */
+  #loaded = new Uint8Array(1024)
   #handle = new Int32Array(1024)
   #page = new Int32Array(1024)
   #memcg = new Int16Array(1024)
@@ -231,7 +246,16 @@ export class ZswapBackend implements SwapBackend {
     this.#dynamic = parameters.switch('shrinker_enabled') && !this.#form.evictsByPool
     this.#pageSize = options.pageSize ?? 4096
     this.#nodes = options.nodes ?? 1
-    this.#memcgs = options.memcgs ?? []
+    const most = parameters.number('memcg_max', -1, Number.MAX_SAFE_INTEGER)
+    const writeback = parameters.switch('memcg_writeback')
+    const isLimited = most >= 0 || !writeback
+    this.#memcgs = [
+      ...(options.memcgs ?? []),
+      ...(isLimited
+        ? [{ writeback, ...(most < 0 ? {} : { zswapMaxPages: Math.floor(most / this.#pageSize) }) }]
+        : []),
+    ]
+    this.#ownMemcg = isLimited ? this.#memcgs.length - 1 : -1
     const name = parameters.word('zpool', ['', 'zsmalloc', 'zbud', 'z3fold'])
     const chain = parameters.number('chain', 0, 16)
     this.pool = options.openPool(name === '' ? this.#form.defaultPool : name, {
@@ -286,7 +310,9 @@ export class ZswapBackend implements SwapBackend {
     return this.#queued || this.#running
   }
 
-  store(request: StoreRequest): StoreResult {
+  store(given: StoreRequest): StoreResult {
+    const request =
+      given.memcg < 0 && this.#ownMemcg >= 0 ? { ...given, memcg: this.#ownMemcg } : given
     const { slot, bytes } = request
     const nowNs = request.nowNs ?? 0
     const result = this.#result
@@ -313,14 +339,20 @@ export class ZswapBackend implements SwapBackend {
       return 'disk'
     }
     this.#zswpin++
+    this.#loaded[slot] = 1
     if (this.#form.exclusiveLoads) this.#dropEntry(slot)
     return state === SAME ? 'same' : 'zswap'
   }
 
   /** Freeing a slot whose content left with an exclusive load is no error. */
-  free(slot: number): number {
+  free(slot: number, nowNs = 0): number {
     const before = this.pool.pages
     const state = this.#state[slot] ?? FREE
+    if ((state === POOLED || state === SAME) && (this.#loaded[slot] ?? 0) === 0) {
+      const place = state === SAME ? 'same' : 'zswap'
+      const age = nowNs - (this.#storedNs[slot] ?? 0)
+      this.#report(slot, this.#page[slot] ?? 0, place, place, 'invalidate', age)
+    }
     if (state === ON_DISK) {
       this.#state[slot] = FREE
       this.#diskPages--
@@ -680,6 +712,7 @@ export class ZswapBackend implements SwapBackend {
     this.#memcg[slot] = request.memcg
     this.#node[slot] = request.node ?? 0
     this.#storedNs[slot] = nowNs
+    this.#loaded[slot] = 0
     this.#storedPages++
     this.#zswpout++
     this.#memcgStored[group] = (this.#memcgStored[group] ?? 0) + 1
@@ -809,6 +842,7 @@ export class ZswapBackend implements SwapBackend {
     while (length <= slot) length *= 2
     this.#state = grown(this.#state, new Uint8Array(length))
     this.#referenced = grown(this.#referenced, new Uint8Array(length))
+    this.#loaded = grown(this.#loaded, new Uint8Array(length))
     this.#handle = grown(this.#handle, new Int32Array(length))
     this.#page = grown(this.#page, new Int32Array(length))
     this.#memcg = grown(this.#memcg, new Int16Array(length))
