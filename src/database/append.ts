@@ -1,11 +1,12 @@
 import type { DuckDBAppender, DuckDBConnection, DuckDBType } from '@duckdb/node-api'
 import { PstraceError } from '../model/error.ts'
-import type { ColumnRows, TableRows } from '../model/rows.ts'
+import type { TableRows, ValueKind } from '../model/rows.ts'
 import { CHUNK_ROWS, ChunkWriter, type Halves, ZERO } from './chunk.ts'
 import { BIGINT, BOOLEAN, DOUBLE, DuckDBEnumType, INTEGER, UBIGINT, VARCHAR } from './duckdb.ts'
 import {
   allColumns,
   type ColumnDefinition,
+  rowKindOf,
   type SqlType,
   type TableDefinition,
   tableOf,
@@ -19,16 +20,6 @@ export interface RowOwner {
   readonly base?: Halves
 }
 
-const ROW_KINDS: Readonly<Record<SqlType, ColumnRows['kind']>> = {
-  INTEGER: 'number',
-  BIGINT: 'number',
-  DOUBLE: 'number',
-  BOOLEAN: 'number',
-  UBIGINT: 'wide',
-  VARCHAR: 'text',
-  JSON: 'text',
-}
-
 const DUCKDB_TYPES: Readonly<Record<SqlType, DuckDBType>> = {
   INTEGER,
   BIGINT,
@@ -39,12 +30,8 @@ const DUCKDB_TYPES: Readonly<Record<SqlType, DuckDBType>> = {
   JSON: VARCHAR,
 }
 
-export function rowKindOf({ type }: ColumnDefinition): ColumnRows['kind'] {
-  return ROW_KINDS[type]
-}
-
 /** How the columns of a table travel in a RowBuffer. */
-export function rowKinds(table: string): Record<string, ColumnRows['kind']> {
+export function rowKinds(table: string): Record<string, ValueKind> {
   const { columns } = tableOf(table)
   return Object.fromEntries(columns.map((column) => [column.name, rowKindOf(column)]))
 }
@@ -155,7 +142,8 @@ export class TableAppender {
       }
       const strings = this.#pool.indexOfList(source.strings)
       writer.setStrings(index, this.#pool, strings, source.codes, from, count, undefined)
-    } else if (column.type === 'INTEGER')
+    } else if (source.kind === 'shape') return
+    else if (column.type === 'INTEGER')
       writer.setIntegersFromNumbers(index, source.values, from, count)
     else if (column.type === 'DOUBLE') writer.setDoubles(index, source.values, from, count)
     else if (column.type === 'BOOLEAN') writer.setBooleans(index, source.values, from, count)
@@ -172,10 +160,10 @@ export class TableAppender {
       const column = this.#definition.columns.find((candidate) => candidate.name === name)
       if (column === undefined)
         throw new PstraceError('unknown_column', `table ${this.#name} has no column ${name}`)
-      if (ROW_KINDS[column.type] !== kind)
+      if (rowKindOf(column) !== kind)
         throw new PstraceError(
           'wrong_column_kind',
-          `column ${this.#name}.${name} is ${column.type}; rows of kind ${kind} do not fit, expected ${ROW_KINDS[column.type]}`,
+          `column ${this.#name}.${name} is ${column.type}; rows of kind ${kind} do not fit, expected ${rowKindOf(column)}`,
         )
     }
   }

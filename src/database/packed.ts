@@ -1,12 +1,16 @@
+import { RowBuffer, type ValueKind } from '../model/rows.ts'
+import { Shapes } from '../model/shapes.ts'
 import {
   allColumns,
   type ColumnDefinition,
   quoteName,
   quoteText,
   RAW_SCHEMA,
+  rowKindOf,
   sqlTypeOf,
   TABLES,
   type TableDefinition,
+  tableOf,
 } from './schema.ts'
 
 /**
@@ -23,6 +27,9 @@ export interface PackedTable {
 }
 
 export const PACKED_SCHEMA = 'packed'
+
+/** Columns of every shape that are not among its values: trace and run are the owner's, `shape` is its number. */
+const OWNERS = new Set(['shape', 'trace_id', 'run_id'])
 
 const SHAPE: ColumnDefinition = {
   name: 'shape',
@@ -56,6 +63,22 @@ export function packedTable(table: TableDefinition): PackedTable | undefined {
       columns.filter(({ name }) => !names.has(name)),
     ),
   }
+}
+
+/** Kinds of the columns that make up a shape, beside trace and run. */
+export function shapeKinds({ shapes }: PackedTable): Readonly<Record<string, ValueKind>> {
+  const own = shapes.columns.filter(({ name }) => !OWNERS.has(name))
+  return Object.fromEntries(own.map((column) => [column.name, rowKindOf(column)]))
+}
+
+/** A buffer for a packed table whose rows come with the number of their shape. */
+export function shapedRows(name: string): { rows: RowBuffer; shapes: Shapes } {
+  const packed = packedTable(tableOf(name))
+  if (packed === undefined) throw new RangeError(`table ${name} is not packed`)
+  const shapes = new Shapes(packed.shapes.name, shapeKinds(packed))
+  const others = packed.rows.columns.slice(1)
+  const kinds = Object.fromEntries(others.map((column) => [column.name, rowKindOf(column)]))
+  return { rows: new RowBuffer<string>(name, { shape: shapes, ...kinds }), shapes }
 }
 
 /** The table's name in SQL. */

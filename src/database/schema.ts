@@ -1,4 +1,5 @@
 import { PstraceError } from '../model/error.ts'
+import type { ValueKind } from '../model/rows.ts'
 
 /**
  * The database's tables as data. The SQL that creates them, the comments in the catalogue, the checks on appended rows and
@@ -584,6 +585,21 @@ export const RAW_COLUMNS: readonly ColumnDefinition[] = [
   CPU,
   TID,
 ]
+
+const ROW_KINDS: Readonly<Record<SqlType, ValueKind>> = {
+  INTEGER: 'number',
+  BIGINT: 'number',
+  DOUBLE: 'number',
+  BOOLEAN: 'number',
+  UBIGINT: 'wide',
+  VARCHAR: 'text',
+  JSON: 'text',
+}
+
+/** How a column travels in a RowBuffer. */
+export function rowKindOf({ type }: ColumnDefinition): ValueKind {
+  return ROW_KINDS[type]
+}
 
 /** All columns in table order, trace_id and run_id included. */
 export function allColumns(table: TableDefinition): readonly ColumnDefinition[] {

@@ -11,7 +11,9 @@ import { DirectWriter, type RowWriter } from './writer.ts'
 import {
   buffersOf,
   copyColumn,
+  copyShapes,
   SentDictionaries,
+  type SentShapes,
   type WriterAnswer,
   type WriterCall,
   type WriterSetting,
@@ -43,6 +45,10 @@ class ThreadWriter implements RowWriter {
   readonly #numbers = new WeakMap<ArrayBufferView, number>()
   readonly #spare = new Map<string, (readonly ColumnArrays[])[]>()
   readonly #stringsSent = new Map<string, number[]>()
+  readonly #shapesSent = new Map<
+    string,
+    { length: number; readonly strings: Map<string, number> }
+  >()
   readonly #formats = new Map<EventFormat, number>()
   readonly #dictionaries = new SentDictionaries()
   #bytesUnderWay = 0
@@ -97,6 +103,7 @@ class ThreadWriter implements RowWriter {
       strings[i] = column?.kind === 'text' ? column.strings.slice(sent[i] ?? 0) : []
       if (column?.kind === 'text') sent[i] = column.strings.length
     }
+    const shapes = this.#newShapes(rows)
     const given = rows.exchange(this.#spare.get(table)?.pop())
     // The first column's array stands for its set: columns exchange their arrays together.
     const [first] = given
@@ -109,8 +116,22 @@ class ThreadWriter implements RowWriter {
       if (key !== undefined) this.#numbers.set(key, set)
     }
     const arrays = known ? undefined : given
-    const sentRows = { table, length, names, set, arrays, strings }
+    const sentRows = { table, length, names, set, arrays, strings, shapes }
     await this.#send({ call: 'append', rows: sentRows, owner }, [], length * names.length * 8)
+  }
+
+  #newShapes({ table, columns }: RowBuffer): SentShapes | undefined {
+    const { shape } = columns
+    if (shape?.kind !== 'shape') return undefined
+    let sent = this.#shapesSent.get(table)
+    if (sent === undefined) {
+      sent = { length: 0, strings: new Map() }
+      this.#shapesSent.set(table, sent)
+    }
+    const first = sent.length
+    if (first === shape.shapes.length) return undefined
+    sent.length = shape.shapes.length
+    return copyShapes(shape.shapes, first, sent.strings)
   }
 
   beginRaw(traceId: number, base: Halves): Promise<void> {
@@ -234,7 +255,7 @@ class ThreadWriter implements RowWriter {
 
 function bytesOf(arrays: ColumnArrays): ArrayBufferView {
   if (arrays.kind === 'number') return arrays.values
-  return arrays.kind === 'text' ? arrays.codes : arrays.lo
+  return arrays.kind === 'wide' ? arrays.lo : arrays.codes
 }
 
 function isShared(view: ArrayBufferView): boolean {

@@ -7,6 +7,7 @@ import { availableMemoryBytes, memoryLimit as ownMemoryLimit } from './limits.ts
 import { DirectWriter } from './writer.ts'
 import {
   BatchReceiver,
+  ReceivedShapes,
   type SentRows,
   type WriterAnswer,
   type WriterCall,
@@ -105,7 +106,11 @@ function receiveRows(sent: SentRows): TableRows {
     const arrays = arraysOfSet[i]
     if (name === undefined || arrays === undefined) continue
     const column = columns[name]
-    if (arrays.kind === 'text') {
+    if (arrays.kind === 'shape') {
+      const shapes = column?.kind === 'shape' ? column.shapes : new ReceivedShapes()
+      if (sent.shapes !== undefined && shapes instanceof ReceivedShapes) shapes.take(sent.shapes)
+      columns[name] = { kind: 'shape', codes: arrays.codes, shapes }
+    } else if (arrays.kind === 'text') {
       const strings = column?.kind === 'text' ? column.strings : []
       strings.push(...(sent.strings[i] ?? []))
       if (column?.kind === 'text') column.codes = arrays.codes

@@ -104,7 +104,7 @@ export class Families {
     this.processes = new Processes(info.facts, files)
     this.swapouts = new Swapouts(this.#setting, this.identities)
     const { buffers } = this.tables
-    this.#timeline = new Timeline(buffers.thread_states)
+    this.#timeline = new Timeline(buffers.thread_states, this.tables.stateShapes)
     const blindUntil = (cpu: number): number => this.#blindUntil[cpu] ?? this.#startNs
     this.#spans = new Spans(buffers.reclaim_spans, buffers.stall_parts, this.#timeline, (task) =>
       blindUntil(task.lastCpu),

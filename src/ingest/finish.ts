@@ -2,7 +2,7 @@ import { insertStatements } from '../database/packed.ts'
 import { allColumns, tableOf } from '../database/schema.ts'
 import type { RowWriter } from '../database/writer.ts'
 import { PAGE_ALIASES } from './identities.ts'
-import { STAGED_SWAPOUTS } from './swapouts.ts'
+import { STAGED_SWAPOUTS } from './swapout-rows.ts'
 
 export interface FinishOptions {
   /** Folios could be stored by others: what never met a queue is `bypass`. */

@@ -14,7 +14,7 @@ import { PAGE_ALIASES } from './identities.ts'
 import { OwnIssues } from './issues.ts'
 import { addMachine } from './machine.ts'
 import type { SnapshotFiles } from './snapshot.ts'
-import { STAGED_SWAPOUTS } from './swapouts.ts'
+import { STAGED_SWAPOUTS } from './swapout-rows.ts'
 import { BLOCK_ROWS } from './tables.ts'
 
 export interface IngestProgress {

@@ -1,10 +1,8 @@
-import { rowKinds } from '../database/append.ts'
-import type { TableDefinition } from '../database/schema.ts'
-import { RowBuffer } from '../model/rows.ts'
-import { fromSwapKey, swapKey } from '../model/swap-entry.ts'
-import { numbersOf, textsOf } from './cells.ts'
+import type { RowBuffer } from '../model/rows.ts'
+import { swapKey } from '../model/swap-entry.ts'
 import type { PageIdentities } from './identities.ts'
 import type { SpanKind } from './spans.ts'
+import { finalSwapouts, type SwapoutRows, stagedSwapouts } from './swapout-rows.ts'
 import type { Task } from './tasks.ts'
 
 export type Context = 'kswapd' | 'direct' | 'memcg' | 'proactive'
@@ -46,46 +44,6 @@ export interface OpenSwapout {
   doneRank: number
 }
 
-const MOMENTS = new Set(['ts_ns', 'submit_ns', 'start_ns', 'stored_ns', 'freed_ns'])
-const TEXTS = new Set(['context', 'path', 'place'])
-const STAGED_COLUMNS = [
-  'swapout_id',
-  'page_id',
-  'ts_ns',
-  'submit_ns',
-  'start_ns',
-  'stored_ns',
-  'freed_ns',
-  'task_id',
-  'tid',
-  'cpu',
-  'node',
-  'pfn',
-  'swap_type',
-  'swap_offset',
-  'folio_order',
-  'context',
-  'path',
-  'stored_by',
-  'place',
-  'span_id',
-  'gate_ns',
-  'unresolved',
-] as const
-
-/** Temporary table of swapouts without lane and ranks, with what the final statement needs. */
-export const STAGED_SWAPOUTS: TableDefinition = {
-  name: '_staged_swapouts',
-  comment: '',
-  scope: 'catalogue',
-  columns: STAGED_COLUMNS.map((name) => ({
-    name,
-    type: TEXTS.has(name) ? 'VARCHAR' : 'BIGINT',
-    comment: '',
-    ...(MOMENTS.has(name) ? { moment: true } : {}),
-  })),
-}
-
 export interface SwapoutSetting {
   /** Stores by other tasks are recorded (probe pst_write) or could happen (an asynchronous policy). */
   asynchronous: boolean
@@ -106,7 +64,6 @@ export interface SwapoutSetting {
 
 /** Counts of one lane, for ranks given on the way. */
 interface Lane {
-  readonly code: number
   submitted: number
   stored: number
 }
@@ -122,11 +79,7 @@ export class Swapouts {
   storesWithoutSubmit = 0
   /** Set by the first page-free event: from then on rows wait for their frame's end. */
   freesSeen = false
-  readonly #cells: ReturnType<typeof cellsOf>
-  readonly #final: ReturnType<typeof finalCellsOf> | undefined
-  readonly #contexts: ReadonlyMap<string, number>
-  readonly #paths: ReadonlyMap<string, number>
-  readonly #places: ReadonlyMap<string, number>
+  readonly #complete: SwapoutRows
   readonly #lanes: (Lane | undefined)[] = []
   readonly #setting: SwapoutSetting
   readonly #identities: PageIdentities
@@ -145,14 +98,8 @@ export class Swapouts {
     this.#identities = identities
     this.staged = setting.asynchronous || !setting.oneNode
     this.#followsStores = setting.asynchronous || setting.storeProbes
-    this.rows = this.staged
-      ? new RowBuffer(STAGED_SWAPOUTS.name, STAGED_KINDS)
-      : new RowBuffer('swapouts', rowKinds('swapouts'))
-    this.#cells = cellsOf(this.rows)
-    this.#contexts = codesOf(this.rows, 'context', CONTEXT_NAMES)
-    this.#paths = codesOf(this.rows, 'path', PATH_NAMES)
-    this.#places = codesOf(this.rows, 'place', PLACE_NAMES)
-    this.#final = this.staged ? undefined : finalCellsOf(this.rows)
+    this.#complete = this.staged ? stagedSwapouts() : finalSwapouts()
+    this.rows = this.#complete.rows
   }
 
   /** Entry of swap_writepage. `order` NaN = not recorded. */
@@ -425,53 +372,15 @@ export class Swapouts {
       CONTEXT_NAMES.indexOf(swapout.context)
     let lane = this.#lanes[key]
     if (lane === undefined) {
-      const node = Number.isNaN(swapout.node) ? '?' : swapout.node
-      const code = this.rows.code('lane', `${node}/${swapout.context}`)
-      lane = { code, submitted: 0, stored: 0 }
+      lane = { submitted: 0, stored: 0 }
       this.#lanes[key] = lane
     }
     swapout.lane = lane
   }
 
   #emit(swapout: OpenSwapout): void {
-    const cells = this.#cells
-    const row = this.rows.add()
-    cells.swapout_id.values[row] = swapout.id
-    cells.page_id.values[row] = swapout.pageId
-    cells.ts_ns.values[row] = swapout.ts
-    cells.submit_ns.values[row] = swapout.submitNs
-    cells.start_ns.values[row] = swapout.startNs
-    cells.stored_ns.values[row] = swapout.storedNs
-    cells.freed_ns.values[row] = swapout.freedNs
-    cells.task_id.values[row] = swapout.taskId
-    cells.tid.values[row] = swapout.tid
-    cells.cpu.values[row] = swapout.cpu
-    cells.node.values[row] = swapout.node
-    cells.pfn.values[row] = swapout.pfn
-    if (!Number.isNaN(swapout.key)) {
-      const { type, offset } = fromSwapKey(swapout.key)
-      cells.swap_type.values[row] = type
-      cells.swap_offset.values[row] = offset
-    }
     const order = this.#setting.singlePages && Number.isNaN(swapout.order) ? 0 : swapout.order
-    cells.folio_order.values[row] = order
-    cells.stored_by.values[row] = swapout.storedBy
-    cells.span_id.values[row] = swapout.spanId
-    cells.context.codes[row] = this.#contexts.get(swapout.context) ?? -1
-    if (swapout.path !== undefined) cells.path.codes[row] = this.#paths.get(swapout.path) ?? -1
-    const place = this.#placeOf(swapout)
-    if (place !== undefined) cells.place.codes[row] = this.#places.get(place) ?? -1
-    const final = this.#final
-    if (final === undefined) {
-      this.rows.number(row, 'gate_ns', swapout.gateEndNs - swapout.submitNs)
-      this.rows.number(row, 'unresolved', Number.isNaN(swapout.startNs) ? 1 : 0)
-      return
-    }
-    final.lane.codes[row] = swapout.lane?.code ?? -1
-    final.submit_rank.values[row] = swapout.submitRank
-    // A synchronous store starts with its hand-over.
-    final.start_rank.values[row] = Number.isNaN(swapout.startNs) ? Number.NaN : swapout.submitRank
-    final.done_rank.values[row] = Number.isNaN(swapout.storedNs) ? Number.NaN : swapout.doneRank
+    this.#complete.add(swapout, order, this.#placeOf(swapout))
   }
 
   #placeOf(swapout: OpenSwapout): string | undefined {
@@ -483,55 +392,7 @@ export class Swapouts {
   }
 }
 
-const STAGED_KINDS = Object.fromEntries(
-  STAGED_COLUMNS.map((name) => [name, TEXTS.has(name) ? ('text' as const) : ('number' as const)]),
-)
 const CONTEXT_NAMES: readonly Context[] = ['kswapd', 'direct', 'memcg', 'proactive']
-const PATH_NAMES: readonly Path[] = ['inline', 'queued', 'displaced']
-const PLACE_NAMES = ['zram', 'zswap', 'disk', 'same', 'zero'] as const
-
-function codesOf(
-  rows: RowBuffer,
-  column: string,
-  names: readonly string[],
-): ReadonlyMap<string, number> {
-  return new Map(names.map((name) => [name, rows.code(column, name)]))
-}
-
-/** The columns that staged and final rows have in common. */
-function cellsOf(rows: RowBuffer) {
-  return {
-    swapout_id: numbersOf(rows, 'swapout_id'),
-    page_id: numbersOf(rows, 'page_id'),
-    ts_ns: numbersOf(rows, 'ts_ns'),
-    submit_ns: numbersOf(rows, 'submit_ns'),
-    start_ns: numbersOf(rows, 'start_ns'),
-    stored_ns: numbersOf(rows, 'stored_ns'),
-    freed_ns: numbersOf(rows, 'freed_ns'),
-    task_id: numbersOf(rows, 'task_id'),
-    tid: numbersOf(rows, 'tid'),
-    cpu: numbersOf(rows, 'cpu'),
-    node: numbersOf(rows, 'node'),
-    pfn: numbersOf(rows, 'pfn'),
-    swap_type: numbersOf(rows, 'swap_type'),
-    swap_offset: numbersOf(rows, 'swap_offset'),
-    folio_order: numbersOf(rows, 'folio_order'),
-    stored_by: numbersOf(rows, 'stored_by'),
-    span_id: numbersOf(rows, 'span_id'),
-    context: textsOf(rows, 'context'),
-    path: textsOf(rows, 'path'),
-    place: textsOf(rows, 'place'),
-  }
-}
-
-function finalCellsOf(rows: RowBuffer) {
-  return {
-    lane: textsOf(rows, 'lane'),
-    submit_rank: numbersOf(rows, 'submit_rank'),
-    start_rank: numbersOf(rows, 'start_rank'),
-    done_rank: numbersOf(rows, 'done_rank'),
-  }
-}
 
 const CONTEXTS: Readonly<Record<SpanKind, Context | undefined>> = {
   direct: 'direct',

@@ -1,6 +1,8 @@
 import { type RowOwner, rowKinds } from '../database/append.ts'
+import { shapedRows } from '../database/packed.ts'
 import type { RowWriter } from '../database/writer.ts'
 import { RowBuffer } from '../model/rows.ts'
+import type { Shapes } from '../model/shapes.ts'
 
 /** Rows worth handing over: several chunks, yet few enough to stay in the processor's cache. */
 export const BLOCK_ROWS = 8192
@@ -30,10 +32,15 @@ type TableName = (typeof NAMES)[number]
 /** The rows on their way into the database, one buffer per table. */
 export class Tables {
   readonly buffers: Readonly<Record<TableName, RowBuffer>>
+  /** What rows of thread_states have in common. */
+  readonly stateShapes: Shapes
 
   constructor() {
     const buffers = {} as Record<TableName, RowBuffer>
     for (const name of NAMES) buffers[name] = new RowBuffer(name, rowKinds(name))
+    const states = shapedRows('thread_states')
+    buffers.thread_states = states.rows
+    this.stateShapes = states.shapes
     this.buffers = buffers
   }
 

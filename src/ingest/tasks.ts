@@ -22,6 +22,9 @@ export interface OpenRead {
   swapoutId: number
 }
 
+/** More than the pairs of thread_states.state and doing. */
+export const MOST_STATE_SHAPES = 64
+
 /** One thread from its first to its last event; a reused tid is a new task. */
 export class Task {
   readonly id: number
@@ -51,6 +54,9 @@ export class Task {
   heldEnd = Number.NaN
   heldCpu = 0
   heldDoing = 0
+  /** Shapes of its thread_states rows on `shapesCpu`, by state and doing. */
+  readonly shapes = new Int32Array(MOST_STATE_SHAPES).fill(-1)
+  shapesCpu = -1
   readonly totals = new Float64Array(PARTS.length)
   lastSleepStart = Number.NaN
   lastSleepNs = 0

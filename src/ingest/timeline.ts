@@ -1,5 +1,6 @@
-import type { NumberRows, RowBuffer, TextRows } from '../model/rows.ts'
-import { numbersOf, textsOf } from './cells.ts'
+import type { NumberRows, RowBuffer, ShapeRows } from '../model/rows.ts'
+import type { Shapes } from '../model/shapes.ts'
+import { numbersOf, shapesOf } from './cells.ts'
 import { ASLEEP, OTHER, PARTS, RUNNABLE, UNINTERRUPTIBLE } from './parts.ts'
 import { BLOCKED, READY, RUNNING, SLEEPING, type Task, UNKNOWN } from './tasks.ts'
 
@@ -16,34 +17,42 @@ const MOST_NS_BETWEEN_WAITS = 200_000
  */
 export class Timeline {
   readonly #rows: RowBuffer
-  readonly #taskId: NumberRows
-  readonly #cpu: NumberRows
+  readonly #shapes: Shapes
+  readonly #places: {
+    readonly task: number
+    readonly cpu: number
+    readonly state: number
+    readonly doing: number
+  }
+  readonly #shape: ShapeRows
   readonly #start: NumberRows
   readonly #end: NumberRows
-  readonly #state: TextRows
-  readonly #doing: TextRows
   readonly #codes
   /** Code of what a part is in `doing`. */
   readonly #doingOf: Int32Array
   /** The trace has scheduler events; without them a task is taken to run between its own events. */
   scheduled = false
 
-  constructor(states: RowBuffer) {
+  constructor(states: RowBuffer, shapes: Shapes) {
     this.#rows = states
-    this.#taskId = numbersOf(states, 'task_id')
-    this.#cpu = numbersOf(states, 'cpu')
+    this.#shapes = shapes
+    this.#shape = shapesOf(states)
+    this.#places = {
+      task: shapes.position('task_id'),
+      cpu: shapes.position('cpu'),
+      state: shapes.position('state'),
+      doing: shapes.position('doing'),
+    }
     this.#start = numbersOf(states, 'start_ns')
     this.#end = numbersOf(states, 'end_ns')
-    this.#state = textsOf(states, 'state')
-    this.#doing = textsOf(states, 'doing')
-    this.#doingOf = Int32Array.from(PARTS, ({ doing }) => states.code('doing', doing))
+    this.#doingOf = Int32Array.from(PARTS, ({ doing }) => shapes.codeOf('doing', doing))
     this.#codes = {
-      running: states.code('state', 'running'),
-      runnable: states.code('state', 'runnable'),
-      io: states.code('state', 'io'),
-      nap: states.code('state', 'nap'),
-      sleeping: states.code('state', 'sleeping'),
-      none: states.code('doing', 'none'),
+      running: shapes.codeOf('state', 'running'),
+      runnable: shapes.codeOf('state', 'runnable'),
+      io: shapes.codeOf('state', 'io'),
+      nap: shapes.codeOf('state', 'nap'),
+      sleeping: shapes.codeOf('state', 'sleeping'),
+      none: shapes.codeOf('doing', 'none'),
     }
   }
 
@@ -219,7 +228,7 @@ export class Timeline {
   #emitHeld(task: Task): void {
     if (Number.isNaN(task.heldStart)) return
     this.#add(
-      task.id,
+      task,
       task.heldCpu,
       task.heldStart,
       task.heldEnd,
@@ -242,23 +251,33 @@ export class Timeline {
           : task.kswapdOpen
             ? nap
             : sleeping
-    this.#add(task.id, task.lastCpu, task.since, ts, state, none)
+    this.#add(task, task.lastCpu, task.since, ts, state, none)
   }
 
-  #add(
-    taskId: number,
-    cpu: number,
-    start: number,
-    end: number,
-    state: number,
-    doing: number,
-  ): void {
+  #add(task: Task, cpu: number, start: number, end: number, state: number, doing: number): void {
     const row = this.#rows.add()
-    this.#taskId.values[row] = taskId
-    this.#cpu.values[row] = cpu
+    this.#shape.codes[row] = this.#shapeOf(task, cpu, state, doing)
     this.#start.values[row] = start
     this.#end.values[row] = end
-    this.#state.codes[row] = state
-    this.#doing.codes[row] = doing
+  }
+
+  #shapeOf(task: Task, cpu: number, state: number, doing: number): number {
+    const { shapes } = task
+    if (task.shapesCpu !== cpu) {
+      task.shapesCpu = cpu
+      shapes.fill(-1)
+    }
+    const at = state * 8 + doing
+    const known = shapes[at] ?? -1
+    if (known >= 0) return known
+    const { cells } = this.#shapes
+    const places = this.#places
+    cells[places.task] = task.id
+    cells[places.cpu] = cpu
+    cells[places.state] = state
+    cells[places.doing] = doing
+    const found = this.#shapes.find()
+    shapes[at] = found
+    return found
   }
 }

@@ -21,7 +21,20 @@ export interface TextRows {
   codes: Int32Array
   readonly strings: string[]
 }
-export type ColumnRows = NumberRows | WideRows | TextRows
+/** Combinations of the values that rows have in common, by number; `rows` begins with combination `first`. */
+export interface ShapeList {
+  readonly first: number
+  readonly length: number
+  readonly rows: Pick<TableRows, 'columns'>
+}
+/** Number of a combination of `shapes`; stands for the columns of `shapes`. */
+export interface ShapeRows {
+  readonly kind: 'shape'
+  codes: Int32Array
+  readonly shapes: ShapeList
+}
+export type ValueKind = 'number' | 'wide' | 'text'
+export type ColumnRows = NumberRows | WideRows | TextRows | ShapeRows
 
 /** Rows of a table, as an appender reads them. */
 export interface TableRows {
@@ -42,6 +55,7 @@ export type ColumnArrays =
       readonly valid: Uint8Array
     }
   | { readonly kind: 'text'; readonly codes: Int32Array }
+  | { readonly kind: 'shape'; readonly codes: Int32Array }
 
 /** A growable table of rows in columns. The owner adds rows, hands the buffer to an appender, then calls `clear`. */
 export class RowBuffer<Name extends string = string> {
@@ -52,7 +66,7 @@ export class RowBuffer<Name extends string = string> {
   readonly #codes = new Map<TextRows, Map<string, number>>()
   #capacity = FIRST_CAPACITY
 
-  constructor(table: string, kinds: Readonly<Record<Name, ColumnRows['kind']>>) {
+  constructor(table: string, kinds: Readonly<Record<Name, ValueKind | ShapeList>>) {
     this.table = table
     const columns = {} as Record<Name, ColumnRows>
     for (const name of Object.keys(kinds) as Name[]) columns[name] = newColumn(kinds[name])
@@ -132,7 +146,7 @@ export class RowBuffer<Name extends string = string> {
     for (const column of this.#list) {
       if (column.kind === 'number')
         column.values = grown(column.values, new Float64Array(this.#capacity))
-      else if (column.kind === 'text')
+      else if (column.kind !== 'wide')
         column.codes = grown(column.codes, new Int32Array(this.#capacity))
       else {
         column.lo = grown(column.lo, new Uint32Array(this.#capacity))
@@ -144,7 +158,9 @@ export class RowBuffer<Name extends string = string> {
   }
 }
 
-function newColumn(kind: ColumnRows['kind']): ColumnRows {
+function newColumn(kind: ValueKind | ShapeList): ColumnRows {
+  if (typeof kind !== 'string')
+    return { kind: 'shape', codes: new Int32Array(FIRST_CAPACITY).fill(-1), shapes: kind }
   if (kind === 'number') return { kind, values: new Float64Array(FIRST_CAPACITY).fill(Number.NaN) }
   if (kind === 'text') return { kind, codes: new Int32Array(FIRST_CAPACITY).fill(-1), strings: [] }
   return {
@@ -159,7 +175,7 @@ function capacityOf(arrays: readonly ColumnArrays[]): number {
   const [first] = arrays
   if (first === undefined) return 0
   if (first.kind === 'number') return first.values.length
-  return first.kind === 'text' ? first.codes.length : first.lo.length
+  return first.kind === 'wide' ? first.lo.length : first.codes.length
 }
 
 function exchangeArrays(
@@ -174,11 +190,11 @@ function exchangeArrays(
     column.values.fill(Number.NaN)
     return { kind: 'number', values }
   }
-  if (column.kind === 'text') {
-    const { codes } = column
-    column.codes = spare?.kind === 'text' ? spare.codes : new Int32Array(shared(4))
+  if (column.kind !== 'wide') {
+    const { kind, codes } = column
+    column.codes = spare?.kind === kind ? spare.codes : new Int32Array(shared(4))
     column.codes.fill(-1)
-    return { kind: 'text', codes }
+    return { kind, codes }
   }
   const { lo, hi, valid } = column
   column.lo = spare?.kind === 'wide' ? spare.lo : new Uint32Array(shared(4))
@@ -190,7 +206,7 @@ function exchangeArrays(
 
 function reset(column: ColumnRows, from: number, to: number): void {
   if (column.kind === 'number') column.values.fill(Number.NaN, from, to)
-  else if (column.kind === 'text') column.codes.fill(-1, from, to)
+  else if (column.kind !== 'wide') column.codes.fill(-1, from, to)
   else column.valid.fill(0, from, to)
 }
 
