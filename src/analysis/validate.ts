@@ -1,7 +1,8 @@
 import type { RowBuffer } from '../model/rows.ts'
 import type { RunResult } from '../replay/replay.ts'
+import { stolenNs } from '../workload/describe.ts'
 import type { Extraction } from '../workload/extract.ts'
-import { TASK_OPS, type Workload } from '../workload/types.ts'
+import { TASK_OPS, type Workload, type WorkloadTask } from '../workload/types.ts'
 import {
   type Figures,
   median,
@@ -48,6 +49,7 @@ export interface HalfRow {
 const MARK = TASK_OPS.indexOf('mark')
 const ALLOC = TASK_OPS.indexOf('alloc')
 const TOUCH = TASK_OPS.indexOf('touch')
+const FILE = TASK_OPS.indexOf('file')
 
 /** Replays with costs of the first half of the work, and judges the second half. `extraction` must have been made with costsUntilShare 0.5. */
 export async function validateHalves(
@@ -69,18 +71,38 @@ export async function validateHalves(
       demandScale: 1,
       sink: collected.sink,
     })
-    runs.push(collected.figures(result, halfOfRun(result)))
+    runs.push(collected.figures(result, halfOfRun(result, workload)))
   }
   const open = openLoop(workload, first)
   return compareHalves(recording.name, { first, second, runs, open }, workload)
 }
 
-/** When a run had done half of the recorded work: its tasks' second marks, in the middle. */
-function halfOfRun(result: RunResult): number {
-  const marks = result.progress.flatMap(({ marks }) =>
-    marks.filter(({ phase }) => phase === 1).map(({ ns }) => ns),
-  )
-  return marks.length === 0 ? 0 : median(marks)
+/**
+ * When a run had done as much work as the recording at its half: there each task was at its second mark, here one task is before and another
+ * behind; what some lack the others have done more, if each works on at its own rate.
+ */
+function halfOfRun(result: RunResult, workload: Workload): number {
+  const rates = new Map(workload.tasks.map((task) => [task.taskId, workOf(task)]))
+  let weights = 0
+  let sum = 0
+  for (const { taskId, marks } of result.progress)
+    for (const { phase, ns } of marks) {
+      if (phase !== 1) continue
+      const weight = rates.get(taskId) ?? 0
+      weights += weight
+      sum += weight * ns
+    }
+  return weights > 0 ? sum / weights : 0
+}
+
+/** Pages that a task allocates, touches and reads. */
+function workOf({ op, arg }: WorkloadTask): number {
+  let pages = 0
+  for (let row = 0; row < op.length; row++) {
+    if (op[row] === ALLOC || op[row] === TOUCH) pages++
+    else if (op[row] === FILE) pages += arg[row] ?? 0
+  }
+  return pages
 }
 
 function demandTids(workload: Workload): Set<number> {
@@ -153,7 +175,8 @@ function basisOf(workload: Workload): string {
       .map(([name]) => name),
   ]
   const measured = Object.values(costs).filter((cost) => cost.basis === 'event').length
-  return `${measured} costs from events; defaults: ${weak.length === 0 ? 'none' : weak.join(', ')}`
+  const stolen = stolenNs(workload) / 1e9
+  return `${measured} costs from events; defaults: ${weak.length === 0 ? 'none' : weak.join(', ')}; input: ${stolen.toFixed(1)} s of CPU time stolen from the recorded machine`
 }
 
 /**

@@ -19,6 +19,7 @@ import type { Scheduler } from './scheduler.ts'
 import { Shrink } from './shrink.ts'
 import { Slab } from './slab.ts'
 import type { SwapSlots } from './slots.ts'
+import { Stolen } from './stolen.ts'
 import { Stores } from './store.ts'
 import { SwapDevice } from './swap-device.ts'
 import { SwapOuts } from './swap-out.ts'
@@ -58,6 +59,7 @@ export class Kernel {
   readonly slab: Slab
   readonly swapOuts: SwapOuts
   readonly stores: Stores
+  readonly stolen: Stolen
   readonly pool: SwapPool
   readonly device: SwapDevice
   readonly throttle: WritebackThrottle
@@ -89,6 +91,7 @@ export class Kernel {
     this.preemptible = machine.storePreemptible.value
     this.zeroMap = machine.zeroMap.value
     this.keepsCopy = parts.backend.name === 'disk'
+    this.stolen = new Stolen(workload.stolen)
     this.pages = new P.Pages(workload.pages, machine.nodes.length, {
       multiGeneration: machine.lru.value === 'mglru',
     })

@@ -34,7 +34,8 @@ export class SwapOuts {
     const doing = thread.doing
     scheduler.setDoing(thread, UNMAP)
     const remote = scheduler.runsMemoryElsewhere(thread)
-    if (!scheduler.spend(thread, remote ? costs.unmapRemote.draw() : costs.unmap.draw())) yield
+    const lost = this.#kernel.stolen.nextPage()
+    if (!scheduler.spend(thread, lost + (remote ? costs.unmapRemote : costs.unmap).draw())) yield
     if (remote) scheduler.interruptMemoryElsewhere(thread, this.#drawFlush)
     scheduler.setDoing(thread, doing)
     pages.clear(page, P.REFERENCED)

@@ -30,6 +30,8 @@ export interface CostOptions {
   readonly sameShare: number | undefined
   /** Only events before this one give samples. */
   readonly untilEvent: number
+  /** By event: CPU time of the step that ends there which the machine did not have. */
+  readonly stolenOfStep: Float64Array
 }
 
 /** Samples of one kind, growing. */
@@ -175,7 +177,8 @@ export function measureCosts(
     }
     threads.step(i)
     const thread = threads.get(recording.tid[i] ?? 0)
-    const cpu = thread.cpuAt(ns)
+    thread.stolenNs += options.stolenOfStep[i] ?? 0
+    const cpu = thread.cpuAt(ns) - thread.stolenNs
     switch (kind) {
       case EVENT.directBegin: {
         const position = at(thread)

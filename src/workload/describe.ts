@@ -190,9 +190,23 @@ export function describeWorkload(workload: Workload): WorkloadFact[] {
         'CPU time outside the demand',
       )
     }
+  counted(
+    'background',
+    'stolen',
+    stolenNs(workload),
+    'ns',
+    'event',
+    'CPU time that the machine did not have while reclaim wrote pages: steps that stood still',
+  )
   for (const { name, value, unit, meaning } of workload.residuals)
     counted('residual', name, value, unit, 'event', meaning)
   return facts
+}
+
+export function stolenNs({ stolen }: Workload): number {
+  let sum = 0
+  for (const ns of stolen?.ns ?? []) sum += ns
+  return sum
 }
 
 function describeCost(facts: WorkloadFact[], name: string, cost: Cost): void {

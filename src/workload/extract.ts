@@ -25,6 +25,7 @@ import {
 import { followPages, type StoredPage, type TouchedPage } from './pages.ts'
 import { recognisePolicy } from './recorded-policy.ts'
 import { EVENT, type RecordedZone, type Recording } from './recording.ts'
+import { findStolen } from './stolen.ts'
 import { readBackendFigures } from './stored-sizes.ts'
 import { findMemoryUsers, type MemoryUsers } from './threads.ts'
 import {
@@ -80,8 +81,10 @@ export function extractFromRecording(
   const startNs = recording.ns[startEvent] ?? 0
   const zones = findZones(recording)
   const sameShare = findSameShare(recording)
+  const stolen = findStolen(recording, users.owners, startNs, recording.endNs)
   const whole = measureCosts(recording, users.owners, {
     sameShare: sameShare?.value,
+    stolenOfStep: stolen.ofStep,
     untilEvent: recording.length,
   })
   const balanceOptions = {
@@ -180,6 +183,7 @@ export function extractFromRecording(
       ? whole
       : measureCosts(recording, users.owners, {
           sameShare: sameShare?.value,
+          stolenOfStep: stolen.ofStep,
           untilEvent: eventAt(recording, untilNs),
         })
   // Machine parameters come from the same part as the costs; what was there at the start comes from the whole balance.
@@ -283,6 +287,7 @@ export function extractFromRecording(
     tasks,
     stream,
     costs: measured.costs,
+    stolen: stolen.time,
     unknownNextTouch: {
       value: stores.list.length === 0 ? 0 : identities.neverBack / stores.list.length,
       basis: 'event',

@@ -9,6 +9,7 @@ import {
   PAGE_FILLS,
   PAGE_KINDS,
   type Residual,
+  type StolenTime,
   TASK_OPS,
   type TaskOp,
   type Workload,
@@ -67,7 +68,7 @@ export interface WorkloadColumns {
 
 /** Everything but the long columns. */
 export function toWorkloadJson(workload: Workload): string {
-  const { pages, tasks, costs, stream: _stream, ...rest } = workload
+  const { pages, tasks, costs, stolen, stream: _stream, ...rest } = workload
   return `${JSON.stringify(
     {
       ...rest,
@@ -79,6 +80,9 @@ export function toWorkloadJson(workload: Workload): string {
       costs: Object.fromEntries(
         Object.entries(costs).map(([name, { samples: _samples, ...cost }]) => [name, cost]),
       ),
+      ...(stolen === undefined
+        ? {}
+        : { stolen: { ...stolen, atPage: Array.from(stolen.atPage), ns: Array.from(stolen.ns) } }),
     },
     null,
     2,
@@ -145,6 +149,9 @@ class Checker {
       tasks,
       stream,
       costs,
+      ...(root['stolen'] === undefined
+        ? {}
+        : { stolen: this.stolen(this.object(root['stolen'], 'stolen')) }),
       unknownNextTouch: this.based(root['unknownNextTouch'] ?? 0, 'unknownNextTouch', (v, at) =>
         this.share(v, at),
       ),
@@ -382,6 +389,18 @@ class Checker {
         this.fail(`stream[${index}]`, page, `a page_id below ${pages.length}`)
       return page
     })
+  }
+
+  stolen(json: Json): StolenTime {
+    const column = (name: string): Float64Array =>
+      Float64Array.from(this.list(json[name], `stolen.${name}`), (value, row) =>
+        this.amount(value, `stolen.${name}[${row}]`),
+      )
+    const atPage = column('atPage')
+    const ns = column('ns')
+    if (ns.length !== atPage.length)
+      this.fail('stolen.ns', ns.length, `as many numbers as stolen.atPage (${atPage.length})`)
+    return { atPage, ns, pages: this.amount(json['pages'], 'stolen.pages') }
   }
 
   residual(json: Json, at: string): Residual {

@@ -15,6 +15,8 @@ export class Thread {
   wokenNs = -1
   /** Pages of its address space unmapped elsewhere while it ran. */
   flushes = 0
+  /** Of its CPU time, what the machine did not have; kept by who knows it. */
+  stolenNs = 0
   inDirect = false
   inFault = false
 

@@ -171,6 +171,19 @@ export const COSTS = [
 ] as const
 export type CostName = (typeof COSTS)[number]
 
+/**
+ * CPU time that the recorded machine did not have: its hypervisor ran something else, or a CPU waited for one that was not run. Seen where
+ * a step of reclaim stood still, so it is told by the pages that had been given to the gate. Load from outside, an input: costs do not
+ * contain it.
+ */
+export interface StolenTime {
+  /** Pages written since the workload's start when it struck, rising. */
+  readonly atPage: Float64Array
+  readonly ns: Float64Array
+  /** Pages written in all: after so many it begins again. */
+  readonly pages: number
+}
+
 export interface Residual {
   readonly name: string
   readonly value: number
@@ -192,6 +205,8 @@ export interface Workload {
   /** page_ids in the order in which reclaim first met them (candidates); also the initial LRU order, oldest first. */
   readonly stream: Uint32Array
   readonly costs: Readonly<Record<CostName, Cost>>
+  /** Absent = none. */
+  readonly stolen?: StolenTime
   /** Share of swapped-out pages that were never seen again (no next touch known). */
   readonly unknownNextTouch: Based<number>
   /** Probability that a page that came back was written before it went out again. */

@@ -136,6 +136,7 @@ describe('a workload folder', () => {
       costs: { store: [100.25, 300, 200], unmap: 7 },
     }),
     startOffsetNs: { value: 123, basis: 'event', from: 'first wake-up' },
+    stolen: { atPage: Float64Array.of(2, 2.5), ns: Float64Array.of(4e6, 3.5e6), pages: 5 },
     residuals: [{ name: 'r', value: -3, unit: 'pages', meaning: 'left' }],
   })
 

@@ -1,0 +1,93 @@
+import { Numbers } from './clocks.ts'
+import { EVENT, type Recording } from './recording.ts'
+import { Threads } from './threads.ts'
+import type { StolenTime } from './types.ts'
+
+/** What a recording shows of CPU time that the machine did not have. */
+export interface Stolen {
+  /** By event: what of the step that ends there is stolen, ns of its thread's CPU time. */
+  readonly ofStep: Float64Array
+  readonly time: StolenTime
+}
+
+/**
+ * Steps of reclaim on one page: none of them sleeps, and while one is under way no other task runs (CPU time of the thread is counted), so
+ * nothing in the machine makes one last many times its usual time.
+ */
+const STEPS: readonly (readonly [begin: number, end: number])[] = [
+  [EVENT.gate, EVENT.written],
+  [EVENT.store, EVENT.storeReturn],
+  [EVENT.written, EVENT.gate],
+  [EVENT.isolate, EVENT.gate],
+]
+const KINDS = Math.max(...Object.values(EVENT)) + 1
+
+/**
+ * A step longer than so many of its kind's medians is one during which the CPU itself stood still, or waited for another one that did: a
+ * hypervisor ran something else. On machines that share their host such steps form a mode of their own, at the host's time slices, with next
+ * to nothing between 10 and 20 medians; on others there are none.
+ */
+const STOLEN_MEDIANS = 16
+/** Fewer steps of a kind say nothing of its median. */
+const MIN_STEPS = 100
+
+export function findStolen(
+  recording: Recording,
+  owners: ReadonlySet<number>,
+  startNs: number,
+  endNs: number,
+): Stolen {
+  const spent = new Float64Array(recording.length)
+  const kindOf = new Int16Array(recording.length).fill(-1)
+  const samples = STEPS.map(() => new Numbers())
+  const stepOf = new Int16Array(KINDS * KINDS).fill(-1)
+  STEPS.forEach(([begin, end], step) => {
+    stepOf[begin * KINDS + end] = step
+  })
+  const threads = new Threads(recording, owners)
+  const last = new Map<number, { kind: number; cpu: number }>()
+  for (let i = 0; i < recording.length; i++) {
+    threads.step(i)
+    const kind = recording.kind[i] ?? 0
+    if (kind <= EVENT.wakeup) continue
+    const tid = recording.tid[i] ?? 0
+    const cpu = threads.get(tid).cpuAt(recording.ns[i] ?? 0)
+    const before = last.get(tid)
+    if (before === undefined) {
+      last.set(tid, { kind, cpu })
+      continue
+    }
+    const step = stepOf[before.kind * KINDS + kind] ?? -1
+    if (step >= 0) {
+      kindOf[i] = step
+      spent[i] = cpu - before.cpu
+      samples[step]?.push(cpu - before.cpu)
+    }
+    before.kind = kind
+    before.cpu = cpu
+  }
+  const medians = samples.map((list) => {
+    const sorted = list.copyValues().sort()
+    return sorted.length < MIN_STEPS ? Number.POSITIVE_INFINITY : (sorted[sorted.length >> 1] ?? 0)
+  })
+  const ofStep = new Float64Array(recording.length)
+  const at: number[] = []
+  let pages = 0
+  const lengths: number[] = []
+  for (let i = 0; i < recording.length; i++) {
+    const ns = recording.ns[i] ?? 0
+    const isInside = ns >= startNs && ns <= endNs
+    if (isInside && recording.kind[i] === EVENT.gate) pages++
+    const usual = medians[kindOf[i] ?? -1] ?? Number.POSITIVE_INFINITY
+    const long = spent[i] ?? 0
+    if (!(long > usual * STOLEN_MEDIANS)) continue
+    ofStep[i] = long - usual
+    if (!isInside) continue
+    at.push(pages)
+    lengths.push(Math.round(long - usual))
+  }
+  return {
+    ofStep,
+    time: { atPage: Float64Array.from(at), ns: Float64Array.from(lengths), pages },
+  }
+}

@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest'
+import { measureCosts } from '../../src/workload/costs.ts'
+import { EVENT, type Recording, RecordingBuilder, STATE } from '../../src/workload/recording.ts'
+import { findStolen } from '../../src/workload/stolen.ts'
+
+const KSWAPD = 50
+const STORE_NS = 60_000
+const UNMAP_NS = 30_000
+
+/** kswapd writes `pages` pages in batches of 32; the store of each page lasts what `storeNs` says. */
+function writing(pages: number, storeNs: (page: number) => number): Recording {
+  const builder = new RecordingBuilder()
+  let rank = 0
+  let ns = 0
+  const add = (kind: (typeof EVENT)[keyof typeof EVENT], a = 0, b = 0, c = 0): void =>
+    builder.add(rank++, kind, ns, 0, KSWAPD, a, b, c, 0)
+  builder.add(rank++, EVENT.switch, 0, 0, 0, 0, STATE.runnable, KSWAPD, 0)
+  for (let page = 0; page < pages; page++) {
+    if (page % 32 === 0) add(EVENT.isolate, 32, 32, 32)
+    ns += UNMAP_NS
+    add(EVENT.gate, page)
+    ns += storeNs(page)
+    add(EVENT.written, page, 1)
+    if (page % 32 === 31) add(EVENT.batchEnd, 32, 32, 1)
+  }
+  return {
+    name: 'made',
+    ...builder.finish(),
+    cpus: 1,
+    pageSize: 4096,
+    endNs: ns,
+    tasks: new Map([
+      [KSWAPD, { taskId: 2, tgid: -1, tid: KSWAPD, comm: 'kswapd0', kind: 'kswapd' }],
+    ]),
+    zones: [],
+    samples: new Map(),
+    snapshot: {},
+    swapKinds: ['zram'],
+    events: new Set(),
+    losses: 0,
+  }
+}
+
+const find = (recording: Recording) => findStolen(recording, new Set(), 0, recording.endNs)
+
+describe('CPU time that the machine did not have', () => {
+  const host = 4_000_000
+  const shared = writing(640, (page) => STORE_NS + (page % 100 === 50 ? host : 0))
+
+  it('is what steps of reclaim that stood still lasted beyond their usual time, page by page', () => {
+    const { time } = find(shared)
+    expect(Array.from(time.atPage)).toEqual([51, 151, 251, 351, 451, 551])
+    expect(Array.from(time.ns)).toEqual(new Array(6).fill(host))
+    expect(time.pages).toBe(640)
+  })
+
+  it('is not in the costs', () => {
+    const { ofStep } = find(shared)
+    const options = { sameShare: 0, untilEvent: shared.length }
+    const { store } = measureCosts(shared, new Set(), { ...options, stolenOfStep: ofStep }).costs
+    expect(Math.max(...store.samples)).toBe(STORE_NS)
+  })
+
+  it('is none on a machine whose steps are slow or spread, without any that stood still', () => {
+    expect(find(writing(640, () => 50 * STORE_NS)).time.ns.length).toBe(0)
+    expect(find(writing(640, (page) => STORE_NS * (1 + (page % 10)))).time.ns.length).toBe(0)
+  })
+
+  it('is none where too few steps tell the usual time', () => {
+    expect(find(writing(64, (page) => STORE_NS + (page === 40 ? host : 0))).time.ns.length).toBe(0)
+  })
+})
