@@ -2,6 +2,7 @@ import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
 import { CLUSTER, DEF_PRIORITY, DIRECT_CONTEXT, ISOLATE_SHARE, type Scan } from './scan.ts'
 import { FILE, SCAN, type Thread } from './scheduler.ts'
+import { FREED, WRITTEN } from './shrink.ts'
 import type { Steps } from './steps.ts'
 import type { NodeState } from './zones.ts'
 
@@ -201,7 +202,14 @@ export class ClassicLru {
         continue
       }
       scanned++
-      const isFreed = yield* this.#kernel.shrink.shrinkPage(thread, node, scan, page)
+      const fate = this.#kernel.shrink.judge(thread, node, scan, page)
+      let isFreed = fate === FREED
+      if (fate === WRITTEN) isFreed = yield* this.#kernel.swapOuts.swapOut(thread, node, scan, page)
+      else {
+        if (!scheduler.spend(thread, isFreed ? costs.freeClean.draw() : costs.scanKept.draw()))
+          yield
+        if (isFreed) this.#kernel.shrink.release(node, page)
+      }
       if (isFreed) {
         freed++
         this.#kernel.zones.pendingFrames++

@@ -6,7 +6,8 @@ import type { StepsTo } from './steps.ts'
 export interface PolicyGate {
   /** Does this folio of kswapd's go to the policy? */
   admits(page: number, node: number): boolean
-  submit(thread: Thread, page: number, node: number): StepsTo<SubmitEnd>
+  /** The end itself where the submitter never had to let others run first; else the program that gets there. */
+  submit(thread: Thread, page: number, node: number): SubmitEnd | StepsTo<SubmitEnd>
   readonly writebackWhileQueued: boolean
   readonly rotates: boolean
   /** Stops the run's idle workers from counting as pending. */

@@ -2,6 +2,7 @@ import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
 import { ISOLATE_SHARE, type Scan } from './scan.ts'
 import { FILE, SCAN, type Thread } from './scheduler.ts'
+import { FREED, WRITTEN } from './shrink.ts'
 import type { Steps } from './steps.ts'
 import type { NodeState } from './zones.ts'
 
@@ -276,7 +277,14 @@ export class Generations {
           continue
         }
         batchScanned++
-        const isFreed = yield* kernel.shrink.shrinkPage(thread, node, scan, page)
+        const fate = kernel.shrink.judge(thread, node, scan, page)
+        let isFreed = fate === FREED
+        if (fate === WRITTEN) isFreed = yield* kernel.swapOuts.swapOut(thread, node, scan, page)
+        else {
+          if (!scheduler.spend(thread, isFreed ? costs.freeClean.draw() : costs.scanKept.draw()))
+            yield
+          if (isFreed) kernel.shrink.release(node, page)
+        }
         if (isFreed) {
           freed++
           kernel.zones.pendingFrames++

@@ -58,6 +58,32 @@ interface Domain {
   readonly pending: Item[]
 }
 
+/** A policy's program under way: one submission, or a worker's. */
+interface Turn<End> {
+  readonly domain: Domain
+  readonly worker: number
+  readonly program: Generator<Operation, End, number>
+  /** What the program's latest operation gave. */
+  result: number
+  /** Once it has ended. */
+  end: End | undefined
+  /** An operation that is to be performed (again) when the thread goes on. */
+  pending: Operation | undefined
+  /** To be stored, and to be waited for, by what `advance` says. */
+  folio: number
+  mutex: Mutex | undefined
+  instant: number
+  operations: number
+  /** Folios in the program's hands: the submitted one, what it popped and has neither stored nor queued. */
+  holding: number
+}
+
+/** What a turn needs to go on: nothing any more, that others run, a folio stored, a mutex. */
+const ENDED = 0
+const OTHERS = 1
+const STORE = 2
+const MUTEX = 3
+
 /** A policy whose turn lets no time pass for this many operations spins on something only others can change. */
 const OPERATIONS_PER_INSTANT = 64
 const SPIN_NS = 1000
@@ -128,10 +154,12 @@ export class VirtualGate implements PolicyGate {
     return this.#gatesAll || this.#kernel.pages.kind[page] === ANON
   }
 
-  submit(thread: Thread, page: number, node: number): StepsTo<SubmitEnd> {
+  submit(thread: Thread, page: number, node: number): SubmitEnd | StepsTo<SubmitEnd> {
     const domain = this.#domains[this.#domainOfNode[node] as number] as Domain
     for (const queue of domain.queues) queue.limit = Math.max(queue.depth, queue.length)
-    return this.#perform(thread, domain, -1, this.#policy.submit(page))
+    const turn = this.#openTurn(domain, -1, this.#policy.submit(page))
+    const need = this.#advance(thread, turn)
+    return need === ENDED ? (turn.end as SubmitEnd) : this.#perform(thread, turn, need)
   }
 
   /** Folios waiting, over all queues. */
@@ -186,7 +214,7 @@ export class VirtualGate implements PolicyGate {
   #startKthread(domain: Domain, worker: number): Thread {
     const layout = domain.layout.workers[worker] as PolicyLayout['workers'][number]
     const thread = this.#newThread(layout.name, domain.node, layout.unbound, (self) =>
-      this.#perform(self, domain, worker, this.#policy.work(worker)),
+      this.#perform(self, this.#openTurn(domain, worker, this.#policy.work(worker))),
     )
     domain.workers[worker] = thread
     if (layout.start === 'boot') {
@@ -206,51 +234,102 @@ export class VirtualGate implements PolicyGate {
         yield
         continue
       }
-      yield* this.#perform(thread, domain, item.worker, this.#policy.work(item.worker))
+      yield* this.#perform(
+        thread,
+        this.#openTurn(domain, item.worker, this.#policy.work(item.worker)),
+      )
     }
   }
 
-  /** Worker -1 is the submitter. Programs below it are entered directly: each one between would be walked through at every turn. */
-  *#perform<End>(
-    thread: Thread,
+  /** Worker -1 is the submitter. */
+  #openTurn<End>(
     domain: Domain,
     worker: number,
     program: Generator<Operation, End, number>,
-  ): StepsTo<End> {
+  ): Turn<End> {
+    return {
+      domain,
+      worker,
+      program,
+      result: 0,
+      end: undefined,
+      pending: undefined,
+      folio: -1,
+      mutex: undefined,
+      instant: this.#scheduler.now,
+      operations: 0,
+      holding: worker < 0 ? 1 : 0,
+    }
+  }
+
+  /** Runs a turn to its end. Programs below it are entered directly: each one between would be walked through whenever time passes. */
+  *#perform<End>(thread: Thread, turn: Turn<End>, first?: number): StepsTo<End> {
+    let need = first ?? this.#advance(thread, turn)
+    while (need !== ENDED) {
+      if (need === STORE) {
+        const { folio } = turn
+        const { pages, stores, swapOuts, zones } = this.#kernel
+        const layout = turn.worker < 0 ? undefined : turn.domain.layout.workers[turn.worker]
+        if (layout === undefined) swapOuts.displaced(folio)
+        const flight = pages.swapout[folio] as number
+        const stored = yield* stores.store(
+          thread,
+          zones.nodeOf(pages.node[folio] as number),
+          folio,
+          layout?.memalloc ?? true,
+          layout?.kworker ?? false,
+        )
+        if (stored) stores.completed(folio, thread.cpu, flight)
+        turn.result = stored ? 1 : 0
+      } else if (need === MUTEX) yield* this.#waitForMutex(thread, turn.mutex as Mutex)
+      else yield
+      need = this.#advance(thread, turn)
+    }
+    return turn.end as End
+  }
+
+  /** Performs operations for as long as nobody else has to run first; says what is needed then. */
+  #advance<End>(thread: Thread, turn: Turn<End>): number {
+    const { domain, worker, program } = turn
     const scheduler = this.#scheduler
     const kernel = this.#kernel
-    let result = 0
-    let instant = scheduler.now
-    let operations = 0
-    // Folios in the program's hands: the submitted one, what it popped and has neither stored nor queued.
-    let holding = worker < 0 ? 1 : 0
     for (;;) {
-      const step = program.next(result)
-      if (step.done === true) {
-        if (worker < 0 && step.value !== 'queued') holding--
-        if (holding !== 0) throw this.#dropped(thread, holding)
-        return step.value
-      }
-      if (scheduler.now !== instant) {
-        instant = scheduler.now
-        operations = 0
-      } else if (++operations > OPERATIONS_PER_INSTANT) {
-        operations = 0
-        if (!scheduler.spend(thread, SPIN_NS)) yield
-      }
-      const operation = step.value
+      let operation = turn.pending
+      if (operation === undefined) {
+        const step = program.next(turn.result)
+        if (step.done === true) {
+          turn.end = step.value
+          if (worker < 0 && step.value !== 'queued') turn.holding--
+          if (turn.holding !== 0) throw this.#dropped(thread, turn.holding)
+          return ENDED
+        }
+        operation = step.value
+        if (scheduler.now !== turn.instant) {
+          turn.instant = scheduler.now
+          turn.operations = 0
+        } else if (++turn.operations > OPERATIONS_PER_INSTANT) {
+          turn.operations = 0
+          if (!scheduler.spend(thread, SPIN_NS)) {
+            turn.pending = operation
+            return OTHERS
+          }
+        }
+      } else turn.pending = undefined
       switch (operation.op) {
         case 'lock': {
           const mutex = this.#lockOf(domain, operation.lock)
+          turn.result = 1
           if (mutex.owner === undefined) mutex.owner = thread
-          else yield* this.#waitForMutex(thread, mutex)
-          result = 1
+          else {
+            turn.mutex = mutex
+            return MUTEX
+          }
           break
         }
         case 'tryLock': {
           const mutex = this.#lockOf(domain, operation.lock)
-          result = mutex.owner === undefined ? 1 : 0
-          if (result === 1) mutex.owner = thread
+          turn.result = mutex.owner === undefined ? 1 : 0
+          if (turn.result === 1) mutex.owner = thread
           break
         }
         case 'unlock':
@@ -259,84 +338,71 @@ export class VirtualGate implements PolicyGate {
         case 'push': {
           const queue = this.#queueOf(domain, operation.queue)
           const { folios } = queue
-          result = queue.length < folios.length ? 1 : 0
-          if (result === 1) {
+          turn.result = queue.length < folios.length ? 1 : 0
+          if (turn.result === 1) {
             folios[(queue.head + queue.length) % folios.length] = operation.folio
             queue.length++
             const { tally } = kernel
             if (queue.length > tally.queuePeak) tally.queuePeak = queue.length
             if (queue.length > queue.limit) throw this.#tooDeep(queue)
-            holding--
+            turn.holding--
             kernel.note('push', operation.folio, queue.length, queue.name)
             if (kernel.recorder.recordsRows) kernel.swapOuts.queueChanged(domain.node, this.queued)
-            if (!scheduler.spend(thread, kernel.costs.push.draw())) yield
+            if (!scheduler.spend(thread, kernel.costs.push.draw())) return OTHERS
           }
           break
         }
         case 'pop': {
           const queue = this.#queueOf(domain, operation.queue)
-          if (queue.length === 0) result = -1
+          if (queue.length === 0) turn.result = -1
           else {
-            result = queue.folios[queue.head] as number
+            const folio = queue.folios[queue.head] as number
+            turn.result = folio
             queue.head = (queue.head + 1) % queue.folios.length
             queue.length--
-            holding++
-            kernel.note('pop', result, queue.length, queue.name)
-            kernel.swapOuts.popped(result)
+            turn.holding++
+            kernel.note('pop', folio, queue.length, queue.name)
+            kernel.swapOuts.popped(folio)
             if (kernel.recorder.recordsRows) kernel.swapOuts.queueChanged(domain.node, this.queued)
           }
           break
         }
         case 'length':
-          result = this.#queueOf(domain, operation.queue).length
+          turn.result = this.#queueOf(domain, operation.queue).length
           break
-        case 'store': {
-          const { folio } = operation
-          const { pages, stores } = kernel
-          holding--
-          const layout = worker < 0 ? undefined : domain.layout.workers[worker]
-          if (layout === undefined) kernel.swapOuts.displaced(folio)
-          const flight = pages.swapout[folio] as number
-          const stored = yield* stores.store(
-            thread,
-            kernel.zones.nodeOf(pages.node[folio] as number),
-            folio,
-            layout?.memalloc ?? true,
-            layout?.kworker ?? false,
-          )
-          if (stored) stores.completed(folio, thread.cpu, flight)
-          result = stored ? 1 : 0
-          break
-        }
+        case 'store':
+          turn.folio = operation.folio
+          turn.holding--
+          return STORE
         case 'wake':
-          result = 0
+          turn.result = 0
           if (this.#wake(domain, operation.worker)) {
-            result = 1
-            if (!scheduler.spend(thread, kernel.costs.wake.draw())) yield
+            turn.result = 1
+            if (!scheduler.spend(thread, kernel.costs.wake.draw())) return OTHERS
           }
           break
         case 'wait': {
-          if (holding !== 0) throw this.#dropped(thread, holding)
+          if (turn.holding !== 0) throw this.#dropped(thread, turn.holding)
           const queue = this.#queueOf(domain, operation.queue)
-          while (queue.length === 0) {
+          if (queue.length === 0) {
             domain.waitingFor[worker] = operation.queue
             scheduler.block(thread, SLEEPING)
-            yield
+            turn.pending = operation
+            return OTHERS
           }
           domain.waitingFor[worker] = -1
           break
         }
         case 'pause':
           scheduler.sleepUntil(thread, scheduler.now + operation.ns, SLEEPING)
-          yield
-          break
+          return OTHERS
         case 'queueWork':
           this.#queueWork(domain, operation.worker)
-          if (!scheduler.spend(thread, kernel.costs.wake.draw())) yield
+          if (!scheduler.spend(thread, kernel.costs.wake.draw())) return OTHERS
           break
         case 'allocItem':
-          result = domain.items > 0 ? 1 : 0
-          domain.items -= result
+          turn.result = domain.items > 0 ? 1 : 0
+          domain.items -= turn.result
           break
         case 'freeItem':
           domain.items++
@@ -347,21 +413,21 @@ export class VirtualGate implements PolicyGate {
             )
           break
         case 'readTunable':
-          result = this.#readTunable(operation.name)
+          turn.result = this.#readTunable(operation.name)
           break
         case 'nodeCpus':
-          result = this.#cpusOfNode[domain.node] as number
+          turn.result = this.#cpusOfNode[domain.node] as number
           break
         case 'read':
-          result = domain.cells[operation.cell] as number
+          turn.result = domain.cells[operation.cell] as number
           break
         case 'write':
           domain.cells[operation.cell] = operation.value
-          result = operation.value
+          turn.result = operation.value
           break
         case 'add':
-          result = (domain.cells[operation.cell] as number) + operation.value
-          domain.cells[operation.cell] = result
+          turn.result = (domain.cells[operation.cell] as number) + operation.value
+          domain.cells[operation.cell] = turn.result
           break
       }
     }

@@ -2,8 +2,13 @@ import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
 import type { Scan } from './scan.ts'
 import type { Thread } from './scheduler.ts'
-import type { Steps, StepsTo } from './steps.ts'
+import type { Steps } from './steps.ts'
 import type { NodeState } from './zones.ts'
+
+/** What becomes of an isolated folio. */
+export const KEPT = 0
+export const FREED = 1
+export const WRITTEN = 2
 
 /** What both LRU flavours share: one node's shrinking with its slab pass, and what becomes of one isolated folio. */
 export class Shrink {
@@ -87,36 +92,19 @@ export class Shrink {
     recorder.sample(now, node.index, 'pool_bytes', poolBytes)
   }
 
-  /** shrink_folio_list for one unlocked, isolated folio: true = freed, false = goes back. */
-  shrinkPage(thread: Thread, node: NodeState, scan: Scan, page: number): StepsTo<boolean> {
-    return this.#isWritten(scan, page)
-      ? this.#kernel.swapOuts.swapOut(thread, node, scan, page)
-      : this.#keepOrFree(thread, node, scan, page)
-  }
-
-  /** The folio's contents have to be stored before its frame can be freed. */
-  #isWritten(scan: Scan, page: number): boolean {
+  /**
+   * shrink_folio_list for one unlocked, isolated folio: it goes back, its frame can be freed as it is, or it must be written first. The
+   * caller spends the time and, where it is freed, calls `release` then.
+   */
+  judge(thread: Thread, node: NodeState, scan: Scan, page: number): number {
     const { pages } = this.#kernel
-    const state = pages.state[page] as number
-    return (
-      scan.mayWrite &&
-      !pages.has(page, P.WRITEBACK | P.ACCESSED | P.CLEAN_COPY) &&
-      state !== P.STORED &&
-      state !== P.DYING &&
-      (pages.kind[page] as number) !== P.FILE_PAGE
-    )
-  }
-
-  *#keepOrFree(thread: Thread, node: NodeState, scan: Scan, page: number): StepsTo<boolean> {
-    const { pages, scheduler, costs } = this.#kernel
     if (pages.has(page, P.WRITEBACK)) {
       // Case 2 of shrink_folio_list: marked for rotation at its end, activated meanwhile.
       pages.set(page, P.RECLAIM | P.ACTIVE)
       this.#kernel.throttle.met(thread, node, scan)
       scan.writeback++
       scan.activated++
-      if (!scheduler.spend(thread, costs.scanKept.draw())) yield
-      return false
+      return KEPT
     }
     if (pages.has(page, P.ACCESSED)) {
       pages.clear(page, P.ACCESSED)
@@ -125,8 +113,7 @@ export class Shrink {
         scan.activated++
         this.#kernel.lru.activated(node, page)
       } else pages.set(page, P.REFERENCED)
-      if (!scheduler.spend(thread, costs.scanKept.draw())) yield
-      return false
+      return KEPT
     }
     const state = pages.state[page] as number
     if (
@@ -136,13 +123,15 @@ export class Shrink {
       pages.has(page, P.CLEAN_COPY)
     ) {
       pages.set(page, P.LOCKED)
-      if (!scheduler.spend(thread, costs.freeClean.draw())) yield
-      this.evict(node, page)
-      this.#kernel.locks.unlock(page)
-      return true
+      return FREED
     }
-    if (!scheduler.spend(thread, costs.scanKept.draw())) yield
-    return false
+    return scan.mayWrite ? WRITTEN : KEPT
+  }
+
+  /** A folio whose contents are safe or gone. */
+  release(node: NodeState, page: number): void {
+    this.evict(node, page)
+    this.#kernel.locks.unlock(page)
   }
 
   /** The frame is free from the end of the batch on; the page is gone or only in swap. */

@@ -67,7 +67,8 @@ export class SwapOuts {
     const gate = this.#kernel.gate
     if (gate !== undefined && scan.context === KSWAPD_CONTEXT && gate.admits(page, node.index)) {
       this.#submitted(node, gate, flight, page)
-      const end = yield* gate.submit(thread, page, node.index)
+      const submission = gate.submit(thread, page, node.index)
+      const end = typeof submission === 'string' ? submission : yield* submission
       if (end === 'queued') {
         this.#kernel.tally.handedOver++
         if ((pages.swapout[page] as number) === flight && Number.isNaN(flights.handed[flight]))
