@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the tests use beside npm packages, where it is missing: reference readers (trace-cmd, perf, protoc, zstd, lz4) to check
-# against, chromium for the report and the pages, nbconvert for the Jupyter edition. Debian and its derivatives.
+# against, shellcheck for the recording scripts, chromium for the report and the pages, nbconvert for the Jupyter edition. Debian and its derivatives.
 set -eu
 
 missing=''
@@ -14,6 +14,7 @@ need perf linux-perf
 need protoc protobuf-compiler
 need zstd zstd
 need lz4 lz4
+need shellcheck shellcheck
 need chromium chromium
 need jupyter jupyter-core
 /usr/bin/python3 -c 'import nbconvert, nbclient, jupyter_client' 2>/dev/null ||

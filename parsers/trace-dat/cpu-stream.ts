@@ -59,6 +59,8 @@ export class CpuStream implements RecordStream {
   count = 0
   next = 0
   bytesRead = 0
+  /** Events found so far. */
+  eventsFound = 0
   /** Lost events that the pages counted, and gaps of unknown size. */
   countedLost = 0
   readonly losses: { cpu: number; startNs: number; endNs: number; events: number | undefined }[] =
@@ -157,6 +159,7 @@ export class CpuStream implements RecordStream {
       this.start = scanner.start
       this.size = scanner.size
       this.count = scanner.count
+      this.eventsFound += this.count
       if (this.count > 0) {
         this.firstTs ??= this.ts[0] as number
         this.lastTs = this.ts[this.count - 1] as number

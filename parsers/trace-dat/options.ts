@@ -6,6 +6,9 @@ export interface CpuCounters {
   readonly instance: string
   readonly cpu: number
   readonly lost: number
+  /** Events still in the buffer when it was asked, and those that had been taken out of it. */
+  readonly unread: number
+  readonly read: number
 }
 
 const NS_CLOCKS = new Set([
@@ -72,7 +75,13 @@ export class TimeOptions {
     const cpu = /^CPU:\s*(\d{1,6})/m.exec(text)?.[1]
     if (cpu === undefined) return
     const lost = number('overrun') + number('commit overrun') + number('dropped events')
-    this.counters.push({ instance: this.#statInstance, cpu: Number(cpu), lost })
+    this.counters.push({
+      instance: this.#statInstance,
+      cpu: Number(cpu),
+      lost,
+      unread: number('entries'),
+      read: number('read events'),
+    })
   }
 
   setTsc(data: Cursor): void {

@@ -118,12 +118,7 @@ class TracefsFolderReader implements TraceReader {
     const window = this.#window.finish()
     if (!more) {
       this.#ended = true
-      this.#settled = this.#streams.flatMap((stream) =>
-        settleLosses(
-          stream,
-          this.#options.counters.find(({ cpu }) => cpu === stream.cpu)?.lost ?? 0,
-        ),
-      )
+      this.#settled = this.#streams.flatMap((stream) => this.#settle(stream))
     }
     return window
   }
@@ -131,6 +126,26 @@ class TracefsFolderReader implements TraceReader {
   close(): void {
     this.#ended = true
     for (const { file } of this.#files.splice(0)) file.close()
+  }
+
+  /** The losses of a cpu; what was still in its buffer when it was copied is lost at the end. */
+  #settle(stream: CpuStream): Loss[] {
+    const counter = this.#options.counters.find(({ cpu }) => cpu === stream.cpu)
+    if (counter === undefined) return settleLosses(stream, 0)
+    const losses = settleLosses(stream, counter.lost)
+    // Where the counters were copied first, their unread events are in the file.
+    const unread = Math.min(counter.unread, counter.read + counter.unread - stream.eventsFound)
+    if (unread <= 0) return losses
+    this.#issues.add(
+      'unread_events',
+      'data_loss',
+      undefined,
+      `The copy of cpu ${stream.cpu} ends before its buffer did: ${unread} events were not read.`,
+      stream.cpu,
+    )
+    const startNs = stream.lastTs ?? 0
+    const endNs = Math.max(...this.#streams.map(({ lastTs }) => lastTs ?? startNs))
+    return [...losses, { cpu: stream.cpu, startNs, endNs, events: unread }]
   }
 
   #openRawFiles(): void {

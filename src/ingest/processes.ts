@@ -31,26 +31,25 @@ export class Processes {
   readonly #kills = new Map<number, Kill[]>()
 
   /**
-   * `facts` is what the reader says of the trace: processes (pid, uid, name) and packages (uid, name); of the files, processes.before and
-   * .after have pid, uid, oom_score_adj, cgroup and name in each line, separated by tabs.
+   * `facts` is what the reader says of the trace: processes (pid, uid, name separated by tabs) and packages (uid, name). Of the files,
+   * processes.before and .after are read, and packages.
    */
   constructor(facts: ReadonlyMap<string, string>, files: SnapshotFiles) {
     const packages = readPackages(facts.get('packages') ?? '', files.get('packages') ?? '')
     const firstScores = new Map<number, number>()
     // What ran before the recording had its tid first; a later snapshot tells of those that began in it.
     for (const name of ['processes.before', 'processes.after'])
-      for (const line of lines(files.get(name))) {
-        const words = line.split('\t')
-        const [pid, , score = '', cgroup = ''] = words
-        const isScore = /^-?\d+$/.test(score)
-        if (isScore && name === 'processes.before') firstScores.set(Number(pid), Number(score))
-        this.#add(words, packages, {
-          ...(isScore ? { oomScoreAdj: Number(score) } : {}),
-          ...(cgroup === '' ? {} : { cgroup }),
-        })
+      for (const [pid, found] of readProcesses(files.get(name) ?? '')) {
+        const { uid, ...known } = found
+        if (known.oomScoreAdj !== undefined && name === 'processes.before')
+          firstScores.set(pid, known.oomScoreAdj)
+        this.#add(pid, uid, known, packages)
       }
     this.firstScores = firstScores
-    for (const line of lines(facts.get('processes'))) this.#add(line.split('\t'), packages, {})
+    for (const [, pid, uid, name = ''] of (facts.get('processes') ?? '').matchAll(
+      /^(\d+)\t(\d*)\t(.*)$/gm,
+    ))
+      this.#add(Number(pid), uid === '' ? undefined : Number(uid), { name }, packages)
   }
 
   /** Names and values of the task's process; of the thread itself where its process is not known. */
@@ -76,21 +75,17 @@ export class Processes {
   }
 
   #add(
-    words: readonly string[],
+    pid: number,
+    uid: number | undefined,
+    found: ProcessFacts,
     packages: ReadonlyMap<number, readonly string[]>,
-    more: ProcessFacts,
   ): void {
-    const [pid = '', uid = ''] = words
-    const name = words.at(-1) ?? ''
-    if (!/^\d+$/.test(pid)) return
-    const known = this.#at(Number(pid))
-    const packageName = findPackage(packages, uid === '' ? Number.NaN : Number(uid), name)
-    const found: ProcessFacts = {
-      ...(name === '' ? {} : { name }),
+    const packageName = findPackage(packages, uid, found.name ?? '')
+    this.#known.set(pid, {
+      ...found,
       ...(packageName === undefined ? {} : { package: packageName }),
-      ...more,
-    }
-    this.#known.set(Number(pid), { ...found, ...known })
+      ...this.#known.get(pid),
+    })
   }
 
   #at(pid: number): ProcessFacts {
@@ -107,8 +102,29 @@ function idOf(task: Task): number {
   return Number.isNaN(task.tgid) ? task.tid : task.tgid
 }
 
-function lines(text = ''): string[] {
-  return text.split('\n').filter((line) => line.trim() !== '')
+/** `/proc/PID/FILE:CONTENT` lines, as grep prints them, of status (Uid), oom_score_adj, cgroup and cmdline. */
+function readProcesses(text: string): Map<number, ProcessFacts & { uid?: number }> {
+  const processes = new Map<number, ProcessFacts & { uid?: number }>()
+  for (const [, id, file, content = ''] of text.matchAll(
+    /^\/proc\/(\d+)\/(status|oom_score_adj|cgroup|cmdline):(.*)$/gm,
+  )) {
+    const known = processes.get(Number(id)) ?? {}
+    processes.set(Number(id), known)
+    const uid = /^Uid:\s*(\d+)/.exec(content)?.[1]
+    const group = /^\d+:(memory)?:(.*)$/.exec(content)
+    if (file === 'status' && uid !== undefined) known.uid = Number(uid)
+    else if (file === 'oom_score_adj' && /^-?\d+$/.test(content))
+      known.oomScoreAdj = Number(content)
+    else if (file === 'cmdline') known.name = content
+    // The memory controller's hierarchy (cgroup v1) says more than a unified one without it.
+    else if (
+      file === 'cgroup' &&
+      group !== null &&
+      (group[1] === 'memory' || known.cgroup === undefined)
+    )
+      known.cgroup = group[2] ?? ''
+  }
+  return processes
 }
 
 /** Package names by app id: `uid name` lines, or Android's /data/system/packages.list (`name uid ...`). */
@@ -126,11 +142,11 @@ function readPackages(listed: string, file: string): ReadonlyMap<number, readonl
 /** Packages may share a uid: then the process is named after the one it belongs to, with its own part behind a colon. */
 function findPackage(
   packages: ReadonlyMap<number, readonly string[]>,
-  uid: number,
+  uid: number | undefined,
   process: string,
 ): string | undefined {
   const [own = ''] = process.split(':')
-  if (Number.isNaN(uid)) {
+  if (uid === undefined) {
     for (const names of packages.values()) if (names.includes(own)) return own
     return undefined
   }

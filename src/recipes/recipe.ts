@@ -23,6 +23,9 @@ const EVENTS = [
   'sched/sched_waking',
   'compaction/mm_compaction_begin',
   'compaction/mm_compaction_end',
+  'cgroup/cgroup_attach_task',
+  // Android before 4.12.
+  'lowmemorykiller/lowmemory_kill',
 ] as const
 const DEVICE_FOLDER = '/data/local/tmp/pstrace'
 
@@ -45,6 +48,7 @@ function toDeviceScript(options: RecipeOptions): string {
     recordWith(options, probes),
     'snapshot after',
     'reset_tracing',
+    '[ -z "$failed" ] || fail "$failed"',
     'echo "recorded into $OUT; read it with: pstrace ingest $RESULT" >&2',
     '',
   ].join('\n\n')
@@ -54,7 +58,7 @@ const COSTS: Readonly<Record<Tool, string>> = {
   'trace-cmd': 'trace-cmd copies the buffers while it records: some percent of one CPU.',
   perf: 'perf copies the buffers while it records: some percent of one CPU.',
   perfetto: 'traced_probes parses every event on the device: expect 5 to 10 percent of one CPU.',
-  tracefs: 'one cat per CPU copies the buffer while it records: some percent of one CPU.',
+  tracefs: 'the buffers are copied once a second while it records: some percent of one CPU.',
 }
 
 function head({ tool, kernel, arch, adb, seconds, bufferKib }: RecipeOptions): string {
@@ -72,7 +76,9 @@ BUFFER_KIB=\${BUFFER_KIB:-${bufferKib}}
 OUT=${out}
 T=\${TRACEFS:-/sys/kernel/tracing}
 [ -e "$T/trace_clock" ] || T=/sys/kernel/debug/tracing
-[ -e "$T/trace_clock" ] || { echo "pstrace: tracefs is not mounted" >&2; exit 1; }`
+[ -e "$T/trace_clock" ] || { echo "pstrace: tracefs is not mounted" >&2; exit 1; }
+clock=$(sed -n 's/.*\\[\\(.*\\)\\].*/\\1/p' "$T/trace_clock")
+failed=`
 }
 
 function functions(options: RecipeOptions, probes: readonly Probe[]): string {
@@ -117,6 +123,7 @@ ${probes.map(addProbe).join('\n')}
   echo 0 >"$T/tracing_on"
 ${EVENTS.map((event) => `  [ -e "$T/events/${event}/enable" ] && echo 0 >"$T/events/${event}/enable"`).join('\n')}
   remove_probes
+  [ -z "$clock" ] || echo "$clock" >"$T/trace_clock"
   echo 1 >"$T/tracing_on"
 }`,
     SNAPSHOT,
@@ -147,6 +154,18 @@ const SNAPSHOT = `snapshot() {
   uname -a >"$OUT/uname"
   grep -c '^processor' /proc/cpuinfo >"$OUT/ncpu"
   cat /proc/cmdline >"$OUT/cmdline"
+  list_processes >"$OUT/processes.$when"
+  # Android: which package has which uid.
+  [ -r /data/system/packages.list ] && cut -d ' ' -f 1,2 /data/system/packages.list >"$OUT/packages"
+  return 0
+}
+
+# Lines of file and content: the user, oom_score_adj, control groups and first word of the command line of each process.
+list_processes() {
+  grep -s -H '^Uid:' /proc/[0-9]*/status
+  grep -s -H . /proc/[0-9]*/oom_score_adj
+  grep -s -H -E '^0::|:memory:' /proc/[0-9]*/cgroup
+  grep -s -a -H . /proc/[0-9]*/cmdline | tr '\\000' '\\t' | cut -f 1
 }`
 
 /** Free pages and zram's counters each second, with the time of the trace's own clock. */
@@ -177,42 +196,78 @@ const ENABLE = EVENTS.map(
   (event) => `[ -e "$T/events/${event}/enable" ] && echo 1 >"$T/events/${event}/enable"`,
 ).join('\n')
 
+/** Reads each cpu's buffer: only whole pages while events come, for a reader that waits for the next one is woken by its own wake-up. */
+const DRAIN = `# Bytes that a page holds are those of its data field; its head stands before them.
+page_head=$(sed -n 's/.*[[:space:]]data;[[:space:]]*offset:\\([0-9]*\\);.*/\\1/p' "$T/events/header_page")
+page_data=$(sed -n 's/.*[[:space:]]data;[[:space:]]*offset:[0-9]*;[[:space:]]*size:\\([0-9]*\\);.*/\\1/p' "$T/events/header_page")
+PAGE=$((page_head + page_data))
+[ "$page_data" -gt 0 ] || fail "events/header_page does not tell how large a page is"
+
+unread_bytes() {
+  sed -n 's/^bytes: //p' "$T/per_cpu/$1/stats"
+}
+
+read_pages() {
+  [ "$2" -gt 0 ] || return 0
+  dd if="$T/per_cpu/$1/trace_pipe_raw" bs="$PAGE" count="$2" 2>/dev/null >>"$RAW/per_cpu/$1/trace_pipe_raw"
+}
+
+read_full_pages() {
+  for cpu in $cpus; do
+    read_pages "$cpu" $(($(unread_bytes "$cpu") / page_data))
+  done
+}
+
+# Tracing is off: a page that is not full is read as it is, and nothing waits.
+read_rest() {
+  for cpu in $cpus; do
+    tries=0
+    while [ "$(unread_bytes "$cpu")" -gt 0 ] && [ "$tries" -lt 1000 ]; do
+      pages=$(($(unread_bytes "$cpu") / page_data))
+      read_pages "$cpu" $((pages > 0 ? pages : 1))
+      tries=$((tries + 1))
+    done
+  done
+}`
+
 const TRACEFS = `RESULT=$OUT
 RAW=$OUT/raw
+${DRAIN}
+
 echo 0 >"$T/tracing_on"
 echo mono >"$T/trace_clock"
 echo "$BUFFER_KIB" >"$T/buffer_size_kb"
 [ -e "$T/options/overwrite" ] && echo 0 >"$T/options/overwrite"
 [ -e "$T/options/record-tgid" ] && echo 1 >"$T/options/record-tgid"
 [ -e "$T/saved_cmdlines_size" ] && echo 4096 >"$T/saved_cmdlines_size"
-# Readers wait for data, not for half a buffer of it.
-[ -e "$T/buffer_percent" ] && echo 0 >"$T/buffer_percent"
 echo >"$T/trace"
 ${ENABLE}
 [ -d "$T/events/${GROUP}" ] && echo 1 >"$T/events/${GROUP}/enable"
-readers=
+cpus=
 for cpu in "$T"/per_cpu/cpu*; do
-  name=\${cpu##*/}
-  mkdir -p "$RAW/per_cpu/$name"
-  cat "$cpu/trace_pipe_raw" >"$RAW/per_cpu/$name/trace_pipe_raw" &
-  readers="$readers $!"
+  cpus="$cpus \${cpu##*/}"
+  mkdir -p "$RAW/per_cpu/\${cpu##*/}"
+  : >"$RAW/per_cpu/\${cpu##*/}/trace_pipe_raw"
 done
 echo 1 >"$T/tracing_on"
 sample_each_second >"$OUT/samples.tsv" &
 sampler=$!
-sleep "$SECONDS_TO_RECORD"
+until=$(($(date +%s) + SECONDS_TO_RECORD))
+while sleep 1 && [ "$(date +%s)" -lt "$until" ]; do
+  read_full_pages
+done
 echo 0 >"$T/tracing_on"
-sleep 1
-# shellcheck disable=SC2086
-kill $readers "$sampler" 2>/dev/null
-for cpu in "$T"/per_cpu/cpu*; do
-  cat "$cpu/stats" >"$RAW/per_cpu/\${cpu##*/}/stats"
+kill "$sampler" 2>/dev/null
+read_rest
+for cpu in $cpus; do
+  cat "$T/per_cpu/$cpu/stats" >"$RAW/per_cpu/$cpu/stats"
 done
 mkdir -p "$RAW/events"
 cat "$T/events/header_page" >"$RAW/events/header_page"
 cat "$T/events/header_event" >"$RAW/events/header_event"
 for format in "$T"/events/vmscan/*/format "$T"/events/oom/*/format "$T"/events/compaction/*/format \\
   "$T"/events/sched/sched_switch/format "$T"/events/sched/sched_waking/format \\
+  "$T"/events/cgroup/cgroup_attach_task/format "$T"/events/lowmemorykiller/*/format \\
   "$T"/events/${GROUP}/*/format "$T"/events/ftrace/print/format; do
   [ -r "$format" ] || continue
   below=\${format#"$T"/}
@@ -220,7 +275,7 @@ for format in "$T"/events/vmscan/*/format "$T"/events/oom/*/format "$T"/events/c
   cat "$format" >"$RAW/$below"
 done
 cat "$T/trace_clock" >"$RAW/trace_clock"
-cat "$T/saved_cmdlines" >"$RAW/saved_cmdlines"
+[ -r "$T/saved_cmdlines" ] && cat "$T/saved_cmdlines" >"$RAW/saved_cmdlines"
 [ -r "$T/saved_tgids" ] && cat "$T/saved_tgids" >"$RAW/saved_tgids"`
 
 function existing(format: (event: string) => string): string {
@@ -239,7 +294,8 @@ sampler=$!
 # trace-cmd names events group:event.
 events=$(echo "$events" | sed 's#/#:#g')
 # shellcheck disable=SC2086
-trace-cmd record -C mono -b "$BUFFER_KIB" $events -o "$RESULT" sleep "$SECONDS_TO_RECORD"
+trace-cmd record -C mono -b "$BUFFER_KIB" $events -o "$RESULT" sleep "$SECONDS_TO_RECORD" ||
+  failed="trace-cmd did not record"
 kill "$sampler" 2>/dev/null`
 }
 
@@ -259,7 +315,8 @@ sampler=$!
 # perf's buffer is in pages of a power of two, in KiB here.
 set -f
 # shellcheck disable=SC2086
-perf record -a -c 1 -k mono -m "\${BUFFER_KIB}K" $list -o "$RESULT" -- sleep "$SECONDS_TO_RECORD"
+perf record -a -c 1 -k mono -m "\${BUFFER_KIB}K" $list -o "$RESULT" -- sleep "$SECONDS_TO_RECORD" ||
+  failed="perf did not record"
 set +f
 kill "$sampler" 2>/dev/null`
 }
@@ -269,7 +326,7 @@ function perfetto(options: RecipeOptions, probes: readonly Probe[]): string {
 cat >"$OUT/config.pbtxt" <<'CONFIG'
 ${toPerfettoConfig(options, probes)}CONFIG
 sed "s/duration_ms: .*/duration_ms: $((SECONDS_TO_RECORD * 1000))/" "$OUT/config.pbtxt" |
-  perfetto --txt -c - -o - >"$RESULT" || fail "perfetto did not record"`
+  perfetto --txt -c - -o - >"$RESULT" || failed="perfetto did not record"`
 }
 
 /** Perfetto's configuration alone, as text protobuf (TraceConfig). */
@@ -289,6 +346,7 @@ buffers { size_kb: 131072 fill_policy: RING_BUFFER }
 buffers { size_kb: 8192 fill_policy: RING_BUFFER }
 data_sources { config { name: "linux.ftrace" target_buffer: 0 ftrace_config {
 ${names.map((name) => `  ftrace_events: "${name}"`).join('\n')}
+  atrace_apps: "lmkd"
   compact_sched { enabled: false }
   buffer_size_kb: ${options.bufferKib}
   drain_period_ms: 250
@@ -302,6 +360,7 @@ data_sources { config { name: "linux.process_stats" target_buffer: 1 process_sta
   proc_stats_poll_ms: 5000
 } } }
 data_sources { config { name: "linux.system_info" target_buffer: 1 } }
+data_sources { config { name: "android.packages_list" target_buffer: 1 } }
 write_into_file: true
 file_write_period_ms: 2500
 flush_period_ms: 5000

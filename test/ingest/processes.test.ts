@@ -94,10 +94,26 @@ describe('processes', () => {
   it('are told by files beside the trace, the earlier one first', async () => {
     await ingest([switchTo(10, 10, 'a'), switchTo(20, 20, 'b')], {
       snapshots: new Map([
-        ['processes.before', '10\t10061\t-800\t/apps/uid_10061\tcom.example.chat'],
+        [
+          'processes.before',
+          [
+            '/proc/10/status:Uid:\t10061\t10061\t10061\t10061',
+            '/proc/10/oom_score_adj:-800',
+            '/proc/10/cgroup:0::/apps/uid_10061',
+            '/proc/10/cmdline:com.example.chat',
+          ].join('\n'),
+        ],
         [
           'processes.after',
-          '10\t0\t0\t/\tother\n20\t10099\t900\t/apps/uid_10099\tcom.example.game',
+          [
+            '/proc/10/status:Uid:\t0\t0\t0\t0',
+            '/proc/10/cmdline:other',
+            '/proc/20/status:Uid:\t10099\t10099\t10099\t10099',
+            '/proc/20/oom_score_adj:900',
+            '/proc/20/cgroup:4:memory:/apps/uid_10099',
+            '/proc/20/cgroup:0::/uid_10099/pid_20',
+            '/proc/20/cmdline:com.example.game',
+          ].join('\n'),
         ],
         [
           'packages',

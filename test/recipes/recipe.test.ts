@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process'
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -101,12 +110,13 @@ describe.each(TOOLS)('scripts for %s', (tool) => {
           const shape = script.replaceAll(/\d+\.\d+|\d+/g, '0')
           if (checked.has(shape)) continue
           checked.add(shape)
-          for (const shell of ['sh', 'bash'].filter(has)) {
+          for (const shell of ['sh', 'dash', 'bash', 'mksh'].filter(has)) {
             const run = spawnSync(shell, ['-n'], { input: script, encoding: 'utf8' })
             expect([run.status, run.stderr]).toEqual([0, ''])
           }
           if (has('shellcheck')) {
-            const run = spawnSync('shellcheck', ['-s', 'sh', '-S', 'warning', '-'], {
+            // SC2016: fetch arguments have a $ of their own.
+            const run = spawnSync('shellcheck', ['-s', 'sh', '-S', 'style', '-e', 'SC2016', '-'], {
               input: script,
               encoding: 'utf8',
             })
@@ -133,70 +143,153 @@ describe.each(TOOLS)('scripts for %s', (tool) => {
   })
 })
 
-/** A folder that stands for tracefs, with a recording in it. */
+const FILES_OF_TRACEFS = ['tracing_on', 'buffer_size_kb', 'trace', 'kprobe_events']
+const GROUPS = ['vmscan', 'oom', 'sched/sched_switch', 'sched/sched_waking', 'pstrace']
+
+/** A folder that stands for tracefs, with a recording in its buffers. */
 function fakeTracefs(name: string): string {
   const path = join(folder, name)
   generatedFolder({ scenario: scenarioNamed('phone'), events: 300 }, path)
-  writeFileSync(join(path, 'kprobe_events'), '')
+  for (const cpu of readdirSync(join(path, 'per_cpu'))) {
+    const buffer = join(path, 'per_cpu', cpu)
+    const { size } = statSync(join(buffer, 'trace_pipe_raw'))
+    writeFileSync(
+      join(buffer, 'stats'),
+      `entries: 0\noverrun: 0\nbytes: ${size}\ndropped events: 0\n`,
+    )
+  }
   writeFileSync(
     join(path, 'available_filter_functions'),
     'do_swap_page\nswap_writepage\nswap_read_folio [mod]\nswap_writepage_bdev\n',
   )
-  for (const group of ['vmscan', 'oom', 'sched/sched_switch', 'sched/sched_waking'])
+  for (const group of GROUPS) {
     mkdirSync(join(path, 'events', group), { recursive: true })
-  for (const file of [
-    'tracing_on',
-    'buffer_size_kb',
-    'trace',
-    'events/vmscan/enable',
-    'events/oom/enable',
-  ])
-    writeFileSync(join(path, file), '')
+    writeFileSync(join(path, 'events', group, 'enable'), '')
+  }
+  for (const file of FILES_OF_TRACEFS) writeFileSync(join(path, file), '')
+  writeFileSync(join(path, 'trace_clock'), '[local] global mono\n')
   return path
 }
 
-function run(script: string, tracefs: string, out: string, path = process.env['PATH'] ?? '') {
+/** A command of that name in a folder of its own. */
+function standIn(name: string, script: string): string {
+  const bin = mkdtempSync(join(folder, 'bin-'))
+  writeFileSync(join(bin, name), `#!/bin/sh\n${script}`)
+  chmodSync(join(bin, name), 0o755)
+  return bin
+}
+
+/** Reading a buffer of the kernel takes its pages out of it, and its counters know. */
+const TAKING_DD = `for word in "$@"; do case $word in if=*) file=\${word#if=} ;; bs=*) page=\${word#bs=} ;; count=*) count=\${word#count=} ;; esac; done
+head -c "$((page * count))" "$file"
+tail -c "+$((page * count + 1))" "$file" >"$file.rest"
+cat "$file.rest" >"$file"
+sed "s/^bytes: .*/bytes: $(wc -c <"$file")/" "\${file%/*}/stats" >"$file.rest"
+cat "$file.rest" >"\${file%/*}/stats"
+rm "$file.rest"
+`
+
+function run(
+  script: string,
+  options: { tracefs: string; out: string; bins?: readonly string[]; env?: Record<string, string> },
+) {
   const file = join(folder, 'script.sh')
   writeFileSync(file, script)
+  const bins = [...(options.bins ?? []), standIn('dd', TAKING_DD), process.env['PATH'] ?? '']
   const result = spawnSync('sh', [file, '1'], {
     encoding: 'utf8',
     stdio: ['ignore', 'ignore', 'pipe'],
-    timeout: 15_000,
-    env: { PATH: path, TRACEFS: tracefs, OUT: out },
+    timeout: 20_000,
+    env: { PATH: bins.join(':'), TRACEFS: options.tracefs, OUT: options.out, ...options.env },
   })
   return { status: result.status, errors: result.stderr }
+}
+
+async function countEvents(path: string): Promise<number> {
+  const reader = await openTrace(openFolder(path))
+  let events = 0
+  forEachEvent(reader, () => events++)
+  reader.close()
+  return events
+}
+
+/** The script with each write into tracefs told to `log` as well. */
+function withLog(script: string, log: string): string {
+  return script.replaceAll(
+    /(echo [^|;&\n]*?)(>>?)"\$T\/([^"]+)"/g,
+    (_, echo: string, how: string, path: string) =>
+      `${echo}| { read -r line || :; echo "${path}=$line" >>'${log}'; echo "$line" ${how}"$T/${path}"; }`,
+  )
 }
 
 describe.runIf(isRoot)('a script that runs', () => {
   it('records a folder that pstrace reads, with its snapshots', async () => {
     const tracefs = fakeTracefs('tracefs')
     const out = join(folder, 'recorded')
-    const { status, errors } = run(toScript(recipe({ tool: 'tracefs' })), tracefs, out)
+    const events = await countEvents(tracefs)
+    const { status, errors } = run(toScript(recipe({ tool: 'tracefs' })), { tracefs, out })
     expect([status, errors]).toEqual([0, expect.stringContaining('recorded into')])
-    const count = async (path: string) => {
-      const reader = await openTrace(openFolder(path))
-      let events = 0
-      forEachEvent(reader, () => events++)
-      reader.close()
-      return events
-    }
-    expect(await count(out)).toBe(await count(tracefs))
+    expect(await countEvents(out)).toBe(events)
     const snapshots = readSnapshots(out)
     for (const name of [
       'vmstat.before',
       'vmstat.after',
       'zoneinfo.before',
       'swaps.after',
+      'processes.before',
       'uname',
       'ncpu',
       'cmdline',
     ])
       expect([name, snapshots.has(name)]).toEqual([name, true])
+    const processes = snapshots.get('processes.after')?.split('\n')
+    const own = `/proc/${process.pid}/`
+    expect(
+      processes?.filter((line) => line.startsWith(own)).map((line) => line.split(/[:/]/)[3]),
+    ).toEqual(expect.arrayContaining(['status', 'oom_score_adj', 'cmdline']))
+  })
+
+  it('sets up before it starts, and puts everything back after it has stopped', () => {
+    const tracefs = fakeTracefs('order')
+    const log = join(folder, 'order.log')
+    const { status } = run(withLog(toScript(recipe({ tool: 'tracefs' })), log), {
+      tracefs,
+      out: join(folder, 'ordered'),
+    })
+    expect(status).toBe(0)
+    const steps = readFileSync(log, 'utf8').trimEnd().split('\n')
+    const first = (step: string) => steps.indexOf(step)
+    const last = (step: string) => steps.lastIndexOf(step)
+    const probes = steps.findIndex((step) => step.startsWith('kprobe_events=p:'))
+    const begun = steps.indexOf('tracing_on=1', first('trace='))
+    const ended = steps.indexOf('tracing_on=0', begun)
+    const inOrder = [
+      first('tracing_on=0'),
+      first('events/vmscan/enable=0'),
+      probes,
+      first('trace_clock=mono'),
+      first('buffer_size_kb=32768'),
+      first('trace='),
+      first('events/vmscan/enable=1'),
+      first('events/sched/sched_waking/enable=1'),
+      first('events/pstrace/enable=1'),
+      begun,
+      ended,
+      last('events/vmscan/enable=0'),
+      last('events/pstrace/enable=0'),
+      last('trace_clock=local'),
+    ]
+    expect(inOrder).not.toContain(-1)
+    expect([...inOrder].sort((a, b) => a - b)).toEqual(inOrder)
+    expect(steps.at(-1)).toBe('tracing_on=1')
   })
 
   it('sets the probes whose function the kernel has, by its own name, and names the others', () => {
     const tracefs = fakeTracefs('probes')
-    const { errors } = run(toScript(recipe({ tool: 'tracefs' })), tracefs, join(folder, 'out'))
+    const { errors } = run(toScript(recipe({ tool: 'tracefs' })), {
+      tracefs,
+      out: join(folder, 'out'),
+    })
     const added = readFileSync(join(tracefs, 'kprobe_events'), 'utf8')
       .split('\n')
       .filter((line) => /^[pr]:/.test(line))
@@ -212,19 +305,73 @@ describe.runIf(isRoot)('a script that runs', () => {
 
   it.each(['trace-cmd', 'perf', 'perfetto'] as const)('calls %s with all events', (tool) => {
     const tracefs = fakeTracefs(`with-${tool}`)
-    const bin = join(folder, `bin-${tool}`)
-    mkdirSync(bin, { recursive: true })
-    const calls = join(bin, 'calls')
-    writeFileSync(join(bin, tool), `#!/bin/sh\necho "$@" >>${calls}\ncat >>${calls}\n`)
-    chmodSync(join(bin, tool), 0o755)
-    const path = `${bin}:${process.env['PATH'] ?? ''}`
-    const { status } = run(toScript(recipe({ tool })), tracefs, join(folder, `out-${tool}`), path)
+    const calls = join(folder, `calls-${tool}`)
+    const bins = [standIn(tool, `echo "$@" >>${calls}\ncat >>${calls}\n`)]
+    const out = join(folder, `out-${tool}`)
+    const { status } = run(toScript(recipe({ tool })), { tracefs, out, bins })
     expect(status).toBe(0)
     const called = readFileSync(calls, 'utf8')
     const separator = tool === 'perfetto' ? '/' : ':'
     expect(called).toContain(`sched${separator}sched_switch`)
     if (tool === 'perfetto') expect(called).toContain('duration_ms: 1000')
     else expect(called).toMatch(/-e vmscan(:\*)? /)
+  })
+
+  it.each(['trace-cmd', 'perf', 'perfetto'] as const)(
+    'fails when %s does, and puts everything back',
+    (tool) => {
+      const tracefs = fakeTracefs(`failing-${tool}`)
+      const { status, errors } = run(toScript(recipe({ tool })), {
+        tracefs,
+        out: join(folder, `failed-${tool}`),
+        bins: [standIn(tool, 'exit 3\n')],
+      })
+      expect([status, errors]).toEqual([1, expect.stringContaining(`${tool} did not record`)])
+      expect(errors).not.toContain('recorded into')
+      expect(readFileSync(join(tracefs, 'trace_clock'), 'utf8')).toBe('local\n')
+    },
+  )
+
+  it('over adb sends itself, runs on the device as root, and fetches what it recorded', async () => {
+    const tracefs = fakeTracefs('device')
+    const events = await countEvents(tracefs)
+    const device = mkdtempSync(join(folder, 'device-'))
+    const out = join(folder, 'fetched')
+    const log = join(folder, 'adb.log')
+    // The device's folder is one of the host's; whoever runs this is root.
+    const adb = standIn(
+      'adb',
+      `echo "$1 $(echo "$2" | head -n 1 | cut -c 1-60)" >>'${log}'
+here() { sed 's#/data/local/tmp#${device}#g'; }
+case $1 in
+shell)
+  shift
+  case $* in
+  cat*) here >'${device}/pstrace.sh' ;;
+  getprop*) echo device/fingerprint ;;
+  *) sh -c "$(echo "$*" | here)" ;;
+  esac ;;
+pull) mkdir -p "$3" && cp -r "$(echo "$2" | here)" "$3" ;;
+esac
+`,
+    )
+    const { status, errors } = run(toScript(recipe({ tool: 'tracefs', adb: true })), {
+      tracefs,
+      out,
+      bins: [adb],
+    })
+    expect([status, errors]).toEqual([0, expect.stringContaining('recorded into')])
+    expect(await countEvents(out)).toBe(events)
+    expect(readFileSync(join(out, 'fingerprint'), 'utf8')).toBe('device/fingerprint\n')
+    const calls = readFileSync(log, 'utf8').trimEnd().split('\n')
+    expect(calls).toEqual([
+      'wait-for-device ',
+      'shell cat >/data/local/tmp/pstrace.sh',
+      'shell id',
+      expect.stringMatching(/^shell rm -rf \/data\/local\/tmp\/pstrace; sh/),
+      'pull /data/local/tmp/pstrace/.',
+      'shell getprop',
+    ])
   })
 })
 

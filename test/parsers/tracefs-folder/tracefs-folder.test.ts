@@ -100,6 +100,27 @@ describe('a folder copied from tracefs', () => {
     await expect(readFolder(path)).rejects.toBeInstanceOf(TraceParseError)
   })
 
+  it('copied before its buffer was empty has lost the rest, unless the counters were copied first', async () => {
+    const path = copied('unread')
+    const stats = join(path, 'per_cpu/cpu0/stats')
+    const whole = await readFolder(path)
+    const ofCpu = whole.events.filter(({ cpu }) => cpu === 0).length
+    const withStats = async (unread: number, read: number) => {
+      writeFileSync(
+        stats,
+        `entries: ${unread}\noverrun: 0\ndropped events: 0\nread events: ${read}\n`,
+      )
+      const { issues, losses } = await readFolder(path)
+      return {
+        issues: issues.map(({ code }) => code),
+        lost: losses.map(({ cpu, events: lost }) => [cpu, lost]),
+      }
+    }
+    expect(await withStats(70, ofCpu)).toEqual({ issues: ['unread_events'], lost: [[0, 70]] })
+    expect(await withStats(ofCpu, 0)).toEqual({ issues: [], lost: [] })
+    expect(await withStats(0, ofCpu)).toEqual({ issues: [], lost: [] })
+  })
+
   it('cut at any byte loses events only with an issue', async () => {
     const path = copied('cut')
     const file = join(path, 'per_cpu/cpu0/trace_pipe_raw')
