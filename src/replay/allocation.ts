@@ -21,8 +21,6 @@ export class Allocation {
       return this.#kernel.zones.take(node)
     }
     let fruitless = 0
-    let refused = 0
-    let kept = 0
     let scan: Scan | undefined
     for (;;) {
       if (node.free <= node.low + node.boost) {
@@ -40,17 +38,8 @@ export class Allocation {
         if (node.free <= this.#kernel.zones.minOf(node)) this.#kernel.zones.drain(node)
       } else {
         if (node.free <= this.#kernel.zones.minOf(node)) this.#kernel.zones.drain(node)
-        const { tally } = this.#kernel
-        if (fruitless++ === 0) {
-          refused = tally.failedStores
-          kept = tally.stores - refused
-        }
-        // Every page that was tried meanwhile was refused: no tick changes that.
-        const isRefused = tally.failedStores > refused && tally.stores - tally.failedStores === kept
-        if (
-          fruitless >= MAX_FRUITLESS &&
-          (isRefused || !this.#canFree() || fruitless >= OOM_FRUITLESS)
-        ) {
+        fruitless++
+        if (fruitless >= MAX_FRUITLESS && (!this.#canFree() || fruitless >= OOM_FRUITLESS)) {
           this.#kernel.exhausted = true
           this.#kernel.scheduler.stopped = true
           yield

@@ -4,7 +4,7 @@ import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
 import { KSWAPD_CONTEXT } from './scan.ts'
 import { STORE, type Thread } from './scheduler.ts'
-import type { StepsTo } from './steps.ts'
+import type { Steps, StepsTo } from './steps.ts'
 import { HOLDS_COPY } from './swap-pool.ts'
 import type { NodeState } from './zones.ts'
 
@@ -20,6 +20,7 @@ export class Stores {
   readonly #rotationCounts: Int32Array
   readonly redirtied = new Set<number>()
   readonly #writing = new Set<number>()
+  #refusedInRow = 0
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel
@@ -109,10 +110,11 @@ export class Stores {
     if (place === 'reject') {
       // zswap's refusal activates the page (AOP_WRITEPAGE_ACTIVATE); zram's failed write only leaves it dirty.
       const isActivated = this.#kernel.backend.name === 'zswap'
-      if (!isActivated) tally.failedStores++
       this.#kernel.swapOuts.backOut(node, page, isActivated)
+      if (!isActivated) yield* this.#refused()
       return false
     }
+    this.#refusedInRow = 0
     pages.state[page] = P.STORED
     if (deviceWrites > 0 && this.#kernel.device.exists) {
       // A refused page is written by itself: under writeback until the device is done. Others were pushed out for it.
@@ -132,6 +134,18 @@ export class Stores {
       pages.state[page] = P.RESIDENT
     }
     return true
+  }
+
+  /** Every page was tried and refused: in the kernel minutes of the same follow, and then a kill. The run ends here. */
+  *#refused(): Steps {
+    this.#kernel.tally.failedStores++
+    this.#refusedInRow++
+    let left = 0
+    for (const size of this.#kernel.pages.sizes) left += size
+    if (this.#refusedInRow <= left) return
+    this.#kernel.exhausted = true
+    this.#kernel.scheduler.stopped = true
+    yield
   }
 
   get underWriteback(): number {
