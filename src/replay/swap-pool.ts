@@ -24,8 +24,12 @@ export class SwapPool {
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel
-    this.bytes = new Uint8Array(kernel.workload.machine.pageSize)
-    this.#words = new Float64Array(this.bytes.buffer)
+    this.bytes = kernel.backend.pageBuffer ?? new Uint8Array(kernel.workload.machine.pageSize)
+    this.#words = new Float64Array(
+      this.bytes.buffer,
+      this.bytes.byteOffset,
+      this.bytes.length / Float64Array.BYTES_PER_ELEMENT,
+    )
   }
 
   recordMove(move: PoolMove): void {

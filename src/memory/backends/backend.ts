@@ -113,6 +113,8 @@ export interface SwapBackend {
   readonly poolPages: number
   /** Sum of compressedBytes of what the pool holds. */
   readonly poolBytes: number
+  /** One page, on a multiple of 8, from which stores need no copy; in use by one run at a time. */
+  readonly pageBuffer?: Uint8Array | undefined
   store(request: StoreRequest): StoreResult
   /** Where the slot's content is; fills `target` with the decompressed page when given. */
   load(slot: number, target?: Uint8Array, nowNs?: number): Place

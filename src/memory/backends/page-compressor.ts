@@ -40,6 +40,12 @@ export class PageCompressor {
     return size
   }
 
+  /** Pages given in this buffer are compressed where they lie. */
+  get pageBuffer(): Uint8Array | undefined {
+    const page = this.codec.workspace?.page
+    return page?.length === this.#pageSize ? page : undefined
+  }
+
   copyCompressed(page: Uint8Array): Uint8Array {
     return this.#target.slice(0, this.#compress(page))
   }

@@ -165,6 +165,10 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
     return this.pool.pages
   }
 
+  get pageBuffer(): Uint8Array | undefined {
+    return this.#compressor(0).pageBuffer
+  }
+
   get poolBytes(): number {
     return this.pool.bytes
   }

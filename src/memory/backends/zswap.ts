@@ -294,6 +294,10 @@ export class ZswapBackend implements SwapBackend {
     return this.pool.pages
   }
 
+  get pageBuffer(): Uint8Array | undefined {
+    return this.#compressor.pageBuffer
+  }
+
   get poolBytes(): number {
     return this.pool.bytes
   }
