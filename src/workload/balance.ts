@@ -1,4 +1,5 @@
 import type { Stores } from './costs.ts'
+import { RECLAIM_FILE } from './page-cache.ts'
 import { EVENT, type Recording } from './recording.ts'
 import type { Based } from './types.ts'
 
@@ -295,9 +296,6 @@ function collectPoints(recording: Recording, stores: Stores, options: BalanceOpt
   }
   return points
 }
-
-/** RECLAIM_WB_FILE of include/trace/events/vmscan.h. */
-const RECLAIM_FILE = 0x2
 
 function nearestError(retries: readonly Point[], ns: number, total: number, per: number): number {
   let low = 0

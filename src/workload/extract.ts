@@ -22,6 +22,7 @@ import {
   readCounter,
   snapshotText,
 } from './machine.ts'
+import { type FileReads, RECLAIM_FILE, readPageCache } from './page-cache.ts'
 import { followPages, type StoredPage, type TouchedPage } from './pages.ts'
 import { recognisePolicy } from './recorded-policy.ts'
 import { EVENT, type RecordedZone, type Recording } from './recording.ts'
@@ -108,13 +109,19 @@ export function extractFromRecording(
   const allocators = clockList.map(
     (clock): Allocator => ({ clock, weight: allocationRate(clock, recording, users, clocks) }),
   )
+  const cache = readPageCache(recording, clockList, users, startEvent)
   const clockAt = (ns: number): number => {
     let sum = 0
     for (const { clock, weight } of allocators) sum += weight * clock.ownAt(ns)
     return sum
   }
   const spread = (): { knots: Knot[]; allocations: Allocations } => {
-    const knots = fitDemand(toAnonAnchors(balance.anchors, startNs), clockAt)
+    // The balance takes every page-cache page that went for one that was read since; those of the start were not.
+    const anchors = balance.anchors.map((anchor) => ({
+      ...anchor,
+      anon: anchor.anon + Math.min(anchor.file, cache.atStart),
+    }))
+    const knots = fitDemand(toAnonAnchors(anchors, startNs), clockAt)
     return { knots, allocations: spreadAllocations(knots, allocators) }
   }
   let { knots, allocations } = spread()
@@ -127,6 +134,7 @@ export function extractFromRecording(
       startEvent,
       untilNs,
       recordPagesPerSlot: recordPagesPerSlot.value,
+      cacheAtStart: cache.atStart,
     })
   if (isBoostWake(recording, startEvent)) {
     // The first wake-up came when the movable pages were used up, not at low. What is free then and what later boosts show depend on each other.
@@ -145,10 +153,10 @@ export function extractFromRecording(
   const nodeOf = nodeFinder(recording, zones)
   const stores = listStores(recording, whole.stores, startEvent, nodeOf)
   const touches = listTouches(recording, clocks, rows, startEvent)
-  const resident = balance.lruAtStart.value
+  const resident = Math.max(0, balance.lruAtStart.value - cache.atStart)
   const identities = followPages(stores.list, touches, allocations, resident)
 
-  const file = listFileReads(recording, clockList, users, startEvent)
+  const file = cache.reads
   const half = halfOf(
     allocations.ns,
     touches.map((touch) => touch.ns),
@@ -202,8 +210,15 @@ export function extractFromRecording(
           lruAtStart: balance.lruAtStart,
         }
 
-  const pages = buildPages({ stores, identities, allocations, recording, nodes: zones })
-  const stream = buildStream(stores.list.length, identities)
+  const pages = buildPages({
+    stores,
+    identities,
+    allocations,
+    recording,
+    nodes: zones,
+    cached: cache.atStart,
+  })
+  const stream = buildStream(stores.list.length, identities, cache.atStart)
   const backAgain = identities.storedAgain + identities.cleanAgain
   const machine = describeMachine(recording, {
     balance: measuredBalance,
@@ -330,6 +345,7 @@ interface BoostParts {
   readonly startEvent: number
   readonly untilNs: number
   readonly recordPagesPerSlot: number
+  readonly cacheAtStart: number
 }
 
 /** Entries of a page table on 64-bit machines with pages of 4 KiB. */
@@ -360,6 +376,7 @@ function freeAtBoosts(recording: Recording, parts: BoostParts): number[] {
   let reclaimed = 0
   let swappedIn = 0
   let mostStored = 0
+  let reclaimedFile = 0
   for (let i = 0; i < recording.length; i++) {
     const ns = recording.ns[i] ?? 0
     while (store < stores.length && (stores.event[store] ?? 0) <= i) {
@@ -372,8 +389,9 @@ function freeAtBoosts(recording: Recording, parts: BoostParts): number[] {
     while (allocated < allocNs.length && (allocNs[allocated] ?? 0) <= ns) allocated++
     switch (recording.kind[i]) {
       case EVENT.batchEnd:
-        // What the page cache took and gave back leaves free memory as it was.
+        // What the page cache took and gave back since the start leaves free memory as it was.
         if (((recording.c[i] ?? 0) & RECLAIM_FILE) === 0) reclaimed += recording.b[i] ?? 0
+        else reclaimedFile += recording.b[i] ?? 0
         break
       case EVENT.read:
         swappedIn++
@@ -386,6 +404,7 @@ function freeAtBoosts(recording: Recording, parts: BoostParts): number[] {
             constant -
               per * stored -
               (balance.lruAtStart.value + allocated + swappedIn - reclaimed) +
+              Math.min(reclaimedFile, parts.cacheAtStart) +
               parts.recordPagesPerSlot * mostStored +
               allocated / TABLE_ENTRIES,
           )
@@ -602,48 +621,6 @@ function listTouches(
   return touches
 }
 
-interface FileReads {
-  readonly total: number
-  readonly task: number
-  readonly ns: Float64Array
-  readonly pages: Float64Array
-}
-
-/** Page-cache pages read: in a steady state as many as reclaim took back. */
-function listFileReads(
-  recording: Recording,
-  clocks: readonly TaskClock[],
-  users: MemoryUsers,
-  startEvent: number,
-): FileReads {
-  const ns: number[] = []
-  const pages: number[] = []
-  let total = 0
-  for (let i = startEvent; i < recording.length; i++)
-    if (
-      recording.kind[i] === EVENT.batchEnd &&
-      ((recording.c[i] ?? 0) & RECLAIM_FILE) !== 0 &&
-      (recording.b[i] ?? 0) > 0
-    ) {
-      ns.push(recording.ns[i] ?? 0)
-      pages.push(recording.b[i] ?? 0)
-      total += recording.b[i] ?? 0
-    }
-  let task = 0
-  let most = -1
-  clocks.forEach((clock, row) => {
-    const use = users.uses.get(clock.tid)
-    const evidence = (use?.fileEvidence ?? 0) + (use?.anonEvidence ?? 0) * 1e-6
-    if (evidence > most) {
-      most = evidence
-      task = row
-    }
-  })
-  return { total, task, ns: Float64Array.from(ns), pages: Float64Array.from(pages) }
-}
-
-const RECLAIM_FILE = 0x2
-
 /** The moment by which a share of all allocations, touches and file reads had been asked for. */
 function workAt(
   allocated: Float64Array,
@@ -814,16 +791,19 @@ interface PageParts {
   readonly allocations: { readonly length: number; readonly task: Int32Array }
   readonly recording: Recording
   readonly nodes: readonly RecordedZone[]
+  /** Pages of the page cache at the start: the last ones, after those in swap. */
+  readonly cached: number
 }
 
 function buildPages(parts: PageParts): WorkloadPages {
-  const { identities, allocations, stores, recording } = parts
-  const length = identities.length
+  const { identities, allocations, stores, recording, cached } = parts
+  const { length: known } = identities
+  const length = known + cached
   const owner = new Int32Array(length).fill(-1)
   for (let n = 0; n < allocations.length; n++)
     owner[identities.resident + n] = allocations.task[n] ?? -1
-  const residentAtStart = new Uint8Array(length).fill(1, 0, identities.resident)
-  const swappedAtStart = new Uint8Array(length).fill(1, length - identities.inSwap)
+  const residentAtStart = new Uint8Array(length).fill(1, 0, identities.resident).fill(1, known)
+  const swappedAtStart = new Uint8Array(length).fill(1, known - identities.inSwap, known)
   const slot = new Float64Array(length).fill(-1)
   const fill = new Uint8Array(length)
   const node = spreadNodes(length, parts.nodes)
@@ -840,6 +820,7 @@ function buildPages(parts: PageParts): WorkloadPages {
   // Shared memory of the start (tmpfs, the root file system in memory) is older than what was allocated since.
   const shmem = Math.min(sharedPages(recording), identities.resident)
   kind.fill(PAGE_KINDS.indexOf('shmem'), 0, shmem)
+  kind.fill(PAGE_KINDS.indexOf('file'), known)
   return {
     length,
     node,
@@ -894,6 +875,7 @@ function spreadNodes(length: number, zones: readonly RecordedZone[]): Uint8Array
 function buildStream(
   stores: number,
   identities: { readonly length: number; readonly inSwap: number; readonly ofStore: Int32Array },
+  cached: number,
 ): Uint32Array {
   const met = new Uint8Array(identities.length)
   const stream: number[] = []
@@ -905,6 +887,7 @@ function buildStream(
   }
   for (let page = 0; page < identities.length - identities.inSwap; page++)
     if (met[page] === 0) stream.push(page)
+  for (let page = 0; page < cached; page++) stream.push(identities.length + page)
   return Uint32Array.from(stream)
 }
 

@@ -1,0 +1,82 @@
+import { describe, expect, it } from 'vitest'
+import { readClocks } from '../../src/workload/clocks.ts'
+import { RECLAIM_FILE, readPageCache } from '../../src/workload/page-cache.ts'
+import { EVENT, type Recording, RecordingBuilder, STATE } from '../../src/workload/recording.ts'
+import { findMemoryUsers } from '../../src/workload/threads.ts'
+
+const SECOND = 1e9
+const READER = 100
+const KSWAPD = 50
+
+/** A reader runs for ten seconds, low memory begins after the fifth; reclaim takes page-cache pages as given, by second. */
+function reading(takenBySecond: readonly number[]): Recording {
+  const builder = new RecordingBuilder()
+  let rank = 0
+  const add = (
+    ns: number,
+    kind: (typeof EVENT)[keyof typeof EVENT],
+    tid: number,
+    a = 0,
+    b = 0,
+    c = 0,
+  ) => builder.add(rank++, kind, ns, 0, tid, a, b, c, 0)
+  for (let second = 0; second < 10; second++) {
+    if (second === 5) add(5 * SECOND, EVENT.wakeKswapd, READER, 0, 0x140cca)
+    add(second * SECOND + 1, EVENT.switch, 0, 0, STATE.runnable, READER)
+    add(second * SECOND + 2e8, EVENT.switch, READER, READER, STATE.sleeping, KSWAPD)
+    const taken = second < 5 ? 0 : (takenBySecond[second - 5] ?? 0)
+    if (taken > 0) add(second * SECOND + 5e8, EVENT.batchEnd, KSWAPD, taken, taken, RECLAIM_FILE)
+    add(second * SECOND + 9e8, EVENT.switch, KSWAPD, KSWAPD, STATE.sleeping, 0)
+  }
+  return {
+    name: 'made',
+    ...builder.finish(),
+    cpus: 1,
+    pageSize: 4096,
+    endNs: 10 * SECOND,
+    tasks: new Map([
+      [READER, { taskId: 1, tgid: -1, tid: READER, comm: 'reader', kind: 'user' }],
+      [KSWAPD, { taskId: 2, tgid: -1, tid: KSWAPD, comm: 'kswapd0', kind: 'kswapd' }],
+    ]),
+    zones: [],
+    samples: new Map(),
+    snapshot: {},
+    swapKinds: ['zram'],
+    events: new Set(['sched_waking']),
+    losses: 0,
+  }
+}
+
+function cacheOf(recording: Recording) {
+  const startEvent = recording.kind.indexOf(EVENT.wakeKswapd)
+  const users = findMemoryUsers(recording)
+  const clocks = readClocks(recording, users.owners, {
+    startEvent,
+    flushNs: 0,
+    wanted: (tid) => tid === READER,
+    hasWaking: true,
+  })
+  return readPageCache(recording, [...clocks.values()], users, startEvent)
+}
+
+describe('the page cache of a recording', () => {
+  it('held at the start what reclaim takes back faster than anybody reads', () => {
+    const { atStart, reads } = cacheOf(reading([9000, 0, 0, 0, 1000]))
+    // 10000 pages in the reader's 9 seconds: half a second of them when the first 9000 go.
+    expect(atStart).toBeGreaterThan(8000)
+    expect(atStart).toBeLessThanOrEqual(9000)
+    expect(atStart + reads.total).toBe(10_000)
+    expect(reads.pages.reduce((sum, pages) => sum + pages, 0)).toBe(reads.total)
+  })
+
+  it('is what a steady reader read before memory was low, and then its reads', () => {
+    const { atStart, reads } = cacheOf(reading([1000, 1000, 1000, 1000, 1000]))
+    // It read for five seconds before, and for less than five after.
+    expect(atStart / reads.total).toBeGreaterThan(0.9)
+    expect(atStart / reads.total).toBeLessThan(1.5)
+  })
+
+  it('is empty without any file page in reclaim', () => {
+    expect(cacheOf(reading([]))).toMatchObject({ atStart: 0, reads: { total: 0 } })
+  })
+})
