@@ -1,5 +1,5 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
-import type { ColumnRows, ShapeList, TableRows, TextRows } from '../model/rows.ts'
+import type { ColumnRows, ShapeList, TableRows } from '../model/rows.ts'
 import { Shapes } from '../model/shapes.ts'
 import { type RowOwner, TableAppender } from './append.ts'
 import { type PackedTable, qualifiedName, shapeKinds } from './packed.ts'
@@ -8,6 +8,9 @@ import type { StringPool } from './string-pool.ts'
 
 /** Shapes that are told apart at a time where the rows' maker does not number them; more begin anew. */
 const MOST_SHAPES = 1 << 16
+
+/** Below the number of rows at which DuckDB's appender flushes by itself (204,800). */
+const MOST_UNFLUSHED_ROWS = 100_000
 
 /** How rows of one buffer get their shapes. */
 interface Bound {
@@ -33,7 +36,10 @@ export class PackedAppender {
   readonly #rows: TableAppender
   readonly #bound = new WeakMap<TableRows['columns'], Bound>()
   #next: number
+  #unflushedRows = 0
+  #shapesWait = false
   #codes = new Int32Array(0)
+  #cells = new Float64Array(0)
   #ids = new Float64Array(0)
   #closed = false
 
@@ -72,17 +78,28 @@ export class PackedAppender {
     this.#number(given?.shapes ?? bound.own, bound)
     if (this.#ids.length < length) this.#ids = new Float64Array(length * 2)
     const ids = this.#ids
-    for (let i = 0; i < length; i++) ids[i] = bound.ids[codes[i] ?? 0] ?? 0
+    lookUp(ids, codes, bound.ids, length)
     const written: Record<string, ColumnRows> = { shape: { kind: 'number', values: ids } }
     for (const name of bound.others) {
       const column = columns[name]
       if (column !== undefined) written[name] = column
     }
+    if (this.#unflushedRows + length > MOST_UNFLUSHED_ROWS) this.flush()
+    this.#unflushedRows += length
     this.#rows.append({ table: rows.table, length, columns: written }, owner)
   }
 
   flush(): void {
+    this.#flushShapes()
     this.#rows.flush()
+  }
+
+  /** Rows without their shape would be nobody's: shapes are in the database before the rows that refer to them. */
+  #flushShapes(): void {
+    this.#unflushedRows = 0
+    if (!this.#shapesWait) return
+    this.#shapesWait = false
+    this.#shapes.flush()
   }
 
   /** Closes without the rows that are not flushed. */
@@ -96,8 +113,8 @@ export class PackedAppender {
   close(): void {
     if (this.#closed) return
     this.#closed = true
-    this.#rows.close()
     this.#shapes.close()
+    this.#rows.close()
   }
 
   #bind(columns: TableRows['columns'], owner: RowOwner): Bound {
@@ -128,35 +145,28 @@ export class PackedAppender {
       for (const { codes } of bound.texts) codes.length = 0
     }
     const { own, numbers, texts } = bound
-    const { cells } = own
-    cells.fill(Number.NaN)
-    for (const [at, name] of own.names.entries())
-      if (!texts.some((text) => text.at === at) && own.isText(name)) cells[at] = -1
-    const values = numbers.map(({ name }) => {
+    const { length } = rows
+    const width = own.names.length
+    if (this.#cells.length < length * width) this.#cells = new Float64Array(length * width * 2)
+    if (this.#codes.length < length) this.#codes = new Int32Array(length * 2)
+    for (let at = 0; at < width; at++)
+      fill(this.#cells, at, width, length, own.isText(own.names[at] ?? '') ? -1 : Number.NaN)
+    for (const { name, at } of numbers) {
       const column = rows.columns[name]
-      return column?.kind === 'number' ? column.values : new Float64Array(0)
-    })
-    const textCodes = texts.map(({ name, codes }) => {
-      const column = rows.columns[name] as TextRows
+      if (column?.kind === 'number') copyNumbers(this.#cells, at, width, length, column.values)
+    }
+    for (const { name, at, codes } of texts) {
+      const column = rows.columns[name]
+      if (column?.kind !== 'text') continue
       for (let i = codes.length; i < column.strings.length; i++)
         codes.push(own.codeOf(name, column.strings[i]))
-      return column.codes
-    })
-    if (this.#codes.length < rows.length) this.#codes = new Int32Array(rows.length * 2)
-    const found = this.#codes
-    for (let row = 0; row < rows.length; row++) {
-      for (let i = 0; i < numbers.length; i++)
-        cells[numbers[i]?.at ?? 0] = values[i]?.[row] ?? Number.NaN
-      for (let i = 0; i < texts.length; i++) {
-        const code = textCodes[i]?.[row] ?? -1
-        cells[texts[i]?.at ?? 0] = code < 0 ? -1 : (texts[i]?.codes[code] ?? -1)
-      }
-      found[row] = own.find()
+      copyCodes(this.#cells, at, width, length, column.codes, codes)
     }
-    return found
+    own.findAll(this.#cells, length, this.#codes)
+    return this.#codes
   }
 
-  /** Writes the shapes that came since the last time, before rows refer to them: rows without shape would be nobody's. */
+  /** Appends the shapes that came since the last time. */
   #number(list: ShapeList, { owner, ids }: Bound): void {
     const from = ids.length - list.first
     const length = list.length - ids.length
@@ -182,6 +192,43 @@ export class PackedAppender {
         columns[name] = { ...column, codes: column.codes.subarray(from) }
     }
     this.#shapes.append({ table: this.#table.shapes.name, length, columns }, owner)
-    this.#shapes.flush()
+    this.#shapesWait = true
+  }
+}
+
+function lookUp(
+  target: Float64Array,
+  codes: Int32Array,
+  ids: readonly number[],
+  length: number,
+): void {
+  for (let i = 0; i < length; i++) target[i] = ids[codes[i] ?? 0] ?? 0
+}
+
+function fill(cells: Float64Array, at: number, width: number, length: number, value: number): void {
+  for (let i = 0, to = at; i < length; i++, to += width) cells[to] = value
+}
+
+function copyNumbers(
+  cells: Float64Array,
+  at: number,
+  width: number,
+  length: number,
+  values: Float64Array,
+): void {
+  for (let i = 0, to = at; i < length; i++, to += width) cells[to] = values[i] ?? 0
+}
+
+function copyCodes(
+  cells: Float64Array,
+  at: number,
+  width: number,
+  length: number,
+  codes: Int32Array,
+  own: readonly number[],
+): void {
+  for (let i = 0, to = at; i < length; i++, to += width) {
+    const code = codes[i] ?? -1
+    cells[to] = code < 0 ? -1 : (own[code] ?? -1)
   }
 }

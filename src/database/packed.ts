@@ -102,7 +102,7 @@ export function createTable(table: TableDefinition): readonly string[] {
     packed === undefined
       ? [createPlain(table)]
       : [
-          ...[packed.shapes, packed.rows].flatMap((part) => [createPlain(part), ...comments(part)]),
+          ...[packed.shapes, packed.rows].flatMap((part) => [createPlain(part), comment(part)]),
           createView(table, packed),
         ]
   const kind = packed === undefined ? 'TABLE' : 'VIEW'
@@ -121,10 +121,14 @@ function createView(table: TableDefinition, { shapes, rows }: PackedTable): stri
     FROM ${qualifiedName(rows)} r JOIN ${qualifiedName(shapes)} s ON r.shape = s.shape`
 }
 
-function comments(table: TableDefinition, kind: 'TABLE' | 'VIEW' = 'TABLE'): readonly string[] {
+function comment(table: TableDefinition, kind: 'TABLE' | 'VIEW' = 'TABLE'): string {
+  return `COMMENT ON ${kind} ${qualifiedName(table)} IS ${quoteText(table.comment)}`
+}
+
+function comments(table: TableDefinition, kind: 'TABLE' | 'VIEW'): readonly string[] {
   const name = qualifiedName(table)
   return [
-    `COMMENT ON ${kind} ${name} IS ${quoteText(table.comment)}`,
+    comment(table, kind),
     ...allColumns(table).map(
       (column) =>
         `COMMENT ON COLUMN ${name}.${quoteName(column.name)} IS ${quoteText(column.comment)}`,

@@ -3,7 +3,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { PstraceError } from '../model/error.ts'
 import type { ColumnArrays, ColumnRows, TableRows } from '../model/rows.ts'
 import { Database } from './database.ts'
-import { availableMemoryBytes, memoryLimit as ownMemoryLimit } from './limits.ts'
+import { memoryLimit as ownMemoryLimit } from './limits.ts'
 import { DirectWriter } from './writer.ts'
 import {
   BatchReceiver,
@@ -29,7 +29,7 @@ const opening = Database.open(path, {
  * While rows only come in, more memory would only keep written blocks cached: DuckDB fills what it may have, so memory would
  * grow with the trace. The statements after the load may need it all.
  */
-const LOAD_MEMORY = ownMemoryLimit(Math.min(availableMemoryBytes(), 1024 ** 3))
+const LOAD_MEMORY = '128MiB'
 const batches = new BatchReceiver()
 const tables = new Map<string, Record<string, ColumnRows>>()
 const sets = new Map<number, readonly ColumnArrays[]>()

@@ -44,40 +44,48 @@ export class Shapes implements ShapeList {
 
   /** Number of the combination in `cells`. */
   find(): number {
-    const { cells } = this
+    return this.#findAt(this.cells, 0)
+  }
+
+  /** Numbers of `length` combinations that lie one after the other in `values`. */
+  findAll(values: Float64Array, length: number, found: Int32Array): void {
+    const width = this.cells.length
+    for (let row = 0; row < length; row++) found[row] = this.#findAt(values, row * width)
+  }
+
+  #findAt(from: Float64Array, start: number): number {
+    const width = this.cells.length
     let hash = 0
-    for (let i = 0; i < cells.length; i++) {
-      hash = Math.imul(hash ^ (cells[i] ?? 0), 0x9e3779b1)
+    for (let i = 0; i < width; i++) {
+      hash = Math.imul(hash ^ (from[start + i] ?? 0), 0x9e3779b1)
       hash ^= hash >>> 15
     }
     const slots = this.#slots
+    const values = this.#values
     const mask = slots.length - 1
     for (let at = hash & mask; ; at = (at + 1) & mask) {
       const known = slots[at] ?? NONE
-      if (known === NONE) return this.#add(hash, at)
-      if (this.#hashes[known] === hash && this.#isAt(known)) return known
+      if (known === NONE) return this.#add(from, start, hash, at)
+      if (this.#hashes[known] !== hash) continue
+      let same = 0
+      for (let i = 0; i < width; i++) {
+        const value = from[start + i] ?? 0
+        const other = values[known * width + i] ?? 0
+        if (value === other || (Number.isNaN(value) && Number.isNaN(other))) same++
+      }
+      if (same === width) return known
     }
   }
 
-  #isAt(known: number): boolean {
-    const { cells } = this
-    const values = this.#values
-    const from = known * cells.length
-    for (let i = 0; i < cells.length; i++) {
-      const value = cells[i] ?? 0
-      const other = values[from + i] ?? 0
-      if (value !== other && !(Number.isNaN(value) && Number.isNaN(other))) return false
-    }
-    return true
-  }
-
-  #add(hash: number, slot: number): number {
+  #add(from: Float64Array, start: number, hash: number, slot: number): number {
+    const width = this.cells.length
     const number = this.rows.add()
-    this.#values.set(this.cells, number * this.cells.length)
-    for (let i = 0; i < this.cells.length; i++) {
+    for (let i = 0; i < width; i++) {
+      const value = from[start + i] ?? Number.NaN
+      this.#values[number * width + i] = value
       const column = this.#columns[i]
-      if (column?.kind === 'number') column.values[number] = this.cells[i] ?? Number.NaN
-      else if (column?.kind === 'text') column.codes[number] = this.cells[i] ?? NONE
+      if (column?.kind === 'number') column.values[number] = value
+      else if (column?.kind === 'text') column.codes[number] = value
     }
     this.#slots[slot] = number
     this.#hashes[number] = hash
