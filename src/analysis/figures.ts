@@ -1,6 +1,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { hiddenShare, type LossSummary, readLosses } from './losses.ts'
 import { readLaneOrders } from './order.ts'
+import { PLACE_METRICS, readPlaces } from './place-figures.ts'
 import { readRows } from './query.ts'
 import type { Unit } from './result.ts'
 
@@ -218,6 +219,7 @@ export const METRICS: readonly Metric[] = [
     question: 'what does it cost in memory',
     unit: 'bytes',
   },
+  ...PLACE_METRICS,
   {
     name: 'reclaim_cpu_ns',
     title: 'CPU time of kswapd and workers',
@@ -287,6 +289,7 @@ export async function readFigures(connection: DuckDBConnection): Promise<Subject
   const rows = await readRows<Row>(connection, FIGURES_SQL)
   const stalls = await readRows<StallRow>(connection, 'SELECT * FROM stall_summary')
   const lanes = await readLaneOrders(connection)
+  const places = await readPlaces(connection)
   const losses = new Map<number, LossSummary>()
   const all: SubjectFigures[] = []
   for (const row of rows) {
@@ -302,6 +305,7 @@ export async function readFigures(connection: DuckDBConnection): Promise<Subject
     )
     const values = {
       ...toPlainValues(row),
+      ...places.find((place) => place.trace_id === traceId && place.run_id === runId)?.values,
       ...toStallValues(
         'app',
         own.find(({ stalled }) => stalled === 'application'),

@@ -36,6 +36,8 @@ export interface RunOutcome
   readonly summary: Pick<RunSummary, 'swapOuts' | 'workNs' | 'workUsed'> & {
     /** Absent: there was no pool. */
     readonly poolPeakBytes?: number
+    readonly appUserNs?: number
+    readonly appSysNs?: number
   }
 }
 

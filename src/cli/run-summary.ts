@@ -9,6 +9,8 @@ export function withSummary(figures: readonly Figure[], summary: RunOutcome['sum
   const known: Readonly<Record<string, number | undefined>> = {
     work_ns: summary.workNs,
     pool_peak_bytes: summary.poolPeakBytes,
+    app_user_ns: summary.appUserNs,
+    app_sys_ns: summary.appSysNs,
   }
   return figures.map((figure) => {
     const value = known[figure.metric]

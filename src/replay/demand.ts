@@ -24,6 +24,8 @@ export interface TaskProgress {
   readonly marks: { readonly phase: number; readonly ns: number }[]
   /** Own clock consumed: CPU time and voluntary sleep, ns. */
   ownNs: number
+  /** CPU time of it, on the CPUs it ran on. */
+  cpuNs: number
 }
 
 /**
@@ -54,6 +56,7 @@ export function* runTask(
     const value = arg[row] as number
     if (!scheduler.spend(thread, ns)) yield
     progress.ownNs += ns
+    progress.cpuNs += ns / (scheduler.cpus[thread.cpu]?.speed ?? 1)
     clock += ns
     switch (op[row]) {
       case ALLOC: {

@@ -214,6 +214,7 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
       endNs: Number.NaN,
       marks: [],
       ownNs: 0,
+      cpuNs: 0,
     }
     progress.push(state)
     const isLoad = task.kind === 'background'

@@ -67,6 +67,9 @@ export interface RunSummary {
   readonly refaultsStored: number
   readonly compressedBytes: number
   readonly cpuNs: number
+  /** CPU time of the tasks: what their own clock asked for, and the rest: faults, their own reclaim, interrupts. */
+  readonly appUserNs: number
+  readonly appSysNs: number
   readonly workerCpuNs: number
   readonly poolPeakPages: number
   readonly poolPeakBytes: number
@@ -98,6 +101,7 @@ export function summarize(
   let kswapdRunnableNs = 0
   let workerCpuNs = 0
   let cpuNs = 0
+  let taskCpuNs = 0
   const threads: ThreadSummary[] = []
   for (const thread of scheduler.threads) {
     scheduler.account(thread)
@@ -108,6 +112,7 @@ export function summarize(
     const runnableNs = part(DOINGS.length - 1 + RUNNABLE)
     cpuNs += runningNs
     if (thread.kind === 'worker') workerCpuNs += runningNs
+    if (thread.kind === 'user') taskCpuNs += runningNs
     if (thread.kind === 'kswapd') {
       kswapdNs += runningNs
       kswapdStoreNs += part(STORE)
@@ -146,10 +151,12 @@ export function summarize(
   const stolen = pgstealAnon + tally.stealFileKswapd + tally.stealFileDirect
   let rows = 0
   let done = 0
+  let appUserNs = 0
   for (const task of progress) {
     if (task.kind === 'background') continue
     rows += task.rows
     done += task.done
+    appUserNs += task.cpuNs
   }
   const perSecond = (count: number): number => (seconds > 0 ? count / seconds : 0)
   const share = (ns: number): number => (workNs > 0 ? ns / workNs / kernel.zones.nodes.length : 0)
@@ -187,6 +194,8 @@ export function summarize(
     refaultsStored: tally.refaultsStored,
     compressedBytes: tally.compressedBytes,
     cpuNs,
+    appUserNs,
+    appSysNs: taskCpuNs - appUserNs,
     workerCpuNs,
     poolPeakPages: tally.poolPeakPages,
     poolPeakBytes: tally.poolPeakBytes,

@@ -128,6 +128,7 @@ function runOf(given: { seconds: number; stalls: number; outs: number }): Replay
             { phase: 1, ns: halfNs },
           ],
           ownNs: 0,
+          cpuNs: 0,
         },
       ],
       summary: { poolPeakPages: 0, kswapdStealShare: 1 } as RunSummary,
