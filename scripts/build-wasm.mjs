@@ -1,12 +1,14 @@
-// Compiles the AssemblyScript of src/memory/*/assembly/ to modules in src/memory/*/wasm/ that hold the bytes in base64: they are
+// Compiles the AssemblyScript of the folders assembly/ to modules in wasm/ beside them that hold the bytes in base64: they are
 // committed, so that users need no compiler. `--check` writes nothing and fails where a committed module is stale.
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import asc from 'assemblyscript/asc'
 
-const memory = fileURLToPath(new URL('../src/memory/', import.meta.url))
-const folders = ['codecs', 'contents']
+const root = fileURLToPath(new URL('../', import.meta.url))
+/** Those of src/memory work in one memory with other threads. */
+const folders = ['src/memory/codecs', 'src/memory/contents', 'parsers/text']
+const SHARED = ['--sharedMemory', '--maximumMemory', '65536', '--enable', 'threads']
 
 /** The text of the committed module for one AssemblyScript file. */
 export async function compileAssembly(path) {
@@ -22,13 +24,9 @@ export async function compileAssembly(path) {
       '--runtime',
       'stub',
       '--importMemory',
-      '--sharedMemory',
-      '--maximumMemory',
-      '65536',
+      ...(path.includes('/src/memory/') ? SHARED : []),
       '--initialMemory',
       '1',
-      '--enable',
-      'threads',
       '--enable',
       'simd',
       '--use',
@@ -56,7 +54,7 @@ export async function compileAssembly(path) {
 /** Every source that becomes a module; files beginning with an underscore are parts of others. */
 export function assemblySources() {
   return folders.flatMap((folder) => {
-    const path = join(memory, folder, 'assembly')
+    const path = join(root, folder, 'assembly')
     return readdirSync(path)
       .filter((name) => name.endsWith('.ts') && !name.startsWith('_'))
       .map((name) => join(path, name))

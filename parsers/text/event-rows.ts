@@ -11,11 +11,11 @@ import {
   parseShrinker,
   REST,
   SHRINK_SLAB,
-  startsWith,
   trimEnd,
   Values,
 } from './body.ts'
 import { COLON, type EventLine, SPACE, skipSpaces } from './event-line.ts'
+import { KnownLines, type LineKnowledge, type Step } from './known-lines.ts'
 import { NumberScan } from './number.ts'
 import {
   type PositionalBody,
@@ -26,15 +26,12 @@ import {
 import { TextBatch, TextColumn, type TextKind } from './text-batch.ts'
 
 const COMMA = 44
-const EQUALS = 61
 const ZERO = 48
 const POINTER_DIGITS = 16
 /** Kinds of rows that one event may have: keys that come and go, numbers that turn out to be words. */
 const MAX_VARIANTS = 16
 const MAX_FIELDS = 256
 const MAX_EVENTS = 4096
-const KNOWN_NAMES = 256
-const MAX_NAME_BYTES = 128
 const MAX_STRINGS = 1 << 18
 const MAX_STRING_BYTES = 1 << 25
 
@@ -49,23 +46,17 @@ interface EventState {
   readonly isWhole: boolean
   batch: TextBatch | undefined
   columnOfName: Map<number, TextColumn>
-  plan: readonly Step[] | undefined
-  /** The plan has a step for every column. */
-  isPlanFull: boolean
   variants: number
+  /** Its number among the known lines' events; -1 = it is none of them. */
+  number: number
+  /** Columns in the order of a known line's values. */
+  planned: readonly TextColumn[]
+  /** Rows at the end of the batch whose values are still where known lines put them, and those places. */
+  unset: number
+  places: Uint32Array
 }
 
-interface Step {
-  readonly label: Uint8Array
-  readonly column: TextColumn
-  readonly isText: boolean
-  /** What ends a text that no key follows: a probe's place is in parentheses. */
-  readonly closing: Uint8Array | undefined
-  /** The value may hold an equals sign: a task's name before its pid. */
-  readonly isCommBeforePid: boolean
-}
-
-/** Turns bodies into rows. Fields are found by key; that most lines of an event look alike is only used to find them faster. */
+/** Turns bodies into rows. Fields are found by key; that most lines of an event look alike is only used to find them faster (`known`). */
 export class EventRows {
   /** Of the strings in columns; replaced when it has grown too large. Code 0 is the empty string. */
   dictionary = newDictionary()
@@ -77,67 +68,80 @@ export class EventRows {
   readonly #scan = new NumberScan()
   readonly #eventNames = new ByteDictionary()
   readonly #states: EventState[] = []
+  /** By number. */
   readonly #knownStates: EventState[] = []
-  /** Names that were learned, by a few of their bytes; a later one may take an earlier one's place. */
-  readonly #known: (Uint8Array | undefined)[] = new Array<undefined>(KNOWN_NAMES).fill(undefined)
+  readonly #unset: EventState[] = []
+  readonly known: KnownLines
+
+  constructor(learnTask: LineKnowledge['learnTask']) {
+    this.known = new KnownLines({
+      codeOfText: (bytes, start, end) => this.dictionary.intern(bytes, start, end),
+      learnTask,
+    })
+  }
 
   /** The event's state; `undefined` when the input has more events than any kernel. */
   stateOf(bytes: Uint8Array, line: EventLine): EventState | undefined {
-    const slot = this.#slotOf(bytes, line.nameStart, line.nameEnd)
-    if (slot >= 0) return this.#knownStates[slot]
     const code = this.#eventNames.intern(bytes, line.nameStart, line.nameEnd)
     const known = this.#states[code]
     if (known !== undefined) return known
     if (code >= MAX_EVENTS) return undefined
     const state = newState(this.#eventNames.get(code))
     this.#states[code] = state
+    this.#addKnown(state, bytes, line)
     return state
-  }
-
-  /** True when the event whose name and colon begin at `start` was learned before; may be false for one that was. */
-  isKnown(bytes: Uint8Array, start: number): boolean {
-    const end = Math.min(bytes.length, start + MAX_NAME_BYTES)
-    let colon = start
-    while (colon < end && bytes[colon] !== COLON) colon++
-    return this.#slotOf(bytes, start, colon) >= 0
-  }
-
-  /** Place in #known of the name bytes[start .. end), -1 if it is not there. */
-  #slotOf(bytes: Uint8Array, start: number, end: number): number {
-    const length = end - start
-    const slot = nameSlot(bytes, start, end)
-    const name = this.#known[slot]
-    if (name === undefined || name.length !== length) return -1
-    for (let i = 0; i < length; i++) if (bytes[start + i] !== name[i]) return -1
-    return slot
   }
 
   /** Makes the format known without adding a row. */
   learn(state: EventState, bytes: Uint8Array, line: EventLine, end: number): void {
-    const slot = nameSlot(bytes, line.nameStart, line.nameEnd)
-    this.#known[slot] = bytes.slice(line.nameStart, line.nameEnd)
-    this.#knownStates[slot] = state
     if (state.batch !== undefined) return
     this.#parse(state, bytes, line.bodyStart, end)
     this.#fit(state, bytes)
   }
 
-  /** Fills the columns of the next row of the batch that is returned; the caller fills the rest and completes it. */
-  fill(state: EventState, bytes: Uint8Array, start: number, end: number): TextBatch {
-    const { batch, plan } = state
-    if (batch !== undefined && plan !== undefined) {
-      if (batch.length === batch.capacity) batch.grow()
-      const row = batch.length
-      const values = this.#values
-      values.length = 0
-      const at = state.hasShrinker ? this.#parsePrefix(state, bytes, start, end) : start
-      if (this.#follow(plan, bytes, at, end, row) && this.#addPrefix(state, bytes, row)) {
-        if (state.isPlanFull && !batch.hasMissing) batch.isRowFull = true
-        else for (const { column } of plan) column.lastRow = row
-        return batch
+  #addKnown(state: EventState, bytes: Uint8Array, line: EventLine): void {
+    // PERF_RECORD_LOST and its like stand where events do.
+    if (bytes[line.nameStart] === CAPITAL_P) return
+    state.number = this.known.addEvent(bytes.slice(line.nameStart, line.nameEnd))
+    if (state.number >= 0) this.#knownStates[state.number] = state
+  }
+
+  /** The batch that takes a known line's next row; its values, from words[at] on, are set by `fillKnown`. */
+  addKnownRow(number: number, at: number): TextBatch {
+    const state = this.#knownStates[number] as EventState
+    const batch = state.batch as TextBatch
+    if (batch.length === batch.capacity) batch.grow()
+    if (state.unset === 0) this.#unset.push(state)
+    if (state.unset === state.places.length) state.places = copied(state.places)
+    state.places[state.unset++] = at
+    batch.isRowFull = state.planned.length === batch.columns.length && !batch.hasMissing
+    if (!batch.isRowFull) for (const column of state.planned) column.lastRow = batch.length
+    return batch
+  }
+
+  /** Fills the columns of the rows that were added since the last call, column by column. */
+  fillKnown(): void {
+    const { words } = this.known
+    for (const state of this.#unset) {
+      const { places, planned, unset } = state
+      const first = (state.batch?.length ?? 0) - unset
+      for (let c = 0; c < planned.length; c++) {
+        const { lo, hi, kind } = planned[c] as TextColumn
+        const word = 2 * c
+        for (let i = 0; i < unset; i++)
+          lo[first + i] = words[(places[i] as number) + word] as number
+        if (kind === 'string') continue
+        for (let i = 0; i < unset; i++)
+          hi[first + i] = words[(places[i] as number) + word + 1] as number
       }
+      state.unset = 0
     }
-    return this.#fillSlowly(state, bytes, start, end)
+    this.#unset.length = 0
+  }
+
+  /** Words that a known line's row of the event takes. */
+  knownWords(number: number): number {
+    return 2 * (this.#knownStates[number] as EventState).planned.length
   }
 
   /** Between windows. */
@@ -145,10 +149,11 @@ export class EventRows {
     if (this.dictionary.length > MAX_STRINGS || this.dictionary.bytesUsed > MAX_STRING_BYTES)
       this.dictionary = newDictionary()
     else return
-    for (const { columns } of this.batches) for (const column of columns) column.codes.fill(-1)
+    this.known.forgetTexts()
   }
 
-  #fillSlowly(state: EventState, bytes: Uint8Array, start: number, end: number): TextBatch {
+  /** Fills the columns of the next row of the batch that is returned; the caller fills the rest and completes it. */
+  fill(state: EventState, bytes: Uint8Array, start: number, end: number): TextBatch {
     this.#parse(state, bytes, start, end)
     const batch = this.#fit(state, bytes)
     if (batch.length === batch.capacity) batch.grow()
@@ -159,7 +164,7 @@ export class EventRows {
       if (column !== undefined)
         this.#set(column, row, bytes, values.start[i] as number, values.end[i] as number)
     }
-    state.plan = this.#toPlan(state, bytes)
+    if (state.number >= 0) this.#plan(state, bytes)
     return batch
   }
 
@@ -244,7 +249,6 @@ export class EventRows {
     const batch = new TextBatch(state.system, state.name, [...columns.values()])
     state.columnOfName = columns
     state.batch = batch
-    state.plan = undefined
     state.variants++
     this.batches.push(batch)
     return batch
@@ -306,130 +310,27 @@ export class EventRows {
     column.hi[row] = this.#scan.hi
   }
 
-  /** Reads the body along the last line's labels; false when it is laid out otherwise. */
-  #follow(
-    plan: readonly Step[],
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    row: number,
-  ): boolean {
-    let at = start
-    const { length } = plan
-    for (let i = 0; i < length; i++) {
-      const step = plan[i] as Step
-      const { label, column } = step
-      if (!startsWith(bytes, label, at, end)) return false
-      at += label.length
-      if (step.isText) {
-        at = this.#followText(step, plan[i + 1], bytes, at, end, row)
-        if (at < 0) return false
-      } else {
-        const to = this.#followNumber(column, bytes, at, end, row)
-        if (to < 0) return false
-        at = to
-      }
-      if (at < end) at = skipSeparators(bytes, at, end)
-    }
-    return at >= end
+  /** Tells how the body that is in #values is laid out. */
+  #plan(state: EventState, bytes: Uint8Array): void {
+    const steps = this.#toSteps(state, bytes)
+    const columns = steps?.map(({ column }) => column) ?? []
+    const hasPrefix = state.hasShrinker && this.#values.length > columns.length
+    const prefix = hasPrefix ? this.#prefixColumns(state) : []
+    if (prefix === undefined) this.known.plan(state.number, undefined, false)
+    else if (this.known.plan(state.number, steps, hasPrefix))
+      state.planned = [...prefix, ...columns]
   }
 
-  /** Stores the text at `start`; the place behind it, or -1. */
-  #followText(
-    step: Step,
-    next: Step | undefined,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    row: number,
-  ): number {
-    const { column, closing } = step
-    const slot = column.slotOf(bytes, start)
-    const known = column.codes[slot] as number
-    const guess = start + (column.lengths[slot] as number)
-    if (
-      known >= 0 &&
-      guess <= end &&
-      isTextAt(bytes, start, column.texts[slot] as Uint8Array, guess - start)
-    ) {
-      if (closing !== undefined) {
-        if (startsWith(bytes, closing, guess, end)) {
-          column.lo[row] = known
-          return guess + closing.length
-        }
-      } else if (
-        next === undefined
-          ? guess === end
-          : bytes[guess] === SPACE &&
-            startsWith(bytes, next.label, skipSeparators(bytes, guess, end), end)
-      ) {
-        column.lo[row] = known
-        return guess
-      }
-    }
-    const to =
-      closing !== undefined
-        ? closedAt(bytes, closing, start, end)
-        : next === undefined
-          ? lastEnd(bytes, start, end)
-          : valueEnd(bytes, step, next, start, end)
-    if (to < 0) return -1
-    const trimmed = trimEnd(bytes, start, to)
-    const code = this.dictionary.intern(bytes, start, trimmed)
-    column.lo[row] = code
-    column.keep(slot, code, bytes, start, trimmed)
-    return closing === undefined ? to : to + closing.length
-  }
-
-  /** Stores the number at `start`; the place behind it, or -1. */
-  #followNumber(
-    column: TextColumn,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    row: number,
-  ): number {
-    let at = start
-    let value = 0
-    const first = bytes[at] as number
-    // Zero may begin 0x or a pointer; longer numbers need both halves.
-    const limit = first === ZERO ? at + 1 : Math.min(end, at + 9)
-    while (at < limit) {
-      const digit = (bytes[at] as number) - ZERO
-      if (digit < 0 || digit > 9) break
-      value = value * 10 + digit
-      at++
-    }
-    if (at > start && (at === end || bytes[at] === SPACE)) {
-      column.lo[row] = value
-      column.hi[row] = 0
-      return at
-    }
-    if (!this.#scanNumber(bytes, start, end)) return -1
-    const { lo, hi, isNegative } = this.#scan
-    if (column.kind === 'u64' ? isNegative : !isNegative && hi >= 0x8000_0000) return -1
-    column.lo[row] = lo
-    column.hi[row] = hi
-    at = this.#scan.end
-    const byte = bytes[at]
-    return at < end && byte !== SPACE && byte !== COMMA ? -1 : at
-  }
-
-  #addPrefix(state: EventState, bytes: Uint8Array, row: number): boolean {
-    const values = this.#values
-    for (let i = 0; i < values.length; i++) {
-      const column = state.columnOfName.get(values.name[i] as number)
-      if (column === undefined) return false
-      const start = values.start[i] as number
-      const end = values.end[i] as number
-      if (column.kind !== 'string' && !this.#readNumber(bytes, start, end)) return false
-      this.#set(column, row, bytes, start, end)
-    }
-    return true
+  /** The columns of a shrinker's name and address; `undefined` when they are not of these kinds. */
+  #prefixColumns(state: EventState): readonly TextColumn[] | undefined {
+    const shrink = state.columnOfName.get(this.#names.codeOf('shrink'))
+    const shr = state.columnOfName.get(this.#names.codeOf('shr'))
+    if (shrink?.kind !== 'string' || shr === undefined || shr.kind === 'string') return undefined
+    return [shrink, shr]
   }
 
   /** The labels of #values in order; `undefined` when a value other than the prefix has none. */
-  #toPlan(state: EventState, bytes: Uint8Array): readonly Step[] | undefined {
+  #toSteps(state: EventState, bytes: Uint8Array): readonly Step[] | undefined {
     const values = this.#values
     const steps: Step[] = []
     for (let i = 0; i < values.length; i++) {
@@ -439,7 +340,7 @@ export class EventRows {
       if (column === undefined) return undefined
       const place = PLACES.get(column.field.name)
       if (place !== undefined && column.kind === 'string' && labelStart === labelEnd) {
-        steps.push({ ...place, column, isText: true, isCommBeforePid: false })
+        steps.push({ ...place, column, isCommBeforePid: false })
         continue
       }
       if (labelStart === labelEnd) {
@@ -447,14 +348,12 @@ export class EventRows {
         continue
       }
       const label = bytes.slice(labelStart, labelEnd)
-      const isText = column.kind === 'string'
       const following = i + 1 < values.length ? this.#names.get(values.name[i + 1] as number) : ''
       const isCommBeforePid =
         isComm(label, 0, label.length - 1) &&
         following === column.field.name.replace(/comm$/, 'pid')
-      steps.push({ label, column, isText, closing: undefined, isCommBeforePid })
+      steps.push({ label, column, closing: undefined, isCommBeforePid })
     }
-    state.isPlanFull = steps.length === state.batch?.columns.length
     return steps.length === 0 ? undefined : steps
   }
 }
@@ -462,6 +361,7 @@ export class EventRows {
 export type { EventState }
 
 const CAPITAL_B = 66
+const CAPITAL_P = 80
 const SMALL_K = 107
 const I = 105
 const BUF = new TextEncoder().encode('buf=')
@@ -471,42 +371,20 @@ const POSITIONAL_NUMBER = /^(shr|(prev_|next_)?(pid|prio)|target_cpu|sector|nr_s
 
 const ENCODER = new TextEncoder()
 /** `(where) `, `(to <- from) `: the fields of a probe's place. */
-const PLACES: ReadonlyMap<string, { label: Uint8Array; closing: Uint8Array }> = new Map(
+const PLACES: ReadonlyMap<string, { label: Uint8Array; closing: ')' | ' <- ' }> = new Map(
   (
     [
       ['__probe_ip', '(', ')'],
       ['__probe_ret_ip', '(', ' <- '],
       ['__probe_func', '', ')'],
     ] as const
-  ).map(([name, label, closing]) => [
-    name,
-    { label: ENCODER.encode(label), closing: ENCODER.encode(closing) },
-  ]),
+  ).map(([name, label, closing]) => [name, { label: ENCODER.encode(label), closing }]),
 )
 
-/** Where `closing` is, -1 when something else closes the place first. */
-function closedAt(bytes: Uint8Array, closing: Uint8Array, start: number, end: number): number {
-  for (let at = start; at < end; at++) {
-    if (startsWith(bytes, closing, at, end)) return at
-    if (bytes[at] === CLOSE || startsWith(bytes, ARROW, at, end)) return -1
-  }
-  return -1
-}
-
-function isTextAt(bytes: Uint8Array, start: number, text: Uint8Array, length: number): boolean {
-  for (let i = 0; i < length; i++) if (bytes[start + i] !== text[i]) return false
-  return true
-}
-
-const CLOSE = 41
-const ARROW = ENCODER.encode(' <- ')
-
-function nameSlot(bytes: Uint8Array, start: number, end: number): number {
-  const middle = bytes[start + ((end - start) >> 1)] as number
-  const last = bytes[end - 1] as number
-  return (
-    ((end - start) * 31 + middle * 7 + last * 3 + (bytes[end - 3] as number)) & (KNOWN_NAMES - 1)
-  )
+function copied(from: Uint32Array): Uint32Array<ArrayBuffer> {
+  const to = new Uint32Array(from.length * 2)
+  to.set(from)
+  return to
 }
 
 function newDictionary(): ByteDictionary {
@@ -542,9 +420,11 @@ function newState(fullName: string): EventState {
     isWhole: name === 'print' || name === 'bprint' || name === 'bputs',
     batch: undefined,
     columnOfName: new Map(),
-    plan: undefined,
-    isPlanFull: false,
     variants: 0,
+    number: -1,
+    planned: [],
+    unset: 0,
+    places: new Uint32Array(64),
   }
 }
 
@@ -566,31 +446,4 @@ function mayBePointer(bytes: Uint8Array, start: number, end: number): boolean {
 
 function isHexLetter(byte: number): boolean {
   return byte >= 97 && byte <= 102
-}
-
-/** Where the last value ends, -1 when it holds what may be another key. */
-function lastEnd(bytes: Uint8Array, start: number, end: number): number {
-  for (let at = start; at < end; at++) if (bytes[at] === EQUALS) return -1
-  return end
-}
-
-/** Where a text ends that the next step's label follows; -1 when it does not, or when another key may come first. */
-function valueEnd(bytes: Uint8Array, step: Step, next: Step, start: number, end: number): number {
-  for (let at = start; at < end; at++) {
-    const byte = bytes[at]
-    if (byte === SPACE) {
-      if (startsWith(bytes, next.label, skipSeparators(bytes, at, end), end)) return at
-    } else if (byte === EQUALS && !step.isCommBeforePid) return -1
-  }
-  return -1
-}
-
-/** Steps over spaces, commas and sched_switch's arrow. */
-function skipSeparators(bytes: Uint8Array, start: number, end: number): number {
-  let at = start
-  for (;;) {
-    while (at < end && (bytes[at] === SPACE || bytes[at] === COMMA)) at++
-    if (bytes[at] !== EQUALS || bytes[at + 1] !== EQUALS || bytes[at + 2] !== 62) return at
-    at += 3
-  }
 }

@@ -22,6 +22,7 @@ export class LineScanner {
   skipped = 0
   bytesRead = 0
   readonly #stream: ByteStream
+  readonly #place: (piece: Uint8Array) => Uint8Array
   #piece: Uint8Array = new Uint8Array(0)
   #view: DataView = new DataView(new ArrayBuffer(0))
   #at = 0
@@ -29,8 +30,10 @@ export class LineScanner {
   #carried = 0
   #tooLong = false
 
-  constructor(stream: ByteStream) {
+  /** `place` may put the pieces elsewhere before their lines are given. */
+  constructor(stream: ByteStream, place: (piece: Uint8Array) => Uint8Array = (piece) => piece) {
     this.#stream = stream
+    this.#place = place
   }
 
   /** True when a line can be given without more of the stream. */
@@ -48,10 +51,15 @@ export class LineScanner {
     return this.#piece
   }
 
-  /** Makes the next line current, whose first `least` bytes hold no newline; false at the end. */
-  next(least = 0): boolean {
-    for (let known = least; ; known = 0) {
-      const newline = findNewline(this.#view, this.#at + known)
+  /** Steps over whole lines; `to` is where in `peeked` the one after them begins. The caller counts them. */
+  skipTo(to: number): void {
+    this.#at = to
+  }
+
+  /** Makes the next line current; false at the end. */
+  next(): boolean {
+    for (;;) {
+      const newline = findNewline(this.#view, this.#at)
       if (newline >= 0) {
         const from = this.#at
         this.#at = newline + 1
@@ -98,7 +106,8 @@ export class LineScanner {
     return true
   }
 
-  #setPiece(piece: Uint8Array): void {
+  #setPiece(given: Uint8Array): void {
+    const piece = this.#place(given)
     this.#piece = piece
     this.#view = new DataView(piece.buffer, piece.byteOffset, piece.length)
     this.#at = 0

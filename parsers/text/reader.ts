@@ -13,9 +13,10 @@ import type {
   TraceReader,
 } from '../reader.ts'
 import { ByteDictionary } from '../string-dictionary.ts'
-import { COLON, EVENT, EventLine, isDigit, NO_MATCH, SPACE, timeSince } from './event-line.ts'
+import { COLON, EVENT, EventLine, NO_MATCH, SPACE, timeSince } from './event-line.ts'
 import { EventRows } from './event-rows.ts'
 import { detectForm, FORMS, FTRACE_TEXT, type Refusal, type TextForm } from './form.ts'
+import type { KnownLines } from './known-lines.ts'
 import { LineScanner } from './line-scanner.ts'
 import { PageLines } from './page-lines.ts'
 import type { TextBatch } from './text-batch.ts'
@@ -32,8 +33,6 @@ const LESS = 60
 const BACKSLASH = 92
 const CAPITAL_C = 67
 const OPEN_BRACKET = 91
-const SMALL_C = 99
-const SMALL_K = 107
 /** Uptimes below 50 days need no base: their nanoseconds are exact. */
 const BASELESS_SECONDS = 2 ** 22
 
@@ -90,19 +89,28 @@ function requireForm(name: string, head: Uint8Array, asked?: TextForm['name']): 
   )
 }
 
-const RECENT = 1024
 const COMM_BYTES = 32
 
 /** Tasks whose name, cpu and group are known as the line has them; by tid, so that a busy task costs a comparison. */
 class RecentTasks {
-  readonly #tids = new Int32Array(RECENT).fill(-1)
-  readonly #tgids = new Int32Array(RECENT)
-  readonly #cpus = new Int32Array(RECENT)
-  readonly #lengths = new Uint8Array(RECENT)
-  readonly #comms = new Uint8Array(RECENT * COMM_BYTES)
+  readonly #tids: Int32Array
+  readonly #tgids: Int32Array
+  readonly #cpus: Int32Array
+  readonly #lengths: Uint8Array
+  readonly #comms: Uint8Array
+  readonly #mask: number
+
+  constructor({ tids, tgids, cpus, lengths, comms }: KnownLines['tasks']) {
+    this.#tids = tids
+    this.#tgids = tgids
+    this.#cpus = cpus
+    this.#lengths = lengths
+    this.#comms = comms
+    this.#mask = tids.length - 1
+  }
 
   isKnown(bytes: Uint8Array, line: EventLine): boolean {
-    const slot = line.tid & (RECENT - 1)
+    const slot = line.tid & this.#mask
     const { commStart } = line
     const length = line.commEnd - commStart
     if (
@@ -119,7 +127,7 @@ class RecentTasks {
   }
 
   remember(bytes: Uint8Array, line: EventLine): void {
-    const slot = line.tid & (RECENT - 1)
+    const slot = line.tid & this.#mask
     const { commStart } = line
     const length = line.commEnd - commStart
     if (length > COMM_BYTES || length < 0) return
@@ -138,14 +146,14 @@ class TextReader implements TraceReader {
   readonly #live: LiveStream | undefined
   readonly #page: PageLines | undefined
   readonly #issues = new IssueLog('line')
-  readonly #rows = new EventRows()
+  readonly #rows = new EventRows((bytes, line) => this.#learnTask(bytes, line))
   readonly #line = new EventLine()
   readonly #losses: Loss[] = []
   readonly #comms = new Map<number, string>()
   readonly #tgids = new Map<number, number>()
   readonly #commNames = new ByteDictionary()
   readonly #commOfTid = new Map<number, number>()
-  readonly #tasks = new RecentTasks()
+  readonly #tasks = new RecentTasks(this.#rows.known.tasks)
   readonly #facts = new Map<string, string>()
   #cpus = 0
   #saidCpus: number | undefined
@@ -171,7 +179,8 @@ class TextReader implements TraceReader {
   constructor(name: string, form: TextForm, stream: ByteStream, live?: LiveStream) {
     this.#name = name
     this.#form = form
-    this.#lines = new LineScanner(stream)
+    const { known } = this.#rows
+    this.#lines = new LineScanner(stream, (piece) => known.place(piece))
     this.#live = live
     this.#page = form.isPage ? new PageLines() : undefined
     if (live !== undefined) this.wait = () => this.#wait()
@@ -219,25 +228,20 @@ class TextReader implements TraceReader {
 
   /** Reads everything once for the events there are, the first time and the tasks' names. */
   survey(stream: ByteStream, mayGrow = false): void {
-    const lines = new LineScanner(stream)
+    const { known } = this.#rows
+    const lines = new LineScanner(stream, (piece) => known.place(piece))
     const page = this.#form.isPage ? new PageLines() : undefined
     const line = this.#line
     let foreign = 0
     let nameAt = 0
-    const rows = this.#rows
-    const canGuess = this.#form.name === 'ftrace text'
+    const canSkip = this.#form.name === 'ftrace text'
     for (;;) {
       const { peeked, nextStart } = lines
-      if (
-        canGuess &&
-        nextStart >= 0 &&
-        mayBeKnown(peeked, nextStart, nameAt, line.bracket) &&
-        rows.isKnown(peeked, nextStart + nameAt)
-      ) {
-        lines.next(nameAt)
-        if (lines.isCut) break
-        this.#events++
-        continue
+      if (canSkip && nextStart >= 0) {
+        const skipped = known.skip(peeked, nextStart, nameAt, line.bracket)
+        this.#events += skipped
+        lines.number += skipped
+        if (skipped > 0) lines.skipTo(known.stoppedAt)
       }
       if (!lines.next()) break
       const { bytes, start } = lines
@@ -273,14 +277,18 @@ class TextReader implements TraceReader {
     if (this.#ended) return undefined
     const lines = this.#lines
     if (this.#live === undefined || this.#liveEnded) {
-      while (this.#length < ROWS) if (!this.#nextLine()) return this.#last()
+      while (this.#length < ROWS) {
+        if (!this.#takeKnown() && !this.#nextLine()) return this.#last()
+      }
       return this.#finish()
     }
     if (!lines.hasLine && !lines.fill()) {
       this.#liveEnded = true
       return this.read()
     }
-    while (this.#length < ROWS && lines.hasLine) this.#nextLine()
+    while (this.#length < ROWS && lines.hasLine) {
+      if (!this.#takeKnown()) this.#nextLine()
+    }
     return this.#finish()
   }
 
@@ -307,6 +315,35 @@ class TextReader implements TraceReader {
       )
     const window = this.#finish()
     return window.length > 0 ? window : undefined
+  }
+
+  /** Takes the lines that come next and look like earlier ones; false when the next does not. */
+  #takeKnown(): boolean {
+    const lines = this.#lines
+    if (this.#page !== undefined || this.#isBare || lines.nextStart < 0) return false
+    const { known } = this.#rows
+    const { times, words, outputAt } = known
+    const taken = known.take(lines.peeked, lines.nextStart, ROWS - this.#length, this.#line, {
+      isPerf: this.#form.name === 'perf script',
+      baseSeconds: this.#baseSeconds,
+    })
+    let at = outputAt
+    for (let i = 0; i < taken; i++) {
+      const event = words[at + 2] as number
+      const batch = this.#rows.addKnownRow(event, at + 6)
+      lines.number++
+      this.#addRow(
+        batch,
+        times[at >>> 1] as number,
+        words[at + 3] as number,
+        words[at + 4] as number,
+        words[at + 5] as number,
+      )
+      at += 6 + this.#rows.knownWords(event)
+    }
+    this.#rows.fillKnown()
+    if (taken > 0) lines.skipTo(known.stoppedAt)
+    return taken > 0
   }
 
   /** Handles one line; false at the end of the input. */
@@ -391,20 +428,19 @@ class TextReader implements TraceReader {
         `The program that printed ${state.name} could not decode it; its values are kept as they are printed.`,
         state.name,
       )
-    this.#addRow(batch, ts, line)
+    this.#addRow(batch, ts, cpu, line.tid, line.flags)
   }
 
-  #addRow(batch: TextBatch, ts: number, line: EventLine): void {
+  #addRow(batch: TextBatch, ts: number, cpu: number, tid: number, flags: number): void {
     const row = batch.length
-    const { cpu } = line
     if (batch.windowIndex < 0) {
       batch.windowIndex = this.#active.length
       this.#active.push(batch)
     }
     batch.ts[row] = ts
     batch.cpu[row] = cpu
-    batch.tid[row] = line.tid
-    batch.flags[row] = line.flags
+    batch.tid[row] = tid
+    batch.flags[row] = flags
     batch.completeRow()
     this.#batch[this.#length] = batch.windowIndex
     this.#row[this.#length] = row
@@ -592,27 +628,6 @@ function previousTid(batch: TextBatch): number {
 
 const PREAMBLE_OR_STACK =
   /^(?:version = |cpus=|trace-cmd|TRACE:|capturing trace|CPU \d+ is empty| => |\s+[0-9a-f]{5,} )/
-/**
- * True when the line has its event's name where the last line had it. Task names come with the rows; only the threads that tell
- * how the kernel stores pages (kcompressd) must be known before.
- */
-function mayBeKnown(bytes: Uint8Array, start: number, nameAt: number, bracket: number): boolean {
-  const name = start + nameAt
-  if (
-    nameAt < 4 ||
-    name >= bytes.length ||
-    bytes[start] === HASH ||
-    bytes[name - 1] !== SPACE ||
-    bytes[name - 2] !== COLON ||
-    bytes[start + bracket] !== OPEN_BRACKET ||
-    !isDigit(bytes[name - 3] as number)
-  )
-    return false
-  let comm = start
-  while (bytes[comm] === SPACE) comm++
-  return bytes[comm] !== SMALL_K || bytes[comm + 1] !== SMALL_C
-}
-
 const PLACEHOLDER = /^<(?:\.\.\.|\d+)>$/
 const LOST_RECORD = /^PERF_RECORD_LOST/
 

@@ -2,8 +2,6 @@ import type { Column, EventBatch, EventFormat, FieldSpec } from '../batch.ts'
 import type { ByteDictionary } from '../string-dictionary.ts'
 
 const FIRST_ROWS = 64
-const KEPT_TEXTS = 8
-const KEPT_BYTES = 64
 
 export type TextKind = 'i64' | 'u64' | 'string'
 
@@ -15,19 +13,11 @@ export class TextColumn {
   hi = new Uint32Array(0)
   /** Allocated when a row first lacks the field. */
   valid: Uint8Array | undefined
-  /** Texts that were stored before and their codes, -1 for none, by two of their bytes: most texts repeat. */
-  readonly texts: Uint8Array[]
-  readonly lengths: Uint8Array
-  readonly codes: Int32Array
   /** The row that was set last: what a line does not set is missing. */
   lastRow = -1
 
   constructor(name: string, kind: TextKind) {
     this.kind = kind
-    const kept = kind === 'string' ? KEPT_TEXTS : 0
-    this.texts = Array.from({ length: kept }, () => new Uint8Array(KEPT_BYTES))
-    this.lengths = new Uint8Array(kept)
-    this.codes = new Int32Array(kept).fill(-1)
     this.field = {
       name,
       type: kind === 'string' ? 'text' : 'number',
@@ -36,20 +26,6 @@ export class TextColumn {
       signed: kind === 'i64',
       kind,
     }
-  }
-
-  /** Where the text that begins at `start` would be kept. */
-  slotOf(bytes: Uint8Array, start: number): number {
-    return ((bytes[start] as number) + 3 * (bytes[start + 2] as number)) & (KEPT_TEXTS - 1)
-  }
-
-  keep(slot: number, code: number, bytes: Uint8Array, start: number, end: number): void {
-    const text = this.texts[slot]
-    const length = end - start
-    if (text === undefined || length > KEPT_BYTES) return
-    for (let i = 0; i < length; i++) text[i] = bytes[start + i] as number
-    this.lengths[slot] = length
-    this.codes[slot] = code
   }
 }
 
@@ -133,7 +109,6 @@ export class TextBatch {
       column.lo = new Uint32Array(0)
       column.hi = new Uint32Array(0)
       column.valid = undefined
-      column.codes.fill(-1)
     }
   }
 
