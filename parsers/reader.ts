@@ -102,6 +102,8 @@ export interface TraceReader {
   /** Losses met so far, in the order they were met; complete after the last `read`. */
   readonly losses: readonly Loss[]
   readonly issues: readonly ImportIssue[]
+  /** Name of the kernel function that begins at the address hi * 2^32 + lo, where the file has the kernel's symbols. */
+  symbolOf?(hi: number, lo: number): string | undefined
   /** Bytes of input consumed so far, for progress. */
   readonly bytesRead: number
   close(): void

@@ -2,6 +2,7 @@ import { Cursor, toByteSource, toText } from '../cursor.ts'
 import { TraceParseError } from '../error.ts'
 import { EventMetadata } from '../event-metadata.ts'
 import type { IssueLog } from '../issues.ts'
+import { KernelSymbols } from '../kernel-symbols.ts'
 import type { ByteSource, TraceInstance } from '../reader.ts'
 import type { SubBufferLayout } from '../ring-buffer.ts'
 import type { FormatTable } from '../window.ts'
@@ -21,6 +22,7 @@ export interface TraceDatHeader {
   readonly buffers: readonly CpuBuffer[]
   readonly cpus: number
   readonly options: TimeOptions
+  readonly symbols: KernelSymbols | undefined
 }
 
 /** The fixed start of a file, up to what tells how to read the rest. */
@@ -60,6 +62,7 @@ const OPTION = {
   headerInfo: 16,
   ftraceEvents: 17,
   eventFormats: 18,
+  kallsyms: 19,
   cmdLines: 21,
   bufferText: 22,
 } as const
@@ -143,6 +146,7 @@ class HeaderParser {
   readonly #buffers: CpuBuffer[] = []
   #cpus = 0
   #textData = false
+  #symbols: KernelSymbols | undefined
 
   constructor(
     preamble: TraceDatPreamble,
@@ -180,6 +184,7 @@ class HeaderParser {
       buffers: this.#buffers,
       cpus: this.#cpus,
       options: this.#options,
+      symbols: this.#symbols,
     }
   }
 
@@ -189,6 +194,12 @@ class HeaderParser {
     this.#metadata.parseHeaderInfo(cursor)
     this.#metadata.parseFtraceEvents(cursor)
     this.#metadata.parseEventSystems(cursor)
+    const symbolsAt = cursor.at
+    this.#setSymbols(() => {
+      const symbols = new Cursor(cursor.source, { littleEndian: this.#preamble.littleEndian })
+      symbols.seek(symbolsAt)
+      return symbols
+    })
     cursor.skip(cursor.u32())
     cursor.skip(cursor.u32())
     this.#metadata.parseCmdLines(cursor)
@@ -217,6 +228,25 @@ class HeaderParser {
       this.#parseCpuTable(cursor, this.#instances.length)
       this.#instances.push({ name, clock: this.#parseBufferClock(cursor) ?? clock })
     }
+  }
+
+  /** Symbols are names for addresses and nothing else: what is wrong with them is an issue. */
+  #setSymbols(open: () => Cursor): void {
+    this.#symbols = new KernelSymbols(() => {
+      try {
+        const cursor = open()
+        return cursor.copyBytes(cursor.u32())
+      } catch (error) {
+        if (!(error instanceof TraceParseError)) throw error
+        this.#issues.add(
+          'bad_symbols',
+          'info',
+          error.position.at,
+          "The kernel's symbols cannot be read: functions are shown as addresses.",
+        )
+        return undefined
+      }
+    })
   }
 
   /** Files with the option TRACECLOCK, which may be empty, have each buffer's clock behind its table of cpus. */
@@ -278,6 +308,9 @@ class HeaderParser {
     if (eventFormats !== undefined) this.#metadata.parseEventSystems(eventFormats)
     const cmdLines = open(OPTION.cmdLines)
     if (cmdLines !== undefined) this.#metadata.parseCmdLines(cmdLines)
+    const symbolsAt = sections.get(OPTION.kallsyms)
+    if (symbolsAt !== undefined)
+      this.#setSymbols(() => this.#openSection(symbolsAt, OPTION.kallsyms))
     for (const buffer of buffers) this.#parseBufferOption(buffer)
     this.#cpus = this.#options.cpuCount ?? this.#cpus
   }

@@ -98,6 +98,10 @@ class TraceDatReader implements TraceReader {
     return window
   }
 
+  symbolOf(hi: number, lo: number): string | undefined {
+    return this.#header.symbols?.nameOf(hi, lo)
+  }
+
   close(): void {
     this.#ended = true
   }

@@ -123,6 +123,7 @@ export class Families {
       zswapLoadsRecorded: roles.has('zswap_load_end') && zswapOn,
       deviceMet: swaps.length === 0 ? undefined : zram >= 0 ? 'pool' : 'disk',
       zramType: Math.max(0, zram),
+      symbolOf: (hi, lo) => reader.symbolOf?.(hi, lo),
       blindUntil,
     }
     this.#ios = blockIos(this.#context)

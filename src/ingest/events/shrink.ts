@@ -145,7 +145,9 @@ export function slabEnd(context: IngestContext): EventHandler {
   const shrinkers = textsOf(rows, 'shrinker')
   const scans = numbersOf(rows, 'nr_scanned')
   const frees = numbersOf(rows, 'nr_freed')
-  const codes = new AddressCodes((address) => rows.code('shrinker', address))
+  const codes = new AddressCodes((lo, hi) =>
+    rows.code('shrinker', context.symbolOf(hi, lo) ?? toHex(lo, hi)),
+  )
   return handle([node, freed, left, shrink], (row, ts, cpu, task) => {
     context.timeline.label(task, ts, SLAB)
     const added = rows.add()
@@ -163,19 +165,19 @@ export function slabEnd(context: IngestContext): EventHandler {
   })
 }
 
-/** Text codes of addresses, each spelled once: few functions, named by many events. */
+/** Text codes of addresses, each looked up once: few functions, named by many events. */
 class AddressCodes {
-  readonly #codeOf: (address: string) => number
+  readonly #codeOf: (lo: number, hi: number) => number
   readonly #known = new Map<number, { hi: number; code: number }>()
 
-  constructor(codeOf: (address: string) => number) {
+  constructor(codeOf: (lo: number, hi: number) => number) {
     this.#codeOf = codeOf
   }
 
   get(lo: number, hi: number): number {
     const known = this.#known.get(lo)
     if (known !== undefined && known.hi === hi) return known.code
-    const code = this.#codeOf(toHex(lo, hi))
+    const code = this.#codeOf(lo, hi)
     this.#known.set(lo, { hi, code })
     return code
   }

@@ -27,7 +27,15 @@ afterAll(() => {
 const SCENARIOS = ['phone', 'server', 'late', 'stream'] as const
 const FORMATS = ['perfetto', 'perfetto-dense', 'perfetto-z', 'folder'] as const
 /** Process trees tell the process of a thread and its name. */
-const KNOWN_BY_PERFETTO: Readonly<Record<string, readonly string[]>> = { tasks: ['tgid', 'process'] }
+const KNOWN_BY_PERFETTO: Readonly<Record<string, readonly string[]>> = {
+  tasks: ['tgid', 'process'],
+}
+
+/** Only trace.dat has the kernel's symbols: elsewhere a shrinker is an address. */
+function unlike(format: (typeof FORMATS)[number], table: string): readonly string[] {
+  const ofTable = table === 'slab_shrinks' ? ['shrinker'] : []
+  return format === 'folder' ? ofTable : [...ofTable, ...(KNOWN_BY_PERFETTO[table] ?? [])]
+}
 
 /** Columns that hold a task's id: compared by thread. */
 const TASK_COLUMNS = ['task_id', 'stored_by', 'waker_task_id']
@@ -46,9 +54,16 @@ async function comparable(id: number, table: string): Promise<DomainRow[]> {
         ),
       ),
     )
-  // Written when a thread's state ends, which depends on when the thread was met first.
-  const order = (row: DomainRow) => Number(row['start_ns']) * 1e4 + Number(row['task_id'])
-  return table === 'thread_states' ? named.sort((a, b) => order(a) - order(b)) : named
+  // Rows have no order of their own, and thread states are written when they end.
+  const keys = ['swapout_id', 'ts_ns', 'start_ns', 'end_ns', 'span_id', 'task_id', 'part', 'name']
+  const compareBy = (a: DomainRow, b: DomainRow): number => {
+    for (const key of keys) {
+      const [left, right] = [a[key] ?? '', b[key] ?? '']
+      if (left !== right) return left < right ? -1 : 1
+    }
+    return 0
+  }
+  return named.sort(compareBy)
 }
 
 /** Compact scheduling events leave open who ran before the first switch of a cpu. */
@@ -82,7 +97,7 @@ async function compare(
         table,
         withoutUnknownWakers(await comparable(id, table)),
         await comparable(trace, table),
-        { toleranceNs: 0, without: format === 'folder' ? [] : (KNOWN_BY_PERFETTO[table] ?? []) },
+        { toleranceNs: 0, without: unlike(format, table) },
       ),
     )
   return found
