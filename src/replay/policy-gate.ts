@@ -272,13 +272,17 @@ export class VirtualGate implements PolicyGate {
         const layout = turn.worker < 0 ? undefined : turn.domain.layout.workers[turn.worker]
         if (layout === undefined) swapOuts.displaced(folio)
         const flight = pages.swapout[folio] as number
-        const stored = yield* stores.store(
+        const ns = stores.begin(
           thread,
           zones.nodeOf(pages.node[folio] as number),
           folio,
           layout?.memalloc ?? true,
           layout?.kworker ?? false,
         )
+        if (!this.#scheduler.spend(thread, ns)) yield
+        if (stores.isPreempted(thread)) yield
+        const ending = stores.end(thread)
+        const stored = typeof ending === 'boolean' ? ending : yield* ending
         if (stored) stores.completed(folio, thread.cpu, flight)
         turn.result = stored ? 1 : 0
       } else if (need === MUTEX) yield* this.#waitForMutex(thread, turn.mutex as Mutex)

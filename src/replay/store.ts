@@ -1,15 +1,31 @@
-import type { StoreRequest } from '../memory/backends/backend.ts'
+import type { Place, StoreRequest } from '../memory/backends/backend.ts'
 import { PstraceError } from '../model/error.ts'
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
 import { KSWAPD_CONTEXT } from './scan.ts'
 import { STORE, type Thread } from './scheduler.ts'
-import type { Steps, StepsTo } from './steps.ts'
+import type { StepsTo } from './steps.ts'
 import { HOLDS_COPY } from './swap-pool.ts'
 import type { NodeState } from './zones.ts'
 
 /** Entries of a per-CPU folio batch (PAGEVEC_SIZE) since 6.9; 15 before. */
 const ROTATE_BATCH = 31
+
+/** A thread's store under way. */
+interface StoreWork {
+  node: NodeState
+  page: number
+  flight: number
+  /** What the thread did before. */
+  doing: number
+  memalloc: boolean
+  isKworker: boolean
+  isFailed: boolean
+  place: Place
+  poolPagesTaken: number
+  compressedBytes: number
+  deviceWrites: number
+}
 
 /** The store of one folio by whoever does it, and what happens to the folio at its end. */
 export class Stores {
@@ -18,6 +34,8 @@ export class Stores {
   readonly #request: { -readonly [K in keyof StoreRequest]: StoreRequest[K] }
   readonly #rotations: Int32Array[]
   readonly #rotationCounts: Int32Array
+  /** By thread. */
+  readonly #works: StoreWork[] = []
   readonly redirtied = new Set<number>()
   readonly #writing = new Set<number>()
   #refusedInRow = 0
@@ -38,14 +56,17 @@ export class Stores {
     this.#rotationCounts = new Int32Array(kernel.scheduler.cpus.length)
   }
 
-  /** The store itself, by whoever does it: real compression, calibrated time, pool memory. False = refused, the page stays. */
-  *store(
+  /**
+   * The store itself, by whoever does it: real compression, pool memory. Returns the time it takes: the caller spends it, lets others run
+   * if `isPreempted` says so, and goes on with `end`.
+   */
+  begin(
     thread: Thread,
     node: NodeState,
     page: number,
     memalloc: boolean,
     isKworker: boolean,
-  ): StepsTo<boolean> {
+  ): number {
     const { pages, scheduler, costs, tally } = this.#kernel
     const { flights } = this.#kernel.recorder
     const flight = pages.swapout[page] as number
@@ -59,16 +80,20 @@ export class Stores {
     flights.start[flight] = scheduler.now
     flights.storedBy[flight] = thread.taskId
     this.#kernel.note('store', page, 0)
-    const doing = thread.doing
+    const work = this.#workOf(thread)
+    work.node = node
+    work.page = page
+    work.flight = flight
+    work.doing = thread.doing
+    work.memalloc = memalloc
+    work.isKworker = isKworker
     scheduler.setDoing(thread, STORE)
     this.#kernel.pool.fill(page)
-    if (memalloc && node.free + (node.lists.counts[thread.cpu] as number) <= 0) {
+    work.isFailed = memalloc && node.free + (node.lists.counts[thread.cpu] as number) <= 0
+    if (work.isFailed) {
       // Even the reserves are empty: the pool gets no page, the write ends in an error and the folio is dirty again.
       tally.failedStores++
-      if (!scheduler.spend(thread, costs.store.draw())) yield
-      scheduler.setDoing(thread, doing)
-      this.#kernel.swapOuts.backOut(node, page, false)
-      return false
+      return costs.store.draw()
     }
     const request = this.#request
     request.slot = pages.slot[page] as number
@@ -77,26 +102,62 @@ export class Stores {
     request.nowNs = scheduler.now
     request.node = node.index
     request.poolPageScarce = !memalloc && node.free <= this.#kernel.zones.minOf(node)
-    const result = this.#kernel.backend.store(request)
-    const { place, poolPagesTaken, compressedBytes, deviceWrites, compressions } = result
+    const { place, poolPagesTaken, compressedBytes, deviceWrites, compressions } =
+      this.#kernel.backend.store(request)
+    work.place = place
+    work.poolPagesTaken = poolPagesTaken
+    work.compressedBytes = compressedBytes
+    work.deviceWrites = deviceWrites
     if (place !== 'reject') this.#kernel.pool.hold(pages.slot[page] as number, HOLDS_COPY, node)
-    // Same-filled pages, and those refused unseen, are not compressed.
-    const isQuick = compressions === 0
     if (!this.#kernel.preemptible) thread.preemptOff++
-    if (!scheduler.spend(thread, isQuick ? costs.storeSame.draw() : costs.store.draw())) yield
-    if (!this.#kernel.preemptible && !scheduler.allowPreemption(thread)) yield
-    if (!memalloc && poolPagesTaken > 0 && node.free <= this.#kernel.zones.minOf(node)) {
-      tally.writestalls++
-      yield* this.#kernel.direct.reclaimForWorker(thread, node, isKworker)
-      scheduler.setDoing(thread, STORE)
-      if (this.#kernel.backend.traits?.compressesAgain !== false) {
-        // The stream was released meanwhile: zram up to 6.12 compresses once more.
-        if (!this.#kernel.preemptible) thread.preemptOff++
-        if (!scheduler.spend(thread, costs.store.draw())) yield
-        if (!this.#kernel.preemptible && !scheduler.allowPreemption(thread)) yield
-      }
+    // Same-filled pages, and those refused unseen, are not compressed.
+    return compressions === 0 ? costs.storeSame.draw() : costs.store.draw()
+  }
+
+  /** After the store's time: a switch was due meanwhile, and the caller must yield. */
+  isPreempted(thread: Thread): boolean {
+    return (
+      !this.#kernel.preemptible &&
+      !this.#workOf(thread).isFailed &&
+      !this.#kernel.scheduler.allowPreemption(thread)
+    )
+  }
+
+  /** Was it stored? False = refused, the page stays. A program where more has to be waited for. */
+  end(thread: Thread): boolean | StepsTo<boolean> {
+    const work = this.#workOf(thread)
+    const { node, page, memalloc, poolPagesTaken, doing } = work
+    if (work.isFailed) {
+      this.#kernel.scheduler.setDoing(thread, doing)
+      this.#kernel.swapOuts.backOut(node, page, false)
+      return false
     }
-    scheduler.setDoing(thread, doing)
+    if (!memalloc && poolPagesTaken > 0 && node.free <= this.#kernel.zones.minOf(node))
+      return this.#reclaimAndEnd(thread, { ...work })
+    return this.#end(thread, work)
+  }
+
+  /** A worker without reserves looks for memory itself; it may store other pages on the way. */
+  *#reclaimAndEnd(thread: Thread, work: StoreWork): StepsTo<boolean> {
+    const { scheduler, costs, direct, backend, preemptible, tally } = this.#kernel
+    tally.writestalls++
+    yield* direct.reclaimForWorker(thread, work.node, work.isKworker)
+    scheduler.setDoing(thread, STORE)
+    if (backend.traits?.compressesAgain !== false) {
+      // The stream was released meanwhile: zram up to 6.12 compresses once more.
+      if (!preemptible) thread.preemptOff++
+      if (!scheduler.spend(thread, costs.store.draw())) yield
+      if (!preemptible && !scheduler.allowPreemption(thread)) yield
+    }
+    const ending = this.#end(thread, work)
+    return typeof ending === 'boolean' ? ending : yield* ending
+  }
+
+  #end(thread: Thread, work: StoreWork): boolean | StepsTo<boolean> {
+    const { pages, scheduler, tally } = this.#kernel
+    const { flights } = this.#kernel.recorder
+    const { node, page, flight, place, compressedBytes, deviceWrites } = work
+    scheduler.setDoing(thread, work.doing)
     tally.stores++
     tally.compressedBytes += compressedBytes
     flights.stored[flight] = scheduler.now
@@ -105,47 +166,84 @@ export class Stores {
     const submitRank = flights.submitRank[flight] as number
     if (submitRank > 0) flights.doneRank[flight] = node.lanes[KSWAPD_CONTEXT].finish(submitRank)
     this.#kernel.note('stored', page, compressedBytes, place)
-    this.#kernel.zones.poolChanged(node, poolPagesTaken)
+    this.#kernel.zones.poolChanged(node, work.poolPagesTaken)
     this.#kernel.pool.kickShrinker()
     if (place === 'reject') {
       // zswap's refusal activates the page (AOP_WRITEPAGE_ACTIVATE); zram's failed write only leaves it dirty.
       const isActivated = this.#kernel.backend.name === 'zswap'
       this.#kernel.swapOuts.backOut(node, page, isActivated)
-      if (!isActivated) yield* this.#refused()
-      return false
+      return isActivated ? false : this.#refused()
     }
     this.#refusedInRow = 0
     pages.state[page] = P.STORED
-    if (deviceWrites > 0 && this.#kernel.device.exists) {
-      // A refused page is written by itself: under writeback until the device is done. Others were pushed out for it.
-      const own = place === 'disk' ? 1 : 0
-      if (own > 0) {
-        pages.set(page, P.WRITEBACK | P.RECLAIM)
-        this.#writing.add(page)
-        yield* this.#kernel.device.write(thread, pages.slot[page] as number, page)
-      }
-      yield* this.#kernel.device.writeBack(thread, node, deviceWrites - own)
-    }
-    if (this.redirtied.delete(page)) {
-      // Written while it was under writeback: what was stored is stale.
-      pages.version[page] = (pages.version[page] as number) + 1
-      pages.swapout[page] = 0
-      this.#kernel.pool.dropSlot(page)
-      pages.state[page] = P.RESIDENT
-    }
+    if (deviceWrites > 0 && this.#kernel.device.exists)
+      return this.#write(thread, node, page, place, deviceWrites)
+    this.#dropStale(page)
     return true
   }
 
+  /** A refused page is written by itself: under writeback until the device is done. Others were pushed out for it. */
+  *#write(
+    thread: Thread,
+    node: NodeState,
+    page: number,
+    place: Place,
+    deviceWrites: number,
+  ): StepsTo<boolean> {
+    const { pages, device } = this.#kernel
+    const own = place === 'disk' ? 1 : 0
+    if (own > 0) {
+      pages.set(page, P.WRITEBACK | P.RECLAIM)
+      this.#writing.add(page)
+      yield* device.write(thread, pages.slot[page] as number, page)
+    }
+    yield* device.writeBack(thread, node, deviceWrites - own)
+    this.#dropStale(page)
+    return true
+  }
+
+  /** Written while it was under writeback: what was stored is stale. */
+  #dropStale(page: number): void {
+    if (this.redirtied.size === 0 || !this.redirtied.delete(page)) return
+    const { pages } = this.#kernel
+    pages.version[page] = (pages.version[page] as number) + 1
+    pages.swapout[page] = 0
+    this.#kernel.pool.dropSlot(page)
+    pages.state[page] = P.RESIDENT
+  }
+
+  #workOf(thread: Thread): StoreWork {
+    let work = this.#works[thread.index]
+    if (work === undefined) {
+      work = {
+        node: this.#kernel.zones.nodeOf(0),
+        page: -1,
+        flight: 0,
+        doing: thread.doing,
+        memalloc: true,
+        isKworker: false,
+        isFailed: false,
+        place: 'zram',
+        poolPagesTaken: 0,
+        compressedBytes: 0,
+        deviceWrites: 0,
+      }
+      this.#works[thread.index] = work
+    }
+    return work
+  }
+
   /** Every page was tried and refused: in the kernel minutes of the same follow, and then a kill. The run ends here. */
-  *#refused(): Steps {
+  *#refused(): StepsTo<boolean> {
     this.#kernel.tally.failedStores++
     this.#refusedInRow++
     let left = 0
     for (const size of this.#kernel.pages.sizes) left += size
-    if (this.#refusedInRow <= left) return
+    if (this.#refusedInRow <= left) return false
     this.#kernel.exhausted = true
     this.#kernel.scheduler.stopped = true
     yield
+    return false
   }
 
   get underWriteback(): number {

@@ -83,7 +83,11 @@ export class SwapOuts {
       }
     } else this.#passed(node, scan, flight, page)
     this.#startRank(node, flight, page)
-    const stored = yield* this.#kernel.stores.store(thread, node, page, true, false)
+    const { stores } = this.#kernel
+    if (!scheduler.spend(thread, stores.begin(thread, node, page, true, false))) yield
+    if (stores.isPreempted(thread)) yield
+    const ending = stores.end(thread)
+    const stored = typeof ending === 'boolean' ? ending : yield* ending
     if (!stored) {
       scan.activated++
       return false
