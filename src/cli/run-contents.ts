@@ -12,9 +12,11 @@ import {
   createIncompressible,
   createPartlyRandom,
   createSwapImageContents,
-  DATA_SHARE,
   decodeCorpus,
+  SAME_SHARE,
+  ZERO_SHARE,
 } from '../memory/contents/index.ts'
+import { openPool } from '../memory/pools/index.ts'
 import { PstraceError } from '../model/error.ts'
 import type { Workload } from '../workload/types.ts'
 
@@ -84,14 +86,32 @@ function openGenerator(workload: Workload, seed: number): PageContents {
     poolShare === undefined ? figure('stored_bytes') : poolShare * pageSize * POOL_FILL
   const hugeShare = figure('huge_share')
   if (meanStoredBytes === undefined) return createGenerator(plain)
-  // What is zero or same-filled is known page by page, or found by the generator's own share among unknown pages.
+  const { zero, same } = fillShares(workload, figure('same_share'))
+  const chain = machine.backendParameters['form']?.value === '6.1' ? 4 : 8
   const found = calibrate({
     codec,
     meanStoredBytes,
-    ...(hugeShare === undefined ? {} : { hugeShare: hugeShare * DATA_SHARE }),
+    zeroShare: zero,
+    sameShare: same,
+    hugeAt: openPool('zsmalloc', { pageSize, chain }).hugeClassSize,
+    ...(hugeShare === undefined ? {} : { hugeShare: hugeShare * (1 - zero - same) }),
   })
   const generator = createGenerator({ ...plain, ...found })
   return refused > 0 ? createIncompressible(generator, { seed, share: refused }) : generator
+}
+
+/**
+ * Shares among pages of which the trace does not tell whether they are zero or same-filled. zram counts as same what no zero map caught
+ * before it; without a count the corpus's shares hold.
+ */
+function fillShares(
+  { machine }: Workload,
+  counted: number | undefined,
+): { readonly zero: number; readonly same: number } {
+  if (counted === undefined) return { zero: ZERO_SHARE, same: SAME_SHARE }
+  if (machine.zeroMap.value) return { zero: ZERO_SHARE, same: counted * (1 - ZERO_SHARE) }
+  const both = ZERO_SHARE + SAME_SHARE
+  return { zero: (counted * ZERO_SHARE) / both, same: (counted * SAME_SHARE) / both }
 }
 
 function splitSource(source: string): [string, string | undefined] {

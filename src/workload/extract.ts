@@ -447,11 +447,22 @@ function watermarkSums(zones: readonly RecordedZone[]): {
   }
 }
 
+/** Pages in zram below which their kinds tell nothing of all stores. */
+const FEWEST_HELD = 1000
+
 function findSameShare(recording: Recording): { value: number } | undefined {
   const zero = counterRise(recording, 'vmstat.swpout_zero')
   const out = counterRise(recording, 'vmstat.pswpout')
   const zswap = counterRise(recording, 'vmstat.zswpout') ?? 0
-  if (zero === undefined || out === undefined || zero + out + zswap <= 0) return undefined
+  if (zero === undefined) {
+    // Without a zero map zram itself finds them: of what it holds at the end they are as large a share as of what was stored.
+    const same = readCounter(recording, 'mm_stat.same_pages')?.last
+    const original = readCounter(recording, 'mm_stat.orig_data_size')?.last ?? 0
+    return same === undefined || original < FEWEST_HELD * recording.pageSize
+      ? undefined
+      : { value: same / (original / recording.pageSize) }
+  }
+  if (out === undefined || zero + out + zswap <= 0) return undefined
   return { value: zero / (zero + out + zswap) }
 }
 

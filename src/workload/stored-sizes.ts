@@ -127,7 +127,8 @@ function readZramSizes(recording: Recording): Parameters {
   const same = last('same_pages')
   const huge = last('huge_pages')
   if (original === undefined || compressed === undefined || !(compressed > 0)) return {}
-  const pages = original / recording.pageSize - (same ?? 0)
+  const all = original / recording.pageSize
+  const pages = all - (same ?? 0)
   if (!(pages > 0 && compressed < pages * recording.pageSize)) return {}
   const basis = 'snapshot'
   return {
@@ -135,5 +136,8 @@ function readZramSizes(recording: Recording): Parameters {
     ...(huge === undefined
       ? {}
       : { huge_share: { value: huge / pages, basis, n: pages, from: 'mm_stat: huge_pages' } }),
+    ...(same === undefined
+      ? {}
+      : { same_share: { value: same / all, basis, n: all, from: 'mm_stat: same_pages' } }),
   }
 }

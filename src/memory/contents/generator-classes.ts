@@ -3,7 +3,6 @@ import type { ClassShape } from './class-shape.ts'
 
 export const ZERO_SHARE = 0.0236
 export const SAME_SHARE = 0.0088
-export const DATA_SHARE = 1 - ZERO_SHARE - SAME_SHARE
 
 export const CLASS_SHAPES: readonly ClassShape[] = [
   {

@@ -9,7 +9,7 @@ export {
 export { createCorpusContents } from './corpus-contents.ts'
 export { type CorpusStat, corpusStat } from './corpus-stat.ts'
 export { createGenerator, type GeneratorOptions } from './generator.ts'
-export { DATA_SHARE } from './generator-classes.ts'
+export { SAME_SHARE, ZERO_SHARE } from './generator-classes.ts'
 export { createIncompressible } from './incompressible.ts'
 export { classOfPage, PAGE_CLASSES, type PageClass } from './page-class.ts'
 export { createPartlyRandom } from './partly-random.ts'
