@@ -1,4 +1,5 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
+import { readEventKinds, recordedEvents } from './fitness.ts'
 import { readRows } from './query.ts'
 
 /** A sum of the kernel's own counters that the recording's rows must reach; both sides, so that nobody has to believe. */
@@ -6,19 +7,32 @@ export interface Equation {
   readonly equation: string
   /** Rise of the counters between the snapshots before and after. */
   readonly counters: number
-  /** What the rows say. */
-  readonly rows: number
-  readonly difference: number
+  /** What the rows say; NULL where the events that they come from were not recorded. */
+  readonly rows: number | null
+  readonly difference: number | null
+  /**
+   * `losses`: events were lost, and the rows are short by no more; `retries`: the kernel counts a repeated direct reclaim again;
+   * `unexplained`: none of these.
+   */
+  readonly explanation: 'exact' | 'losses' | 'retries' | 'not recorded' | 'unexplained'
 }
 
 interface Definition {
   readonly equation: string
   readonly plus: readonly string[]
   readonly minus?: readonly string[]
+  /** Names of the events, any of which the rows come from. */
+  readonly events: readonly string[]
   /** SQL for the other side; `$where` stands for the recording's rows. */
   readonly rows: string
+  /** SQL for how often the kernel may have counted again. */
+  readonly retries?: string
 }
 
+const WRITES = ['mm_vmscan_write_folio', 'mm_vmscan_writepage'] as const
+const GATES = ['swap_writepage', 'swap_writeout', 'swout'] as const
+const READS = ['swap_read_folio', 'swap_readpage', 'swin', 'kprobe_event'] as const
+const BATCH_ENDS = ['mm_vmscan_lru_shrink_inactive'] as const
 const PAGES = 'coalesce(sum(1 << coalesce(folio_order, 0)), 0)'
 const BATCHES =
   'coalesce(sum(b.nr_reclaimed), 0) FROM shrink_batches b LEFT JOIN tasks t ON t.trace_id = b.trace_id AND t.task_id = b.task_id'
@@ -28,17 +42,20 @@ const EQUATIONS: readonly Definition[] = [
   {
     equation: 'nr_vmscan_write = swap-outs written by reclaim',
     plus: ['nr_vmscan_write'],
+    events: WRITES,
     rows: `SELECT ${PAGES} AS n FROM swapouts WHERE $where`,
   },
   {
     equation: 'pswpout + zswpout + swpout_zero - zswpwb = pages swapped out',
     plus: ['pswpout', 'zswpout', 'swpout_zero'],
     minus: ['zswpwb'],
+    events: [...WRITES, ...GATES],
     rows: `SELECT ${PAGES} AS n FROM swapouts WHERE $where`,
   },
   {
     equation: 'pswpin + zswpin + swpin_zero = pages swapped in',
     plus: ['pswpin', 'zswpin', 'swpin_zero'],
+    events: READS,
     rows: 'SELECT count(*) AS n FROM swapins WHERE $where',
   },
   {
@@ -51,21 +68,29 @@ const EQUATIONS: readonly Definition[] = [
       'allocstall_device',
       'allocstall',
     ],
-    rows: "SELECT count(*) AS n FROM reclaim_spans WHERE $where AND kind = 'direct'",
+    events: ['mm_vmscan_direct_reclaim_begin'],
+    // A span that began before the recording was counted before it.
+    rows: "SELECT count(*) AS n FROM reclaim_spans WHERE $where AND kind = 'direct' AND coalesce(censored, '') NOT IN ('start', 'both')",
+    // Each empty-handed reclaim is repeated with a full walk, and may be repeated for deactivation and memory.low (do_try_to_free_pages).
+    retries:
+      "SELECT 3 * count(*) AS n FROM reclaim_spans WHERE $where AND kind = 'direct' AND coalesce(nr_reclaimed, 0) = 0",
   },
   {
     equation: 'pgsteal_anon = anonymous pages reclaimed',
     plus: ['pgsteal_anon'],
+    events: BATCH_ENDS,
     rows: `SELECT ${BATCHES} WHERE b.$where AND b.lru LIKE '%anon'`,
   },
   {
     equation: 'pgsteal_kswapd = pages reclaimed by kswapd',
     plus: ['pgsteal_kswapd'],
+    events: BATCH_ENDS,
     rows: `SELECT ${BATCHES} WHERE b.$where AND t.kind = 'kswapd'`,
   },
   {
     equation: 'pgsteal_direct = pages reclaimed by others',
-    plus: ['pgsteal_direct'],
+    plus: ['pgsteal_direct', 'pgsteal_khugepaged', 'pgsteal_proactive'],
+    events: BATCH_ENDS,
     rows: `SELECT ${BATCHES} WHERE b.$where AND t.kind IS DISTINCT FROM 'kswapd'`,
   },
 ]
@@ -81,18 +106,47 @@ export async function readEquations(
      FROM samples WHERE trace_id = ${traceId} AND run_id IS NULL AND name LIKE 'vmstat.%' GROUP BY name`,
   )
   const rises = new Map(samples.filter(({ n }) => n > 1).map(({ name, rise }) => [name, rise]))
+  const recorded = new Set(
+    recordedEvents(await readEventKinds(connection, traceId)).map(({ name }) => name),
+  )
+  const [trace] = await readRows<{ gaps: number; lost: number | null }>(
+    connection,
+    `SELECT lost_gaps AS gaps, lost_events AS lost FROM traces WHERE trace_id = ${traceId}`,
+  )
+  const mostLost = (trace?.gaps ?? 0) === 0 ? 0 : (trace?.lost ?? Number.POSITIVE_INFINITY)
+  const count = async (sql: string): Promise<number> => {
+    const prefix = sql.includes('b.$where') ? 'b.' : ''
+    const where = `${prefix}trace_id = ${traceId} AND ${prefix}run_id IS NULL`
+    const [row] = await readRows<Readonly<Record<string, number>>>(
+      connection,
+      sql.replace(`${prefix}$where`, where),
+    )
+    return Number(Object.values(row ?? {})[0] ?? 0)
+  }
   const equations: Equation[] = []
-  for (const { equation, plus, minus, rows } of EQUATIONS) {
+  for (const { equation, plus, minus, events, rows, retries } of EQUATIONS) {
     if (!plus.some((name) => rises.has(name))) continue
     const sum = (names: readonly string[] = []) =>
       names.reduce((total, name) => total + (rises.get(name) ?? 0), 0)
     const counters = sum(plus) - sum(minus)
-    const prefix = rows.includes('b.$where') ? 'b.' : ''
-    const where = `${prefix}trace_id = ${traceId} AND ${prefix}run_id IS NULL`
-    const sql = rows.replace(`${prefix}$where`, where)
-    const [row] = await readRows<Readonly<Record<string, number>>>(connection, sql)
-    const seen = Number(Object.values(row ?? {})[0] ?? 0)
-    equations.push({ equation, counters, rows: seen, difference: seen - counters })
+    if (!events.some((name) => recorded.has(name))) {
+      equations.push({
+        equation,
+        counters,
+        rows: null,
+        difference: null,
+        explanation: 'not recorded',
+      })
+      continue
+    }
+    const seen = await count(rows)
+    const missing = counters - seen
+    let explanation: Equation['explanation'] = 'unexplained'
+    if (missing === 0) explanation = 'exact'
+    else if (missing > 0 && missing <= mostLost) explanation = 'losses'
+    else if (missing > 0 && retries !== undefined && missing <= (await count(retries)))
+      explanation = 'retries'
+    equations.push({ equation, counters, rows: seen, difference: seen - counters, explanation })
   }
   return equations
 }

@@ -59,15 +59,43 @@ const ENTRY_FIELDS: ReadonlySet<string> = new Set(['entry', 'ent', 'swap_entry',
 
 const SHOWS_DEMAND: ReadonlySet<string> = new Set(['direct_begin', 'wakeup_kswapd', 'swap_read'])
 
-/** Roles of what was recorded: an event that never came counts where its description shows that it was asked for. */
+/** An event that never came was recorded where its description shows that it was asked for. */
+export function recordedEvents(events: readonly EventKind[]): readonly EventKind[] {
+  const isChosen = new Set(events.map(({ system }) => system)).size <= MOST_CHOSEN_SYSTEMS
+  return isChosen ? events : events.filter(({ count }) => count > 0)
+}
+
+/** Every kind of event that an ingested trace describes. */
+export async function readEventKinds(
+  connection: DuckDBConnection,
+  traceId: number,
+): Promise<EventKind[]> {
+  const events = await readRows<{ system: string; event: string; fields: string; count: number }>(
+    connection,
+    `WITH counts AS (
+      SELECT name, sum(value) AS n FROM samples
+      WHERE trace_id = ${traceId} AND run_id IS NULL AND name LIKE 'events.%' GROUP BY name
+    )
+    SELECT f.system, f.event, string_agg(f.field, ' ') AS fields, CAST(coalesce(any_value(c.n), 0) AS BIGINT) AS count
+    FROM raw_fields f LEFT JOIN counts c ON c.name = 'events.' || f.system || ':' || f.event
+    WHERE f.trace_id = ${traceId} GROUP BY f.system, f.event`,
+  )
+  return events.map(({ system, event, fields, count }) => ({
+    system,
+    name: event,
+    fields: fields.split(' '),
+    count,
+  }))
+}
+
+/** Roles of what was recorded. */
 export function recordedRoles(
   events: readonly EventKind[],
   roleOf: (system: string, name: string) => string | undefined,
 ): Set<string> {
-  const isChosen = new Set(events.map(({ system }) => system)).size <= MOST_CHOSEN_SYSTEMS
   const roles = new Set<string>()
-  for (const { system, name, fields, count } of events) {
-    const role = count > 0 || isChosen ? roleOf(system, name) : undefined
+  for (const { system, name, fields, count } of recordedEvents(events)) {
+    const role = roleOf(system, name)
     if (role === undefined) continue
     roles.add(role)
     if (count > 0 && SHOWS_DEMAND.has(role)) roles.add('demand')
@@ -82,16 +110,6 @@ export async function readFitness(
   traceId: number,
   roleOf: (system: string, name: string) => string | undefined,
 ): Promise<Finding[]> {
-  const events = await readRows<{ system: string; event: string; fields: string; count: number }>(
-    connection,
-    `WITH counts AS (
-      SELECT name, sum(value) AS n FROM samples
-      WHERE trace_id = ${traceId} AND run_id IS NULL AND name LIKE 'events.%' GROUP BY name
-    )
-    SELECT f.system, f.event, string_agg(f.field, ' ') AS fields, CAST(coalesce(any_value(c.n), 0) AS BIGINT) AS count
-    FROM raw_fields f LEFT JOIN counts c ON c.name = 'events.' || f.system || ':' || f.event
-    WHERE f.trace_id = ${traceId} GROUP BY f.system, f.event`,
-  )
   const [facts] = await readRows<{
     gaps: number
     lost: number | null
@@ -108,15 +126,7 @@ export async function readFitness(
   )
   if (facts === undefined) return []
   return diagnose({
-    roles: recordedRoles(
-      events.map(({ system, event, fields, count }) => ({
-        system,
-        name: event,
-        fields: fields.split(' '),
-        count,
-      })),
-      roleOf,
-    ),
+    roles: recordedRoles(await readEventKinds(connection, traceId), roleOf),
     gaps: facts.gaps,
     lost: facts.lost ?? undefined,
     hasCompressor: facts.compressors > 0,

@@ -183,14 +183,20 @@ async function readCounterChecks(
 ): Promise<Check[]> {
   if (!columns.includes('recording')) return []
   const equations = await readEquations(connection, traceId)
-  return equations.map(({ equation, counters, rows, difference }) => ({
-    column: 'recording',
-    name: equation,
-    unit: '',
-    one: counters,
-    other: rows,
-    holds: difference === 0,
-  }))
+  return equations.flatMap(({ equation, counters, rows, difference }) =>
+    rows === null
+      ? []
+      : [
+          {
+            column: 'recording',
+            name: equation,
+            unit: '',
+            one: counters,
+            other: rows,
+            holds: difference === 0,
+          },
+        ],
+  )
 }
 
 const STALL_TASKS = `

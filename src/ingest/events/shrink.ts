@@ -1,4 +1,4 @@
-import { LRU_LISTS } from '../../model/lru.ts'
+import { LRU_LISTS, RECLAIM_WB_ANON } from '../../model/lru.ts'
 import type { RowBuffer } from '../../model/rows.ts'
 import { FIELDS } from '../aliases.ts'
 import { numbersOf, textsOf } from '../cells.ts'
@@ -7,6 +7,9 @@ import { NumberField, TextField, WideField } from '../fields.ts'
 import type { KswapdSpans } from '../kswapd.ts'
 import { OTHER, SCAN, SLAB } from '../parts.ts'
 import type { Task } from '../tasks.ts'
+
+const INACTIVE_ANON = LRU_LISTS.indexOf('inactive_anon')
+const INACTIVE_FILE = LRU_LISTS.indexOf('inactive_file')
 
 function batchCells(rows: RowBuffer) {
   return {
@@ -71,11 +74,22 @@ export function shrinkInactive(context: IngestContext): EventHandler {
   const activate0 = new NumberField(FIELDS.activate0)
   const activate1 = new NumberField(FIELDS.activate1)
   const priority = new NumberField(FIELDS.priority)
-  const fields = [node, scanned, reclaimed, dirty, writeback, activate0, activate1, priority]
+  const flags = new NumberField(FIELDS.flags)
+  const flagText = new TextField(FIELDS.flags)
+  const numbers = [node, scanned, reclaimed, dirty, writeback, activate0, activate1, priority]
+  const fields = [...numbers, flags, flagText]
   const cells = batchCells(context.tables.buffers.shrink_batches)
   return handle(fields, (row, ts, _cpu, task) => {
     context.timeline.label(task, ts, SCAN)
     const added = emitIsolation(cells, task)
+    // evict_folios (mm/vmscan.c, 6.1 and later) shrinks once more, without isolating, what was rotated meanwhile.
+    if (cells.lru.codes[added] === -1) {
+      const isAnon = flagText.there
+        ? flagText.get(row).includes('ANON')
+        : (flags.get(row) & RECLAIM_WB_ANON) !== 0
+      if (flags.there || flagText.there)
+        cells.lru.codes[added] = cells.lruCodes[isAnon ? INACTIVE_ANON : INACTIVE_FILE] ?? -1
+    }
     cells.ts.values[added] = ts
     cells.node.values[added] = node.get(row)
     cells.scanned.values[added] = scanned.get(row)
