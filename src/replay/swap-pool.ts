@@ -25,6 +25,8 @@ export class SwapPool {
   constructor(kernel: Kernel) {
     this.#kernel = kernel
     this.bytes = kernel.backend.pageBuffer ?? new Uint8Array(kernel.workload.machine.pageSize)
+    // What an earlier run left there is none of this run's business.
+    this.bytes.fill(0)
     this.#words = new Float64Array(
       this.bytes.buffer,
       this.bytes.byteOffset,
