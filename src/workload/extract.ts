@@ -398,7 +398,8 @@ function freeAtBoosts(recording: Recording, parts: BoostParts): number[] {
         if (!same.delete(recording.a[i] ?? 0)) stored--
         break
       case EVENT.wakeKswapd:
-        if (isBoostWake(recording, i) && allocated > 0) {
+        // While the first page cache goes, how much was allocated meanwhile is known too coarsely.
+        if (isBoostWake(recording, i) && allocated > 0 && reclaimedFile >= parts.cacheAtStart) {
           mostStored = Math.max(mostStored, stored + same.size)
           found.push(
             constant -
