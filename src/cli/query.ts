@@ -41,7 +41,29 @@ function readSql(sql: string | undefined, file: string | undefined): string {
   const text = sql !== undefined && sql !== '-' ? sql : readFileSync(file ?? 0, 'utf8')
   const trimmed = text.trim().replace(/;\s*$/, '')
   if (trimmed === '') throw usageError('the SQL is empty')
+  requireReading(trimmed)
   return trimmed
+}
+
+/** Statements that write: into the database, which is open for reading, or into files beside it, which only -o may do. */
+const WRITES =
+  /^(alter|analyze|attach|begin|call|checkpoint|comment|commit|copy|create|delete|detach|drop|export|import|insert|install|load|merge|replace|reset|rollback|set|start|truncate|update|upsert|use|vacuum)\b/i
+const COMMENT = /^(--[^\n]*(\n|$)|\/\*[\s\S]*?\*\/)/
+
+function requireReading(sql: string): void {
+  let rest = sql
+  for (let before = ''; before !== rest; ) {
+    before = rest
+    rest = rest
+      .trimStart()
+      .replace(COMMENT, '')
+      .replace(/^explain(\s+analyze)?\b/i, '')
+  }
+  const [word] = WRITES.exec(rest) ?? []
+  if (word !== undefined)
+    throw usageError(
+      `query is read-only: found ${word.toUpperCase()}, a SELECT was expected (results go to a file with -o)`,
+    )
 }
 
 function isSelective(options: ReadingOptions): boolean {
@@ -58,6 +80,10 @@ async function print(reading: Reading, sql: string, options: QueryOptions): Prom
     )
     return
   }
+  const { count } = await explained(() => connection.extractStatements(sql))
+  // PIVOT is several statements to DuckDB.
+  if (count > 1 && !/\bpivot\b/i.test(sql))
+    throw usageError(`${count} SQL statements; query runs one (only the last would be shown)`)
   await warnOfUnfinished(reading, sql)
   const { streamQuery } = await import('../analysis/query.ts')
   const stream = await explained(() => streamQuery(connection, sql))
@@ -84,7 +110,8 @@ async function explained<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause)
+    const given = cause instanceof Error ? cause.message : String(cause)
+    const message = given.replace(/^Failed to extract statements: /, '')
     const wrong = /^(Parser|Binder|Catalog|Syntax) Error/.test(message)
     const hint = /^Catalog Error: Table with name/.test(message)
       ? '\n`pstrace schema` lists tables and views.'
