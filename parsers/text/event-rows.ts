@@ -313,20 +313,24 @@ export class EventRows {
   /** Tells how the body that is in #values is laid out. */
   #plan(state: EventState, bytes: Uint8Array): void {
     const steps = this.#toSteps(state, bytes)
-    const columns = steps?.map(({ column }) => column) ?? []
-    const hasPrefix = state.hasShrinker && this.#values.length > columns.length
-    const prefix = hasPrefix ? this.#prefixColumns(state) : []
-    if (prefix === undefined) this.known.plan(state.number, undefined, false)
-    else if (this.known.plan(state.number, steps, hasPrefix))
-      state.planned = [...prefix, ...columns]
-  }
-
-  /** The columns of a shrinker's name and address; `undefined` when they are not of these kinds. */
-  #prefixColumns(state: EventState): readonly TextColumn[] | undefined {
-    const shrink = state.columnOfName.get(this.#names.codeOf('shrink'))
-    const shr = state.columnOfName.get(this.#names.codeOf('shr'))
-    if (shrink?.kind !== 'string' || shr === undefined || shr.kind === 'string') return undefined
-    return [shrink, shr]
+    const { columnOfName } = state
+    const shrink = columnOfName.get(this.#names.codeOf('shrink'))
+    const shr = columnOfName.get(this.#names.codeOf('shr'))
+    const hasPrefix = steps !== undefined && steps.length < this.#values.length
+    // Only a shrinker has no label, and its address nearly always is a number.
+    const isPossible = !hasPrefix || (shrink?.kind === 'string' && shr?.kind !== 'string')
+    const plan = {
+      shrinker: hasPrefix && shr?.kind !== 'string' ? shr?.kind : undefined,
+      steps: steps ?? [],
+      isLabelled: state.labelled !== undefined,
+      mayBePositional: state.positional !== undefined,
+    }
+    if (!this.known.plan(state.number, isPossible && steps !== undefined ? plan : undefined)) return
+    const columns = plan.steps.map(({ column }) => column)
+    state.planned =
+      plan.shrinker === undefined || shrink === undefined || shr === undefined
+        ? columns
+        : [shrink, shr, ...columns]
   }
 
   /** The labels of #values in order; `undefined` when a value other than the prefix has none. */
@@ -340,7 +344,7 @@ export class EventRows {
       if (column === undefined) return undefined
       const place = PLACES.get(column.field.name)
       if (place !== undefined && column.kind === 'string' && labelStart === labelEnd) {
-        steps.push({ ...place, column, isCommBeforePid: false })
+        steps.push({ ...place, column, comm: undefined })
         continue
       }
       if (labelStart === labelEnd) {
@@ -348,13 +352,21 @@ export class EventRows {
         continue
       }
       const label = bytes.slice(labelStart, labelEnd)
-      const following = i + 1 < values.length ? this.#names.get(values.name[i + 1] as number) : ''
-      const isCommBeforePid =
-        isComm(label, 0, label.length - 1) &&
-        following === column.field.name.replace(/comm$/, 'pid')
-      steps.push({ label, column, closing: undefined, isCommBeforePid })
+      steps.push({ label, column, closing: undefined, comm: this.#commBefore(bytes, label, i + 1) })
     }
     return steps.length === 0 ? undefined : steps
+  }
+
+  /** Whether `label` is a task's name's, and the next value's label its pid's. */
+  #commBefore(bytes: Uint8Array, label: Uint8Array, next: number): Step['comm'] {
+    if (!isComm(label, 0, label.length - 1)) return undefined
+    const values = this.#values
+    if (next >= values.length) return 'alone'
+    const following = bytes.subarray(values.labelStart[next], values.labelEnd[next])
+    const pid = [...label.subarray(0, -COMM_LABEL), ...PID]
+    return following.length === pid.length && pid.every((byte, i) => following[i] === byte)
+      ? 'before pid'
+      : 'alone'
   }
 }
 
@@ -366,6 +378,8 @@ const SMALL_K = 107
 const I = 105
 const BUF = new TextEncoder().encode('buf=')
 const COMM = /comm$/
+const COMM_LABEL = 'comm='.length
+const PID = new TextEncoder().encode('pid=')
 const PREFIX = /^(shrink|shr)$/
 const POSITIONAL_NUMBER = /^(shr|(prev_|next_)?(pid|prio)|target_cpu|sector|nr_sector|bytes|error)$/
 

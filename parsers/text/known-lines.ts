@@ -68,15 +68,28 @@ export interface Step {
   readonly column: TextColumn
   /** What ends a text that no key follows: a probe's place is in parentheses. */
   readonly closing: ')' | ' <- ' | undefined
-  /** The value may hold an equals sign: a task's name before its pid. */
-  readonly isCommBeforePid: boolean
+  /** A task's name, whose end is found by its pid's key where that is near; `before pid`: its pid is the next step. */
+  readonly comm: 'before pid' | 'alone' | undefined
+}
+
+/** How the bodies of an event are laid out. */
+export interface Plan {
+  /** The kind of the address in the two values that precede the steps: a shrinker's name and address. */
+  readonly shrinker: 'i64' | 'u64' | undefined
+  readonly steps: readonly Step[]
+  /** Labels are words: a text that is more than a word may hold another. */
+  readonly isLabelled: boolean
+  /** A bracket may make a body one without keys. */
+  readonly mayBePositional: boolean
 }
 
 /** Step kinds of assembly/lines.ts. */
-function kindOf({ column, closing, isCommBeforePid }: Step): number {
+function kindOf({ column, closing, comm }: Step, isLabelled: boolean): number {
   if (column.kind !== 'string') return column.kind === 'u64' ? 1 : 0
   if (closing !== undefined) return closing === ')' ? 4 : 5
-  return isCommBeforePid ? 3 : 2
+  if (isLabelled) return 7
+  if (comm !== undefined) return comm === 'alone' ? 6 : 3
+  return 2
 }
 
 /** Who is asked for what a line lacks. */
@@ -160,21 +173,23 @@ export class KnownLines {
     return number
   }
 
-  /** How the bodies of an event are laid out, behind a shrinker's two values or not; `undefined` when every line is another. */
-  plan(number: number, steps: readonly Step[] | undefined, hasShrinker: boolean): boolean {
+  /** Tells how the next bodies of an event may be laid out; false when that cannot be told, as with `undefined`. */
+  plan(number: number, plan: Plan | undefined): boolean {
     const { EVENTS, EVENT_BYTES, STEPS, STEP_BYTES, MAX_LABEL_BYTES } = this.#lines
     const event = EVENTS.value + number * EVENT_BYTES.value
     const mostSteps = (EVENT_BYTES.value - STEPS.value) / STEP_BYTES.value
     const isPossible =
-      steps !== undefined &&
-      steps.length <= mostSteps &&
-      steps.every(({ label }) => label.length <= MAX_LABEL_BYTES.value)
-    this.#i32[event >>> 2] = isPossible ? steps.length : -1
+      plan !== undefined &&
+      plan.steps.length <= mostSteps &&
+      plan.steps.every(({ label }) => label.length <= MAX_LABEL_BYTES.value)
+    this.#i32[event >>> 2] = isPossible ? plan.steps.length : -1
     if (!isPossible) return false
-    this.#i32[(event >>> 2) + 1] = hasShrinker ? 1 : 0
+    const { shrinker, steps, isLabelled, mayBePositional } = plan
+    this.#i32[(event >>> 2) + 1] = shrinker === undefined ? 0 : shrinker === 'i64' ? 1 : 2
+    this.#i32[(event >>> 2) + 2] = mayBePositional ? 1 : 0
     let at = event + STEPS.value
     for (const step of steps) {
-      this.#i32[at >>> 2] = kindOf(step)
+      this.#i32[at >>> 2] = kindOf(step, isLabelled)
       this.#i32[(at >>> 2) + 1] = step.label.length
       this.#bytes.fill(0, at + 8, at + STEP_BYTES.value)
       this.#bytes.set(step.label, at + 8)

@@ -13,11 +13,14 @@ const COMM_BYTES: u32 = 32
 // Slots of 16 bytes: address of the event + 1, bytes of its name.
 const NAMES: u32 = 65536
 const NAME_SLOTS: u32 = 1024
-// An event: number of steps (-1: no plan), whether a shrinker precedes them, its name, and from STEPS on the steps.
+// An event: number of steps (-1: no plan), what is before them, whether a bracket makes its lines others, its name, and from STEPS on
+// the steps.
 export const EVENTS: u32 = 131072
 export const EVENT_BYTES: u32 = 4096
 export const MAX_EVENTS: u32 = 256
-const SHRINKER: u32 = 4
+const PREFIX: u32 = 4
+const SIGNED_SHRINKER: u32 = 1
+const NO_BRACKET: u32 = 8
 const NAME: u32 = 16
 export const MAX_NAME_BYTES: u32 = 112
 export const STEPS: u32 = 128
@@ -31,7 +34,15 @@ const TEXT: u32 = 2
 const COMM_BEFORE_PID: u32 = 3
 const UP_TO_PARENTHESIS: u32 = 4
 const UP_TO_ARROW: u32 = 5
-// Texts: length, code, bytes padded with zeros.
+const COMM: u32 = 6
+const WORD: u32 = 7
+// A task's name has less bytes than this before its pid; see keyAfterComm in body.ts.
+const COMM_REACH: u32 = 16
+// Texts: u16 length + 1, u16 what they have, code, bytes padded with zeros.
+const HAS_EQUALS: u32 = 1
+const HAS_SPACE: u32 = 2
+const HAS_CLOSING: u32 = 4
+const HAS_END: u32 = 8
 const TEXTS: u32 = EVENTS + EVENT_BYTES * MAX_EVENTS
 const TEXT_SLOTS: u32 = 4096
 const TEXT_SLOT_BYTES: u32 = 256
@@ -48,6 +59,9 @@ export const INPUT: u32 = OUTPUT + OUTPUT_BYTES + 64
 // Loads may reach so far behind the input.
 export const SLACK: u32 = 64
 
+// ` <- ` and `pid=`.
+const ARROW: u32 = 0x202d3c20
+const PID: u32 = 0x3d646970
 const MAX_FLAG_BYTES: u32 = 12
 // Why a line was not taken: for something else, or only because its text at textStart .. textEnd, or its task, is not known.
 const NOTHING: u32 = 0
@@ -320,7 +334,17 @@ export function addText(start: u32, end: u32, code: u32): void {
   const length = end - start
   const slot = textSlot(start, length)
   memory.copy(slot ^ TEXT_SLOT_BYTES, slot, TEXT_SLOT_BYTES)
-  store<u32>(slot, length + 1)
+  let has: u32 = 0
+  let last: u32 = 0
+  for (let at = start; at < end; at++) {
+    last = load<u8>(at)
+    if (last == 61) has |= HAS_EQUALS
+    if (last == 32) has |= HAS_SPACE
+    if (last == 41 || last == 60) has |= HAS_CLOSING
+  }
+  if (last == 32 || last == 44 || last == 62) has |= HAS_END
+  store<u16>(slot, <u16>(length + 1))
+  store<u16>(slot + 2, <u16>has)
   store<u32>(slot + 4, code)
   memory.copy(slot + 8, start, length)
 }
@@ -335,9 +359,9 @@ function findText(start: u32, end: u32): u32 {
   const length = end - start
   if (length > MAX_TEXT_BYTES) return 0
   let slot = textSlot(start, length)
-  if (load<u32>(slot) != length + 1 || !isEqual(slot + 8, start, length)) {
+  if (load<u16>(slot) != length + 1 || !isEqual(slot + 8, start, length)) {
     slot ^= TEXT_SLOT_BYTES
-    if (load<u32>(slot) != length + 1 || !isEqual(slot + 8, start, length)) {
+    if (load<u16>(slot) != length + 1 || !isEqual(slot + 8, start, length)) {
       missing = A_TEXT
       textStart = start
       textEnd = end
@@ -440,55 +464,76 @@ function readHex(start: u32, end: u32): u32 {
 }
 
 /** Where the text at `start` ends, by what follows it; 0 if another key may come first. */
-function valueEnd(kind: u32, next: u32, start: u32, end: u32): u32 {
+function valueEnd(step: u32, next: u32, start: u32, end: u32): u32 {
+  const kind = load<u32>(step)
   if (kind == UP_TO_PARENTHESIS || kind == UP_TO_ARROW) {
     for (let at = start; at < end; at++) {
       const byte = load<u8>(at)
       if (byte == 41) return kind == UP_TO_PARENTHESIS ? at : 0
-      if (byte == 32 && at + 4 <= end && load<u32>(at) == 0x202d3c20)
+      if (byte == 32 && at + 4 <= end && load<u32>(at) == ARROW)
         return kind == UP_TO_ARROW ? at : 0
     }
     return 0
   }
-  if (next == 0) {
-    for (let at = start; at < end; at++) if (load<u8>(at) == 61) return 0
-    return end
-  }
-  const length = load<u32>(next + 4)
+  const before = load<u32>(step + 4) - 5
+  const length = next == 0 ? 0 : load<u32>(next + 4)
+  let hasEquals = false
   for (let at = start; at < end; at++) {
     const byte = load<u8>(at)
-    if (byte == 32) {
+    if (byte == 61) {
+      if (kind != COMM_BEFORE_PID) return 0
+      hasEquals = true
+    } else if (byte == 32) {
+      const isNear = at <= start + COMM_REACH
+      if (kind == COMM && isNear && isEqual(at + 1, step + LABEL, before))
+        if (load<u32>(at + 1 + before) == PID) return 0
+      if (next == 0) {
+        if (kind == WORD) return 0
+        continue
+      }
       const label = skipSeparators(at, end)
-      if (label + length <= end && isEqual(label, next + LABEL, length)) return at
-    } else if (byte == 61 && kind != COMM_BEFORE_PID) return 0
+      if (load<u8>(label - 1) == 32 && label + length <= end)
+        if (isEqual(label, next + LABEL, length))
+          return !hasEquals || (isNear && label == at + 1) ? at : 0
+      if (kind == WORD) return 0
+    }
   }
-  return 0
+  return next == 0 ? end : 0
 }
 
 /** Where the text at `start` ends if it is that of `slot`, with `value` set to its code; else 0. */
 // @ts-ignore: decorator
 @inline
 function endOfHint(slot: u32, kind: u32, next: u32, start: u32, end: u32): u32 {
-  if (slot == 0) return 0
-  const length = load<u32>(slot) - 1
+  if (slot == 0 || kind == COMM) return 0
+  const length = <u32>load<u16>(slot) - 1
+  const has = <u32>load<u16>(slot + 2)
   const after = start + length
   if (after > end || !isEqual(slot + 8, start, length)) return 0
   value = load<u32>(slot + 4)
-  if (kind == UP_TO_PARENTHESIS) return after < end && load<u8>(after) == 41 ? after : 0
-  if (kind == UP_TO_ARROW) return after + 4 <= end && load<u32>(after) == 0x202d3c20 ? after : 0
+  if (kind == UP_TO_PARENTHESIS)
+    return after < end && load<u8>(after) == 41 && (has & HAS_CLOSING) == 0 ? after : 0
+  if (kind == UP_TO_ARROW)
+    return after + 4 <= end && load<u32>(after) == ARROW && (has & HAS_CLOSING) == 0 ? after : 0
+  if ((has & (HAS_EQUALS | HAS_END)) != 0 || (kind == WORD && (has & HAS_SPACE) != 0)) return 0
   if (next == 0) return after == end ? after : 0
   if (after >= end || load<u8>(after) != 32) return 0
   const label = skipSeparators(after, end)
   const labelLength = load<u32>(next + 4)
-  return label + labelLength <= end && isEqual(label, next + LABEL, labelLength) ? after : 0
+  return load<u8>(label - 1) == 32 &&
+    label + labelLength <= end &&
+    isEqual(label, next + LABEL, labelLength)
+    ? after
+    : 0
 }
 
-/** Reads the body along the event's plan and stores the values from `out` on; false when it is laid out otherwise. */
+/** Reads the body along the event's plan and stores the values from `out` on; false when it may be laid out otherwise. */
 function follow(event: u32, start: u32, end: u32, out: u32): bool {
   const steps = load<i32>(event)
+  const prefix = load<u32>(event + PREFIX)
   let at = start
   let to = out
-  if (load<u32>(event + SHRINKER) != 0) {
+  if (prefix != 0) {
     let space = at
     while (space < end && load<u8>(space) != 32) space++
     let colon = space + 1
@@ -497,7 +542,7 @@ function follow(event: u32, start: u32, end: u32, out: u32): bool {
       return false
     if (findText(at, space) == 0) return false
     store<u64>(to, value)
-    if (readNumber(space + 1, colon) != colon) return false
+    if (readNumber(space + 1, colon) != colon || !isOfKind(prefix == SIGNED_SHRINKER)) return false
     store<u64>(to + 8, value)
     to += 16
     at = colon + 2
@@ -508,29 +553,55 @@ function follow(event: u32, start: u32, end: u32, out: u32): bool {
     const kind = load<u32>(step)
     const length = load<u32>(step + 4)
     if (at + length > end || !isEqual(at, step + LABEL, length)) return false
+    if (i > 0 && length > 0 && load<u8>(at - 1) != 32) return false
     at += length
     if (kind <= UNSIGNED) {
       at = readNumber(at, end)
-      if (at == 0) return false
-      if (kind == UNSIGNED ? isNegative : !isNegative && <i64>value < 0) return false
+      if (at == 0 || !isOfKind(kind == SIGNED)) return false
       if (at < end && load<u8>(at) != 32 && load<u8>(at) != 44) return false
     } else {
+      // Not a key, but a comparison.
+      if (load<u8>(at) == 61 && length > 0) return false
       const next = i + 1 < steps ? step + STEP_BYTES : 0
       const hint = hints + 4 * (i * HINTS_OF_STEP + ((load<u8>(at) + 3 * load<u8>(at + 2)) & 7))
       let after = endOfHint(load<u32>(hint), kind, next, at, end)
       if (after == 0) {
-        after = valueEnd(kind, next, at, end)
+        after = valueEnd(step, next, at, end)
         if (after == 0) return false
-        const slot = findText(at, trimEnd(at, after))
+        const isClosed = kind == UP_TO_PARENTHESIS || kind == UP_TO_ARROW
+        const slot = findText(at, isClosed ? after : trimEnd(at, after))
         if (slot == 0) return false
         store<u32>(hint, slot)
       }
-      at = after + (kind == UP_TO_PARENTHESIS ? 1 : kind == UP_TO_ARROW ? 4 : 0)
+      at = after
+      if (kind == UP_TO_PARENTHESIS) {
+        store<u64>(to, value)
+        at = skipSpaces(at + 1, end)
+        continue
+      }
+      if (kind == UP_TO_ARROW) {
+        store<u64>(to, value)
+        at += 4
+        continue
+      }
     }
     store<u64>(to, value)
     if (at < end) at = skipSeparators(at, end)
   }
-  return at >= end
+  if (at < end) return false
+  if (load<u32>(event + NO_BRACKET) == 0) return true
+  const bracket = i8x16.splat(91)
+  for (let p = start; p < end; p += 16) {
+    const found = i8x16.bitmask(i8x16.eq(v128.load(p), bracket))
+    if (found != 0 && p + <u32>ctz<i32>(found) < end) return false
+  }
+  return true
+}
+
+// @ts-ignore: decorator
+@inline
+function isOfKind(isSigned: bool): bool {
+  return isSigned ? isNegative || <i64>value >= 0 : !isNegative
 }
 
 /** The line's end without blanks. */
@@ -577,7 +648,7 @@ export function take(
     store<i32>(out + 12, cpu)
     store<i32>(out + 16, tid)
     store<i32>(out + 20, flags)
-    out += 24 + 8 * (load<u32>(event) + 2 * load<u32>(event + SHRINKER))
+    out += 24 + 8 * (load<u32>(event) + (load<u32>(event + PREFIX) == 0 ? 0 : 2))
     line = newline + 1
   }
   stoppedAt = line
