@@ -7,8 +7,8 @@ import { type RowOwner, TableAppender } from './append.ts'
 import { DuckDBInstance } from './duckdb.ts'
 import { memoryLimit } from './limits.ts'
 import { prepareSchema, requireSchema } from './migrations.ts'
-import { packedTable } from './packed.ts'
-import { PackedAppender } from './packed-appender.ts'
+import { findPacked, type PackedTable } from './packed.ts'
+import { PackedAppender, readShapeNumbers, type ShapeNumbers } from './packed-appender.ts'
 import { type ColumnValues, queryColumns, queryRows, type Row } from './query.ts'
 import { quoteName, quoteText, TABLES, type TableDefinition, tableOf } from './schema.ts'
 import { removeUnfinished } from './states.ts'
@@ -35,6 +35,8 @@ export class Database {
   readonly connection: DuckDBConnection
   readonly strings = new StringPool()
   readonly #instance: Instance
+  /** By table of shapes, while appenders are open. */
+  readonly #shapeNumbers = new Map<string, ShapeNumbers>()
   readonly #appenders = new Map<string, TableAppender | PackedAppender>()
 
   private constructor(
@@ -168,6 +170,7 @@ export class Database {
   async rollback(): Promise<void> {
     for (const appender of this.#appenders.values()) appender.discard()
     this.#appenders.clear()
+    this.#shapeNumbers.clear()
     try {
       await this.run('ROLLBACK')
     } catch {
@@ -179,18 +182,26 @@ export class Database {
   closeAppenders(): void {
     for (const appender of this.#appenders.values()) appender.close()
     this.#appenders.clear()
+    this.#shapeNumbers.clear()
   }
 
   async #openAppender(name: string): Promise<void> {
     if (this.#appenders.has(name)) return
-    const definition = tableOf(name)
-    const packed = packedTable(definition)
+    const packed = findPacked(name)
     const { connection, strings } = this
     const appender =
       packed === undefined
-        ? await TableAppender.open(connection, definition, strings)
-        : await PackedAppender.open(connection, packed, strings)
+        ? await TableAppender.open(connection, tableOf(name), strings)
+        : await PackedAppender.open(connection, packed, strings, await this.#numbersOf(packed))
     this.#appenders.set(name, appender)
+  }
+
+  async #numbersOf({ packed }: { packed: PackedTable }): Promise<ShapeNumbers> {
+    const { name } = packed.shapes
+    const numbers =
+      this.#shapeNumbers.get(name) ?? (await readShapeNumbers(this.connection, packed))
+    this.#shapeNumbers.set(name, numbers)
+    return numbers
   }
 
   close(): void {

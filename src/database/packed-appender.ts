@@ -4,6 +4,7 @@ import { Shapes } from '../model/shapes.ts'
 import { type RowOwner, TableAppender } from './append.ts'
 import { type PackedTable, qualifiedName, shapeKinds } from './packed.ts'
 import { queryRows } from './query.ts'
+import type { TableDefinition } from './schema.ts'
 import type { StringPool } from './string-pool.ts'
 
 /** Shapes that are told apart at a time where the rows' maker does not number them; more begin anew. */
@@ -11,6 +12,22 @@ const MOST_SHAPES = 1 << 16
 
 /** Below the number of rows at which DuckDB's appender flushes by itself (204,800). */
 const MOST_UNFLUSHED_ROWS = 100_000
+
+/** Numbers of new shapes of a table; appenders to the same shapes take them from one. */
+export interface ShapeNumbers {
+  next: number
+}
+
+export async function readShapeNumbers(
+  connection: DuckDBConnection,
+  { shapes }: PackedTable,
+): Promise<ShapeNumbers> {
+  const [last] = await queryRows(
+    connection,
+    `SELECT coalesce(max(shape), 0) AS shape FROM ${qualifiedName(shapes)}`,
+  )
+  return { next: Number(last?.['shape'] ?? 0) + 1 }
+}
 
 /** How rows of one buffer get their shapes. */
 interface Bound {
@@ -35,7 +52,7 @@ export class PackedAppender {
   readonly #shapes: TableAppender
   readonly #rows: TableAppender
   readonly #bound = new WeakMap<TableRows['columns'], Bound>()
-  #next: number
+  readonly #numbers: ShapeNumbers
   #unflushedRows = 0
   #shapesWait = false
   #codes = new Int32Array(0)
@@ -47,26 +64,24 @@ export class PackedAppender {
     table: PackedTable,
     shapes: TableAppender,
     rows: TableAppender,
-    next: number,
+    numbers: ShapeNumbers,
   ) {
     this.#table = table
     this.#shapes = shapes
     this.#rows = rows
-    this.#next = next
+    this.#numbers = numbers
   }
 
   static async open(
     connection: DuckDBConnection,
-    table: PackedTable,
+    target: { readonly packed: PackedTable; readonly rows: TableDefinition },
     pool: StringPool,
+    numbers: ShapeNumbers,
   ): Promise<PackedAppender> {
-    const [last] = await queryRows(
-      connection,
-      `SELECT coalesce(max(shape), 0) AS shape FROM ${qualifiedName(table.shapes)}`,
-    )
-    const shapes = await TableAppender.open(connection, table.shapes, pool)
-    const rows = await TableAppender.open(connection, table.rows, pool)
-    return new PackedAppender(table, shapes, rows, Number(last?.['shape'] ?? 0) + 1)
+    const { packed } = target
+    const shapes = await TableAppender.open(connection, packed.shapes, pool)
+    const rows = await TableAppender.open(connection, target.rows, pool)
+    return new PackedAppender(packed, shapes, rows, numbers)
   }
 
   append(rows: TableRows, owner: RowOwner): void {
@@ -173,8 +188,9 @@ export class PackedAppender {
     if (length === 0) return
     const numbers = new Float64Array(length)
     for (let i = 0; i < length; i++) {
-      numbers[i] = this.#next
-      ids.push(this.#next++)
+      const number = this.#numbers.next++
+      numbers[i] = number
+      ids.push(number)
     }
     const columns: Record<string, ColumnRows> = {
       shape: { kind: 'number', values: numbers },

@@ -19,14 +19,16 @@ import {
  *     swapouts (view) = swapouts_rows (shape, ts_ns, pfn, ...) JOIN swapouts_shapes (shape, trace_id, task_id, cpu, ...)
  *
  * A shape is one combination of the `shared` columns' values, trace and run included. Shapes are numbered over the whole
- * database; two may be alike.
+ * database; two may be alike. Rows without the columns that `brief` names are in a third table, swapouts_brief.
  */
 export interface PackedTable {
   readonly shapes: TableDefinition
   readonly rows: TableDefinition
+  readonly brief?: TableDefinition
 }
 
 export const PACKED_SCHEMA = 'packed'
+const BRIEF = '_brief'
 
 /** Columns of every shape that are not among its values: trace and run are the owner's, `shape` is its number. */
 const OWNERS = new Set(['shape', 'trace_id', 'run_id'])
@@ -51,17 +53,24 @@ export function packedTable(table: TableDefinition): PackedTable | undefined {
       scope: 'catalogue',
       columns: [SHAPE, ...own],
     }) as const
+  const { brief } = table
+  const others = columns.filter(({ name }) => !names.has(name))
   return {
+    ...(brief === undefined
+      ? {}
+      : {
+          brief: part(
+            'brief',
+            `Rows of ${table.name} that need fewer columns.`,
+            others.filter(({ name }) => !(name in brief)),
+          ),
+        }),
     shapes: part(
       'shapes',
       `What rows of ${table.name} have in common.`,
       columns.filter(({ name }) => names.has(name)),
     ),
-    rows: part(
-      'rows',
-      `Rows of ${table.name} without what they have in common.`,
-      columns.filter(({ name }) => !names.has(name)),
-    ),
+    rows: part('rows', `Rows of ${table.name} without what they have in common.`, others),
   }
 }
 
@@ -73,12 +82,22 @@ export function shapeKinds({ shapes }: PackedTable): Readonly<Record<string, Val
 
 /** A buffer for a packed table whose rows come with the number of their shape. */
 export function shapedRows(name: string): { rows: RowBuffer; shapes: Shapes } {
-  const packed = packedTable(tableOf(name))
-  if (packed === undefined) throw new RangeError(`table ${name} is not packed`)
-  const shapes = new Shapes(packed.shapes.name, shapeKinds(packed))
-  const others = packed.rows.columns.slice(1)
+  const form = findPacked(name)
+  if (form === undefined) throw new RangeError(`table ${name} is not packed`)
+  const shapes = new Shapes(form.packed.shapes.name, shapeKinds(form.packed))
+  const others = form.rows.columns.slice(1)
   const kinds = Object.fromEntries(others.map((column) => [column.name, rowKindOf(column)]))
   return { rows: new RowBuffer<string>(name, { shape: shapes, ...kinds }), shapes }
+}
+
+/** The tables behind a buffer's table, and which of them takes its rows; undefined for a plain table. */
+export function findPacked(
+  name: string,
+): { readonly packed: PackedTable; readonly rows: TableDefinition } | undefined {
+  const isBrief = name.endsWith(BRIEF)
+  const packed = packedTable(tableOf(isBrief ? name.slice(0, -BRIEF.length) : name))
+  const rows = isBrief ? packed?.brief : packed?.rows
+  return packed === undefined || rows === undefined ? undefined : { packed, rows }
 }
 
 /** The table's name in SQL. */
@@ -102,7 +121,7 @@ export function createTable(table: TableDefinition): readonly string[] {
     packed === undefined
       ? [createPlain(table)]
       : [
-          ...[packed.shapes, packed.rows].flatMap((part) => [createPlain(part), comment(part)]),
+          ...partsOf(packed).flatMap((part) => [createPlain(part), comment(part)]),
           createView(table, packed),
         ]
   const kind = packed === undefined ? 'TABLE' : 'VIEW'
@@ -114,11 +133,26 @@ function createPlain(table: TableDefinition): string {
   return `CREATE TABLE ${qualifiedName(table)} (${list.join(', ')})`
 }
 
-function createView(table: TableDefinition, { shapes, rows }: PackedTable): string {
+function partsOf({ shapes, rows, brief }: PackedTable): readonly TableDefinition[] {
+  return brief === undefined ? [shapes, rows] : [shapes, rows, brief]
+}
+
+function createView(table: TableDefinition, { shapes, rows, brief }: PackedTable): string {
   const ofShapes = new Set(shapes.columns.map(({ name }) => name))
-  const list = allColumns(table).map(({ name }) => `${ofShapes.has(name) ? 's' : 'r'}.${name}`)
-  return `CREATE VIEW ${table.name} AS SELECT ${list.join(', ')}
-    FROM ${qualifiedName(rows)} r JOIN ${qualifiedName(shapes)} s ON r.shape = s.shape`
+  const cell = ({ name, type }: ColumnDefinition, absent: TableDefinition['brief']): string => {
+    if (ofShapes.has(name)) return `s.${name}`
+    const other = absent?.[name]
+    if (other === undefined) return `r.${name}`
+    return `${other === null ? `NULL::${type}` : `r.${other}`} AS ${name}`
+  }
+  const select = (from: TableDefinition, absent: TableDefinition['brief']): string =>
+    `SELECT ${allColumns(table)
+      .map((column) => cell(column, absent))
+      .join(', ')}
+     FROM ${qualifiedName(from)} r JOIN ${qualifiedName(shapes)} s ON r.shape = s.shape`
+  const selects = [select(rows, undefined)]
+  if (brief !== undefined) selects.push(select(brief, table.brief))
+  return `CREATE VIEW ${table.name} AS ${selects.join(' UNION ALL ')}`
 }
 
 function comment(table: TableDefinition, kind: 'TABLE' | 'VIEW' = 'TABLE'): string {
@@ -166,9 +200,10 @@ export function insertStatements(
 export function deleteStatements(table: TableDefinition, condition: string): readonly string[] {
   const packed = packedTable(table)
   if (packed === undefined) return [`DELETE FROM ${qualifiedName(table)} WHERE ${condition}`]
-  const [shapes, rows] = [qualifiedName(packed.shapes), qualifiedName(packed.rows)]
+  const [shapes, ...rows] = partsOf(packed).map(qualifiedName)
+  const own = `SELECT shape FROM ${shapes} WHERE ${condition}`
   return [
-    `DELETE FROM ${rows} WHERE shape IN (SELECT shape FROM ${shapes} WHERE ${condition})`,
+    ...rows.map((part) => `DELETE FROM ${part} WHERE shape IN (${own})`),
     `DELETE FROM ${shapes} WHERE ${condition}`,
   ]
 }

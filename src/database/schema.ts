@@ -34,6 +34,11 @@ export interface TableDefinition {
   readonly scope: 'catalogue' | 'trace' | 'run'
   /** Columns with few values together: each combination is kept once, and the rows hold its number (packed.ts). */
   readonly shared?: readonly string[]
+  /**
+   * Columns that rows in brief lack: each is NULL (null), or what another column says. A buffer whose table is NAME_brief holds
+   * such rows.
+   */
+  readonly brief?: Readonly<Record<string, string | null>>
   /** In table order, without the leading trace_id and run_id of `scope`. */
   readonly columns: readonly ColumnDefinition[]
 }
@@ -212,6 +217,13 @@ export const TABLES: readonly TableDefinition[] = [
       'place',
       'lane',
     ],
+    // A synchronous kernel stores within the hand-over.
+    brief: {
+      start_ns: 'submit_ns',
+      start_rank: 'submit_rank',
+      freed_ns: null,
+      compressed_bytes: null,
+    },
     columns: [
       column(
         'swapout_id',

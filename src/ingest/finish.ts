@@ -105,9 +105,12 @@ export async function renumberPages(
   traceId: number,
 ): Promise<void> {
   const aliases = `temp.${PAGE_ALIASES.name}`
-  await writer.run(`
-    UPDATE packed.${table}_rows r SET page_id = a.page_id FROM ${aliases} a WHERE r.page_id = a.alias
-      AND r.shape IN (SELECT shape FROM packed.${table}_shapes WHERE trace_id = ${traceId} AND run_id IS NULL)`)
+  const own = `SELECT shape FROM packed.${table}_shapes WHERE trace_id = ${traceId} AND run_id IS NULL`
+  const parts = table === 'swapouts' ? ['rows', 'brief'] : ['rows']
+  for (const part of parts)
+    await writer.run(`
+      UPDATE packed.${table}_${part} r SET page_id = a.page_id FROM ${aliases} a
+      WHERE r.page_id = a.alias AND r.shape IN (${own})`)
 }
 
 function rankOf(moment: string): string {

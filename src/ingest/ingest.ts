@@ -317,7 +317,7 @@ class Import {
     const writer = this.#writer
     const families = this.#families
     await families.tables.drain(writer, this.#owner, options)
-    for (const rows of [families.swapouts.rows, families.identities.aliases])
+    for (const rows of [...families.swapouts.buffers, families.identities.aliases])
       if (options.all || rows.length >= BLOCK_ROWS) await writer.append(rows, this.#owner)
   }
 

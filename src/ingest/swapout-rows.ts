@@ -48,7 +48,7 @@ export const STAGED_SWAPOUTS: TableDefinition = {
 
 /** Where complete swap-outs go. */
 export interface SwapoutRows {
-  readonly rows: RowBuffer
+  readonly buffers: readonly RowBuffer[]
   add(swapout: OpenSwapout, folioOrder: number, place: string | undefined): void
 }
 
@@ -66,11 +66,13 @@ export function stagedSwapouts(): SwapoutRows {
     order: numbersOf(rows, 'folio_order'),
     storedBy: numbersOf(rows, 'stored_by'),
     context: textsOf(rows, 'context'),
+    start: numbersOf(rows, 'start_ns'),
+    freed: numbersOf(rows, 'freed_ns'),
     gate: numbersOf(rows, 'gate_ns'),
     unresolved: numbersOf(rows, 'unresolved'),
   }
   return {
-    rows,
+    buffers: [rows],
     add(swapout, folioOrder, place) {
       const row = rows.add()
       setOwn(cells, row, swapout)
@@ -84,33 +86,53 @@ export function stagedSwapouts(): SwapoutRows {
       common.context.codes[row] = rows.code('context', swapout.context)
       rows.text(row, 'path', swapout.path)
       rows.text(row, 'place', place)
+      common.start.values[row] = swapout.startNs
+      common.freed.values[row] = swapout.freedNs
       common.gate.values[row] = swapout.gateEndNs - swapout.submitNs
       common.unresolved.values[row] = Number.isNaN(swapout.startNs) ? 1 : 0
     },
   }
 }
 
-/** Rows for the table itself, with lane and ranks. */
+/** Rows for the table itself, with lane and ranks, of a synchronous kernel: in brief if nothing is known of the frame's end. */
 export function finalSwapouts(): SwapoutRows {
-  const { rows, shapes } = shapedRows('swapouts')
+  const [brief, full] = [finalForm('swapouts_brief'), finalForm('swapouts')]
+  const start = numbersOf(full.rows, 'start_ns')
+  const startRank = numbersOf(full.rows, 'start_rank')
+  const freed = numbersOf(full.rows, 'freed_ns')
+  return {
+    buffers: [brief.rows, full.rows],
+    add(swapout, folioOrder, place) {
+      const { startNs, submitNs, freedNs } = swapout
+      if (Number.isNaN(freedNs) && Object.is(startNs, submitNs)) {
+        brief.add(swapout, folioOrder, place)
+        return
+      }
+      const row = full.add(swapout, folioOrder, place)
+      start.values[row] = startNs
+      // A synchronous store starts with its hand-over.
+      startRank.values[row] = Number.isNaN(startNs) ? Number.NaN : swapout.submitRank
+      freed.values[row] = freedNs
+    },
+  }
+}
+
+function finalForm(name: 'swapouts' | 'swapouts_brief') {
+  const { rows, shapes } = shapedRows(name)
   const cells = ownCells(rows)
   const shape = shapesOf(rows)
-  const ranks = {
-    submit: numbersOf(rows, 'submit_rank'),
-    start: numbersOf(rows, 'start_rank'),
-    done: numbersOf(rows, 'done_rank'),
-  }
+  const submitRank = numbersOf(rows, 'submit_rank')
+  const doneRank = numbersOf(rows, 'done_rank')
   const known = new SwapoutShapes(shapes)
   return {
     rows,
-    add(swapout, folioOrder, place) {
+    add(swapout: OpenSwapout, folioOrder: number, place: string | undefined): number {
       const row = rows.add()
       setOwn(cells, row, swapout)
       shape.codes[row] = known.of(swapout, folioOrder, place)
-      ranks.submit.values[row] = swapout.submitRank
-      // A synchronous store starts with its hand-over.
-      ranks.start.values[row] = Number.isNaN(swapout.startNs) ? Number.NaN : swapout.submitRank
-      ranks.done.values[row] = Number.isNaN(swapout.storedNs) ? Number.NaN : swapout.doneRank
+      submitRank.values[row] = swapout.submitRank
+      doneRank.values[row] = Number.isNaN(swapout.storedNs) ? Number.NaN : swapout.doneRank
+      return row
     },
   }
 }
@@ -193,9 +215,7 @@ function ownCells(rows: RowBuffer) {
     page: numbersOf(rows, 'page_id'),
     ts: numbersOf(rows, 'ts_ns'),
     submit: numbersOf(rows, 'submit_ns'),
-    start: numbersOf(rows, 'start_ns'),
     stored: numbersOf(rows, 'stored_ns'),
-    freed: numbersOf(rows, 'freed_ns'),
     pfn: numbersOf(rows, 'pfn'),
     offset: numbersOf(rows, 'swap_offset'),
     span: numbersOf(rows, 'span_id'),
@@ -207,9 +227,7 @@ function setOwn(cells: ReturnType<typeof ownCells>, row: number, swapout: OpenSw
   cells.page.values[row] = swapout.pageId
   cells.ts.values[row] = swapout.ts
   cells.submit.values[row] = swapout.submitNs
-  cells.start.values[row] = swapout.startNs
   cells.stored.values[row] = swapout.storedNs
-  cells.freed.values[row] = swapout.freedNs
   cells.pfn.values[row] = swapout.pfn
   if (!Number.isNaN(swapout.key)) cells.offset.values[row] = fromSwapKey(swapout.key).offset
   cells.span.values[row] = swapout.spanId

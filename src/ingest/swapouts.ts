@@ -70,7 +70,8 @@ interface Lane {
 
 /** Follows folios from the gate (swap_writepage) to the end of their store. */
 export class Swapouts {
-  readonly rows: RowBuffer
+  /** Complete rows. */
+  readonly buffers: readonly RowBuffer[]
   /** Rows go to a staging table, from which `finishSwapouts` makes the final ones. */
   readonly staged: boolean
   submitted = 0
@@ -99,7 +100,7 @@ export class Swapouts {
     this.staged = setting.asynchronous || !setting.oneNode
     this.#followsStores = setting.asynchronous || setting.storeProbes
     this.#complete = this.staged ? stagedSwapouts() : finalSwapouts()
-    this.rows = this.#complete.rows
+    this.buffers = this.#complete.buffers
   }
 
   /** Entry of swap_writepage. `order` NaN = not recorded. */

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { rowKinds } from '../../src/database/append.ts'
 import { toHalves } from '../../src/database/chunk.ts'
 import { Database } from '../../src/database/database.ts'
+import { shapedRows } from '../../src/database/packed.ts'
 import { PstraceError } from '../../src/model/error.ts'
 import { RowBuffer } from '../../src/model/rows.ts'
 
@@ -103,6 +104,53 @@ describe('append', () => {
       run: 7,
       ids: 300_000,
     })
+  })
+
+  it('gives rows in brief the columns they lack, and keeps what rows have in common apart by trace and run', async () => {
+    const { rows, shapes } = shapedRows('swapouts_brief')
+    const shape = rows.columns['shape']
+    const add = (id: number, cpu: number): void => {
+      shapes.cells.fill(Number.NaN)
+      for (const [at, name] of shapes.names.entries())
+        if (shapes.isText(name)) shapes.cells[at] = -1
+      shapes.cells[shapes.position('cpu')] = cpu
+      shapes.cells[shapes.position('place')] = shapes.codeOf('place', 'zram')
+      const row = rows.add()
+      if (shape?.kind === 'shape') shape.codes[row] = shapes.find()
+      rows.number(row, 'swapout_id', id)
+      rows.number(row, 'submit_ns', id * 10)
+      rows.number(row, 'submit_rank', id)
+    }
+    for (const owner of [{ traceId: 9003 }, { traceId: 9003, runId: 3 }]) {
+      for (let id = 1; id <= 3; id++) add(id, id % 2)
+      await database.append(rows, owner)
+      const full = new RowBuffer('swapouts', rowKinds('swapouts'))
+      full.number(full.add(), 'swapout_id', 4)
+      full.number(0, 'cpu', 7)
+      await database.append(full, owner)
+    }
+    database.flush()
+    const found = await database.query(
+      `SELECT run_id, swapout_id AS id, cpu, place, start_ns AS start, start_rank AS rank, freed_ns AS freed
+       FROM swapouts WHERE trace_id = 9003 ORDER BY run_id NULLS FIRST, id`,
+    )
+    const expected = [null, 3].flatMap((run_id) => [
+      ...[1, 2, 3].map((id) => ({
+        run_id,
+        id,
+        cpu: id % 2,
+        place: 'zram',
+        start: id * 10,
+        rank: id,
+        freed: null,
+      })),
+      { run_id, id: 4, cpu: 7, place: null, start: null, rank: null, freed: null },
+    ])
+    expect(found).toEqual(expected)
+    const [count] = await database.query(
+      'SELECT count(*) AS n FROM packed.swapouts_shapes WHERE trace_id = 9003',
+    )
+    expect(count).toEqual({ n: 6 })
   })
 
   it('refuses a text that the column has no value for', async () => {

@@ -23,8 +23,8 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }))
 
 async function addRow(database: Database, traceId: number, runId?: number): Promise<void> {
-  const rows = new RowBuffer('samples', rowKinds('samples'))
-  rows.text(rows.add(), 'name', 'x')
+  const rows = new RowBuffer('swapins', rowKinds('swapins'))
+  rows.text(rows.add(), 'met', 'pool')
   await database.append(rows, runId === undefined ? { traceId } : { traceId, runId })
   database.flush()
 }
@@ -58,7 +58,7 @@ describe('traces and runs', () => {
         database.close()
         database = await Database.open(path, { mode: 'write' })
         const rows = await database.query(
-          'SELECT trace_id, run_id FROM samples ORDER BY trace_id, run_id NULLS FIRST',
+          'SELECT trace_id, run_id FROM swapins ORDER BY trace_id, run_id NULLS FIRST',
         )
         database.close()
         expect(rows.map((row) => `${row['trace_id']}/${row['run_id']}`)).toEqual(expected)
@@ -87,7 +87,7 @@ describe('traces and runs', () => {
     await addRow(database, traceId, one)
     await addRow(database, traceId, two)
     await removeRun(database, one)
-    const rows = await database.query('SELECT run_id FROM samples ORDER BY run_id NULLS FIRST')
+    const rows = await database.query('SELECT run_id FROM swapins ORDER BY run_id NULLS FIRST')
     expect(rows.map((row) => row['run_id'])).toEqual([null, two])
     database.close()
   })
