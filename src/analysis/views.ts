@@ -4,9 +4,12 @@ import {
   allColumns,
   quoteName,
   quoteText,
+  RAW_COLUMNS,
+  RAW_SCHEMA,
   TABLES,
   type TableDefinition,
 } from '../database/schema.ts'
+import { readRows } from './query.ts'
 import type { ResolvedSelection, Subject } from './selection.ts'
 
 /** Analysis views in the order in which they depend on each other; each is `views/<name>.sql`. */
@@ -73,6 +76,37 @@ export async function createViews(
   await connection.run(statements.join(';\n'))
 }
 
+/** Every raw table has these columns; its own fields stand behind them. */
+const RAW: TableDefinition = { name: 'raw', comment: '', scope: 'trace', columns: RAW_COLUMNS }
+
+/**
+ * Makes `raw."system:event"` views of what is selected, for one who reads: temporary views have no schemas, so they are in the memory
+ * beside the database, which is looked through first.
+ */
+export async function createRawViews(
+  connection: DuckDBConnection,
+  selection: ResolvedSelection,
+): Promise<void> {
+  const tables = await readRows<{ name: string }>(
+    connection,
+    `SELECT table_name AS name FROM duckdb_tables()
+     WHERE database_name = ${quoteText(selection.catalog)} AND schema_name = '${RAW_SCHEMA}'`,
+  )
+  const where = toCondition(RAW, selection)
+  const catalog = quoteName(selection.catalog)
+  await connection.run(
+    [
+      `CREATE SCHEMA IF NOT EXISTS memory.${RAW_SCHEMA}`,
+      ...tables.map(
+        ({ name }) =>
+          `CREATE OR REPLACE VIEW memory.${RAW_SCHEMA}.${quoteName(name)} AS
+           SELECT * FROM ${catalog}.${RAW_SCHEMA}.${quoteName(name)} AS t WHERE ${where}`,
+      ),
+      `SET search_path = 'memory,${selection.catalog}'`,
+    ].join(';\n'),
+  )
+}
+
 /** Removes the views: on a connection that writes they would stand before the tables of the same names. */
 export async function dropViews(connection: DuckDBConnection): Promise<void> {
   const names = ['subjects', ...TABLES.map(({ name }) => name), ...VIEW_NAMES]
@@ -135,6 +169,7 @@ const ROW_FILTERED = new Set([
   'slab_shrinks',
   'kswapd_spans',
   'block_ios',
+  'raw',
 ])
 
 function toSubjectCondition(subjects: readonly Subject[]): string {
@@ -197,9 +232,11 @@ function toRowConditions(names: ReadonlySet<string>, selection: ResolvedSelectio
     else if (names.has('task_id'))
       conditions.push(`t.task_id IN (${tasks} k.tid IN (${tids.join(', ')}))`)
   }
-  if (comms.length > 0 && names.has('task_id')) {
+  const whose = names.has('task_id') ? 'task_id' : names.has('tid') ? 'tid' : undefined
+  if (comms.length > 0 && whose !== undefined) {
     const patterns = comms.map((comm) => `k.comm GLOB ${quoteText(comm)}`)
-    conditions.push(`t.task_id IN (${tasks} (${patterns.join(' OR ')}))`)
+    const chosen = tasks.replace('SELECT k.task_id', `SELECT k.${whose}`)
+    conditions.push(`t.${whose} IN (${chosen} (${patterns.join(' OR ')}))`)
   }
   return conditions
 }

@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import { PstraceError } from '../model/error.ts'
 import { usageError } from './failure.ts'
 import { addDatabase, addExamples, addOutput, addSelectors } from './options.ts'
-import { printResult, remark, toFormat } from './output.ts'
+import { printResult, toFormat } from './output.ts'
 import { type Reading, type ReadingOptions, withReading } from './reading.ts'
 
 export function register(command: Command): void {
@@ -72,7 +72,11 @@ function isSelective(options: ReadingOptions): boolean {
 }
 
 async function print(reading: Reading, sql: string, options: QueryOptions): Promise<void> {
-  const { connection, settings } = reading
+  const { connection, selection, settings } = reading
+  if (/\braw\s*\./i.test(sql)) {
+    const { createRawViews } = await import('../analysis/views.ts')
+    await createRawViews(connection, selection)
+  }
   if (toFormat(options) === 'parquet') {
     const { copyToParquet } = await import('../export/parquet.ts')
     await printResult({ columns: [], rows: [] }, options, settings, (path) =>
@@ -84,25 +88,9 @@ async function print(reading: Reading, sql: string, options: QueryOptions): Prom
   // PIVOT is several statements to DuckDB.
   if (count > 1 && !/\bpivot\b/i.test(sql))
     throw usageError(`${count} SQL statements; query runs one (only the last would be shown)`)
-  await warnOfUnfinished(reading, sql)
   const { streamQuery } = await import('../analysis/query.ts')
   const stream = await explained(() => streamQuery(connection, sql))
   await printResult(stream, options, settings)
-}
-
-/** DuckDB has no temporary schemas: `raw.*` are the tables themselves, and hold a trace whose reading was cut until the next command that writes. */
-async function warnOfUnfinished(reading: Reading, sql: string): Promise<void> {
-  if (!/\braw\s*\./i.test(sql)) return
-  const { readRows } = await import('../analysis/query.ts')
-  const cut = await readRows<{ trace_id: number; name: string }>(
-    reading.connection,
-    "SELECT trace_id, name FROM pstrace.main.traces WHERE state <> 'complete' ORDER BY trace_id",
-  )
-  for (const { trace_id: id, name } of cut)
-    remark(
-      reading.settings,
-      `trace ${id} (${name}) was not read to its end; raw.* tables still hold rows of it: add WHERE trace_id <> ${id}`,
-    )
 }
 
 /** Mistakes in the SQL are wrong usage; DuckDB's message names the place and near names. */
