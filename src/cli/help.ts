@@ -13,8 +13,8 @@ Examples:
   pstrace stalls               who stalled, how long, on what
   pstrace replay               the same work under three other policies
 
-Options: -h, --help; -V, --version; --db FILE names the database of every command
-that has one.
+Options: -h, --help; -V, --version; --db FILE names the database of every
+command that has one.
 \`pstrace COMMAND --help\` explains a command and its options.
 Exit status: 0 done, 1 failed, 2 wrong usage, 3 data not fit for the question,
 130 interrupted.

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { addDatabase, addExamples, addOutput } from './options.ts'
+import { addDatabase, addExamples, addOutput, addProgress } from './options.ts'
 import { type ReadingOptions, withReading } from './reading.ts'
 
 export interface InfoOptions extends ReadingOptions {
@@ -15,7 +15,7 @@ export function register(command: Command): void {
     )
     .option('--trace <id|name>', 'the trace to describe in full')
     .option('--all', 'describe every trace in full')
-  addOutput(addDatabase(command))
+  addProgress(addOutput(addDatabase(command)))
   addExamples(
     command,
     `

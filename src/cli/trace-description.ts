@@ -7,6 +7,7 @@ import { findTrace } from '../analysis/selection.ts'
 import { roleOf } from '../ingest/aliases.ts'
 import type { InfoOptions } from './info.ts'
 import { printLine, printResult, toFormat } from './output.ts'
+import { startProgress } from './progress.ts'
 import type { Reading } from './reading.ts'
 import { formatCount, formatNs } from './table.ts'
 
@@ -19,13 +20,29 @@ export async function printInfo(reading: Reading, options: InfoOptions): Promise
   if (!forPeople) {
     const described = options.trace === undefined ? traces : chosen
     const rows = []
-    for (const trace of described) rows.push(toMachineRow(await describe(reading, trace)))
+    const progress = startDescriptions(reading, described.length)
+    for (const trace of described)
+      rows.push(toMachineRow(await describe(reading, trace, progress.step)))
+    progress.stop()
     await printResult(toInfoResult(rows), options, reading.settings)
     return
   }
   if (options.trace === undefined && traces.length !== 1) await printList(reading, traces, options)
-  for (const trace of chosen)
-    await printDescription(await describe(reading, trace), reading, options)
+  const progress = startDescriptions(reading, chosen.length)
+  const descriptions = []
+  for (const trace of chosen) descriptions.push(await describe(reading, trace, progress.step))
+  progress.stop()
+  for (const description of descriptions) await printDescription(description, reading, options)
+}
+
+/** Each description reads tables of up to many million rows. */
+function startDescriptions({ settings }: Reading, traces: number): { step(): void; stop(): void } {
+  const progress = startProgress(settings, 'counting rows', 'count')
+  let done = 0
+  return {
+    step: () => progress.update(++done, traces * STEPS),
+    stop: () => progress.stop(),
+  }
 }
 
 interface TraceRow {
@@ -82,7 +99,10 @@ const COUNTED: readonly (readonly [string, string])[] = [
   ['reclaim spans', 'reclaim_spans'],
 ]
 
-async function describe(reading: Reading, trace: TraceRow): Promise<Description> {
+/** Calls of `step` for one trace. */
+const STEPS = COUNTED.length + 4
+
+async function describe(reading: Reading, trace: TraceRow, step: () => void): Promise<Description> {
   const { connection } = reading
   const id = trace.trace_id
   const losses = await readLosses(connection, id)
@@ -96,6 +116,7 @@ async function describe(reading: Reading, trace: TraceRow): Promise<Description>
     )
     const range = widen(row?.n ?? 0, losses, new Set(cpus.map(({ cpu }) => cpu)))
     counts.push({ name, seen: range.seen, hi: range.hi ?? null })
+    step()
   }
   const [plain] = await readRows<{
     stalls: number
@@ -121,7 +142,12 @@ async function describe(reading: Reading, trace: TraceRow): Promise<Description>
     },
     { name: 'tasks', seen: plain?.tasks ?? 0, hi: plain?.tasks ?? 0 },
   )
-  return {
+  step()
+  const equations = await readEquations(connection, id)
+  step()
+  const fitness = await readFitness(connection, id, roleOf)
+  step()
+  const description: Description = {
     trace,
     losses,
     counts,
@@ -129,14 +155,16 @@ async function describe(reading: Reading, trace: TraceRow): Promise<Description>
       connection,
       `SELECT run_id, policy, backend, codec, content_source, demand, clock, cpus, seed FROM runs WHERE trace_id = ${id} ORDER BY run_id`,
     ),
-    equations: await readEquations(connection, id),
+    equations,
     issues: await readRows(
       connection,
       `SELECT severity, code, count, first_position, message FROM import_issues WHERE trace_id = ${id}
        ORDER BY CASE severity WHEN 'data_loss' THEN 0 WHEN 'error' THEN 1 ELSE 2 END, count DESC, code`,
     ),
-    fitness: await readFitness(connection, id, roleOf),
+    fitness,
   }
+  step()
+  return description
 }
 
 async function printList(

@@ -275,8 +275,7 @@ function sqlTypeOf(field: FieldSpec): string {
     case 'u64':
       return 'UBIGINT'
     case 'f64':
-      // Text formats know only numbers; nearly all kernel fields are integers.
-      return /float|double|real/.test(field.type) ? 'DOUBLE' : 'BIGINT'
+      return 'DOUBLE'
     case 'string':
       return 'VARCHAR'
     case 'bytes':

@@ -190,7 +190,7 @@ class Import {
       this.#issues.add(
         'renamed_field',
         'info',
-        `Field ${field} of ${table} is kept as ${column}: an earlier trace has another class of values under its name.`,
+        `Field ${field} of ${table} is kept as ${column}: its name is that of another column, or an earlier trace has another class of values under it.`,
       )
     if (families.swapouts.storesWithoutSubmit > 0)
       this.#issues.add(

@@ -46,6 +46,7 @@ describe('raw tables', () => {
     const columns: Column[] = [
       { kind: 'i32', field: field('small', 'i32'), values: Int32Array.of(-1, 2147483647, 0) },
       { kind: 'u32', field: field('mask', 'u32'), values: Uint32Array.of(4294967295, 0, 1) },
+      { kind: 'f64', field: field('share', 'f64'), values: Float64Array.of(0.25, -1.5, 2) },
       {
         kind: 'u64',
         field: field('pointer', 'u64'),
@@ -81,7 +82,7 @@ describe('raw tables', () => {
     ]
     await append(1, batchOf('test:kinds', columns, 3))
     const rows = await database.query(
-      'SELECT seq, ts_ns, tid, small, mask, pointer::VARCHAR AS pointer, delta::VARCHAR AS delta, comm, hex(blob) AS blob, numbers FROM raw."test:kinds" ORDER BY seq',
+      'SELECT seq, ts_ns, tid, small, mask, share, pointer::VARCHAR AS pointer, delta::VARCHAR AS delta, comm, hex(blob) AS blob, numbers FROM raw."test:kinds" ORDER BY seq',
     )
     expect(rows).toEqual([
       {
@@ -90,6 +91,7 @@ describe('raw tables', () => {
         tid: 100,
         small: -1,
         mask: 4294967295,
+        share: 0.25,
         pointer: '18446744073709551615',
         delta: '-1',
         comm: long,
@@ -102,6 +104,7 @@ describe('raw tables', () => {
         tid: 101,
         small: 2147483647,
         mask: 0,
+        share: -1.5,
         pointer: null,
         delta: '1',
         comm: 'kswapd0',
@@ -114,6 +117,7 @@ describe('raw tables', () => {
         tid: 102,
         small: 0,
         mask: 1,
+        share: 2,
         pointer: '9223372036854775808',
         delta: '-9223372036854775808',
         comm: '',
