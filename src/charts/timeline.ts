@@ -12,7 +12,7 @@ export const timeline: Chart = {
   name: 'timeline',
   summary: 'Free memory against the watermarks, kswapd and stalls on one time axis',
   reads: {
-    free_samples: ['column', 'time_s', 'free_mib'],
+    free_samples: ['column', 'time_s', 'free_mib', 'zones'],
     free_bounds: ['column', 'start_s', 'end_s', 'lo_mib', 'hi_mib', 'proof'],
     watermarks: ['column', 'name', 'mib', 'basis'],
     kswapd_activity: ['column', 'start_s', 'end_s', 'busy_percent'],
@@ -23,7 +23,8 @@ export const timeline: Chart = {
   main: 'columns',
   needs: 'no complete recording or run is selected',
   reading:
-    'Line: sampled free memory. Band: without samples, what kswapd and direct reclaim prove (asleep: at least low; ' +
+    'Line: sampled free memory; a recording counts all zones, a run those that reclaim works on: compare how they move, not how high ' +
+    'they are. Band: without samples, what kswapd and direct reclaim prove (asleep: at least low; ' +
     'awake: between min and high; a task in direct reclaim: possibly below min), with the largest watermark boost the kernel may ' +
     'have added. Dashes: watermarks without boost. Grey: events lost.',
   spec: toSpec,
@@ -107,10 +108,14 @@ function memoryPanel(
 ): Json {
   const ink = inkOf(subject.theme)
   const described = rowsOf(rows, 'columns').find((row) => row['column'] === column)
-  const sampled = rowsOf(rows, 'free_samples').some((row) => row['column'] === column)
+  const sample = rowsOf(rows, 'free_samples').find((row) => row['column'] === column)
+  const sampled = sample !== undefined
   const x = timeAxis(extent.time, false)
   const scale = { domain: [0, extent.top], nice: false, clamp: false }
   const axis = { title: 'free, MiB', tickCount: 4 }
+  const basis = sampled
+    ? `; free memory of ${String(sample['zones'])}`
+    : '; no samples of free memory, so the band is what kswapd and direct reclaim prove'
   const memory: Json = sampled
     ? {
         name,
@@ -159,7 +164,7 @@ function memoryPanel(
     height: MEMORY_HEIGHT,
     title: {
       text: column,
-      subtitle: `${String(described?.['description'] ?? '')}${sampled ? '' : '; no samples of free memory, so the band is what kswapd and direct reclaim prove'}`,
+      subtitle: `${String(described?.['description'] ?? '')}${basis}`,
       fontSize: 12,
       subtitleFontSize: 10,
       offset: 6,

@@ -73,7 +73,12 @@ export function sampleRows(seed = 1): ChartRows {
       for (let i = 0; i < 1000; i++) {
         free += (random() - (free > 5 ? 0.7 : 0.45)) * (free > 8 ? 1.5 : 0.5)
         if (free < 1.2) free = 1.3
-        add('free_samples', { column, time_s: (i / 1000) * length, free_mib: free })
+        add('free_samples', {
+          column,
+          time_s: (i / 1000) * length,
+          free_mib: free,
+          zones: column === 'recording' ? 'all zones' : 'the zones that reclaim works on',
+        })
       }
     }
     for (let i = 0; i < bins; i++) {
