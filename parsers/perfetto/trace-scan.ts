@@ -72,6 +72,11 @@ const MAX_CPUS = 4096
 const MAX_SEQUENCES = 1 << 16
 const MAX_INTERNED = 1 << 20
 const MAX_FACT_CHARS = 1 << 20
+const MAX_TASKS = 1 << 20
+const MAX_COMM_CHARS = 64
+/** Each is remembered with 17 bytes; as they have kilobytes, this is some 100 GB. */
+const MAX_BUNDLES = 1 << 24
+const MAX_CHUNKS = 1 << 20
 const PIECE_BYTES = 1 << 20
 const SAFE_NS = 2 ** 52
 
@@ -155,6 +160,8 @@ export class TraceScan {
   readonly #trackByUuid = new Map<string, number>()
   readonly #gapOf = new Map<number, Set<number>>()
   readonly #counterNames = new Map<string, number>()
+  #bundleCount = 0
+  #chunks = 0
   readonly #packet = new FieldWalker()
   readonly #a = new FieldWalker()
   readonly #b = new FieldWalker()
@@ -382,6 +389,10 @@ export class TraceScan {
   async #unpack(field: number, at: number, packedBytes: number): Promise<void> {
     const method = field === PACKET.zstd ? ZSTD : DEFLATE
     if (method === ZSTD) await this.#loadZstd()
+    if (this.#chunks++ >= MAX_CHUNKS) {
+      this.#reportTooMany('compressed chunks', MAX_CHUNKS, at)
+      return
+    }
     const chunk = this.#store.addChunk(at, packedBytes, method)
     const bytes = this.#store.borrowChunk(chunk)
     if (!this.#budget.allows(packedBytes, bytes.length))
@@ -532,7 +543,24 @@ export class TraceScan {
       gaps = new Set()
       this.#gapOf.set(sequence, gaps)
     }
-    list.add(chunk, start + shift, end - start, gaps?.delete(cpu) === true)
+    if (this.#bundleCount++ >= MAX_BUNDLES) this.#reportTooMany('bundles', MAX_BUNDLES, at)
+    else list.add(chunk, start + shift, end - start, gaps?.delete(cpu) === true)
+  }
+
+  #reportTooMany(what: string, most: number, at: number): void {
+    this.#issues.add(
+      'too_many_packets',
+      'data_loss',
+      at,
+      `The trace has more than ${most} ${what}; the rest was not read.`,
+      what,
+    )
+  }
+
+  #setTask(tid: number, tgid: number, comm: string): void {
+    if (tgid >= 0 && (this.tgids.has(tid) || this.tgids.size < MAX_TASKS)) this.tgids.set(tid, tgid)
+    if (comm !== '' && (this.comms.has(tid) || this.comms.size < MAX_TASKS))
+      this.comms.set(tid, comm.slice(0, MAX_COMM_CHARS))
   }
 
   #setFtraceOffset(
@@ -627,11 +655,11 @@ export class TraceScan {
           else if (part.field === 3 && part.wire === BYTES && name === '') name = textOf(part)
         }
         if (id < 0) continue
-        this.tgids.set(id, id)
+        this.#setTask(id, id, '')
         if (name === '') continue
         this.#addFact('processes', `${id}\t${uid}\t${name}`)
         // TASK_COMM_LEN; the kernel's own name follows if a scheduler event or the thread's entry has it.
-        if (!this.comms.has(id)) this.comms.set(id, baseName(name).slice(0, 15))
+        if (!this.comms.has(id)) this.#setTask(id, -1, baseName(name).slice(0, 15))
       } else if (walker.field === 2) {
         while (part.next()) {
           if (part.field === 1) id = part.lo
@@ -639,8 +667,7 @@ export class TraceScan {
           else if (part.field === 2 && part.wire === BYTES) name = textOf(part)
         }
         if (id < 0) continue
-        if (tgid >= 0) this.tgids.set(id, tgid)
-        if (name !== '') this.comms.set(id, name)
+        this.#setTask(id, tgid, name)
       }
     }
   }
@@ -807,8 +834,8 @@ export class TraceScan {
     if (name >= 0) found.name = name
     if (tid < 0) return
     found.tid = tid | 0
-    if (tgid >= 0 && !this.tgids.has(tid)) this.tgids.set(tid, tgid)
-    if (comm !== '' && !this.comms.has(tid)) this.comms.set(tid, comm)
+    if (!this.tgids.has(tid)) this.#setTask(tid, tgid, '')
+    if (!this.comms.has(tid)) this.#setTask(tid, -1, comm)
   }
 
   /** FtraceStats (ftrace/ftrace_stats.proto): the kernel's own counters at start and end. */
