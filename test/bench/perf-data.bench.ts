@@ -1,15 +1,23 @@
 import { spawnSync } from 'node:child_process'
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { writeGeneratedFile } from './generated-file.ts'
+import { writeRepeatedPerf } from './repeated-perf.ts'
 import { type BenchRow, pairedRow } from './row.ts'
+import { runTimed, type TimedRun } from './timed.ts'
 
 const ROUNDS = 3
 const EVENTS = 3_000_000
 const GOAL = 10
+
+/** Files to measure with: a recording's mix of events, and a generated one's, which has many short records. */
+const FILES: readonly (readonly [string, (path: string) => number])[] = [
+  ['recorded', (path) => writeRepeatedPerf(path, EVENTS)],
+  ['generated', (path) => writeGeneratedFile(path, 'perf', EVENTS)],
+]
 
 /** perf.data to columns, and into a database, whole processes: ours beside `perf script`. */
 export async function bench(): Promise<readonly BenchRow[]> {
@@ -23,8 +31,6 @@ export async function bench(): Promise<readonly BenchRow[]> {
   mkdirSync(dirname(programs), { recursive: true })
   const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
   try {
-    const trace = join(folder, 'perf.data')
-    const events = writeGeneratedFile(trace, 'perf', EVENTS)
     await build({
       entryPoints: {
         'decode-trace': here('./decode-trace.ts'),
@@ -37,59 +43,64 @@ export async function bench(): Promise<readonly BenchRow[]> {
       platform: 'node',
       format: 'esm',
     })
-    const script: number[] = []
-    const decode: number[] = []
-    const ingest: number[] = []
-    const peakMiB = [0, 0]
-    for (let round = 0; round < ROUNDS; round++) {
-      const decoded = run([join(programs, 'decode-trace.js'), trace], events)
-      decode.push(decoded.rate)
-      script.push(rateOfScript(folder, trace, events))
-      const database = join(folder, 'bench.duckdb')
-      const stored = run([join(programs, 'ingest-trace.js'), trace, database, 'none'], events)
-      rmSync(database)
-      ingest.push(stored.rate)
-      peakMiB[0] = Math.max(peakMiB[0] ?? 0, decoded.peakMiB)
-      peakMiB[1] = Math.max(peakMiB[1] ?? 0, stored.peakMiB)
-    }
-    const shared = {
-      peerName: 'perf script',
-      unit: 'M events/s',
-      better: 'higher',
-      goal: GOAL,
-    } as const
-    return [
-      pairedRow(
-        { ...shared, name: 'perf.data, 3 M events, decode all fields', peakMiB: peakMiB[0] ?? 0 },
-        decode,
-        script,
-      ),
-      pairedRow(
-        { ...shared, name: 'perf.data, 3 M events, domain tables', peakMiB: peakMiB[1] ?? 0 },
-        ingest,
-        script,
-      ),
-    ]
+    return FILES.flatMap(([name, write]) => measure(name, write, folder, programs))
   } finally {
     rmSync(folder, { recursive: true })
     rmSync(programs, { recursive: true, force: true })
   }
 }
 
-function run(args: readonly string[], events: number): { rate: number; peakMiB: number } {
-  const started = performance.now()
-  const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
-  const seconds = (performance.now() - started) / 1000
-  if (stdout === '') throw new Error(stderr)
-  const result = JSON.parse(stdout) as { events: number; peakMiB: number }
-  if (result.events !== events) throw new Error(`${result.events} events, ${events} were written`)
-  return { rate: events / seconds / 1e6, peakMiB: Math.round(result.peakMiB) }
+function measure(
+  name: string,
+  write: (path: string) => number,
+  folder: string,
+  programs: string,
+): readonly BenchRow[] {
+  const trace = join(folder, 'perf.data')
+  const database = join(folder, 'bench.duckdb')
+  const events = write(trace)
+  const script: TimedRun[] = []
+  const decode: TimedRun[] = []
+  const ingest: TimedRun[] = []
+  const node = process.execPath
+  for (let round = 0; round < ROUNDS; round++) {
+    decode.push(runTimed([node, join(programs, 'decode-trace.js'), trace]))
+    script.push(runTimed(['perf', 'script', '-i', trace], join(folder, 'script.txt')))
+    ingest.push(runTimed([node, join(programs, 'ingest-trace.js'), trace, database, 'none']))
+    rmSync(database)
+  }
+  const shared = { peerName: 'perf script', better: 'higher', goal: GOAL } as const
+  const what = `perf.data, ${name}, 3 M events`
+  const rate = (time: 'cpuSeconds' | 'wallSeconds') => (run: TimedRun) => events / run[time] / 1e6
+  return [
+    pairedRow(
+      {
+        ...shared,
+        name: `${what}, decode all fields`,
+        unit: 'M events/s of cpu time',
+        peakMiB: peakOf(decode, events),
+      },
+      decode.map(rate('cpuSeconds')),
+      script.map(rate('cpuSeconds')),
+    ),
+    pairedRow(
+      {
+        ...shared,
+        name: `${what}, domain tables`,
+        unit: 'M events/s',
+        peakMiB: peakOf(ingest, events),
+      },
+      ingest.map(rate('wallSeconds')),
+      script.map(rate('wallSeconds')),
+    ),
+  ]
 }
 
-function rateOfScript(folder: string, trace: string, events: number): number {
-  const out = openSync(join(folder, 'script.txt'), 'w')
-  const started = performance.now()
-  spawnSync('perf', ['script', '-i', trace], { stdio: ['ignore', out, 'ignore'] })
-  closeSync(out)
-  return events / ((performance.now() - started) / 1000) / 1e6
+function peakOf(runs: readonly TimedRun[], events: number): number {
+  const results = runs.map(
+    ({ stdout }) => JSON.parse(stdout) as { events: number; peakMiB: number },
+  )
+  for (const result of results)
+    if (result.events !== events) throw new Error(`${result.events} events, ${events} were written`)
+  return Math.round(Math.max(...results.map(({ peakMiB }) => peakMiB)))
 }
