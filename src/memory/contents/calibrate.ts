@@ -1,13 +1,13 @@
 import { PstraceError } from '../../model/error.ts'
+import { bend, type FittedCodec } from './class-shape.ts'
 import { corpusShares, type GeneratorOptions } from './generator.ts'
 import { CLASS_SHAPES, SAME_SHARE, ZERO_SHARE } from './generator-classes.ts'
-import { quantileOf } from './knob-table.ts'
 import { PAGE_CLASSES, type PageClass } from './page-class.ts'
 
 /** Figures of a recording (its mm_stat, say) that the generator shall meet; what is absent stays as in the corpus. */
 export interface CalibrationTarget {
   /** Codec of the sizes. */
-  readonly codec: 'lz4' | 'lzo-rle' | 'zstd'
+  readonly codec: FittedCodec
   /** Shares of all pages, 0 to 1. */
   readonly zeroShare?: number
   readonly sameShare?: number
@@ -30,7 +30,7 @@ export interface Calibration {
 }
 
 const PAGE_SIZE = 4096
-const STEPS = 64
+const STEPS = 256
 
 /** Settings for createGenerator. Throws PstraceError('contents-calibration') where a figure cannot be met. */
 export function calibrate(target: CalibrationTarget): Calibration & GeneratorOptions {
@@ -80,7 +80,7 @@ function fail(what: string): never {
 
 /** Huge share and mean stored bytes of data pages. */
 function outcome(
-  codec: CalibrationTarget['codec'],
+  codec: FittedCodec,
   hugeAt: number,
   random: number,
   tilt: number,
@@ -94,10 +94,7 @@ function outcome(
     const weight =
       (shape.name === 'random' ? random : ((1 - random) * shape.share) / others) / STEPS
     for (let step = 0; step < STEPS; step += 1) {
-      const place = quantileOf((step + 0.5) / STEPS, tilt) * (sizes.length - 1)
-      const index = Math.min(Math.floor(place), sizes.length - 2)
-      const low = sizes[index] ?? 0
-      const size = low + ((sizes[index + 1] ?? low) - low) * (place - index)
+      const size = sizes[Math.floor(bend((step + 0.5) / STEPS, tilt) * sizes.length)] ?? 0
       if (size >= hugeAt) huge += weight
       stored += weight * (size >= hugeAt ? PAGE_SIZE : size)
     }

@@ -1,17 +1,38 @@
 import type { Material } from './material.ts'
+import type { Recipe } from './page-assembler.ts'
 import type { PageClass } from './page-class.ts'
+
+/** Codecs whose sizes generated pages were fitted to. */
+export type FittedCodec = 'lz4' | 'lzo-rle' | 'zstd' | 'deflate' | 'lz4hc'
+
+/** A recipe as the list of classes has it. */
+export type RecipeRow = readonly [
+  first: Material,
+  firstParts: number,
+  second: Material,
+  secondParts: number,
+  randomParts: number,
+  repeatParts: number,
+]
 
 /** What the shipped corpus says of one class of data pages. */
 export interface ClassShape {
   readonly name: PageClass
-  readonly material: Material
   /** Share of all pages of the corpus. */
   readonly share: number
-  /**
-   * Amounts of class material, of random bytes and of repeats in a 4 KiB page, bytes, at evenly spaced quantiles of the class from
-   * its most to its least compressible page.
-   */
-  readonly knobs: readonly (readonly [material: number, random: number, repeats: number])[]
-  /** Mean compressed size of generated pages at the same quantiles, by codec. */
-  readonly sizes: Readonly<Record<'lz4' | 'lzo-rle' | 'zstd', readonly number[]>>
+  /** Recipes of equally many pages each, from the most to the least compressible. */
+  readonly recipes: readonly RecipeRow[]
+  /** Mean compressed size of the pages of each recipe, by codec. */
+  readonly sizes: Readonly<Record<FittedCodec, readonly number[]>>
+}
+
+export function toRecipe(row: RecipeRow): Recipe {
+  const [first, firstParts, second, secondParts, randomParts, repeatParts] = row
+  return { first, firstParts, second, secondParts, randomParts, repeatParts }
+}
+
+/** The quantile u, bent so that the mean moves while the ends stay: u * t / (1 + u * (t - 1)), t = 1 / tilt. */
+export function bend(u: number, tilt: number): number {
+  const t = 1 / tilt
+  return (u * t) / (1 + u * (t - 1))
 }

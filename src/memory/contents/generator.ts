@@ -1,8 +1,8 @@
 import { PstraceError } from '../../model/error.ts'
+import { bend, toRecipe } from './class-shape.ts'
 import type { PageContents } from './contents.ts'
 import { CLASS_SHAPES, SAME_SHARE, ZERO_SHARE } from './generator-classes.ts'
-import { KnobTable } from './knob-table.ts'
-import { PageAssembler, poolOf } from './page-assembler.ts'
+import { PageAssembler } from './page-assembler.ts'
 import { PAGE_CLASSES, type PageClass } from './page-class.ts'
 import { mix32 } from './pseudo-random.ts'
 
@@ -28,30 +28,38 @@ const FILL_DATA = 3
 /** Pages made by integer arithmetic from (seed, page, version): the same on every machine, and no two data pages are equal. */
 export function createGenerator(options: GeneratorOptions = {}): PageContents {
   const { seed = 1, pageSize = 4096, tilt = 1, changedChunks = 8, fills } = options
-  if (pageSize < 1024 || pageSize > 65_536 || (pageSize & (pageSize - 1)) !== 0) {
+  if (pageSize < 4096 || pageSize > 65_536 || (pageSize & (pageSize - 1)) !== 0) {
     throw new PstraceError(
       'contents-page-size',
-      `generator: page size ${pageSize} is not a power of two from 1024 to 65536`,
+      `generator: page size ${pageSize} is not a power of two from 4096 to 65536`,
       { exitStatus: 2 },
     )
   }
   const shares = classShares(options.shares ?? {})
-  const assembler = new PageAssembler(seed, pageSize, changedChunks)
+  const shapes = CLASS_SHAPES
+  const assembler = new PageAssembler(
+    seed,
+    pageSize,
+    changedChunks,
+    shapes.flatMap(({ recipes }) => recipes.map(toRecipe)),
+  )
   const { page: assembled } = assembler
 
   // Thresholds on a 32-bit hash: zero, same, then the data classes.
-  const shapes = CLASS_SHAPES
   const zeroBelow = Math.floor(shares.zero * 4_294_967_296)
   const sameBelow = zeroBelow + Math.floor(shares.same * 4_294_967_296)
   const dataShare = shapes.reduce((sum, shape) => sum + shares[shape.name], 0)
   const upTo = new Float64Array(shapes.length)
+  // The recipes of a class follow one another.
+  const firstRecipe = new Int32Array(shapes.length)
+  const recipeCount = Int32Array.from(shapes, ({ recipes }) => recipes.length)
   let sum = 0
   shapes.forEach((shape, index) => {
     sum += shares[shape.name]
     upTo[index] = dataShare === 0 ? 4_294_967_296 : (sum / dataShare) * 4_294_967_296
+    firstRecipe[index] =
+      index === 0 ? 0 : (firstRecipe[index - 1] ?? 0) + (recipeCount[index - 1] ?? 0)
   })
-  const pools = shapes.map((shape) => poolOf(shape.material))
-  const tables = shapes.map((shape) => new KnobTable(shape.knobs, pageSize, tilt))
 
   return {
     source: 'generator',
@@ -74,11 +82,9 @@ export function createGenerator(options: GeneratorOptions = {}): PageContents {
           : ((drawn - sameBelow) / (4_294_967_296 - sameBelow)) * 4_294_967_296
       let index = 0
       while (index < upTo.length - 1 && pick >= (upTo[index] ?? 0)) index += 1
-      const table = tables[index]
-      const pool = pools[index]
-      if (table === undefined || pool === undefined) return ZERO_KEY
-      table.draw(mix32(own ^ 0x27d4eb2f))
-      assembler.assemble(pool, own, version, table.classBytes, table.randomEnd, table.commonEnd)
+      const quantile = bend(mix32(own ^ 0x27d4eb2f) / 4_294_967_296, tilt)
+      const recipe = Math.floor(quantile * (recipeCount[index] ?? 0))
+      assembler.assemble((firstRecipe[index] ?? 0) + recipe, own, version)
       target.set(assembled)
       return version * 4_294_967_296 + page
     },

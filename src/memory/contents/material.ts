@@ -1,48 +1,97 @@
 import { PseudoRandom } from './pseudo-random.ts'
 
-/** Kinds of page that differ in what their bytes are made of. */
-export const MATERIALS = ['text', 'heap', 'sparse', 'binary', 'random'] as const
-export type Material = (typeof MATERIALS)[number]
-
-/** Writes `bytes` of class material to `target`: what fresh chunks of generated pages are cut from. */
-export function fillMaterial(material: Material, seed: number, target: Uint8Array): void {
-  const random = new PseudoRandom(seed)
-  writers[material](random, target)
+/** Writes material to the whole of `target`; `unit` bytes is what its pieces are aligned to. */
+interface Writer {
+  readonly unit: 8 | 64
+  readonly write: (random: PseudoRandom, target: Uint8Array) => void
 }
 
-const writers: Readonly<Record<Material, (random: PseudoRandom, target: Uint8Array) => void>> = {
-  text: writeText,
-  heap: writeHeap,
-  sparse: writeSparse,
-  binary: writeBinary,
-  random: writeRandom,
+/**
+ * What generated pages are cut from. Compressors differ in what they find in each: long and short repeats (all of them), repeats at a
+ * fixed distance (zstd), bytes of few kinds (those that code entropy), so that mixtures meet the sizes of several codecs at once.
+ */
+const WRITERS = {
+  words: { unit: 8, write: writeWords },
+  phrases: { unit: 8, write: writePhrases },
+  hex: { unit: 8, write: (random, target) => writeLetters('0123456789abcdef', random, target) },
+  base64: {
+    unit: 8,
+    write: (random, target) =>
+      writeLetters(
+        'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/',
+        random,
+        target,
+      ),
+  },
+  objects: { unit: 8, write: writeObjects },
+  records: { unit: 64, write: writeRecords },
+  pointers: { unit: 8, write: writePointers },
+  scattered: { unit: 8, write: writeScattered },
+  islands: { unit: 8, write: writeIslands },
+  stripes: { unit: 64, write: writeStripes },
+  code: { unit: 8, write: writeCode },
+  integers: { unit: 8, write: writeIntegers },
+} satisfies Readonly<Record<string, Writer>>
+
+export type Material = keyof typeof WRITERS
+export const MATERIALS = Object.keys(WRITERS) as readonly Material[]
+
+/** Fills a pool, and tells what chunks cut from it must be aligned to. */
+export function fillMaterial(material: Material, seed: number, target: Uint8Array): number {
+  const { unit, write } = WRITERS[material]
+  write(new PseudoRandom(seed), target)
+  return unit
 }
 
-function writeRandom(random: PseudoRandom, target: Uint8Array): void {
-  for (let at = 0; at < target.length; at += 1) target[at] = random.next() >>> 24
+/** A word of letters as frequent as in English, of `shortest` or more. */
+function makeWord(random: PseudoRandom, shortest: number): string {
+  const letters = 'eeeeetttaaaooiinnsshrrddlluccmmwfgypbvk_xjqz'
+  let word = ''
+  const length = shortest + random.below(4) + random.below(5)
+  for (let j = 0; j < length; j += 1) word += letters[random.below(letters.length)] ?? 'e'
+  return word
+}
+
+/** Writes what `next` gives, piece after piece. */
+function writeText(target: Uint8Array, next: () => string): void {
+  let at = 0
+  while (at < target.length) {
+    const piece = next()
+    for (let j = 0; j < piece.length && at < target.length; j += 1) {
+      target[at++] = piece.charCodeAt(j)
+    }
+  }
 }
 
 /** Words of a vocabulary in which early words are much more frequent, as in source code and prose. */
-function writeText(random: PseudoRandom, target: Uint8Array): void {
-  const letters = 'eeeeetttaaaooiinnsshrrddlluccmmwfgypbvk_xjqz'
-  const words: string[] = []
-  for (let i = 0; i < 3000; i += 1) {
-    let word = ''
-    const length = 2 + random.below(4) + random.below(5)
-    for (let j = 0; j < length; j += 1) word += letters[random.below(letters.length)] ?? 'e'
-    words.push(word)
-  }
+function writeWords(random: PseudoRandom, target: Uint8Array): void {
+  const words = Array.from({ length: 3000 }, () => makeWord(random, 2))
   const ends = [' ', ' ', ' ', ' ', ', ', '.', '(', ') ', '\n', '\n    ', ' = ', '"', '":', '/']
-  let at = 0
-  while (at < target.length) {
+  writeText(target, () => {
     // The product of two uniform numbers prefers small indices.
     const index = (random.below(3000) * random.below(3000)) / 3000
-    let word = words[Math.floor(index)] ?? ''
-    if (random.below(12) === 0) word = String(random.below(10_000))
-    word += ends[random.below(ends.length)] ?? ' '
-    for (let j = 0; j < word.length && at < target.length; j += 1) {
-      target[at++] = word.charCodeAt(j)
-    }
+    const word =
+      random.below(12) === 0 ? String(random.below(10_000)) : (words[Math.floor(index)] ?? '')
+    return word + (ends[random.below(ends.length)] ?? ' ')
+  })
+}
+
+/** Lines that begin alike and end in a word or number of their own: logs, paths, generated source. */
+function writePhrases(random: PseudoRandom, target: Uint8Array): void {
+  const starts = Array.from({ length: 24 }, () =>
+    Array.from({ length: 2 + random.below(3) }, () => makeWord(random, 3)).join('/'),
+  )
+  writeText(target, () => {
+    const start = starts[Math.floor((random.below(24) * random.below(24)) / 24)] ?? ''
+    const own = random.below(2) === 0 ? makeWord(random, 2) : String(random.below(1000))
+    return `${start}: ${own}\n`
+  })
+}
+
+/** Letters drawn alike: hardly a repeat, but fewer bits than bytes have. */
+function writeLetters(letters: string, random: PseudoRandom, target: Uint8Array): void {
+  for (let at = 0; at < target.length; at += 1) {
+    target[at] = letters.charCodeAt(random.below(letters.length))
   }
 }
 
@@ -57,7 +106,7 @@ function putWord(target: Uint8Array, at: number, low: number, high: number): voi
  * Words of objects: pointers to neighbours in an arena that moves on slowly, pointers to a few types, small counts, flags, now and then a
  * hash.
  */
-function writeHeap(random: PseudoRandom, target: Uint8Array): void {
+function writeObjects(random: PseudoRandom, target: Uint8Array): void {
   const types = Array.from({ length: 40 }, (_, index) => 0x7a000000 + index * 0x40)
   let arena = 0x3a200000
   for (let at = 0; at + 8 <= target.length; at += 8) {
@@ -77,6 +126,30 @@ function writeHeap(random: PseudoRandom, target: Uint8Array): void {
   }
 }
 
+/** Objects of one type, 32 bytes each: type, a constant, a pointer to some other object, nothing. Repeats keep their distance. */
+function writeRecords(random: PseudoRandom, target: Uint8Array): void {
+  for (let at = 0; at + 32 <= target.length; at += 32) {
+    putWord(target, at, 0x7a000c40, 0x55d2)
+    putWord(target, at + 8, 1, 0)
+    putWord(target, at + 16, 0x3a200000 + (random.below(4096) << 4), 0x7f3a)
+    putWord(target, at + 24, 0, 0)
+  }
+}
+
+/** Runs of one pointer, as in tables whose entries nearly all mean nothing. */
+function writePointers(random: PseudoRandom, target: Uint8Array): void {
+  let run = 0
+  let low = 0
+  for (let at = 0; at + 8 <= target.length; at += 8) {
+    if (run === 0) {
+      run = 1 + random.below(40)
+      low = 0x7a000000 + (random.below(8192) << 3)
+    }
+    putWord(target, at, low, 0x7f3a)
+    run -= 1
+  }
+}
+
 /** Small values are much more frequent: the product of three uniform numbers. */
 function skewed(random: PseudoRandom, limit: number): number {
   const product = (random.below(1024) * random.below(1024)) / 1024
@@ -84,7 +157,7 @@ function skewed(random: PseudoRandom, limit: number): number {
 }
 
 /** Mostly zero words with single small values: tables and freshly used heaps. */
-function writeSparse(random: PseudoRandom, target: Uint8Array): void {
+function writeScattered(random: PseudoRandom, target: Uint8Array): void {
   target.fill(0)
   for (let at = 0; at + 8 <= target.length; at += 8) {
     const kind = random.below(8)
@@ -94,8 +167,22 @@ function writeSparse(random: PseudoRandom, target: Uint8Array): void {
   }
 }
 
+/** Zeros with a value in one word of sixteen. */
+function writeIslands(random: PseudoRandom, target: Uint8Array): void {
+  target.fill(0)
+  for (let at = 0; at + 8 <= target.length; at += 8) {
+    if (random.below(16) === 0) putWord(target, at, random.next() >>> (8 * random.below(3)), 0)
+  }
+}
+
+/** A table with a row of 16 bytes of which only the first is not zero. */
+function writeStripes(random: PseudoRandom, target: Uint8Array): void {
+  target.fill(0)
+  for (let at = 0; at + 16 <= target.length; at += 16) target[at] = 1 + random.below(255)
+}
+
 /** Machine code and packed records: short recurring opcodes between operands whose bits are mostly zero. */
-function writeBinary(random: PseudoRandom, target: Uint8Array): void {
+function writeCode(random: PseudoRandom, target: Uint8Array): void {
   const opcodes = Array.from({ length: 96 }, () => {
     const length = 2 + random.below(5)
     return Array.from({ length }, () => lowByte(random))
@@ -120,4 +207,15 @@ function writeBinary(random: PseudoRandom, target: Uint8Array): void {
 function lowByte(random: PseudoRandom): number {
   const word = random.next()
   return (word >>> 24) & (word >>> 16) & (random.below(8) === 0 ? 255 : 0x77)
+}
+
+/** 32-bit numbers below 4096: no four bytes repeat for long, but half of them are zero. */
+function writeIntegers(random: PseudoRandom, target: Uint8Array): void {
+  for (let at = 0; at + 4 <= target.length; at += 4) {
+    const value = random.below(4096)
+    target[at] = value & 255
+    target[at + 1] = value >>> 8
+    target[at + 2] = 0
+    target[at + 3] = 0
+  }
 }

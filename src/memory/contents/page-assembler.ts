@@ -10,69 +10,89 @@ interface GeneratorExports {
     seed: number,
     version: number,
     changed: number,
-    pool: number,
-    poolMask: number,
-    classBytes: number,
-    randomEnd: number,
-    commonEnd: number,
+    recipe: number,
   ): void
+}
+
+/**
+ * What a page is made of, in 256ths of it: material of two kinds, random bytes, repeats of four stretches of the first kind; the rest is
+ * zeros.
+ */
+export interface Recipe {
+  readonly first: Material
+  readonly firstParts: number
+  readonly second: Material
+  readonly secondParts: number
+  readonly randomParts: number
+  readonly repeatParts: number
 }
 
 const POOL_BYTES = 32_768
 /** A chunk of a 64 KiB page may begin at the last place of a pool. */
 const POOL_TAIL = 4096
-/** Starts on multiples of 8, as objects do. */
-const POOL_MASK = (POOL_BYTES - 1) & ~7
+const STRIDE = POOL_BYTES + POOL_TAIL
+/** Eight 32-bit numbers, as the WebAssembly module reads them. */
+const RECIPE_WORDS = 8
+const PARTS = 256
 
-/** Puts pages together from pools of class material, in WebAssembly: a page takes a tenth of the time of its compression. */
+/** Puts pages together from pools of material, in WebAssembly: a page takes a tenth of the time of its compression. */
 export class PageAssembler {
   /** The page made last. */
   readonly page: Uint8Array
   readonly #fill: GeneratorExports['fill']
   readonly #at: number
+  readonly #recipesAt: number
   readonly #chunk: number
   readonly #changed: number
 
-  constructor(seed: number, pageSize: number, changedChunks: number) {
-    const stride = POOL_BYTES + POOL_TAIL
-    this.#at = MATERIALS.length * stride
+  /** `recipes` are what `assemble` chooses from, by index. */
+  constructor(seed: number, pageSize: number, changedChunks: number, recipes: readonly Recipe[]) {
+    this.#at = MATERIALS.length * STRIDE
+    this.#recipesAt = this.#at + pageSize
     this.#chunk = pageSize >>> 6
     this.#changed = changedChunks
-    const memory = createSharedMemory(this.#at + pageSize)
+    const memory = createSharedMemory(this.#recipesAt + recipes.length * RECIPE_WORDS * 4)
     const bytes = new Uint8Array(memory.buffer)
     this.page = bytes.subarray(this.#at, this.#at + pageSize)
     this.#fill = instantiate<GeneratorExports>(generatorWasm, memory).fill
-    MATERIALS.forEach((material, index) => {
-      const pool = bytes.subarray(index * stride, (index + 1) * stride)
-      fillMaterial(material, mix32(seed + index), pool)
+    const units = MATERIALS.map((material, index) =>
+      fillMaterial(
+        material,
+        mix32(seed + index),
+        bytes.subarray(index * STRIDE, (index + 1) * STRIDE),
+      ),
+    )
+    const words = new Uint32Array(memory.buffer, this.#recipesAt)
+    const put = (at: number, material: Material): void => {
+      const index = MATERIALS.indexOf(material)
+      words[at] = index * STRIDE
+      words[at + 1] = POOL_BYTES - (units[index] ?? 8)
+    }
+    recipes.forEach((recipe, index) => {
+      const at = index * RECIPE_WORDS
+      const part = pageSize / PARTS
+      put(at, recipe.first)
+      put(at + 3, recipe.second)
+      const first = Math.min(recipe.firstParts, PARTS)
+      const second = Math.min(first + recipe.secondParts, PARTS)
+      const random = Math.min(second + recipe.randomParts, PARTS)
+      words[at + 2] = first * part
+      words[at + 5] = second * part
+      words[at + 6] = random * part
+      // A page with nothing in it would be a zero page: every data page has something in its first chunk.
+      words[at + 7] = Math.max(Math.min(random + recipe.repeatParts, PARTS), 1) * part
     })
   }
 
-  /** Makes one page; the three ends are multiples of 16, each at least the one before. */
-  assemble(
-    pool: number,
-    own: number,
-    version: number,
-    classBytes: number,
-    randomEnd: number,
-    commonEnd: number,
-  ): void {
+  /** Makes one page of a recipe. */
+  assemble(recipe: number, own: number, version: number): void {
     this.#fill(
       this.#at,
       this.#chunk,
       own,
       version,
       this.#changed,
-      pool,
-      POOL_MASK,
-      classBytes,
-      randomEnd,
-      commonEnd,
+      this.#recipesAt + recipe * RECIPE_WORDS * 4,
     )
   }
-}
-
-/** Where a material's pool lies, for `assemble`. */
-export function poolOf(material: Material): number {
-  return MATERIALS.indexOf(material) * (POOL_BYTES + POOL_TAIL)
 }

@@ -82,25 +82,50 @@ describe('generator', () => {
     expect(digest(data).size).toBeGreaterThanOrEqual(data.length * 0.999)
   })
 
-  test('has the sizes of the corpus in every class', async () => {
-    const target = new Uint8Array(8192)
-    const lz4 = await openCodec('lz4')
-    const sizer = (page: Uint8Array): number => lz4.compress(page, target)
-    const stat = corpusStat(corpus, { lz4: sizer })
-    for (const name of DATA_CLASSES) {
-      const wanted = stat.classes.find((each) => each.class === name)?.sizes['lz4']
+  describe.each(DATA_CLASSES)('of class %s', (name) => {
+    const CODECS = [
+      ['lz4', undefined],
+      ['lzo-rle', undefined],
+      ['zstd', undefined],
+      ['zstd', 'zswap'],
+      ['deflate', undefined],
+      ['lz4hc', undefined],
+    ] as const
+
+    test.each(CODECS)('has the sizes of the corpus under %s %s', async (codecName, variant) => {
+      const codec = await openCodec(codecName, variant === undefined ? {} : { variant })
+      const target = new Uint8Array(8192)
+      const sizer = (page: Uint8Array): number => codec.compress(page, target)
+      const wanted = corpusStat(corpus, { [codecName]: sizer }).classes.find(
+        (each) => each.class === name,
+      )?.sizes[codecName]
       if (wanted === undefined) throw new Error(`the corpus has no ${name} page`)
-      const sizes = fillAll(createGenerator({ seed: 5, shares: onlyClass(name) }), PAGES)
-        .map(sizer)
-        .sort((a, b) => a - b)
-      expect(new Set(sizes).size, `distinct sizes of ${name}`).toBeGreaterThanOrEqual(100)
+      const pages = fillAll(createGenerator({ seed: 5, shares: onlyClass(name) }), PAGES)
+      const sizes = pages.map(sizer).sort((a, b) => a - b)
+      expect(new Set(sizes).size).toBeGreaterThanOrEqual(100)
       for (const [column, quantile] of [0.1, 0.5, 0.9].entries()) {
         const size = sizes[Math.floor(quantile * PAGES)] ?? 0
         const ratio = size / (wanted[column] ?? 1)
-        expect(ratio, `${name} at ${quantile}`).toBeGreaterThan(0.9)
-        expect(ratio, `${name} at ${quantile}`).toBeLessThan(1.1)
+        expect(ratio, `at ${quantile}`).toBeGreaterThan(0.9)
+        expect(ratio, `at ${quantile}`).toBeLessThan(1.1)
       }
-    }
+    })
+
+    test('has pages of the class, each with its own bytes, and rewritten ones too', async () => {
+      const generator = createGenerator({ seed: 6, shares: onlyClass(name) })
+      const lz4 = await openCodec('lz4')
+      const target = new Uint8Array(8192)
+      const sum = (pages: readonly Uint8Array[]): number =>
+        pages.reduce((all, page) => all + lz4.compress(page, target), 0)
+      const first = fillAll(generator, 1024)
+      const fifth = fillAll(generator, 1024, 5)
+      for (const pages of [first, fifth]) {
+        const ofClass = pages.filter((page) => classOfPage(page) === name).length
+        expect(ofClass / pages.length).toBeGreaterThan(0.9)
+      }
+      expect(digest([...first, ...fifth]).size).toBeGreaterThanOrEqual(2048 * 0.99)
+      expect(Math.abs(sum(fifth) / sum(first) - 1)).toBeLessThan(0.02)
+    })
   })
 
   test('has the corpus shares of zero and same pages unless told otherwise', () => {

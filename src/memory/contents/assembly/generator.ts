@@ -34,10 +34,24 @@ function randomUnits(to: u32, seed: u32, bytes: u32): void {
   }
 }
 
+/** A recipe in memory: two pools with the masks of the places where chunks begin in them, and where each kind of material ends. */
+@unmanaged
+class Recipe {
+  firstPool: u32
+  firstMask: u32
+  firstEnd: u32
+  secondPool: u32
+  secondMask: u32
+  secondEnd: u32
+  randomEnd: u32
+  commonEnd: u32
+}
+
 /**
  * Writes 64 chunks of `chunk` bytes at `to`. In the order of their ranks (a permutation of the chunks that depends on the page)
- * the first `classBytes` bytes are fresh class material, up to `randomEnd` random bytes, up to `commonEnd` repeats of four stretches
- * of the page's own, the rest zeros; all three are multiples of 16. Each version gives `changed` non-zero chunks new bytes.
+ * the first bytes are cut from the first pool, those up to `secondEnd` from the second, up to `randomEnd` random bytes, up to
+ * `commonEnd` repeats of four stretches of the page's own, the rest zeros; all ends are multiples of 16. Each version gives
+ * `changed` non-zero chunks new bytes.
  */
 export function fill(
   to: u32,
@@ -45,12 +59,9 @@ export function fill(
   seed: u32,
   version: u32,
   changed: u32,
-  pool: u32,
-  poolMask: u32,
-  classBytes: u32,
-  randomEnd: u32,
-  commonEnd: u32,
+  recipe: Recipe,
 ): void {
+  const commonEnd = recipe.commonEnd
   const order = mix(seed ^ 0x9e3779b9)
   const stride = (order & 62) | 1
   const offset = order >>> 8
@@ -68,19 +79,28 @@ export function fill(
     const tag: u32 = turns > rank ? (turns - 1 - rank) / used + 1 : 0
     const h = mix(seed + rank * 0x9e3779b1 + tag * 0x85ebca77)
     let done: u32 = 0
-    if (start < classBytes) {
-      done = min(classBytes - start, chunk)
-      copyUnits(at, pool + (h & poolMask), done)
+    if (start < recipe.firstEnd) {
+      done = min(recipe.firstEnd - start, chunk)
+      copyUnits(at, recipe.firstPool + (h & recipe.firstMask), done)
     }
-    if (done < chunk && start + done < randomEnd) {
-      const bytes = min(randomEnd - start, chunk) - done
+    if (done < chunk && start + done < recipe.secondEnd) {
+      const bytes = min(recipe.secondEnd - start, chunk) - done
+      copyUnits(at + done, recipe.secondPool + ((h >>> 8) & recipe.secondMask), bytes)
+      done += bytes
+    }
+    if (done < chunk && start + done < recipe.randomEnd) {
+      const bytes = min(recipe.randomEnd - start, chunk) - done
       randomUnits(at + done, h, bytes)
       done += bytes
     }
     if (done < chunk && start + done < commonEnd) {
       const bytes = min(commonEnd - start, chunk) - done
       const which = (rank + tag) & 3
-      copyUnits(at + done, pool + (mix(seed ^ (which + 1)) & poolMask), bytes)
+      copyUnits(
+        at + done,
+        recipe.firstPool + (mix(seed ^ (which + 1)) & recipe.firstMask),
+        bytes,
+      )
       done += bytes
     }
     if (done < chunk) zeroUnits(at + done, chunk - done)
