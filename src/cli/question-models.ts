@@ -1,16 +1,11 @@
 import type { CostModel, ModelAnswer, ModelFacts, Models } from '../analysis/questions/answers.ts'
 import type { SwapBackend } from '../memory/backends/backend.ts'
-import { BlockDevice } from '../memory/backends/device.ts'
 import { openBackend } from '../memory/backends/index.ts'
 import { openCodec } from '../memory/codecs/index.ts'
 import { openPool } from '../memory/pools/index.ts'
 import { metadataBytes, SLOT_DESIGNS, type SlotDesign } from '../memory/slots/metadata.ts'
-import {
-  compareWithPublished,
-  SCENARIOS,
-  type ScenarioParts,
-  sweepScenario,
-} from '../scenarios/zswap-shrinker.ts'
+import { compareWithPublished, SCENARIOS, sweepScenario } from '../scenarios/zswap-shrinker.ts'
+import { runScenario } from './scenario-runs.ts'
 
 /** Cost models of the memory layer behind the questions that no trace answers; the layer of analysis does not know them. */
 export const QUESTION_MODELS: Models = {
@@ -189,22 +184,18 @@ function answerSlotsWasted(facts: ModelFacts): ModelAnswer[] {
 
 /** The two published tests of the zswap shrinker series over all assumptions about what was not published. */
 async function answerPublishedZswap(): Promise<ModelAnswer[]> {
-  const codec = await openCodec('lz4')
-  const parts: ScenarioParts = {
-    openZswap: (options) => openBackend('zswap', { codec, openPool, ...options }),
-    openDisk: (options) => openBackend('disk', { codec, openPool, ...options }),
-    openDevice: (parameters) => new BlockDevice({ codec, openPool, parameters }),
-  }
-  return SCENARIOS.flatMap((scenario) =>
-    compareWithPublished(scenario, sweepScenario(scenario, parts)).map((row) => ({
-      metric: `model_zswap_${row.column}`,
-      title: `${row.column}, published ${row.published}`,
-      at: `${row.scenario}, ${row.configuration}`,
-      value: row.median,
-      lo: row.low,
-      hi: row.high,
-      unit: 'ratio' as const,
-      restsOn: `scenario model; order of the configurations as published on ${Math.round(row.orderShare * 100)} % of the assumed machines`,
-    })),
-  )
+  const answers: ModelAnswer[] = []
+  for (const scenario of SCENARIOS)
+    for (const row of compareWithPublished(scenario, await sweepScenario(scenario, runScenario)))
+      answers.push({
+        metric: `model_zswap_${row.column}`,
+        title: `${row.column}, published ${row.published}`,
+        at: `${row.scenario}, ${row.configuration}`,
+        value: row.median,
+        lo: row.low,
+        hi: row.high,
+        unit: 'ratio',
+        restsOn: `replay of the scenario; order of the configurations as published on ${Math.round(row.orderShare * 100)} % of the assumed machines`,
+      })
+  return answers
 }

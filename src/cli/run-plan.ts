@@ -4,6 +4,7 @@ import { BACKENDS, openBackend } from '../memory/backends/index.ts'
 import { recompressionCodecs } from '../memory/backends/zram-upkeep.ts'
 import type { Codec } from '../memory/codecs/codec.ts'
 import { codecProviders, openCodec } from '../memory/codecs/index.ts'
+import type { PageContents } from '../memory/contents/contents.ts'
 import { openPool } from '../memory/pools/index.ts'
 import { openSlots, SLOT_ALLOCATORS } from '../memory/slots/index.ts'
 import { PstraceError } from '../model/error.ts'
@@ -247,6 +248,27 @@ export const PLAIN_SLOTS = 'plain'
 /** The device never fills up: how full it was is not what a replay asks. */
 const SPARE_SLOTS = 2
 
+/** Slots of the run itself lie below. */
+const PREFILL_SLOTS = 1 << 22
+
+/** Pages of others go to swap until the backend refuses them; its shrinker has all the time it wants. */
+function prefill(
+  backend: SwapBackend,
+  contents: PageContents,
+  pages: number,
+  memcg: number,
+  pageSize: number,
+): void {
+  const bytes = new Uint8Array(pageSize)
+  for (let page = 0; page < pages; page++) {
+    const key = contents.fill(page, 0, -1, bytes)
+    const slot = PREFILL_SLOTS + page
+    const { place } = backend.store({ slot, page: -1, bytes, key, memcg })
+    if (place === 'disk' && backend.pendingShrink !== true) return
+    while (backend.pendingShrink === true && backend.shrinkStep?.(0).done === false);
+  }
+}
+
 /** What a run consumes: made anew for each, since a backend holds the pool of its run. */
 export interface RunResources {
   readonly codec: Codec
@@ -277,6 +299,9 @@ export async function openResources(workload: Workload, config: RunConfig): Prom
     ...(recompressors.length > 0 ? { recompressors, keepBytes: true } : {}),
   })
   const contents = await openContents(config.contents, workload, config.seed)
+  const before = Number(config.backendParameters['prefill_pages'] ?? 0)
+  const others = Number(config.backendParameters['other_memcgs'] ?? 0)
+  if (before > 0) prefill(backend, contents.contents, before, others - 1, pageSize)
   const slots =
     config.slots === PLAIN_SLOTS
       ? undefined

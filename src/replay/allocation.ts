@@ -9,13 +9,22 @@ const MAX_FRUITLESS = 16
 /** Page allocation by tasks: the fast path, throttling below half of min, and direct reclaim until there is a page. */
 export class Allocation {
   readonly #kernel: Kernel
+  readonly #memcgLimit: number
+  readonly #pageSize: number
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel
+    this.#memcgLimit = kernel.workload.machine.memcgLimitPages?.value ?? Number.POSITIVE_INFINITY
+    this.#pageSize = kernel.workload.machine.pageSize
   }
 
   /** Takes one page for a task; may wake kswapd, wait for it, and reclaim. True = it is borrowed (Zones.take). */
   *allocate(thread: Thread, node: NodeState): StepsTo<boolean> {
+    // Kernel threads are in the root cgroup.
+    if (this.#memcgLimit !== Number.POSITIVE_INFINITY && thread.kind === 'user') {
+      yield* this.#charge(thread, node)
+      if (this.#kernel.scheduler.stopped) return false
+    }
     if (node.free > node.low + node.boost) {
       this.#kernel.zones.pendingFrames++
       return this.#kernel.zones.take(node)
@@ -54,6 +63,34 @@ export class Allocation {
     }
     this.#kernel.zones.pendingFrames++
     return this.#kernel.zones.take(node)
+  }
+
+  /** try_charge_memcg: the cgroup holds its pages in memory and what zswap has of it. */
+  *#charge(thread: Thread, node: NodeState): Steps {
+    const { direct, scheduler } = this.#kernel
+    let fruitless = 0
+    while (this.#charged() >= this.#memcgLimit) {
+      const scan = direct.scanOf(thread, DIRECT_CONTEXT, true)
+      const reclaimed = yield* direct.directReclaim(thread, node, scan, 'memcg')
+      if (scheduler.stopped) return
+      fruitless = reclaimed > 0 ? 0 : fruitless + 1
+      if (fruitless < MAX_FRUITLESS) continue
+      if (fruitless >= OOM_FRUITLESS) {
+        this.#kernel.exhausted = true
+        scheduler.stopped = true
+        yield
+        return
+      }
+      scheduler.sleepUntil(thread, scheduler.now + TICK_NS, IO)
+      yield
+    }
+  }
+
+  #charged(): number {
+    const { pages, zones, backend } = this.#kernel
+    let charged = zones.pendingFrames + Math.ceil((backend.chargedBytes ?? 0) / this.#pageSize)
+    for (const size of pages.sizes) charged += size
+    return charged
   }
 
   /** Could any page of the machine still be freed, now or when its store is done? */

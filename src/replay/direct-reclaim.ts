@@ -22,7 +22,12 @@ export class DirectReclaim {
   }
 
   /** One call of try_to_free_pages: returns pages freed. */
-  *directReclaim(thread: Thread, node: NodeState, scan: Scan): StepsTo<number> {
+  *directReclaim(
+    thread: Thread,
+    node: NodeState,
+    scan: Scan,
+    kind: 'direct' | 'memcg' = 'direct',
+  ): StepsTo<number> {
     const { scheduler, recorder } = this.#kernel
     scheduler.account(thread)
     const start = scheduler.now
@@ -40,7 +45,7 @@ export class DirectReclaim {
     // Empty-handed calls try again: with forced deactivation (classic LRU only), then with all control groups.
     const rounds = this.#kernel.generations === undefined ? 3 : 2
     for (let round = 0; round < rounds; round++) {
-      this.#kernel.tally.allocstall(thread)
+      if (kind === 'direct') this.#kernel.tally.allocstall(thread)
       this.#kernel.note('round', -1, round)
       scan.skippedDeactivate = false
       for (scan.priority = DEF_PRIORITY; scan.priority >= 0; scan.priority--) {
@@ -57,7 +62,7 @@ export class DirectReclaim {
     scheduler.setDoing(thread, doing)
     scheduler.account(thread)
     thread.span = parent
-    recorder.closeSpan(span, 'direct', thread, parent, start, scheduler.now, scan.reclaimed, before)
+    recorder.closeSpan(span, kind, thread, parent, start, scheduler.now, scan.reclaimed, before)
     this.#kernel.tally.stall(thread, start, scheduler.now, true)
     return scan.reclaimed
   }

@@ -375,7 +375,7 @@ export class Recorder {
   /** `before` holds the thread's parts at the span's start; both must be accounted to the instant. */
   closeSpan(
     span: number,
-    kind: 'direct' | 'throttle',
+    kind: 'direct' | 'memcg' | 'throttle',
     thread: Thread,
     parent: number,
     start: number,
@@ -383,7 +383,7 @@ export class Recorder {
     reclaimed: number,
     before: Float64Array,
   ): void {
-    this.note(end, kind, thread, -1, end - start)
+    this.note(end, kind === 'memcg' ? 'direct' : kind, thread, -1, end - start)
     if (this.#sink === undefined) return
     const rows = this.spans
     const row = rows.add()

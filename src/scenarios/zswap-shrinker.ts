@@ -1,9 +1,3 @@
-import type {
-  BackendOptions,
-  DeviceQueue,
-  MemcgSettings,
-  SwapBackend,
-} from '../memory/backends/backend.ts'
 import {
   type Based,
   COSTS,
@@ -13,31 +7,40 @@ import {
   type TaskOp,
   type Workload,
 } from '../workload/types.ts'
-import { type Assumptions, type PressureFigures, runPressure } from './pressure.ts'
 
 /** The two published tests of the zswap global-shrinker series, July 2024. */
 export type ScenarioName = 'seed-003-a' | 'seed-003-b'
 
+/** The columns of the published tables; times in seconds, amounts in pages. */
+export interface ScenarioFigures {
+  readonly elapsed: number
+  readonly user: number
+  readonly sys: number
+  readonly pswpin: number
+  readonly pswpout: number
+  readonly zswpin: number
+  readonly zswpout: number
+  readonly zswpwb: number
+  readonly poolStart: number
+  readonly poolEnd: number
+}
+
 export interface Configuration {
   readonly name: string
-  /** Absent = zswap is off. */
-  readonly patches: string | undefined
+  readonly backend: 'zswap' | 'disk'
+  /** Beside those of the workload. */
+  readonly settings: Readonly<Record<string, string>>
   /** Deltas and means as published; absent columns were not. */
-  readonly published: Partial<PressureFigures>
+  readonly published: Partial<ScenarioFigures>
 }
 
 export interface Scenario {
   readonly name: ScenarioName
   readonly description: string
+  /** Requests a second that the disk lets through for every MB/s of its bandwidth: assumed; 0 = no such limit. */
+  readonly requestsPerMb: number
   readonly configurations: readonly Configuration[]
   readonly workload: () => Workload
-  readonly zswap: Readonly<Record<string, number | string>>
-  readonly totalPages: number
-  readonly memcgs: readonly MemcgSettings[]
-  /** The task's memory cgroup and its limit. */
-  readonly memcg: { readonly index: number; readonly limitPages: number } | undefined
-  /** Pages of others that fill zswap before the test begins, and what of the pool they leave. */
-  readonly prefillPages: number
 }
 
 /** The device and the machine that the mails do not describe, and between what they may lie. */
@@ -45,7 +48,7 @@ export interface MachineAssumptions {
   /** One page from issue to completion, transfer apart. */
   readonly diskLatencyUs: number
   readonly diskBandwidthMb: number
-  /** Share of the second CPU that is left. */
+  /** Share of each CPU that is left. */
   readonly idleCpu: number
 }
 
@@ -55,50 +58,70 @@ export const ASSUMED: { readonly [K in keyof MachineAssumptions]: readonly numbe
   idleCpu: [0.3, 0.6, 1],
 }
 
-export interface ScenarioParts {
-  readonly openZswap: (options: Partial<BackendOptions>) => SwapBackend
-  readonly openDisk: (options: Partial<BackendOptions>) => SwapBackend
-  readonly openDevice: (parameters: Readonly<Record<string, number>>) => DeviceQueue
+/** Test A ran on a persistent disk of a cloud: those of up to 512 GB let about 5 requests a second through for every MB/s (120 with 25, 240 with 50, 500 with 100). */
+const CLOUD_REQUESTS_PER_MB = 5
+
+/** Settings of the device and load of the CPUs. */
+export function machineSettings(
+  { diskLatencyUs, diskBandwidthMb, idleCpu }: MachineAssumptions,
+  requestsPerMb: number,
+): { readonly settings: Readonly<Record<string, string>>; readonly background: number } {
+  return {
+    settings: {
+      disk_latency_us: String(diskLatencyUs),
+      disk_bandwidth_mb: String(diskBandwidthMb),
+      disk_iops: String(diskBandwidthMb * requestsPerMb),
+    },
+    background: 1 - idleCpu,
+  }
+}
+
+/** The middle of what is assumed: what the workload's files hold. */
+const MIDDLE: MachineAssumptions = { diskLatencyUs: 2000, diskBandwidthMb: 100, idleCpu: 0.6 }
+
+/** CPU times of a page on a machine of the published tests' time, ns: assumed. */
+const COST_NS: Partial<Record<CostName, number>> = {
+  fault: 1400,
+  unmap: 900,
+  unmapRemote: 900,
+  store: 2500,
+  storeSame: 300,
+  scanKept: 250,
+  freeClean: 400,
+  swapIn: 1500,
+  batch: 3000,
+  slab: 2000,
+  directEntry: 2000,
+  wake: 1500,
+  wakeLatency: 5000,
+  switch: 3000,
 }
 
 const MIB = 256
-const QUEUE_DEPTH = 32
-/** Cloud disks of up to 512 GB are limited to about 5 requests a second for every MB/s (120 with 25, 240 with 50, 500 with 100). */
-const REQUESTS_PER_MB = 5
-
-const FIXED: Omit<Assumptions, 'idleCpu'> = {
-  requests: 64,
-  faultNs: 1400,
-  scanNs: 900,
-  compressNs: 2500,
-  decompressNs: 1500,
-  submitNs: 6000,
-  keptNs: 250,
-  // The published user times are 1.0 to 1.4 % of the elapsed ones: fitted, so that the order of `user` proves nothing.
-  coldShare: 0.006,
-  readahead: 8,
-}
-
 const ALLOCATED = 2048 * MIB
 
 /** Test A: a script allocates 2 GB of data that compress to three quarters, on a machine of 1 GB. */
 const testA: Scenario = {
   name: 'seed-003-a',
   description: 'allocate 2 GB of 3/4-compressible data with 1 GB of memory; mean of 10 runs',
+  requestsPerMb: CLOUD_REQUESTS_PER_MB,
   configurations: [
     {
       name: 'patches 1-3',
-      patches: '1,2,3',
+      backend: 'zswap',
+      settings: { shrinker_patches: '1,2,3' },
       published: { elapsed: 13.1, user: 0.183, sys: 2.049 },
     },
     {
       name: 'all patches',
-      patches: '1,2,3,4,5,6',
+      backend: 'zswap',
+      settings: { shrinker_patches: '1,2,3,4,5,6' },
       published: { elapsed: 11.17, user: 0.116, sys: 1.49 },
     },
     {
       name: 'zswap off',
-      patches: undefined,
+      backend: 'disk',
+      settings: {},
       published: { elapsed: 11.81, user: 0.149, sys: 1.381 },
     },
   ],
@@ -106,25 +129,15 @@ const testA: Scenario = {
     workload({
       source: '2 GB allocated page by page',
       pages: ALLOCATED,
-      rows: ALLOCATED,
-      op: () => 'alloc',
-      arg: (row) => row,
+      touches: Array.from({ length: ALLOCATED }, (_, page) => page),
       cpuNs: 200,
-      free: 800 * MIB,
+      requestsPerMb: CLOUD_REQUESTS_PER_MB,
+      zswap: { max_pool_percent: 25, accept_threshold_percent: 50 },
     }),
-  zswap: { max_pool_percent: 25, accept_threshold_percent: 50 },
-  totalPages: 1024 * MIB,
-  memcgs: [],
-  memcg: undefined,
-  prefillPages: 0,
 }
 
-const OFFLINE_MEMCG = 4
-/** Whose pages fill the pool before the test. */
-const PREFILL_MEMCG = 23
-
 const WORKING_SET = 100 * MIB
-// Chosen so that `patches 1-5` reads and writes about as many pages as published (3242, 9329); `before` then reads six times too many.
+// Chosen so that `patches 1-5` reads and writes about as many pages as published (3242, 9329).
 const HOT_SET = 58 * MIB
 const COLD_EVERY = 30
 const TOUCHES = 10 * 60_000
@@ -133,10 +146,12 @@ const TOUCHES = 10 * 60_000
 const testB: Scenario = {
   name: 'seed-003-b',
   description: '10 updates of a package index in a 60 MB memory cgroup, pool filled before; sums',
+  requestsPerMb: 0,
   configurations: [
     {
       name: 'before',
-      patches: '',
+      backend: 'zswap',
+      settings: { shrinker_patches: '' },
       published: {
         pswpin: 32025,
         pswpout: 44060,
@@ -152,7 +167,8 @@ const testB: Scenario = {
     },
     {
       name: 'patches 1-5',
-      patches: '1,2,3,4,5',
+      backend: 'zswap',
+      settings: { shrinker_patches: '1,2,3,4,5' },
       published: {
         pswpin: 3242,
         pswpout: 9329,
@@ -171,63 +187,36 @@ const testB: Scenario = {
     workload({
       source: 'touches: 29 of 30 in 58 MB, the others anywhere in 100 MB',
       pages: WORKING_SET,
-      rows: TOUCHES,
-      op: () => 'touch',
-      arg: touched,
+      touches: Array.from({ length: TOUCHES }, (_, row) => touched(row)),
       cpuNs: 3000,
-      free: 800 * MIB,
+      requestsPerMb: 0,
+      memcgLimitPages: 60 * MIB,
+      // A system's services; one has ended and its memory cgroup is offline, which sends the old worker back to the root for ever.
+      zswap: {
+        max_pool_percent: 20,
+        accept_threshold_percent: 50,
+        other_memcgs: 24,
+        offline_memcg: 4,
+        prefill_pages: 1024 * MIB,
+      },
     }),
-  zswap: { max_pool_percent: 20, accept_threshold_percent: 50 },
-  totalPages: 1024 * MIB,
-  // A system's services; one has ended and its memory cgroup is offline, which sends the old worker back to the root for ever.
-  memcgs: Array.from({ length: 25 }, (_, index) => ({ online: index !== OFFLINE_MEMCG })),
-  memcg: { index: 24, limitPages: 60 * MIB },
-  prefillPages: 1024 * MIB,
 }
 
 export const SCENARIOS: readonly Scenario[] = [testA, testB]
 
-/** `requestsPerMb`: the disk's limit of requests a second for every MB/s of its bandwidth, 0 = none. */
-export function runConfiguration(
+/** Makes one run: the scenario's workload with other settings and another load. */
+export type RunScenario = (
   scenario: Scenario,
   configuration: Configuration,
   machine: MachineAssumptions,
-  parts: ScenarioParts,
-  given: Workload = scenario.workload(),
-  requestsPerMb: number = REQUESTS_PER_MB,
-): PressureFigures {
-  const device = parts.openDevice({
-    disk_latency_us: machine.diskLatencyUs,
-    disk_bandwidth_mb: machine.diskBandwidthMb,
-    disk_queue_depth: QUEUE_DEPTH,
-    disk_iops: machine.diskBandwidthMb * requestsPerMb,
-  })
-  const backend =
-    configuration.patches === undefined
-      ? parts.openDisk({ device })
-      : parts.openZswap({
-          device,
-          totalPages: scenario.totalPages,
-          memcgs: scenario.memcgs,
-          parameters: { ...scenario.zswap, form: '6.10', shrinker_patches: configuration.patches },
-        })
-  const page = threeQuarterPage()
-  prefill(scenario, backend, page)
-  return runPressure({
-    workload: given,
-    backend,
-    device,
-    assumptions: { ...FIXED, idleCpu: machine.idleCpu },
-    content: () => ({ bytes: page, key: 1 }),
-    ...(scenario.memcg === undefined ? {} : { memcg: scenario.memcg }),
-  })
-}
+  given: Workload,
+) => Promise<ScenarioFigures>
 
 /** Columns whose order among the configurations was published, and whether a run has the same order. */
 export function orderHolds(
   scenario: Scenario,
-  column: keyof PressureFigures,
-  found: readonly PressureFigures[],
+  column: keyof ScenarioFigures,
+  found: readonly ScenarioFigures[],
 ): boolean {
   const { configurations } = scenario
   for (let a = 0; a < configurations.length; a++)
@@ -243,24 +232,24 @@ export function orderHolds(
 
 export interface SweepRow {
   readonly machine: MachineAssumptions
-  readonly figures: readonly PressureFigures[]
+  readonly figures: readonly ScenarioFigures[]
 }
 
 /** Every combination of the assumed inputs. */
-export function sweepScenario(
+export async function sweepScenario(
   scenario: Scenario,
-  parts: ScenarioParts,
+  run: RunScenario,
   assumed: { readonly [K in keyof MachineAssumptions]: readonly number[] } = ASSUMED,
-): readonly SweepRow[] {
+): Promise<readonly SweepRow[]> {
   const rows: SweepRow[] = []
   const given = scenario.workload()
   for (const diskLatencyUs of assumed.diskLatencyUs)
     for (const diskBandwidthMb of assumed.diskBandwidthMb)
       for (const idleCpu of assumed.idleCpu) {
         const machine = { diskLatencyUs, diskBandwidthMb, idleCpu }
-        const figures = scenario.configurations.map((configuration) =>
-          runConfiguration(scenario, configuration, machine, parts, given),
-        )
+        const figures: ScenarioFigures[] = []
+        for (const configuration of scenario.configurations)
+          figures.push(await run(scenario, configuration, machine, given))
         rows.push({ machine, figures })
       }
   return rows
@@ -273,7 +262,7 @@ export function columnShares(
 ): Readonly<Record<string, number>> {
   const columns = Object.keys(
     scenario.configurations[0]?.published ?? {},
-  ) as (keyof PressureFigures)[]
+  ) as (keyof ScenarioFigures)[]
   return Object.fromEntries(
     columns.map((column) => [
       column,
@@ -304,7 +293,7 @@ export function compareWithPublished(
   return scenario.configurations.flatMap((configuration, index) =>
     Object.entries(configuration.published).map(([column, published]) => {
       const values = rows
-        .map(({ figures }) => figures[index]?.[column as keyof PressureFigures] ?? Number.NaN)
+        .map(({ figures }) => figures[index]?.[column as keyof ScenarioFigures] ?? Number.NaN)
         .sort((a, b) => a - b)
       return {
         scenario: scenario.name,
@@ -320,41 +309,6 @@ export function compareWithPublished(
   )
 }
 
-/** Others' pages go to swap before the test until zswap has filled and shrunk as far as its worker gets. */
-function prefill(scenario: Scenario, backend: SwapBackend, page: Uint8Array): void {
-  const first = PREFILL_SLOTS
-  for (let i = 0; i < scenario.prefillPages; i++) {
-    if (
-      backend.store({ slot: first + i, page: -1, bytes: page, key: 1, memcg: PREFILL_MEMCG })
-        .place === 'disk' &&
-      backend.pendingShrink !== true
-    )
-      break
-    if (backend.pendingShrink === true) settle(backend)
-  }
-}
-
-/** Slots of the test itself lie below. */
-const PREFILL_SLOTS = 1 << 20
-
-function settle(backend: SwapBackend): void {
-  while (backend.pendingShrink === true && backend.shrinkStep?.(0).done === false);
-}
-
-/**
- * Three quarters of the page have no structure, the rest is zero: it compresses to three quarters of its size. Read the other way round
- * (to one quarter), zswap would keep half of the data from the disk, and the published times of test A show nearly none kept.
- */
-function threeQuarterPage(): Uint8Array {
-  const page = new Uint8Array(4096)
-  let seed = 0x9e3779b9
-  for (let i = 0; i < 3072; i++) {
-    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0
-    page[i] = seed >>> 24
-  }
-  return page
-}
-
 function touched(row: number): number {
   const mixed = Math.imul(row + 1, 0x9e3779b1) >>> 0
   const pick = (Math.imul(mixed ^ (mixed >>> 15), 0x85ebca6b) >>> 0) / 0x1_0000_0000
@@ -364,22 +318,35 @@ function touched(row: number): number {
 interface Made {
   readonly source: string
   readonly pages: number
-  readonly rows: number
-  readonly op: (row: number) => TaskOp
-  readonly arg: (row: number) => number
+  /** Pages in the order in which they are used; the first use allocates. */
+  readonly touches: readonly number[]
   readonly cpuNs: number
-  readonly free: number
+  readonly requestsPerMb: number
+  readonly memcgLimitPages?: number
+  readonly zswap: Readonly<Record<string, number>>
 }
 
 function workload(made: Made): Workload {
-  const none = (): Cost => ({
-    samples: new Float64Array(0),
-    fixedNs: 0,
-    basis: 'default',
-    n: 0,
-    from: 'not stated',
+  const costs = Object.fromEntries(
+    COSTS.map((name) => [name, assumedCost(COST_NS[name] ?? 0)]),
+  ) as Record<CostName, Cost>
+  const known = new Uint8Array(made.pages)
+  const op = new Uint8Array(made.touches.length)
+  made.touches.forEach((page, row) => {
+    const use: TaskOp = known[page] === 1 ? 'touch' : 'alloc'
+    known[page] = 1
+    op[row] = TASK_OPS.indexOf(use)
   })
-  const costs = Object.fromEntries(COSTS.map((name) => [name, none()])) as Record<CostName, Cost>
+  const parameters: Readonly<Record<string, number | string>> = {
+    form: '6.10',
+    ...made.zswap,
+    ...machineSettings(MIDDLE, made.requestsPerMb).settings,
+    disk_queue_depth: 32,
+    disk_requests: 64,
+    disk_request_us: 6,
+    // Read the other way round (to one quarter), zswap would keep half of the data from the disk; the published times of test A show nearly none kept.
+    random_share: 0.75,
+  }
   return {
     version: 1,
     source: { scenario: made.source },
@@ -387,7 +354,7 @@ function workload(made: Made): Workload {
     machine: {
       pageSize: 4096,
       cpus: [0, 1].map((id) => ({ id, node: 0, speed: 1 })),
-      nodes: [{ node: 0, freeAtStart: assumed(made.free), totalPages: 1024 * MIB }],
+      nodes: [{ node: 0, freeAtStart: assumed(800 * MIB), totalPages: 1024 * MIB }],
       zones: [
         {
           node: 0,
@@ -404,10 +371,18 @@ function workload(made: Made): Workload {
       boostStep: assumed(0),
       boostMax: assumed(0),
       boostEveryPoolPages: assumed(0),
+      ...(made.memcgLimitPages === undefined
+        ? {}
+        : { memcgLimitPages: assumed(made.memcgLimitPages) }),
       storePreemptible: assumed(true),
       backend: assumed('zswap' as const),
       codec: assumed('lz4'),
-      backendParameters: {},
+      backendParameters: Object.fromEntries(
+        Object.entries(parameters).map(([name, value]) => [
+          name,
+          assumed(typeof value === 'string' && name !== 'form' ? Number(value) : value),
+        ]),
+      ),
       zeroMap: assumed(false),
       readahead: assumed(8),
     },
@@ -430,9 +405,9 @@ function workload(made: Made): Workload {
         kind: 'user',
         cpus: [],
         hasMemory: true,
-        op: Uint8Array.from({ length: made.rows }, (_, row) => TASK_OPS.indexOf(made.op(row))),
-        cpuNs: new Float64Array(made.rows).fill(made.cpuNs),
-        arg: Float64Array.from({ length: made.rows }, (_, row) => made.arg(row)),
+        op,
+        cpuNs: new Float64Array(made.touches.length).fill(made.cpuNs),
+        arg: Float64Array.from(made.touches),
         startNs: 0,
       },
     ],
@@ -446,4 +421,8 @@ function workload(made: Made): Workload {
 
 function assumed<T>(value: T): Based<T> {
   return { value, basis: 'default', from: 'written by hand' }
+}
+
+function assumedCost(fixedNs: number): Cost {
+  return { samples: new Float64Array(0), fixedNs, basis: 'default', n: 0, from: 'assumed' }
 }

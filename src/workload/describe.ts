@@ -80,6 +80,8 @@ export function describeWorkload(workload: Workload): WorkloadFact[] {
   based('machine', 'boost_step', machine.boostStep, 'pages')
   based('machine', 'boost_max', machine.boostMax, 'pages')
   based('machine', 'boost_every_pool_pages', machine.boostEveryPoolPages, 'pages')
+  if (machine.memcgLimitPages !== undefined)
+    based('machine', 'memcg_limit_pages', machine.memcgLimitPages, 'pages')
   based('machine', 'store_preemptible', machine.storePreemptible)
   based('machine', 'backend', machine.backend)
   based('machine', 'codec', machine.codec)

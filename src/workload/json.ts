@@ -230,6 +230,9 @@ class Checker {
       ...(json['recordPagesPerSlot'] === undefined
         ? {}
         : { recordPagesPerSlot: basedNumber('recordPagesPerSlot', 0) }),
+      ...(json['memcgLimitPages'] === undefined
+        ? {}
+        : { memcgLimitPages: basedNumber('memcgLimitPages', 0) }),
       storePreemptible: basedFlag('storePreemptible', true),
       backend: this.based(json['backend'] ?? 'zram', at('backend'), (v, p) =>
         this.oneOf(v, p, ['zram', 'zswap', 'disk'] as const),

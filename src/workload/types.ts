@@ -58,6 +58,8 @@ export interface Machine {
   readonly boostBelowFree?: Based<number>
   /** Slab pages (tree nodes, handles, descriptors) that the kernel needs per slot in use; absent = none. */
   readonly recordPagesPerSlot?: Based<number>
+  /** Hard limit of one memory cgroup that all tasks are in: at it they reclaim for themselves; absent = none. */
+  readonly memcgLimitPages?: Based<number>
   /** Compression holds off preemption (zram up to 6.12 without PREEMPT_RT). */
   readonly storePreemptible: Based<boolean>
   readonly backend: Based<'zram' | 'zswap' | 'disk'>

@@ -42,7 +42,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'src/memory/pools/pool.ts',
     'src/memory/slots/slots.ts',
   ],
-  'src/scenarios': ['src/model', 'src/workload/types.ts', 'src/memory/backends/backend.ts'],
+  'src/scenarios': ['src/workload/types.ts'],
   'src/threads': ['src/model', 'src/policies', 'src/replay', 'src/workload/types.ts', 'src/memory'],
   'src/analysis': ['src/model', 'src/database', 'src/workload', 'src/replay'],
   'src/charts': ['src/model'],

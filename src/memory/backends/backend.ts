@@ -136,6 +136,8 @@ export interface SwapBackend {
   reclaim?(count: number, nowNs: number): ShrinkResult
   readonly device?: DeviceQueue | undefined
   readonly upkeep?: Upkeep | undefined
+  /** Of `poolBytes`, those of the tasks' memory cgroup; absent = none of them is charged to it. */
+  readonly chargedBytes?: number
   /** The allocator, to be looked at only. */
   readonly pool?: Pool
   /** Pages that compacting the pool would free; zsmalloc's own shrinker counts them and then compacts everything, whatever it was asked for. */

@@ -77,8 +77,8 @@ export class PageCompressor {
   }
 }
 
-/** Keys are whole numbers below 2^53 of either sign; versions are in their upper half. */
+/** Keys are whole numbers below 2^53 of either sign, with versions in their upper half: neighbouring pages have neighbouring places. */
 function placeOf(key: number): number {
   const upper = Math.floor(key / 4_294_967_296)
-  return Math.imul((key >>> 0) ^ Math.imul(upper, 0x85ebca77), 0x9e3779b1) >>> 14
+  return ((key >>> 0) + Math.imul(upper, 0x9e3779b1)) & (PLACES - 1)
 }

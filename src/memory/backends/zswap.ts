@@ -45,6 +45,22 @@ const PARAMETERS: readonly BackendParameter[] = [
     summary: 'of the global-shrinker series, 1..6, e.g. 1,2,3',
   },
   {
+    name: 'other_memcgs',
+    fallback: 0,
+    summary: 'memory cgroups that the shrink worker visits before that of the tasks',
+  },
+  {
+    name: 'offline_memcg',
+    fallback: -1,
+    summary: 'the one of them that is offline, from 0; -1 = none',
+  },
+  {
+    name: 'prefill_pages',
+    fallback: 0,
+    summary:
+      'pages of the last other cgroup that go to swap before the run begins, until the pool refuses them',
+  },
+  {
     name: 'memcg_max',
     fallback: -1,
     summary: 'memory.zswap.max of the memory cgroup that all tasks are in, bytes; -1 = no limit',
@@ -248,14 +264,17 @@ export class ZswapBackend implements SwapBackend {
     this.#nodes = options.nodes ?? 1
     const most = parameters.number('memcg_max', -1, Number.MAX_SAFE_INTEGER)
     const writeback = parameters.switch('memcg_writeback')
-    const isLimited = most >= 0 || !writeback
+    const others = parameters.number('other_memcgs', 0, 10_000)
+    const offline = parameters.number('offline_memcg', -1, 10_000)
+    const hasOwn = most >= 0 || !writeback || others > 0
     this.#memcgs = [
       ...(options.memcgs ?? []),
-      ...(isLimited
+      ...Array.from({ length: others }, (_, index) => ({ online: index !== offline })),
+      ...(hasOwn
         ? [{ writeback, ...(most < 0 ? {} : { zswapMaxPages: Math.floor(most / this.#pageSize) }) }]
         : []),
     ]
-    this.#ownMemcg = isLimited ? this.#memcgs.length - 1 : -1
+    this.#ownMemcg = hasOwn ? this.#memcgs.length - 1 : -1
     const name = parameters.word('zpool', ['', 'zsmalloc', 'zbud', 'z3fold'])
     const chain = parameters.number('chain', 0, 16)
     this.pool = options.openPool(name === '' ? this.#form.defaultPool : name, {
@@ -300,6 +319,10 @@ export class ZswapBackend implements SwapBackend {
 
   get poolBytes(): number {
     return this.pool.bytes
+  }
+
+  get chargedBytes(): number {
+    return this.#ownMemcg < 0 ? 0 : (this.#memcgBytes[this.#ownMemcg + 1] ?? 0)
   }
 
   get compactable(): number {
