@@ -10,8 +10,10 @@ import { type BenchRow, pairedRow } from './row.ts'
 const ROUNDS = 5
 const EVENTS = 4_000_000
 const GOALS = { all: 4, none: 6 } as const
+/** Bound on the peak memory of four times the events: what is kept (tasks, swap slots, shapes) is as much in both. */
+const MOST_GROWTH = 1.25
 
-/** trace.dat into a database file, whole processes: ours beside `trace-cmd report`. */
+/** trace.dat into a database file, whole processes: ours beside `trace-cmd report`, and beside itself with four times the events. */
 export async function bench(): Promise<readonly BenchRow[]> {
   if (spawnSync('trace-cmd', ['--version']).error !== undefined) {
     console.log('ingest: skipped, trace-cmd is not installed')
@@ -39,7 +41,14 @@ export async function bench(): Promise<readonly BenchRow[]> {
       platform: 'node',
       format: 'esm',
     })
-    return [measure(folder, program, trace, 'all'), measure(folder, program, trace, 'none')]
+    const long = join(folder, 'long.dat')
+    writeRepeatedTrace(long, 4 * EVENTS)
+    return [
+      measure(folder, program, trace, 'all'),
+      measure(folder, program, trace, 'none'),
+      measureMemory(folder, program, { trace, long, raw: 'all' }),
+      measureMemory(folder, program, { trace, long, raw: 'none' }),
+    ]
   } finally {
     rmSync(folder, { recursive: true })
     rmSync(dirname(program), { recursive: true, force: true })
@@ -51,13 +60,9 @@ function measure(folder: string, program: string, trace: string, raw: 'all' | 'n
   const peer: number[] = []
   let peakMiB = 0
   for (let round = 0; round < ROUNDS; round++) {
-    const database = join(folder, 'bench.duckdb')
     const started = performance.now()
-    const run = spawnSync(process.execPath, [program, trace, database, raw], { encoding: 'utf8' })
+    const { events, peakMiB: peak } = ingest(folder, program, trace, raw)
     const seconds = (performance.now() - started) / 1000
-    const result: unknown = JSON.parse(run.stdout)
-    const { events, peakMiB: peak } = result as { events: number; peakMiB: number }
-    rmSync(database)
     peakMiB = Math.max(peakMiB, peak)
     ours.push(events / seconds / 1e6)
     peer.push(events / secondsOfReport(folder, trace) / 1e6)
@@ -71,6 +76,35 @@ function measure(folder: string, program: string, trace: string, raw: 'all' | 'n
     peakMiB,
   } as const
   return pairedRow(row, ours, peer)
+}
+
+function measureMemory(
+  folder: string,
+  program: string,
+  { trace, long, raw }: { trace: string; long: string; raw: 'all' | 'none' },
+): BenchRow {
+  const row = {
+    name: `peak memory of ingest, --raw ${raw}, 16 M events`,
+    peerName: 'the same of 4 M events',
+    unit: 'MiB',
+    better: 'lower',
+    goal: MOST_GROWTH,
+  } as const
+  const peak = (path: string): number => ingest(folder, program, path, raw).peakMiB
+  return pairedRow(row, [peak(long)], [peak(trace)])
+}
+
+function ingest(
+  folder: string,
+  program: string,
+  trace: string,
+  raw: 'all' | 'none',
+): { events: number; peakMiB: number } {
+  const database = join(folder, 'bench.duckdb')
+  const run = spawnSync(process.execPath, [program, trace, database, raw], { encoding: 'utf8' })
+  rmSync(database)
+  const result: unknown = JSON.parse(run.stdout)
+  return result as { events: number; peakMiB: number }
 }
 
 function secondsOfReport(folder: string, trace: string): number {
