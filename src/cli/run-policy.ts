@@ -111,7 +111,10 @@ export async function runPolicy(
         ...(options.log === undefined ? {} : { log: options.log }),
       }),
     )
-    await addThreads(rows.database, rows.traceId, result.tasks)
+    await addThreads(rows.database, rows.traceId, [
+      ...workload.tasks.map(toRunTask),
+      ...result.tasks,
+    ])
     rows.database.flush()
     await completeRun(rows.database, rows.runId)
     const figures = withSummary(await readRunFigures(rows), result.summary)
@@ -178,6 +181,11 @@ const IDS_PER_POLICY = 1_000_000
 export function firstThreadId(policy: Policy, workload: Workload): number {
   const above = workload.tasks.reduce((most, { taskId }) => Math.max(most, taskId), 0)
   return Math.max(FIRST_THREAD, above) + IDS_PER_POLICY * policies.indexOf(policy) + 1
+}
+
+/** Tasks of a workload that comes from elsewhere are new to the trace; others are known to it. */
+function toRunTask({ taskId, tid, comm, kind }: Workload['tasks'][number]): RunTask {
+  return { taskId, tid, comm, kind: kind === 'background' ? 'user' : kind, node: 0 }
 }
 
 export async function addThreads(

@@ -1,0 +1,146 @@
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openWorkloadFolder } from '../../src/io/workload-folder.ts'
+import { writeWorkload } from '../../src/workload/store.ts'
+import type { Workload } from '../../src/workload/types.ts'
+import { pressure } from '../replay/scenarios.ts'
+import { type Door, openDoor } from './front-door.ts'
+
+/** So much that the others fit in when compressed. */
+function roomy(workload: Workload): Workload {
+  const { machine } = workload
+  const freeAtStart = { value: 2300, basis: 'default' as const }
+  return {
+    ...workload,
+    machine: { ...machine, nodes: machine.nodes.map((node) => ({ ...node, freeAtStart })) },
+  }
+}
+
+let door: Door
+beforeAll(async () => {
+  door = openDoor()
+  // Runs need a trace to belong to; the workload is another.
+  expect(door.run(['generate', 'phone', '-o', 'phone.dat', '--events', '300']).status).toBe(0)
+  expect(door.run(['ingest', '-q', 'phone.dat']).status).toBe(0)
+  await writeWorkload(
+    openWorkloadFolder(join(door.folder, 'work'), { create: true, overwrite: false }),
+    roomy(pressure({ pages: 3000, touches: 1200, tasks: 2, sleepNs: 600_000 })),
+  )
+}, 600_000)
+afterAll(() => door.close())
+
+/** zbud wastes no memory on size classes, of which a small pool would be nothing but half-filled ones. */
+const WORK = ['--workload', 'work', '--backend', 'zswap', '--set', 'zpool=zbud']
+
+const made = new Map<string, Readonly<Record<string, number>>>()
+
+/** Metrics of a run with these options; each is made once. */
+function run(...args: readonly string[]): Readonly<Record<string, number>> {
+  const key = args.join(' ')
+  const known = made.get(key)
+  if (known !== undefined) return known
+  const replayed = door.run(['replay', '-q', ...WORK, '--policy', 'kcompressd', ...args])
+  expect(replayed.status, replayed.stderr).toBe(0)
+  const { stdout } = door.run([
+    'query',
+    `SELECT metric, value FROM metrics WHERE run_id = ${replayed.stdout.trim()} AND value IS NOT NULL`,
+    '--format',
+    'json',
+  ])
+  const rows = JSON.parse(stdout) as { metric: string; value: number }[]
+  const metrics = Object.fromEntries(rows.map(({ metric, value }) => [metric, value]))
+  made.set(key, metrics)
+  return metrics
+}
+
+const work = (...args: readonly string[]): number => run(...args)['work_ns'] ?? Number.NaN
+
+describe('--cpus', () => {
+  it('one takes longer than two', () => {
+    expect(work('--cpus', '1')).toBeGreaterThan(work('--cpus', '2'))
+  })
+
+  it('slower ones take longer, and use more time for the same work', () => {
+    const fast = run('--cpus', '2')
+    const slow = run('--cpus', '2x0.4')
+    expect(slow['work_ns']).toBeGreaterThan(1.5 * (fast['work_ns'] ?? Number.NaN))
+    expect(slow['engine.cpu_ns']).toBeGreaterThan(1.5 * (fast['engine.cpu_ns'] ?? Number.NaN))
+  })
+
+  it('a big core and a little one lie between two big and two little ones', () => {
+    const mixed = work('--cpus', '1x1.0+1x0.4')
+    expect(mixed).toBeGreaterThan(work('--cpus', '2'))
+    expect(mixed).toBeLessThan(work('--cpus', '2x0.4'))
+  })
+
+  it('is what the run says of itself', () => {
+    run('--cpus', '1x1.0+1x0.4')
+    const { stdout } = door.run([
+      'query',
+      "SELECT cpus FROM runs WHERE cpus LIKE '%x%'",
+      '--format',
+      'csv',
+    ])
+    expect(stdout).toContain('1x1+1x0.4')
+  })
+})
+
+describe('--background', () => {
+  it('every share more of it takes longer, and makes stalls longer', () => {
+    const times = ['none', '0.4', '0.8'].map((load) => work('--background', load))
+    for (let index = 1; index < times.length; index++)
+      expect(times[index]).toBeGreaterThan(times[index - 1] ?? Number.NaN)
+    expect(run('--background', '0.8')['engine.all_stall_total_ns']).toBeGreaterThan(
+      run('--background', 'none')['engine.all_stall_total_ns'] ?? Number.NaN,
+    )
+  })
+
+  it('none is what a workload without load has', () => {
+    expect(run()).toEqual(run('--background', 'none'))
+  })
+})
+
+describe('--demand open', () => {
+  it('keeps tasks to their clock: the same memory is asked for sooner, so they stall more', () => {
+    const closed = run()
+    const open = run('--demand', 'open')
+    expect(open['work_ns']).toBeLessThan(closed['work_ns'] ?? Number.NaN)
+    expect(open['engine.all_stall_total_ns']).toBeGreaterThan(
+      closed['engine.all_stall_total_ns'] ?? Number.NaN,
+    )
+  })
+
+  it('is labelled in the first line', () => {
+    const { stdout } = door.run(['replay', ...WORK, '--policy', 'kswapd', '--demand', 'open'])
+    expect(stdout.split('\n')[0]).toContain('demand: open loop')
+  })
+})
+
+describe('--change', () => {
+  it('gives a tunable another value from a moment on', () => {
+    const { status, stdout, stderr } = door.run([
+      ...['replay', '-q', ...WORK, '--policy', 'parallel', '--cpus', '4'],
+      ...['--change', 'vm.parallel_swap=0@300ms'],
+    ])
+    expect(status, stderr).toBe(0)
+    const rows = door.run([
+      'query',
+      `SELECT path, max(submit_ns) <= 300000000 AS only_before FROM swapouts WHERE run_id = ${stdout.trim()} AND path IN ('queued', 'displaced') GROUP BY path ORDER BY path`,
+      ...['--format', 'json'],
+    ])
+    const found = JSON.parse(rows.stdout) as { path: string; only_before: boolean }[]
+    expect(found.map(({ path }) => path)).toContain('queued')
+    for (const { only_before } of found) expect(only_before).toBe(true)
+  })
+
+  it.each([
+    ['vm.parallel_swap=0', 'name=value@time'],
+    ['vm.kcompressd=3@1s', 'unknown tunable'],
+    ['vm.parallel_swap=-4@1s', 'expected a whole number from 0'],
+  ])('refuses %s', (change, said) => {
+    const { status, stderr } = door.run([
+      ...['replay', ...WORK, '--policy', 'parallel', '--change', change],
+    ])
+    expect([status, stderr.includes(said)]).toEqual([2, true])
+  })
+})
