@@ -194,7 +194,7 @@ export const METRICS: readonly Metric[] = [
   },
   {
     name: 'bypass_pages',
-    title: "swap-outs outside kswapd's lane or queue",
+    title: "swap-outs outside kswapd's queue",
     question: 'is the order kept',
     unit: 'count',
     grows: true,

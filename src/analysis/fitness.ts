@@ -110,6 +110,7 @@ export async function readFitness(
   traceId: number,
   roleOf: (system: string, name: string) => string | undefined,
 ): Promise<Finding[]> {
+  // Threads that only replays have were never seen in the recording: they have no first time.
   const [facts] = await readRows<{
     gaps: number
     lost: number | null
@@ -119,7 +120,7 @@ export async function readFitness(
   }>(
     connection,
     `SELECT lost_gaps AS gaps, lost_events AS lost,
-      (SELECT count(*) FROM tasks WHERE trace_id = ${traceId} AND kind = 'compressor') AS compressors,
+      (SELECT count(*) FROM tasks WHERE trace_id = ${traceId} AND kind = 'compressor' AND first_ns IS NOT NULL) AS compressors,
       (SELECT count(*) FROM zones WHERE trace_id = ${traceId} AND wmark_low IS NOT NULL) AS zones,
       (SELECT count(*) FROM samples WHERE trace_id = ${traceId} AND run_id IS NULL AND name LIKE 'vmstat.%') AS vmstat
     FROM traces WHERE trace_id = ${traceId}`,

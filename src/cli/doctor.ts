@@ -2,12 +2,13 @@ import type { Command } from 'commander'
 import type { ImportIssue, Loss, TraceInfo } from '../../parsers/index.ts'
 import { openTrace } from '../../parsers/index.ts'
 import { diagnose, type Evidence, recordedRoles } from '../analysis/fitness.ts'
-import { type Result, toResult } from '../analysis/result.ts'
+import { toResult } from '../analysis/result.ts'
 import { roleOf } from '../ingest/aliases.ts'
 import { openInput } from '../io/input.ts'
 import { readSnapshots } from '../io/snapshots.ts'
 import { taskKindOf } from '../model/task-kind.ts'
 import { unfitError } from './failure.ts'
+import { printFindings } from './findings.ts'
 import { snapshotFolder } from './ingest-files.ts'
 import { addExamples, addOutput, type OutputOptions } from './options.ts'
 import { printLine, printResult, toFormat } from './output.ts'
@@ -47,22 +48,18 @@ export function register(command: Command): void {
   command.action(async (file: string, options: DoctorOptions) => {
     const contents = await readContents(file)
     const findings = diagnose(contents.evidence)
-    if (toFormat(options) === 'table' && options.output === undefined) await describe(contents)
-    const result: Result = toResult(
-      [
-        { name: 'question', type: 'text' },
-        { name: 'answer', type: 'text' },
-        { name: 'confidence', type: 'text' },
-        { name: 'add', type: 'text' },
-      ],
-      findings.map(({ question, answer, confidence, add }) => ({
-        question,
-        answer,
-        confidence,
-        add,
-      })),
-    )
-    await printResult(result, options, toSettings({}))
+    if (toFormat(options) === 'table' && options.output === undefined) {
+      await describe(contents)
+      await printFindings(findings, { add: true })
+    } else
+      await printResult(
+        toResult(
+          ['question', 'answer', 'confidence', 'add'].map((name) => ({ name, type: 'text' })),
+          findings.map((finding) => ({ ...finding })),
+        ),
+        options,
+        toSettings({}),
+      )
     if (findings.every(({ answer }) => answer === 'no'))
       throw unfitError(`${file}: the trace can answer none of these questions`)
   })

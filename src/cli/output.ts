@@ -72,6 +72,7 @@ async function toPieces(
       const { toTableText } = await import('./table.ts')
       return toTableText(stream, {
         color: options.output === undefined && settings.color.stdout,
+        width: options.output === undefined ? process.stdout.columns : undefined,
       })
     }
   }

@@ -4,6 +4,8 @@ import { toJson } from '../export/json.ts'
 
 export interface TableOptions {
   readonly color: boolean
+  /** Characters in a line of the terminal; columns that do not fit go into a further block. Undefined = no limit. */
+  readonly width?: number | undefined
 }
 
 /** Rows laid out together; columns of a longer result are aligned anew per block, so that it can be printed while it arrives. */
@@ -51,28 +53,58 @@ function layOut(
   rows: readonly (readonly Value[])[],
   options: TableOptions,
 ): string {
-  const table = new Table({
-    head: columns.map(({ name, unit }) => toHeading(name, unit)),
-    chars: NO_BORDERS,
-    style: {
-      head: options.color ? ['bold'] : [],
-      border: [],
-      'padding-left': 0,
-      'padding-right': 0,
-    },
-    colAligns: columns.map(({ type }) =>
-      type === 'integer' || type === 'unsigned' || type === 'huge' || type === 'number'
-        ? 'right'
-        : 'left',
-    ),
-  })
-  for (const row of rows)
-    table.push(columns.map(({ unit, type }, i) => formatCell(row[i] ?? null, unit, type)))
-  return `${table
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd())
-    .join('\n')}\n`
+  const headings = columns.map(({ name, unit }) => toHeading(name, unit))
+  const cells = rows.map((row) =>
+    columns.map(({ unit, type }, i) => formatCell(row[i] ?? null, unit, type)),
+  )
+  const blocks =
+    options.width === undefined ? [columns.map((_, i) => i)] : fold(headings, cells, options.width)
+  return blocks
+    .map((block) => {
+      const table = new Table({
+        head: block.map((i) => headings[i] ?? ''),
+        chars: NO_BORDERS,
+        style: {
+          head: options.color ? ['bold'] : [],
+          border: [],
+          'padding-left': 0,
+          'padding-right': 0,
+        },
+        colAligns: block.map((i) => (isNumeric(columns[i]?.type) ? 'right' : 'left')),
+      })
+      for (const row of cells) table.push(block.map((i) => row[i] ?? ''))
+      const lines = table.toString().split('\n')
+      return `${lines.map((line) => line.trimEnd()).join('\n')}\n`
+    })
+    .join('\n')
+}
+
+/** Columns by block: each begins with the first one, which says what the row is about. */
+function fold(
+  headings: readonly string[],
+  cells: readonly (readonly string[])[],
+  width: number,
+): number[][] {
+  const widths = headings.map((heading, i) =>
+    Math.max(heading.length, ...cells.map((row) => row[i]?.length ?? 0)),
+  )
+  const blocks: number[][] = [[]]
+  let used = 0
+  for (const [column, own] of widths.entries()) {
+    const block = blocks.at(-1) ?? []
+    if (used + own > width && block.length > 1) {
+      blocks.push([0, column])
+      used = (widths[0] ?? 0) + 2 + own + 2
+    } else {
+      block.push(column)
+      used += own + 2
+    }
+  }
+  return blocks
+}
+
+function isNumeric(type: ResultColumn['type'] | undefined): boolean {
+  return type === 'integer' || type === 'unsigned' || type === 'huge' || type === 'number'
 }
 
 /** The unit moves from the name to the cells. */

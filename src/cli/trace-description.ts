@@ -5,6 +5,7 @@ import { readRows } from '../analysis/query.ts'
 import { type Result, toResult, type Value } from '../analysis/result.ts'
 import { findTrace } from '../analysis/selection.ts'
 import { roleOf } from '../ingest/aliases.ts'
+import { printFindings } from './findings.ts'
 import type { InfoOptions } from './info.ts'
 import { printLine, printResult, toFormat } from './output.ts'
 import { startProgress } from './progress.ts'
@@ -129,7 +130,7 @@ async function describe(reading: Reading, trace: TraceRow, step: () => void): Pr
       (SELECT count(*) FROM stalls WHERE trace_id = ${id} AND run_id IS NULL AND stalled = 'application') AS stalls,
       (SELECT count(*) FROM stalls WHERE trace_id = ${id} AND run_id IS NULL AND stalled = 'application' AND censored IS NOT NULL) AS censored,
       (SELECT count(*) FROM kswapd_spans WHERE trace_id = ${id} AND run_id IS NULL) AS wakes,
-      (SELECT count(*) FROM tasks WHERE trace_id = ${id}) AS tasks`,
+      (SELECT count(*) FROM tasks WHERE trace_id = ${id} AND first_ns IS NOT NULL) AS tasks`,
   )
   const stallRange = widen(plain?.stalls ?? 0, losses)
   counts.push(
@@ -306,9 +307,7 @@ async function printDescription(
     await printLine(`  ${issue['severity']} ${issue['code']} (${count}): ${issue['message']}`)
   }
   await printSection('What it can answer')
-  const width = Math.max(...description.fitness.map(({ question }) => question.length))
-  for (const { question, answer, confidence } of description.fitness)
-    await printLine(`  ${answer.padEnd(7)} ${question.padEnd(width)}  ${confidence}`)
+  await printFindings(description.fitness, { add: false })
   if (description.runs.length > 0) {
     await printSection('Runs')
     await printResult(fromObjects(description.runs), options, reading.settings)
