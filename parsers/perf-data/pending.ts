@@ -2,7 +2,7 @@ import { copied, type RecordBytes } from '../record-decoder.ts'
 import type { RecordStream } from '../window.ts'
 
 const FIRST_RECORDS = 1024
-/** The buffer is tidied when it holds so much, and twice what is still needed. */
+/** The buffer is tidied when it holds so much, and twice what was still needed the last time. */
 const TIDY_BYTES = 1 << 21
 
 /**
@@ -21,6 +21,8 @@ export class PendingSamples implements RecordBytes {
   latestNs = Number.NEGATIVE_INFINITY
   readonly #cpus: (PendingCpu | undefined)[] = []
   #tidyAt = TIDY_BYTES
+  /** What the buffer was before it was packed, for the next time. */
+  #spare = new Uint8Array(0)
 
   constructor(littleEndian: boolean) {
     this.littleEndian = littleEndian
@@ -103,9 +105,9 @@ export class PendingSamples implements RecordBytes {
           bytesKept += ((cpu.size[i] as number) + 3) & ~3
         }
     // One sample that waits for long must not keep all that came after it.
-    if (bytesKept * 2 < this.bytesUsed - from) this.#pack(bytesKept)
+    if (bytesKept * 2 <= this.bytesUsed - from) this.#pack(bytesKept)
     else this.#shift(from)
-    this.#tidyAt = Math.max(TIDY_BYTES, 2 * this.bytesUsed)
+    this.#tidyAt = Math.max(TIDY_BYTES, 2 * bytesKept)
   }
 
   #shift(from: number): void {
@@ -118,8 +120,10 @@ export class PendingSamples implements RecordBytes {
 
   #pack(bytesKept: number): void {
     const { bytes } = this
-    this.bytes = new Uint8Array(Math.max(TIDY_BYTES, bytesKept))
+    const hasRoom = this.#spare.length >= bytesKept
+    this.bytes = hasRoom ? this.#spare : new Uint8Array(Math.max(TIDY_BYTES, bytesKept))
     this.words = new Uint32Array(this.bytes.buffer)
+    this.#spare = bytes
     this.bytesUsed = 0
     for (const cpu of this.#cpus)
       if (cpu !== undefined)
