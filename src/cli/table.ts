@@ -57,12 +57,15 @@ function layOut(
   const cells = rows.map((row) =>
     columns.map(({ unit, type }, i) => formatCell(row[i] ?? null, unit, type)),
   )
+  const isText = columns.map(({ type }) => !isNumeric(type))
   const blocks =
-    options.width === undefined ? [columns.map((_, i) => i)] : fold(headings, cells, options.width)
+    options.width === undefined
+      ? [columns.map((_, i) => ({ i, width: Number.POSITIVE_INFINITY }))]
+      : fold({ headings, cells, isText }, options.width)
   return blocks
     .map((block) => {
       const table = new Table({
-        head: block.map((i) => headings[i] ?? ''),
+        head: block.map(({ i }) => headings[i] ?? ''),
         chars: NO_BORDERS,
         style: {
           head: options.color ? ['bold'] : [],
@@ -70,37 +73,65 @@ function layOut(
           'padding-left': 0,
           'padding-right': 0,
         },
-        colAligns: block.map((i) => (isNumeric(columns[i]?.type) ? 'right' : 'left')),
+        colAligns: block.map(({ i }) => (isText[i] === true ? 'left' : 'right')),
       })
-      for (const row of cells) table.push(block.map((i) => row[i] ?? ''))
+      for (const row of cells) table.push(block.map(({ i, width }) => wrap(row[i] ?? '', width)))
       const lines = table.toString().split('\n')
       return `${lines.map((line) => line.trimEnd()).join('\n')}\n`
     })
     .join('\n')
 }
 
-/** Columns by block: each begins with the first one, which says what the row is about. */
+interface Place {
+  readonly i: number
+  /** Text beyond it goes on in the next line of its cell. */
+  readonly width: number
+}
+
+/** Text is not wrapped into less. */
+const LEAST_WRAP = 30
+
+/** Columns by block: each begins with the first one, which says what the row is about. Long text is wrapped where room is left for it. */
 function fold(
-  headings: readonly string[],
-  cells: readonly (readonly string[])[],
+  table: {
+    readonly headings: readonly string[]
+    readonly cells: readonly (readonly string[])[]
+    readonly isText: readonly boolean[]
+  },
   width: number,
-): number[][] {
-  const widths = headings.map((heading, i) =>
-    Math.max(heading.length, ...cells.map((row) => row[i]?.length ?? 0)),
+): Place[][] {
+  const widths = table.headings.map((heading, i) =>
+    Math.max(heading.length, ...table.cells.map((row) => row[i]?.length ?? 0)),
   )
-  const blocks: number[][] = [[]]
+  const first: Place = { i: 0, width: Number.POSITIVE_INFINITY }
+  const blocks: Place[][] = [[]]
   let used = 0
-  for (const [column, own] of widths.entries()) {
-    const block = blocks.at(-1) ?? []
-    if (used + own > width && block.length > 1) {
-      blocks.push([0, column])
-      used = (widths[0] ?? 0) + 2 + own + 2
-    } else {
-      block.push(column)
-      used += own + 2
+  for (const [i, own] of widths.entries()) {
+    let left = width - used
+    const wraps = table.isText[i] === true && i > 0
+    if (own > left && !(wraps && left >= LEAST_WRAP) && (blocks.at(-1)?.length ?? 0) > 1) {
+      blocks.push([first])
+      used = (widths[0] ?? 0) + 2
+      left = width - used
     }
+    const taken = wraps && own > left && left >= LEAST_WRAP ? left : own
+    blocks.at(-1)?.push({ i, width: taken })
+    used += taken + 2
   }
   return blocks
+}
+
+function wrap(text: string, width: number): string {
+  if (text.length <= width) return text
+  const lines: string[] = []
+  let line = ''
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line)
+      line = word
+    } else line = line === '' ? word : `${line} ${word}`
+  }
+  return [...lines, line].join('\n')
 }
 
 function isNumeric(type: ResultColumn['type'] | undefined): boolean {

@@ -46,6 +46,18 @@ describe('a table on a terminal', () => {
     )
   })
 
+  it('wraps long text where room is left for it', async () => {
+    const rows = [['tasks', 'Threads seen in a trace. A tid that is reused is a new task.']]
+    expect(await print({ columns: ['name', 'comment'].map(column), rows }, 40)).toBe(
+      [
+        'name   comment',
+        'tasks  Threads seen in a trace. A tid',
+        '       that is reused is a new task.',
+        '',
+      ].join('\n'),
+    )
+  })
+
   it('has every cell once, and no line beyond the width unless two columns alone are', async () => {
     const cell = fc.stringMatching(/^[a-z]{1,20}$/)
     await fc.assert(
