@@ -9,4 +9,6 @@ export interface PageContents {
    * may be cached by it.
    */
   fill(page: number, version: number, slot: number, target: Uint8Array): number
+  /** Is the page all zero? Undefined where only its bytes can tell. */
+  isZero?(page: number, version: number): boolean | undefined
 }

@@ -47,6 +47,14 @@ export function createCorpusContents(
   const share = (number: number): string =>
     `${Math.round((order.filter((index) => classes[index] === number).length / order.length) * 1000) / 10} %`
 
+  const ownOf = (page: number): number => mix32(mix32(seed) ^ Math.imul(page + 1, 0x9e3779b1))
+  const indexOf = (known: number, own: number): number => {
+    let pool = any
+    if (known === FILL_SAME && same.length > 0) pool = same
+    if (known === FILL_DATA && data.length > 0) pool = data
+    return pool[scale(own, pool.length)] ?? 0
+  }
+
   return {
     source: 'corpus',
     description: `corpus of ${order.length} captured pages (${bytes.length / pageSize} distinct; ${share(zeroClass)} zero, ${share(sameClass)} same)`,
@@ -56,16 +64,13 @@ export function createCorpusContents(
         target.fill(0)
         return ZERO_KEY
       }
-      const own = mix32(mix32(seed) ^ Math.imul(page + 1, 0x9e3779b1))
-      let pool = any
-      if (known === FILL_SAME && same.length > 0) pool = same
-      if (known === FILL_DATA && data.length > 0) pool = data
-      const index = pool[scale(own, pool.length)] ?? 0
+      const own = ownOf(page)
+      const index = indexOf(known, own)
       target.set(bytes.subarray(index * pageSize, (index + 1) * pageSize))
       const name = classes[index] ?? 0
       // Zero and same pages stay what they are: another chunk would put them into another class.
       if (version === 0 || name === zeroClass || name === sameClass) return -2 - index
-      const peers = byClass[name] ?? pool
+      const peers = byClass[name] ?? any
       // The versions go round the chunks; each chunk shows its latest rewrite.
       const turns = changedChunks * version
       const offset = own & 63
@@ -77,6 +82,14 @@ export function createCorpusContents(
         target.set(bytes.subarray(from, from + chunk), at)
       }
       return version * 4_294_967_296 + page
+    },
+    isZero(page, version) {
+      const known = fills === undefined ? 0 : (fills[page] ?? 0)
+      if (known === FILL_ZERO) return true
+      const name = classes[indexOf(known, ownOf(page))]
+      if (name === zeroClass) return true
+      // Chunks of other pages may make a page of other class zero, however rarely.
+      return version === 0 || name === sameClass ? false : undefined
     },
   }
 }

@@ -61,17 +61,22 @@ export function createGenerator(options: GeneratorOptions = {}): PageContents {
       index === 0 ? 0 : (firstRecipe[index - 1] ?? 0) + (recipeCount[index - 1] ?? 0)
   })
 
+  const ownOf = (page: number): number => mix32(mix32(seed) ^ Math.imul(page + 1, 0x9e3779b1))
+  const isZero = (page: number, own: number): boolean => {
+    const known = fills === undefined ? 0 : (fills[page] ?? 0)
+    return known === FILL_ZERO || (known === 0 && mix32(own ^ 0x5bd1e995) < zeroBelow)
+  }
   return {
     source: 'generator',
     description: `generator seed ${seed} (${fills === undefined ? '' : 'zero and same pages as recorded, else '}${describe(shares.zero)} zero, ${describe(shares.same)} same, ${describe(dataShare)} own bytes${tilt === 1 ? '' : ', sizes calibrated'})`,
     fill(page, version, _slot, target) {
-      const own = mix32(mix32(seed) ^ Math.imul(page + 1, 0x9e3779b1))
-      const drawn = mix32(own ^ 0x5bd1e995)
-      const known = fills === undefined ? 0 : (fills[page] ?? 0)
-      if (known === FILL_ZERO || (known === 0 && drawn < zeroBelow)) {
+      const own = ownOf(page)
+      if (isZero(page, own)) {
         target.fill(0)
         return ZERO_KEY
       }
+      const drawn = mix32(own ^ 0x5bd1e995)
+      const known = fills === undefined ? 0 : (fills[page] ?? 0)
       if (known === FILL_SAME || (known === 0 && drawn < sameBelow)) {
         return fillSame(own, version, target)
       }
@@ -88,6 +93,7 @@ export function createGenerator(options: GeneratorOptions = {}): PageContents {
       target.set(assembled)
       return version * 4_294_967_296 + page
     },
+    isZero: (page) => isZero(page, ownOf(page)),
   }
 }
 

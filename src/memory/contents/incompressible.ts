@@ -30,5 +30,7 @@ export function createIncompressible(
       target.set(bytes)
       return key
     },
+    // Only pages that have bytes of their own are replaced.
+    isZero: (page, version) => others.isZero?.(page, version),
   }
 }

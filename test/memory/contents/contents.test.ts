@@ -16,6 +16,7 @@ import {
   corpusStat,
   createCorpusContents,
   createGenerator,
+  createIncompressible,
   createSwapImageContents,
   decodeCorpus,
   encodeCorpus,
@@ -172,6 +173,32 @@ describe('generator', () => {
     const fills = Uint8Array.from({ length: 999 }, (_, page) => 1 + (page % 3))
     const kinds = fillAll(createGenerator({ fills, shares: { zero: 0.3 } }), 999).map(fillKindOf)
     expect(kinds.map((kind) => ['zero', 'same', 'data'].indexOf(kind) + 1)).toEqual([...fills])
+  })
+
+  test('what a source says of zero pages without their bytes is what their bytes say', () => {
+    const fills = Uint8Array.from({ length: 600 }, (_, page) => page % 4)
+    const shares = { zero: 0.3, same: 0.2 }
+    const sources = [
+      createGenerator({ shares }),
+      createGenerator({ shares, fills }),
+      createCorpusContents(corpus, { seed: 3 }),
+      createCorpusContents(corpus, { seed: 3, fills }),
+      createIncompressible(createGenerator({ shares, fills }), { seed: 4, share: 0.5 }),
+    ]
+    const target = new Uint8Array(4096)
+    for (const source of sources) {
+      const found = [0, 0]
+      for (let page = 0; page < 600; page += 1) {
+        for (const version of [0, 3]) {
+          source.fill(page, version, -1, target)
+          const said = source.isZero?.(page, version)
+          if (said === undefined) continue
+          expect(said).toBe(fillKindOf(target) === 'zero')
+          found[said ? 1 : 0] = (found[said ? 1 : 0] ?? 0) + 1
+        }
+      }
+      expect(Math.min(...found)).toBeGreaterThan(10)
+    }
   })
 
   test('equal keys mean equal bytes', () => {
