@@ -144,6 +144,18 @@ export const METRICS: readonly Metric[] = [
     grows: true,
   },
   {
+    name: 'psi_some_share',
+    title: 'PSI memory, some',
+    question: 'how much of the time did somebody wait for memory',
+    unit: 'share',
+  },
+  {
+    name: 'psi_full_share',
+    title: '  full',
+    question: 'how much of the time did everybody wait for memory',
+    unit: 'share',
+  },
+  {
     name: 'kswapd_busy_share',
     title: 'kswapd on a CPU',
     question: 'how busy is kswapd',
@@ -268,6 +280,8 @@ interface Row {
   readonly bytes: number | null
   readonly sized: number
   readonly pool_peak_bytes: number | null
+  readonly psi_some_ns: number | null
+  readonly psi_full_ns: number | null
   readonly reclaim_cpu_ns: number | null
   readonly cpu_ns: number | null
 }
@@ -412,9 +426,15 @@ function toPlainValues(row: Row): Values {
     refaults_queued: row.met_known > 0 ? row.met : null,
     compressed_bytes: row.sized > 0 ? row.bytes : null,
     pool_peak_bytes: row.pool_peak_bytes,
+    psi_some_share: toShare(row.psi_some_ns, work),
+    psi_full_share: toShare(row.psi_full_ns, work),
     reclaim_cpu_ns: row.reclaim_cpu_ns,
     cpu_ns: row.cpu_ns,
   }
+}
+
+function toShare(ns: number | null, work: number): number | null {
+  return ns === null || work <= 0 ? null : ns / work
 }
 
 function toStallValues(
@@ -499,6 +519,12 @@ pool AS (
   SELECT trace_id, run_id, max(value) AS pool_peak_bytes
   FROM samples WHERE name IN ('pool_bytes', 'mm_stat.compr_data_size') GROUP BY ALL
 ),
+psi AS (
+  SELECT trace_id, run_id,
+    max(value) FILTER (name = 'psi.memory.some_ns') - min(value) FILTER (name = 'psi.memory.some_ns') AS psi_some_ns,
+    max(value) FILTER (name = 'psi.memory.full_ns') - min(value) FILTER (name = 'psi.memory.full_ns') AS psi_full_ns
+  FROM samples WHERE starts_with(name, 'psi.memory.') GROUP BY ALL
+),
 cpu AS (
   SELECT trace_id, run_id,
     CAST(sum(ns) FILTER (reclaims) AS BIGINT) AS reclaim_cpu_ns,
@@ -513,6 +539,7 @@ SELECT s.trace_id, s.run_id, s.label, s.end_ns - s.start_ns AS work_ns,
   k.kswapd_ns, k.scan_ns, k.store_ns, k.kswapds,
   coalesce(o.bypass, 0) AS bypass, coalesce(o.gated, 0) AS gated,
   coalesce(i.met, 0) AS met, coalesce(i.met_known, 0) AS met_known,
+  ps.psi_some_ns, ps.psi_full_ns,
   o.bytes, coalesce(o.sized, 0) AS sized, pl.pool_peak_bytes, c.reclaim_cpu_ns, c.cpu_ns
 FROM subjects s
 LEFT JOIN outs o ON o.trace_id = s.trace_id AND o.run_id IS NOT DISTINCT FROM s.run_id
@@ -523,5 +550,6 @@ LEFT JOIN described d ON d.trace_id = s.trace_id
 LEFT JOIN runs ru ON ru.run_id = s.run_id
 LEFT JOIN kswapds k ON k.trace_id = s.trace_id AND k.run_id IS NOT DISTINCT FROM s.run_id
 LEFT JOIN pool pl ON pl.trace_id = s.trace_id AND pl.run_id IS NOT DISTINCT FROM s.run_id
+LEFT JOIN psi ps ON ps.trace_id = s.trace_id AND ps.run_id IS NOT DISTINCT FROM s.run_id
 LEFT JOIN cpu c ON c.trace_id = s.trace_id AND c.run_id IS NOT DISTINCT FROM s.run_id
 ORDER BY s.trace_id, s.run_id NULLS FIRST`

@@ -71,6 +71,13 @@ function addSamples(tables: Tables, options: MachineOptions): void {
     add(startNs, `vmstat.${name}`, Number(value))
   for (const [name, value] of parseCounters(files.get('vmstat.after') ?? ''))
     add(endNs, `vmstat.${name}`, Number(value))
+  // /proc/pressure/memory: microseconds since boot.
+  for (const [file, ts] of [
+    ['pressure.before', startNs],
+    ['pressure.after', endNs],
+  ] as const)
+    for (const [, kind, total] of (files.get(file) ?? '').matchAll(/^(some|full) .*total=(\d+)$/gm))
+      add(ts, `psi.memory.${kind}_ns`, Number(total) * 1000)
   const mmStat = (files.get('zram.mm_stat') ?? '').trim()
   if (mmStat !== '')
     mmStat.split(/\s+/).forEach((value, i) => {

@@ -117,6 +117,7 @@ export class Allocation {
     const parent = thread.span
     const span = recorder.openSpan()
     thread.span = span
+    const entered = this.#kernel.pressure.enter(thread, start)
     this.#kernel.tally.throttled++
     this.#kernel.note('throttle-begin', -1, 0)
     while (!this.#allowsDirectReclaim(node)) {
@@ -125,6 +126,7 @@ export class Allocation {
       scheduler.block(thread, THROTTLE)
       yield
     }
+    this.#kernel.pressure.leave(thread, scheduler.now, entered)
     scheduler.account(thread)
     thread.span = parent
     recorder.closeSpan(span, 'throttle', thread, parent, start, scheduler.now, 0, before)

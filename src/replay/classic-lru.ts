@@ -248,14 +248,18 @@ export class ClassicLru {
     node.age++
   }
 
-  /** workingset_refault: back to the active list if the lists it competes with would have held it. */
-  refaulted(node: NodeState, page: number, distance: number): void {
-    if (this.#kernel.generations !== undefined) return
-    const reach =
+  /** What the lists that anonymous pages compete with hold (workingset_test_recent). */
+  refaultReach(node: NodeState): number {
+    return (
       this.#size(node, P.ACTIVE_FILE) +
       this.#size(node, P.INACTIVE_FILE) +
       this.#size(node, P.ACTIVE_ANON)
-    if (distance > reach) return
+    )
+  }
+
+  /** workingset_refault: back to the active list if the lists it competes with would have held it. */
+  refaulted(node: NodeState, page: number, distance: number): void {
+    if (this.#kernel.generations !== undefined || distance > this.refaultReach(node)) return
     this.#kernel.pages.set(page, P.ACTIVE)
     this.activated(node, page)
     if (this.#kernel.pages.has(page, P.WORKINGSET)) this.#noteCost(node, false, 1, 0)

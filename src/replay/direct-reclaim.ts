@@ -37,6 +37,7 @@ export class DirectReclaim {
     const span = recorder.openSpan()
     thread.span = span
     this.#kernel.note('direct-begin', -1, 0)
+    const entered = this.#kernel.pressure.enter(thread, start)
     scan.reclaimed = 0
     scan.target = CLUSTER
     scan.forceDeactivate = false
@@ -59,6 +60,7 @@ export class DirectReclaim {
       if (scan.reclaimed > 0) break
       scan.forceDeactivate = true
     }
+    this.#kernel.pressure.leave(thread, scheduler.now, entered)
     scheduler.setDoing(thread, doing)
     scheduler.account(thread)
     thread.span = parent

@@ -3,6 +3,9 @@ import * as P from './pages.ts'
 import { TICK_NS } from './scan.ts'
 import { IO, type Thread } from './scheduler.ts'
 import type { Steps, StepsTo } from './steps.ts'
+import type { NodeState } from './zones.ts'
+
+const NONE_ALONG: readonly number[] = []
 
 /** What tasks do to pages: first touch, file reads, touches that may swap in, giving back. */
 export class Faults {
@@ -47,7 +50,7 @@ export class Faults {
 
   /** A task touches a page it has allocated before. */
   *touch(thread: Thread, page: number): Steps {
-    const { pages, scheduler, costs } = this.#kernel
+    const { pages, scheduler, costs, pressure } = this.#kernel
     const flights = this.#kernel.recorder.flights
     const start = scheduler.now
     let met: 'queued' | 'storing' | 'stored' | 'pool' | 'disk' | undefined
@@ -61,6 +64,7 @@ export class Faults {
           continue
         }
         pages.set(page, P.ACCESSED)
+        if (pages.has(page, P.READ_AHEAD)) this.#touchReadAhead(page)
         if (met !== undefined) this.#recordSwapIn(thread, page, 0, -1, met, start)
         return
       }
@@ -115,12 +119,21 @@ export class Faults {
       pages.set(page, P.LOCKED)
       const nodeIndex = pages.node[page] as number
       const node = this.#kernel.zones.nodeOf(nodeIndex)
+      const { readahead } = this.#kernel
+      const along = readahead.isOn ? yield* readahead.around(thread, page) : NONE_ALONG
+      if (scheduler.stopped) return
       const isBorrowed = yield* this.#kernel.allocation.allocate(thread, node)
       if (scheduler.stopped) return
+      // swap_read_folio: only the return of a page that was in use when it was evicted counts as a stall.
+      const entered = this.#wasInUse(node, page) && pressure.enter(thread, scheduler.now)
       if (!scheduler.spend(thread, costs.swapIn.draw())) yield
       const slot = pages.slot[page] as number
       const place = this.#kernel.pool.load(node, slot)
-      if (place === 'disk') yield* this.#kernel.device.wait(thread, 'read', 1)
+      // Plugged: the neighbours are one request with the fault's page.
+      const reads = along.length + (place === 'disk' ? 1 : 0)
+      if (reads > 0) yield* this.#kernel.device.wait(thread, 'read', reads)
+      for (const other of along) this.#kernel.locks.unlock(other)
+      pressure.leave(thread, scheduler.now, entered)
       if (this.#kernel.dirties()) {
         pages.version[page] = (pages.version[page] as number) + 1
         this.#kernel.pool.dropSlot(page)
@@ -147,6 +160,53 @@ export class Faults {
     }
   }
 
+  /** A neighbour of a faulted page comes along: into the swap cache, mapped by nobody. The caller holds its lock; true = it is still to be read from the device. */
+  *readAhead(thread: Thread, page: number): StepsTo<boolean> {
+    const { pages, scheduler, costs, zones, tally, pool } = this.#kernel
+    const start = scheduler.now
+    const node = zones.nodeOf(pages.node[page] as number)
+    const isBorrowed = yield* this.#kernel.allocation.allocate(thread, node)
+    if (scheduler.stopped) return false
+    if (!scheduler.spend(thread, costs.swapIn.draw())) yield
+    const slot = pages.slot[page] as number
+    const place = pool.load(node, slot)
+    // A load that empties the pool's entry leaves a dirty page.
+    if (this.#kernel.keepsCopy) pages.set(page, P.CLEAN_COPY)
+    else pool.dropSlot(page)
+    pages.state[page] = P.RESIDENT
+    pages.set(page, P.READ_AHEAD)
+    this.#kernel.shrink.add(page, isBorrowed)
+    zones.pendingFrames--
+    if (place !== 'disk') this.#kernel.locks.unlock(page)
+    tally.swapIns++
+    tally.readaheads++
+    const distance = node.age - (pages.evictedAt[page] as number)
+    const from = place === 'disk' ? 'disk' : 'pool'
+    this.#recordSwapIn(thread, page, 0, slot, from, start, distance, 1)
+    return place === 'disk'
+  }
+
+  /** swap_cache_get_folio. */
+  #touchReadAhead(page: number): void {
+    const { pages, pool, readahead } = this.#kernel
+    pages.clear(page, P.READ_AHEAD)
+    readahead.hit()
+    if (!pages.has(page, P.CLEAN_COPY) || !this.#kernel.dirties()) return
+    pages.clear(page, P.CLEAN_COPY)
+    pages.version[page] = (pages.version[page] as number) + 1
+    pool.dropSlot(page)
+  }
+
+  /** Would the lists have held the page, had it not been evicted? */
+  #wasInUse(node: NodeState, page: number): boolean {
+    const { generations, lru, pages } = this.#kernel
+    if (generations !== undefined) return generations.refaultsEarly(page)
+    return (
+      pages.has(page, P.WORKINGSET) &&
+      node.age - (pages.evictedAt[page] as number) <= lru.refaultReach(node)
+    )
+  }
+
   #recordSwapIn(
     thread: Thread,
     page: number,
@@ -155,6 +215,7 @@ export class Faults {
     met: 'queued' | 'storing' | 'stored' | 'pool' | 'disk',
     start: number,
     distance = Number.NaN,
+    isReadAhead: 0 | 1 = 0,
   ): void {
     const { recorder, scheduler, tally } = this.#kernel
     this.#kernel.note('swap-in', page, scheduler.now - start, met)
@@ -174,7 +235,7 @@ export class Faults {
     if (slot >= 0) rows.number(row, 'swap_offset', slot)
     rows.text(row, 'met', met)
     rows.number(row, 'wait_ns', scheduler.now - start)
-    rows.number(row, 'readahead', 0)
+    rows.number(row, 'readahead', isReadAhead)
     rows.number(row, 'refault_distance', distance)
     recorder.added(rows)
   }

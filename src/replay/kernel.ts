@@ -14,6 +14,8 @@ import { Kswapd } from './kswapd.ts'
 import type { LogEventName } from './log-events.ts'
 import { Generations } from './mglru.ts'
 import * as P from './pages.ts'
+import { Pressure } from './pressure.ts'
+import { Readahead } from './readahead.ts'
 import type { Recorder } from './recorder.ts'
 import type { Scheduler } from './scheduler.ts'
 import { Shrink } from './shrink.ts'
@@ -38,6 +40,8 @@ export interface KernelParts {
   readonly contents: PageContents
   readonly slots: SwapSlots
   readonly watermarkScale: number
+  /** Pages that a swap-in may read, instead of the recorded machine's. */
+  readonly readahead: number | undefined
   readonly dirties: () => boolean
 }
 
@@ -50,6 +54,7 @@ export class Kernel {
   readonly tally: Tally
   readonly backend: SwapBackend
   readonly zones: Zones
+  readonly pressure: Pressure
   readonly locks: FolioLocks
   readonly allocation: Allocation
   readonly direct: DirectReclaim
@@ -64,6 +69,7 @@ export class Kernel {
   readonly device: SwapDevice
   readonly throttle: WritebackThrottle
   readonly faults: Faults
+  readonly readahead: Readahead
   gate: PolicyGate | undefined
   exhausted = false
   readonly workload: Workload
@@ -100,6 +106,9 @@ export class Kernel {
     this.pool = new SwapPool(this)
     this.device = new SwapDevice(this)
     this.throttle = new WritebackThrottle(this)
+    this.pressure = new Pressure(parts.scheduler.cpus.length)
+    this.pressure.onWindow = (ns) => this.#samplePressure(ns)
+    this.#samplePressure(0)
     this.locks = new FolioLocks(this)
     this.allocation = new Allocation(this)
     this.direct = new DirectReclaim(this)
@@ -110,6 +119,7 @@ export class Kernel {
     this.swapOuts = new SwapOuts(this)
     this.stores = new Stores(this)
     this.faults = new Faults(this)
+    this.readahead = new Readahead(this, parts.readahead ?? machine.readahead.value)
     this.generations = this.pages.multiGeneration
       ? new Generations(this, machine.swappiness.value)
       : undefined
@@ -144,7 +154,7 @@ export class Kernel {
     this.pages.state[page] = P.SWAPPED
     const isZero = this.pool.fill(page)
     const node = this.zones.nodeOf(this.pages.node[page] as number)
-    this.pool.hold(slot, isZero && this.zeroMap ? HOLDS_ZERO : HOLDS_COPY, node)
+    this.pool.hold(slot, isZero && this.zeroMap ? HOLDS_ZERO : HOLDS_COPY, node, page)
     if (!isZero || !this.zeroMap)
       this.backend.store({
         slot,
@@ -162,9 +172,16 @@ export class Kernel {
       recorder.note(scheduler.now, event, scheduler.active, page, value, detail)
   }
 
+  /** As /proc/pressure/memory has them, but in ns. */
+  #samplePressure(ns: number): void {
+    this.recorder.sample(ns, Number.NaN, 'psi.memory.some_ns', this.pressure.someNs)
+    this.recorder.sample(ns, Number.NaN, 'psi.memory.full_ns', this.pressure.fullNs)
+  }
+
   /** The run is over: swap-outs still in flight become rows without the times they never had. */
   finish(): void {
     const { pages, recorder } = this
+    this.pressure.finish(this.scheduler.now)
     for (let page = 0; page < pages.capacity; page++) {
       const flight = pages.swapout[page] as number
       if (flight === 0) continue
@@ -174,6 +191,7 @@ export class Kernel {
     for (const { kswapd, awakeSince } of this.zones.nodes)
       if (kswapd !== undefined && awakeSince >= 0)
         recorder.closeKswapdSpan(kswapd, awakeSince, this.scheduler.now, true)
+    this.pool.sampleClasses()
   }
 
   /** Conservation of frames: free + in memory + pool is constant, less what this run's demand created and gave back. */

@@ -24,7 +24,9 @@ export class Kswapd {
       node.awakeSince = start
       this.#kernel.note('kswapd-begin', -1, 0)
       for (;;) {
+        const entered = this.#kernel.pressure.enter(thread, scheduler.now)
         yield* this.#balanceNode(thread, node, scan)
+        this.#kernel.pressure.leave(thread, scheduler.now, entered)
         if (yield* this.#naps(thread, node)) break
       }
       this.#kernel.recorder.closeKswapdSpan(thread, start, scheduler.now, false)

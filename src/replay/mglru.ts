@@ -29,6 +29,7 @@ export class Generations {
   readonly #kernel: Kernel
   readonly #swappiness: number
   readonly #nodes: NodeGenerations[]
+  #evictedFrom = new Float64Array(1024)
 
   constructor(kernel: Kernel, swappiness: number) {
     this.#kernel = kernel
@@ -53,6 +54,21 @@ export class Generations {
   toOldest(page: number): void {
     const type = (this.#kernel.pages.kind[page] as number) === P.FILE_PAGE ? FILE_TYPE : ANON_TYPE
     this.#set(page, this.#of(page).oldest[type])
+  }
+
+  /** lru_gen_eviction: the shadow entry holds the oldest generation. */
+  evicted(page: number): void {
+    if (page >= this.#evictedFrom.length) {
+      const grown = new Float64Array(Math.max(page + 1, this.#evictedFrom.length * 2))
+      grown.set(this.#evictedFrom)
+      this.#evictedFrom = grown
+    }
+    this.#evictedFrom[page] = this.#of(page).oldest[ANON_TYPE]
+  }
+
+  /** lru_gen_refault in a fault: the generation it was evicted from would still be among the present ones. */
+  refaultsEarly(page: number): boolean {
+    return this.#of(page).youngest - (this.#evictedFrom[page] ?? 0) < P.GENERATIONS
   }
 
   /** lru_gen_shrink_node with one lruvec. */

@@ -27,6 +27,8 @@ export const RECLAIM = 32
 export const WORKINGSET = 64
 /** Its swap copy is valid: reclaim needs no store. */
 export const CLEAN_COPY = 128
+/** In the swap cache because a neighbour was faulted in; nobody has touched it yet. */
+export const READ_AHEAD = 256
 
 export const INACTIVE_ANON = 0
 export const ACTIVE_ANON = 1
@@ -43,7 +45,7 @@ export const LISTS = 8
  */
 export class Pages {
   state: Uint8Array
-  flags: Uint8Array
+  flags: Uint16Array
   /** 1 = its frame belongs to a block of another mobility type. */
   borrowed: Uint8Array
   kind: Uint8Array
@@ -82,7 +84,7 @@ export class Pages {
     this.#used = count
     this.#serial = count
     this.state = new Uint8Array(capacity)
-    this.flags = new Uint8Array(capacity)
+    this.flags = new Uint16Array(capacity)
     this.borrowed = new Uint8Array(capacity)
     this.kind = new Uint8Array(capacity)
     this.kind.set(pages.kind.subarray(0, count))
@@ -220,7 +222,7 @@ export class Pages {
   #grow(): void {
     const size = this.state.length * 2
     this.state = grown(this.state, new Uint8Array(size))
-    this.flags = grown(this.flags, new Uint8Array(size))
+    this.flags = grown(this.flags, new Uint16Array(size))
     this.borrowed = grown(this.borrowed, new Uint8Array(size))
     this.kind = grown(this.kind, new Uint8Array(size))
     this.node = grown(this.node, new Uint8Array(size))
@@ -237,10 +239,9 @@ export class Pages {
   }
 }
 
-function grown<A extends Uint8Array | Uint32Array | Int16Array | Int32Array | Float64Array>(
-  from: A,
-  to: A,
-): A {
+function grown<
+  A extends Uint8Array | Uint16Array | Uint32Array | Int16Array | Int32Array | Float64Array,
+>(from: A, to: A): A {
   to.set(from)
   return to
 }

@@ -40,6 +40,8 @@ export interface ReplayOptions {
   readonly costScale?: Readonly<Partial<Record<CostName, number>>>
   /** Stretches the gaps min..low and min..high. */
   readonly watermarkScale?: number
+  /** Pages that a swap-in may read around the fault (2^vm.page-cluster), 1 = readahead is off; default: as on the recorded machine. */
+  readonly readahead?: number
   readonly scheduler?: Partial<SchedulerOptions>
   /** Gets each table's rows when its buffer is full, and at the end; the buffer is emptied afterwards. */
   readonly sink?: RowSink
@@ -90,6 +92,7 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
     {
       onInterval: (thread, start, end) => recorder.interval(thread, start, end),
       onMoment: (value) => kernel.device.completed(value),
+      onState: (thread) => kernel.pressure.changed(thread, scheduler.now),
       onSwitch: (thread) => recorder.note(scheduler.now, 'switch', thread, -1, thread.cpu),
       onWake: (thread, waker) => recorder.wakeup(scheduler.now, waker, thread, 'sched'),
       wakeLatency: () => costs.wakeLatency.draw(),
@@ -110,6 +113,7 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
     contents,
     slots: options.slots ?? new PlainSlots(),
     watermarkScale: options.watermarkScale ?? 1,
+    readahead: options.readahead,
     dirties: () => dirtied.next() < dirtiedBelow,
   })
   recorder.note(0, 'begin', undefined, -1, seed, policy.name)

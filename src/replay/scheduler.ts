@@ -70,6 +70,8 @@ export interface SchedulerHooks {
   /** A moment asked for with `at` has come. */
   onMoment(value: number): void
   onWake(thread: Thread, waker: Thread | undefined): void
+  /** The thread's state, or the CPU it is on, has changed. */
+  onState(thread: Thread): void
   /** The CPU goes to another thread than the one it ran last. */
   onSwitch(thread: Thread): void
   wakeLatency(): number
@@ -427,6 +429,7 @@ export class Scheduler {
   #setState(thread: Thread, state: number): void {
     this.account(thread)
     thread.state = state
+    this.#hooks.onState(thread)
   }
 
   #place(thread: Thread): Cpu {
@@ -649,6 +652,7 @@ export class Scheduler {
     thread.vruntime = this.#minVruntime(to) + lag
     to.queue.push(thread)
     thread.cpu = to.index
+    this.#hooks.onState(thread)
   }
 
   /** Where one CPU has two more threads than another, one moves; where it has one more, the odd one takes turns. */

@@ -143,7 +143,7 @@ export class Shrink {
       return
     }
     node.age++
-    pages.clear(page, P.REFERENCED | P.ACTIVE | P.RECLAIM | P.CLEAN_COPY)
+    pages.clear(page, P.REFERENCED | P.ACTIVE | P.RECLAIM | P.CLEAN_COPY | P.READ_AHEAD)
     if ((pages.kind[page] as number) === P.FILE_PAGE) {
       pages.state[page] = P.FREE
       pages.clear(page, P.LOCKED)
@@ -151,6 +151,7 @@ export class Shrink {
       return
     }
     pages.evictedAt[page] = node.age
+    this.#kernel.generations?.evicted(page)
     pages.state[page] = P.SWAPPED
     const flight = pages.swapout[page] as number
     if (flight > 0) {

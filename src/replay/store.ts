@@ -108,7 +108,8 @@ export class Stores {
     work.poolPagesTaken = poolPagesTaken
     work.compressedBytes = compressedBytes
     work.deviceWrites = deviceWrites
-    if (place !== 'reject') this.#kernel.pool.hold(pages.slot[page] as number, HOLDS_COPY, node)
+    if (place !== 'reject')
+      this.#kernel.pool.hold(pages.slot[page] as number, HOLDS_COPY, node, page)
     if (!this.#kernel.preemptible) thread.preemptOff++
     // Same-filled pages, and those refused unseen, are not compressed.
     return compressions === 0 ? costs.storeSame.draw() : costs.store.draw()

@@ -65,6 +65,8 @@ export interface RunSummary {
   readonly bypassed: number
   readonly refaultsQueued: number
   readonly refaultsStored: number
+  readonly readaheads: number
+  readonly readaheadHits: number
   readonly compressedBytes: number
   readonly cpuNs: number
   /** CPU time of the tasks: what their own clock asked for, and the rest: faults, their own reclaim, interrupts. */
@@ -82,6 +84,9 @@ export interface RunSummary {
   readonly failedStores: number
   readonly contextSwitches: number
   readonly lowestFree: number
+  /** Memory pressure, some and full, as /proc/pressure/memory totals it. */
+  readonly psiSomeNs: number
+  readonly psiFullNs: number
   /** Share of the demand that was consumed: below 1 only when the page stream was exhausted. */
   readonly workUsed: number
   readonly threads: readonly ThreadSummary[]
@@ -192,6 +197,8 @@ export function summarize(
     bypassed: tally.swapOuts - laneSubmitted,
     refaultsQueued: tally.refaultsQueued + tally.refaultsStoring,
     refaultsStored: tally.refaultsStored,
+    readaheads: tally.readaheads,
+    readaheadHits: tally.readaheadHits,
     compressedBytes: tally.compressedBytes,
     cpuNs,
     appUserNs,
@@ -208,6 +215,8 @@ export function summarize(
     failedStores: tally.failedStores,
     contextSwitches: scheduler.switches,
     lowestFree,
+    psiSomeNs: kernel.pressure.someNs,
+    psiFullNs: kernel.pressure.fullNs,
     workUsed: rows > 0 ? done / rows : 1,
     threads,
   }

@@ -55,7 +55,7 @@ export class SwapOuts {
     scan.written++
     this.#kernel.tally.swapOuts++
     this.#kernel.note('swap-out', page, this.#swapoutIds, CONTEXTS[scan.context])
-    if (this.#kernel.zeroMap && this.#kernel.pool.fill(page)) {
+    if (this.#kernel.zeroMap && this.#kernel.pool.isZero(page)) {
       flights.path[flight] = BYPASS
       flights.reason[flight] = 'zero'
       yield* this.#storeZero(thread, node, page)
@@ -192,7 +192,7 @@ export class SwapOuts {
     flights.bytes[flight] = 0
     tally.zeroPages++
     this.#kernel.note('zero', page, 0)
-    this.#kernel.pool.hold(this.#kernel.pages.slot[page] as number, HOLDS_ZERO, node)
+    this.#kernel.pool.hold(this.#kernel.pages.slot[page] as number, HOLDS_ZERO, node, page)
   }
 
   /** The page stays in memory: its slot is given back; a refused one goes to the active list. */

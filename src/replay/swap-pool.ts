@@ -21,6 +21,7 @@ export class SwapPool {
   /** What each slot holds and whose node paid for it; grows with the device's used part. */
   #slotHolds = new Uint8Array(1024)
   #slotNodes = new Uint8Array(1024)
+  #slotPages = new Int32Array(1024)
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel
@@ -47,6 +48,18 @@ export class SwapPool {
     rows.text(row, 'reason', move.reason)
     rows.number(row, 'age_ns', move.ageNs)
     recorder.added(rows)
+  }
+
+  /** How the pool's pages are filled, class by class. */
+  sampleClasses(): void {
+    const { backend, recorder, scheduler } = this.#kernel
+    if (backend.pool === undefined || !recorder.recordsRows) return
+    for (const { size, objects, pages, wastedBytes } of backend.pool.stats()) {
+      const stored = pages * backend.pool.pageSize - wastedBytes
+      recorder.sample(scheduler.now, 0, `class_objects.${size}`, objects)
+      recorder.sample(scheduler.now, 0, `class_pages.${size}`, pages)
+      recorder.sample(scheduler.now, 0, `class_stored.${size}`, stored)
+    }
   }
 
   /** The backend's own shrinker (zswap's shrink_worker): one iteration after the other while it has work. */
@@ -106,6 +119,13 @@ export class SwapPool {
       this.#kernel.scheduler.wake(this.shrinker)
   }
 
+  /** What the zero map asks, where possible without making the page, which a worker may store much later. */
+  isZero(page: number): boolean {
+    const { pages, contents } = this.#kernel
+    const content = pages.content[page] as number
+    return contents.isZero?.(content, pages.version[page] as number) ?? this.fill(page)
+  }
+
   fill(page: number): boolean {
     const { pages } = this.#kernel
     const content = pages.content[page] as number
@@ -158,7 +178,12 @@ export class SwapPool {
     return (this.#slotHolds[slot] ?? HOLDS_NOTHING) !== HOLDS_NOTHING
   }
 
-  hold(slot: number, holds: number, node: NodeState): void {
+  /** The page whose slot it is, -1 = nobody's. */
+  pageOf(slot: number): number {
+    return this.holdsContent(slot) ? (this.#slotPages[slot] as number) : -1
+  }
+
+  hold(slot: number, holds: number, node: NodeState, page: number): void {
     if (slot >= this.#slotHolds.length) {
       const size = Math.max(slot + 1, this.#slotHolds.length * 2)
       const grownHolds = new Uint8Array(size)
@@ -167,10 +192,14 @@ export class SwapPool {
       const grownNodes = new Uint8Array(size)
       grownNodes.set(this.#slotNodes)
       this.#slotNodes = grownNodes
+      const grownPages = new Int32Array(size)
+      grownPages.set(this.#slotPages)
+      this.#slotPages = grownPages
     }
     if (this.#slotHolds[slot] === HOLDS_NOTHING) this.#kernel.zones.slotTaken(node)
     this.#slotHolds[slot] = holds
     this.#slotNodes[slot] = node.index
+    this.#slotPages[slot] = page
   }
 }
 

@@ -36,6 +36,9 @@ export class Tally {
   refaultsQueued = 0
   refaultsStoring = 0
   refaultsStored = 0
+  /** Pages read because a neighbour was faulted in, and those of them that were touched later. */
+  readaheads = 0
+  readaheadHits = 0
   /** Queued stores that ended while the folio was isolated: not rotated. */
   isolatedAtStore = 0
   poolPeakPages = 0

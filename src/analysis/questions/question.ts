@@ -43,7 +43,7 @@ export const QUESTIONS: readonly Question[] = [
     id: 'C2',
     askedBy: KCOMPRESSD,
     question: 'one thread halves the allocstalls',
-    measures: ['allocstalls', 'app_stall_ns', 'workers'],
+    measures: ['allocstalls', 'app_stall_ns', 'psi_some_share', 'psi_full_share', 'workers'],
     ratios: ['allocstalls', 'app_stall_ns'],
   },
   {
@@ -224,6 +224,8 @@ export const QUESTIONS: readonly Question[] = [
       'overflow_share',
       'in_flight_peak_bytes',
       'lowest_priority',
+      'psi_some_share',
+      'psi_full_share',
     ],
   },
   {
