@@ -18,6 +18,11 @@ export class CostSampler {
     if (samples.length > 0) this.#next = random.below(samples.length)
   }
 
+  /** Costs nothing, ever: another cost stands for it. */
+  get isNone(): boolean {
+    return this.#samples.length === 0 && this.#fixed === 0
+  }
+
   draw(): number {
     const samples = this.#samples
     const length = samples.length

@@ -112,7 +112,9 @@ export class Stores {
       this.#kernel.pool.hold(pages.slot[page] as number, HOLDS_COPY, node, page)
     if (!this.#kernel.preemptible) thread.preemptOff++
     // Same-filled pages, and those refused unseen, are not compressed.
-    return compressions === 0 ? costs.storeSame.draw() : costs.store.draw()
+    if (compressions === 0) return costs.storeSame.draw()
+    const isDirect = thread.kind === 'user' && !costs.storeDirect.isNone
+    return (isDirect ? costs.storeDirect : costs.store).draw()
   }
 
   /** After the store's time: a switch was due meanwhile, and the caller must yield. */

@@ -379,6 +379,7 @@ export function measureCosts(
   const store = new Samples()
   const storeSame = new Samples()
   const userStore = new Samples()
+  const userAlone = new Samples()
   const anyStore = new Samples()
   let userFlushes = 0
   for (let k = 0; k < stores.stores.length; k++) {
@@ -388,15 +389,19 @@ export function measureCosts(
       anyStore.add(spent)
       if (stores.stores.isKernel[k] === 1) store.add(spent)
       else {
+        const flushes = stores.stores.flushes[k] ?? 0
         userStore.add(spent)
-        userFlushes += stores.stores.flushes[k] ?? 0
+        userFlushes += flushes
+        if (flushes === 0) userAlone.add(spent)
       }
     }
   }
   const enoughKernel = store.length >= 100
   const meanFlushes = userStore.length === 0 ? 0 : userFlushes / userStore.length
   const canTellFlush = enoughKernel && userStore.length >= 50 && meanFlushes > 0.02
-  const flush = canTellFlush ? Math.max(0, (userStore.mean() - store.mean()) / meanFlushes) : 0
+  const tellsAlone = enoughKernel && userAlone.length >= 100
+  const alone = tellsAlone ? userAlone : store
+  const flush = canTellFlush ? Math.max(0, (userStore.mean() - alone.mean()) / meanFlushes) : 0
 
   const local = unmap.length >= 50 ? unmap : looseUnmap.length > 0 ? looseUnmap : unmap
   const remote = unmapRemote.length >= 50 ? unmapRemote : looseRemote
@@ -407,6 +412,9 @@ export function measureCosts(
       `${hasGate ? '' : 'end of one write to the next, unmapping included: '}${enoughKernel ? 'stores by kernel threads' : 'stores by any thread'}`,
       0,
     ),
+    storeDirect: tellsAlone
+      ? measured(userAlone, 'stores by direct reclaimers that nothing interrupted', 0)
+      : fixed(0, 'inferred', 'as a store by a kernel thread'),
     storeSame: measured(storeSame, 'lowest mode of the stores', 0),
     unmap: measured(
       local.length > 0 ? local : remote,
@@ -424,7 +432,7 @@ export function measureCosts(
       basis: canTellFlush ? 'event' : 'default',
       n: userStore.length,
       from: canTellFlush
-        ? 'mean store of direct reclaimers less that of kernel threads, per page unmapped meanwhile'
+        ? 'mean store of direct reclaimers less that of undisturbed ones, per page unmapped meanwhile'
         : 'too few stores by direct reclaimers',
     },
     scanKept: kept,

@@ -138,8 +138,10 @@ export interface Cost {
 }
 
 export const COSTS = [
-  /** Store of one page that is really compressed. */
+  /** Store of one page that is really compressed, by a kernel thread. */
   'store',
+  /** The same by a task that reclaims for itself, interruptions not included: its caches hold its own work; none = as `store`. */
+  'storeDirect',
   /** Store of a page that is found zero or same-filled. */
   'storeSame',
   /** Scan, unmap and slot allocation of one page that is then written, other CPUs idle or in the kernel. */

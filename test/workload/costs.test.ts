@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { findSameThreshold } from '../../src/workload/costs.ts'
+import { findSameThreshold, measureCosts } from '../../src/workload/costs.ts'
+import { EVENT, type Recording, RecordingBuilder, STATE } from '../../src/workload/recording.ts'
 
 /** Deterministic spread around a centre, ns. */
 function around(centre: number, count: number): number[] {
@@ -24,5 +25,76 @@ describe('stores of zero pages', () => {
     const { below, basis } = findSameThreshold(all, 0.1)
     expect(all.filter((ns) => ns < below).length).toBe(100)
     expect(basis).toBe('snapshot')
+  })
+})
+
+const APP = 100
+const KSWAPD = 50
+
+/** An application and kswapd write pages on two CPUs at the same time; every page kswapd unmaps interrupts the application for `flushNs`. */
+function bothWriting(
+  pages: number,
+  times: { kernel: number; direct: number; flush: number },
+): Recording {
+  const events: { ns: number; cpu: number; tid: number; kind: number; a: number }[] = []
+  const unmapNs = 30_000
+  const gates: number[] = []
+  let ns = 0
+  for (let page = 0; page < pages; page++) {
+    ns += unmapNs
+    gates.push(ns)
+    events.push({ ns, cpu: 0, tid: KSWAPD, kind: EVENT.gate, a: page })
+    ns += times.kernel
+    events.push({ ns, cpu: 0, tid: KSWAPD, kind: EVENT.written, a: page })
+  }
+  const endNs = ns
+  ns = 7
+  for (let page = pages; ns < endNs; page++) {
+    ns += unmapNs
+    const begin = ns
+    let end = begin + times.direct
+    for (const gate of gates) if (gate > begin && gate < end) end += times.flush
+    events.push({ ns: begin, cpu: 1, tid: APP, kind: EVENT.gate, a: page })
+    events.push({ ns: end, cpu: 1, tid: APP, kind: EVENT.written, a: page })
+    ns = end
+  }
+  events.sort((x, y) => x.ns - y.ns)
+  const builder = new RecordingBuilder()
+  let rank = 0
+  for (const [cpu, tid] of [KSWAPD, APP].entries())
+    builder.add(rank++, EVENT.switch, 0, cpu, 0, 0, STATE.runnable, tid, 0)
+  builder.add(rank++, EVENT.directBegin, 1, 1, APP, 0, 0, 0, 0)
+  for (const event of events)
+    builder.add(rank++, event.kind as 3, event.ns, event.cpu, event.tid, event.a, 1, 0, 0)
+  return {
+    name: 'made',
+    ...builder.finish(),
+    cpus: 2,
+    pageSize: 4096,
+    endNs: ns,
+    tasks: new Map([
+      [APP, { taskId: 1, tgid: -1, tid: APP, comm: 'app', kind: 'user' }],
+      [KSWAPD, { taskId: 2, tgid: -1, tid: KSWAPD, comm: 'kswapd0', kind: 'kswapd' }],
+    ]),
+    zones: [],
+    samples: new Map(),
+    snapshot: {},
+    swapKinds: ['zram'],
+    events: new Set(),
+    losses: 0,
+  }
+}
+
+describe('stores of direct reclaimers', () => {
+  it('have their own time, and what interruptions add is told from it', () => {
+    const recording = bothWriting(2000, { kernel: 100_000, direct: 120_000, flush: 40_000 })
+    const { costs } = measureCosts(recording, new Set([APP]), {
+      sameShare: 0,
+      untilEvent: recording.length,
+      stolenOfStep: new Float64Array(recording.length),
+    })
+    expect(costs.store.fixedNs).toBeCloseTo(100_000, -2)
+    expect(costs.storeDirect.fixedNs).toBeCloseTo(120_000, -2)
+    expect(costs.flushReceived.fixedNs).toBeCloseTo(40_000, -3)
   })
 })
