@@ -23,6 +23,8 @@ const SCALES: Readonly<Record<string, string>> = {
   'pstrace.watermarks': 'gaps between the watermarks min, low and high',
 }
 
+const PAGE_CLUSTER = 'vm.page-cluster'
+
 /** Everything that decides a run, complete: stored with the run, which can be repeated from it. */
 export interface RunConfig {
   readonly policy: string
@@ -41,6 +43,8 @@ export interface RunConfig {
   readonly demandScale: number
   readonly watermarkScale: number
   readonly costScale: Readonly<Partial<Record<CostName, number>>>
+  /** vm.page-cluster: a swap-in may read 2^this pages; null = as recorded. */
+  readonly pageCluster: number | null
   readonly clock: (typeof CLOCKS)[number]
   readonly seed: number
   /** Where the workload begins in the recording, ns after its start, and how long the recorded machine took for it. */
@@ -100,6 +104,7 @@ export function planRuns(request: ReplayRequest, recorded: Workload): RunPlan {
       demandScale: settings.scales.get('pstrace.demand') ?? 1,
       watermarkScale: settings.scales.get('pstrace.watermarks') ?? 1,
       costScale: settings.costs,
+      pageCluster: settings.pageCluster,
       clock: request.clock,
       seed: request.seed,
       startOffsetNs: workload.startOffsetNs?.value ?? 0,
@@ -192,6 +197,7 @@ interface SortedSettings {
   readonly backend: Readonly<Record<string, string>>
   readonly scales: ReadonlyMap<string, number>
   readonly costs: Partial<Record<CostName, number>>
+  readonly pageCluster: number | null
 }
 
 /** A key of --set belongs to each policy that has such a tunable, to the backend, or to pstrace's scales; to none is an error. */
@@ -205,10 +211,12 @@ function sortSettings(
   const ofBackend: Record<string, string> = {}
   const scales = new Map<string, number>()
   const costs: Partial<Record<CostName, number>> = {}
+  let pageCluster: number | null = null
   for (const [key, value] of request.settings) {
     const cost = COSTS.find((name) => key === `pstrace.cost.${name}`)
     const owners = chosen.filter((policy) => policy.tunables.some(({ name }) => name === key))
     if (cost !== undefined) costs[cost] = parseScale(key, value)
+    else if (key === PAGE_CLUSTER) pageCluster = parsePageCluster(value)
     else if (key in SCALES) scales.set(key, parseScale(key, value))
     else if (parameters.some(({ name }) => name === key || `${backend}.${name}` === key))
       ofBackend[key.slice(key.indexOf('.') + 1)] = value
@@ -219,10 +227,20 @@ function sortSettings(
         ...new Set(chosen.flatMap((policy) => policy.tunables.map(({ name }) => name))),
         ...parameters.map(({ name }) => `${backend}.${name}`),
         ...Object.keys(SCALES),
+        PAGE_CLUSTER,
         ...COSTS.map((name) => `pstrace.cost.${name}`),
       ])
   }
-  return { tunables, backend: ofBackend, scales, costs }
+  return { tunables, backend: ofBackend, scales, costs, pageCluster }
+}
+
+/** sysctl_page_cluster is clamped to the largest order (mm/swap.c). */
+function parsePageCluster(text: string): number {
+  const value = parseTunable(PAGE_CLUSTER, text)
+  if (value >= 0 && value <= 10) return value
+  throw new PstraceError('bad-value', `--set ${PAGE_CLUSTER}=${text}: expected 0 to 10`, {
+    exitStatus: 2,
+  })
 }
 
 function parseScale(key: string, text: string): number {

@@ -100,6 +100,7 @@ export async function runPolicy(
         watermarkScale: config.watermarkScale,
         costScale: config.costScale,
         checkEveryNs: CHECK_EVERY_NS,
+        ...(config.pageCluster === null ? {} : { readahead: 2 ** config.pageCluster }),
         sink: (buffer) => {
           if (buffer.table === 'swapouts') {
             swapouts += buffer.length

@@ -33,6 +33,8 @@ const WORKERS = readTunable('vm.parallel_swap')
 const FACTOR = readTunable('vm.parallel_swap_factor')
 const LIMIT = readTunable('pstrace.workers')
 const QUEUE_WORK = queueWork(0)
+const RELEASE = readTunable('pstrace.release')
+const FIRST_RELEASE = 1
 
 /** parallel-swapper 0.2a: kworkers drain a shallow queue; at its depth kswapd stores the oldest folio itself, holding the mutex. */
 export const parallel: Policy = {
@@ -54,9 +56,18 @@ export const parallel: Policy = {
       max: 0x7fffffff,
       meaning: 'folios queued per worker before kswapd stores the oldest itself',
     },
+    {
+      name: 'pstrace.release',
+      default: 2,
+      min: 1,
+      max: 2,
+      meaning:
+        '2 = 0.2a; 1 = 0.1: one work item per folio and no queue, so that kswapd stores the newest when all workers are busy',
+    },
     ...PSTRACE_TUNABLES,
   ],
   knownDeviations: [
+    '0.1 reads the folio after its worker may have freed it; here nothing is read',
     'a worker serves the node whose item it runs, not the node of the CPU it happens to run on',
     'the queues are not leaked at initialisation',
   ],
@@ -74,7 +85,9 @@ export const parallel: Policy = {
               tunable(tunables, 'vm.parallel_swap'),
               node.cpus,
             ),
-            tunable(tunables, 'vm.parallel_swap_factor'),
+            tunable(tunables, 'pstrace.release') === FIRST_RELEASE
+              ? 1
+              : tunable(tunables, 'vm.parallel_swap_factor'),
           ),
         ),
       },
@@ -107,6 +120,15 @@ export const parallel: Policy = {
   *submit(folio) {
     const workers = workerCount(yield LIMIT, yield WORKERS, yield nodeCpus)
     if (workers <= 0) return 'inline'
+    if ((yield RELEASE) === FIRST_RELEASE) {
+      // No lock: kswapd is the only one that counts up, and it counts after it has queued.
+      if ((yield read(RUNNING)) >= workers) return 'inline'
+      if ((yield allocItem) === 0) return 'bypass'
+      yield push(FIFO, folio)
+      yield QUEUE_WORK
+      yield add(RUNNING, 1)
+      return 'queued'
+    }
     yield write(WRITER_WAITING, 1)
     yield LOCK
     yield write(WRITER_WAITING, 0)
@@ -137,6 +159,13 @@ export const parallel: Policy = {
     return 'queued'
   },
   *work() {
+    if ((yield RELEASE) === FIRST_RELEASE) {
+      const folio = yield POP
+      if (folio >= 0) yield store(folio)
+      yield add(RUNNING, -1)
+      yield freeItem
+      return
+    }
     for (;;) {
       yield LOCK
       if ((yield read(WRITER_WAITING)) === 1) {

@@ -275,7 +275,15 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
 }
 
 function sortChanges(policy: Policy, changes: readonly TunableChange[]): readonly TunableChange[] {
-  for (const { name, value } of changes) completeTunables(policy, { [name]: value })
+  for (const { name, value } of changes) {
+    completeTunables(policy, { [name]: value })
+    if (name.startsWith('pstrace.'))
+      throw new PstraceError(
+        'policy-tunable',
+        `${name} says how ${policy.name} is built; only the kernel's own tunables change while it runs`,
+        { exitStatus: 2 },
+      )
+  }
   return changes.toSorted((a, b) => a.ns - b.ns)
 }
 

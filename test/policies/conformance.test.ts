@@ -218,6 +218,40 @@ describe('sequences worked by hand from the patches', () => {
     ])
   })
 
+  it('parallel 0.1 gives each worker one folio and stores the newest when all are busy', () => {
+    const first = { 'pstrace.release': 1, 'vm.parallel_swap': 2 }
+    const { log, starts, violations, deepest } = conform(parallel, {
+      ...kswapdFirst,
+      cpus: 4,
+      folios: 6,
+      depth: 2,
+      tunables: first,
+    })
+    expect([violations, deepest]).toEqual([[], 2])
+    // Two wait for their workers; what follows overtakes them.
+    expect(starts).toEqual([2, 3, 4, 5, 0, 1])
+    const ops = log
+      .filter((line) => line.startsWith('kswapd'))
+      .map((line) => line.match(/"op":"(\w+)"/)?.[1] ?? 'end')
+    expect(ops.slice(0, ops.indexOf('end') + 1)).toEqual([
+      ...['readTunable', 'readTunable', 'nodeCpus', 'readTunable'],
+      ...['read', 'allocItem', 'push', 'queueWork', 'add', 'end'],
+    ])
+    fc.assert(
+      fc.property(schedules, (schedule) => {
+        const result = conform(parallel, {
+          folios: 120,
+          cpus: 4,
+          schedule,
+          depth: 3,
+          tunables: { ...first, 'vm.parallel_swap': 3 },
+        })
+        expect(result.violations).toEqual([])
+      }),
+      { numRuns: 25 },
+    )
+  })
+
   it('parallel 0.2a is synchronous on a node with one CPU', () => {
     const { log } = conform(parallel, { folios: 5, cpus: 1, schedule: [0], depth: 0 })
     expect(log.filter((line) => line.endsWith('ends inline'))).toHaveLength(5)

@@ -221,6 +221,7 @@ describe('the slow engine and the fast one', () => {
       swapins: 0,
       direct: 0,
       paths: new Set<string>(),
+      met: new Set<string>(),
     }
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 0x7fffffff }), (seed) => {
@@ -243,6 +244,7 @@ describe('the slow engine and the fast one', () => {
         seen.swapins += slow.swapins.length
         seen.direct += slow.spans.length
         for (const { path } of slow.swapouts) seen.paths.add(path)
+        for (const { met } of slow.swapins) seen.met.add(met)
       }),
       { numRuns: 25 },
     )
@@ -251,5 +253,9 @@ describe('the slow engine and the fast one', () => {
     expect(seen.swapins).toBeGreaterThan(500)
     expect(seen.direct).toBeGreaterThan(50)
     expect([...seen.paths].sort()).toEqual(PATHS[name])
+    // Refaults meet pages that wait, that are being stored, and that are stored and still in memory.
+    expect([...seen.met].sort()).toEqual(
+      name === 'kswapd' ? ['pool', 'storing'] : ['pool', 'queued', 'stored', 'storing'],
+    )
   })
 })
