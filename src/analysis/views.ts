@@ -27,6 +27,7 @@ export const VIEW_NAMES = [
   'order_bypass',
   'kswapd_busy',
   'kswapd_wakers',
+  'pool_classes',
   'pool_places',
   'pool_samples',
   'pool_move_summary',

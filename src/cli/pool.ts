@@ -10,6 +10,17 @@ export interface PoolOptions extends ReadingOptions {
   readonly pageSize?: string
 }
 
+const POOL_OVER_TIME = `
+SELECT s.trace_id, s.run_id, s.label, (m.ts_ns - s.first_ns) // 1000000000 AS second,
+  max(CASE m.name WHEN 'pool_pages' THEN m.value WHEN 'mm_stat.mem_used_total' THEN m.value / s.page_size END) AS pool_pages,
+  max(m.value) FILTER (m.name IN ('pool_bytes', 'mm_stat.compr_data_size')) AS stored_bytes,
+  stored_bytes / (pool_pages * any_value(s.page_size)) AS density_share
+FROM samples m
+JOIN subjects s ON s.trace_id = m.trace_id AND s.run_id IS NOT DISTINCT FROM m.run_id
+WHERE m.name IN ('pool_pages', 'pool_bytes', 'mm_stat.mem_used_total', 'mm_stat.compr_data_size')
+GROUP BY ALL HAVING pool_pages > 0
+ORDER BY s.trace_id, s.run_id NULLS FIRST, second`
+
 const POOL: Overview = {
   description:
     'Where swapped-out pages went (zram, zswap, disk, same, zero), how long a swap-out took, and what was sampled of the ' +
@@ -42,6 +53,18 @@ const POOL: Overview = {
       empty: 'the pool was not sampled',
     },
     {
+      name: 'class',
+      title: 'Size classes of the pool, at their last sample',
+      sql: 'SELECT * FROM pool_classes',
+      empty: 'the classes of the pool were not sampled',
+    },
+    {
+      name: 'time',
+      title: 'Pool over time, in steps of a second',
+      sql: POOL_OVER_TIME,
+      empty: 'the pool was not sampled',
+    },
+    {
       name: 'rate',
       title: 'Pages per second',
       sql: 'SELECT * FROM swap_rates',
@@ -51,6 +74,7 @@ const POOL: Overview = {
   examples: `
 pstrace pool
 pstrace pool --run zswap --by move
+pstrace pool --by class --run zswap
 pstrace pool --by rate --format csv
 pstrace pool --sizes sizes.csv --allocator zsmalloc --chain 8`,
 }

@@ -1,3 +1,4 @@
+import { basename, resolve } from 'node:path'
 import { readFigures } from '../analysis/figures.ts'
 import { readRows } from '../analysis/query.ts'
 import { cutRecording } from '../analysis/replayed-work.ts'
@@ -5,7 +6,7 @@ import { findTrace, resolveSubjects } from '../analysis/selection.ts'
 import { createViews } from '../analysis/views.ts'
 import { type ReplayRequest, resolveReplay } from '../config/replay.ts'
 import type { Settings } from '../config/settings.ts'
-import type { Database } from '../database/database.ts'
+import { Database } from '../database/database.ts'
 import { removeRun } from '../database/states.ts'
 import { openWorkloadFolder } from '../io/workload-folder.ts'
 import { toAnswer } from '../report/answer.ts'
@@ -27,13 +28,18 @@ import { describeThreads, knownOnThreads, runPolicyOnThreads } from './run-threa
 import { runAtSameWork } from './same-work.ts'
 import { toSettings } from './settings.ts'
 import { formatCell, formatCount, formatNs } from './table.ts'
+import { hasRecordings, openWorkloadTrace } from './workload-trace.ts'
 
 /** Replays every policy asked for and prints the comparison; Ctrl-C keeps the runs that are complete. */
 export async function replayAll(options: ReplayCommandOptions): Promise<void> {
   const settings = toSettings(options)
   const request = resolveReplay(options)
   await finishOnInterrupt(async (signal) => {
-    const database = await openExisting(settings)
+    // A workload needs no recording, and no database with one.
+    const database =
+      options.workload === undefined
+        ? await openExisting(settings)
+        : await Database.open(settings.databasePath, { mode: 'write' })
     const complete: FinishedRun[] = []
     try {
       await replayInto(database, complete, signal, request, options, settings)
@@ -47,6 +53,34 @@ export async function replayAll(options: ReplayCommandOptions): Promise<void> {
   })
 }
 
+/** What is run, and the trace that its runs belong to. */
+async function openWork(
+  database: Database,
+  options: ReplayCommandOptions,
+  settings: Settings,
+): Promise<{
+  readonly traceId: number
+  readonly extracted: Extracted
+  readonly hasRecording: boolean
+}> {
+  const { workload: folder } = options
+  if (folder !== undefined && options.trace === undefined && !(await hasRecordings(database))) {
+    const extracted = await readFolder(folder, settings)
+    const name = basename(resolve(folder))
+    const traceId = await openWorkloadTrace(database, name, extracted.workload)
+    return { traceId, extracted, hasRecording: false }
+  }
+  const trace = await findTrace(database.connection, await catalogOf(database), options.trace)
+  return {
+    traceId: trace.trace_id,
+    hasRecording: true,
+    extracted:
+      folder === undefined
+        ? await extract(database, trace.trace_id, settings)
+        : await readFolder(folder, settings),
+  }
+}
+
 /** `complete` holds the runs in the database at any moment. */
 async function replayInto(
   database: Database,
@@ -56,11 +90,7 @@ async function replayInto(
   options: ReplayCommandOptions,
   settings: Settings,
 ): Promise<void> {
-  const trace = await findTrace(database.connection, await catalogOf(database), options.trace)
-  const extracted =
-    options.workload === undefined
-      ? await extract(database, trace.trace_id, settings)
-      : await readFolder(options.workload, settings)
+  const { traceId, extracted, hasRecording } = await openWork(database, options, settings)
   const plan = withRecordedWork(planRuns(request, extracted.workload), extracted.recordedWorkNs)
   const log =
     options.log === undefined
@@ -87,7 +117,7 @@ async function replayInto(
             const finished = await runOne(
               {
                 database,
-                traceId: trace.trace_id,
+                traceId,
                 plan: job.plan,
                 keep: 'folios',
                 progress: (swapouts) => progress.update(swapouts, extracted.swapouts),
@@ -106,7 +136,7 @@ async function replayInto(
       },
     )
     await throwIfInterrupted(signal)
-    await printRuns(database, trace.trace_id, plan, runs, options, settings)
+    await printRuns({ database, traceId, hasRecording }, plan, runs, options, settings)
   } finally {
     log?.close()
   }
@@ -193,8 +223,11 @@ function describeRun({ policy, config, result }: FinishedRun, tookMs: number): s
 
 /** The recording, cut to the part that was replayed, and the runs, side by side. */
 async function printRuns(
-  database: Database,
-  traceId: number,
+  {
+    database,
+    traceId,
+    hasRecording,
+  }: { readonly database: Database; readonly traceId: number; readonly hasRecording: boolean },
   plan: RunPlan,
   runs: readonly FinishedRun[],
   options: ReplayCommandOptions,
@@ -205,7 +238,7 @@ async function printRuns(
     trace: String(traceId),
     // The recorded machine's time is not this host's.
     runs: [
-      ...(options.clock === 'threads' ? [] : ['recording']),
+      ...(options.clock === 'threads' || !hasRecording ? [] : ['recording']),
       ...runs.map(({ runId }) => String(runId)),
     ],
     cpus: [],

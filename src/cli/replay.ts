@@ -79,7 +79,7 @@ export function register(command: Command): void {
     )
     .option(
       '--workload <folder>',
-      'run this workload (from `pstrace workload -o`, or written by hand) instead of the one of the trace',
+      'run this workload (from `pstrace workload -o`, or written by hand) instead of the one of the trace; the database need not hold a trace',
     )
     .option('--seed <n>', 'seed of costs and contents', '1')
     .option(

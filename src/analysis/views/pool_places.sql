@@ -6,6 +6,7 @@ SELECT
   count(o.compressed_bytes) AS sized,
   CAST(sum(o.compressed_bytes) AS BIGINT) AS compressed_bytes,
   sum(o.compressed_bytes) / nullif(sum(s.page_size * (1 << coalesce(o.folio_order, 0))) FILTER (o.compressed_bytes IS NOT NULL), 0) AS of_original_share,
+  count(*) FILTER (o.place IN ('zram', 'zswap') AND o.compressed_bytes >= s.page_size) AS huge,
   quantile_disc(o.compressed_bytes, 0.5) AS p50_bytes,
   quantile_disc(o.compressed_bytes, 0.99) AS p99_bytes,
   max(o.compressed_bytes) AS max_bytes
