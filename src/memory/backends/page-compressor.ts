@@ -1,25 +1,34 @@
 import { Buffer } from 'node:buffer'
 import { PstraceError } from '../../model/error.ts'
 import type { Codec } from '../codecs/codec.ts'
+import type { BackendParameter } from './backend.ts'
 
 /** Sizes remembered, a power of two: each content has one place, and the latest of a place stays. What is forgotten is compressed again. */
 const PLACES = 1 << 18
 const NOTHING = -1
 
-/**
- * Compresses pages with one codec. Each content that is not in the cache is decompressed again and compared, so every size that a run
- * uses belongs to bytes that gave their page back.
- */
+/** Shared by the backends that compress. */
+export const VERIFY_PARAMETER: BackendParameter = {
+  name: 'verify',
+  fallback: 16,
+  summary: 'of so many compressed pages one is decompressed again and compared; 1 = every page',
+}
+
+/** Compresses pages with one codec, and decompresses some again: a page that does not come back ends the run. */
 export class PageCompressor {
   readonly codec: Codec
   readonly #pageSize: number
   readonly #target: Uint8Array
   readonly #back: Uint8Array
+  readonly #verifyEvery: number
+  #unverified = 0
   readonly #keys = new Float64Array(PLACES).fill(NOTHING)
   readonly #sizes = new Uint32Array(PLACES)
 
-  constructor(codec: Codec, pageSize: number) {
+  /** `verifyEvery`: of so many compressed contents one is decompressed again, beginning with the first. */
+  constructor(codec: Codec, pageSize: number, verifyEvery: number) {
     this.codec = codec
+    this.#verifyEvery = verifyEvery
     this.#pageSize = pageSize
     const { workspace } = codec
     // Kernels give the codec two pages, so that it never fails for want of room.
@@ -63,6 +72,8 @@ export class PageCompressor {
     const size = this.codec.compress(page, this.#target)
     if (size <= 0)
       throw new PstraceError('codec-failed', `${this.codec.name}: a page did not fit in two pages`)
+    if (this.#unverified-- > 0) return size
+    this.#unverified = this.#verifyEvery - 1
     this.codec.decompress(this.#target.subarray(0, size), this.#back)
     if (Buffer.compare(page, this.#back) !== 0) this.#reportDamage(page)
     return size

@@ -14,7 +14,7 @@ import type {
   SwapBackend,
 } from './backend.ts'
 import { BlockDevice, DEVICE_PARAMETERS } from './device.ts'
-import { PageCompressor } from './page-compressor.ts'
+import { PageCompressor, VERIFY_PARAMETER } from './page-compressor.ts'
 import { Parameters } from './parameters.ts'
 import { isSameFilled } from './same-filled.ts'
 import { UPKEEP_PARAMETERS, type UpkeepTarget, ZramUpkeep } from './zram-upkeep.ts'
@@ -30,6 +30,7 @@ const PARAMETERS: readonly BackendParameter[] = [
     fallback: -1,
     summary: 'pages that may be written back; -1 = no limit',
   },
+  VERIFY_PARAMETER,
   ...UPKEEP_PARAMETERS,
   ...DEVICE_PARAMETERS,
 ]
@@ -137,8 +138,9 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
       pageSize: this.#pageSize,
       chain: chain === 0 ? (form === '6.1' ? 4 : 8) : chain,
     })
+    const verifyEvery = parameters.number('verify', 1, 0x7fffffff)
     this.#compressors = [options.codec, ...(options.recompressors ?? [])].map(
-      (codec) => new PageCompressor(codec, this.#pageSize),
+      (codec) => new PageCompressor(codec, this.#pageSize, verifyEvery),
     )
     this.#recompressesOnSlowPath = form !== '2026'
     this.#largestFirst = form === '2026'

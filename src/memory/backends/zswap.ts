@@ -16,7 +16,7 @@ import type {
   SwapBackend,
 } from './backend.ts'
 import { BlockDevice, DEVICE_PARAMETERS } from './device.ts'
-import { PageCompressor } from './page-compressor.ts'
+import { PageCompressor, VERIFY_PARAMETER } from './page-compressor.ts'
 import { Parameters } from './parameters.ts'
 import { isSameFilled } from './same-filled.ts'
 
@@ -26,6 +26,7 @@ const PARAMETERS: readonly BackendParameter[] = [
     fallback: '6.12',
     summary: 'kernel whose zswap is modelled: 6.1, 6.10, 6.12 or 2026',
   },
+  VERIFY_PARAMETER,
   {
     name: 'zpool',
     fallback: '',
@@ -282,7 +283,11 @@ export class ZswapBackend implements SwapBackend {
       chain: chain === 0 ? this.#form.chain : chain,
     })
     this.#evicting = this.#form.evictsByPool && isEvicting(this.pool) ? this.pool : undefined
-    this.#compressor = new PageCompressor(options.codec, this.#pageSize)
+    this.#compressor = new PageCompressor(
+      options.codec,
+      this.#pageSize,
+      parameters.number('verify', 1, 0x7fffffff),
+    )
     this.#kept = options.keepBytes === true ? new Map() : undefined
     this.device = options.device ?? new BlockDevice(options)
     const totalPages = options.totalPages ?? 0
