@@ -39,20 +39,24 @@ export function openRunLog(path: string, options: { readonly force: boolean }): 
       throw cannot(cause)
     }
   }
+  const finish = (): void => {
+    process.off('exit', finish)
+    try {
+      flush()
+      closeSync(file)
+      renameSync(temporary, path)
+    } catch (cause) {
+      rmSync(temporary, { force: true })
+      throw cause instanceof PstraceError ? cause : cannot(cause)
+    }
+  }
+  // Whoever reads the table may close the pipe before the command is through.
+  process.on('exit', finish)
   return {
     write(event) {
       text += `${JSON.stringify(event)}\n`
       if (text.length >= FLUSH_CHARACTERS) flush()
     },
-    close() {
-      try {
-        flush()
-        closeSync(file)
-        renameSync(temporary, path)
-      } catch (cause) {
-        rmSync(temporary, { force: true })
-        throw cause instanceof PstraceError ? cause : cannot(cause)
-      }
-    },
+    close: finish,
   }
 }

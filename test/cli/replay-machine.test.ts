@@ -1,3 +1,4 @@
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openWorkloadFolder } from '../../src/io/workload-folder.ts'
@@ -113,6 +114,44 @@ describe('--demand open', () => {
   it('is labelled in the first line', () => {
     const { stdout } = door.run(['replay', ...WORK, '--policy', 'kswapd', '--demand', 'open'])
     expect(stdout.split('\n')[0]).toContain('demand: open loop')
+  })
+})
+
+describe('--log', () => {
+  it('holds what the printed figures are counted from, and says what its events are', () => {
+    const { status, stderr, stdout } = door.run([
+      ...['replay', ...WORK, '--policy', 'parallel', '--log', 'run.ndjson', '--format', 'json'],
+    ])
+    expect(status, stderr).toBe(0)
+    const [head, ...events] = readFileSync(join(door.folder, 'run.ndjson'), 'utf8')
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>)
+    const described = Object.keys((head as { events: Record<string, string> }).events)
+    const counts = new Map<unknown, number>()
+    let stolen = 0
+    for (const { event, value, detail } of events) {
+      counts.set(event, (counts.get(event) ?? 0) + 1)
+      if (event === 'batch' && String(detail).endsWith('anon')) stolen += Number(value)
+    }
+    for (const event of counts.keys()) expect(described).toContain(event)
+    const printed = new Map(
+      (JSON.parse(stdout) as { label: string; metric: string; value: number }[])
+        .filter(({ label }) => label === 'parallel')
+        .map(({ metric, value }) => [metric, value]),
+    )
+    const end = Number(events.at(-1)?.['ns'])
+    expect(printed.get('work_ns')).toBe(end)
+    expect(printed.get('swapout_pages')).toBe(counts.get('swap-out'))
+    expect(printed.get('allocstalls')).toBe(counts.get('direct'))
+    expect(printed.get('pgsteal_anon_per_s')).toBeCloseTo(stolen / (end / 1e9), 3)
+  })
+
+  it('never replaces a file without --force', () => {
+    writeFileSync(join(door.folder, 'mine.ndjson'), 'mine')
+    const { status, stderr } = door.run(['replay', ...WORK, '--log', 'mine.ndjson'])
+    expect([status, stderr.includes('--force')]).toEqual([1, true])
+    expect(readFileSync(join(door.folder, 'mine.ndjson'), 'utf8')).toBe('mine')
   })
 })
 
