@@ -1,5 +1,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { hiddenShare, type LossSummary, readLosses } from './losses.ts'
+import type { HiddenCount, HiddenTime } from './hidden.ts'
+import { type Interval, type Intervals, readIntervals, type Stalled } from './intervals.ts'
+import { readLosses } from './losses.ts'
 import { readLaneOrders } from './order.ts'
 import { PLACE_METRICS, readPlaces } from './place-figures.ts'
 import { readRows } from './query.ts'
@@ -26,10 +28,8 @@ export interface Metric {
   readonly title: string
   readonly question: string
   readonly unit: Unit
-  /** Events that may have been lost: a recorded value then is a lower bound. */
+  /** Lost events may hide a part of it, of which nothing tells how much. */
   readonly grows?: true
-  /** Lost events move a recorded value either way: it is bounded on no side. */
-  readonly blurs?: true
 }
 
 export const METRICS: readonly Metric[] = [
@@ -44,63 +44,54 @@ export const METRICS: readonly Metric[] = [
     title: 'swap-outs',
     question: 'how much was swapped out',
     unit: 'count',
-    grows: true,
   },
   {
     name: 'swapin_pages',
     title: 'swap-ins',
     question: 'how much came back',
     unit: 'count',
-    grows: true,
   },
   {
     name: 'pgsteal_anon_per_s',
     title: 'pgsteal_anon per second',
     question: 'how fast is anonymous memory reclaimed',
     unit: 'per_s',
-    grows: true,
   },
   {
     name: 'allocstalls',
     title: 'allocstalls (direct reclaims)',
     question: 'how often did tasks reclaim for themselves',
     unit: 'count',
-    grows: true,
   },
   {
     name: 'app_stalls',
     title: 'applications: stalls',
     question: 'who stalled',
     unit: 'count',
-    grows: true,
   },
   {
     name: 'app_stall_ns',
     title: 'applications: stall time',
     question: 'who stalled, how long',
     unit: 'ns',
-    grows: true,
   },
   {
     name: 'app_stall_p50_ns',
     title: '  p50',
     question: 'how long is a stall',
     unit: 'ns',
-    blurs: true,
   },
   {
     name: 'app_stall_p99_ns',
     title: '  p99',
     question: 'how long is a stall',
     unit: 'ns',
-    blurs: true,
   },
   {
     name: 'app_stall_max_ns',
     title: '  longest',
     question: 'how long is the worst stall',
     unit: 'ns',
-    grows: true,
   },
   {
     name: 'app_stalls_censored',
@@ -113,35 +104,30 @@ export const METRICS: readonly Metric[] = [
     title: 'workers: stalls',
     question: 'do workers reclaim for themselves',
     unit: 'count',
-    grows: true,
   },
   {
     name: 'worker_stall_ns',
     title: 'workers: stall time',
     question: 'do workers reclaim for themselves',
     unit: 'ns',
-    grows: true,
   },
   {
     name: 'worker_stall_p50_ns',
     title: '  p50',
     question: 'how long is a stall of a worker',
     unit: 'ns',
-    blurs: true,
   },
   {
     name: 'worker_stall_p99_ns',
     title: '  p99',
     question: 'how long is a stall of a worker',
     unit: 'ns',
-    blurs: true,
   },
   {
     name: 'worker_stall_max_ns',
     title: '  longest',
     question: 'how long is the worst stall of a worker',
     unit: 'ns',
-    grows: true,
   },
   {
     name: 'psi_some_share',
@@ -160,70 +146,60 @@ export const METRICS: readonly Metric[] = [
     title: 'kswapd on a CPU',
     question: 'how busy is kswapd',
     unit: 'share',
-    grows: true,
   },
   {
     name: 'kswapd_scan_share',
     title: '  scan',
     question: 'what does kswapd do',
     unit: 'share',
-    grows: true,
   },
   {
     name: 'kswapd_store_share',
     title: '  store',
     question: 'what does kswapd do',
     unit: 'share',
-    grows: true,
   },
   {
     name: 'order_start_inversions',
     title: "inversions in kswapd's lane, at start",
     question: 'is the order kept',
     unit: 'count',
-    blurs: true,
   },
   {
     name: 'order_done_inversions',
     title: '  at completion',
     question: 'is the order kept',
     unit: 'count',
-    blurs: true,
   },
   {
     name: 'order_start_max',
     title: 'largest displacement, at start',
     question: 'is the order kept',
     unit: 'count',
-    blurs: true,
   },
   {
     name: 'order_done_max',
     title: '  at completion',
     question: 'is the order kept',
     unit: 'count',
-    blurs: true,
   },
   {
     name: 'bypass_pages',
     title: "swap-outs outside kswapd's queue",
     question: 'is the order kept',
     unit: 'count',
-    grows: true,
   },
   {
     name: 'refaults_queued',
     title: 'refaults that met the queue',
     question: 'are pages stored in vain',
     unit: 'count',
-    grows: true,
   },
   {
     name: 'compressed_bytes',
     title: 'compressed bytes',
     question: 'what does it cost in memory',
     unit: 'bytes',
-    grows: true,
   },
   {
     name: 'pool_peak_bytes',
@@ -237,14 +213,12 @@ export const METRICS: readonly Metric[] = [
     title: 'CPU time of kswapd and workers',
     question: 'what does it cost in CPU time',
     unit: 'ns',
-    grows: true,
   },
   {
     name: 'cpu_ns',
     title: 'CPU time of all tasks',
     question: 'what does it cost in CPU time',
     unit: 'ns',
-    grows: true,
   },
 ]
 
@@ -304,14 +278,13 @@ export async function readFigures(connection: DuckDBConnection): Promise<Subject
   const stalls = await readRows<StallRow>(connection, 'SELECT * FROM stall_summary')
   const lanes = await readLaneOrders(connection)
   const places = await readPlaces(connection)
-  const losses = new Map<number, LossSummary>()
+  const intervals = new Map<number, Intervals | undefined>()
   const all: SubjectFigures[] = []
   for (const row of rows) {
     const { trace_id: traceId, run_id: runId, label } = row
-    let lost = losses.get(traceId)
-    if (lost === undefined) {
-      lost = await readLosses(connection, traceId)
-      losses.set(traceId, lost)
+    if (!intervals.has(traceId)) {
+      const losses = await readLosses(connection, traceId)
+      intervals.set(traceId, await readIntervals(connection, traceId, losses))
     }
     const own = stalls.filter((stall) => stall.trace_id === traceId && stall.run_id === runId)
     const kswapd = lanes.filter(
@@ -337,73 +310,100 @@ export async function readFigures(connection: DuckDBConnection): Promise<Subject
       app_stall_ns: own.find(({ stalled }) => stalled === 'application')?.stalls ?? 0,
       worker_stall_ns: own.find(({ stalled }) => stalled === 'worker')?.stalls ?? 0,
     }
-    const bounds = runId === null ? lost : undefined
-    const censored = (whose: string) =>
+    const open = runId === null ? intervals.get(traceId) : undefined
+    const censored = (whose: Stalled) =>
       own.filter(({ stalled }) => stalled === whose).reduce((sum, stall) => sum + stall.censored, 0)
     const cut = { app: censored('application'), worker: censored('worker') }
     all.push({
       traceId,
       runId,
       label,
-      figures: METRICS.map((metric) =>
-        openCensored(
-          toFigure(metric, values[metric.name] ?? null, counts[metric.name] ?? null, bounds, cut),
-          cut,
-          bounds,
-        ),
-      ),
+      figures: METRICS.map(({ name, grows }) => {
+        const value = values[name] ?? null
+        const figure = { metric: name, value, basis: 'event', n: counts[name] ?? null } as const
+        if (value === null) return { ...figure, lo: null, hi: null }
+        const bounds =
+          open === undefined
+            ? boundCensored(name, value, cut)
+            : grows === true && HIDDEN_IN[name] === undefined
+              ? open.events(value)
+              : boundLossy(name, value, open, row)
+        return { ...figure, ...bounds }
+      }),
     })
   }
   return all
 }
 
-/** Censored stalls by whose they are. */
-interface Cut {
-  readonly app: number
-  readonly worker: number
+/** A stall that the recording's begin or end cuts lasted at least as long as was seen. */
+function boundCensored(
+  name: string,
+  value: number,
+  cut: { readonly app: number; readonly worker: number },
+): Interval {
+  const [, whose] = /^(app|worker)_stall_(?:max_|p50_|p99_)?ns$/.exec(name) ?? []
+  const stalls = whose === undefined ? 0 : whose === 'app' ? cut.app : cut.worker
+  return { lo: value, hi: stalls > 0 ? null : value }
 }
 
-/** What was lost is bounded by the number of lost events and by what gaps of that size hide. */
-function toFigure(
-  metric: Metric,
-  value: number | null,
-  n: number | null,
-  losses: LossSummary | undefined,
-  cut: Cut,
-): Figure {
-  const { name, unit } = metric
-  const figure = { metric: name, value, lo: value, hi: value, basis: 'event', n } as const
-  if (value === null || losses === undefined || losses.gaps === 0) return figure
-  if (metric.blurs === true) return { ...figure, lo: null, hi: null }
-  if (metric.grows !== true) return figure
-  const isCount = unit === 'count'
-  const hidden = hiddenShare(losses, isCount ? value : (n ?? undefined))
-  const likely = hidden === undefined ? Number.POSITIVE_INFINITY : value * (1 + hidden)
-  // Of gaps whose size is not known it is not known either what they do to a ratio.
-  if (unit === 'share' && hidden === undefined) return { ...figure, lo: null, hi: null }
-  if (!isCount) return { ...figure, hi: Number.isFinite(likely) ? likely : null }
-  const possible = losses.uncountedGaps === 0 ? value + losses.lostEvents : Number.POSITIVE_INFINITY
-  const hi = Math.min(Math.floor(likely) + 1, possible)
-  const lo = lowestCount(name, value, hidden, cut)
-  return { ...figure, lo, hi: Number.isFinite(hi) ? hi : null }
+const HIDDEN_IN: Readonly<Record<string, HiddenCount>> = {
+  swapout_pages: 'swapout_pages',
+  swapin_pages: 'swapin_pages',
+  bypass_pages: 'bypass_pages',
+  refaults_queued: 'refaults_queued',
+  compressed_bytes: 'compressed_bytes',
+  // Some of the pages that are swapped out or in: of those hidden, all may be of this kind.
+  zswap_out_pages: 'swapout_pages',
+  disk_out_pages: 'swapout_pages',
+  zswap_in_pages: 'swapin_pages',
+  disk_in_pages: 'swapin_pages',
+}
+const TIMES: Readonly<Record<string, HiddenTime>> = {
+  reclaim_cpu_ns: 'reclaim_cpu_ns',
+  cpu_ns: 'cpu_ns',
+}
+const SHARES: Readonly<Record<string, HiddenTime>> = {
+  kswapd_busy_share: 'kswapd_ns',
+  kswapd_scan_share: 'kswapd_scan_ns',
+  kswapd_store_share: 'kswapd_store_ns',
+}
+const QUANTILES: Readonly<Record<string, number>> = { p50: 0.5, p99: 0.99, max: 1 }
+
+/** What lost events leave open of a recording's figure. */
+function boundLossy(name: string, value: number, open: Intervals, row: Row): Interval {
+  const count = HIDDEN_IN[name]
+  if (count !== undefined) return open.count(count, value)
+  const time = TIMES[name]
+  if (time !== undefined) return open.time(time, value)
+  const share = SHARES[name]
+  if (share !== undefined) {
+    const ns = row.work_ns * Math.max(row.kswapds ?? 0, 1)
+    return perTime(open.time(share, value * ns), row.work_ns, open, ns / row.work_ns)
+  }
+  if (name === 'pgsteal_anon_per_s')
+    return perTime(open.count('stolen', row.stolen ?? 0), row.work_ns, open, 1e-9)
+  if (name === 'work_ns') return open.length(value)
+  if (name === 'allocstalls') return open.spans('direct', value)
+  const [, whose, what] =
+    /^(app|worker)_(stalls|stall_ns|stall_(?:p50|p99|max)_ns)$/.exec(name) ?? []
+  if (whose !== undefined && what !== undefined) {
+    const stalled = whose === 'app' ? 'application' : 'worker'
+    if (what === 'stalls') return open.spans(stalled, value)
+    if (what === 'stall_ns') return open.stallTime(stalled, value)
+    return open.stallQuantile(stalled, QUANTILES[what.slice(6, 9)] ?? 1, value)
+  }
+  if (name.endsWith('_inversions')) return open.inversions(value)
+  if (/^order_.*_max$/.test(name)) return open.displacement(value)
+  return { lo: value, hi: value }
 }
 
-/** A stall that a gap cuts in two is seen twice; of a swap-out next to a gap it is not known that kswapd was awake. */
-function lowestCount(name: string, value: number, hidden: number | undefined, cut: Cut): number {
-  if (name === 'allocstalls') return value - Math.floor((cut.app + cut.worker) / 2)
-  if (name === 'app_stalls') return value - Math.floor(cut.app / 2)
-  if (name === 'worker_stalls') return value - Math.floor(cut.worker / 2)
-  return name === 'bypass_pages' ? Math.floor(value * Math.max(0, 1 - (hidden ?? 1))) : value
-}
-
-/** A stall of which an edge or loss hides a part lasted at least as long as was seen; a gap hides as much as it is long. */
-function openCensored(figure: Figure, cut: Cut, losses: LossSummary | undefined): Figure {
-  const [, whose, what] = /^(app|worker)_stall_(max_ns|ns|p50_ns|p99_ns)$/.exec(figure.metric) ?? []
-  const stalls = whose === 'app' ? cut.app : cut.worker
-  if (figure.value === null || what === undefined || stalls === 0) return figure
-  if (what !== 'ns' || figure.hi === null || losses === undefined || losses.gaps === 0)
-    return { ...figure, hi: null }
-  return { ...figure, hi: figure.hi + (stalls * losses.gapNs) / losses.gaps }
+/** An amount per time, where both may be more than was seen; `scale` is what one unit of the amount's time counts. */
+function perTime(amount: Interval, ns: number, open: Intervals, scale: number): Interval {
+  const longest = open.length(ns).hi
+  return {
+    lo: amount.lo === null || longest === null ? null : amount.lo / (longest * scale),
+    hi: amount.hi === null ? null : amount.hi / (ns * scale),
+  }
 }
 
 type Values = Readonly<Record<string, number | null>>

@@ -109,10 +109,9 @@ export async function readLaneOrders(connection: DuckDBConnection): Promise<Lane
 export function toDisorder(displacements: readonly (number | null)[]): Disorder {
   const positions: number[] = []
   const sizes: number[] = []
-  for (let i = 0; i < displacements.length; i++) {
-    const displacement = displacements[i]
-    if (displacement === null || displacement === undefined) continue
-    positions.push(i + displacement)
+  for (const displacement of displacements) {
+    if (displacement === null) continue
+    positions.push(positions.length + displacement)
     sizes.push(Math.abs(displacement))
   }
   const spread = spreadOf(sizes)

@@ -75,8 +75,10 @@ export function formatFigure(metric: Metric, figure: Figure | undefined): string
   const value = formatCell(round(figure.value, metric), metric.unit, type)
   if (figure.lo === null) return `~${value}`
   if (figure.hi === null) return `${value} or more`
-  if (figure.hi === figure.value) return value
-  return `${value} to ${formatCell(round(figure.hi, metric), metric.unit, type)}`
+  if (figure.hi === figure.value && figure.lo === figure.value) return value
+  const least = formatCell(round(figure.lo, metric), metric.unit, type)
+  const most = formatCell(round(figure.hi, metric), metric.unit, type)
+  return least === most ? value : `${least} to ${most}`
 }
 
 function round(value: number, { unit }: Metric): number {
@@ -88,7 +90,7 @@ function formatRatio(first: Figure | undefined, second: Figure | undefined): str
   if (first === undefined || second === undefined) return '-'
   if (first.value === null || second.value === null || first.value === 0) return '-'
   const ratio = (second.value / first.value).toFixed(2)
-  const open = first.hi !== first.value || second.hi !== second.value
+  const open = [first, second].some(({ lo, value, hi }) => lo !== value || hi !== value)
   return open ? `~${ratio}` : ratio
 }
 

@@ -10,10 +10,11 @@ import {
 import { KERNELS } from '../generate/layouts.ts'
 import { parseScenario, type Scenario } from '../generate/scenario.ts'
 import { SCENARIOS } from '../generate/scenarios.ts'
+import { snapshotFiles } from '../generate/snapshot.ts'
 import { concat, type Output, type Spool } from '../generate/writers/writer.ts'
 import type { FileSource } from '../io/file-source.ts'
 import { makeFolder } from '../io/make-folder.ts'
-import { OutputFile, writeOutput } from '../io/output.ts'
+import { OutputFile, StandardOutput, writeOutput } from '../io/output.ts'
 import { TemporaryFile } from '../io/temporary-file.ts'
 import { openCodec } from '../memory/codecs/index.ts'
 import { unknownName } from '../model/names.ts'
@@ -24,12 +25,14 @@ import { printLine } from './output.ts'
 interface GenerateCommandOptions {
   readonly output: string
   readonly truth?: string
+  readonly snapshots?: string
   readonly seed: string
   readonly events: string
   readonly format: GeneratedFormat
   readonly kernel: string
   readonly probes: 'none' | 'stock' | 'full'
   readonly loss: string
+  readonly lossBusy?: boolean
   readonly bigEndian?: boolean
   readonly bits: '32' | '64'
   readonly userBits?: '32' | '64'
@@ -56,10 +59,17 @@ export function register(command: Command): void {
       'Write a trace whose every event, span and swap-out is known, to prove that a tool reads and reckons right. Built in: ' +
         `${SCENARIOS.map(({ name, summary }) => `${name} (${summary})`).join('; ')}.`,
     )
-    .requiredOption('-o, --output <file>', 'the trace to write (a folder with --format folder)')
+    .requiredOption(
+      '-o, --output <file>',
+      'the trace to write (a folder with --format folder; - for standard output)',
+    )
     .option(
       '--truth <file>',
-      'what really happened, as JSON (default: the output with .truth.json)',
+      'what really happened, as JSON (default: the output with .truth.json; none with -o -)',
+    )
+    .option(
+      '--snapshots <folder>',
+      'also write zoneinfo, swaps and vmstat as saved beside the trace',
     )
     .option('--seed <n>', 'seed of all durations and losses', '1')
     .option('--events <n>', 'stop the endless repeats after this many events', '100000')
@@ -78,6 +88,7 @@ export function register(command: Command): void {
       ),
     )
     .option('--loss <share>', 'share of sub-buffers that are lost, e.g. 0.05', '0')
+    .option('--loss-busy', 'lose sub-buffers where they fill fast, several on end')
     .option('--big-endian', 'byte order of the recording machine')
     .addOption(choice('--bits <n>', "size of the kernel's long", ['32', '64'], '64'))
     .addOption(
@@ -100,9 +111,11 @@ pstrace generate stream -o big.dat --format v6 --events 100000000`,
 async function run(scenarioName: string, options: GenerateCommandOptions): Promise<void> {
   const scenario = findScenario(scenarioName)
   const events = toNumber('--events', options.events, 1, 1e10)
-  const truthPath = options.truth ?? `${options.output.replace(/\/$/, '')}.truth.json`
+  const isStdout = options.output === '-'
+  const truthPath =
+    options.truth ?? (isStdout ? undefined : `${options.output.replace(/\/$/, '')}.truth.json`)
   const overwrite = options.force ?? false
-  if (!overwrite && existsSync(truthPath))
+  if (truthPath !== undefined && !overwrite && existsSync(truthPath))
     throw usageError(`${truthPath}: already exists; give --force to replace it.`)
   const files: OutputFile[] = []
   const open = (path: string): OutputFile => {
@@ -112,7 +125,12 @@ async function run(scenarioName: string, options: GenerateCommandOptions): Promi
     return file
   }
   const isFolder = options.format === 'folder'
-  const output: Output = isFolder ? { write: () => {} } : open(options.output)
+  if (isFolder && isStdout) throw usageError('--format folder: give a folder to write with -o')
+  const output: Output = isFolder
+    ? { write: () => {} }
+    : isStdout
+      ? new StandardOutput()
+      : open(options.output)
   try {
     const truth = generate({
       scenario,
@@ -122,6 +140,7 @@ async function run(scenarioName: string, options: GenerateCommandOptions): Promi
       kernel: options.kernel,
       probes: options.probes,
       loss: toNumber('--loss', options.loss, 0, 1, false),
+      lossWhenBusy: options.lossBusy === true,
       littleEndian: options.bigEndian !== true,
       long: options.bits === '32' ? 4 : 8,
       userLong: (options.userBits ?? options.bits) === '32' ? 4 : 8,
@@ -129,14 +148,19 @@ async function run(scenarioName: string, options: GenerateCommandOptions): Promi
       clock: isPerfetto(options.format) ? 'boot' : options.clock,
       compression: options.compression,
       zstdCompress: await newZstd(),
-      wantRows: events <= MAX_ROWS_EVENTS,
+      wantRows: truthPath !== undefined && events <= MAX_ROWS_EVENTS,
       output,
       newSpool,
       newFile: (path) => open(join(options.output, path)),
     })
     for (const file of files) file.commit()
-    writeOutput(truthPath, `${JSON.stringify(truth)}\n`, { overwrite })
-    await printLine(options.output)
+    if (options.snapshots !== undefined)
+      for (const [name, text] of snapshotFiles(scenario, truth)) {
+        makeFolder(options.snapshots)
+        writeOutput(join(options.snapshots, name), text, { overwrite })
+      }
+    if (truthPath !== undefined) writeOutput(truthPath, `${JSON.stringify(truth)}\n`, { overwrite })
+    if (!isStdout) await printLine(options.output)
   } finally {
     for (const file of files) file.abandon()
   }

@@ -4,6 +4,7 @@ import type { ResolvedSelection } from '../analysis/selection.ts'
 import { resolveSelection, type SelectionOptions } from '../config/selection.ts'
 import type { GlobalOptions, Settings } from '../config/settings.ts'
 import type { Database } from '../database/database.ts'
+import { stopOnInterrupt } from './interrupt.ts'
 import type { OutputOptions } from './options.ts'
 import { printLine, printResult, toFormat } from './output.ts'
 import { toSettings } from './settings.ts'
@@ -32,6 +33,7 @@ export async function withReading(
   const database = await Database.open(settings.databasePath, { mode: 'read' })
   try {
     const { connection } = database
+    stopOnInterrupt(() => connection.interrupt())
     const selection =
       scope.runs === 'everything'
         ? await selectEverything(connection)
@@ -120,7 +122,7 @@ export async function headline(reading: Reading): Promise<string[]> {
   const losses = await readLosses(connection, subject.traceId)
   if (losses.gaps > 0)
     lines.push(
-      `events lost: ${losses.uncountedGaps > 0 ? 'at least ' : ''}${formatCount(losses.lostEvents)} in ${formatCount(losses.gaps)} gaps (${formatNs(losses.gapNs)}): counts are lower bounds, _hi the upper ones; stalls cut by a gap are censored`,
+      `events lost: ${losses.uncountedGaps > 0 ? 'at least ' : ''}${formatCount(losses.lostEvents)} in ${formatCount(losses.gaps)} gaps (${formatNs(losses.gapNs)}): what is shown is what was seen, _hi what it may be with what the gaps hide; stalls cut by a gap are censored`,
     )
   for (const run of await readRows<RunFacts>(
     connection,

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import type { Stalled } from '../analysis/intervals.ts'
 import type { Result } from '../analysis/result.ts'
 import { parseCount } from '../config/settings.ts'
 import { unknownName } from '../model/names.ts'
@@ -92,28 +93,28 @@ async function readSummary(reading: Reading): Promise<Section> {
   return { ...section, result: await widenStalls(reading, section.result) }
 }
 
-/** Lost events may have been begins of stalls: on CPUs where stalls are seen, the count may be higher. */
+/** What the gaps of the recording may hide of its stalls. */
 async function widenStalls(reading: Reading, result: Result): Promise<Result> {
   const traceId = reading.selection.subjects[0]?.traceId
   if (traceId === undefined) return result
-  const { readLosses, widen } = await import('../analysis/losses.ts')
-  const { readRows } = await import('../analysis/query.ts')
+  const { readLosses } = await import('../analysis/losses.ts')
+  const { readIntervals } = await import('../analysis/intervals.ts')
   const losses = await readLosses(reading.connection, traceId)
-  if (losses.gaps === 0) return result
-  const cpus = await readRows<{ cpu: number }>(
-    reading.connection,
-    'SELECT DISTINCT cpu FROM reclaim_spans WHERE run_id IS NULL AND cpu IS NOT NULL',
-  )
-  const known = new Set(cpus.map(({ cpu }) => cpu))
-  return withColumns(result, [{ name: 'stalls_hi', type: 'text' }], (row) => {
-    const range = widen(Number(row['stalls']), losses, known)
-    return [
-      row['run_id'] === null
-        ? range.hi === undefined
-          ? 'unknown'
-          : String(range.hi)
-        : String(range.seen),
-    ]
+  const open = await readIntervals(reading.connection, traceId, losses)
+  if (open === undefined) return result
+  const { formatNs } = await import('./table.ts')
+  const columns = [
+    { name: 'stalls_hi', type: 'text' },
+    { name: 'total_hi', type: 'text' },
+  ] as const
+  const isStalled = (name: unknown): name is Stalled =>
+    name === 'application' || name === 'worker' || name === 'other'
+  return withColumns(result, columns, (row) => {
+    const { stalled, stalls, total_ns: totalNs, run_id: runId } = row
+    if (runId !== null || !isStalled(stalled)) return [String(stalls), formatNs(Number(totalNs))]
+    const { hi } = open.spans(stalled, Number(stalls))
+    const { hi: totalHi } = open.stallTime(stalled, Number(totalNs))
+    return [hi === null ? 'unknown' : String(hi), totalHi === null ? 'unknown' : formatNs(totalHi)]
   })
 }
 

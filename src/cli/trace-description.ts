@@ -1,6 +1,7 @@
 import { type Equation, readEquations } from '../analysis/equations.ts'
 import { type Finding, readFitness } from '../analysis/fitness.ts'
-import { type LossSummary, readLosses, widen } from '../analysis/losses.ts'
+import { type Intervals, readIntervals } from '../analysis/intervals.ts'
+import { type LossSummary, readLosses } from '../analysis/losses.ts'
 import { readRows } from '../analysis/query.ts'
 import { type Result, toResult, type Value } from '../analysis/result.ts'
 import { findTrace } from '../analysis/selection.ts'
@@ -93,11 +94,22 @@ interface Description {
   readonly fitness: readonly Finding[]
 }
 
-/** Rows counted in `info`: name, query (one row `n`), and the query for the CPUs on which such events occur. */
-const COUNTED: readonly (readonly [string, string])[] = [
-  ['swap-outs', 'swapouts'],
-  ['swap-ins', 'swapins'],
-  ['reclaim spans', 'reclaim_spans'],
+/** Rows counted in `info`: name, query, and what gaps may hide of them. */
+const COUNTED: readonly (readonly [
+  string,
+  string,
+  ((open: Intervals, seen: number) => { readonly hi: number | null }) | undefined,
+])[] = [
+  ['swap-outs', 'swapouts', (open, seen) => open.count('swapout_pages', seen)],
+  ['swap-ins', 'swapins', (open, seen) => open.count('swapin_pages', seen)],
+  ['reclaim spans', 'reclaim_spans', (open, seen) => open.spans('all', seen)],
+  [
+    'stalls (applications)',
+    "stalls WHERE stalled = 'application'",
+    (open, seen) => open.spans('application', seen),
+  ],
+  ['of them censored', "stalls WHERE stalled = 'application' AND censored IS NOT NULL", undefined],
+  ['kswapd wake-ups', 'kswapd_spans', (open, seen) => open.count('wakes', seen)],
 ]
 
 /** Calls of `step` for one trace. */
@@ -108,41 +120,23 @@ async function describe(reading: Reading, trace: TraceRow, step: () => void): Pr
   const id = trace.trace_id
   const losses = await readLosses(connection, id)
   const counts: Count[] = []
-  for (const [name, table] of COUNTED) {
-    const where = `FROM ${table} WHERE trace_id = ${id} AND run_id IS NULL`
-    const [row] = await readRows<{ n: number }>(connection, `SELECT count(*) AS n ${where}`)
-    const cpus = await readRows<{ cpu: number }>(
-      connection,
-      `SELECT DISTINCT cpu ${where} AND cpu IS NOT NULL`,
-    )
-    const range = widen(row?.n ?? 0, losses, new Set(cpus.map(({ cpu }) => cpu)))
-    counts.push({ name, seen: range.seen, hi: range.hi ?? null })
+  const open = await readIntervals(connection, id, losses)
+  for (const [name, rows, widen] of COUNTED) {
+    const where = `${rows.includes('WHERE') ? `${rows} AND` : `${rows} WHERE`} trace_id = ${id} AND run_id IS NULL`
+    const [row] = await readRows<{ n: number }>(connection, `SELECT count(*) AS n FROM ${where}`)
+    const seen = row?.n ?? 0
+    counts.push({
+      name,
+      seen,
+      hi: open === undefined || widen === undefined ? seen : widen(open, seen).hi,
+    })
     step()
   }
-  const [plain] = await readRows<{
-    stalls: number
-    censored: number
-    wakes: number
-    tasks: number
-  }>(
+  const [tasks] = await readRows<{ n: number }>(
     connection,
-    `SELECT
-      (SELECT count(*) FROM stalls WHERE trace_id = ${id} AND run_id IS NULL AND stalled = 'application') AS stalls,
-      (SELECT count(*) FROM stalls WHERE trace_id = ${id} AND run_id IS NULL AND stalled = 'application' AND censored IS NOT NULL) AS censored,
-      (SELECT count(*) FROM kswapd_spans WHERE trace_id = ${id} AND run_id IS NULL) AS wakes,
-      (SELECT count(*) FROM tasks WHERE trace_id = ${id} AND first_ns IS NOT NULL) AS tasks`,
+    `SELECT count(*) AS n FROM tasks WHERE trace_id = ${id} AND first_ns IS NOT NULL`,
   )
-  const stallRange = widen(plain?.stalls ?? 0, losses)
-  counts.push(
-    { name: 'stalls (applications)', seen: stallRange.seen, hi: stallRange.hi ?? null },
-    { name: 'of them censored', seen: plain?.censored ?? 0, hi: plain?.censored ?? 0 },
-    {
-      name: 'kswapd wake-ups',
-      seen: plain?.wakes ?? 0,
-      hi: widen(plain?.wakes ?? 0, losses).hi ?? null,
-    },
-    { name: 'tasks', seen: plain?.tasks ?? 0, hi: plain?.tasks ?? 0 },
-  )
+  counts.push({ name: 'tasks', seen: tasks?.n ?? 0, hi: tasks?.n ?? 0 })
   step()
   const equations = await readEquations(connection, id)
   step()
@@ -253,7 +247,7 @@ async function printDescription(
   for (const [name, value] of facts) await printLine(`  ${name.padEnd(9)}${value ?? 'unknown'}`)
   await printSection(
     'Counts',
-    losses.gaps === 0 ? undefined : 'seen to seen + lost where such events occur',
+    losses.gaps === 0 ? undefined : 'seen, to what they may be with what the gaps hide',
   )
   for (const { name, seen, hi } of description.counts)
     await printLine(`  ${name.padEnd(22)}${formatRange(seen, hi)}`)

@@ -180,6 +180,38 @@ const late: Scenario = {
   recordAfterNs: 43 * MS,
 }
 
+/** Quiet most of the time; then several tasks stall at once, while kswapd has its hands full. */
+const burst: Scenario = {
+  ...phone,
+  name: 'burst',
+  summary: 'long quiet stretches with single refaults, then bursts of stalls and swap-outs',
+  actors: [
+    kswapd(0, 1),
+    app(0, 0, [
+      { do: 'sleep', ns: [20 * MS, 60 * MS] },
+      { do: 'wakeKswapd', node: 0 },
+      { do: 'run', ns: [100_000, 300_000] },
+      {
+        do: 'repeat',
+        times: 3,
+        steps: [
+          { do: 'direct', order: 0, steps: [batch(24, 8), slab(1)] },
+          { do: 'run', ns: [20_000, 200_000] },
+        ],
+      },
+    ]),
+    app(1, 1, [
+      { do: 'sleep', ns: [30 * MS, 70 * MS] },
+      { do: 'wakeKswapd', node: 0 },
+      { do: 'throttle', ns: [MS, 3 * MS], reason: 4 },
+      { do: 'direct', order: 0, steps: [batch(32), batch(16, 16)] },
+      { do: 'direct', order: 2, steps: [{ do: 'compaction', ns: 300_000 }, batch(8)] },
+    ]),
+    app(2, 0, [refault, { do: 'run', ns: 40_000 }, { do: 'sleep', ns: [500_000, 2 * MS] }]),
+    app(4, 1, [refault, { do: 'run', ns: 30_000 }, { do: 'sleep', ns: [MS, 3 * MS] }]),
+  ],
+}
+
 /** One kswapd and nothing else that reclaims; long swap-out streams for benchmarks. */
 const stream: Scenario = {
   name: 'stream',
@@ -201,4 +233,4 @@ const stream: Scenario = {
 }
 
 /** Built-in scenarios by name. */
-export const SCENARIOS: readonly Scenario[] = [phone, server, late, stream]
+export const SCENARIOS: readonly Scenario[] = [phone, server, late, burst, stream]

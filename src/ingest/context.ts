@@ -27,6 +27,8 @@ export interface IngestContext {
   symbolOf(hi: number, lo: number): string | undefined
   /** From here on nothing was missed on the CPU: the trace's start or the end of the last loss. */
   blindUntil(cpu: number): number
+  /** End of the last loss on the CPU, NaN when there was none. */
+  lostUntil(cpu: number): number
 }
 
 /** Handles the rows of one event format. `bind` comes before the rows of each batch. */

@@ -106,8 +106,13 @@ export class Families {
     const { buffers } = this.tables
     this.#timeline = new Timeline(buffers.thread_states, this.tables.stateShapes)
     const blindUntil = (cpu: number): number => this.#blindUntil[cpu] ?? this.#startNs
-    this.#spans = new Spans(buffers.reclaim_spans, buffers.stall_parts, this.#timeline, (task) =>
-      blindUntil(task.lastCpu),
+    const lostUntil = (cpu: number): number => this.#blindUntil[cpu] ?? Number.NaN
+    this.#spans = new Spans(
+      buffers.reclaim_spans,
+      buffers.stall_parts,
+      this.#timeline,
+      (task) => blindUntil(task.lastCpu),
+      (task) => lostUntil(task.lastCpu),
     )
     this.#kswapd = new KswapdSpans(buffers.kswapd_spans)
     const zram = swaps.findIndex(({ kind }) => kind === 'zram')
@@ -125,6 +130,7 @@ export class Families {
       zramType: Math.max(0, zram),
       symbolOf: (hi, lo) => reader.symbolOf?.(hi, lo),
       blindUntil,
+      lostUntil,
     }
     this.#ios = blockIos(this.#context)
   }

@@ -8,6 +8,7 @@ import { openWriter } from '../database/thread-writer.ts'
 import type { RowWriter } from '../database/writer.ts'
 import { PstraceError } from '../model/error.ts'
 import type { EventHandler } from './context.ts'
+import { EventCounts } from './event-counts.ts'
 import { Families } from './families.ts'
 import { amendSwapouts, finishSwapouts, renumberPages } from './finish.ts'
 import { PAGE_ALIASES } from './identities.ts'
@@ -116,13 +117,14 @@ class Import {
   readonly #keepsRaw: (format: EventFormat) => boolean
   readonly #handlers = new Map<EventFormat, (EventHandler | undefined)[]>()
   readonly #counts = new Map<EventFormat, number>()
+  readonly #eventCounts = new EventCounts()
   readonly #issues = new OwnIssues()
   readonly #owner
   #seqs: Float64Array[] = []
   #events = 0
   #startNs = Number.NaN
   #endNs = Number.NaN
-  #lossesSeen = 0
+  readonly #lossesTaken = new Set<Loss>()
   #pendingLosses: Loss[] = []
 
   constructor(options: IngestOptions, writer: RowWriter, traceId: number, files: SnapshotFiles) {
@@ -152,6 +154,7 @@ class Import {
       signal?.throwIfAborted()
       this.#takeLosses(reader.losses)
       this.#follow(window)
+      this.#eventCounts.add(window)
       await this.#keepRaw(window)
       await this.#drain({ all: false })
       if (this.#events >= commitAt) {
@@ -321,11 +324,15 @@ class Import {
       if (options.all || rows.length >= BLOCK_ROWS) await writer.append(rows, this.#owner)
   }
 
+  /** Readers list losses by CPU: new ones stand between old ones. */
   #takeLosses(losses: readonly Loss[]): void {
-    if (losses.length === this.#lossesSeen) return
-    this.#pendingLosses.push(...losses.slice(this.#lossesSeen))
+    if (losses.length === this.#lossesTaken.size) return
+    for (const loss of losses) {
+      if (this.#lossesTaken.has(loss)) continue
+      this.#lossesTaken.add(loss)
+      this.#pendingLosses.push(loss)
+    }
     this.#pendingLosses.sort((a, b) => a.startNs - b.startNs)
-    this.#lossesSeen = losses.length
   }
 
   /** Applies the losses that began before `ts`; returns when the next one begins. */
@@ -341,7 +348,11 @@ class Import {
 
   #addLosses(): void {
     const rows = this.#families.tables.buffers.losses
-    for (const loss of this.#options.reader.losses) {
+    const { losses } = this.#options.reader
+    // Of a gap of unknown size they tell nothing.
+    if (losses.length > 0 && losses.every(({ events }) => events !== undefined))
+      this.#eventCounts.write(this.#families.tables.buffers.samples)
+    for (const loss of losses) {
       const row = rows.add()
       rows.number(row, 'cpu', loss.cpu)
       rows.number(row, 'start_ns', loss.startNs)

@@ -40,6 +40,8 @@ export class Spans {
   readonly #timeline: Timeline
   /** From here on a task may have been inside a span already: the trace's start or the last loss on its CPU. */
   readonly #blindUntil: (task: Task) => number
+  /** End of the last loss on the task's CPU, NaN when there was none. */
+  readonly #lostUntil: (task: Task) => number
   #nextId = 1
 
   constructor(
@@ -47,11 +49,13 @@ export class Spans {
     parts: RowBuffer,
     timeline: Timeline,
     blindUntil: (task: Task) => number,
+    lostUntil: (task: Task) => number,
   ) {
     this.#rows = rows
     this.#parts = parts
     this.#timeline = timeline
     this.#blindUntil = blindUntil
+    this.#lostUntil = lostUntil
   }
 
   begin(task: Task, kind: SpanKind, ts: number, cpu: number, details: BeginDetails): void {
@@ -103,6 +107,10 @@ export class Spans {
       start = task.lastSleepStart
       slept = task.lastSleepNs
       timeline.relabelSleep(task, THROTTLE)
+    } else if (parent === undefined && this.#lostUntil(task) > ts - delayedNs) {
+      // What is lost of the wait, the event still tells.
+      start = ts - delayedNs
+      slept = delayedNs
     } else {
       // The delay is rounded to jiffies: never longer than what is not accounted for otherwise.
       slept = Math.min(delayedNs, task.unlabelledNs)

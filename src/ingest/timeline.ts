@@ -132,6 +132,13 @@ export class Timeline {
     task.lastWaker = undefined
   }
 
+  /** The task, of which nothing was known since events were lost, has been on the CPU since `from` (NaN = not known). */
+  resume(task: Task, from: number, ts: number): void {
+    if (task.state !== UNKNOWN || !(from < ts)) return
+    this.#run(task, from)
+    task.accountedNs = from
+  }
+
   wake(task: Task, ts: number, waker: Task | undefined): void {
     if (task.state !== SLEEPING && task.state !== BLOCKED) return
     this.advance(task, ts)

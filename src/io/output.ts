@@ -83,6 +83,28 @@ export class OutputFile {
   }
 }
 
+const STDOUT = 1
+/** A reader that does not keep up is asked again so often, ms. */
+const AGAIN_MS = 5
+
+/** Standard output as bytes, written at once: nothing waits in memory. A reader that left ends the program quietly. */
+export class StandardOutput {
+  write(bytes: Uint8Array): void {
+    for (let done = 0; done < bytes.length; ) {
+      try {
+        done += writeSync(STDOUT, bytes, done, bytes.length - done)
+      } catch (cause) {
+        const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+        if (code === 'EAGAIN')
+          Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, AGAIN_MS)
+        else if (code === 'EPIPE') process.exit(0)
+        else
+          throw new PstraceError('write_failed', 'standard output: cannot be written.', { cause })
+      }
+    }
+  }
+}
+
 /** Writes a whole file, or nothing. */
 export function writeOutput(path: string, data: string | Uint8Array, options: OutputOptions): void {
   const file = new OutputFile(path, options)

@@ -113,13 +113,14 @@ function toFigure(
   { unit, per }: Scale,
 ): Figure {
   const value = known?.value == null ? undefined : known.value / per
+  const lo = known?.lo == null ? undefined : known.lo / per
   const hi = known?.hi == null ? undefined : known.hi / per
   return {
     column,
     value,
-    lo: known?.lo == null ? undefined : known.lo / per,
+    lo,
     hi,
-    said: sayFigure(value, known?.lo == null, hi, unit),
+    said: sayFigure(value, lo, hi, unit),
     basis: recorded ? (known?.basis ?? 'event') : 'replayed',
     n: known?.n ?? undefined,
   }
@@ -138,14 +139,14 @@ export function sayNumber(value: number): string {
 
 function sayFigure(
   value: number | undefined,
-  isLoose: boolean,
+  lo: number | undefined,
   hi: number | undefined,
   unit: string,
 ): string {
   if (value === undefined) return 'not known'
-  if (isLoose) return `about ${sayNumber(value)} ${unit}`
-  if (hi === undefined) return `at least ${sayNumber(value)} ${unit}`
-  if (hi > value) return `${sayNumber(value)} to ${sayNumber(hi)} ${unit}`
+  if (lo === undefined) return `about ${sayNumber(value)} ${unit}`
+  if (hi === undefined) return `at least ${sayNumber(lo)} ${unit}`
+  if (lo < value || hi > value) return `${sayNumber(lo)} to ${sayNumber(hi)} ${unit}`
   return `${sayNumber(value)} ${unit}`
 }
 

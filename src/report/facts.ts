@@ -95,7 +95,7 @@ export function sayLosses({ losses }: ReportFacts): string {
   const gaps = `${losses.gaps} gap${losses.gaps === 1 ? '' : 's'} of together ${sayNumber(losses.gapNs / 1e6)} ms`
   const unknown =
     losses.uncountedGaps > 0 ? `; in ${losses.uncountedGaps} of them the number is not known` : ''
-  return `${counted} in ${gaps}${unknown}: counts and sums of the recording are lower bounds`
+  return `${counted} in ${gaps}${unknown}: figures of the recording are intervals over what the gaps may hide`
 }
 
 /** The lines under every chart's title, so that a picture that travels alone still says them. */

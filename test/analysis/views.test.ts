@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { afterEach, describe, expect, it } from 'vitest'
-import { readLosses, widen } from '../../src/analysis/losses.ts'
+import { readIntervals } from '../../src/analysis/intervals.ts'
+import { readLosses } from '../../src/analysis/losses.ts'
 import { readCrossLaneInversions, readLaneOrders } from '../../src/analysis/order.ts'
 import { readRows } from '../../src/analysis/query.ts'
 import { resolveSubjects } from '../../src/analysis/selection.ts'
@@ -135,18 +136,32 @@ describe('losses', () => {
     { cpu: 1, start_ns: 10, end_ns: 20 },
   ]
 
-  it('widen a count by what was lost where such events occur', async () => {
-    const opened = await open([{ tables: { losses } }])
+  it('widen a count by every lost event where nothing tells what the gaps are like', async () => {
+    const [counted] = losses
+    const opened = await open([{ tables: { losses: counted === undefined ? [] : [counted] } }])
     const summary = await readLosses(opened.connection, 1)
-    expect(summary).toMatchObject({ gaps: 2, lostEvents: 5, uncountedGaps: 1 })
-    expect(widen(100, summary, new Set([0]))).toEqual({ seen: 100, hi: 105 })
+    expect(summary).toMatchObject({ gaps: 1, lostEvents: 5, uncountedGaps: 0 })
+    const intervals = await readIntervals(opened.connection, 1, summary)
+    expect(intervals?.count('swapout_pages', 100)).toEqual({ lo: 100, hi: 105 })
+    expect(intervals?.spans('application', 7)).toEqual({ lo: 7, hi: 12 })
+    expect(intervals?.stallTime('application', 7)).toEqual({ lo: 7, hi: null })
+    // One task at a time is on a CPU, so its gap hides no more than it lasts.
+    expect(intervals?.time('cpu_ns', 7)).toEqual({ lo: 7, hi: 17 })
   })
 
   it('leave no upper bound where the number of lost events is not known', async () => {
     const opened = await open([{ tables: { losses } }])
     const summary = await readLosses(opened.connection, 1)
-    expect(widen(100, summary)).toEqual({ seen: 100, hi: undefined })
-    expect(widen(100, summary, new Set([7]))).toEqual({ seen: 100, hi: 100 })
+    expect(summary).toMatchObject({ gaps: 2, lostEvents: 5, uncountedGaps: 1 })
+    const intervals = await readIntervals(opened.connection, 1, summary)
+    expect(intervals?.count('swapout_pages', 100)).toEqual({ lo: 100, hi: null })
+    expect(intervals?.stallQuantile('application', 0.5, 9)).toEqual({ lo: null, hi: null })
+  })
+
+  it('leave figures alone where there are none', async () => {
+    const opened = await open([{ tables: {} }])
+    const summary = await readLosses(opened.connection, 1)
+    expect(await readIntervals(opened.connection, 1, summary)).toBe(undefined)
   })
 })
 

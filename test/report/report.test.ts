@@ -270,7 +270,7 @@ describe('what the report rests on', () => {
 
   it('names losses with their number, gaps and what is not known', () => {
     expect(toFactLines(lossy)[2]?.[1]).toBe(
-      '57 events lost in 2 gaps of together 4 ms; in 1 of them the number is not known: counts and sums of the recording are lower bounds',
+      '57 events lost in 2 gaps of together 4 ms; in 1 of them the number is not known: figures of the recording are intervals over what the gaps may hide',
     )
   })
 })

@@ -18,7 +18,9 @@ const CHUNK_PAGES = 100
 
 interface CpuBuffer {
   readonly spool: Spool
-  readonly out: Output & { finish?: () => void }
+  readonly chunks: ChunkedPages | undefined
+  /** What stands in the file before the spool. */
+  head: Uint8Array
   readonly pages: RingBufferPages
   lost: number
   events: number
@@ -37,8 +39,9 @@ export class TraceDatWriter implements TraceWriter {
     this.#metadata = new Metadata(context)
     this.#cpus = context.scenario.cpuNodes.map(() => {
       const spool = context.newSpool()
-      const out = this.#compressed ? new ChunkedPages(spool, context) : spool
-      return { spool, out, pages: new RingBufferPages(context, out), lost: 0, events: 0 }
+      const chunks = this.#compressed ? new ChunkedPages(spool, context) : undefined
+      const pages = new RingBufferPages(context, chunks ?? spool)
+      return { spool, chunks, head: new Uint8Array(0), pages, lost: 0, events: 0 }
     })
   }
 
@@ -58,9 +61,9 @@ export class TraceDatWriter implements TraceWriter {
   }
 
   finish(): void {
-    for (const { pages, out } of this.#cpus) {
-      pages.flush()
-      out.finish?.()
+    for (const buffer of this.#cpus) {
+      buffer.pages.flush()
+      buffer.head = buffer.chunks?.finish() ?? buffer.head
     }
     if (this.#version === 6) this.#writeV6()
     else this.#writeV7()
@@ -172,10 +175,10 @@ export class TraceDatWriter implements TraceWriter {
     const dataSection = offset
     const starts: number[] = []
     let end = dataSection + 16
-    for (const { spool } of this.#cpus) {
+    for (const { head: own, spool } of this.#cpus) {
       end = Math.ceil(end / pageSize) * pageSize
       starts.push(end)
-      end += spool.length
+      end += own.length + spool.length
     }
     options.push(this.#option(3, this.#bufferOption(dataSection, starts)))
     const data = concat([
@@ -206,10 +209,11 @@ export class TraceDatWriter implements TraceWriter {
     for (const part of parts) output.write(part)
     output.write(data)
     let at = dataSection + 16
-    for (const [i, { spool }] of this.#cpus.entries()) {
+    for (const [i, { head: own, spool }] of this.#cpus.entries()) {
       const start = starts[i] ?? at
       output.write(new Uint8Array(start - at))
-      at = start + spool.length
+      output.write(own)
+      at = start + own.length + spool.length
       drain(spool, output)
     }
     output.write(strings)
@@ -231,8 +235,12 @@ export class TraceDatWriter implements TraceWriter {
       utf8(`${this.#context.clock}\0`),
       this.#int(this.#context.pageSize, 4),
       this.#int(this.#cpus.length, 4),
-      ...this.#cpus.map(({ spool }, cpu) =>
-        concat([this.#int(cpu, 4), this.#int(starts[cpu] ?? 0, 8), this.#int(spool.length, 8)]),
+      ...this.#cpus.map(({ head, spool }, cpu) =>
+        concat([
+          this.#int(cpu, 4),
+          this.#int(starts[cpu] ?? 0, 8),
+          this.#int(head.length + spool.length, 8),
+        ]),
       ),
     ])
   }
@@ -243,13 +251,13 @@ export class TraceDatWriter implements TraceWriter {
   }
 }
 
-/** Groups pages into compressed chunks; the chunk count stands before them, so they wait in memory as compressed bytes. */
+/** Groups pages into compressed chunks, one after another; their number stands before them in the file. */
 class ChunkedPages implements Output {
   readonly #spool: Spool
   readonly #context: WriterContext
   readonly #chunk: Uint8Array
   #used = 0
-  readonly #chunks: Uint8Array[] = []
+  #chunks = 0
 
   constructor(spool: Spool, context: WriterContext) {
     this.#spool = spool
@@ -263,21 +271,20 @@ class ChunkedPages implements Output {
     if (this.#used === this.#chunk.length) this.#close()
   }
 
-  finish(): void {
+  /** Ends the last chunk; returns what precedes them all. */
+  finish(): Uint8Array {
     if (this.#used > 0) this.#close()
-    const { littleEndian } = this.#context
-    this.#spool.write(integer(this.#chunks.length, 4, littleEndian))
-    for (const chunk of this.#chunks) this.#spool.write(chunk)
-    this.#chunks.length = 0
+    return integer(this.#chunks, 4, this.#context.littleEndian)
   }
 
   #close(): void {
     const { littleEndian } = this.#context
     const data = this.#chunk.subarray(0, this.#used)
     const body = compress(data, this.#context)
-    this.#chunks.push(
-      concat([integer(body.length, 4, littleEndian), integer(data.length, 4, littleEndian), body]),
-    )
+    this.#spool.write(integer(body.length, 4, littleEndian))
+    this.#spool.write(integer(data.length, 4, littleEndian))
+    this.#spool.write(body)
+    this.#chunks++
     this.#used = 0
   }
 }

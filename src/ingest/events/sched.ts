@@ -44,6 +44,8 @@ export function schedSwitch(
       const state = prevStateText.there
         ? stateOfText(prevStateText.get(row))
         : stateOf(prevState.get(row))
+      // Nothing else was on the CPU since the loss that hid how it got there.
+      timeline.resume(prev, context.lostUntil(cpu), ts)
       timeline.switchOut(prev, ts, cpu, state < 0 ? SLEEPING : state)
       if (state < 0 && prev.tid !== 0) {
         drop(prev, ts)
