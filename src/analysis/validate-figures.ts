@@ -137,8 +137,9 @@ export function recordedFigures(
   }
   for (const tid of [...running.keys()]) stop(tid, toNs)
   let poolPeak = Number.NaN
+  // An unused device beside the swap in use says nothing.
   for (const { ns, value } of recording.samples.get('mm_stat.mem_used_total') ?? [])
-    if (ns >= fromNs && ns <= toNs && !(value / recording.pageSize <= poolPeak))
+    if (value > 0 && ns >= fromNs && ns <= toNs && !(value / recording.pageSize <= poolPeak))
       poolPeak = value / recording.pageSize
   return toFigures({
     seconds: (toNs - fromNs) / 1e9,
