@@ -3,13 +3,23 @@ import vm from 'node:vm'
 export const EXIT_INTERRUPTED = 130
 
 let controller: AbortController | undefined
+const stops: (() => void)[] = []
 
 /** Ctrl-C ends the program, unless a command has asked to finish its work first. A second Ctrl-C always ends it. */
 export function exitOnInterrupt(): void {
   process.on('SIGINT', () => {
-    if (controller === undefined || controller.signal.aborted) process.exit(EXIT_INTERRUPTED)
-    controller.abort()
+    if (controller !== undefined && !controller.signal.aborted) {
+      controller.abort()
+      return
+    }
+    for (const stop of stops) stop()
+    process.exit(EXIT_INTERRUPTED)
   })
+}
+
+/** Work in other threads that the end of the program would wait for. */
+export function stopOnInterrupt(stop: () => void): void {
+  stops.push(stop)
 }
 
 /** While `work` runs, Ctrl-C only raises the signal it is given, so that what is done can be kept; the exit status is then 130. */

@@ -276,6 +276,26 @@ describe('Ctrl-C', () => {
     expect(Number(trace?.['events'])).toBeGreaterThan(1000)
   })
 
+  it('while DuckDB works on a query ends at once, with status 130', async () => {
+    door.run(['generate', 'phone', '-o', 'asked.dat', '--events', '300'])
+    door.run(['ingest', '-q', '--db', 'asked.duckdb', 'asked.dat'])
+    const query = spawn(
+      process.execPath,
+      [
+        binary(),
+        'query',
+        '--db',
+        'asked.duckdb',
+        'SELECT count(*) FROM range(100000000) a, range(100000) b',
+      ],
+      { cwd: door.folder, stdio: ['ignore', 'ignore', 'ignore'] },
+    )
+    const timer = setTimeout(() => query.kill('SIGINT'), 3000)
+    const [status] = (await once(query, 'exit')) as [number | null]
+    clearTimeout(timer)
+    expect(status).toBe(130)
+  }, 30_000)
+
   it('while a trace is read ends with status 130 and keeps the traces read before', async () => {
     expect(
       door.run(['generate', 'stream', '-o', 'big.dat', '--format', 'v6', '--events', '2000000'])
