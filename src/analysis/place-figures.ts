@@ -134,5 +134,6 @@ SELECT trace_id, run_id,
   CASE WHEN zswap > 0 OR written > 0 THEN written END AS written_back_pages,
   CASE WHEN zswap > 0 OR rejected > 0 THEN rejected END AS rejected_pages,
   CASE WHEN recompressed > 0 THEN recompressed END AS recompressed_pages,
-  bytes AS pool_memory_bytes
+  -- An empty mm_stat beside a zswap recording is nobody's pool.
+  nullif(bytes, 0) AS pool_memory_bytes
 FROM counted`

@@ -36,7 +36,7 @@ export function register(command: Command): void {
     )
     .option(
       '--set <key=value>',
-      'tunable of the policy or backend, or pstrace.demand, pstrace.watermarks, pstrace.cost.NAME (factors); repeatable',
+      'tunable of the policy or of the backend (zram.mem_limit, zswap.shrinker_patches, ...), or pstrace.demand, pstrace.watermarks, pstrace.cost.NAME (factors); repeatable',
       collect,
     )
     .option(
@@ -93,6 +93,8 @@ export function register(command: Command): void {
 pstrace replay
 pstrace replay --policy parallel --set vm.parallel_swap=2
 pstrace replay --policy kswapd --policy parallel --codec zstd --cpus 4x1.0+4x0.4
+pstrace replay --policy kswapd --set zram.backing_pages=100000 --set zram.writeback=idle
+pstrace replay --workload fixtures/scenarios/seed-003-a --policy kswapd --set zswap.shrinker_patches=1,2,3
 pstrace replay --policy kcompressd --set pstrace.cost.store=2 --format json
 pstrace replay --policy parallel --clock threads`,
   )
