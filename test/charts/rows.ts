@@ -77,7 +77,7 @@ export function sampleRows(seed = 1): ChartRows {
           column,
           time_s: (i / 1000) * length,
           free_mib: free,
-          zones: column === 'recording' ? 'all zones' : 'the zones that reclaim works on',
+          zones: 'the zones that reclaim works on',
         })
       }
     }
