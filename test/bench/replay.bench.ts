@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type { Place, StoreResult, SwapBackend } from '../../src/memory/backends/backend.ts'
 import { openBackend } from '../../src/memory/backends/index.ts'
 import type { Codec } from '../../src/memory/codecs/codec.ts'
@@ -5,14 +7,15 @@ import { openCodec } from '../../src/memory/codecs/index.ts'
 import type { PageContents } from '../../src/memory/contents/contents.ts'
 import { createGenerator } from '../../src/memory/contents/index.ts'
 import { openPool } from '../../src/memory/pools/index.ts'
+import { policies } from '../../src/policies/index.ts'
 import { kcompressd } from '../../src/policies/kcompressd.ts'
-import { kswapd } from '../../src/policies/kswapd.ts'
 import type { Policy } from '../../src/policies/policy.ts'
 import { EventQueue } from '../../src/replay/event-queue.ts'
 import { Random } from '../../src/replay/random.ts'
 import { replay } from '../../src/replay/replay.ts'
 import type { Workload } from '../../src/workload/types.ts'
 import { plainContents, plan } from '../replay/build.ts'
+import { pressure } from '../replay/scenarios.ts'
 import { type BenchRow, pairedRow } from './row.ts'
 
 const ROUNDS = 5
@@ -154,13 +157,13 @@ class SizesBackend implements SwapBackend {
   check(): void {}
 }
 
-/** Kswapd stores pages, one after the other, until `high` are free. */
-function sweep(count: number, high: number): Workload {
+/** Kswapd wakes at once and stores pages, one after the other, until `high` are free. */
+function sweep(count: number, free: number, high: number): Workload {
   return plan({
     cpus: 4,
-    free: 200,
+    free,
     min: 0,
-    low: 220,
+    low: free + 20,
     high,
     resident: count,
     tasks: [{ rows: [{ op: 'sleep', arg: 1e12 }] }],
@@ -170,7 +173,7 @@ function sweep(count: number, high: number): Workload {
 
 /** Thousand folios stored per second of CPU time, sizes at hand. */
 function folios(policy: Policy): number {
-  const workload = sweep(60_000, 60_009)
+  const workload = sweep(60_000, 200, 60_009)
   const start = cpuMs()
   const { summary } = replay(workload, {
     policy,
@@ -180,13 +183,17 @@ function folios(policy: Policy): number {
   return summary.stores / (cpuMs() - start)
 }
 
-const CODEC_PAGES = 8000
+const DIFFERENT_PAGES = 8000
+const RESIDENT_PAGES = 60_000
+/** Enough that no worker ever has to reclaim for its own pool page. */
+const RESERVE_PAGES = 2000
 
-/** Pages made beforehand: making them is not what is measured. */
+/** Pages made beforehand: making them is not what is measured. Every page of the run counts as another content. */
 class ReadyContents implements PageContents {
   readonly source = 'corpus'
   readonly description = 'pages in memory'
   readonly #pages: Uint8Array[]
+  readonly #zero: Uint8Array
 
   constructor(count: number) {
     const generator = createGenerator({ seed: 1 })
@@ -195,19 +202,24 @@ class ReadyContents implements PageContents {
       generator.fill(page, 0, page, bytes)
       return bytes
     })
+    this.#zero = Uint8Array.from(this.#pages, (bytes) => (bytes.some((byte) => byte > 0) ? 0 : 1))
   }
 
   fill(page: number, _version: number, _slot: number, target: Uint8Array): number {
-    const bytes = this.#pages[page]
+    const bytes = this.#pages[page % this.#pages.length]
     if (bytes !== undefined) target.set(bytes)
     return page
+  }
+
+  isZero(page: number): boolean {
+    return this.#zero[page % this.#pages.length] === 1
   }
 }
 
 /** The same with every page compressed by LZ4 and put into zsmalloc. */
 function foliosCompressed(codec: Codec, contents: PageContents): number {
   // The pool takes its part of what is stored.
-  const workload = sweep(2 * CODEC_PAGES, CODEC_PAGES / 2)
+  const workload = sweep(RESIDENT_PAGES, RESERVE_PAGES, RESERVE_PAGES + RESIDENT_PAGES / 2)
   const backend = openBackend('zram', { codec, openPool })
   const start = cpuMs()
   const { summary } = replay(workload, { policy: kcompressd, backend, contents })
@@ -219,11 +231,62 @@ function codecAlone(codec: Codec, contents: PageContents): number {
   const bytes = new Uint8Array(4096)
   const target = new Uint8Array(codec.bound(bytes.length))
   const start = cpuMs()
-  for (let page = 0; page < CODEC_PAGES; page++) {
+  for (let page = 0; page < RESIDENT_PAGES; page++) {
     contents.fill(page, 0, page, bytes)
     codec.compress(bytes, target)
   }
-  return CODEC_PAGES / (cpuMs() - start)
+  return RESIDENT_PAGES / (cpuMs() - start)
+}
+
+/** Bytes that a run holds at most beside its workload, at samples during stores. */
+function peakBytes(workload: Workload): number {
+  const held = (): number => {
+    // Twice: buffers that the first pass frees are counted until the second.
+    collectGarbage()
+    collectGarbage()
+    const { heapUsed, arrayBuffers } = process.memoryUsage()
+    return heapUsed + arrayBuffers
+  }
+  const before = held()
+  let peak = 0
+  let stores = 0
+  class SampledBackend extends SizesBackend {
+    override store(): StoreResult {
+      if (stores++ % 4000 === 0) peak = Math.max(peak, held())
+      return super.store()
+    }
+  }
+  replay(workload, { policy: kcompressd, backend: new SampledBackend(), contents: plainContents })
+  return peak - before
+}
+
+function collectGarbage(): void {
+  setFlagsFromString('--expose-gc')
+  const collect: unknown = runInNewContext('gc')
+  if (typeof collect === 'function') collect()
+}
+
+/** Memory of runs: it grows with the pages that are alive, and not with how often they come and go. */
+function memoryRows(): readonly BenchRow[] {
+  const about = { unit: 'bytes per live page', better: 'lower', goal: 1.2 } as const
+  const perPage = (pages: number): number => peakBytes(sweep(pages, 200, pages + 9)) / pages
+  const churn = (touches: number): number =>
+    peakBytes(pressure({ pages: 12_000, touches, boost: false })) / 12_000
+  // Code is compiled during the first runs.
+  perPage(60_000)
+  churn(12_000)
+  return [
+    pairedRow(
+      { ...about, name: 'memory of a run with 240,000 pages', peerName: 'with 60,000 pages' },
+      [perPage(240_000)],
+      [perPage(60_000)],
+    ),
+    pairedRow(
+      { ...about, name: 'memory of a run with 200,000 touches', peerName: 'with 50,000 touches' },
+      [churn(200_000)],
+      [churn(50_000)],
+    ),
+  ]
 }
 
 export async function bench(): Promise<BenchRow[]> {
@@ -254,7 +317,7 @@ export async function bench(): Promise<BenchRow[]> {
     peer,
   )
   const lz4 = await openCodec('lz4')
-  const contents = new ReadyContents(CODEC_PAGES)
+  const contents = new ReadyContents(DIFFERENT_PAGES)
   row(
     {
       name: 'replay with LZ4 and zsmalloc in the loop',
@@ -265,7 +328,7 @@ export async function bench(): Promise<BenchRow[]> {
     () => foliosCompressed(lz4, contents),
     () => codecAlone(lz4, contents),
   )
-  for (const policy of [kswapd, kcompressd])
+  for (const policy of policies)
     row(
       {
         name: `replay under ${policy.name}, sizes at hand`,
@@ -276,6 +339,7 @@ export async function bench(): Promise<BenchRow[]> {
       () => folios(policy),
       () => 500,
     )
+  rows.push(...memoryRows())
   return rows
 }
 

@@ -9,10 +9,17 @@ function mix(a: u32): u32 {
   return x ^ (x >>> 16)
 }
 
-/** Copies whole 16-byte units; `bytes` is a multiple of 16. */
+/** Copies whole 16-byte units; `bytes` is a multiple of 16, and mostly one chunk of a 4 KiB page. */
 // @ts-ignore: decorator
 @inline
 function copyUnits(to: u32, from: u32, bytes: u32): void {
+  if (bytes == 64) {
+    v128.store(to, v128.load(from))
+    v128.store(to, v128.load(from, 16), 16)
+    v128.store(to, v128.load(from, 32), 32)
+    v128.store(to, v128.load(from, 48), 48)
+    return
+  }
   for (let k: u32 = 0; k < bytes; k += 16) v128.store(to + k, v128.load(from + k))
 }
 
@@ -20,6 +27,13 @@ function copyUnits(to: u32, from: u32, bytes: u32): void {
 @inline
 function zeroUnits(to: u32, bytes: u32): void {
   const zero = i64x2.splat(0)
+  if (bytes == 64) {
+    v128.store(to, zero)
+    v128.store(to, zero, 16)
+    v128.store(to, zero, 32)
+    v128.store(to, zero, 48)
+    return
+  }
   for (let k: u32 = 0; k < bytes; k += 16) v128.store(to + k, zero)
 }
 
@@ -61,15 +75,27 @@ export function fill(
   changed: u32,
   recipe: Recipe,
 ): void {
+  // Read once: the compiler must take every store to a page for a change of the recipe.
+  const firstPool = recipe.firstPool
+  const firstMask = recipe.firstMask
+  const firstEnd = recipe.firstEnd
+  const secondPool = recipe.secondPool
+  const secondMask = recipe.secondMask
+  const secondEnd = recipe.secondEnd
+  const randomEnd = recipe.randomEnd
   const commonEnd = recipe.commonEnd
   const order = mix(seed ^ 0x9e3779b9)
   const stride = (order & 62) | 1
   const offset = order >>> 8
   const used = (commonEnd + chunk - 1) / chunk
   const turns = changed * version
-  for (let i: u32 = 0; i < 64; i++) {
-    const rank = (i * stride + offset) & 63
-    const at = to + i * chunk
+  // Newton's step doubles the bits of an odd number's inverse that are right; a number is its own inverse in three of them.
+  let inverse = stride
+  inverse *= 2 - stride * inverse
+  inverse *= 2 - stride * inverse
+  // By rank, so that one kind of material comes after the other: branches that can be foreseen.
+  for (let rank: u32 = 0; rank < 64; rank++) {
+    const at = to + (((rank - offset) * inverse) & 63) * chunk
     const start = rank * chunk
     if (start >= commonEnd) {
       zeroUnits(at, chunk)
@@ -79,17 +105,17 @@ export function fill(
     const tag: u32 = turns > rank ? (turns - 1 - rank) / used + 1 : 0
     const h = mix(seed + rank * 0x9e3779b1 + tag * 0x85ebca77)
     let done: u32 = 0
-    if (start < recipe.firstEnd) {
-      done = min(recipe.firstEnd - start, chunk)
-      copyUnits(at, recipe.firstPool + (h & recipe.firstMask), done)
+    if (start < firstEnd) {
+      done = min(firstEnd - start, chunk)
+      copyUnits(at, firstPool + (h & firstMask), done)
     }
-    if (done < chunk && start + done < recipe.secondEnd) {
-      const bytes = min(recipe.secondEnd - start, chunk) - done
-      copyUnits(at + done, recipe.secondPool + ((h >>> 8) & recipe.secondMask), bytes)
+    if (done < chunk && start + done < secondEnd) {
+      const bytes = min(secondEnd - start, chunk) - done
+      copyUnits(at + done, secondPool + ((h >>> 8) & secondMask), bytes)
       done += bytes
     }
-    if (done < chunk && start + done < recipe.randomEnd) {
-      const bytes = min(recipe.randomEnd - start, chunk) - done
+    if (done < chunk && start + done < randomEnd) {
+      const bytes = min(randomEnd - start, chunk) - done
       randomUnits(at + done, h, bytes)
       done += bytes
     }
@@ -98,7 +124,7 @@ export function fill(
       const which = (rank + tag) & 3
       copyUnits(
         at + done,
-        recipe.firstPool + (mix(seed ^ (which + 1)) & recipe.firstMask),
+        firstPool + (mix(seed ^ (which + 1)) & firstMask),
         bytes,
       )
       done += bytes
