@@ -46,3 +46,32 @@ for (const [f, format] of GENERATED_FORMATS.entries())
       },
     )
   })
+
+/** A long of 32 bits holds no swap entry as 64-bit kernels lay it out; scheduler and vmscan events it does. */
+const MACHINES = [
+  ...(['v6', 'v7', 'perf', 'perf-pipe', 'perf-z', 'folder'] as const).map((format) => ({
+    format,
+    littleEndian: false,
+    long: 8 as const,
+    probes: 'full' as const,
+  })),
+  ...(['v6', 'v7', 'perf', 'perf-pipe'] as const).flatMap((format) =>
+    [true, false].map((littleEndian) => ({
+      format,
+      littleEndian,
+      long: 4 as const,
+      probes: 'stock' as const,
+    })),
+  ),
+]
+
+describe('another machine', () => {
+  it.each(MACHINES)(
+    'is read as what happened: $format, $long bytes a long, little-endian: $littleEndian',
+    async (machine) => {
+      const scenario = scenarioNamed('server')
+      const traceId = await expectTruth(database, { ...machine, scenario, events: EVENTS }, true)
+      expect(traceId).toBeGreaterThan(0)
+    },
+  )
+})
