@@ -17,6 +17,7 @@ import { PageReport } from '../memory/codecs/page-report.ts'
 import {
   CORPUS_GROUP_BYTES,
   CorpusBuilder,
+  classOfPage,
   corpusStat,
   decodeCorpus,
   encodeCorpus,
@@ -29,10 +30,10 @@ import type { CaptureOptions, CompressOptions, PagesOptions, StatOptions } from 
 import { toSettings } from './settings.ts'
 import { formatBytes, formatCount } from './table.ts'
 
-const ASPECTS = ['total', 'page']
+const ASPECTS = ['page', 'total']
 
 export async function compressPages(file: string, options: CompressOptions): Promise<void> {
-  const { by = 'total', dump } = options
+  const { by = 'page', dump } = options
   if (!ASPECTS.includes(by)) throw unknownName('aspect', by, ASPECTS)
   const pageSize = parsePageSize(options.pageSize)
   const chain = parseCount('--chain', options.chain, 1, 16)
@@ -49,6 +50,7 @@ export async function compressPages(file: string, options: CompressOptions): Pro
           if (by === 'page')
             rows.push({
               page: index,
+              class: classOfPage(page),
               kind,
               compressed_bytes: compressedBytes,
               stored_bytes: storedBytes,
@@ -84,6 +86,7 @@ export async function compressPages(file: string, options: CompressOptions): Pro
 
 const PAGE_COLUMNS: readonly ResultColumn[] = [
   { name: 'page', type: 'integer' },
+  { name: 'class', type: 'text' },
   { name: 'kind', type: 'text' },
   { name: 'compressed_bytes', type: 'integer', unit: 'count' },
   { name: 'stored_bytes', type: 'integer', unit: 'count' },

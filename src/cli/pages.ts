@@ -32,8 +32,8 @@ export function register(command: Command): void {
   addExamples(
     command,
     `
-pstrace pages compress memory.raw --codec zstd
-pstrace pages compress memory.raw --by page --format csv -o sizes.csv
+pstrace pages compress memory.raw --codec zstd --by total
+pstrace pages compress memory.raw --format csv -o sizes.csv
 pstrace pages capture --pid 4711 -o memory.raw
 pstrace pages build memory.raw -o phone.pages
 pstrace pages stat phone.pages --codec lz4 --codec zstd`,
@@ -55,13 +55,13 @@ pstrace pages stat phone.pages --codec lz4 --codec zstd`,
 
 function registerCompress(command: Command): void {
   command
-    .summary('compress every page and sum them as zram does')
+    .summary('compress every page as zram does: size and class of each')
     .argument(
       '<file>',
       'pages one after the other: a raw dump of memory, or what pages capture writes',
     )
     .description(
-      'Compress every page and sum them as mm_stat of zram does: zero and same-filled pages are not compressed, huge ones are kept raw. Each is decompressed again and compared.',
+      'Compress every page as zram does: zero and same-filled pages are not compressed, huge ones are kept raw. Each is decompressed again and compared. `--by total` sums them as mm_stat does.',
     )
     .option('--codec <name>', 'codec (pstrace codecs lists them)', 'lz4')
     .option('--codec-impl <which>', 'portable or native (default: portable)')
@@ -69,7 +69,7 @@ function registerCompress(command: Command): void {
     .option(...PAGE_SIZE)
     .option('--chain <n>', 'pages that zsmalloc chains: 8, before 6.3 4', '8')
     .option('--dump <folder>', 'write the compressed bytes of each page into a new folder')
-    .option('--by <what>', 'one table: total, page (default: total)')
+    .option('--by <what>', 'page: size and class of every page; total (default: page)')
   addOutput(command)
   command.action(async (file: string, options: CompressOptions) => {
     const { compressPages } = await import('./pages-files.ts')

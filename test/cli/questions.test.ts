@@ -132,6 +132,8 @@ describe('pages', () => {
       'few.raw',
       '--codec',
       'lz4',
+      '--by',
+      'total',
       '--format',
       'json',
     ])
@@ -145,6 +147,16 @@ describe('pages', () => {
       original_bytes: 16384,
     })
     expect(total?.['stored_bytes']).toBeLessThan(400)
+  })
+
+  it('compress prints size and class of every page', () => {
+    const { stdout } = door.run(['pages', 'compress', 'few.raw', '--format', 'json'])
+    const rows = JSON.parse(stdout) as Record<string, unknown>[]
+    expect(rows.map((row) => row['page'])).toEqual([0, 1, 2, 3])
+    expect(rows.map((row) => row['compressed_bytes'] === 0)).toEqual(
+      rows.map((row) => row['class'] === 'zero' || row['class'] === 'same'),
+    )
+    expect(new Set(rows.map((row) => row['class'])).size).toBeGreaterThan(2)
   })
 
   it('compress gives its sizes to pool --sizes', () => {
