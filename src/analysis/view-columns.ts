@@ -52,6 +52,13 @@ const MEANINGS: Readonly<Record<string, string>> = {
   wakeups: 'Number of wake-ups.',
   swapouts: 'Number of swap-outs.',
   sized: 'Swap-outs whose compressed size is known.',
+  huge: 'Swap-outs kept raw in the pool because they do not shrink enough.',
+  size_class: 'Bytes of a place in the class.',
+  objects: 'Objects held.',
+  stored_bytes: 'Bytes that the objects asked for.',
+  density_share: 'Stored bytes over the bytes of the pages.',
+  free_share:
+    'Share of the pages that is in no used place: free places and what places leave over.',
   of_original_share: 'Compressed bytes over original bytes, where the size is known.',
   samples: 'Number of samples.',
   first_value: 'First value.',
