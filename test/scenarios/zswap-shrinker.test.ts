@@ -64,7 +64,7 @@ describe('the published zswap shrinker tests', () => {
         published.filter((column) => !(scenario.name === 'seed-003-a' && column === 'sys')),
       )
     },
-    60_000,
+    300_000,
   )
 
   it('seed-003-a: patches 1-3 are slower than no zswap only on a disk that limits requests', async () => {
