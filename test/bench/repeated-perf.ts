@@ -29,9 +29,8 @@ export function writeRepeatedPerf(path: string, events: number, recording = FIXT
     if (type === SAMPLE) times.push(file.readBigUInt64LE(at + TIME_AT))
     at += size
   }
-  const first = times.reduce((a, b) => (a < b ? a : b))
-  const last = times.reduce((a, b) => (a > b ? a : b))
-  const period = last - first + 1_000_000n
+  const sorted = BigUint64Array.from(times).sort()
+  const period = (sorted.at(-1) ?? 0n) - (sorted[0] ?? 0n) + 1_000_000n
   const rounds = Math.ceil(events / times.length)
   // A cut recording ends without one; what follows it is later.
   repeated.push(Buffer.from([FINISHED_ROUND, 0, 0, 0, 0, 0, 8, 0]))
