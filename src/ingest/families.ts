@@ -126,7 +126,7 @@ export class Families {
       identities: this.identities,
       swapinCells: swapinCellsOf(buffers.swapins),
       zswapLoadsRecorded: roles.has('zswap_load_end') && zswapOn,
-      deviceMet: swaps.length === 0 ? undefined : zram >= 0 ? 'pool' : 'disk',
+      deviceMet: metOfDevices(swaps),
       zramType: Math.max(0, zram),
       symbolOf: (hi, lo) => reader.symbolOf?.(hi, lo),
       blindUntil,
@@ -365,6 +365,13 @@ function defaultPlace(files: SnapshotFiles): string | undefined {
   const zswap = vmstatDelta(files, 'zswpout')
   if (zswap !== undefined && zswap !== 0) return undefined
   return devicePlace(files)
+}
+
+/** What a page read from a device met; of zram and disks at once no event tells which. */
+function metOfDevices(swaps: readonly { readonly kind: string }[]): 'pool' | 'disk' | undefined {
+  const zrams = swaps.filter(({ kind }) => kind === 'zram').length
+  if (swaps.length === 0 || (zrams > 0 && zrams < swaps.length)) return undefined
+  return zrams > 0 ? 'pool' : 'disk'
 }
 
 /** Before 6.10 only PMD-sized folios are swapped out whole (mm/vmscan.c splits the others), and thp_swpout counts those. */
