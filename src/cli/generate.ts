@@ -42,8 +42,8 @@ interface GenerateCommandOptions {
   readonly force?: boolean
 }
 
-/** Above this many events the truth holds counts only: its rows live in memory. */
-const MAX_ROWS_EVENTS = 5_000_000
+/** Above this many events the truth holds counts only: its rows live in memory, about 200 bytes an event. */
+const MAX_ROWS_EVENTS = 1_000_000
 /** Plain bytes in one zstd frame; decoders take frames in a row. */
 const FRAME_BYTES = 65_536
 
@@ -65,7 +65,7 @@ export function register(command: Command): void {
     )
     .option(
       '--truth <file>',
-      'what really happened, as JSON (default: the output with .truth.json; none with -o -)',
+      'what really happened, as JSON; of more than a million events their counts only (default: the output with .truth.json; none with -o -)',
     )
     .option(
       '--snapshots <folder>',
@@ -115,8 +115,6 @@ async function run(scenarioName: string, options: GenerateCommandOptions): Promi
   const truthPath =
     options.truth ?? (isStdout ? undefined : `${options.output.replace(/\/$/, '')}.truth.json`)
   const overwrite = options.force ?? false
-  if (truthPath !== undefined && !overwrite && existsSync(truthPath))
-    throw usageError(`${truthPath}: already exists; give --force to replace it.`)
   const files: OutputFile[] = []
   const open = (path: string): OutputFile => {
     makeFolder(dirname(path))
@@ -132,6 +130,7 @@ async function run(scenarioName: string, options: GenerateCommandOptions): Promi
       ? new StandardOutput()
       : open(options.output)
   try {
+    const truthOutput = truthPath === undefined ? undefined : open(truthPath)
     const truth = generate({
       scenario,
       format: options.format,
@@ -149,6 +148,7 @@ async function run(scenarioName: string, options: GenerateCommandOptions): Promi
       compression: options.compression,
       zstdCompress: await newZstd(),
       wantRows: truthPath !== undefined && events <= MAX_ROWS_EVENTS,
+      ...(truthOutput !== undefined && { truthOutput }),
       output,
       newSpool,
       newFile: (path) => open(join(options.output, path)),
@@ -159,7 +159,6 @@ async function run(scenarioName: string, options: GenerateCommandOptions): Promi
         makeFolder(options.snapshots)
         writeOutput(join(options.snapshots, name), text, { overwrite })
       }
-    if (truthPath !== undefined) writeOutput(truthPath, `${JSON.stringify(truth)}\n`, { overwrite })
     if (!isStdout) await printLine(options.output)
   } finally {
     for (const file of files) file.abandon()

@@ -5,7 +5,7 @@ import { Random } from './random.ts'
 import { RecordEncoder } from './record.ts'
 import type { Scenario } from './scenario.ts'
 import { simulate, stringsOf } from './simulate.ts'
-import { Truth, type TruthTable } from './truth.ts'
+import { Truth, type TruthRow, type TruthTable, toJson } from './truth.ts'
 import { FolderWriter } from './writers/folder.ts'
 import { PerfDataWriter } from './writers/perf-data.ts'
 import { PerfettoWriter } from './writers/perfetto.ts'
@@ -54,8 +54,10 @@ export interface GenerateOptions {
   readonly clock: string
   readonly compression: 'none' | 'zlib' | 'zstd'
   readonly zstdCompress?: (bytes: Uint8Array) => Uint8Array
-  /** False for very long traces: the truth then holds counts only. */
+  /** False for very long traces: the truth then holds counts only, and memory does not grow with the trace. */
   readonly wantRows: boolean
+  /** Takes the truth as JSON, after the trace. */
+  readonly truthOutput?: Output
   readonly output: Output
   readonly newSpool: () => Spool
   /** Opens a file of the folder by relative path; needed by the format `folder`. */
@@ -86,11 +88,12 @@ export interface GeneratedTruth {
   readonly total: number
   /** Events that the losses took, by `system:name`. */
   readonly lost: Readonly<Record<string, number>>
+  /** The first MAX_GAPS when rows are not wanted; `lost` counts all events. */
   readonly losses: readonly LostInterval[]
   readonly startNs: number
   readonly endNs: number
   /** Rows of what happened (lost events included), by table; absent when not wanted. */
-  readonly tables?: Readonly<Record<string, readonly Record<string, number | string | null>[]>>
+  readonly tables?: Readonly<Record<string, readonly TruthRow[]>>
 }
 
 /** First event id: above the ids of the kernel's own ftrace events. */
@@ -98,6 +101,7 @@ const FIRST_ID = 300
 const PRINT_ID = 5
 /** No sub-buffer is lost in the last part of a trace, so that every loss is followed by an event that reports it. */
 const KEEP_LAST = 0.05
+const MAX_GAPS = 10_000
 
 /** Generates one trace file and returns its truth. Same options, same bytes. */
 export function generate(options: GenerateOptions): GeneratedTruth {
@@ -150,7 +154,7 @@ export function generate(options: GenerateOptions): GeneratedTruth {
   })
   recording.finish()
   writer.finish()
-  return {
+  const summary: GeneratedTruth = {
     scenario: options.scenario.name,
     seed: options.seed,
     kernel: options.kernel,
@@ -162,22 +166,37 @@ export function generate(options: GenerateOptions): GeneratedTruth {
     losses: recording.losses,
     startNs: recording.firstNs,
     endNs: recording.lastNs,
-    ...(truth === undefined
-      ? {}
-      : {
-          tables: {
-            ...Object.fromEntries(
-              (Object.keys(truth.tables) as TruthTable[]).map((name) => [name, truth.rows(name)]),
-            ),
-            losses: recording.losses.map(({ cpu, startNs, endNs, events }) => ({
-              cpu,
-              start_ns: startNs,
-              end_ns: endNs,
-              events,
-            })),
-          },
-        }),
   }
+  const { truthOutput } = options
+  if (truth === undefined) {
+    truthOutput?.write(utf8(`${JSON.stringify(summary)}\n`))
+    return summary
+  }
+  const losses = recording.losses.map(({ cpu, startNs, endNs, events }) => ({
+    cpu,
+    start_ns: startNs,
+    end_ns: endNs,
+    events,
+  }))
+  if (truthOutput !== undefined)
+    for (const piece of toJson(summary, truth, losses)) truthOutput.write(utf8(piece))
+  return { ...summary, tables: tablesOf(truth, losses) }
+}
+
+/** Tables whose rows are made when they are first asked for. */
+function tablesOf(truth: Truth, losses: readonly TruthRow[]): Record<string, readonly TruthRow[]> {
+  const tables: Record<string, readonly TruthRow[]> = { losses }
+  for (const name of Object.keys(truth.tables) as TruthTable[]) {
+    let rows: readonly TruthRow[] | undefined
+    Object.defineProperty(tables, name, {
+      enumerable: true,
+      get: () => {
+        rows ??= truth.rows(name)
+        return rows
+      },
+    })
+  }
+  return tables
 }
 
 function newWriter(options: GenerateOptions, context: WriterContext): TraceWriter {
@@ -231,6 +250,7 @@ class Recording {
   readonly written = new Float64Array(KINDS.length)
   readonly dropped = new Float64Array(KINDS.length)
   readonly losses: LostInterval[] = []
+  readonly #maxLosses: number
   firstNs = Number.NaN
   lastNs = Number.NaN
   readonly #writer: TraceWriter
@@ -262,6 +282,7 @@ class Recording {
     this.#writer = writer
     this.#encoders = encoders
     this.#loss = options.loss
+    this.#maxLosses = options.wantRows ? Number.POSITIVE_INFINITY : MAX_GAPS
     this.#whenBusy = options.lossWhenBusy === true
     this.#begun = new Float64Array(cpus)
     this.#meanNs = new Float64Array(cpus)
@@ -303,7 +324,8 @@ class Recording {
     const startNs = this.#lostFrom[cpu] ?? 0
     const endNs = this.#lostTo[cpu] ?? 0
     this.#writer.lost(cpu, events, startNs, beforeNs ?? endNs)
-    this.losses.push({ cpu, startNs, endNs, events, afterNs: this.#lastOf[cpu], beforeNs })
+    if (this.losses.length < this.#maxLosses)
+      this.losses.push({ cpu, startNs, endNs, events, afterNs: this.#lastOf[cpu], beforeNs })
     this.#lostCount[cpu] = 0
   }
 

@@ -25,6 +25,9 @@ const WAKE_LATENCY_NS = 20_000
 const STEP_NS = 300
 /** Swapped-out pages a machine holds at most; one more makes an owner give one up. */
 const MAX_SWAPPED = 100_000
+/** Where the addresses of pages begin, in the order in which they are swapped out. */
+const FIRST_ADDRESS = 0x7f00_0000_0000
+const PAGE_BYTES = 4096
 const STATE_SLEEP = 1
 const STATE_IO = 2
 const STATE_DEAD = 16
@@ -75,13 +78,61 @@ interface Cpu {
 }
 
 interface SwappedPage {
-  readonly type: number
+  /** Index of its swap device. */
+  readonly device: number
   readonly offset: number
   /** Truth row of its swap-out. */
   readonly row: number
   /** Pages swapped out before it. */
   readonly before: number
-  readonly address: number
+}
+
+/** Pages that are swapped out, at most MAX_SWAPPED and one, in room made once. */
+class SwappedPages {
+  readonly #device = new Uint8Array(MAX_SWAPPED + 1)
+  readonly #offset = new Uint32Array(MAX_SWAPPED + 1)
+  readonly #row = new Int32Array(MAX_SWAPPED + 1)
+  readonly #before = new Float64Array(MAX_SWAPPED + 1)
+  length = 0
+
+  push({ device, offset, row, before }: SwappedPage): void {
+    const at = this.length++
+    this.#device[at] = device
+    this.#offset[at] = offset
+    this.#row[at] = row
+    this.#before[at] = before
+  }
+
+  /** Takes out one page; the last takes its place. */
+  take(at: number): SwappedPage {
+    const page = {
+      device: this.#device[at] ?? 0,
+      offset: this.#offset[at] ?? 0,
+      row: this.#row[at] ?? -1,
+      before: this.#before[at] ?? 0,
+    }
+    const last = --this.length
+    this.#device[at] = this.#device[last] ?? 0
+    this.#offset[at] = this.#offset[last] ?? 0
+    this.#row[at] = this.#row[last] ?? -1
+    this.#before[at] = this.#before[last] ?? 0
+    return page
+  }
+}
+
+/** A device's slots: those given back are used again, the last one first. */
+class Slots {
+  readonly #free = new Uint32Array(MAX_SWAPPED + 1)
+  #freed = 0
+  #next = 1
+
+  take(): number {
+    return this.#freed > 0 ? (this.#free[--this.#freed] ?? 0) : this.#next++
+  }
+
+  giveBack(offset: number): void {
+    this.#free[this.#freed++] = offset
+  }
 }
 
 interface OpenSpan {
@@ -128,9 +179,8 @@ class Machine {
   readonly #running: Running[]
   /** Sleepers by wake time, unsorted: scenarios have few actors. */
   readonly #timers: { at: number; running: Running }[] = []
-  readonly #swapped: SwappedPage[] = []
-  readonly #nextSlot: number[]
-  readonly #freeSlots: number[][]
+  readonly #swapped = new SwappedPages()
+  readonly #slots: readonly Slots[]
   readonly #recordFrom: number
   readonly #stopAt: number
   #now: number
@@ -150,8 +200,7 @@ class Machine {
     this.#lastEventNs = scenario.startNs
     this.#recordFrom = scenario.startNs + (scenario.recordAfterNs ?? 0)
     this.#stopAt = scenario.startNs + scenario.durationNs
-    this.#nextSlot = scenario.swapDevices.map(() => 1)
-    this.#freeSlots = scenario.swapDevices.map(() => [])
+    this.#slots = scenario.swapDevices.map(() => new Slots())
     this.#cpus = scenario.cpuNodes.map(() => ({
       current: undefined,
       chunkEnd: Number.POSITIVE_INFINITY,
@@ -683,7 +732,7 @@ class Machine {
     const device = this.#scenario.swapDevices[index]
     const type = device?.swapType ?? 0
     yield* this.#spend(running, this.#draw(step.unmapNs))
-    const offset = this.#freeSlots[index]?.pop() ?? this.#takeSlot(index)
+    const offset = this.#slots[index]?.take() ?? 0
     const number = this.#swapOuts++
     const pfn = this.#framesOf(node, number)
     const context = running.contexts.at(-1) ?? 'proactive'
@@ -721,8 +770,7 @@ class Machine {
         span: running.spans.at(-1),
       })
     running.reclaimed++
-    const address = 0x7f00_0000_0000 + number * 4096
-    this.#swapped.push({ type, offset, row, before: number, address })
+    this.#swapped.push({ device: index, offset, row, before: number })
     yield* this.#spend(running, STEP_NS)
     if (this.#swapped.length > MAX_SWAPPED) this.#dropOne(cpu, tid)
   }
@@ -744,19 +792,12 @@ class Machine {
 
   /** Some page's owner gives it up: its slot is freed without a fault. */
   #dropOne(cpu: number, tid: number): void {
-    const index = this.#random.below(this.#swapped.length)
-    const page = this.#swapped[index]
-    const last = this.#swapped.pop()
-    if (page === undefined || last === undefined) return
-    if (index < this.#swapped.length) this.#swapped[index] = last
-    this.#freeSlot(page, cpu, tid)
+    this.#freeSlot(this.#swapped.take(this.#random.below(this.#swapped.length)), cpu, tid)
   }
 
   #freeSlot(page: SwappedPage, cpu: number, tid: number): void {
-    const devices = this.#scenario.swapDevices
-    const index = devices.findIndex(({ swapType }) => swapType === page.type)
-    this.#freeSlots[index]?.push(page.offset)
-    if (devices[index]?.kind !== 'zram') return
+    this.#slots[page.device]?.giveBack(page.offset)
+    if (this.#scenario.swapDevices[page.device]?.kind !== 'zram') return
     this.#emit('slotFree', cpu, tid, page.offset)
     if (this.#isRecording)
       this.#truth?.add('pool_moves', {
@@ -767,28 +808,20 @@ class Machine {
       })
   }
 
-  #takeSlot(device: number): number {
-    const offset = this.#nextSlot[device] ?? 1
-    this.#nextSlot[device] = offset + 1
-    return offset
-  }
-
   *#swapIn(step: Step & { do: 'swapIn' }, running: Running): Generator<void, void, void> {
     const { cpu, tid } = running.actor
     const count = this.#swapped.length
     if (count === 0) return
     const index =
       step.page === 'oldest' ? 0 : step.page === 'newest' ? count - 1 : this.#random.below(count)
-    const page = this.#swapped[index]
-    const last = this.#swapped.pop()
-    if (page === undefined || last === undefined) return
-    if (index < count - 1) this.#swapped[index] = last
+    const page = this.#swapped.take(index)
+    const type = this.#scenario.swapDevices[page.device]?.swapType ?? 0
     const start = this.#now
     const recorded = this.#isRecording
-    this.#emit('fault', cpu, tid, page.address)
+    this.#emit('fault', cpu, tid, FIRST_ADDRESS + page.before * PAGE_BYTES)
     yield* this.#spend(running, STEP_NS)
     const read = this.#now
-    this.#emit('swapRead', cpu, tid, page.type, page.offset)
+    this.#emit('swapRead', cpu, tid, type, page.offset)
     yield* this.#spend(running, this.#draw(step.ns))
     this.#freeSlot(page, cpu, tid)
     yield* this.#spend(running, STEP_NS)
@@ -799,7 +832,7 @@ class Machine {
         end_ns: this.#now,
         tid,
         cpu,
-        swap_type: page.type,
+        swap_type: type,
         swap_offset: page.offset,
         swapout: page.row < 0 ? undefined : page.row,
         fault_ns: start,

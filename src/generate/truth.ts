@@ -109,6 +109,7 @@ export const TRUTH_TABLES = {
 } as const
 
 export type TruthTable = keyof typeof TRUTH_TABLES
+export type TruthRow = Readonly<Record<string, number | string | null>>
 type ColumnsOf<T extends TruthTable> = keyof (typeof TRUTH_TABLES)[T] & string
 
 /** What really happened, table by table. Memory grows with the number of rows: switch it off for very long traces. */
@@ -146,19 +147,41 @@ export class Truth {
   }
 
   /** Plain rows of one table, NULL as null. */
-  rows(table: TruthTable): Record<string, number | string | null>[] {
-    const { columns, length } = this.tables[table] as RowBuffer
-    const rows: Record<string, number | string | null>[] = []
-    for (let i = 0; i < length; i++) {
-      const row: Record<string, number | string | null> = {}
-      for (const [name, column] of Object.entries(columns)) {
-        if (column.kind === 'number') {
-          const value = column.values[i] ?? Number.NaN
-          row[name] = Number.isNaN(value) ? null : value
-        } else if (column.kind === 'text') row[name] = column.strings[column.codes[i] ?? -1] ?? null
-      }
-      rows.push(row)
-    }
-    return rows
+  rows(table: TruthTable): TruthRow[] {
+    return Array.from({ length: this.tables[table].length }, (_, i) => this.row(table, i))
   }
+
+  row(table: TruthTable, index: number): TruthRow {
+    const row: Record<string, number | string | null> = {}
+    for (const [name, column] of Object.entries((this.tables[table] as RowBuffer).columns)) {
+      if (column.kind === 'number') {
+        const value = column.values[index] ?? Number.NaN
+        row[name] = Number.isNaN(value) ? null : value
+      } else if (column.kind === 'text')
+        row[name] = column.strings[column.codes[index] ?? -1] ?? null
+    }
+    return row
+  }
+}
+
+const PIECE_LENGTH = 1 << 16
+
+/** The truth as one JSON document in pieces, row by row: the whole of it would be longer than a string may be. */
+export function* toJson(
+  summary: object,
+  truth: Truth,
+  losses: readonly TruthRow[],
+): Generator<string, void, void> {
+  let piece = `${JSON.stringify(summary).slice(0, -1)},"tables":{`
+  for (const table of Object.keys(truth.tables) as TruthTable[]) {
+    piece += `"${table}":[`
+    for (let i = 0; i < truth.tables[table].length; i++) {
+      piece += `${i === 0 ? '' : ','}${JSON.stringify(truth.row(table, i))}`
+      if (piece.length < PIECE_LENGTH) continue
+      yield piece
+      piece = ''
+    }
+    piece += '],'
+  }
+  yield `${piece}"losses":${JSON.stringify(losses)}}}\n`
 }
