@@ -1,7 +1,7 @@
 import type { ChartRow, ChartRows, ChartSubject, Theme } from '../../src/charts/chart.ts'
 import { PARTS, TASK_CLASSES } from '../../src/charts/theme.ts'
 
-/** Seeded rows for every dataset the charts read, with a known truth where a test asks for one. */
+/** Seeded rows for every dataset the charts read, of a recording and three runs: what only replays have, no generated recording. */
 
 export function seeded(seed: number): () => number {
   let state = seed >>> 0
@@ -25,7 +25,7 @@ export function sampleSubject(theme: Theme = 'light', width = 640): ChartSubject
   }
 }
 
-export const LONGEST_STALL_MS = 84.25
+const LONGEST_STALL_MS = 84.25
 
 export function sampleRows(seed = 1): ChartRows {
   const random = seeded(seed)
