@@ -18,7 +18,11 @@ export interface TrueStall {
   readonly parts: ReadonlyMap<string, number>
 }
 
-const STALLED: Readonly<Record<string, string>> = { kworker: 'worker', kswapd: 'other' }
+const STALLED: Readonly<Record<string, string>> = {
+  kworker: 'worker',
+  kswapd: 'other',
+  kcompactd: 'other',
+}
 
 /** The truth's outermost spans by task; throttling and the direct reclaim that it delayed are one stall. */
 export function trueStalls({ table, truth }: GeneratedRecording): TrueStall[] {

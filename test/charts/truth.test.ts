@@ -27,8 +27,8 @@ afterAll(() => {
   for (const { database } of opened.values()) database.close()
 })
 
-const total = (rows: readonly ChartRow[], valueOf: (row: ChartRow) => number): number =>
-  sum(rows.map(valueOf))
+const total = (rows: readonly ChartRow[], figureOf: (row: ChartRow) => number): number =>
+  sum(rows.map(figureOf))
 const of = (row: ChartRow, column: string): number => Number(row[column])
 const length = (row: ChartRow): number => of(row, 'end_s') - of(row, 'start_s')
 const ns = (row: Row, column: string): number => Number(row[column])
