@@ -54,7 +54,10 @@ function state(
   return { task_id: taskId, start_ns: from, end_ns: to, state: what, doing, cpu: 0 }
 }
 
-/** Measures of the one run of a trace; the recording is empty. */
+/**
+ * Measures of the one run of a trace; the recording is empty. Hand-made: workers, their queue and what it does to pages are
+ * replays' alone; what recordings can tell is held to generated ones in truth.test.ts.
+ */
 async function measure(tables: HandTables, policy = 'parallel'): Promise<Map<string, unknown>> {
   database = await openViews([{ tables: { tasks: TASKS }, runs: [{ policy, tables }] }])
   const subjects = await readMeasures(database.connection)
