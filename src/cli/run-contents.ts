@@ -13,12 +13,16 @@ import {
   createPartlyRandom,
   createSwapImageContents,
   decodeCorpus,
+  FITTED_CODECS,
   SAME_SHARE,
   ZERO_SHARE,
 } from '../memory/contents/index.ts'
 import { openPool } from '../memory/pools/index.ts'
 import { PstraceError } from '../model/error.ts'
 import type { Workload } from '../workload/types.ts'
+
+/** Share of zsmalloc's pages that holds data: the rest is lost to size classes and partly filled pages. */
+export const POOL_FILL = 0.98
 
 export interface OpenContents {
   readonly contents: PageContents
@@ -63,10 +67,6 @@ export async function openContents(
   return { contents: generator, close: () => undefined }
 }
 
-/** Shares of zsmalloc's pages that hold data: the rest is lost to size classes and partly filled pages. */
-const POOL_FILL = 0.98
-const CALIBRATED = ['lz4', 'lzo-rle', 'zstd'] as const
-
 /** The generator, made to give what the recording's own counters tell of sizes; without them it is the corpus in the mean. */
 function openGenerator(workload: Workload, seed: number): PageContents {
   const { machine, pages } = workload
@@ -77,38 +77,53 @@ function openGenerator(workload: Workload, seed: number): PageContents {
   }
   const random = figure('random_share')
   if (random !== undefined) return createPartlyRandom({ seed, share: random, pageSize })
-  const plain = { seed, pageSize, fills: pages.fill }
-  const codec = CALIBRATED.find((name) => name === machine.codec.value)
-  if (codec === undefined) return createGenerator(plain)
   const poolShare = figure('pool_share')
-  const refused = figure('incompressible_share') ?? 0
-  const meanStoredBytes =
-    poolShare === undefined ? figure('stored_bytes') : poolShare * pageSize * POOL_FILL
+  const stored = poolShare === undefined ? figure('stored_bytes') : poolShare * pageSize * POOL_FILL
   const hugeShare = figure('huge_share')
-  if (meanStoredBytes === undefined) return createGenerator(plain)
-  const { zero, same } = fillShares(workload, figure('same_share'))
+  const calibrated =
+    stored === undefined
+      ? undefined
+      : calibratedGenerator(workload, machine.codec.value, seed, stored, hugeShare)
+  if (calibrated === undefined) return createGenerator({ seed, pageSize, fills: pages.fill })
+  const refused = figure('incompressible_share') ?? 0
+  return refused > 0 ? createIncompressible(calibrated, { seed, share: refused }) : calibrated
+}
+
+/**
+ * The generator with this mean of stored bytes per page that is neither zero nor same, and the workload's zero, same and huge pages;
+ * undefined where the generator is not fitted to the codec. `hugeShare` is of those pages too.
+ */
+export function calibratedGenerator(
+  workload: Workload,
+  codec: string,
+  seed: number,
+  meanStoredBytes: number,
+  hugeShare?: number,
+): PageContents | undefined {
+  const fitted = FITTED_CODECS.find((name) => name === codec)
+  if (fitted === undefined) return undefined
+  const { machine, pages } = workload
+  const { pageSize } = machine
+  const { zero, same } = fillShares(workload)
   const chain = machine.backendParameters['form']?.value === '6.1' ? 4 : 8
   const found = calibrate({
-    codec,
+    codec: fitted,
     meanStoredBytes,
     zeroShare: zero,
     sameShare: same,
     hugeAt: openPool('zsmalloc', { pageSize, chain }).hugeClassSize,
     ...(hugeShare === undefined ? {} : { hugeShare: hugeShare * (1 - zero - same) }),
   })
-  const generator = createGenerator({ ...plain, ...found })
-  return refused > 0 ? createIncompressible(generator, { seed, share: refused }) : generator
+  return createGenerator({ seed, pageSize, fills: pages.fill, ...found })
 }
 
 /**
  * Shares among pages of which the trace does not tell whether they are zero or same-filled. zram counts as same what no zero map caught
  * before it; without a count the corpus's shares hold.
  */
-function fillShares(
-  { machine }: Workload,
-  counted: number | undefined,
-): { readonly zero: number; readonly same: number } {
-  if (counted === undefined) return { zero: ZERO_SHARE, same: SAME_SHARE }
+function fillShares({ machine }: Workload): { readonly zero: number; readonly same: number } {
+  const counted = machine.backendParameters['same_share']?.value
+  if (typeof counted !== 'number') return { zero: ZERO_SHARE, same: SAME_SHARE }
   if (machine.zeroMap.value) return { zero: ZERO_SHARE, same: counted * (1 - ZERO_SHARE) }
   const both = ZERO_SHARE + SAME_SHARE
   return { zero: (counted * ZERO_SHARE) / both, same: (counted * SAME_SHARE) / both }

@@ -10,7 +10,6 @@ import { resolveReplay } from '../config/replay.ts'
 import type { Settings } from '../config/settings.ts'
 import { Database } from '../database/database.ts'
 import type { PageContents } from '../memory/contents/contents.ts'
-import { calibrate, createGenerator } from '../memory/contents/index.ts'
 import { replay } from '../replay/replay.ts'
 import { type Extraction, extractWorkload } from '../workload/extract.ts'
 import type { Workload } from '../workload/types.ts'
@@ -19,6 +18,7 @@ import { runInterruptibly, throwIfInterrupted } from './interrupt.ts'
 import { printLine, printResult, remark, toFormat } from './output.ts'
 import { startProgress } from './progress.ts'
 import { catalogOf } from './replay-runs.ts'
+import { calibratedGenerator, POOL_FILL } from './run-contents.ts'
 import { openResources, planRuns } from './run-plan.ts'
 import { toSettings } from './settings.ts'
 import { HALF_COLUMNS, POLICY_COLUMNS, type ValidateOptions } from './validate.ts'
@@ -196,23 +196,13 @@ async function withProgress<T>(
   }
 }
 
-/** zsmalloc's pages hold this much of what is stored in them: the rest is lost to size classes and partly filled pages. */
-const POOL_FILL = 0.98
-const CALIBRATED = ['lz4', 'lzo-rle', 'zstd'] as const
-
 /** Contents of which a stored page takes as much of the pool as it did in the recording. */
 function calibrated(workload: Workload, codec: string, seed: number): PageContents | undefined {
   // The slope of free memory over stored pages holds the slots' records too, which replay charges apart.
   const perPage =
     Number(workload.machine.backendParameters['poolPagesPerStoredPage']?.value) -
     (workload.machine.recordPagesPerSlot?.value ?? 0)
-  const known = CALIBRATED.find((name) => name === codec)
-  if (known === undefined || !(perPage > 0 && perPage < 0.9)) return undefined
-  const { pageSize } = workload.machine
-  return createGenerator({
-    seed,
-    pageSize,
-    fills: workload.pages.fill,
-    ...calibrate({ codec: known, meanStoredBytes: perPage * pageSize * POOL_FILL }),
-  })
+  if (!(perPage > 0 && perPage < 0.9)) return undefined
+  const meanStoredBytes = perPage * workload.machine.pageSize * POOL_FILL
+  return calibratedGenerator(workload, codec, seed, meanStoredBytes)
 }

@@ -3,7 +3,8 @@ import type { Recipe } from './page-assembler.ts'
 import type { PageClass } from './page-class.ts'
 
 /** Codecs whose sizes generated pages were fitted to. */
-export type FittedCodec = 'lz4' | 'lzo-rle' | 'zstd' | 'deflate' | 'lz4hc'
+export const FITTED_CODECS = ['lz4', 'lzo-rle', 'zstd', 'deflate', 'lz4hc'] as const
+export type FittedCodec = (typeof FITTED_CODECS)[number]
 
 /** A recipe as the list of classes has it. */
 export type RecipeRow = readonly [

@@ -1,4 +1,5 @@
 export { type CalibrationTarget, calibrate } from './calibrate.ts'
+export { FITTED_CODECS } from './class-shape.ts'
 export {
   CORPUS_GROUP_BYTES,
   type Corpus,
