@@ -84,15 +84,17 @@ interface Edges {
   readonly ungated: number
   /** Swap-outs of kswapd. */
   readonly lane: number
+  /** Those of them of which begin and end of the store are known. */
+  readonly placed: number
   /** Pages reclaimed by batches of which it is not known what they scanned. */
   readonly unlisted: number | null
 }
-const NO_EDGES: Edges = { twice: 0, ungated: 0, lane: 0, unlisted: 0 }
+const NO_EDGES: Edges = { twice: 0, ungated: 0, lane: 0, placed: 0, unlisted: 0 }
 
 function edgesSql(traceId: number): string {
   const own = `trace_id = ${traceId} AND run_id IS NULL`
   return `WITH ordered AS (
-    SELECT context, submit_ns, ts_ns,
+    SELECT context, submit_ns, ts_ns, start_rank, done_rank,
       lag(ts_ns IS NULL AND submit_ns IS NOT NULL) OVER (PARTITION BY task_id ORDER BY coalesce(submit_ns, ts_ns)) AS open,
       count(submit_ns) OVER () AS gated
     FROM swapouts WHERE ${own}
@@ -101,6 +103,7 @@ function edgesSql(traceId: number): string {
     (SELECT count(*) FROM ordered WHERE gated > 0 AND submit_ns IS NULL AND open) AS twice,
     (SELECT count(*) FROM ordered WHERE gated > 0 AND submit_ns IS NULL AND context = 'kswapd') AS ungated,
     (SELECT count(*) FROM ordered WHERE context = 'kswapd') AS lane,
+    (SELECT least(count(start_rank), count(done_rank)) FROM ordered WHERE context = 'kswapd') AS placed,
     (SELECT CAST(sum(nr_reclaimed) AS BIGINT) FROM shrink_batches WHERE ${own} AND lru IS NULL) AS unlisted`
 }
 
@@ -265,14 +268,15 @@ function newIntervals(losses: LossSummary, hidden: Hidden | undefined, found: Fo
     }),
     inversions(value) {
       if (hidden === undefined) return { lo: value, hi: null }
-      // Of a pair either page may be hidden.
+      // Of a pair either page may be hidden, or its store in a worker's gap.
       const all = edges.lane + hidden.upTo.kswapd_pages
-      return { lo: value, hi: value === 0 ? 0 : Math.ceil(value * (all / edges.lane) ** 2) + 1 }
+      return { lo: value, hi: value === 0 ? 0 : Math.ceil(value * (all / edges.placed) ** 2) + 1 }
     },
     displacement(value) {
       if (hidden === undefined) return { lo: value, hi: null }
       // Each page that is hidden may stand between a page and its place.
-      return { lo: value, hi: value === 0 ? 0 : value + Math.ceil(hidden.upTo.kswapd_pages) }
+      const unplaced = edges.lane - edges.placed + hidden.upTo.kswapd_pages
+      return { lo: value, hi: value === 0 ? 0 : value + Math.ceil(unplaced) }
     },
   }
 }

@@ -40,6 +40,8 @@ export const EVENT_KINDS = {
   print: ['text'],
   swapWrite: ['entryType', 'entryOffset'],
   swapWriteReturn: ['ret'],
+  store: ['entryType', 'entryOffset'],
+  storeReturn: ['ret'],
   swapRead: ['entryType', 'entryOffset'],
   fault: ['address'],
   faultReturn: ['ret'],
@@ -63,6 +65,8 @@ export type ProbeSet = 'none' | 'stock' | 'full'
 const PROBES = new Set<EventKind>([
   'swapWrite',
   'swapWriteReturn',
+  'store',
+  'storeReturn',
   'swapRead',
   'fault',
   'faultReturn',

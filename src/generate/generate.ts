@@ -116,7 +116,10 @@ export function generate(options: GenerateOptions): GeneratedTruth {
   const encoded = strings.map(utf8)
   const abi = { littleEndian: options.littleEndian, long: options.long }
   const layouts = layoutsOf(kernel).filter(
-    ({ kind }) => isRecorded(kind, options.probes) && !(kind === 'print' && isPerf(options.format)),
+    ({ kind }) =>
+      isRecorded(kind, options.probes) &&
+      (options.scenario.storeQueue !== undefined || !kind.startsWith('store')) &&
+      !(kind === 'print' && isPerf(options.format)),
   )
   const encoders = new Map<string, RecordEncoder>(
     layouts.map((layout, i) => [

@@ -443,6 +443,13 @@ function probes(kernel: KernelVersion): EventLayout[] {
       [probeFunc, probeRetIp, field('ret', 's32', 4, true, { arg: 'ret' })],
       `({__probe_ret_ip:ip:pageout} <- {__probe_func:fn:${writeName}}) ret={ret}`,
     ),
+    probe('store', 'pst_write', [probeIp, entry], '({__probe_ip:ip:swap_writepage}) entry={entry}'),
+    probe(
+      'storeReturn',
+      'pst_write_ret',
+      [probeFunc, probeRetIp, field('ret', 's32', 4, true, { arg: 'ret' })],
+      `({__probe_ret_ip:ip:pageout} <- {__probe_func:fn:${writeName}}) ret={ret}`,
+    ),
     probe('swapRead', readName, [probeIp, entry], `({__probe_ip:ip:${readName}}) entry={entry}`),
     probe(
       'fault',

@@ -55,6 +55,8 @@ export type Step =
       readonly min: number
     }
   | { readonly do: 'oomKill'; readonly victim: number }
+  /** A worker: from here on it stores what waits in the queue, oldest first, and sleeps while nothing does. */
+  | { readonly do: 'storeQueued'; readonly ns: Duration }
   /** `times` 0 = as long as the scenario runs. */
   | { readonly do: 'repeat'; readonly times: number; readonly steps: readonly Step[] }
 
@@ -63,7 +65,7 @@ export interface Actor {
   readonly tid: number
   readonly tgid: number
   readonly cpu: number
-  readonly kind: 'user' | 'kswapd' | 'kcompactd' | 'kworker'
+  readonly kind: 'user' | 'kswapd' | 'kcompactd' | 'kworker' | 'compressor'
   readonly node: number
   readonly steps: readonly Step[]
 }
@@ -101,6 +103,11 @@ export interface Scenario {
   readonly durationNs: number
   /** Recording begins this long after the start: spans open at that moment lack their beginning. */
   readonly recordAfterNs?: number
+  /**
+   * kswapd hands pages over to the actors that store what is queued, and stores a page itself when `depth` wait. Recorded
+   * with probes at the begin and the end of every store.
+   */
+  readonly storeQueue?: { readonly depth: number }
   readonly actors: readonly Actor[]
 }
 
@@ -164,6 +171,7 @@ const STEP_FIELDS: Readonly<Record<Step['do'], readonly string[]>> = {
   mark: ['name', 'steps'],
   retry: ['free', 'reclaimable', 'min'],
   oomKill: ['victim'],
+  storeQueued: ['ns'],
   repeat: ['times', 'steps'],
 }
 

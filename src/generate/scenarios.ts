@@ -232,5 +232,29 @@ const stream: Scenario = {
   ],
 }
 
+function compressor(index: number, cpu: number): Actor {
+  const tid = 70 + index
+  return {
+    comm: `kcompressd${index}`,
+    tid,
+    tgid: tid,
+    cpu,
+    kind: 'compressor',
+    node: 0,
+    steps: [{ do: 'storeQueued', ns: [20_000, 90_000] }],
+  }
+}
+
+/** Stores are done by workers: pages are begun and finished in another order than they are handed over. */
+const queue: Scenario = {
+  ...phone,
+  name: 'queue',
+  summary:
+    'kswapd hands pages over to two workers and stores itself what the queue has no room for',
+  cpuNodes: [0, 0, 0, 0],
+  storeQueue: { depth: 12 },
+  actors: [...phone.actors, compressor(0, 2), compressor(1, 3)],
+}
+
 /** Built-in scenarios by name. */
-export const SCENARIOS: readonly Scenario[] = [phone, server, late, burst, stream]
+export const SCENARIOS: readonly Scenario[] = [phone, server, late, burst, queue, stream]

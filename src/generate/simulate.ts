@@ -28,6 +28,8 @@ const MAX_SWAPPED = 100_000
 /** Where the addresses of pages begin, in the order in which they are swapped out. */
 const FIRST_ADDRESS = 0x7f00_0000_0000
 const PAGE_BYTES = 4096
+/** A page is put into the queue. */
+const HAND_OVER_NS = 700
 const STATE_SLEEP = 1
 const STATE_IO = 2
 const STATE_DEAD = 16
@@ -61,10 +63,11 @@ interface Running {
   between: Activity
 }
 
-/** Hand-overs and stores of one lane so far: pages are stored by whom they are handed to, so both in one order. */
+/** Hand-overs and stores of one lane so far. */
 interface Lane {
   readonly name: string
   submitted: number
+  started: number
   done: number
 }
 
@@ -82,7 +85,7 @@ interface SwappedPage {
   readonly device: number
   readonly offset: number
   /** Truth row of its swap-out. */
-  readonly row: number
+  row: number
   /** Pages swapped out before it. */
   readonly before: number
 }
@@ -135,6 +138,13 @@ class Slots {
   }
 }
 
+/** A page that was handed over and waits for a worker. */
+interface QueuedPage {
+  readonly page: SwappedPage
+  readonly lane: Lane
+  readonly type: number
+}
+
 interface OpenSpan {
   /** Row of the truth; -1 = it began before the recording. */
   readonly row: number
@@ -181,6 +191,7 @@ class Machine {
   readonly #timers: { at: number; running: Running }[] = []
   readonly #swapped = new SwappedPages()
   readonly #slots: readonly Slots[]
+  readonly #queue: QueuedPage[] = []
   readonly #recordFrom: number
   readonly #stopAt: number
   #now: number
@@ -600,6 +611,9 @@ class Machine {
           })
         yield* this.#spend(running, STEP_NS)
         break
+      case 'storeQueued':
+        yield* this.#storeQueued(step, running)
+        break
       case 'repeat':
         for (let i = 0; (step.times === 0 || i < step.times) && !this.#stopping; i++)
           yield* this.#steps(step.steps, self)
@@ -742,37 +756,94 @@ class Machine {
     const submitRank = recorded ? ++lane.submitted : undefined
     this.#emit('swapWrite', cpu, tid, type, offset)
     account.did('unmap', this.#now)
-    yield* this.#spend(running, this.#draw(step.storeNs))
+    const what = {
+      lane: lane.name,
+      node,
+      place: device?.kind === 'zram' ? 'zram' : 'disk',
+      tid,
+      cpu,
+      pfn,
+      swap_type: type,
+      swap_offset: offset,
+      context,
+      span: running.spans.at(-1),
+    }
+    const row = recorded
+      ? (this.#truth?.add('swapouts', { ...what, submit_rank: submitRank, start_ns: start }) ?? -1)
+      : -1
+    const page = { device: index, offset, row, before: number }
+    const { storeQueue } = this.#scenario
+    const isQueued =
+      storeQueue !== undefined && context === 'kswapd' && this.#queue.length < storeQueue.depth
+    if (isQueued) {
+      yield* this.#spend(running, HAND_OVER_NS)
+      this.#queue.push({ page, lane, type })
+    } else yield* this.#store({ page, lane, type }, step.storeNs, running, 'inline')
     const stored = this.#now
-    const doneRank = recorded ? ++lane.done : undefined
     this.#emit('swapWriteReturn', cpu, tid, 0)
     account.did('store', this.#now)
+    if (isQueued) this.#wakeWorker(running)
     yield* this.#spend(running, STEP_NS)
     this.#emit('write', cpu, tid, pfn, WB_ANON_ASYNC)
     account.did('store', this.#now)
-    let row = -1
-    if (this.#isRecording && this.#truth !== undefined)
-      row = this.#truth.add('swapouts', {
-        submit_rank: submitRank,
-        done_rank: doneRank,
-        lane: lane.name,
-        node,
-        place: device?.kind === 'zram' ? 'zram' : 'disk',
-        start_ns: recorded ? start : undefined,
-        stored_ns: stored,
-        write_ns: this.#now,
-        tid,
-        cpu,
-        pfn,
-        swap_type: type,
-        swap_offset: offset,
-        context,
-        span: running.spans.at(-1),
-      })
+    if (row >= 0) this.#truth?.set('swapouts', row, { write_ns: this.#now })
+    else if (this.#isRecording)
+      page.row =
+        this.#truth?.add('swapouts', { ...what, stored_ns: stored, write_ns: this.#now }) ?? -1
     running.reclaimed++
-    this.#swapped.push({ device: index, offset, row, before: number })
+    if (!isQueued) this.#swapped.push(page)
     yield* this.#spend(running, STEP_NS)
     if (this.#swapped.length > MAX_SWAPPED) this.#dropOne(cpu, tid)
+  }
+
+  /** The store itself, by whoever does it; between its own probes where there is a queue. */
+  *#store(
+    { page, lane, type }: QueuedPage,
+    storeNs: Duration,
+    running: Running,
+    path: 'inline' | 'queued',
+  ): Generator<void, void, void> {
+    const { cpu, tid } = running.actor
+    const isProbed = this.#scenario.storeQueue !== undefined
+    if (isProbed) {
+      yield* this.#spend(running, STEP_NS)
+      this.#emit('store', cpu, tid, type, page.offset)
+    }
+    if (page.row >= 0)
+      this.#truth?.set('swapouts', page.row, {
+        path,
+        start_rank: ++lane.started,
+        begin_ns: this.#now,
+        stored_tid: tid,
+      })
+    yield* this.#spend(running, this.#draw(storeNs))
+    if (page.row >= 0)
+      this.#truth?.set('swapouts', page.row, { done_rank: ++lane.done, stored_ns: this.#now })
+    if (!isProbed) return
+    this.#emit('storeReturn', cpu, tid, 0)
+    yield* this.#spend(running, STEP_NS)
+  }
+
+  *#storeQueued(step: Step & { do: 'storeQueued' }, running: Running): Generator<void, void, void> {
+    for (;;) {
+      const queued = this.#queue.shift()
+      if (queued === undefined) {
+        yield* this.#spend(running, 0, 'wait')
+        continue
+      }
+      yield* this.#store(queued, step.ns, running, 'queued')
+      this.#swapped.push(queued.page)
+      if (this.#swapped.length > MAX_SWAPPED) this.#dropOne(running.actor.cpu, running.actor.tid)
+    }
+  }
+
+  #wakeWorker(waker: Running): void {
+    const worker = this.#running.find(
+      ({ actor, waiting }) => actor.kind === 'compressor' && waiting,
+    )
+    if (worker === undefined) return
+    worker.waiting = false
+    this.#wake(worker, waker)
   }
 
   /** The frame of the next page of a node: frames are used again when all were. */
@@ -784,7 +855,7 @@ class Machine {
   #laneOf(name: string): Lane {
     let lane = this.#lanes.get(name)
     if (lane === undefined) {
-      lane = { name, submitted: 0, done: 0 }
+      lane = { name, submitted: 0, started: 0, done: 0 }
       this.#lanes.set(name, lane)
     }
     return lane

@@ -24,11 +24,17 @@ export const TRUTH_TABLES = {
   swapouts: {
     /** Rank of the swap-out in its lane, at the hand-over. */
     submit_rank: 'number',
+    start_rank: 'number',
     done_rank: 'number',
     lane: 'text',
     node: 'number',
     place: 'text',
+    /** Time of the hand-over. */
     start_ns: 'number',
+    /** Begin of the store, by `stored_tid`. */
+    begin_ns: 'number',
+    stored_tid: 'number',
+    path: 'text',
     stored_ns: 'number',
     /** Time of the write_folio event. */
     write_ns: 'number',

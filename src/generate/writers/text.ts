@@ -1,5 +1,5 @@
 import type { EventKind } from '../event-kinds.ts'
-import { type TraceWriter, utf8, type WriterContext } from './writer.ts'
+import type { TraceWriter, WriterContext } from './writer.ts'
 
 const HEADER = `# tracer: nop
 #
@@ -14,14 +14,18 @@ const HEADER = `# tracer: nop
 #           TASK-PID     CPU#  |||||  TIMESTAMP  FUNCTION
 #              | |         |   |||||     |         |
 `
-const FLUSH_BYTES = 1 << 16
+const BUFFER_BYTES = 1 << 17
+/** More than any line has. */
+const LINE_BYTES = 1 << 13
+const encoder = new TextEncoder()
 
 /** Writes what `cat trace` prints. Source: kernel/trace/trace_output.c (trace_print_context) of 6.12. */
 export class TextWriter implements TraceWriter {
   readonly #context: WriterContext
   readonly #comms: ReadonlyMap<number, string>
   readonly #tgids: ReadonlyMap<number, number> | undefined
-  #text = ''
+  readonly #buffer = new Uint8Array(BUFFER_BYTES)
+  #used = 0
 
   /** `withTgid`: the column of the record-tgid option. */
   constructor(context: WriterContext, options: { withTgid: boolean }) {
@@ -30,9 +34,10 @@ export class TextWriter implements TraceWriter {
     this.#comms = new Map(actors.map(({ tid, comm }) => [tid, comm.slice(0, 15)]))
     this.#tgids = options.withTgid ? new Map(actors.map(({ tid, tgid }) => [tid, tgid])) : undefined
     const cpus = String(context.scenario.cpuNodes.length)
-    this.#text = HEADER.replace('CPUS', cpus)
-    if (options.withTgid)
-      this.#text = this.#text.replace('TASK-PID     CPU#', 'TASK-PID       TGID   CPU#')
+    const header = HEADER.replace('CPUS', cpus)
+    this.#line(
+      options.withTgid ? header.replace('TASK-PID     CPU#', 'TASK-PID       TGID   CPU#') : header,
+    )
   }
 
   event(kind: EventKind, tsNs: number, cpu: number, tid: number, args: Float64Array): void {
@@ -53,22 +58,27 @@ export class TextWriter implements TraceWriter {
     const flags = kind === 'switch' ? 'd..2.' : '.....'
     const name = kind === 'print' ? 'tracing_mark_write' : encoder.layout.name
     const payload = encoder.payloadText(args).replace(/\n$/, '')
-    this.#text +=
+    this.#line(
       `${comm.padStart(16)}-${String(tid).padEnd(7)} ${group}[${String(cpu).padStart(3, '0')}] ${flags} ` +
-      `${seconds}.${fraction}: ${name}: ${payload}\n`
-    if (this.#text.length > FLUSH_BYTES) this.#flush()
+        `${seconds}.${fraction}: ${name}: ${payload}\n`,
+    )
   }
 
   lost(cpu: number, count: number): void {
-    this.#text += `CPU:${cpu} [LOST ${count} EVENTS]\n`
+    this.#line(`CPU:${cpu} [LOST ${count} EVENTS]\n`)
   }
 
   finish(): void {
     this.#flush()
   }
 
+  #line(text: string): void {
+    if (this.#used > BUFFER_BYTES - LINE_BYTES) this.#flush()
+    this.#used += encoder.encodeInto(text, this.#buffer.subarray(this.#used)).written
+  }
+
   #flush(): void {
-    this.#context.output.write(utf8(this.#text))
-    this.#text = ''
+    this.#context.output.write(this.#buffer.subarray(0, this.#used))
+    this.#used = 0
   }
 }
