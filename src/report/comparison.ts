@@ -44,6 +44,7 @@ const WORDS: Readonly<Record<string, readonly [title: string, counted?: string]>
   worker_stall_p50_ns: ['Worker stall, p50'],
   worker_stall_p99_ns: ['Worker stall, p99'],
   worker_stall_max_ns: ['Worker stall, longest'],
+  psi_full_share: ['PSI memory, full'],
   kswapd_busy_share: ['kswapd on a CPU'],
   kswapd_scan_share: ['kswapd scanning'],
   kswapd_store_share: ['kswapd storing'],
@@ -55,6 +56,8 @@ const WORDS: Readonly<Record<string, readonly [title: string, counted?: string]>
   refaults_queued: ['Refaults met in the queue', 'pages'],
   compressed_bytes: ['Compressed bytes'],
   pool_peak_bytes: ['Pool, peak'],
+  app_user_ns: ['CPU: applications, own'],
+  app_sys_ns: ['CPU: applications, kernel'],
   reclaim_cpu_ns: ['CPU: kswapd and workers'],
   cpu_ns: ['CPU: all tasks'],
 }
