@@ -558,9 +558,19 @@ export class TraceScan {
   }
 
   #setTask(tid: number, tgid: number, comm: string): void {
-    if (tgid >= 0 && (this.tgids.has(tid) || this.tgids.size < MAX_TASKS)) this.tgids.set(tid, tgid)
-    if (comm !== '' && (this.comms.has(tid) || this.comms.size < MAX_TASKS))
-      this.comms.set(tid, comm.slice(0, MAX_COMM_CHARS))
+    if (tgid >= 0) this.#remember(this.tgids, tid, tgid)
+    if (comm !== '') this.#remember(this.comms, tid, comm.slice(0, MAX_COMM_CHARS))
+  }
+
+  #remember<T>(tasks: Map<number, T>, tid: number, value: T): void {
+    if (tasks.has(tid) || tasks.size < MAX_TASKS) tasks.set(tid, value)
+    else
+      this.#issues.add(
+        'too_many_tasks',
+        'info',
+        undefined,
+        `The trace has more than ${MAX_TASKS} tasks; names and processes of the rest are not known.`,
+      )
   }
 
   #setFtraceOffset(
