@@ -59,6 +59,9 @@ const SAMPLES_A_TURN = 4096
 /** Samples of a folder's files that are sorted at once. */
 const ENOUGH_PENDING = 1 << 16
 
+/** Of a folder, the file with the header. */
+const HEADER_FILE = 'data'
+
 /** Opens perf.data in file or pipe mode. Throws `TraceParseError`. */
 export async function openPerfData(source: ByteSource): Promise<TraceReader> {
   return await openWithZstd((zstd) => {
@@ -81,7 +84,9 @@ export async function openPerfFolder(folder: FolderSource): Promise<TraceReader>
   try {
     return await openWithZstd((zstd) => {
       const issues = new IssueLog()
+      issues.place = HEADER_FILE
       const header = new PerfHeader(parts.header, issues)
+      issues.place = ''
       if (header.folderVersion > 1)
         throw new TraceParseError(
           'unsupported_version',
@@ -180,7 +185,7 @@ class PerfDataReader implements TraceReader {
       ),
     })
     this.#folder = folder
-    this.#file = toFile(source, dataStart, dataEnd, folder === undefined ? '' : 'data')
+    this.#file = toFile(source, dataStart, dataEnd, folder === undefined ? '' : HEADER_FILE)
     this.#files = [this.#file, ...parts.map(({ file, name }) => toFile(file, 0, file.size, name))]
     this.#learnAttrs()
     this.#readToFirstSample()
