@@ -177,6 +177,7 @@ export class Families {
       this.#timeline.finish(task, ts)
     }
     this.swapouts.finish(this.tasks.all)
+    this.#kswapd.finish(this.tasks.all)
     const rows = this.tables.buffers.tasks
     for (const task of this.tasks.all) {
       const row = rows.add()
@@ -250,7 +251,7 @@ export class Families {
       case 'kswapd_sleep':
         return kswapdSleep(context, kswapd)
       case 'wakeup_kswapd':
-        return wakeupKswapd(context, kswapd)
+        return wakeupKswapd(kswapd)
       case 'isolate':
         return isolate(context, kswapd)
       case 'shrink_inactive':

@@ -349,9 +349,7 @@ class Import {
   #addLosses(): void {
     const rows = this.#families.tables.buffers.losses
     const { losses } = this.#options.reader
-    // Of a gap of unknown size they tell nothing.
-    if (losses.length > 0 && losses.every(({ events }) => events !== undefined))
-      this.#eventCounts.write(this.#families.tables.buffers.samples)
+    if (losses.length > 0) this.#eventCounts.write(this.#families.tables.buffers.samples)
     for (const loss of losses) {
       const row = rows.add()
       rows.number(row, 'cpu', loss.cpu)

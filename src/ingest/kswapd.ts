@@ -1,6 +1,15 @@
 import type { RowBuffer } from '../model/rows.ts'
 import type { Task } from './tasks.ts'
 
+/** Wake-ups of kswapds not yet met that are held back; of more it is left open whom they woke. */
+const MOST_EARLY = 65_536
+
+interface EarlyWakeup {
+  readonly node: number
+  readonly ts: number
+  readonly wakerId: number
+}
+
 interface OpenWake {
   task: Task
   node: number
@@ -12,16 +21,20 @@ interface OpenWake {
 /** kswapd from its wake to its full sleep. It wakes from naps in between, so wakes outnumber sleeps. */
 export class KswapdSpans {
   readonly #rows: RowBuffer
+  readonly #wakeups: RowBuffer
   readonly #open = new Map<Task, OpenWake>()
   readonly #byNode = new Map<number, Task>()
+  /** Wake-ups that came before the node's kswapd was met. */
+  #early: EarlyWakeup[] = []
 
-  constructor(rows: RowBuffer) {
+  /** `rows` are kswapd_spans. */
+  constructor(rows: RowBuffer, wakeups: RowBuffer) {
     this.#rows = rows
+    this.#wakeups = wakeups
   }
 
   wake(task: Task, node: number, order: number, ts: number): void {
-    task.kind = 'kswapd'
-    this.#byNode.set(node, task)
+    this.#meet(task, node)
     const open = this.#open.get(task)
     if (open !== undefined) {
       open.order = Math.max(open.order, order)
@@ -33,8 +46,7 @@ export class KswapdSpans {
 
   /** It goes to sleep; if its wake was not seen, it has been awake since `blindUntil` at least. */
   sleep(task: Task, node: number, ts: number, blindUntil: number): void {
-    task.kind = 'kswapd'
-    this.#byNode.set(node, task)
+    this.#meet(task, node)
     const open = this.#open.get(task)
     if (open === undefined) this.#add(task, node, Math.min(ts, blindUntil), ts, 'start', Number.NaN)
     else this.#close(open, ts, open.startSeen ? undefined : 'start')
@@ -54,8 +66,40 @@ export class KswapdSpans {
       this.#close(open, Math.max(ts, open.startNs), open.startSeen ? 'end' : 'both')
   }
 
-  taskOfNode(node: number): Task | undefined {
-    return this.#byNode.get(node)
+  /** A task asks for the kswapd of `node`, asleep or not. */
+  wakeup(waker: Task, node: number, ts: number): void {
+    const wakeup = { node, ts, wakerId: waker.id }
+    const task = this.#byNode.get(node)
+    if (task === undefined && this.#early.length < MOST_EARLY) this.#early.push(wakeup)
+    else this.#addWakeup(wakeup, task)
+  }
+
+  /** Of a kswapd that did nothing the name tells the node. */
+  finish(tasks: readonly Task[]): void {
+    for (const wakeup of this.#early)
+      this.#addWakeup(
+        wakeup,
+        tasks.find(({ kind, node }) => kind === 'kswapd' && node === wakeup.node),
+      )
+    this.#early = []
+  }
+
+  #meet(task: Task, node: number): void {
+    task.kind = 'kswapd'
+    if (this.#byNode.get(node) === task) return
+    this.#byNode.set(node, task)
+    const early = this.#early
+    this.#early = early.filter((wakeup) => wakeup.node !== node)
+    for (const wakeup of early) if (wakeup.node === node) this.#addWakeup(wakeup, task)
+  }
+
+  #addWakeup({ ts, wakerId }: EarlyWakeup, woken: Task | undefined): void {
+    const rows = this.#wakeups
+    const row = rows.add()
+    rows.number(row, 'ts_ns', ts)
+    rows.number(row, 'waker_task_id', wakerId)
+    rows.number(row, 'task_id', woken?.id ?? Number.NaN)
+    rows.text(row, 'reason', 'kswapd')
   }
 
   #close(open: OpenWake, ts: number, censored: 'start' | 'end' | 'both' | undefined): void {

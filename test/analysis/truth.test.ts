@@ -232,20 +232,9 @@ const ORACLES: Readonly<Record<Exclude<ViewName, 'pool_classes' | 'pool_samples'
       }),
   kswapd_wakers: (recording) => {
     const tasks = new Map(recording.table('tasks').map((task) => [task['tid'], task]))
-    const first = (tid: unknown): number =>
-      Math.min(
-        ...recording
-          .table('kswapd_spans')
-          .filter((span) => span['tid'] === tid)
-          .map((span) => number(span, 'start_ns')),
-      )
-    // Which kswapd is a node's is known once it woke: who asked for it before, asked for nobody known.
     const wakes = recording
       .table('wakeups')
-      .filter(
-        ({ tid, reason, ts_ns: at }) =>
-          tasks.get(tid)?.['kind'] === 'kswapd' && (reason === 'sched' || Number(at) >= first(tid)),
-      )
+      .filter(({ tid }) => tasks.get(tid)?.['kind'] === 'kswapd')
     const waker = ({ waker_tid: tid }: Row): unknown =>
       tid === 0 ? 'swapper' : tasks.get(tid)?.['comm']
     return [

@@ -145,7 +145,7 @@ async function compareAll(
   await compare(
     'wakeups',
     expected.wakeups(),
-    `SELECT x.ts_ns, x.reason AS kind, CASE WHEN x.reason = 'sched' THEN t.tid END AS tid, w.tid AS waker_tid FROM wakeups x
+    `SELECT x.ts_ns, x.reason AS kind, t.tid, w.tid AS waker_tid FROM wakeups x
      LEFT JOIN tasks t USING (trace_id, task_id)
      LEFT JOIN tasks w ON w.trace_id = x.trace_id AND w.task_id = x.waker_task_id WHERE x.$trace`,
     'ts_ns',

@@ -334,8 +334,7 @@ export class Expected {
     )
     return byTask(
       rows.map((row) => ({
-        // Which kswapd is a node's is known once it was seen.
-        tid: row['reason'] === 'kswapd' ? null : row['tid'],
+        tid: row['tid'],
         waker_tid: this.#knowsWakers ? row['waker_tid'] : undefined,
         ts_ns: row['ts_ns'],
         kind: row['reason'],

@@ -27,14 +27,7 @@ export function kswapdSleep(context: IngestContext, kswapd: KswapdSpans): EventH
 }
 
 /** include/trace/events/vmscan.h: mm_vmscan_wakeup_kswapd, in the waker's context. */
-export function wakeupKswapd(context: IngestContext, kswapd: KswapdSpans): EventHandler {
+export function wakeupKswapd(kswapd: KswapdSpans): EventHandler {
   const node = new NumberField(FIELDS.nid)
-  const rows = context.tables.buffers.wakeups
-  return handle([node], (row, ts, _cpu, task) => {
-    const added = rows.add()
-    rows.number(added, 'ts_ns', ts)
-    rows.number(added, 'waker_task_id', task.id)
-    rows.number(added, 'task_id', kswapd.taskOfNode(node.get(row))?.id ?? Number.NaN)
-    rows.text(added, 'reason', 'kswapd')
-  })
+  return handle([node], (row, ts, _cpu, task) => kswapd.wakeup(task, node.get(row), ts))
 }
