@@ -114,7 +114,7 @@ export class Families {
       (task) => blindUntil(task.lastCpu),
       (task) => lostUntil(task.lastCpu),
     )
-    this.#kswapd = new KswapdSpans(buffers.kswapd_spans)
+    this.#kswapd = new KswapdSpans(buffers.kswapd_spans, buffers.wakeups)
     const zram = swaps.findIndex(({ kind }) => kind === 'zram')
     this.#context = {
       tables: this.tables,
