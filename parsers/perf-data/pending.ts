@@ -21,8 +21,6 @@ export class PendingSamples implements RecordBytes {
   latestNs = Number.NEGATIVE_INFINITY
   readonly #cpus: (PendingCpu | undefined)[] = []
   #tidyAt = TIDY_BYTES
-  /** What the buffer was before it was packed, for the next time. */
-  #spare = new Uint8Array(0)
 
   constructor(littleEndian: boolean) {
     this.littleEndian = littleEndian
@@ -120,10 +118,8 @@ export class PendingSamples implements RecordBytes {
 
   #pack(bytesKept: number): void {
     const { bytes } = this
-    const hasRoom = this.#spare.length >= bytesKept
-    this.bytes = hasRoom ? this.#spare : new Uint8Array(Math.max(TIDY_BYTES, bytesKept))
+    this.bytes = new Uint8Array(Math.max(TIDY_BYTES, bytesKept))
     this.words = new Uint32Array(this.bytes.buffer)
-    this.#spare = bytes
     this.bytesUsed = 0
     for (const cpu of this.#cpus)
       if (cpu !== undefined)

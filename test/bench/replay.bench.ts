@@ -1,5 +1,3 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import type { Place, StoreResult, SwapBackend } from '../../src/memory/backends/backend.ts'
 import { openBackend } from '../../src/memory/backends/index.ts'
 import type { Codec } from '../../src/memory/codecs/codec.ts'
@@ -16,6 +14,7 @@ import { replay } from '../../src/replay/replay.ts'
 import type { Workload } from '../../src/workload/types.ts'
 import { plainContents, plan } from '../replay/build.ts'
 import { pressure } from '../replay/scenarios.ts'
+import { liveBytes } from '../shared/live-bytes.ts'
 import { type BenchRow, pairedRow } from './row.ts'
 
 const ROUNDS = 5
@@ -240,30 +239,17 @@ function codecAlone(codec: Codec, contents: PageContents): number {
 
 /** Bytes that a run holds at most beside its workload, at samples during stores. */
 function peakBytes(workload: Workload): number {
-  const held = (): number => {
-    // Twice: buffers that the first pass frees are counted until the second.
-    collectGarbage()
-    collectGarbage()
-    const { heapUsed, arrayBuffers } = process.memoryUsage()
-    return heapUsed + arrayBuffers
-  }
-  const before = held()
+  const before = liveBytes()
   let peak = 0
   let stores = 0
   class SampledBackend extends SizesBackend {
     override store(): StoreResult {
-      if (stores++ % 4000 === 0) peak = Math.max(peak, held())
+      if (stores++ % 4000 === 0) peak = Math.max(peak, liveBytes())
       return super.store()
     }
   }
   replay(workload, { policy: kcompressd, backend: new SampledBackend(), contents: plainContents })
   return peak - before
-}
-
-function collectGarbage(): void {
-  setFlagsFromString('--expose-gc')
-  const collect: unknown = runInNewContext('gc')
-  if (typeof collect === 'function') collect()
 }
 
 /** Memory of runs: it grows with the pages that are alive, and not with how often they come and go. */

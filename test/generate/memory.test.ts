@@ -1,20 +1,8 @@
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { GENERATED_FORMATS } from '../../src/generate/generate.ts'
 import type { Spool } from '../../src/generate/writers/writer.ts'
+import { liveBytes } from '../shared/live-bytes.ts'
 import { type Choice, generated, loadZstdFrames, MemoryFile, scenarioNamed } from './file.ts'
-
-setFlagsFromString('--expose-gc')
-const collectGarbage: unknown = runInNewContext('gc')
-
-/** Bytes that live objects and typed arrays take. */
-function liveBytes(): number {
-  // The second waits for the engine's thread that frees the buffers which the first found.
-  for (let i = 0; i < 2; i++) if (typeof collectGarbage === 'function') collectGarbage()
-  const { heapUsed, arrayBuffers } = process.memoryUsage()
-  return heapUsed + arrayBuffers
-}
 
 interface Measure {
   bytes: number

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { type ByteSource, openTrace } from '../../parsers/index.ts'
+import { type ByteSource, type EventWindow, openTrace } from '../../parsers/index.ts'
+import { mostHeld } from './most-held.ts'
 import { SYSTEMS, smallRecord } from './sample-traces.ts'
 import { buildVersion6, PageBuilder } from './trace-dat-builder.ts'
 
@@ -41,41 +42,39 @@ function endlessTrace(pages: number): ByteSource {
   }
 }
 
-async function peakBuffers(pages: number): Promise<{ events: number; bytes: number }> {
+/** Bytes of all columns of a window. */
+function columnBytes({ batches, batch, row }: EventWindow): number {
+  const arrays: ArrayBufferView[] = [batch, row]
+  for (const { ts, cpu, tid, flags, columns } of batches) {
+    arrays.push(ts, cpu, tid, flags)
+    for (const column of columns) if ('values' in column) arrays.push(column.values)
+  }
+  const buffers = new Set(arrays.map(({ buffer }) => buffer))
+  return [...buffers].reduce((sum, { byteLength }) => sum + byteLength, 0)
+}
+
+/** Bytes of the largest window after the first few, and the events of all. */
+async function largestWindow(pages: number): Promise<{ events: number; bytes: number }> {
   const reader = await openTrace(endlessTrace(pages))
   let events = 0
   let bytes = 0
   let count = 0
   for (let window = reader.read(); window !== undefined; window = reader.read()) {
     events += window.length
-    if (count++ > 2) {
-      let held = 0
-      const seen = new Set<ArrayBufferLike>()
-      const add = (array: ArrayBufferView) => {
-        if (!seen.has(array.buffer)) held += array.buffer.byteLength
-        seen.add(array.buffer)
-      }
-      for (const batch of window.batches) {
-        for (const array of [batch.ts, batch.cpu, batch.tid, batch.flags]) add(array)
-        for (const column of batch.columns) if ('values' in column) add(column.values)
-      }
-      add(window.batch)
-      add(window.row)
-      bytes = Math.max(bytes, held)
-    }
+    if (count++ > 2) bytes = Math.max(bytes, columnBytes(window))
   }
   return { events, bytes }
 }
 
 describe('reading memory', () => {
   it('does not grow with the size of the file', async () => {
-    const small = await peakBuffers(500)
-    const before = process.memoryUsage().arrayBuffers
-    const large = await peakBuffers(8000)
-    const after = process.memoryUsage().arrayBuffers
+    const small = await largestWindow(500)
+    const large = await largestWindow(8000)
     expect(large.events).toBe(small.events * 16)
     expect(large.bytes).toBe(small.bytes)
+    const held = await mostHeld(endlessTrace(8000))
+    expect(held.rows).toBe(large.events)
     // The file is 65 MB.
-    expect(after - before).toBeLessThan(24_000_000)
+    expect(held.bytes).toBeLessThan(24_000_000)
   })
 })
