@@ -9,8 +9,18 @@ export interface FolderPart {
   readonly file: FolderFile
 }
 
+export interface FolderParts {
+  readonly header: FolderFile
+  readonly files: readonly FolderPart[]
+  /** Copies the /proc/kallsyms that --kcore leaves, and may throw `TraceParseError`; undefined where there is none. */
+  readonly copySymbols: (() => Uint8Array) | undefined
+  close(): void
+}
+
 /** More files than any machine has cpus. */
 const MAX_FILES = 8192
+/** Kernels of distributions have some 10 MiB of symbols. */
+const MAX_SYMBOL_BYTES = 1 << 27
 
 /** The folder that holds the file `data`: the given one, or the only such one below it; `undefined` = none or several. */
 function findRoot(folder: FolderSource): string | undefined {
@@ -38,11 +48,7 @@ export function isPerfFolder(folder: FolderSource): boolean {
 }
 
 /** Opens `data` and, in order of their numbers, the other files with records. Source: perf_data__open_dir, tools/perf/util/data.c (6.12). */
-export function openFolderParts(folder: FolderSource): {
-  readonly header: FolderFile
-  readonly files: readonly FolderPart[]
-  close(): void
-} {
+export function openFolderParts(folder: FolderSource): FolderParts {
   const root = findRoot(folder)
   const header = root === undefined ? undefined : folder.open(`${root}data`)
   if (root === undefined || header === undefined)
@@ -70,7 +76,27 @@ export function openFolderParts(folder: FolderSource): {
     throw cause
   }
   files.sort((a, b) => numberOf(a) - numberOf(b))
-  return { header, files: [...files], close }
+  const symbols = `${root}kcore_dir/kallsyms`
+  return {
+    header,
+    files: [...files],
+    copySymbols: folder.paths.includes(symbols) ? () => copyFile(folder, symbols) : undefined,
+    close,
+  }
+}
+
+/** The whole file; nothing where there is none. */
+function copyFile(folder: FolderSource, path: string): Uint8Array {
+  const file = folder.open(path)
+  if (file === undefined) return new Uint8Array(0)
+  try {
+    if (file.size > MAX_SYMBOL_BYTES)
+      throw error(folder, 'too_large', `${path} has ${file.size} bytes`)
+    const bytes = new Uint8Array(file.size)
+    return bytes.subarray(0, readFully(file, 0, bytes))
+  } finally {
+    file.close()
+  }
 }
 
 function numberOf({ name }: FolderPart): number {

@@ -1,6 +1,7 @@
 import { Cursor, toByteSource } from '../cursor.ts'
 import { EventMetadata } from '../event-metadata.ts'
 import type { IssueLog } from '../issues.ts'
+import { copySized, KernelSymbols } from '../kernel-symbols.ts'
 import type { ByteSource } from '../reader.ts'
 import { type PerfAttr, parseAttr } from './attr.ts'
 
@@ -14,6 +15,7 @@ export class PerfHeader {
   readonly facts = new Map<string, string>()
   readonly nodeRanges: { node: number; startPfn: number; endPfn: number }[] = []
   metadata: EventMetadata | undefined
+  symbols: KernelSymbols | undefined
   kernelRelease: string | undefined
   arch: string | undefined
   cpus: number | undefined
@@ -81,7 +83,9 @@ export class PerfHeader {
     metadata.parseHeaderInfo(cursor)
     metadata.parseFtraceEvents(cursor)
     metadata.parseEventSystems(cursor)
-    cursor.skip(cursor.u32())
+    // record_proc_kallsyms, tools/perf/util/trace-event-info.c: old versions have a copy here, 6.12 no bytes.
+    const symbols = copySized(cursor)
+    if (symbols.length > 0) this.symbols = new KernelSymbols(() => symbols)
     cursor.skip(cursor.u32())
     if (version === '0.6') metadata.parseCmdLines(cursor)
     this.metadata = metadata

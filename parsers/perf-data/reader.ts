@@ -1,6 +1,7 @@
 import type { EventFormat, EventWindow } from '../batch.ts'
 import { TraceParseError } from '../error.ts'
 import { IssueLog } from '../issues.ts'
+import { readSymbols } from '../kernel-symbols.ts'
 import type {
   ByteSource,
   FolderSource,
@@ -43,6 +44,7 @@ const RECORD = {
   finishedRound: 68,
   auxtrace: 71,
   feature: 80,
+  finishedInit: 82,
 } as const
 /** Records that wait for their round; more mean that rounds are not marked. */
 const MAX_PENDING = 1 << 19
@@ -87,6 +89,7 @@ export async function openPerfFolder(folder: FolderSource): Promise<TraceReader>
       issues.place = HEADER_FILE
       const header = new PerfHeader(parts.header, issues)
       issues.place = ''
+      if (parts.copySymbols !== undefined) header.symbols = readSymbols(issues, parts.copySymbols)
       if (header.folderVersion > 1)
         throw new TraceParseError(
           'unsupported_version',
@@ -154,6 +157,9 @@ class PerfDataReader implements TraceReader {
   /** Samples that may come before some are let go. */
   #enough = Number.POSITIVE_INFINITY
   #previousRoundMax = Number.NEGATIVE_INFINITY
+  /** The writer marks where its rounds end, and samples came after the last mark. */
+  #marksRounds = false
+  #isRoundOpen = false
   #ended = false
   #exhausted = false
 
@@ -253,6 +259,14 @@ class PerfDataReader implements TraceReader {
     if (this.#ended) return undefined
     this.#ended = true
     this.#closeThrottles()
+    if (this.#header.isPipe && this.#marksRounds && this.#isRoundOpen)
+      // __record__mmap_read_all, tools/perf/builtin-record.c (6.12): whatever was written is closed by FINISHED_ROUND.
+      this.#issues.add(
+        'unfinished_round',
+        'data_loss',
+        this.#position,
+        'The pipe ends within a round of samples: it was cut, or perf was killed; what followed is missing.',
+      )
     return this.#finishWindow()
   }
 
@@ -260,6 +274,10 @@ class PerfDataReader implements TraceReader {
     const window = this.#window?.finish()
     this.#pending.tidy()
     return window
+  }
+
+  symbolOf(hi: number, lo: number): string | undefined {
+    return this.#header.symbols?.nameOf(hi, lo)
   }
 
   close(): void {
@@ -340,6 +358,7 @@ class PerfDataReader implements TraceReader {
     const runs = this.#runs
     const to = runs.take(run, this.#baseHi, this.#enough - this.#pending.count, MAX_CPU)
     if (to > run.from) {
+      this.#isRoundOpen = true
       this.#position = run.position + runs.lastAt * run.positionStep
       this.#file.records.position = this.#position
       this.#file.newestNs = runs.lastNs
@@ -357,6 +376,8 @@ class PerfDataReader implements TraceReader {
         this.#sample(size)
         break
       case RECORD.finishedRound:
+        this.#marksRounds = true
+        this.#isRoundOpen = false
         // tools/perf/util/ordered-events.c: nothing after this is older than the round before it.
         if (this.#files.length > 1) break
         if (
@@ -365,6 +386,9 @@ class PerfDataReader implements TraceReader {
         )
           this.#release(this.#previousRoundMax)
         this.#previousRoundMax = this.#pending.latestNs
+        break
+      case RECORD.finishedInit:
+        this.#marksRounds = true
         break
       case RECORD.lost:
         if (size >= 24) this.#lost(this.#u64(this.#at + 16), size)
@@ -400,6 +424,7 @@ class PerfDataReader implements TraceReader {
   }
 
   #sample(size: number): void {
+    this.#isRoundOpen = true
     if (this.#seenMetadata !== this.#header.metadata) this.#learnFormats()
     let attr = 0
     const first = this.#layouts[0]
@@ -528,7 +553,7 @@ class PerfDataReader implements TraceReader {
       if (since === undefined) this.#throttledAt.set(cpu, ts)
     } else if (since !== undefined) {
       this.#throttledAt.delete(cpu)
-      this.#losses.push({ cpu, startNs: since, endNs: ts, events: undefined })
+      this.#losses.push({ cpu, startNs: Math.min(since, ts), endNs: ts, events: undefined })
     }
   }
 

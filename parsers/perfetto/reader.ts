@@ -113,6 +113,10 @@ class PerfettoReader implements TraceReader {
     return window
   }
 
+  symbolOf(hi: number, lo: number): string | undefined {
+    return this.#scan.symbolOf(hi, lo)
+  }
+
   close(): void {
     this.#ended = true
   }

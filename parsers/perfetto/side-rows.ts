@@ -36,6 +36,11 @@ export class SideRows {
     return code
   }
 
+  /** The name that `intern` gave this code. */
+  nameOf(code: number): string {
+    return this.#names.get(code)
+  }
+
   internText(text: string): number {
     const bytes = encoder.encode(text)
     return this.intern(bytes, 0, bytes.length)

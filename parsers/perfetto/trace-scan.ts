@@ -66,7 +66,9 @@ const INCREMENTAL_STATE_CLEARED = 1
 const TRACK = { legacy: 6, type: 9, nameIid: 10, track: 11, name: 23, counter: 30 } as const
 const SLICE_PHASES: readonly number[] = [0, 66, 69, 73, 67]
 const LEGACY = { nameIid: 1, phase: 2, durationUs: 3 } as const
-const EVENT_NAMES = 2
+/** Of InternedData. */
+const INTERNED = { eventNames: 2, kernelSymbols: 26 } as const
+const AMBIGUOUS = -1
 const MAX_PACKET_BYTES = 1 << 24
 const MAX_CPUS = 4096
 const MAX_SEQUENCES = 1 << 16
@@ -160,6 +162,8 @@ export class TraceScan {
   readonly #trackByUuid = new Map<string, number>()
   readonly #gapOf = new Map<number, Set<number>>()
   readonly #counterNames = new Map<string, number>()
+  /** Kernel functions by the number that stands in their place in events. */
+  readonly #symbols = new Map<number, number>()
   #bundleCount = 0
   #chunks = 0
   readonly #packet = new FieldWalker()
@@ -180,6 +184,12 @@ export class TraceScan {
     this.#decoder = decoder
     this.#issues = issues
     this.#loadZstd = loadZstd
+  }
+
+  /** CpuReader puts a number from 1 in the place of each address (src/traced/probes/ftrace/cpu_reader.cc, ReadSymbolAddr). */
+  symbolOf(hi: number, lo: number): string | undefined {
+    const name = hi === 0 ? this.#symbols.get(lo) : undefined
+    return name === undefined || name === AMBIGUOUS ? undefined : this.side.nameOf(name)
   }
 
   async run(): Promise<void> {
@@ -631,7 +641,8 @@ export class TraceScan {
     const part = this.#b
     walker.begin(bytes, start, end)
     while (walker.next()) {
-      if (walker.field !== EVENT_NAMES || walker.wire !== BYTES) continue
+      const isSymbol = walker.field === INTERNED.kernelSymbols
+      if ((!isSymbol && walker.field !== INTERNED.eventNames) || walker.wire !== BYTES) continue
       let iid = 0
       let name = -1
       part.begin(bytes, walker.start, walker.end)
@@ -640,10 +651,20 @@ export class TraceScan {
         else if (part.field === 2 && part.wire === BYTES)
           name = this.side.intern(bytes, part.start, part.end)
       }
-      if (name < 0 || this.#interned >= MAX_INTERNED || state.names.has(iid)) continue
-      this.#interned++
-      state.names.set(iid, name)
+      if (name < 0 || this.#interned >= MAX_INTERNED) continue
+      if (isSymbol) this.#addSymbol(iid, name)
+      else if (!state.names.has(iid)) {
+        this.#interned++
+        state.names.set(iid, name)
+      }
     }
+  }
+
+  /** Two data sources may count symbols on their own: a number that means two names is none. */
+  #addSymbol(iid: number, name: number): void {
+    const known = this.#symbols.get(iid)
+    if (known === undefined) this.#interned++
+    this.#symbols.set(iid, known === undefined || known === name ? name : AMBIGUOUS)
   }
 
   /** ProcessTree (ps/process_tree.proto). */

@@ -475,7 +475,7 @@ class TextReader implements TraceReader {
   #lose(cpu: number, events: number | undefined, ts?: number): void {
     const startNs = this.#lastOfCpu[cpu] ?? this.#firstTs
     if (ts !== undefined) {
-      this.#losses.push({ cpu, startNs, endNs: ts, events })
+      this.#losses.push({ cpu, startNs: Math.min(startNs, ts), endNs: ts, events })
       return
     }
     const open = this.#openLosses.get(cpu)

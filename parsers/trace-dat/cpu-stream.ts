@@ -209,7 +209,9 @@ export class CpuStream implements RecordStream {
 
   #closeGap(endNs: number, events: number | undefined): void {
     this.#gapOpen = false
-    this.losses.push({ cpu: this.cpu, startNs: this.lastTs ?? endNs, endNs, events })
+    // A damaged page may be stamped earlier than the one before it.
+    const startNs = Math.min(this.lastTs ?? endNs, endNs)
+    this.losses.push({ cpu: this.cpu, startNs, endNs, events })
     if (events !== undefined) this.countedLost += events
   }
 
@@ -332,15 +334,16 @@ export function settleLosses(
   if (rest <= 0) return losses
   const open = losses.filter((loss) => loss.events === undefined)
   const [first] = open
-  const last = open.at(-1)
   // One gap of unknown size: it has all the rest. Several: the rest lies somewhere between the first and the last.
   if (first !== undefined && open.length === 1) first.events = rest
-  else
-    losses.push({
-      cpu: stream.cpu,
-      startNs: first?.startNs ?? stream.firstTs ?? 0,
-      endNs: last?.endNs ?? stream.lastTs ?? 0,
-      events: rest,
-    })
+  else {
+    let startNs = first?.startNs ?? stream.firstTs ?? 0
+    let endNs = first?.endNs ?? stream.lastTs ?? 0
+    for (const gap of open) {
+      startNs = Math.min(startNs, gap.startNs)
+      endNs = Math.max(endNs, gap.endNs)
+    }
+    losses.push({ cpu: stream.cpu, startNs: Math.min(startNs, endNs), endNs, events: rest })
+  }
   return losses
 }

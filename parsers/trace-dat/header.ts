@@ -2,7 +2,7 @@ import { Cursor, toByteSource, toText } from '../cursor.ts'
 import { TraceParseError } from '../error.ts'
 import { EventMetadata } from '../event-metadata.ts'
 import type { IssueLog } from '../issues.ts'
-import { KernelSymbols } from '../kernel-symbols.ts'
+import { copySized, type KernelSymbols, readSymbols } from '../kernel-symbols.ts'
 import type { ByteSource, TraceInstance } from '../reader.ts'
 import type { SubBufferLayout } from '../ring-buffer.ts'
 import type { FormatTable } from '../window.ts'
@@ -230,23 +230,8 @@ class HeaderParser {
     }
   }
 
-  /** Symbols are names for addresses and nothing else: what is wrong with them is an issue. */
   #setSymbols(open: () => Cursor): void {
-    this.#symbols = new KernelSymbols(() => {
-      try {
-        const cursor = open()
-        return cursor.copyBytes(cursor.u32())
-      } catch (error) {
-        if (!(error instanceof TraceParseError)) throw error
-        this.#issues.add(
-          'bad_symbols',
-          'info',
-          error.position.at,
-          "The kernel's symbols cannot be read: functions are shown as addresses.",
-        )
-        return undefined
-      }
-    })
+    this.#symbols = readSymbols(this.#issues, () => copySized(open()))
   }
 
   /** Files with the option TRACECLOCK, which may be empty, have each buffer's clock behind its table of cpus. */

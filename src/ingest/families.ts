@@ -1,4 +1,5 @@
 import type { EventFormat } from '../../parsers/batch.ts'
+import { KernelSymbols } from '../../parsers/kernel-symbols.ts'
 import type { Loss, TraceReader } from '../../parsers/reader.ts'
 import { type EventRole, roleOf } from './aliases.ts'
 import type { EventHandler, IngestContext } from './context.ts'
@@ -43,6 +44,7 @@ import {
   parseSwaps,
   parseZoneinfo,
   type SnapshotFiles,
+  SYMBOLS_FILE,
   vmstatDelta,
 } from './snapshot.ts'
 import { Spans } from './spans.ts'
@@ -115,6 +117,7 @@ export class Families {
       (task) => lostUntil(task.lastCpu),
     )
     this.#kswapd = new KswapdSpans(buffers.kswapd_spans, buffers.wakeups)
+    const symbols = new KernelSymbols(() => files.get(SYMBOLS_FILE))
     const zram = swaps.findIndex(({ kind }) => kind === 'zram')
     this.#context = {
       tables: this.tables,
@@ -128,7 +131,7 @@ export class Families {
       zswapLoadsRecorded: roles.has('zswap_load_end') && zswapOn,
       deviceMet: metOfDevices(swaps),
       zramType: Math.max(0, zram),
-      symbolOf: (hi, lo) => reader.symbolOf?.(hi, lo),
+      symbolOf: (hi, lo) => reader.symbolOf?.(hi, lo) ?? symbols.nameOf(hi, lo),
       blindUntil,
       lostUntil,
     }

@@ -14,7 +14,7 @@ import { amendSwapouts, finishSwapouts, renumberPages } from './finish.ts'
 import { PAGE_ALIASES } from './identities.ts'
 import { OwnIssues } from './issues.ts'
 import { addMachine } from './machine.ts'
-import type { SnapshotFiles } from './snapshot.ts'
+import { type SnapshotFiles, SYMBOLS_FILE } from './snapshot.ts'
 import { STAGED_SWAPOUTS } from './swapout-rows.ts'
 import { BLOCK_ROWS } from './tables.ts'
 
@@ -74,7 +74,7 @@ export async function ingestTrace(options: IngestOptions): Promise<IngestResult>
       cpus: info.cpus ?? null,
       page_size: info.pageSize ?? null,
       clock: info.clock ?? null,
-      snapshot: files.size === 0 ? null : JSON.stringify(Object.fromEntries(files)),
+      snapshot: files.size === 0 ? null : toSnapshotJson(files),
       pstrace_version: options.pstraceVersion ?? null,
     },
     { force: options.force === true },
@@ -404,4 +404,9 @@ export function rawFilter(raw: string): (format: EventFormat) => boolean {
     }
     return keep
   }
+}
+
+/** Symbols are used up when functions have their names; all of them would be megabytes. */
+function toSnapshotJson(files: SnapshotFiles): string {
+  return JSON.stringify(Object.fromEntries([...files].filter(([name]) => name !== SYMBOLS_FILE)))
 }

@@ -1,3 +1,6 @@
+/** Of the files beside a trace, the copy of /proc/kallsyms (or of its lines that matter). */
+export const SYMBOLS_FILE = 'kallsyms'
+
 /** One zone of /proc/zoneinfo, in pages. */
 export interface ZoneSnapshot {
   readonly node: number

@@ -154,6 +154,8 @@ const SNAPSHOT = `snapshot() {
   uname -a >"$OUT/uname"
   grep -c '^processor' /proc/cpuinfo >"$OUT/ncpu"
   cat /proc/cmdline >"$OUT/cmdline"
+  # perf and raw buffers keep addresses only: the names of the functions that free objects.
+  grep -i -E ' t [^ ]*(scan|shrink)' /proc/kallsyms >"$OUT/kallsyms"
   list_processes >"$OUT/processes.$when"
   # Android: which package has which uid.
   [ -r /data/system/packages.list ] && cut -d ' ' -f 1,2 /data/system/packages.list >"$OUT/packages"
@@ -348,6 +350,7 @@ data_sources { config { name: "linux.ftrace" target_buffer: 0 ftrace_config {
 ${names.map((name) => `  ftrace_events: "${name}"`).join('\n')}
   atrace_apps: "lmkd"
   compact_sched { enabled: false }
+  symbolize_ksyms: true
   buffer_size_kb: ${options.bufferKib}
   drain_period_ms: 250
 } } }

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { toByteSource } from '../../parsers/cursor.ts'
-import { openTrace } from '../../parsers/index.ts'
-import { KernelSymbols } from '../../parsers/kernel-symbols.ts'
+import { openTrace, TraceParseError } from '../../parsers/index.ts'
+import { IssueLog } from '../../parsers/issues.ts'
+import { KernelSymbols, readSymbols } from '../../parsers/kernel-symbols.ts'
 import { symbolAddressLow, TEXT_HIGH } from '../../src/generate/text-values.ts'
 import { generated, scenarioNamed } from '../generate/file.ts'
 import { zstdCompressSync } from './zstd-command.ts'
@@ -33,7 +34,9 @@ describe('kernel symbols', () => {
     ['v7', 'none'],
     ['v7', 'zlib'],
     ['v7', 'zstd'],
-  ] as const)('of trace.dat %s (%s) name its functions', async (format, compression) => {
+    ['perf', 'none'],
+    ['perf-pipe', 'none'],
+  ] as const)('of %s (%s) name its functions', async (format, compression) => {
     const { bytes } = generated({
       scenario: scenarioNamed('phone'),
       events: 50,
@@ -45,5 +48,14 @@ describe('kernel symbols', () => {
     expect(reader.symbolOf?.(TEXT_HIGH, symbolAddressLow(0))).toMatch(/^[a-z_]+$/)
     expect(reader.symbolOf?.(TEXT_HIGH, symbolAddressLow(0) + 1)).toBeUndefined()
     expect(reader.issues).toEqual([])
+  })
+
+  it('that cannot be read are an issue', () => {
+    const issues = new IssueLog()
+    const table = readSymbols(issues, () => {
+      throw new TraceParseError('truncated', 't', { unit: 'byte', at: 7 }, 'it ends')
+    })
+    expect(table.nameOf(1, 2)).toBeUndefined()
+    expect(issues.list).toMatchObject([{ code: 'bad_symbols', severity: 'info', count: 1 }])
   })
 })

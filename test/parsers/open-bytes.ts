@@ -4,6 +4,7 @@ import type {
   ByteSource,
   Column,
   EventBatch,
+  EventWindow,
   ImportIssue,
   Loss,
   TraceInfo,
@@ -77,17 +78,20 @@ export function eventAt(batch: EventBatch, row: number, seq: number): ReadEvent 
   }
 }
 
+export type Visit = (batch: EventBatch, row: number, seq: number) => void
+
 /** Calls `visit` for every event in order; fields are read only where it asks. */
-export function forEachEvent(
-  reader: TraceReader,
-  visit: (batch: EventBatch, row: number, seq: number) => void,
-): void {
+export function forEachEvent(reader: TraceReader, visit: Visit): void {
   for (let window = reader.read(); window !== undefined; window = reader.read())
-    for (let k = 0; k < window.length; k++) {
-      const batch = window.batches[window.batch[k] ?? -1]
-      if (batch === undefined) throw new Error(`event ${window.firstSeq + k} has no batch`)
-      visit(batch, window.row[k] ?? -1, window.firstSeq + k)
-    }
+    visitWindow(window, visit)
+}
+
+export function visitWindow(window: EventWindow, visit: Visit): void {
+  for (let k = 0; k < window.length; k++) {
+    const batch = window.batches[window.batch[k] ?? -1]
+    if (batch === undefined) throw new Error(`event ${window.firstSeq + k} has no batch`)
+    visit(batch, window.row[k] ?? -1, window.firstSeq + k)
+  }
 }
 
 export async function readTrace(source: ByteSource): Promise<ReadTrace> {

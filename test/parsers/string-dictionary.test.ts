@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { ByteDictionary } from '../../parsers/string-dictionary.ts'
+import { runs } from './hostile.ts'
 
 const encoder = new TextEncoder()
 
@@ -22,7 +23,7 @@ describe('ByteDictionary', () => {
           expect(dictionary.length).toBe(new Set(texts).size)
         },
       ),
-      { numRuns: 30 },
+      runs(30),
     )
   })
 

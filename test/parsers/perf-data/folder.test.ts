@@ -8,6 +8,7 @@ import { openTrace, TraceParseError } from '../../../parsers/index.ts'
 import type { FolderSource } from '../../../parsers/reader.ts'
 import { openFolder } from '../../../src/io/folder-source.ts'
 import { type Choice, generated, scenarioNamed } from '../../generate/file.ts'
+import { runs } from '../hostile.ts'
 import { forEachEvent } from '../open-bytes.ts'
 import { zstdCompressSync } from '../zstd-command.ts'
 import { compare, hasPerf, script } from './perf-script.ts'
@@ -230,6 +231,16 @@ describe('a folder of perf record --threads', () => {
     if (hasPerf) expect(script(write(files)).length).toBe(events)
   })
 
+  it('has the names of the kernel’s functions where perf record --kcore put them', async () => {
+    const kallsyms = new TextEncoder().encode('ffffffff81234560 t some_shrinker_scan\n')
+    const files = split(perfFile({ events: 500 }))
+    const named = await openTrace(toFolder(new Map([...files, ['kcore_dir/kallsyms', kallsyms]])))
+    expect(named.symbolOf?.(0xffff_ffff, 0x8123_4560)).toBe('some_shrinker_scan')
+    const plain = await openTrace(toFolder(files))
+    expect(plain.symbolOf?.(0xffff_ffff, 0x8123_4560)).toBeUndefined()
+    expect([...named.issues, ...plain.issues]).toEqual([])
+  })
+
   it('of another version is refused with the version', async () => {
     await expect(
       openTrace(toFolder(split(perfFile({ events: 500 }), { version: 2 }))),
@@ -309,7 +320,7 @@ describe('a damaged folder of perf record --threads', () => {
             expect(issues[0]?.message).toContain(name)
         },
       ),
-      { numRuns: 80 },
+      runs(80),
     )
   })
 
@@ -325,7 +336,7 @@ describe('a damaged folder of perf record --threads', () => {
           await damage(new Map([...files, [name, bytes]]))
         },
       ),
-      { numRuns: 120 },
+      runs(120),
     )
   })
 })

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
 import { SAMPLE } from '../../../parsers/perf-data/attr.ts'
+import { generated, scenarioNamed } from '../../generate/file.ts'
 import { readBytes } from '../open-bytes.ts'
 import { ByteWriter } from '../trace-dat-builder.ts'
 import { zstdCompressSync } from '../zstd-command.ts'
@@ -10,7 +11,8 @@ const hasZstd = spawnSync('zstd', ['--version']).error === undefined
 const PLAIN = SAMPLE.tid | SAMPLE.time | SAMPLE.cpu | SAMPLE.raw
 const IDENTIFIED = PLAIN | SAMPLE.identifier
 const ATTR = { sampleType: PLAIN, ids: [1n] }
-const FINISHED_ROUND = record(68, new Uint8Array(0))
+const RECORD = { sample: 9, tracingData: 66, finishedRound: 68 } as const
+const FINISHED_ROUND = record(RECORD.finishedRound, new Uint8Array(0))
 
 async function read(file: Parameters<typeof buildPerfData>[0]) {
   const { events, ...rest } = await readBytes(buildPerfData(file))
@@ -173,6 +175,34 @@ describe('losses of perf.data', () => {
       { cpu: 1, startNs: 200, endNs: 300, events: undefined },
       { cpu: 1, startNs: 400, endNs: 450, events: undefined },
     ])
+  })
+})
+
+describe('a pipe of perf', () => {
+  const pipe = generated({ scenario: scenarioNamed('phone'), events: 400, format: 'perf-pipe' })
+  const cutBehind = (wanted: number, after: number) => {
+    const view = new DataView(pipe.bytes.buffer, pipe.bytes.byteOffset, pipe.bytes.length)
+    let at = 16
+    for (let met = 0; met < after; ) {
+      const type = view.getUint32(at, true)
+      const data = type === RECORD.tracingData ? view.getUint32(at + 8, true) : 0
+      at += view.getUint16(at + 6, true) + data
+      if (type === wanted) met++
+    }
+    return pipe.bytes.subarray(0, at)
+  }
+
+  it('that ends within a round was cut, also between two records', async () => {
+    const cut = await readBytes(cutBehind(RECORD.sample, 30))
+    expect(cut.events).toHaveLength(30)
+    expect(cut.issues).toMatchObject([
+      { code: 'unfinished_round', severity: 'data_loss', count: 1 },
+    ])
+  })
+
+  it('that ends with its round is whole', async () => {
+    const { events, issues } = await readBytes(cutBehind(RECORD.finishedRound, 1))
+    expect({ events: events.length, issues }).toEqual({ events: pipe.truth.total, issues: [] })
   })
 })
 

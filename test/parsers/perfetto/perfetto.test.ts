@@ -3,13 +3,14 @@ import { deflateSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { toByteSource } from '../../../parsers/cursor.ts'
-import type { ByteSource } from '../../../parsers/index.ts'
-import { openTrace, sniffFormat, TraceParseError } from '../../../parsers/index.ts'
+import { openTrace, sniffFormat } from '../../../parsers/index.ts'
 import { generated, scenarioNamed } from '../../generate/file.ts'
-import { eventAt, forEachEvent, readBytes, readTrace } from '../open-bytes.ts'
+import { itReadsPieces, itSeesCuts, itSurvivesDamage, readHostileBytes, runs } from '../hostile.ts'
+import { readBytes } from '../open-bytes.ts'
 import { zstdCompressSync } from '../zstd-command.ts'
 import { type Fields, kswapdWake, message, packed, trace, waking } from './packets.ts'
 
+const PERFETTO = { format: 'perfetto' } as const
 const hasZstd = spawnSync('zstd', ['--version']).error === undefined
 
 function bundle(cpu: number, events: readonly Fields[], more: Fields = {}): Fields {
@@ -330,6 +331,24 @@ describe('other data', () => {
     ])
   })
 
+  it('names the kernel functions whose numbers stand in events', async () => {
+    const symbols = (sequence: number, iid: number, name: string) => ({
+      10: sequence,
+      12: { 26: { 1: iid, 2: name } },
+    })
+    const bytes = trace(
+      symbols(1, 1, 'super_cache_scan'),
+      symbols(1, 2, 'zs_shrinker_scan'),
+      symbols(2, 2, 'binder_shrink_scan'),
+    )
+    const reader = await openTrace(toByteSource('t', bytes))
+    expect(reader.symbolOf?.(0, 1)).toBe('super_cache_scan')
+    // The same number in two sequences with two names tells nothing.
+    expect(reader.symbolOf?.(0, 2)).toBeUndefined()
+    expect(reader.symbolOf?.(0, 3)).toBeUndefined()
+    expect(reader.symbolOf?.(1, 1)).toBeUndefined()
+  })
+
   it('gives slices the thread of their track and the name of their sequence', async () => {
     const { events } = await readBytes(
       trace(
@@ -387,83 +406,16 @@ const FILES = (['perfetto', 'perfetto-dense', 'perfetto-z'] as const).map(
     ] as const,
 )
 
-/** A source whose reads end after as many bytes as `next` says. */
-function dripping(bytes: Uint8Array, next: () => number): ByteSource {
-  return {
-    name: 'dripping',
-    size: bytes.length,
-    readInto(offset, target) {
-      const part = bytes.subarray(offset, offset + Math.min(target.length, next()))
-      target.set(part)
-      return part.length
-    },
-  }
-}
-
-/** Reads everything; nothing but a positioned TraceParseError may come out. */
-async function readAll(bytes: Uint8Array): Promise<{ events: number; problems: number }> {
-  let events = 0
-  try {
-    const reader = await openTrace(toByteSource('hostile', bytes), { format: 'perfetto' })
-    forEachEvent(reader, (batch, row, seq) => {
-      events++
-      eventAt(batch, row, seq)
-    })
-    for (const loss of reader.losses) expect(Number.isNaN(loss.startNs + loss.endNs)).toBe(false)
-    return { events, problems: reader.issues.filter(({ severity }) => severity !== 'info').length }
-  } catch (error) {
-    if (!(error instanceof TraceParseError)) throw error
-    expect(error.message).toContain(`hostile, byte ${error.position.at}: `)
-    return { events, problems: 1 }
-  }
-}
-
 describe.each(FILES)('a generated file, %s', (_, file) => {
   it('has the mark of this format', () => {
     expect(sniffFormat(file)?.name).toBe('perfetto')
     expect(sniffFormat(file.subarray(0, 65_536))?.name).toBe('perfetto')
   })
 
-  it('gives the same events however short the reads are', async () => {
-    const expected = await readTrace(toByteSource('dripping', file))
-    expect(await readTrace(dripping(file, () => 1))).toEqual(expected)
-    await fc.assert(
-      fc.asyncProperty(fc.infiniteStream(fc.integer({ min: 1, max: 5000 })), async (sizes) => {
-        const read = await readTrace(dripping(file, () => sizes.next().value ?? 1))
-        expect(read.events.length).toBe(expected.events.length)
-        expect(read).toEqual(expected)
-      }),
-      { numRuns: 5 },
-    )
-  })
-
-  it('cut at any byte loses events only with an issue, unless cut between packets', async () => {
-    const whole = await readAll(file)
-    const ends = packetEnds(file)
-    await fc.assert(
-      fc.asyncProperty(fc.integer({ min: 1, max: file.length - 1 }), async (length) => {
-        const { events, problems } = await readAll(file.subarray(0, length))
-        expect(events).toBeLessThanOrEqual(whole.events)
-        if (!ends.has(length)) expect(problems).toBeGreaterThan(0)
-      }),
-      { numRuns: 60 },
-    )
-  })
-
-  it('with changed bytes ends in rows, issues or one positioned error', async () => {
-    const change = fc.record({
-      at: fc.integer({ min: 0, max: file.length - 1 }),
-      value: fc.integer({ min: 0, max: 255 }),
-    })
-    await fc.assert(
-      fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 8 }), async (changes) => {
-        const bytes = file.slice()
-        for (const { at, value } of changes) bytes[at] = value
-        await readAll(bytes)
-      }),
-      { numRuns: 100 },
-    )
-  })
+  const ends = packetEnds(file)
+  itReadsPieces(file, { mostBytes: 5000, runs: 5 })
+  itSeesCuts(file, { runs: 60, looksWhole: (length) => ends.has(length) })
+  itSurvivesDamage(file, { from: 0, format: 'perfetto', runs: 100, mostRows: file.length })
 })
 
 function packetEnds(file: Uint8Array): Set<number> {
@@ -487,10 +439,11 @@ describe('hostile input', () => {
   it('of random bytes ends in rows, issues or one positioned error', async () => {
     await fc.assert(
       fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 400 }), async (bytes) => {
-        await readAll(bytes)
-        await readAll(Buffer.concat([Uint8Array.of(10, bytes.length & 127), bytes]))
+        await readHostileBytes(bytes, PERFETTO)
+        const packet = Buffer.concat([Uint8Array.of(10, bytes.length & 127), bytes])
+        await readHostileBytes(packet, PERFETTO)
       }),
-      { numRuns: 400 },
+      runs(400),
     )
   })
 

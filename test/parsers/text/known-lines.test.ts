@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { toByteSource } from '../../../parsers/cursor.ts'
 import { openText } from '../../../parsers/text/reader.ts'
+import { runs } from '../hostile.ts'
 import { eventAt, forEachEvent } from '../open-bytes.ts'
 
 const fixture = (name: string) =>
@@ -77,7 +78,7 @@ describe('lines that look like earlier ones', () => {
           expect(readAll(text, { short: false })).toEqual(readAll(text, { short: true }))
         },
       ),
-      { numRuns: Number(process.env['PSTRACE_RUNS'] ?? 60) },
+      runs(60),
     )
   })
 })

@@ -15,6 +15,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openTrace, TraceParseError } from '../../../parsers/index.ts'
 import { openFolder } from '../../../src/io/folder-source.ts'
 import { generatedFolder, scenarioNamed } from '../../generate/file.ts'
+import { runs } from '../hostile.ts'
 import { eventAt, forEachEvent, type ReadTrace } from '../open-bytes.ts'
 
 let root = ''
@@ -133,7 +134,7 @@ describe('a folder copied from tracefs', () => {
         expect(read.length).toBeLessThanOrEqual(events)
         if (length % 4096 !== 0) expect(issues.map(({ code }) => code)).toEqual(['data_truncated'])
       }),
-      { numRuns: 40 },
+      runs(40),
     )
   })
 
@@ -165,7 +166,7 @@ describe('a folder copied from tracefs', () => {
           expect(error).toBeInstanceOf(TraceParseError)
         }
       }),
-      { numRuns: 80 },
+      runs(80),
     )
   })
 })
