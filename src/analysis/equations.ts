@@ -10,12 +10,21 @@ export interface Equation {
   /** What the rows say; NULL where the events that they come from were not recorded. */
   readonly rows: number | null
   readonly difference: number | null
-  /**
-   * `losses`: events were lost, and the rows are short by no more; `retries`: the kernel counts a repeated direct reclaim again;
-   * `unexplained`: none of these.
-   */
-  readonly explanation: 'exact' | 'losses' | 'retries' | 'not recorded' | 'unexplained'
+  readonly explanation: Explanation
 }
+
+/** Why the two sides of an equation are not the same, from the strongest reason to none. */
+export const EXPLANATIONS = {
+  exact: 'both sides are the same',
+  'not recorded': 'the events that the rows come from were not recorded',
+  losses: 'events were lost, and the rows are short by no more than those',
+  retries: 'the kernel counts a repeated direct reclaim again, and no more than could be repeated',
+  'cut off': "the trace's last event is one of these: they went on until the counters were read",
+  'longer snapshots':
+    'the counters were read longer before or after than the trace lasts (/proc/stat), so that they may have counted more',
+  unexplained: 'none of these reasons holds',
+} as const
+export type Explanation = keyof typeof EXPLANATIONS
 
 interface Definition {
   readonly equation: string
@@ -27,6 +36,8 @@ interface Definition {
   readonly rows: string
   /** SQL for how often the kernel may have counted again. */
   readonly retries?: string
+  /** SQL for the time of the last row. */
+  readonly last?: string
 }
 
 const WRITES = ['mm_vmscan_write_folio', 'mm_vmscan_writepage'] as const
@@ -57,6 +68,7 @@ const EQUATIONS: readonly Definition[] = [
     plus: ['pswpin', 'zswpin', 'swpin_zero'],
     events: READS,
     rows: 'SELECT count(*) AS n FROM swapins WHERE $where',
+    last: 'SELECT max(ts_ns) AS ns FROM swapins WHERE $where',
   },
   {
     equation: 'sum of allocstall_* = direct reclaims (+ retries)',
@@ -109,12 +121,8 @@ export async function readEquations(
   const recorded = new Set(
     recordedEvents(await readEventKinds(connection, traceId)).map(({ name }) => name),
   )
-  const [trace] = await readRows<{ gaps: number; lost: number | null }>(
-    connection,
-    `SELECT lost_gaps AS gaps, lost_events AS lost FROM traces WHERE trace_id = ${traceId}`,
-  )
-  const mostLost = (trace?.gaps ?? 0) === 0 ? 0 : (trace?.lost ?? Number.POSITIVE_INFINITY)
-  const count = async (sql: string): Promise<number> => {
+  const trace = await readFrame(connection, traceId)
+  const number = async (sql: string): Promise<number> => {
     const prefix = sql.includes('b.$where') ? 'b.' : ''
     const where = `${prefix}trace_id = ${traceId} AND ${prefix}run_id IS NULL`
     const [row] = await readRows<Readonly<Record<string, number>>>(
@@ -123,30 +131,75 @@ export async function readEquations(
     )
     return Number(Object.values(row ?? {})[0] ?? 0)
   }
+  const explain = async ({ retries, last }: Definition, missing: number): Promise<Explanation> => {
+    if (missing === 0) return 'exact'
+    if (missing < 0) return 'unexplained'
+    if (missing <= trace.mostLost) return 'losses'
+    if (retries !== undefined && missing <= (await number(retries))) return 'retries'
+    if (last !== undefined && (await number(last)) === trace.endNs) return 'cut off'
+    return trace.snapshotNs > trace.endNs - trace.startNs + CLOCK_TICK_NS
+      ? 'longer snapshots'
+      : 'unexplained'
+  }
   const equations: Equation[] = []
-  for (const { equation, plus, minus, events, rows, retries } of EQUATIONS) {
+  for (const definition of EQUATIONS) {
+    const { equation, plus, minus, events, rows } = definition
     if (!plus.some((name) => rises.has(name))) continue
     const sum = (names: readonly string[] = []) =>
       names.reduce((total, name) => total + (rises.get(name) ?? 0), 0)
     const counters = sum(plus) - sum(minus)
     if (!events.some((name) => recorded.has(name))) {
-      equations.push({
-        equation,
-        counters,
-        rows: null,
-        difference: null,
-        explanation: 'not recorded',
-      })
+      const nothing = { rows: null, difference: null, explanation: 'not recorded' } as const
+      equations.push({ equation, counters, ...nothing })
       continue
     }
-    const seen = await count(rows)
-    const missing = counters - seen
-    let explanation: Equation['explanation'] = 'unexplained'
-    if (missing === 0) explanation = 'exact'
-    else if (missing > 0 && missing <= mostLost) explanation = 'losses'
-    else if (missing > 0 && retries !== undefined && missing <= (await count(retries)))
-      explanation = 'retries'
+    const seen = await number(rows)
+    const explanation = await explain(definition, counters - seen)
     equations.push({ equation, counters, rows: seen, difference: seen - counters, explanation })
   }
   return equations
+}
+
+/** /proc counts in USER_HZ, 100 a second on arm64 and x86. */
+const CLOCK_TICK_NS = 10_000_000
+
+interface Frame {
+  readonly startNs: number
+  readonly endNs: number
+  readonly mostLost: number
+  /** Time between the snapshots before and after; NaN where /proc/stat was not recorded. */
+  readonly snapshotNs: number
+}
+
+async function readFrame(connection: DuckDBConnection, traceId: number): Promise<Frame> {
+  const [trace] = await readRows<{
+    start_ns: number
+    end_ns: number
+    lost_gaps: number
+    lost_events: number | null
+    before: string | null
+    after: string | null
+  }>(
+    connection,
+    `SELECT start_ns, end_ns, lost_gaps, lost_events, snapshot ->> '$."stat.before"' AS before,
+       snapshot ->> '$."stat.after"' AS after FROM traces WHERE trace_id = ${traceId}`,
+  )
+  if (trace === undefined) return { startNs: 0, endNs: 0, mostLost: 0, snapshotNs: Number.NaN }
+  return {
+    startNs: trace.start_ns,
+    endNs: trace.end_ns,
+    mostLost: trace.lost_gaps === 0 ? 0 : (trace.lost_events ?? Number.POSITIVE_INFINITY),
+    snapshotNs: (cpuTicks(trace.after) - cpuTicks(trace.before)) * CLOCK_TICK_NS,
+  }
+}
+
+/** Ticks of one cpu since boot, busy or idle: user to steal of /proc/stat's first line over the number of cpus; guests are in user. */
+function cpuTicks(stat: string | null): number {
+  const [, ...all] =
+    /^cpu .*$/m
+      .exec(stat ?? '')?.[0]
+      .trim()
+      .split(/\s+/) ?? []
+  const cpus = stat?.match(/^cpu\d+ /gm)?.length ?? 0
+  return all.slice(0, 8).reduce((sum, ticks) => sum + Number(ticks), 0) / cpus
 }

@@ -1,4 +1,4 @@
-import { type Equation, readEquations } from '../analysis/equations.ts'
+import { type Equation, EXPLANATIONS, readEquations } from '../analysis/equations.ts'
 import { type Finding, readFitness } from '../analysis/fitness.ts'
 import { type Intervals, readIntervals } from '../analysis/intervals.ts'
 import { type LossSummary, readLosses } from '../analysis/losses.ts'
@@ -294,6 +294,8 @@ async function printDescription(
       options,
       reading.settings,
     )
+  for (const reason of new Set(description.equations.map(({ explanation }) => explanation)))
+    if (reason !== 'exact') await printLine(`  ${reason}: ${EXPLANATIONS[reason]}`)
   await printSection('Import issues')
   if (description.issues.length === 0) await printLine('  none')
   for (const issue of description.issues) {

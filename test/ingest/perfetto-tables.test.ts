@@ -39,7 +39,14 @@ const writeFolio = (ts: number, tid: number, pfn: number): Fields => ({
   },
 })
 
-/** One packet of each kind that issue and design name; times are given on the clocks on which devices write them. */
+/** Of a shrinker whose function has number 3; 5 objects remain of 12, 7 are freed. */
+const slab = (ts: number, tid: number, part: 'start' | 'end'): Fields => ({
+  1: ts,
+  2: tid,
+  ...(part === 'start' ? { 443: { 8: 3, 9: 12, 10: 0 } } : { 444: { 2: 7, 4: 3, 5: 5, 7: 0 } }),
+})
+
+/** One packet of each kind that matters; times are given on the clocks on which devices write them. */
 const PACKETS: readonly Fields[] = [
   // Boot runs 2 s ahead of mono.
   {
@@ -74,6 +81,8 @@ const PACKETS: readonly Fields[] = [
         kprobe(4 * S + 70, 901, 'do_swap_page', 1),
         kprobe(4 * S + 72, 901, 'swap_read_folio', 1),
         kprobe(4 * S + 90, 901, 'do_swap_page', 2),
+        slab(4 * S + 91, 50, 'start'),
+        slab(4 * S + 95, 50, 'end'),
       ],
     },
   },
@@ -93,6 +102,7 @@ const PACKETS: readonly Fields[] = [
   { 8: 4 * S + 450, 9: { 1: { 1: 900, 4: 512, 10: 900 } } },
   { 1: { 1: 0, 2: [print(4 * S + 500, 901, 'I|900|done\n')], 3: 1 } },
   { 34: { 1: 2, 2: { 1: 0, 3: 17 } } },
+  { 10: 3, 12: { 26: { 1: 3, 2: 'zs_shrinker_scan' } } },
 ]
 
 async function ingestFile(bytes: Uint8Array): Promise<void> {
@@ -196,7 +206,20 @@ describe.each(FORMS)('a Perfetto trace %s', (_, bytes) => {
       },
     ])
     expect(await database.query('SELECT cpu, start_ns, end_ns, events FROM losses')).toEqual([
-      { cpu: 0, start_ns: at(90), end_ns: at(500), events: 7 },
+      { cpu: 0, start_ns: at(95), end_ns: at(500), events: 7 },
+    ])
+    expect(
+      await database.query(
+        'SELECT start_ns, end_ns, shrinker, nr_scanned, nr_freed FROM slab_shrinks',
+      ),
+    ).toEqual([
+      {
+        start_ns: at(91),
+        end_ns: at(95),
+        shrinker: 'zs_shrinker_scan',
+        nr_scanned: 7,
+        nr_freed: 7,
+      },
     ])
     expect(await database.query("SELECT code FROM import_issues WHERE severity <> 'info'")).toEqual(
       [],
