@@ -10,7 +10,7 @@ const HIGH_BITS = 0x8080_8080
 
 /** Cuts a stream into lines without copying them, except those that lie across two pieces. */
 export class LineScanner {
-  /** The current line is bytes[start .. end), borrowed until the next call. */
+  /** The current line is bytes[start .. end), borrowed until the next call. What ends a line stands behind it: parsers may look there. */
   bytes: Uint8Array = new Uint8Array(0)
   start = 0
   end = 0
@@ -129,13 +129,15 @@ export class LineScanner {
       this.#carried = 0
       return false
     }
-    if (this.#carried + length > this.#carry.length) {
-      const grown = new Uint8Array(Math.max(this.#carry.length * 2, this.#carried + length))
+    if (this.#carried + length >= this.#carry.length) {
+      const grown = new Uint8Array(Math.max(this.#carry.length * 2, this.#carried + length + 1))
       grown.set(this.#carry.subarray(0, this.#carried))
       this.#carry = grown
     }
     this.#carry.set(this.#piece.subarray(from, to), this.#carried)
     this.#carried += length
+    // An older line's bytes are not this one's.
+    this.#carry[this.#carried] = NEWLINE
     return true
   }
 }
