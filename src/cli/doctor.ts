@@ -65,7 +65,7 @@ export function register(command: Command): void {
   })
 }
 
-async function readContents(file: string): Promise<Contents> {
+export async function readContents(file: string): Promise<Contents> {
   const input = await openInput(file)
   try {
     const reader = await openTrace(input.folder ?? input.source)
