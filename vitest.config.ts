@@ -5,9 +5,11 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/shared/run-folder.ts'],
+    setupFiles: ['test/shared/seed.ts'],
     reporters: ['default', new ClosingLine()],
-    testTimeout: 120_000,
-    hookTimeout: 240_000,
+    // These end what hangs; nothing that works comes near them, however loaded the machine.
+    testTimeout: 300_000,
+    hookTimeout: 600_000,
     maxWorkers: 2,
   },
 })

@@ -23,7 +23,7 @@ beforeAll(async () => {
     openWorkloadFolder(join(door.folder, 'work'), { create: true, overwrite: false }),
     roomy(pressure({ pages: 3000, touches: 1200, tasks: 2, sleepNs: 600_000 })),
   )
-}, 600_000)
+})
 afterAll(() => door.close())
 
 interface Run {
@@ -72,7 +72,7 @@ describe('zram settings in runs', () => {
     expect(moves(limited, 'reject')).toBeGreaterThan(0)
     expect(metric(limited, 'rejected_pages')).toBe(moves(limited, 'reject'))
     expect(metric(limited, 'pool_memory_bytes')).toBeLessThanOrEqual(limit)
-  }, 120_000)
+  })
 
   const written = ['backing_pages=10000', 'writeback=idle', 'idle_age_ms=1', 'upkeep_every_ms=2']
 
@@ -86,18 +86,18 @@ describe('zram settings in runs', () => {
     )
     expect(read?.n).toBe(metric(slow, 'disk_in_pages'))
     expect(read?.least).toBeGreaterThanOrEqual(3_000_000)
-  }, 120_000)
+  })
 
   it('writeback_limit: no page more', () => {
     expect(moves(run('zram', ...written, 'writeback_limit=40'), 'writeback')).toBe(40)
-  }, 120_000)
+  })
 
   it('recompress: a stronger codec moves pages to smaller classes', () => {
     const stronger = run('zram', 'recompress=all', 'recomp_algorithm=zstd', 'upkeep_every_ms=2')
     expect(metric(stronger, 'recompressed_pages')).toBe(moves(stronger, 'recompress'))
     expect(moves(stronger, 'recompress')).toBeGreaterThan(0)
     expect(metric(stronger, 'pool_peak_bytes')).toBeLessThan(metric(run('zram'), 'pool_peak_bytes'))
-  }, 120_000)
+  })
 
   it('writeback without a backing device, and a name that zram does not have, are wrong usage', () => {
     for (const [setting, said] of [
@@ -120,7 +120,7 @@ describe('zswap settings in runs', () => {
     expect(metric(full, 'disk_out_pages')).toBe(moves(full, 'reject') + moves(full, 'writeback'))
     expect(metric(full, 'rejected_pages')).toBe(moves(full, 'reject'))
     expect(moves(full, 'reject')).toBeGreaterThan(0)
-  }, 120_000)
+  })
 
   it('memcg_writeback=0: no page reaches the disk, so the work ends where zswap is full', () => {
     const kept = run('zswap', 'memcg_max=200000', 'memcg_writeback=0')
@@ -130,14 +130,14 @@ describe('zswap settings in runs', () => {
     expect(disk?.n).toBe(0)
     expect(metric(kept, 'engine.work_used')).toBeLessThan(1)
     expect(metric(run('zswap', 'memcg_max=200000'), 'engine.work_used')).toBe(1)
-  }, 120_000)
+  })
 
   it('memcg_max: zswap holds hardly more of the cgroup than that', () => {
     const limited = run('zswap', 'memcg_max=200000')
     // At the limit one entry is written back for each that comes in, whatever their sizes.
     expect(metric(limited, 'pool_peak_bytes')).toBeLessThan(250_000)
     expect(metric(limited, 'disk_out_pages')).toBeGreaterThan(0)
-  }, 120_000)
+  })
 })
 
 describe('pool', () => {

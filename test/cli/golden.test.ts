@@ -74,7 +74,7 @@ beforeAll(() => {
     const read = door.run(['ingest', `${name}.dat`])
     expect(read.status, read.stderr).toBe(0)
   }
-}, 240_000)
+})
 afterAll(() => door.close())
 
 describe('pstrace prints what it printed before for', () => {

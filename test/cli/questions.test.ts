@@ -10,7 +10,7 @@ beforeAll(() => {
     'pstrace generate phone -o phone.dat --events 3000 && pstrace ingest -q phone.dat && pstrace replay -q --policy kswapd,kcompressd,parallel',
   )
   expect(prepared.status, prepared.stderr).toBe(0)
-}, 240_000)
+})
 afterAll(() => door.close())
 
 const IDS = [

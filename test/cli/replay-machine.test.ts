@@ -27,7 +27,7 @@ beforeAll(async () => {
     openWorkloadFolder(join(door.folder, 'work'), { create: true, overwrite: false }),
     roomy(pressure({ pages: 3000, touches: 1200, tasks: 2, sleepNs: 600_000 })),
   )
-}, 600_000)
+})
 afterAll(() => door.close())
 
 /** zbud wastes no memory on size classes, of which a small pool would be nothing but half-filled ones. */
@@ -56,6 +56,25 @@ function run(...args: readonly string[]): Readonly<Record<string, number>> {
 }
 
 const work = (...args: readonly string[]): number => run(...args)['work_ns'] ?? Number.NaN
+
+describe('a mistake is found before anything is opened', () => {
+  it.each<readonly [string, RegExp]>([
+    ['replay --policy paralel', /paralel/],
+    ['replay --set vm.kcompresd=1', /vm\.kcompresd/],
+    ['replay --policy parallel --set vm.parallel_swap=-1', /whole number from 0/],
+    ['replay --change vm.kcompressd=1@1s', /vm\.kcompressd/],
+    ['replay --codec lz5', /lz5/],
+    ['replay --backend zrm', /zrm/],
+    ['replay --slots maps', /maps/],
+    ['sweep --policy kcompresd', /kcompresd/],
+    ['validate trace:a trace:b --policy kcompresd', /kcompresd/],
+  ])('%s', (command, message) => {
+    // The database does not exist: to say so would be second.
+    const { status, stderr } = door.run([...command.split(' '), '--db', 'none.duckdb'])
+    expect(status).toBe(2)
+    expect(stderr).toMatch(message)
+  })
+})
 
 describe('--cpus', () => {
   it('one takes longer than two', () => {

@@ -1,10 +1,8 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { copyFileSync } from 'node:fs'
+import { copyFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { binary } from '../shared/binary.ts'
 import { copyFixtureDatabase } from '../shared/fixture-database.ts'
+import { interrupted } from './ctrl-c.ts'
 import { type Door, openDoor } from './front-door.ts'
 
 /** Runs 1 to 3 are those of the shared database: kswapd, kcompressd, parallel. Run 4 is parallel without workers. */
@@ -15,7 +13,7 @@ beforeAll(() => {
   copyFixtureDatabase(join(door.folder, 'pstrace.duckdb'))
   fourth = door.run(['replay', '--policy', 'parallel', '--set', 'pstrace.workers=0'])
   expect(fourth.status, fourth.stderr).toBe(0)
-}, 600_000)
+})
 afterAll(() => door.close())
 
 function json(args: readonly string[]): Record<string, unknown>[] {
@@ -192,32 +190,20 @@ describe('compare', () => {
   )
 })
 
-/** The command with Ctrl-C `ms` after its first line on stderr. */
-async function interrupted(args: readonly string[], ms: number) {
-  const child = spawn(process.execPath, [binary(), ...args], {
-    cwd: door.folder,
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let stdout = ''
-  let stderr = ''
-  child.stdout.on('data', (bytes: Buffer) => {
-    stdout += bytes.toString()
-  })
-  child.stderr.on('data', (bytes: Buffer) => {
-    stderr += bytes.toString()
-  })
-  await once(child.stderr, 'data')
-  setTimeout(() => child.kill('SIGINT'), ms)
-  const [status, signal] = (await once(child, 'close')) as [number | null, string | null]
-  return { status, signal, stdout, stderr }
+/** Bytes of a file, 0 where there is none. */
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0
 }
 
 describe('Ctrl-C', () => {
   it('in the middle of a run ends replay with status 130, quietly, and leaves nothing of the run', async () => {
     copyFixtureDatabase(join(door.folder, 'cut.duckdb'))
     const { status, signal, stdout, stderr } = await interrupted(
-      ['replay', '--db', 'cut.duckdb', '--policy', 'kcompressd'],
-      700,
+      ['replay', '--db', 'cut.duckdb', '--policy', 'kcompressd', '--log', 'cut.ndjson'],
+      {
+        folder: door.folder,
+        isUnderWay: ({ pid }) => sizeOf(join(door.folder, `.cut.ndjson.${pid}.tmp`)) > 0,
+      },
     )
     expect([status, signal, stdout]).toEqual([130, null, ''])
     expect(stderr.trim().split('\n')).toHaveLength(1)

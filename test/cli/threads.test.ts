@@ -1,9 +1,8 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { binary, ROOT } from '../shared/binary.ts'
+import { ROOT } from '../shared/binary.ts'
 import { copyFixtureDatabase } from '../shared/fixture-database.ts'
+import { cpuSeconds, interrupted } from './ctrl-c.ts'
 import { type Door, openDoor } from './front-door.ts'
 
 const SCENARIO = join(ROOT, 'fixtures/scenarios/toy-des')
@@ -15,7 +14,7 @@ beforeAll(() => {
   door = openDoor()
   copyFixtureDatabase(join(door.folder, 'pstrace.duckdb'))
   both = threads('--policy', 'kswapd', '--policy', 'parallel')
-}, 600_000)
+})
 afterAll(() => door.close())
 
 const threads = (...args: readonly string[]) =>
@@ -105,27 +104,23 @@ describe('replay --clock threads', () => {
 
   it('ends at Ctrl-C with status 130, keeps the run that was complete, and leaves nothing of the other', async () => {
     const before = rows('SELECT count(*) AS n FROM runs')[0]?.['n']
-    const child = spawn(
-      process.execPath,
+    let begunAt = Number.POSITIVE_INFINITY
+    const { status } = await interrupted(
       [
-        binary(),
         ...['replay', '--clock', 'threads', '--workload', SCENARIO],
         // Unmapping a thousand times as slow: the run would take minutes.
         ...['--policy', 'kcompressd', '--set', 'pstrace.cost.unmap=1000'],
       ],
-      { cwd: door.folder, stdio: ['ignore', 'ignore', 'pipe'] },
+      {
+        folder: door.folder,
+        isUnderWay: (child, stderr) => {
+          if (stderr.includes('workload:')) begunAt = Math.min(begunAt, cpuSeconds(child))
+          return cpuSeconds(child) > begunAt + 2
+        },
+      },
     )
-    let said = ''
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      said += text
-    })
-    const exit = once(child, 'exit')
-    while (!said.includes('workload:')) await new Promise((resolve) => setTimeout(resolve, 20))
-    await new Promise((resolve) => setTimeout(resolve, 2500))
-    child.kill('SIGINT')
-    const [status] = await exit
     expect(status).toBe(130)
     expect(rows('SELECT count(*) AS n FROM runs')[0]?.['n']).toBe(before)
     expect(rows("SELECT count(*) AS n FROM runs WHERE state <> 'complete'")[0]?.['n']).toBe(0)
-  }, 60_000)
+  })
 })

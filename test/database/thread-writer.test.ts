@@ -59,7 +59,7 @@ beforeAll(async () => {
   database = await Database.open(':memory:', { mode: 'write' })
   await database.run(`ATTACH '${join(folder, 'one.duckdb')}' AS one (READ_ONLY)`)
   await database.run(`ATTACH '${join(folder, 'two.duckdb')}' AS two (READ_ONLY)`)
-}, 120_000)
+})
 afterAll(() => {
   database.close()
   rmSync(folder, { recursive: true })

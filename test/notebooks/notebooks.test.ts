@@ -63,7 +63,7 @@ beforeAll(() => {
         .split(' | ')
         .map((cell) => cell.trim()),
     )
-}, 600_000)
+})
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 

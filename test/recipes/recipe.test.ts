@@ -18,7 +18,13 @@ import { openFolder } from '../../src/io/folder-source.ts'
 import { readSnapshots } from '../../src/io/snapshots.ts'
 import { ARCHES, type Kernel, parseArch, parseKernel } from '../../src/recipes/kernel.ts'
 import { addressOffset, entryOffset, probesOf } from '../../src/recipes/probes.ts'
-import { type RecipeOptions, TOOLS, toPerfettoConfig, toScript } from '../../src/recipes/recipe.ts'
+import {
+  DEVICE_HOME,
+  type RecipeOptions,
+  TOOLS,
+  toPerfettoConfig,
+  toScript,
+} from '../../src/recipes/recipe.ts'
 import { generatedFolder, scenarioNamed } from '../generate/file.ts'
 import { forEachEvent } from '../parsers/open-bytes.ts'
 
@@ -199,7 +205,7 @@ function run(
   const result = spawnSync('sh', [file, '1'], {
     encoding: 'utf8',
     stdio: ['ignore', 'ignore', 'pipe'],
-    timeout: 20_000,
+    timeout: 120_000,
     env: { PATH: bins.join(':'), TRACEFS: options.tracefs, OUT: options.out, ...options.env },
   })
   return { status: result.status, errors: result.stderr }
@@ -342,7 +348,7 @@ describe.runIf(isRoot)('a script that runs', () => {
     const adb = standIn(
       'adb',
       `echo "$1 $(echo "$2" | head -n 1 | cut -c 1-60)" >>'${log}'
-here() { sed 's#/data/local/tmp#${device}#g'; }
+here() { sed 's#${DEVICE_HOME}#${device}#g'; }
 case $1 in
 shell)
   shift
@@ -366,10 +372,10 @@ esac
     const calls = readFileSync(log, 'utf8').trimEnd().split('\n')
     expect(calls).toEqual([
       'wait-for-device ',
-      'shell cat >/data/local/tmp/pstrace.sh',
+      `shell cat >${DEVICE_HOME}/pstrace.sh`,
       'shell id',
-      expect.stringMatching(/^shell rm -rf \/data\/local\/tmp\/pstrace; sh/),
-      'pull /data/local/tmp/pstrace/.',
+      expect.stringContaining(`shell rm -rf ${DEVICE_HOME}/pstrace; sh`),
+      `pull ${DEVICE_HOME}/pstrace/.`,
       'shell getprop',
     ])
   })

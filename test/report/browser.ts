@@ -9,9 +9,13 @@ export const chromiumPath = [
   '/usr/bin/google-chrome',
 ].find((path) => path !== undefined && path !== '' && existsSync(path))
 
+/** Of each step of a browser: it ends what hangs. */
+const PATIENCE_MS = 120_000
+
 export async function launchBrowser(): Promise<Browser> {
   return chromium.launch({
     executablePath: chromiumPath ?? '',
+    timeout: PATIENCE_MS,
     args: [
       '--no-sandbox',
       '--disable-gpu',
@@ -42,6 +46,7 @@ export async function visit(
     colorScheme: options.scheme ?? 'light',
     viewport: { width: options.width ?? 1200, height: 900 },
   })
+  context.setDefaultTimeout(PATIENCE_MS)
   const page = await context.newPage()
   const errors: string[] = []
   const foreign: string[] = []

@@ -80,7 +80,7 @@ describe.runIf(traces !== undefined)('a recorded zswap', () => {
       `zswap pool: ${backend.poolPages} pages, recorded ${recorded('nr_zspages')}\n`,
     )
     expect(Math.abs(backend.poolPages / recorded('nr_zspages') - 1)).toBeLessThan(0.03)
-  }, 60_000)
+  })
 })
 
 describe.runIf(traces === undefined)('a recorded zswap', () => {

@@ -26,7 +26,6 @@ const CASES = [
 describe.runIf(present)('swap devices of running kernels', () => {
   test.each(CASES)(
     '$name: sizes, huge and same pages are what its zram counted',
-    { timeout: 300_000 },
     async ({ name, codec, chain }) => {
       const folder = join(images ?? '', name)
       const image = openSwapImage(join(folder, 'swap.img.zst'), decodeZstdFrame)

@@ -41,7 +41,7 @@ describe.runIf(traces !== undefined)('recorded swap slots', () => {
   it('of 6.1 are those of the swap map until a slot is allocated and not written', async () => {
     const slots = new SwapMapSlots({ size: 768 * 256, cpus: 2 })
     expect(await agreement(join(traces ?? '', 'captured', 'zram-lz4-6.1'), slots, 3669)).toBe(1)
-  }, 30_000)
+  })
 
   it('of 6.12 are those of the cluster allocator but for tasks that change CPU between allocation and write', async () => {
     const slots = openSlots('cluster', { size: 1024 * 256, cpus: 4 })
@@ -49,7 +49,7 @@ describe.runIf(traces !== undefined)('recorded swap slots', () => {
     expect(
       await agreement(join(traces ?? '', 'captured', 'zram-zstd-6.12-numa2'), slots, 30_000),
     ).toBeGreaterThan(0.95)
-  }, 30_000)
+  })
 })
 
 describe.runIf(traces === undefined)('recorded swap slots', () => {

@@ -27,7 +27,7 @@ describe.runIf(tracesFolder !== undefined && hasPerf)('a recorded perf.data', ()
     const { compared, issues, losses } = await compare(packed, script(path), 1000)
     expect(compared).toBeGreaterThan(2000)
     expect({ issues, losses }).toEqual({ issues: [], losses: [] })
-  }, 60_000)
+  })
 
   it('equals, line by line, the text that its owner put beside it', async () => {
     const path = join(tracesFolder ?? '', 'public/perf/damonitor+damo__tests_report_perf.data')
