@@ -27,7 +27,10 @@ const EVENTS = [
   // Android before 4.12.
   'lowmemorykiller/lowmemory_kill',
 ] as const
-const DEVICE_FOLDER = '/data/local/tmp/pstrace'
+/** Where adb's shell may write and run on an Android device. */
+export const DEVICE_HOME = '/data/local/tmp'
+const DEVICE_FOLDER = `${DEVICE_HOME}/pstrace`
+const DEVICE_SCRIPT = `${DEVICE_HOME}/pstrace.sh`
 
 /** A POSIX shell script that records, with the files that `pstrace ingest` takes beside the trace. */
 export function toScript(options: RecipeOptions): string {
@@ -380,12 +383,12 @@ set -u
 SECONDS_TO_RECORD=\${1:-${seconds}}
 OUT=\${OUT:-pstrace-recording}
 adb wait-for-device || exit 1
-adb shell 'cat >/data/local/tmp/pstrace.sh' <<'PSTRACE_DEVICE_SCRIPT'
+adb shell 'cat >${DEVICE_SCRIPT}' <<'PSTRACE_DEVICE_SCRIPT'
 ${script}PSTRACE_DEVICE_SCRIPT
 if [ "$(adb shell id -u | tr -d '\\r')" = 0 ]; then
-  adb shell "rm -rf ${DEVICE_FOLDER}; sh /data/local/tmp/pstrace.sh $SECONDS_TO_RECORD"
+  adb shell "rm -rf ${DEVICE_FOLDER}; sh ${DEVICE_SCRIPT} $SECONDS_TO_RECORD"
 else
-  adb shell "su 0 sh -c 'rm -rf ${DEVICE_FOLDER}; sh /data/local/tmp/pstrace.sh $SECONDS_TO_RECORD; chmod -R a+rX ${DEVICE_FOLDER}'"
+  adb shell "su 0 sh -c 'rm -rf ${DEVICE_FOLDER}; sh ${DEVICE_SCRIPT} $SECONDS_TO_RECORD; chmod -R a+rX ${DEVICE_FOLDER}'"
 fi
 mkdir -p "$OUT"
 adb pull ${DEVICE_FOLDER}/. "$OUT" || exit 1
