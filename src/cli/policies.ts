@@ -35,13 +35,20 @@ export function register(command: Command): void {
 
 function listPolicies(policies: readonly Policy[]): Result {
   return toResult(
-    ['name', 'aliases', 'models'].map((name) => ({ name, type: 'text' as const })),
-    policies.map(({ name, aliases, models }) => ({ name, aliases: aliases.join(', '), models })),
+    ['name', 'aliases', 'covers', 'models'].map((name) => ({ name, type: 'text' as const })),
+    policies.map(({ name, aliases, covers, models }) => ({
+      name,
+      aliases: aliases.join(', '),
+      covers: covers.join(', '),
+      models,
+    })),
   )
 }
 
-async function describe({ name, aliases, models, knownDeviations }: Policy): Promise<void> {
+async function describe(policy: Policy): Promise<void> {
+  const { name, aliases, covers, models, knownDeviations } = policy
   await printLine(`${name}${aliases.length === 0 ? '' : ` (${aliases.join(', ')})`}: ${models}`)
+  await printLine(`  covers: ${covers.join(', ')}; on other backends the reclaimer stores itself`)
   for (const deviation of knownDeviations) await printLine(`  deviates: ${deviation}`)
   await printLine('')
 }
@@ -53,6 +60,7 @@ function listTunables(policy: Policy): Result {
       { name: 'default', type: 'integer' },
       { name: 'min', type: 'integer' },
       { name: 'max', type: 'integer' },
+      { name: 'source', type: 'text' },
       { name: 'meaning', type: 'text' },
     ],
     policy.tunables.map((tunable) => ({
@@ -60,6 +68,7 @@ function listTunables(policy: Policy): Result {
       default: tunable.default,
       min: tunable.min,
       max: tunable.max,
+      source: tunable.source,
       meaning: tunable.meaning,
     })),
   )

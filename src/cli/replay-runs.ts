@@ -21,7 +21,7 @@ import { printLine, printResult, remark, toFormat } from './output.ts'
 import { startProgress } from './progress.ts'
 import type { ReplayCommandOptions } from './replay.ts'
 import { openRunLog } from './run-log.ts'
-import { planRuns, type RunPlan } from './run-plan.ts'
+import { checkRequest, planRuns, type RunPlan } from './run-plan.ts'
 import { type FinishedRun, runPolicy } from './run-policy.ts'
 import { withSummaries } from './run-summary.ts'
 import { describeThreads, knownOnThreads, runPolicyOnThreads } from './run-threads.ts'
@@ -34,6 +34,7 @@ import { hasRecordings, openWorkloadTrace } from './workload-trace.ts'
 export async function replayAll(options: ReplayCommandOptions): Promise<void> {
   const settings = toSettings(options)
   const request = resolveReplay(options)
+  checkRequest(request)
   await finishOnInterrupt(async (signal) => {
     // A workload needs no recording, and no database with one.
     const database =

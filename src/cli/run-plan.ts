@@ -1,5 +1,6 @@
 import type { Background, CLOCKS, ReplayRequest } from '../config/replay.ts'
 import type { SwapBackend } from '../memory/backends/backend.ts'
+import { BlockDevice } from '../memory/backends/device.ts'
 import { BACKENDS, openBackend } from '../memory/backends/index.ts'
 import { recompressionCodecs } from '../memory/backends/zram-upkeep.ts'
 import type { Codec } from '../memory/codecs/codec.ts'
@@ -68,6 +69,16 @@ export interface RunPlan {
   readonly runs: readonly { readonly policy: Policy; readonly config: RunConfig }[]
 }
 
+/** Refuses what is wrong whatever the workload is, before anybody waits for one. */
+export function checkRequest(request: ReplayRequest): void {
+  const chosen = request.policies.map(lookUpPolicy)
+  if (request.backend !== undefined) lookUpBackend(request.backend)
+  if (request.codec !== undefined) chooseCodec(request, request.codec)
+  chooseSlots(request.slots)
+  for (const policy of chosen) changesOf(policy, request, chosen)
+  sortSettings(request, chosen, request.backend)
+}
+
 /** Looks up every name of a request; all mistakes are found before the first run begins. */
 export function planRuns(request: ReplayRequest, recorded: Workload): RunPlan {
   const workload = withBackground(recorded, request.background)
@@ -75,12 +86,7 @@ export function planRuns(request: ReplayRequest, recorded: Workload): RunPlan {
   const cpus = request.cpus === undefined ? machine.cpus : placeCpus(request.cpus, machine.cpus)
   const chosen = request.policies.map(lookUpPolicy)
   const backend = request.backend ?? machine.backend.value
-  if (!BACKENDS.some(({ name }) => name === backend))
-    throw unknownName(
-      'backend',
-      backend,
-      BACKENDS.map(({ name }) => name),
-    )
+  lookUpBackend(backend)
   const codec = chooseCodec(request, machine.codec.value)
   const settings = sortSettings(request, chosen, backend)
   const runs = chosen.map((policy) => ({
@@ -147,6 +153,11 @@ function lookUpPolicy(name: string): Policy {
   return policy
 }
 
+function lookUpBackend(name: string): void {
+  const known = BACKENDS.map((backend) => backend.name)
+  if (!known.some((candidate) => candidate === name)) throw unknownName('backend', name, known)
+}
+
 /** CPUs beyond the recorded ones go round the nodes. */
 function placeCpus(speeds: readonly number[], recorded: readonly WorkloadCpu[]): WorkloadCpu[] {
   const nodes = [...new Set(recorded.map(({ node }) => node))]
@@ -200,13 +211,16 @@ interface SortedSettings {
   readonly pageCluster: number | null
 }
 
-/** A key of --set belongs to each policy that has such a tunable, to the backend, or to pstrace's scales; to none is an error. */
+/** A key of --set belongs to each policy that has such a tunable, to the backend (to any while it is not known), or to pstrace's scales; to none is an error. */
 function sortSettings(
   request: ReplayRequest,
   chosen: readonly Policy[],
-  backend: string,
+  backend: string | undefined,
 ): SortedSettings {
-  const parameters = BACKENDS.find(({ name }) => name === backend)?.parameters ?? []
+  const parameters = BACKENDS.filter(({ name }) => name === (backend ?? name)).flatMap(
+    ({ name, parameters }) =>
+      parameters.map((parameter) => ({ name: parameter.name, full: `${name}.${parameter.name}` })),
+  )
   const tunables = new Map<Policy, Record<string, number>>(chosen.map((policy) => [policy, {}]))
   const ofBackend: Record<string, string> = {}
   const scales = new Map<string, number>()
@@ -218,19 +232,20 @@ function sortSettings(
     if (cost !== undefined) costs[cost] = parseScale(key, value)
     else if (key === PAGE_CLUSTER) pageCluster = parsePageCluster(value)
     else if (key in SCALES) scales.set(key, parseScale(key, value))
-    else if (parameters.some(({ name }) => name === key || `${backend}.${name}` === key))
+    else if (parameters.some(({ name, full }) => name === key || full === key))
       ofBackend[key.slice(key.indexOf('.') + 1)] = value
     else if (owners.length > 0) {
       for (const owner of owners) (tunables.get(owner) ?? {})[key] = parseTunable(key, value)
     } else
       throw unknownName('setting', key, [
         ...new Set(chosen.flatMap((policy) => policy.tunables.map(({ name }) => name))),
-        ...parameters.map(({ name }) => `${backend}.${name}`),
+        ...parameters.map(({ full }) => full),
         ...Object.keys(SCALES),
         PAGE_CLUSTER,
         ...COSTS.map((name) => `pstrace.cost.${name}`),
       ])
   }
+  for (const [policy, values] of tunables) completeTunables(policy, values)
   return { tunables, backend: ofBackend, scales, costs, pageCluster }
 }
 
@@ -296,6 +311,15 @@ export interface RunResources {
   readonly slots: SwapSlots | undefined
 }
 
+/** Service times come from the trace's block events, unless latency or bandwidth are given. */
+function usesRecordedDevice({ backend, backendParameters }: RunConfig): boolean {
+  return (
+    backend !== 'zram' &&
+    backendParameters['disk_latency_us'] === undefined &&
+    backendParameters['disk_bandwidth_mb'] === undefined
+  )
+}
+
 export async function openResources(workload: Workload, config: RunConfig): Promise<RunResources> {
   const { machine, pages } = workload
   const { pageSize } = machine
@@ -306,13 +330,18 @@ export async function openResources(workload: Workload, config: RunConfig): Prom
   const recompressors = await Promise.all(
     recompressionCodecs(config.backendParameters).map((name) => openCodec(name, { pageSize })),
   )
-  const backend = openBackend(config.backend, {
+  const options = {
     codec,
     openPool,
     pageSize,
     totalPages: machine.nodes.reduce((sum, { totalPages }) => sum + totalPages, 0),
     nodes: machine.nodes.length,
     parameters: config.backendParameters,
+  }
+  const requests = usesRecordedDevice(config) ? workload.deviceRequests : undefined
+  const backend = openBackend(config.backend, {
+    ...options,
+    ...(requests === undefined ? {} : { device: new BlockDevice(options, requests) }),
     // A recompression starts from the page, so the pool's bytes are needed.
     ...(recompressors.length > 0 ? { recompressors, keepBytes: true } : {}),
   })

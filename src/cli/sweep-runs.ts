@@ -12,7 +12,7 @@ import { finishOnInterrupt, InterruptedError, throwIfInterrupted } from './inter
 import { printLine, printResult, remark, toFormat } from './output.ts'
 import { startProgress } from './progress.ts'
 import { catalogOf, describeCut, extract, readFolder, withRecordedWork } from './replay-runs.ts'
-import { planRuns } from './run-plan.ts'
+import { checkRequest, planRuns } from './run-plan.ts'
 import { type FinishedRun, runPolicy } from './run-policy.ts'
 import { runAtSameWork } from './same-work.ts'
 import { toSettings } from './settings.ts'
@@ -42,6 +42,7 @@ interface Combination {
 export async function sweep(options: SweepOptions): Promise<void> {
   const settings = toSettings(options)
   const combinations = combine(options)
+  for (const { options: replayed } of combinations) checkRequest(resolveReplay(replayed))
   await finishOnInterrupt(async (signal) => {
     const database = await openExisting(settings)
     const complete: Done[] = []

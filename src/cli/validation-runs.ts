@@ -19,7 +19,7 @@ import { printLine, printResult, remark, toFormat } from './output.ts'
 import { startProgress } from './progress.ts'
 import { catalogOf } from './replay-runs.ts'
 import { calibratedGenerator, POOL_FILL } from './run-contents.ts'
-import { openResources, planRuns } from './run-plan.ts'
+import { checkRequest, openResources, planRuns } from './run-plan.ts'
 import { toSettings } from './settings.ts'
 import { HALF_COLUMNS, POLICY_COLUMNS, type ValidateOptions } from './validate.ts'
 
@@ -36,6 +36,9 @@ export async function runValidation(
   if (!(Number.isInteger(count) && count >= 1 && count <= 1000))
     throw usageError(`--seeds ${options.seeds}: expected a whole number from 1 to 1000`)
   const seeds = Array.from({ length: count }, (_, index) => index + 1)
+  const { policy, set } = options
+  if (policy !== undefined)
+    checkRequest(resolveReplay({ policy: [policy], ...(set === undefined ? {} : { set }) }))
   const database = await Database.open(settings.databasePath, { mode: 'read' })
   try {
     if (a === undefined || b === undefined || options.policy === undefined)

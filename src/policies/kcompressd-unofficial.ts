@@ -1,6 +1,8 @@
 import {
+  COVERABLE,
   length,
   lock,
+  OWN,
   overridden,
   type Policy,
   PSTRACE_TUNABLES,
@@ -8,6 +10,7 @@ import {
   push,
   readTunable,
   store,
+  submitters,
   tunable,
   unlock,
   wait,
@@ -23,14 +26,17 @@ const WAIT = wait(FIFO)
 const LOCK = lock(SPINLOCK)
 const UNLOCK = unlock(SPINLOCK)
 const DEPTH = readTunable('vm.kcompressd')
-const WORKERS = readTunable('pstrace.workers')
 const WAKE = wake(0)
+/** Releases by their last digit; 0.2a is the backport of parallel-swapper's rule. */
+const RELEASE_0_2A = 2
+const RELEASE_0_5 = 5
 
 /** kcompressd-unofficial 0.5: at the configured depth kswapd queues the new folio first, then stores the oldest itself. */
 export const kcompressdUnofficial: Policy = {
   name: 'kcompressd-unofficial',
   aliases: [],
   models: 'firelzrd/kcompressd-unofficial 0.5 for Linux 6.15 to 6.17',
+  covers: COVERABLE,
   tunables: [
     {
       name: 'vm.kcompressd',
@@ -38,10 +44,25 @@ export const kcompressdUnofficial: Policy = {
       min: 0,
       max: 256,
       meaning: 'folios queued before kswapd stores the oldest itself; 0 = synchronous',
+      source: 'sysctl of the patch with its range; default 24 since 0.3, 6 in 0.2a',
+    },
+    {
+      name: 'pstrace.release',
+      default: RELEASE_0_5,
+      min: RELEASE_0_2A,
+      max: RELEASE_0_5,
+      meaning:
+        '5 = 0.5; 3 and 4 = 0.3 and 0.4: the thread has no PF_MEMALLOC; 2 = 0.2a: nor that, and the oldest is stored before the new folio is queued (set vm.kcompressd=6 too)',
+      source: OWN,
     },
     ...PSTRACE_TUNABLES,
   ],
-  knownDeviations: ['folios with private data are not told apart', 'one worker at most'],
+  knownDeviations: [
+    'folios with private data are not told apart (0.4 and later do not queue them)',
+    'one worker at most',
+    'the missing reference to a queued folio (before 0.5) has no effect: no folio is freed under the queue',
+    'PF_KSWAPD of the worker has no effect of its own: with PF_MEMALLOC it never reclaims',
+  ],
   layout: (_node, tunables) => ({
     global: false,
     queues: [
@@ -60,31 +81,38 @@ export const kcompressdUnofficial: Policy = {
             {
               name: 'kcompressd',
               unbound: false,
-              memalloc: overridden(tunables, 'pstrace.memalloc', true),
+              memalloc: overridden(
+                tunables,
+                'pstrace.memalloc',
+                tunable(tunables, 'pstrace.release') >= RELEASE_0_5,
+              ),
               start: 'boot',
               kworker: false,
             },
           ],
     items: 0,
     gate: 'anon',
+    submitters: submitters(tunables, false),
     folio: {
       whileQueued: 'locked',
       rotated: overridden(tunables, 'pstrace.rotate', false),
     },
   }),
-  *submit(folio) {
+  *submit(folio, { initial }) {
     const depth = yield DEPTH
-    if (depth === 0 || (yield WORKERS) === 0) return 'inline'
+    if (depth === 0 || tunable(initial, 'pstrace.workers') === 0) return 'inline'
     let oldest = -1
     if ((yield LENGTH) >= depth) {
       yield LOCK
       oldest = yield POP
       yield UNLOCK
     }
+    const storesFirst = tunable(initial, 'pstrace.release') === RELEASE_0_2A
+    if (storesFirst && oldest >= 0) yield store(oldest)
     // The push is not under the lock: kswapd is the only producer.
     const pushed = yield push(FIFO, folio)
     if (pushed === 1) yield WAKE
-    if (oldest >= 0) yield store(oldest)
+    if (!storesFirst && oldest >= 0) yield store(oldest)
     return pushed === 1 ? 'queued' : 'bypass'
   },
   *work() {

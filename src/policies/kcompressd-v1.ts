@@ -1,5 +1,6 @@
 import {
   length,
+  OWN,
   overridden,
   type Policy,
   PSTRACE_TUNABLES,
@@ -9,7 +10,10 @@ import {
   read,
   readTunable,
   store,
+  submitters,
+  tryLock,
   tunable,
+  unlock,
   wait,
   wake,
   write,
@@ -17,42 +21,73 @@ import {
 
 const ENTRY_BYTES = 24
 const NEXT = 0
+const DISABLED = 1
+const PRODUCERS = 0
 const THREADS = readTunable('nr_kcompressd')
 const SIZE = readTunable('queue_size_per_kcompressd')
-const LIMIT = readTunable('pstrace.workers')
-const VARIANT = readTunable('pstrace.vendor')
 const READ_NEXT = read(NEXT)
+const READ_DISABLED = read(DISABLED)
+const DISABLE = write(DISABLED, 1)
 /** Vendor forms of the same driver that ship on devices. */
-const ROUND_ROBIN = 2
 const IDLE_PAUSE = 1
+const ROUND_ROBIN = 2
+const ANY_CONTEXT = 3
 const PAUSE = pause(1_500_000)
+const TRY_PRODUCERS = tryLock(PRODUCERS)
+const UNLOCK_PRODUCERS = unlock(PRODUCERS)
+const MOST_THREADS = 64
+const LENGTHS = Array.from({ length: MOST_THREADS }, (_, thread) => length(thread))
+const WAKES = Array.from({ length: MOST_THREADS }, (_, thread) => wake(thread))
 
 /** March 2025, inside zram: up to four threads, each with a queue of its own, filled first-fit; when all are full kswapd stores the newest. */
 export const kcompressdV1: Policy = {
   name: 'kcompressd-v1',
   aliases: [],
   models: 'zram: kcompressd (7 March 2025), drivers/block/zram/kcompressd.c',
+  covers: ['zram'],
   tunables: [
-    { name: 'nr_kcompressd', default: 4, min: 0, max: 64, meaning: 'threads; 0 = synchronous' },
+    {
+      name: 'nr_kcompressd',
+      default: 4,
+      min: 0,
+      max: MOST_THREADS,
+      meaning: 'threads; 0 = synchronous',
+      source: "module parameter of the patch; the range is pstrace's",
+    },
     {
       name: 'queue_size_per_kcompressd',
       default: 4096,
       min: 1,
       max: 1 << 20,
       meaning: 'entries asked for per thread; the bytes are rounded up to a power of two',
+      source: "module parameter of the patch; the range is pstrace's",
     },
     {
       name: 'pstrace.vendor',
       default: 0,
       min: 0,
-      max: 2,
-      meaning: '0 = as posted, 1 = sleeps 1.5 ms after each drain, 2 = queues filled in rotation',
+      max: ANY_CONTEXT,
+      meaning:
+        '0 = as posted; forms that ship on devices: 1 = sleeps 1.5 ms after each drain (with nr_kcompressd=1), 2 = queues filled in rotation (with queue_size_per_kcompressd=256), 3 = direct reclaimers queue too, and who finds another at it stores for itself',
+      source: OWN,
+    },
+    {
+      name: 'pstrace.write_disables',
+      default: 1,
+      min: 0,
+      max: 1,
+      meaning:
+        '1 = a parameter written while it runs leaves the queues disabled for good, as posted (a result is tested the wrong way round); 0 = the new value holds',
+      source: OWN,
     },
     ...PSTRACE_TUNABLES,
   ],
   knownDeviations: [
-    'the disabled state after a parameter was changed at run time is not modelled',
-    'the queues take no lock in the patch either; the single producer is kswapd',
+    'pushes are atomic: the patch takes no lock, and the kswapd of several nodes share its queues',
+    'what waits when a parameter is written is stored by the threads; in the patch by the writer, which drops its reference first',
+    'a store without the queue costs what a synchronous one does; in the patch its bio comes from the heap',
+    'a vendor form that ends its thread after 1 to 2 ms without work and creates another costs what sleeping does (pstrace.vendor=1)',
+    'batches of 16 and niceness 5 of a vendor form are not modelled',
   ],
   layout: (_node, tunables) => {
     const threads = threadCount(
@@ -60,45 +95,63 @@ export const kcompressdV1: Policy = {
       tunable(tunables, 'pstrace.workers'),
     )
     const capacity = fifoCapacity(tunable(tunables, 'queue_size_per_kcompressd'))
+    const isAnyContext = tunable(tunables, 'pstrace.vendor') === ANY_CONTEXT
     return {
       global: true,
       queues: Array.from({ length: threads }, (_, index) => ({
         name: `kcompressd${index}`,
         capacity,
       })),
-      locks: [],
-      cells: ['next'],
+      locks: [{ name: 'producers', kind: 'spinlock' }],
+      cells: ['next', 'disabled'],
       workers: Array.from({ length: threads }, (_, index) => ({
         name: `kcompressd${index}`,
         unbound: true,
         memalloc: overridden(tunables, 'pstrace.memalloc', true),
-        start: 'lazy' as const,
+        start: isAnyContext ? ('boot' as const) : ('lazy' as const),
         kworker: false,
       })),
       items: 0,
       gate: 'swap',
+      submitters: submitters(tunables, isAnyContext),
       folio: {
         whileQueued: 'writeback',
         rotated: overridden(tunables, 'pstrace.rotate', true),
       },
     }
   },
-  *submit(folio) {
-    const threads = threadCount(yield THREADS, yield LIMIT)
-    if (threads === 0) return 'inline'
-    const capacity = fifoCapacity(yield SIZE)
-    const first = (yield VARIANT) === ROUND_ROBIN ? yield READ_NEXT : 0
-    for (let step = 0; step < threads; step++) {
-      const thread = (first + step) % threads
-      if ((yield length(thread)) >= capacity) continue
-      if ((yield push(thread, folio)) === 0) continue
-      yield write(NEXT, (thread + 1) % threads)
-      yield wake(thread)
-      return 'queued'
+  *submit(folio, { initial }) {
+    const asked = yield THREADS
+    const size = yield SIZE
+    if (tunable(initial, 'pstrace.write_disables') === 1) {
+      if ((yield READ_DISABLED) === 1) return 'inline'
+      if (
+        asked !== tunable(initial, 'nr_kcompressd') ||
+        size !== tunable(initial, 'queue_size_per_kcompressd')
+      ) {
+        yield DISABLE
+        return 'inline'
+      }
     }
-    return 'inline'
+    const threads = threadCount(asked, tunable(initial, 'pstrace.workers'))
+    if (threads === 0) return 'inline'
+    const capacity = fifoCapacity(size)
+    const vendor = tunable(initial, 'pstrace.vendor')
+    if (vendor === ANY_CONTEXT && (yield TRY_PRODUCERS) === 0) return 'inline'
+    const first = vendor === ROUND_ROBIN ? yield READ_NEXT : 0
+    let isQueued = false
+    for (let step = 0; step < threads && !isQueued; step++) {
+      const thread = (first + step) % threads
+      if ((yield LENGTHS[thread] ?? length(thread)) >= capacity) continue
+      if ((yield push(thread, folio)) === 0) continue
+      isQueued = true
+      if (vendor === ROUND_ROBIN) yield write(NEXT, (thread + 1) % threads)
+      yield WAKES[thread] ?? wake(thread)
+    }
+    if (vendor === ANY_CONTEXT) yield UNLOCK_PRODUCERS
+    return isQueued ? 'queued' : 'inline'
   },
-  *work(worker) {
+  *work(worker, { initial }) {
     for (;;) {
       yield wait(worker)
       for (;;) {
@@ -106,7 +159,7 @@ export const kcompressdV1: Policy = {
         if (head < 0) break
         yield store(head)
       }
-      if ((yield VARIANT) === IDLE_PAUSE) yield PAUSE
+      if (tunable(initial, 'pstrace.vendor') === IDLE_PAUSE) yield PAUSE
     }
   },
 }
@@ -117,7 +170,6 @@ function threadCount(threads: number, limit: number): number {
 
 /** kfifo_alloc rounds its bytes up to a power of two: 4096 entries of 24 bytes become 131,072 bytes, 5461 entries. */
 function fifoCapacity(entries: number): number {
-  let bytes = 1
-  while (bytes < entries * ENTRY_BYTES) bytes *= 2
+  const bytes = 2 ** (32 - Math.clz32(entries * ENTRY_BYTES - 1))
   return Math.floor(bytes / ENTRY_BYTES)
 }

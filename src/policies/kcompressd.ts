@@ -1,12 +1,13 @@
 import {
+  COVERABLE,
   length,
   overridden,
   type Policy,
   PSTRACE_TUNABLES,
   pop,
   push,
-  readTunable,
   store,
+  submitters,
   tunable,
   wait,
   wake,
@@ -17,14 +18,13 @@ const FIFO_FOLIOS = 256
 const LENGTH = length(FIFO)
 const POP = pop(FIFO)
 const WAIT = wait(FIFO)
-const WORKERS = readTunable('pstrace.workers')
-const CAPACITY = readTunable('pstrace.fifo')
 
 /** April 2025, in page_io: one thread per node; when its queue is full, kswapd stores the newest folio itself, before 256 older ones. */
 export const kcompressd: Policy = {
   name: 'kcompressd',
   aliases: ['kcompressd-v2'],
   models: 'mm: Add Kcompressd for accelerated memory compression (30 April 2025), mm/page_io.c',
+  covers: COVERABLE,
   tunables: [
     ...PSTRACE_TUNABLES,
     {
@@ -33,11 +33,15 @@ export const kcompressd: Policy = {
       min: 1,
       max: 1 << 20,
       meaning: 'folios that the queue holds (KCOMPRESS_FIFO_SIZE)',
+      source: 'a constant of the patch, 256',
     },
   ],
   knownDeviations: [
     'the thread is created at boot, with its node',
     'more than one worker per node is not in the patch',
+    'pushes are atomic: the patch takes no lock, since kswapd is the only producer; with pstrace.direct it would need one',
+    'the prototype of 13 March is not modelled: it queues the first bytes of the folio instead of its address, wakes nobody, and its thread ends after one store',
+    "kswapd's node is the folio's; the patch takes the node of the CPU that kswapd runs on, to which it is bound",
   ],
   layout: (_node, tunables) => ({
     global: false,
@@ -53,15 +57,16 @@ export const kcompressd: Policy = {
     })),
     items: 0,
     gate: 'anon',
+    submitters: submitters(tunables, false),
     folio: {
       whileQueued: 'locked',
       rotated: overridden(tunables, 'pstrace.rotate', false),
     },
   }),
-  *submit(folio) {
-    const workers = workerCount(yield WORKERS)
+  *submit(folio, { initial }) {
+    const workers = workerCount(tunable(initial, 'pstrace.workers'))
     if (workers === 0) return 'inline'
-    if ((yield LENGTH) >= (yield CAPACITY)) return 'inline'
+    if ((yield LENGTH) >= tunable(initial, 'pstrace.fifo')) return 'inline'
     if ((yield push(FIFO, folio)) === 0) return 'inline'
     for (let worker = 0; worker < workers; worker++) if ((yield wake(worker)) === 1) break
     return 'queued'

@@ -1,10 +1,11 @@
-import type { Policy } from './policy.ts'
+import { COVERABLE, type Policy } from './policy.ts'
 
 /** Mainline: the reclaimer compresses every folio itself. */
 export const kswapd: Policy = {
   name: 'kswapd',
   aliases: ['sync'],
   models: 'mm/vmscan.c shrink_folio_list and mm/page_io.c swap_writepage, 6.1 and 6.12',
+  covers: COVERABLE,
   tunables: [],
   knownDeviations: [],
   layout: () => ({
@@ -15,6 +16,7 @@ export const kswapd: Policy = {
     workers: [],
     items: 0,
     gate: 'anon',
+    submitters: 'kswapd',
     folio: { whileQueued: 'locked', rotated: false },
   }),
   // biome-ignore lint/correctness/useYield: the contract's form; nothing to do before the reclaimer's own store

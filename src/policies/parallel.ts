@@ -1,10 +1,11 @@
 import {
   add,
   allocItem,
+  COVERABLE,
   freeItem,
   length,
   lock,
-  nodeCpus,
+  OWN,
   overridden,
   type Policy,
   PSTRACE_TUNABLES,
@@ -14,6 +15,7 @@ import {
   read,
   readTunable,
   store,
+  submitters,
   tunable,
   unlock,
   write,
@@ -31,16 +33,21 @@ const LOCK = lock(MUTEX)
 const UNLOCK = unlock(MUTEX)
 const WORKERS = readTunable('vm.parallel_swap')
 const FACTOR = readTunable('vm.parallel_swap_factor')
-const LIMIT = readTunable('pstrace.workers')
 const QUEUE_WORK = queueWork(0)
-const RELEASE = readTunable('pstrace.release')
 const FIRST_RELEASE = 1
+const READ_WAITING = read(WRITER_WAITING)
+const SET_WAITING = write(WRITER_WAITING, 1)
+const CLEAR_WAITING = write(WRITER_WAITING, 0)
+const READ_RUNNING = read(RUNNING)
+const ONE_MORE = add(RUNNING, 1)
+const ONE_LESS = add(RUNNING, -1)
 
 /** parallel-swapper 0.2a: kworkers drain a shallow queue; at its depth kswapd stores the oldest folio itself, holding the mutex. */
 export const parallel: Policy = {
   name: 'parallel',
   aliases: ['parallel-swapper'],
   models: 'firelzrd/parallel-swapper 0.2a for Linux 6.15',
+  covers: COVERABLE,
   tunables: [
     {
       name: 'vm.parallel_swap',
@@ -48,6 +55,7 @@ export const parallel: Policy = {
       min: 0,
       max: 0x7fffffff,
       meaning: 'workers per node, at most its CPUs less one; 0 = synchronous',
+      source: 'sysctl of the patch with its range (0 to INT_MAX)',
     },
     {
       name: 'vm.parallel_swap_factor',
@@ -55,6 +63,7 @@ export const parallel: Policy = {
       min: 1,
       max: 0x7fffffff,
       meaning: 'folios queued per worker before kswapd stores the oldest itself',
+      source: 'sysctl of the patch with its range (1 to INT_MAX); default 6 since 0.2a, 1 in 0.2',
     },
     {
       name: 'pstrace.release',
@@ -63,13 +72,25 @@ export const parallel: Policy = {
       max: 2,
       meaning:
         '2 = 0.2a; 1 = 0.1: one work item per folio and no queue, so that kswapd stores the newest when all workers are busy',
+      source: OWN,
+    },
+    {
+      name: 'pstrace.cpu_node',
+      default: 0,
+      min: 0,
+      max: 1,
+      meaning:
+        '1 = a worker serves the node of the CPU that it runs on, as the patch does, and another node waits where they differ; 0 = the node that queued its work',
+      source: OWN,
     },
     ...PSTRACE_TUNABLES,
   ],
   knownDeviations: [
     '0.1 reads the folio after its worker may have freed it; here nothing is read',
-    'a worker serves the node whose item it runs, not the node of the CPU it happens to run on',
-    'the queues are not leaked at initialisation',
+    'a worker serves the node whose item it runs, not the node of the CPU it happens to run on, unless pstrace.cpu_node is set',
+    'an item comes from the pool of CPUs less one; the kernel asks kmalloc first and takes from the pool when that fails',
+    'the queues are not leaked: the patch allocates those of all nodes once per node, and frees none',
+    'the missing reference to a queued folio has no effect: no folio is freed under the queue',
   ],
   layout: (node, tunables) => ({
     global: false,
@@ -108,32 +129,34 @@ export const parallel: Policy = {
               memalloc: overridden(tunables, 'pstrace.memalloc', false),
               start: 'item',
               kworker: true,
+              serves: tunable(tunables, 'pstrace.cpu_node') === 1 ? 'cpu' : 'item',
             },
           ],
     items: Math.max(1, node.cpus - 1),
     gate: 'anon',
+    submitters: submitters(tunables, false),
     folio: {
       whileQueued: 'locked',
       rotated: overridden(tunables, 'pstrace.rotate', false),
     },
   }),
-  *submit(folio) {
-    const workers = workerCount(yield LIMIT, yield WORKERS, yield nodeCpus)
+  *submit(folio, { initial, cpus }) {
+    const workers = workerCount(tunable(initial, 'pstrace.workers'), yield WORKERS, cpus)
     if (workers <= 0) return 'inline'
-    if ((yield RELEASE) === FIRST_RELEASE) {
+    if (tunable(initial, 'pstrace.release') === FIRST_RELEASE) {
       // No lock: kswapd is the only one that counts up, and it counts after it has queued.
-      if ((yield read(RUNNING)) >= workers) return 'inline'
+      if ((yield READ_RUNNING) >= workers) return 'inline'
       if ((yield allocItem) === 0) return 'bypass'
       yield push(FIFO, folio)
       yield QUEUE_WORK
-      yield add(RUNNING, 1)
+      yield ONE_MORE
       return 'queued'
     }
-    yield write(WRITER_WAITING, 1)
+    yield SET_WAITING
     yield LOCK
-    yield write(WRITER_WAITING, 0)
+    yield CLEAR_WAITING
     let item = 0
-    if ((yield read(RUNNING)) < workers) {
+    if ((yield READ_RUNNING) < workers) {
       item = yield allocItem
       if (item === 0) {
         yield UNLOCK
@@ -153,22 +176,22 @@ export const parallel: Policy = {
     }
     if (item === 1) {
       yield QUEUE_WORK
-      yield add(RUNNING, 1)
+      yield ONE_MORE
     }
     yield UNLOCK
     return 'queued'
   },
-  *work() {
-    if ((yield RELEASE) === FIRST_RELEASE) {
+  *work(_worker, { initial }) {
+    if (tunable(initial, 'pstrace.release') === FIRST_RELEASE) {
       const folio = yield POP
       if (folio >= 0) yield store(folio)
-      yield add(RUNNING, -1)
+      yield ONE_LESS
       yield freeItem
       return
     }
     for (;;) {
       yield LOCK
-      if ((yield read(WRITER_WAITING)) === 1) {
+      if ((yield READ_WAITING) === 1) {
         yield UNLOCK
         continue
       }
@@ -177,7 +200,7 @@ export const parallel: Policy = {
       yield UNLOCK
       yield store(head)
     }
-    yield add(RUNNING, -1)
+    yield ONE_LESS
     yield UNLOCK
     yield freeItem
   },

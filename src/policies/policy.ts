@@ -15,56 +15,70 @@ export type SubmitEnd =
   /** It goes back to the active list. */
   | 'activate'
 
-export type Operation =
-  | { readonly op: 'lock'; readonly lock: number }
+export type OperationName =
+  | 'lock'
   /** 1 = taken, 0 = somebody holds it. */
-  | { readonly op: 'tryLock'; readonly lock: number }
-  | { readonly op: 'unlock'; readonly lock: number }
-  /** 1 = at the tail, 0 = physically full. */
-  | { readonly op: 'push'; readonly queue: number; readonly folio: number }
+  | 'tryLock'
+  | 'unlock'
+  /** 1 = at the queue's tail, 0 = physically full. */
+  | 'push'
   /** The head's folio, or -1. */
-  | { readonly op: 'pop'; readonly queue: number }
-  | { readonly op: 'length'; readonly queue: number }
+  | 'pop'
+  | 'length'
   /** Turns the folio into its swapped-out form, in the calling thread's time. */
-  | { readonly op: 'store'; readonly folio: number }
+  | 'store'
   /** Wakes the worker if it sleeps in `wait`; 1 = it slept. */
-  | { readonly op: 'wake'; readonly worker: number }
+  | 'wake'
   /** Sleeps until the queue holds something; returns at once if it does. */
-  | { readonly op: 'wait'; readonly queue: number }
+  | 'wait'
   /** Sleeps by its own will, ns. */
-  | { readonly op: 'pause'; readonly ns: number }
+  | 'pause'
   /** Starts one run of `work` on a thread of the pool. */
-  | { readonly op: 'queueWork'; readonly worker: number }
+  | 'queueWork'
   /** Takes an item from the atomic pool; 0 = none. */
-  | { readonly op: 'allocItem' }
-  | { readonly op: 'freeItem' }
+  | 'allocItem'
+  | 'freeItem'
   /** Value of the tunable at this moment. */
-  | { readonly op: 'readTunable'; readonly name: string }
-  /** CPUs of the node the calling thread runs on. */
-  | { readonly op: 'nodeCpus' }
+  | 'readTunable'
   /** Cells are the policy's flags and counters, 0 at first. All three return the value after the operation. */
-  | { readonly op: 'read'; readonly cell: number }
-  | { readonly op: 'write'; readonly cell: number; readonly value: number }
-  | { readonly op: 'add'; readonly cell: number; readonly value: number }
+  | 'read'
+  | 'write'
+  | 'add'
 
-export const lock = (lock: number): Operation => ({ op: 'lock', lock })
-export const tryLock = (lock: number): Operation => ({ op: 'tryLock', lock })
-export const unlock = (lock: number): Operation => ({ op: 'unlock', lock })
-export const push = (queue: number, folio: number): Operation => ({ op: 'push', queue, folio })
-export const pop = (queue: number): Operation => ({ op: 'pop', queue })
-export const length = (queue: number): Operation => ({ op: 'length', queue })
-export const store = (folio: number): Operation => ({ op: 'store', folio })
-export const wake = (worker: number): Operation => ({ op: 'wake', worker })
-export const wait = (queue: number): Operation => ({ op: 'wait', queue })
-export const pause = (ns: number): Operation => ({ op: 'pause', ns })
-export const queueWork = (worker: number): Operation => ({ op: 'queueWork', worker })
-export const allocItem: Operation = { op: 'allocItem' }
-export const freeItem: Operation = { op: 'freeItem' }
-export const readTunable = (name: string): Operation => ({ op: 'readTunable', name })
-export const nodeCpus: Operation = { op: 'nodeCpus' }
-export const read = (cell: number): Operation => ({ op: 'read', cell })
-export const write = (cell: number, value: number): Operation => ({ op: 'write', cell, value })
-export const add = (cell: number, value: number): Operation => ({ op: 'add', cell, value })
+/** All have all fields: executors look at one for every step of every folio, and one shape is what such loads are fast on. */
+export interface Operation {
+  readonly op: OperationName
+  /** Which lock, queue, worker or cell; -1 = none. */
+  readonly at: number
+  /** What is pushed or stored; -1 = nothing. */
+  readonly folio: number
+  /** What a cell gets or is raised by; how long a pause is, ns. */
+  readonly amount: number
+  /** Of the tunable. */
+  readonly name: string
+}
+
+function operation(op: OperationName, at = -1, folio = -1, amount = 0, name = ''): Operation {
+  return { op, at, folio, amount, name }
+}
+
+export const lock = (lock: number): Operation => operation('lock', lock)
+export const tryLock = (lock: number): Operation => operation('tryLock', lock)
+export const unlock = (lock: number): Operation => operation('unlock', lock)
+export const push = (queue: number, folio: number): Operation => operation('push', queue, folio)
+export const pop = (queue: number): Operation => operation('pop', queue)
+export const length = (queue: number): Operation => operation('length', queue)
+export const store = (folio: number): Operation => operation('store', -1, folio)
+export const wake = (worker: number): Operation => operation('wake', worker)
+export const wait = (queue: number): Operation => operation('wait', queue)
+export const pause = (ns: number): Operation => operation('pause', -1, -1, ns)
+export const queueWork = (worker: number): Operation => operation('queueWork', worker)
+export const allocItem: Operation = operation('allocItem')
+export const freeItem: Operation = operation('freeItem')
+export const readTunable = (name: string): Operation => operation('readTunable', -1, -1, 0, name)
+export const read = (cell: number): Operation => operation('read', cell)
+export const write = (cell: number, value: number): Operation => operation('write', cell, -1, value)
+export const add = (cell: number, value: number): Operation => operation('add', cell, -1, value)
 
 export interface Tunable {
   /** The kernel's own name, or `pstrace.` and ours. */
@@ -73,6 +87,8 @@ export interface Tunable {
   readonly min: number
   readonly max: number
   readonly meaning: string
+  /** Where name, default and range come from. */
+  readonly source: string
 }
 
 export interface WorkerLayout {
@@ -85,6 +101,8 @@ export interface WorkerLayout {
   readonly start: 'boot' | 'lazy' | 'item'
   /** Kworkers sleep a tick between fruitless reclaim rounds. */
   readonly kworker: boolean
+  /** Whose queues, locks and cells a pool thread works on: those of the node that queued its item (default), or of the CPU it happens to run on. */
+  readonly serves?: 'item' | 'cpu'
 }
 
 export interface QueueLayout {
@@ -106,6 +124,8 @@ export interface PolicyLayout {
   readonly items: number
   /** Folios of kswapd that pass: anonymous ones (page_io), or whatever kswapd swaps out, shared memory too (a block driver). */
   readonly gate: 'anon' | 'swap'
+  /** Who may submit: kswapd alone, or direct reclaimers too. */
+  readonly submitters: 'kswapd' | 'all'
   readonly folio: {
     /** `locked`: a fault waits for the store. `writeback`: a fault finds the page and goes on. */
     readonly whileQueued: 'locked' | 'writeback'
@@ -122,19 +142,34 @@ export interface NodeView {
 /** Tunables by name, complete. */
 export type TunableValues = Readonly<Record<string, number>>
 
+/** What does not change while a policy runs. */
+export interface Setting {
+  /** CPUs of the node that its queues belong to. */
+  readonly cpus: number
+  /** Tunables at the start; those named `pstrace.` keep these values. */
+  readonly initial: TunableValues
+}
+
+export const COVERABLE = ['zram', 'zswap'] as const
+
 export interface Policy {
   readonly name: string
   readonly aliases: readonly string[]
   /** Which code it models, with version. */
   readonly models: string
+  /** Backends for which its gate lets folios pass; on others the reclaimer stores them all. */
+  readonly covers: readonly (typeof COVERABLE)[number][]
   readonly tunables: readonly Tunable[]
   readonly knownDeviations: readonly string[]
   layout(node: NodeView, tunables: TunableValues): PolicyLayout
-  /** Runs in kswapd for each anonymous folio that passed the gate: locked, unmapped, not zero. */
-  submit(folio: number): Generator<Operation, SubmitEnd, number>
+  /** Runs in the reclaimer for each folio that passed the gate: locked, unmapped, not zero. */
+  submit(folio: number, setting: Setting): Generator<Operation, SubmitEnd, number>
   /** One life of a worker; `worker` indexes `layout.workers`. */
-  work(worker: number): Generator<Operation, void, number>
+  work(worker: number, setting: Setting): Generator<Operation, void, number>
 }
+
+/** Of a tunable that no kernel has. */
+export const OWN = 'pstrace'
 
 /** Tunables that every queueing policy has. */
 export const PSTRACE_TUNABLES: readonly Tunable[] = [
@@ -144,6 +179,7 @@ export const PSTRACE_TUNABLES: readonly Tunable[] = [
     min: -1,
     max: 64,
     meaning: 'worker threads per node; -1 = as the policy has, 0 = synchronous as kswapd',
+    source: OWN,
   },
   {
     name: 'pstrace.rotate',
@@ -151,6 +187,7 @@ export const PSTRACE_TUNABLES: readonly Tunable[] = [
     min: -1,
     max: 1,
     meaning: 'move a folio to the tail of its list when stored; -1 = as the policy does',
+    source: OWN,
   },
   {
     name: 'pstrace.memalloc',
@@ -158,8 +195,23 @@ export const PSTRACE_TUNABLES: readonly Tunable[] = [
     min: -1,
     max: 1,
     meaning: 'workers allocate below the watermarks (PF_MEMALLOC); -1 = as the policy does',
+    source: OWN,
+  },
+  {
+    name: 'pstrace.direct',
+    default: -1,
+    min: -1,
+    max: 1,
+    meaning:
+      'direct reclaimers may queue too, which no posted patch allows; -1 = as the policy does',
+    source: OWN,
   },
 ]
+
+/** Who may submit, by `pstrace.direct`. */
+export function submitters(values: TunableValues, ownAll: boolean): PolicyLayout['submitters'] {
+  return overridden(values, 'pstrace.direct', ownAll) ? 'all' : 'kswapd'
+}
 
 /** Value of a tunable that the executor has filled in. */
 export function tunable(values: TunableValues, name: string): number {

@@ -4,8 +4,8 @@ import type { StepsTo } from './steps.ts'
 
 /** How the policy takes a folio from kswapd; the executor in virtual time. */
 export interface PolicyGate {
-  /** Does this folio of kswapd's go to the policy? */
-  admits(page: number, node: number): boolean
+  /** Does this folio go to the policy, submitted by kswapd or by a direct reclaimer? */
+  admits(page: number, context: number): boolean
   /** The end itself where the submitter never had to let others run first; else the program that gets there. */
   submit(thread: Thread, page: number, node: number): SubmitEnd | StepsTo<SubmitEnd>
   readonly writebackWhileQueued: boolean

@@ -126,6 +126,7 @@ export class Kernel {
     this.#placeResident()
     parts.slots.onRelease = (slot) => this.pool.released(slot)
     parts.backend.onMove = (move) => this.pool.recordMove(move)
+    parts.backend.inSwapCache = (slot) => this.pool.isInMemory(slot)
   }
 
   /** Pages resident at the start, oldest first in stream order. Mapped ones have been used since they were faulted in: their first scan keeps them. */
@@ -201,12 +202,12 @@ export class Kernel {
     let free = 0
     for (const node of this.zones.nodes) {
       free += node.free + node.lists.total
-      const [lane] = node.lanes
-      if (lane.done > lane.started || lane.started > lane.submitted)
-        throw new PstraceError(
-          'replay-invariant',
-          `kswapd's lane of node ${node.index}: ${lane.submitted} submitted, ${lane.started} started, ${lane.done} stored`,
-        )
+      for (const lane of node.lanes)
+        if (lane.done > lane.started || lane.started > lane.submitted)
+          throw new PstraceError(
+            'replay-invariant',
+            `a lane of node ${node.index}: ${lane.submitted} submitted, ${lane.started} started, ${lane.done} stored`,
+          )
     }
     const inUse = checkPages(this.pages, this.scheduler.now, (slot) => this.pool.holdsContent(slot))
     // Taken out of `free` and not yet given back by a batch in progress.

@@ -4,12 +4,14 @@ import type {
   Operation,
   Policy,
   PolicyLayout,
+  Setting,
   SubmitEnd,
   TunableValues,
 } from '../policies/policy.ts'
 import type { PolicyGate } from './gate.ts'
 import type { Kernel } from './kernel.ts'
 import { ANON } from './pages.ts'
+import { KSWAPD_CONTEXT } from './scan.ts'
 import { LOCK, type Scheduler, SLEEPING, type Thread } from './scheduler.ts'
 import type { Steps, StepsTo } from './steps.ts'
 
@@ -56,6 +58,7 @@ interface Domain {
   readonly pool: Thread[]
   readonly idlePool: Thread[]
   readonly pending: Item[]
+  readonly setting: Setting
 }
 
 /** A policy's program under way: one submission, or a worker's. */
@@ -108,6 +111,8 @@ export class VirtualGate implements PolicyGate {
   readonly #cpusOfNode: readonly number[]
   readonly #newThread: ThreadMaker
   readonly #gatesAll: boolean
+  readonly #allSubmit: boolean
+  readonly #initial: TunableValues
   readonly #readTunable: (name: string) => number
   readonly #changes: readonly TunableChange[]
   #changed = 0
@@ -125,6 +130,7 @@ export class VirtualGate implements PolicyGate {
     this.#kernel = kernel
     this.#scheduler = kernel.scheduler
     this.#tunables = { ...tunables }
+    this.#initial = tunables
     this.#newThread = newThread
     this.#cpusOfNode = cpusOfNode
     this.#readTunable = (name) => {
@@ -144,20 +150,24 @@ export class VirtualGate implements PolicyGate {
     this.writebackWhileQueued = first.folio.whileQueued === 'writeback'
     this.rotates = first.folio.rotated
     this.#gatesAll = first.gate === 'swap'
+    this.#allSubmit = first.submitters === 'all'
     this.#domainOfNode = layouts.map((_layout, node) => (first.global ? 0 : node))
     const count = first.global ? 1 : layouts.length
     for (let node = 0; node < count; node++)
       this.#domains.push(this.#openDomain(node, layouts[node] as PolicyLayout))
   }
 
-  admits(page: number): boolean {
-    return this.#gatesAll || this.#kernel.pages.kind[page] === ANON
+  admits(page: number, context: number): boolean {
+    return (
+      (context === KSWAPD_CONTEXT || this.#allSubmit) &&
+      (this.#gatesAll || this.#kernel.pages.kind[page] === ANON)
+    )
   }
 
   submit(thread: Thread, page: number, node: number): SubmitEnd | StepsTo<SubmitEnd> {
     const domain = this.#domains[this.#domainOfNode[node] as number] as Domain
     for (const queue of domain.queues) queue.limit = Math.max(queue.depth, queue.length)
-    const turn = this.#openTurn(domain, -1, this.#policy.submit(page))
+    const turn = this.#openTurn(domain, -1, this.#policy.submit(page, domain.setting))
     const need = this.#advance(thread, turn)
     return need === ENDED ? (turn.end as SubmitEnd) : this.#perform(thread, turn, need)
   }
@@ -204,6 +214,7 @@ export class VirtualGate implements PolicyGate {
       pool: [],
       idlePool: [],
       pending: [],
+      setting: { cpus: this.#cpusOfNode[node] as number, initial: this.#initial },
     }
     layout.workers.forEach((worker, index) => {
       if (worker.start === 'boot') this.#startKthread(domain, index)
@@ -214,7 +225,10 @@ export class VirtualGate implements PolicyGate {
   #startKthread(domain: Domain, worker: number): Thread {
     const layout = domain.layout.workers[worker] as PolicyLayout['workers'][number]
     const thread = this.#newThread(layout.name, domain.node, layout.unbound, (self) =>
-      this.#perform(self, this.#openTurn(domain, worker, this.#policy.work(worker))),
+      this.#perform(
+        self,
+        this.#openTurn(domain, worker, this.#policy.work(worker, domain.setting)),
+      ),
     )
     domain.workers[worker] = thread
     if (layout.start === 'boot') {
@@ -234,11 +248,19 @@ export class VirtualGate implements PolicyGate {
         yield
         continue
       }
+      const { worker } = item
+      const served = this.#servedBy(thread, domain, worker)
       yield* this.#perform(
         thread,
-        this.#openTurn(domain, item.worker, this.#policy.work(item.worker)),
+        this.#openTurn(served, worker, this.#policy.work(worker, served.setting)),
       )
     }
+  }
+
+  #servedBy(thread: Thread, domain: Domain, worker: number): Domain {
+    if (domain.layout.workers[worker]?.serves !== 'cpu') return domain
+    const node = this.#scheduler.cpus[thread.cpu]?.node ?? domain.node
+    return this.#domains[this.#domainOfNode[node] as number] as Domain
   }
 
   /** Worker -1 is the submitter. */
@@ -321,7 +343,7 @@ export class VirtualGate implements PolicyGate {
       } else turn.pending = undefined
       switch (operation.op) {
         case 'lock': {
-          const mutex = this.#lockOf(domain, operation.lock)
+          const mutex = this.#lockOf(domain, operation.at)
           turn.result = 1
           if (mutex.owner === undefined) mutex.owner = thread
           else {
@@ -331,16 +353,16 @@ export class VirtualGate implements PolicyGate {
           break
         }
         case 'tryLock': {
-          const mutex = this.#lockOf(domain, operation.lock)
+          const mutex = this.#lockOf(domain, operation.at)
           turn.result = mutex.owner === undefined ? 1 : 0
           if (turn.result === 1) mutex.owner = thread
           break
         }
         case 'unlock':
-          this.#unlock(this.#lockOf(domain, operation.lock), thread)
+          this.#unlock(this.#lockOf(domain, operation.at), thread)
           break
         case 'push': {
-          const queue = this.#queueOf(domain, operation.queue)
+          const queue = this.#queueOf(domain, operation.at)
           const { folios } = queue
           turn.result = queue.length < folios.length ? 1 : 0
           if (turn.result === 1) {
@@ -357,7 +379,7 @@ export class VirtualGate implements PolicyGate {
           break
         }
         case 'pop': {
-          const queue = this.#queueOf(domain, operation.queue)
+          const queue = this.#queueOf(domain, operation.at)
           if (queue.length === 0) turn.result = -1
           else {
             const folio = queue.folios[queue.head] as number
@@ -372,7 +394,7 @@ export class VirtualGate implements PolicyGate {
           break
         }
         case 'length':
-          turn.result = this.#queueOf(domain, operation.queue).length
+          turn.result = this.#queueOf(domain, operation.at).length
           break
         case 'store':
           turn.folio = operation.folio
@@ -380,16 +402,16 @@ export class VirtualGate implements PolicyGate {
           return STORE
         case 'wake':
           turn.result = 0
-          if (this.#wake(domain, operation.worker)) {
+          if (this.#wake(domain, operation.at)) {
             turn.result = 1
             if (!scheduler.spend(thread, kernel.costs.wake.draw())) return OTHERS
           }
           break
         case 'wait': {
           if (turn.holding !== 0) throw this.#dropped(thread, turn.holding)
-          const queue = this.#queueOf(domain, operation.queue)
+          const queue = this.#queueOf(domain, operation.at)
           if (queue.length === 0) {
-            domain.waitingFor[worker] = operation.queue
+            domain.waitingFor[worker] = operation.at
             scheduler.block(thread, SLEEPING)
             turn.pending = operation
             return OTHERS
@@ -398,10 +420,10 @@ export class VirtualGate implements PolicyGate {
           break
         }
         case 'pause':
-          scheduler.sleepUntil(thread, scheduler.now + operation.ns, SLEEPING)
+          scheduler.sleepUntil(thread, scheduler.now + operation.amount, SLEEPING)
           return OTHERS
         case 'queueWork':
-          this.#queueWork(domain, operation.worker)
+          this.#queueWork(domain, operation.at)
           if (!scheduler.spend(thread, kernel.costs.wake.draw())) return OTHERS
           break
         case 'allocItem':
@@ -410,6 +432,9 @@ export class VirtualGate implements PolicyGate {
           break
         case 'freeItem':
           domain.items++
+          // mempool_free keeps what fits and gives the rest back to the slab, whoever allocated it.
+          if (domain.layout.workers[worker]?.serves === 'cpu')
+            domain.items = Math.min(domain.items, domain.layout.items)
           if (domain.items > domain.layout.items)
             throw new PstraceError(
               'replay-invariant',
@@ -419,19 +444,16 @@ export class VirtualGate implements PolicyGate {
         case 'readTunable':
           turn.result = this.#readTunable(operation.name)
           break
-        case 'nodeCpus':
-          turn.result = this.#cpusOfNode[domain.node] as number
-          break
         case 'read':
-          turn.result = domain.cells[operation.cell] as number
+          turn.result = domain.cells[operation.at] as number
           break
         case 'write':
-          domain.cells[operation.cell] = operation.value
-          turn.result = operation.value
+          domain.cells[operation.at] = operation.amount
+          turn.result = operation.amount
           break
         case 'add':
-          turn.result = (domain.cells[operation.cell] as number) + operation.value
-          domain.cells[operation.cell] = turn.result
+          turn.result = (domain.cells[operation.at] as number) + operation.amount
+          domain.cells[operation.at] = turn.result
           break
       }
     }

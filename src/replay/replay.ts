@@ -185,11 +185,13 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
   const cpusOfNode = kernel.zones.nodes.map(
     ({ index }) => cpus.filter((cpu) => cpu.node === index).length,
   )
-  // A policy without workers on any node is mainline's synchronous store, to the last row.
-  const isSynchronous = cpusOfNode.every(
-    (count, node) =>
-      widestLayout(policy, { node, cpus: count }, tunables, changes).workers.length === 0,
-  )
+  // A policy without workers on any node, or without a gate for the backend, is mainline's synchronous store, to the last row.
+  const isSynchronous =
+    !policy.covers.some((covered) => covered === backend.name) ||
+    cpusOfNode.every(
+      (count, node) =>
+        widestLayout(policy, { node, cpus: count }, tunables, changes).workers.length === 0,
+    )
   if (!isSynchronous)
     kernel.gate = new VirtualGate(
       policy,

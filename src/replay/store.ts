@@ -2,7 +2,6 @@ import type { Place, StoreRequest } from '../memory/backends/backend.ts'
 import { PstraceError } from '../model/error.ts'
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
-import { KSWAPD_CONTEXT } from './scan.ts'
 import { STORE, type Thread } from './scheduler.ts'
 import type { StepsTo } from './steps.ts'
 import { HOLDS_COPY } from './swap-pool.ts'
@@ -167,7 +166,8 @@ export class Stores {
     flights.place[flight] = place
     flights.bytes[flight] = compressedBytes
     const submitRank = flights.submitRank[flight] as number
-    if (submitRank > 0) flights.doneRank[flight] = node.lanes[KSWAPD_CONTEXT].finish(submitRank)
+    if (submitRank > 0)
+      flights.doneRank[flight] = this.#kernel.swapOuts.laneOf(node, flight).finish(submitRank)
     this.#kernel.note('stored', page, compressedBytes, place)
     this.#kernel.zones.poolChanged(node, work.poolPagesTaken)
     this.#kernel.pool.kickShrinker()
@@ -196,8 +196,7 @@ export class Stores {
     const { pages, device } = this.#kernel
     const own = place === 'disk' ? 1 : 0
     if (own > 0) {
-      pages.set(page, P.WRITEBACK | P.RECLAIM)
-      this.#writing.add(page)
+      this.startsWriting(page)
       yield* device.write(thread, pages.slot[page] as number, page)
     }
     yield* device.writeBack(thread, node, deviceWrites - own)
@@ -247,6 +246,12 @@ export class Stores {
     this.#kernel.scheduler.stopped = true
     yield
     return false
+  }
+
+  /** From now on the device has it: reclaim that meets it goes on, and it is rotated when it is written. */
+  startsWriting(page: number): void {
+    this.#kernel.pages.set(page, P.WRITEBACK | P.RECLAIM)
+    this.#writing.add(page)
   }
 
   get underWriteback(): number {

@@ -2,8 +2,9 @@ import type { SubmitEnd } from '../policies/policy.ts'
 import type { PolicyGate } from './gate.ts'
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
+import type { Lane } from './ranks.ts'
 import { BY_QUEUE, BYPASS, CONTEXTS, DISPLACED, INLINE } from './recorder.ts'
-import { KSWAPD_CONTEXT, type Scan } from './scan.ts'
+import { DIRECT_CONTEXT, KSWAPD_CONTEXT, type Scan } from './scan.ts'
 import { STORE, type Thread, UNMAP } from './scheduler.ts'
 import type { Steps, StepsTo } from './steps.ts'
 import { HOLDS_ZERO } from './swap-pool.ts'
@@ -65,7 +66,7 @@ export class SwapOuts {
       return true
     }
     const gate = this.#kernel.gate
-    if (gate !== undefined && scan.context === KSWAPD_CONTEXT && gate.admits(page, node.index)) {
+    if (gate?.admits(page, scan.context) === true) {
       this.#submitted(node, gate, flight, page)
       const submission = gate.submit(thread, page, node.index)
       const end = typeof submission === 'string' ? submission : yield* submission
@@ -96,6 +97,12 @@ export class SwapOuts {
     return this.#freed(node, flight, page)
   }
 
+  /** Order is kept per node and context. */
+  laneOf(node: NodeState, flight: number): Lane {
+    const { context } = this.#kernel.recorder.flights
+    return node.lanes[context[flight] === KSWAPD_CONTEXT ? KSWAPD_CONTEXT : DIRECT_CONTEXT]
+  }
+
   /** The reclaimer stores it without asking the policy. */
   #passed(node: NodeState, scan: Scan, flight: number, page: number): void {
     const { flights } = this.#kernel.recorder
@@ -103,7 +110,7 @@ export class SwapOuts {
     flights.path[flight] = this.#kernel.gate === undefined && isKswapd ? INLINE : BYPASS
     if (flights.path[flight] === BYPASS) flights.reason[flight] = isKswapd ? 'file' : 'context'
     else {
-      const rank = node.lanes[KSWAPD_CONTEXT].submit()
+      const rank = this.laneOf(node, flight).submit()
       flights.submitRank[flight] = rank
       this.#kernel.note('submit', page, rank)
     }
@@ -113,7 +120,7 @@ export class SwapOuts {
   #submitted(node: NodeState, gate: PolicyGate, flight: number, page: number): void {
     const { pages, recorder } = this.#kernel
     const { flights } = recorder
-    const rank = node.lanes[KSWAPD_CONTEXT].submit()
+    const rank = this.laneOf(node, flight).submit()
     flights.submitRank[flight] = rank
     flights.path[flight] = BY_QUEUE
     pages.state[page] = P.QUEUED
@@ -137,7 +144,7 @@ export class SwapOuts {
     flights.path[flight] = end === 'bypass' ? BYPASS : INLINE
     if (end === 'inline') return
     flights.reason[flight] = 'full'
-    node.lanes[KSWAPD_CONTEXT].withdraw(flights.submitRank[flight] as number)
+    this.laneOf(node, flight).withdraw(flights.submitRank[flight] as number)
     this.#kernel.note('withdraw', page, flights.submitRank[flight] as number)
     flights.submitRank[flight] = 0
   }
@@ -157,7 +164,7 @@ export class SwapOuts {
     const { flights } = this.#kernel.recorder
     const submitRank = flights.submitRank[flight] as number
     if (submitRank <= 0) return
-    flights.startRank[flight] = node.lanes[KSWAPD_CONTEXT].start(submitRank)
+    flights.startRank[flight] = this.laneOf(node, flight).start(submitRank)
     this.#kernel.note('start', page, submitRank)
   }
 
@@ -203,7 +210,7 @@ export class SwapOuts {
     this.#kernel.note('refused', page, activate ? 1 : 0)
     const submitRank = flights.submitRank[flight] as number
     if (submitRank > 0 && flights.doneRank[flight] === 0) {
-      const lane = node.lanes[KSWAPD_CONTEXT]
+      const lane = this.laneOf(node, flight)
       if (flights.startRank[flight] === 0) lane.start(submitRank)
       lane.finish(submitRank)
     }

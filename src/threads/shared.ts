@@ -200,19 +200,19 @@ export class ThreadExecutor {
     const control = this.#control
     switch (operation.op) {
       case 'lock':
-        this.#lock(control, CONTROL_HEADER + operation.lock)
+        this.#lock(control, CONTROL_HEADER + operation.at)
         return 1
       case 'tryLock':
-        return Atomics.compareExchange(control, CONTROL_HEADER + operation.lock, 0, 1) === 0 ? 1 : 0
+        return Atomics.compareExchange(control, CONTROL_HEADER + operation.at, 0, 1) === 0 ? 1 : 0
       case 'unlock':
-        this.#unlock(control, CONTROL_HEADER + operation.lock)
+        this.#unlock(control, CONTROL_HEADER + operation.at)
         return 0
       case 'push':
-        return this.#push(operation.queue, operation.folio)
+        return this.#push(operation.at, operation.folio)
       case 'pop':
-        return this.#pop(operation.queue)
+        return this.#pop(operation.at)
       case 'length':
-        return Atomics.load(this.#queues, this.#offset(operation.queue) + LENGTH)
+        return Atomics.load(this.#queues, this.#offset(operation.at) + LENGTH)
       case 'store':
         this.store(operation.folio)
         return 1
@@ -220,9 +220,9 @@ export class ThreadExecutor {
       case 'wake':
         return 0
       case 'wait':
-        return this.#wait(operation.queue)
+        return this.#wait(operation.at)
       case 'pause':
-        Atomics.wait(control, CONTROL_HEADER - 1, 0, operation.ns / 1e6)
+        Atomics.wait(control, CONTROL_HEADER - 1, 0, operation.amount / 1e6)
         return 0
       case 'queueWork':
         Atomics.add(control, PENDING, 1)
@@ -243,14 +243,12 @@ export class ThreadExecutor {
           throw new PstraceError('policy-tunable', `tunable ${operation.name} is not declared`)
         return value
       }
-      case 'nodeCpus':
-        return this.#shared.cpus
       case 'read':
-        return Atomics.load(control, this.#cell(operation.cell))
+        return Atomics.load(control, this.#cell(operation.at))
       case 'write':
-        return Atomics.store(control, this.#cell(operation.cell), operation.value)
+        return Atomics.store(control, this.#cell(operation.at), operation.amount)
       case 'add':
-        return Atomics.add(control, this.#cell(operation.cell), operation.value) + operation.value
+        return Atomics.add(control, this.#cell(operation.at), operation.amount) + operation.amount
     }
   }
 

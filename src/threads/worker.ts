@@ -40,5 +40,6 @@ const executor = new ThreadExecutor(start.shared, start.thread, (page) =>
   codec.compress(page, target),
 )
 parentPort?.postMessage('ready')
-if (start.isPool) while (executor.awaitItem()) executor.run(policy.work(start.worker))
-else executor.run(policy.work(start.worker))
+const setting = { cpus: start.shared.cpus, initial: start.shared.tunables }
+if (start.isPool) while (executor.awaitItem()) executor.run(policy.work(start.worker, setting))
+else executor.run(policy.work(start.worker, setting))

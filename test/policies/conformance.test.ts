@@ -4,7 +4,16 @@ import { findPolicy, policies } from '../../src/policies/index.ts'
 import { kcompressd } from '../../src/policies/kcompressd.ts'
 import { kcompressdUnofficial } from '../../src/policies/kcompressd-unofficial.ts'
 import { parallel } from '../../src/policies/parallel.ts'
-import { length, type Policy, pop, push, store, wait, wake } from '../../src/policies/policy.ts'
+import {
+  length,
+  type Policy,
+  pop,
+  push,
+  store,
+  type TunableValues,
+  wait,
+  wake,
+} from '../../src/policies/policy.ts'
 import { conform } from './conformance.ts'
 
 const DEEP = Number.POSITIVE_INFINITY
@@ -72,10 +81,33 @@ describe.each(policies.map((policy) => [policy.name, policy] as const))('%s', (_
   })
 
   it('has a tunable for each name it reads, with its default in range', () => {
-    for (const { default: value, min, max } of policy.tunables) {
+    for (const { default: value, min, max, source } of policy.tunables) {
+      expect(source).not.toBe('')
       expect(value).toBeGreaterThanOrEqual(min)
       expect(value).toBeLessThanOrEqual(max)
     }
+  })
+})
+
+describe.each([
+  ['kcompressd-v1', { 'pstrace.vendor': 1, nr_kcompressd: 1 }],
+  ['kcompressd-v1', { 'pstrace.vendor': 2, queue_size_per_kcompressd: 256 }],
+  ['kcompressd-v1', { 'pstrace.vendor': 3 }],
+  ['kcompressd-v1', { 'pstrace.write_disables': 0 }],
+  ['kcompressd-unofficial', { 'pstrace.release': 2, 'vm.kcompressd': 6 }],
+  ['kcompressd-unofficial', { 'pstrace.release': 3 }],
+  ['parallel', { 'pstrace.release': 1, 'vm.parallel_swap': 3 }],
+  ['parallel', { 'pstrace.cpu_node': 1 }],
+] satisfies [string, TunableValues][])('%s with %j', (name, tunables: TunableValues) => {
+  it('stores each folio exactly once, whoever runs when', () => {
+    fc.assert(
+      fc.property(schedules, (schedule) => {
+        const policy = findPolicy(name) as Policy
+        const result = conform(policy, { folios: 120, cpus: 4, tunables, schedule, depth: DEEP })
+        expect(result.violations).toEqual([])
+      }),
+      { numRuns: 15 },
+    )
   })
 })
 
@@ -85,9 +117,9 @@ describe('the kit catches', () => {
   it('a policy that drops a folio', () => {
     const drops: Policy = {
       ...kcompressd,
-      *submit(folio) {
+      *submit(folio, setting) {
         if (folio === 41) return 'queued'
-        return yield* kcompressd.submit(folio)
+        return yield* kcompressd.submit(folio, setting)
       },
     }
     expect(conform(drops, options).violations).toEqual(['folio 41 is lost: it was never stored'])
@@ -96,9 +128,9 @@ describe('the kit catches', () => {
   it('a policy that stores a folio twice', () => {
     const twice: Policy = {
       ...kcompressd,
-      *submit(folio) {
+      *submit(folio, setting) {
         if (folio === 17) yield store(folio)
-        return yield* kcompressd.submit(folio)
+        return yield* kcompressd.submit(folio, setting)
       },
     }
     expect(conform(twice, options).violations).toContain('folio 17 is stored twice')
@@ -122,10 +154,10 @@ describe('the kit catches', () => {
     let calls = 0
     const remembers: Policy = {
       ...kcompressd,
-      *submit(folio) {
+      *submit(folio, setting) {
         calls++
         if (calls % 7 === 0) return 'inline'
-        return yield* kcompressd.submit(folio)
+        return yield* kcompressd.submit(folio, setting)
       },
     }
     const first = conform(remembers, { ...options, folios: 50 }).log
@@ -135,8 +167,8 @@ describe('the kit catches', () => {
   it('a policy that forgets to unlock', () => {
     const holds: Policy = {
       ...parallel,
-      *submit(folio) {
-        const program = parallel.submit(folio)
+      *submit(folio, setting) {
+        const program = parallel.submit(folio, setting)
         let result = 0
         for (;;) {
           const turn = program.next(result)
@@ -234,7 +266,7 @@ describe('sequences worked by hand from the patches', () => {
       .filter((line) => line.startsWith('kswapd'))
       .map((line) => line.match(/"op":"(\w+)"/)?.[1] ?? 'end')
     expect(ops.slice(0, ops.indexOf('end') + 1)).toEqual([
-      ...['readTunable', 'readTunable', 'nodeCpus', 'readTunable'],
+      'readTunable',
       ...['read', 'allocItem', 'push', 'queueWork', 'add', 'end'],
     ])
     fc.assert(
@@ -270,11 +302,43 @@ describe('sequences worked by hand from the patches', () => {
     expect(log.filter((line) => line.endsWith('ends bypass')).length).toBe(4)
   })
 
+  it('unofficial 0.2a stores the oldest before it queues the new folio', () => {
+    const { log, starts } = conform(kcompressdUnofficial, {
+      ...kswapdFirst,
+      folios: 7,
+      depth: 6,
+      tunables: { 'vm.kcompressd': 6, 'pstrace.release': 2 },
+    })
+    const ops = log
+      .filter((line) => line.startsWith('kswapd'))
+      .map((line) => line.match(/"op":"(\w+)"/)?.[1] ?? 'end')
+    expect(ops.slice(-4)).toEqual(['store', 'push', 'wake', 'end'])
+    expect(starts).toEqual(Array.from({ length: 7 }, (_, folio) => folio))
+  })
+
+  it('v1 stores everything inline once a parameter was written, or takes the new value where that quirk is off', () => {
+    const v1 = findPolicy('kcompressd-v1') as Policy
+    const inlineOf = (tunables: TunableValues, later: TunableValues): number =>
+      conform(v1, {
+        folios: 40,
+        cpus: 4,
+        schedule: [0, 1, 2],
+        depth: DEEP,
+        tunables,
+        later,
+      }).log.filter((line) => line.endsWith('ends inline')).length
+    expect(inlineOf({}, { nr_kcompressd: 2 })).toBe(20)
+    expect(inlineOf({}, { queue_size_per_kcompressd: 64 })).toBe(20)
+    expect(inlineOf({}, {})).toBe(0)
+    expect(inlineOf({ 'pstrace.write_disables': 0 }, { nr_kcompressd: 2 })).toBe(0)
+    expect(inlineOf({ 'pstrace.write_disables': 0 }, { nr_kcompressd: 0 })).toBe(20)
+  })
+
   it('v1 gives the second thread its first folio when the first queue of 5461 is full', () => {
     const v1 = findPolicy('kcompressd-v1') as Policy
     const { log } = conform(v1, { ...kswapdFirst, folios: 5463, depth: 5461 })
     const pushes = log.filter((line) => line.includes('"op":"push"'))
-    expect(pushes[5460]).toContain('"queue":0')
-    expect(pushes[5461]).toContain('"queue":1')
+    expect(pushes[5460]).toContain('"at":0')
+    expect(pushes[5461]).toContain('"at":1')
   })
 })

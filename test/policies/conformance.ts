@@ -41,6 +41,7 @@ export function conform(policy: Policy, options: ConformanceOptions): Conformanc
   for (const { name, default: value } of policy.tunables) tunables[name] = value
   Object.assign(tunables, options.tunables)
   const layout: PolicyLayout = policy.layout({ node: 0, cpus: options.cpus }, tunables)
+  const setting = { cpus: options.cpus, initial: { ...tunables } }
   const queues: number[][] = layout.queues.map(() => [])
   const owners: (Actor | undefined)[] = layout.locks.map(() => undefined)
   const waiters: Actor[][] = layout.locks.map(() => [])
@@ -64,7 +65,7 @@ export function conform(policy: Policy, options: ConformanceOptions): Conformanc
     actors.push({
       name: `worker${index}`,
       worker: index,
-      program: policy.work(index),
+      program: policy.work(index, setting),
       send: 0,
       waitsFor: undefined,
       folio: -1,
@@ -97,35 +98,35 @@ export function conform(policy: Policy, options: ConformanceOptions): Conformanc
     switch (operation.op) {
       case 'lock':
       case 'tryLock': {
-        if (operation.lock >= owners.length) bad(`lock ${operation.lock} is not declared`)
-        if (owners[operation.lock] === actor) bad(`${actor.name} locks twice`)
-        if (owners[operation.lock] !== undefined) return 0
-        owners[operation.lock] = actor
+        if (operation.at >= owners.length) bad(`lock ${operation.at} is not declared`)
+        if (owners[operation.at] === actor) bad(`${actor.name} locks twice`)
+        if (owners[operation.at] !== undefined) return 0
+        owners[operation.at] = actor
         return 1
       }
       case 'unlock':
-        if (owners[operation.lock] !== actor) bad(`${actor.name} unlocks what it does not hold`)
-        owners[operation.lock] = waiters[operation.lock]?.shift()
-        grant(owners[operation.lock])
+        if (owners[operation.at] !== actor) bad(`${actor.name} unlocks what it does not hold`)
+        owners[operation.at] = waiters[operation.at]?.shift()
+        grant(owners[operation.at])
         return 0
       case 'push': {
-        const queue = queues[operation.queue]
+        const queue = queues[operation.at]
         if (queue === undefined) {
-          bad(`queue ${operation.queue} is not declared`)
+          bad(`queue ${operation.at} is not declared`)
           return 0
         }
-        if (queue.length >= (layout.queues[operation.queue]?.capacity ?? 0)) return 0
+        if (queue.length >= (layout.queues[operation.at]?.capacity ?? 0)) return 0
         queue.push(operation.folio)
         return 1
       }
       case 'pop': {
-        const folio = queues[operation.queue]?.shift()
+        const folio = queues[operation.at]?.shift()
         if (folio === undefined) return -1
         begin(folio)
         return folio
       }
       case 'length':
-        return queues[operation.queue]?.length ?? 0
+        return queues[operation.at]?.length ?? 0
       case 'store':
         stores.set(operation.folio, (stores.get(operation.folio) ?? 0) + 1)
         if ((stores.get(operation.folio) ?? 0) > 1) bad(`folio ${operation.folio} is stored twice`)
@@ -138,8 +139,8 @@ export function conform(policy: Policy, options: ConformanceOptions): Conformanc
       case 'queueWork':
         actors.push({
           name: `run${actors.length}`,
-          worker: operation.worker,
-          program: policy.work(operation.worker),
+          worker: operation.at,
+          program: policy.work(operation.at, setting),
           send: 0,
           waitsFor: undefined,
           folio: -1,
@@ -158,16 +159,14 @@ export function conform(policy: Policy, options: ConformanceOptions): Conformanc
         if (value === undefined) bad(`tunable ${operation.name} is not declared`)
         return value ?? 0
       }
-      case 'nodeCpus':
-        return options.cpus
       case 'read':
-        return cells[operation.cell] ?? 0
+        return cells[operation.at] ?? 0
       case 'write':
-        cells[operation.cell] = operation.value
-        return operation.value
+        cells[operation.at] = operation.amount
+        return operation.amount
       case 'add':
-        cells[operation.cell] = (cells[operation.cell] ?? 0) + operation.value
-        return cells[operation.cell] ?? 0
+        cells[operation.at] = (cells[operation.at] ?? 0) + operation.amount
+        return cells[operation.at] ?? 0
     }
   }
   let step = 0
@@ -184,7 +183,7 @@ export function conform(policy: Policy, options: ConformanceOptions): Conformanc
     if (actor.program === undefined) {
       if (next === Math.floor(options.folios / 2)) Object.assign(tunables, options.later)
       actor.folio = next++
-      actor.program = policy.submit(actor.folio)
+      actor.program = policy.submit(actor.folio, setting)
       actor.send = 0
     }
     const turn = actor.program.next(actor.send)
@@ -211,13 +210,13 @@ export function conform(policy: Policy, options: ConformanceOptions): Conformanc
     }
     const operation = turn.value
     log.push(`${actor.name} ${JSON.stringify(operation)}`)
-    if (operation.op === 'lock' && owners[operation.lock] !== undefined) {
-      if (owners[operation.lock] === actor) bad(`${actor.name} locks twice`)
-      actor.waitsFor = { lock: operation.lock }
-      waiters[operation.lock]?.push(actor)
+    if (operation.op === 'lock' && owners[operation.at] !== undefined) {
+      if (owners[operation.at] === actor) bad(`${actor.name} locks twice`)
+      actor.waitsFor = { lock: operation.at }
+      waiters[operation.at]?.push(actor)
       continue
     }
-    actor.waitsFor = operation.op === 'wait' ? { queue: operation.queue } : undefined
+    actor.waitsFor = operation.op === 'wait' ? { queue: operation.at } : undefined
     actor.send = perform(actor, operation)
   }
   if (step >= limit) bad('the policy does not come to an end')

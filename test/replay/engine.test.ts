@@ -164,9 +164,9 @@ describe('conservation', () => {
   it('is broken by a policy that stores a folio twice, and says so', () => {
     const twice: Policy = {
       ...kcompressd,
-      *submit(folio) {
-        const end = yield* kcompressd.submit(folio)
-        if (end === 'queued' && folio % 50 === 0) yield { op: 'store', folio }
+      *submit(folio, setting) {
+        const end = yield* kcompressd.submit(folio, setting)
+        if (end === 'queued' && folio % 50 === 0) yield store(folio)
         return end
       },
     }
@@ -187,9 +187,9 @@ describe('the engine ends a run whose policy', () => {
   it('drops a folio on its way into the queue', () => {
     const drops: Policy = {
       ...kcompressd,
-      *submit(folio) {
+      *submit(folio, setting) {
         if (folio % 100 === 41) return 'queued'
-        return yield* kcompressd.submit(folio)
+        return yield* kcompressd.submit(folio, setting)
       },
     }
     expect(runWith(drops)).toThrow(/drops 1 folio.*kswapd0/)
@@ -212,8 +212,8 @@ describe('the engine ends a run whose policy', () => {
   it('queues and stores the same folio', () => {
     const both: Policy = {
       ...kcompressd,
-      *submit(folio) {
-        const end = yield* kcompressd.submit(folio)
+      *submit(folio, setting) {
+        const end = yield* kcompressd.submit(folio, setting)
         return folio % 100 === 41 ? 'inline' : end
       },
     }
@@ -235,9 +235,9 @@ describe('the engine ends a run whose policy', () => {
   it('frees an item that it has not taken', () => {
     const frees: Policy = {
       ...parallel,
-      *submit(folio) {
+      *submit(folio, setting) {
         yield freeItem
-        return yield* parallel.submit(folio)
+        return yield* parallel.submit(folio, setting)
       },
     }
     expect(runWith(frees)).toThrow(/frees more items/)

@@ -8,6 +8,7 @@ export function pressure(
     readonly pages?: number
     readonly touches?: number
     readonly cpus?: number
+    readonly nodes?: number
     readonly tasks?: number
     readonly sleepNs?: number
     readonly seed?: number
@@ -36,7 +37,8 @@ export function pressure(
   })
   return plan({
     cpus: options.cpus ?? 2,
-    free: Math.floor(pages / 2),
+    nodes: options.nodes ?? 1,
+    free: Math.floor(pages / 2 / (options.nodes ?? 1)),
     min: 134,
     low: 167,
     high: 200,

@@ -328,7 +328,7 @@ export const QUESTIONS: readonly Question[] = [
     question: 'why only kswapd? what if direct reclaim could use the queue?',
     measures: ['direct_share', 'allocstalls', 'app_stall_p50_ns', 'app_stall_p99_ns'],
     limit:
-      'no published policy admits direct reclaim, so the counterfactual is not replayed: a policy of one file would have to (src/policies)',
+      'no posted policy admits direct reclaim; `pstrace replay --policy kcompressd --set pstrace.direct=1` is the counterfactual, whose run stands beside these',
   },
   {
     id: 'Q15',

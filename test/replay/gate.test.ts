@@ -1,0 +1,88 @@
+import { describe, expect, it } from 'vitest'
+import { policies } from '../../src/policies/index.ts'
+import { kcompressdV1 } from '../../src/policies/kcompressd-v1.ts'
+import { kswapd } from '../../src/policies/kswapd.ts'
+import { parallel } from '../../src/policies/parallel.ts'
+import type { Policy, TunableValues } from '../../src/policies/policy.ts'
+import type { RowSink } from '../../src/replay/recorder.ts'
+import { replay } from '../../src/replay/replay.ts'
+import { CountingBackend, plainContents } from './build.ts'
+import { type PlainRow, RowCollector, RowDigest } from './rows.ts'
+import { pressure } from './scenarios.ts'
+
+const QUEUEING = policies.filter(({ name }) => name !== 'kswapd')
+const WORKLOAD = pressure({ pages: 1500, touches: 500, tasks: 2 })
+
+class NamedBackend extends CountingBackend {
+  override readonly name: 'zram'
+
+  constructor(name: string) {
+    super(3)
+    // Whatever it is called, it stores as the counting one does.
+    this.name = name as 'zram'
+  }
+}
+
+function run(policy: Policy, tunables: TunableValues, backend: string, sink: RowSink): void {
+  replay(WORKLOAD, {
+    policy,
+    tunables,
+    backend: new NamedBackend(backend),
+    contents: plainContents,
+    checkEveryNs: 10_000_000,
+    sink,
+  })
+}
+
+/** Folios that direct reclaimers queued. */
+function queuedDirectly(policy: Policy, tunables: TunableValues): readonly PlainRow[] {
+  const rows = new RowCollector()
+  run(policy, tunables, 'zram', rows.sink)
+  return rows
+    .of('swapouts')
+    .filter((row) => row['context'] === 'direct' && row['path'] === 'queued')
+}
+
+describe.each(QUEUEING.map((policy) => [policy.name, policy] as const))('%s', (_name, policy) => {
+  it('takes folios of direct reclaimers only with pstrace.direct, in a lane of their own', () => {
+    expect(queuedDirectly(policy, {})).toHaveLength(0)
+    const outs = queuedDirectly(policy, { 'pstrace.direct': 1 })
+    expect(outs.length).toBeGreaterThan(20)
+    for (const row of outs) expect(row['lane']).toMatch(/direct$/)
+  })
+
+  it.each(['zswap', 'disk'])('is kswapd to the last row on %s, if it has no gate there', (name) => {
+    const hex = (runs: Policy): string => {
+      const digest = new RowDigest()
+      run(runs, {}, name, digest.sink)
+      return digest.hex
+    }
+    const isCovered = policy.covers.some((covered) => covered === name)
+    expect(hex(policy) === hex(kswapd)).toBe(!isCovered)
+  })
+})
+
+it('v1 as a vendor ships it lets direct reclaimers queue', () => {
+  expect(queuedDirectly(kcompressdV1, { 'pstrace.vendor': 3 }).length).toBeGreaterThan(20)
+})
+
+it('parallel leaves folios waiting where a worker serves the node of its CPU, as in the patch', () => {
+  const workload = pressure({ pages: 1500, touches: 500, tasks: 2, cpus: 4, nodes: 2 })
+  const longestWait = (tunables: TunableValues): number => {
+    const rows = new RowCollector()
+    replay(workload, {
+      policy: parallel,
+      tunables,
+      backend: new CountingBackend(3),
+      contents: plainContents,
+      checkEveryNs: 10_000_000,
+      sink: rows.sink,
+    })
+    const waits = rows
+      .of('swapouts')
+      .filter((row) => row['path'] === 'queued' && row['start_ns'] !== null)
+      .map((row) => Number(row['start_ns']) - Number(row['submit_ns']))
+    return Math.max(...waits)
+  }
+  expect(longestWait({ 'pstrace.cpu_node': 1 })).toBeGreaterThan(20 * longestWait({}))
+})
