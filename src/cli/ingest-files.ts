@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream'
 import { isLiveFormat, openTrace, traceFormats } from '../../parsers/index.ts'
 import type { Settings } from '../config/settings.ts'
 import { Database } from '../database/database.ts'
+import { compileLater } from '../ingest/compile-later.ts'
 import { ingestTrace } from '../ingest/ingest.ts'
 import { openInput } from '../io/input.ts'
 import { readSnapshots } from '../io/snapshots.ts'
@@ -24,6 +25,7 @@ export async function ingestAll(
 ): Promise<void> {
   for (const file of files)
     if (file !== '-' && !existsSync(file)) throw usageError(`${file}: no such file or folder`)
+  compileLater()
   const database = await Database.open(settings.databasePath, { mode: 'write' })
   try {
     for (const file of files) {

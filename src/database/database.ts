@@ -66,6 +66,9 @@ export class Database {
       autoload_known_extensions: 'false',
       // Ingest writes in blocks; checkpoints in between only repeat the work of the last one.
       checkpoint_threshold: '1GB',
+      // Many tables are filled at once: full row groups that wait for more of their table (five, otherwise) fill the memory, and
+      // others are spilled for them.
+      write_buffer_row_group_count: '1',
     }
     if (options.threads !== undefined) settings['threads'] = String(options.threads)
     const instance = await DuckDBInstance.create(':memory:', settings)

@@ -2,12 +2,14 @@
 
 import { openTrace } from '../../parsers/index.ts'
 import { Database } from '../../src/database/database.ts'
+import { compileLater } from '../../src/ingest/compile-later.ts'
 import { ingestTrace } from '../../src/ingest/ingest.ts'
 import { openFileSource } from '../../src/io/file-source.ts'
 
 const [path, databasePath, raw] = process.argv.slice(2)
 if (path === undefined || databasePath === undefined || raw === undefined)
   throw new Error('usage: ingest-trace.ts TRACE DATABASE all|none')
+compileLater()
 const source = openFileSource(path)
 const reader = await openTrace(source)
 const database = await Database.open(databasePath, { mode: 'write' })
