@@ -11,8 +11,9 @@ import type {
 import type { PolicyGate } from './gate.ts'
 import type { Kernel } from './kernel.ts'
 import { ANON } from './pages.ts'
+import { PolicyLock } from './policy-lock.ts'
 import { KSWAPD_CONTEXT } from './scan.ts'
-import { LOCK, type Scheduler, SLEEPING, type Thread } from './scheduler.ts'
+import { type Scheduler, SLEEPING, type Thread } from './scheduler.ts'
 import type { Steps, StepsTo } from './steps.ts'
 
 interface Queue {
@@ -32,13 +33,6 @@ export interface TunableChange {
   readonly value: number
 }
 
-interface Mutex {
-  readonly name: string
-  readonly isSpinlock: boolean
-  owner: Thread | undefined
-  readonly waiters: Thread[]
-}
-
 interface Item {
   readonly worker: number
   readonly node: number
@@ -49,7 +43,7 @@ interface Domain {
   readonly node: number
   readonly layout: PolicyLayout
   readonly queues: readonly Queue[]
-  readonly locks: readonly Mutex[]
+  readonly locks: readonly PolicyLock[]
   readonly cells: Float64Array
   items: number
   /** Kthreads by worker index; pool threads are in `pool`. */
@@ -74,18 +68,18 @@ interface Turn<End> {
   pending: Operation | undefined
   /** To be stored, and to be waited for, by what `advance` says. */
   folio: number
-  mutex: Mutex | undefined
+  lock: PolicyLock | undefined
   instant: number
   operations: number
   /** Folios in the program's hands: the submitted one, what it popped and has neither stored nor queued. */
   holding: number
 }
 
-/** What a turn needs to go on: nothing any more, that others run, a folio stored, a mutex. */
+/** What a turn needs to go on: nothing any more, that others run, a folio stored, a lock that another holds. */
 const ENDED = 0
 const OTHERS = 1
 const STORE = 2
-const MUTEX = 3
+const HELD = 3
 
 /** A policy whose turn lets no time pass for this many operations spins on something only others can change. */
 const OPERATIONS_PER_INSTANT = 64
@@ -201,12 +195,7 @@ export class VirtualGate implements PolicyGate {
         head: 0,
         length: 0,
       })),
-      locks: layout.locks.map(({ name, kind }) => ({
-        name,
-        isSpinlock: kind === 'spinlock',
-        owner: undefined,
-        waiters: [],
-      })),
+      locks: layout.locks.map(({ name, kind }) => new PolicyLock(name, kind, this.#scheduler)),
       cells: new Float64Array(layout.cells.length),
       items: layout.items,
       workers: [],
@@ -277,7 +266,7 @@ export class VirtualGate implements PolicyGate {
       end: undefined,
       pending: undefined,
       folio: -1,
-      mutex: undefined,
+      lock: undefined,
       instant: this.#scheduler.now,
       operations: 0,
       holding: worker < 0 ? 1 : 0,
@@ -307,7 +296,7 @@ export class VirtualGate implements PolicyGate {
         const stored = typeof ending === 'boolean' ? ending : yield* ending
         if (stored) stores.completed(folio, thread.cpu, flight)
         turn.result = stored ? 1 : 0
-      } else if (need === MUTEX) yield* this.#waitForMutex(thread, turn.mutex as Mutex)
+      } else if (need === HELD) yield* this.#waitForLock(thread, turn.lock as PolicyLock)
       else yield
       need = this.#advance(thread, turn)
     }
@@ -343,21 +332,17 @@ export class VirtualGate implements PolicyGate {
       } else turn.pending = undefined
       switch (operation.op) {
         case 'lock': {
-          const mutex = this.#lockOf(domain, operation.at)
+          const lock = this.#lockOf(domain, operation.at)
           turn.result = 1
-          if (mutex.owner === undefined) mutex.owner = thread
-          else {
-            turn.mutex = mutex
-            return MUTEX
+          if (!lock.tryTake(thread)) {
+            turn.lock = lock
+            return HELD
           }
           break
         }
-        case 'tryLock': {
-          const mutex = this.#lockOf(domain, operation.at)
-          turn.result = mutex.owner === undefined ? 1 : 0
-          if (turn.result === 1) mutex.owner = thread
+        case 'tryLock':
+          turn.result = this.#lockOf(domain, operation.at).tryTake(thread) ? 1 : 0
           break
-        }
         case 'unlock':
           this.#unlock(this.#lockOf(domain, operation.at), thread)
           break
@@ -527,36 +512,22 @@ export class VirtualGate implements PolicyGate {
     this.#scheduler.start(thread, this.#scheduler.now)
   }
 
-  /** The kernel's mutexes spin while the owner runs and sleep otherwise; a spinlock only spins. */
-  *#waitForMutex(thread: Thread, mutex: Mutex): Steps {
-    const scheduler = this.#scheduler
-    const start = scheduler.now
-    this.#kernel.note('lock-wait', -1, 0, mutex.name)
-    mutex.waiters.push(thread)
-    while (mutex.owner !== thread) {
-      const owner = mutex.owner
-      if (mutex.isSpinlock || (owner !== undefined && scheduler.isOnCpu(owner)))
-        scheduler.spin(thread)
-      else scheduler.block(thread, LOCK)
-      yield
-    }
-    this.#kernel.note('lock-got', -1, scheduler.now - start, mutex.name)
+  *#waitForLock(thread: Thread, lock: PolicyLock): Steps {
+    const start = this.#scheduler.now
+    this.#kernel.note('lock-wait', -1, 0, lock.name)
+    yield* lock.wait(thread)
+    this.#kernel.note('lock-got', -1, this.#scheduler.now - start, lock.name)
   }
 
-  #unlock(mutex: Mutex, thread: Thread): void {
-    if (mutex.owner !== thread)
+  #unlock(lock: PolicyLock, thread: Thread): void {
+    if (!lock.release(thread))
       throw new PstraceError(
         'policy-lock',
         `policy ${this.#policy.name}: ${thread.name} unlocks what it does not hold`,
       )
-    const next = mutex.waiters.shift()
-    mutex.owner = next
-    if (next === undefined) return
-    if (next.spinning) this.#scheduler.stopSpinning(next)
-    else this.#scheduler.wake(next)
   }
 
-  #lockOf(domain: Domain, lock: number): Mutex {
+  #lockOf(domain: Domain, lock: number): PolicyLock {
     const found = domain.locks[lock]
     if (found === undefined) throw unknownObject(this.#policy, 'lock', lock)
     return found

@@ -112,7 +112,10 @@ interface Scan {
 
 interface Mutex {
   owner: Thread | undefined
-  readonly waiters: Thread[]
+  spinners: Thread[]
+  sleepers: Thread[]
+  /** The first sleeper gets it next, whoever else wants it. */
+  promised: boolean
   readonly spins: boolean
 }
 
@@ -799,7 +802,13 @@ export function runSlowly(workload: Workload, options: SlowOptions): SlowResult 
   const fifos: Folio[][] = []
   const sleepers: (Thread | undefined)[] = []
   const isWaiting: boolean[] = []
-  const mutex: Mutex = { owner: undefined, waiters: [], spins: policy.name !== 'parallel' }
+  const mutex: Mutex = {
+    owner: undefined,
+    spinners: [],
+    sleepers: [],
+    promised: false,
+    spins: policy.name !== 'parallel',
+  }
   let writerWaiting = false
   let runningWorkers = 0
   let pendingWork = 0
@@ -814,23 +823,37 @@ export function runSlowly(workload: Workload, options: SlowOptions): SlowResult 
   }
 
   function* lock(thread: Thread): Program {
-    if (mutex.owner === undefined) {
-      mutex.owner = thread
-      return
-    }
-    mutex.waiters.push(thread)
+    let slept = false
     while (mutex.owner !== thread) {
       const owner: Thread | undefined = mutex.owner
-      yield mutex.spins || owner?.state === 'running' ? { spin: true } : { block: true }
+      if (owner === undefined) {
+        mutex.owner = thread
+      } else if (mutex.spins || owner.state === 'running') {
+        // Woken in vain: whoever has it hands it over.
+        if (mutex.sleepers[0] === thread) mutex.promised = true
+        if (!mutex.spinners.includes(thread)) mutex.spinners.push(thread)
+        yield { spin: true }
+      } else {
+        if (slept && mutex.sleepers[0] === thread) mutex.promised = true
+        if (!slept) mutex.sleepers.push(thread)
+        slept = true
+        yield { block: true }
+      }
     }
+    mutex.spinners = mutex.spinners.filter((other) => other !== thread)
+    if (!slept) return
+    mutex.sleepers = mutex.sleepers.filter((other) => other !== thread)
+    mutex.promised = false
   }
 
   function release(): void {
-    const next = mutex.waiters.shift()
+    const [sleeper] = mutex.sleepers
+    const next = mutex.promised ? sleeper : mutex.spinners[0]
     mutex.owner = next
-    if (next === undefined) return
-    if (next.state === 'running') next.at = now
-    else wake(next)
+    mutex.spinners = mutex.spinners.filter((other) => other !== next)
+    if (next?.state === 'running') next.at = now
+    else if (next !== undefined) wake(next)
+    if (sleeper !== undefined && sleeper !== next) wake(sleeper)
   }
 
   function* wakeWorker(index: number, program: (self: Thread) => Program): Program<boolean> {

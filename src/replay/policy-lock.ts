@@ -1,0 +1,83 @@
+import { LOCK, type Scheduler, type Thread } from './scheduler.ts'
+import type { Steps } from './steps.ts'
+
+/**
+ * A policy's lock in virtual time. A spinlock goes to those who spin for it in their order. A mutex (kernel/locking/mutex.c) is spun for
+ * while its owner is on a CPU; who finds the owner off it sleeps. Its release wakes the first sleeper, but whoever runs may take it first;
+ * only a sleeper that was once woken in vain gets it handed over.
+ */
+export class PolicyLock {
+  readonly name: string
+  readonly #isSpinlock: boolean
+  readonly #scheduler: Scheduler
+  #owner: Thread | undefined
+  readonly #spinners: Thread[] = []
+  readonly #sleepers: Thread[] = []
+  /** The first sleeper gets it at the next release (MUTEX_FLAG_HANDOFF). */
+  #isPromised = false
+
+  constructor(name: string, kind: 'mutex' | 'spinlock', scheduler: Scheduler) {
+    this.name = name
+    this.#isSpinlock = kind === 'spinlock'
+    this.#scheduler = scheduler
+  }
+
+  tryTake(thread: Thread): boolean {
+    if (this.#owner !== undefined) return false
+    this.#owner = thread
+    return true
+  }
+
+  /** Ends when the thread has it. */
+  *wait(thread: Thread): Steps {
+    while (this.#owner !== thread) {
+      const owner = this.#owner
+      if (owner === undefined) this.#owner = thread
+      else if (this.#isSpinlock || this.#scheduler.isOnCpu(owner)) {
+        if (!this.#spinners.includes(thread)) this.#spinners.push(thread)
+        this.#scheduler.spin(thread)
+        yield
+      } else {
+        if (!this.#sleepers.includes(thread)) this.#sleepers.push(thread)
+        this.#scheduler.block(thread, LOCK)
+        yield
+        this.#isPromised ||= this.#owner !== undefined && this.#sleepers[0] === thread
+      }
+    }
+    remove(this.#spinners, thread)
+    if (remove(this.#sleepers, thread)) this.#isPromised = false
+  }
+
+  /** False: the thread does not have it. */
+  release(thread: Thread): boolean {
+    if (this.#owner !== thread) return false
+    const [sleeper] = this.#sleepers
+    if (sleeper !== undefined && this.#isPromised) this.#handTo(sleeper)
+    else {
+      const spinner = this.#spinners.find(
+        (candidate) => this.#isSpinlock || this.#scheduler.isOnCpu(candidate),
+      )
+      if (spinner !== undefined) this.#handTo(spinner)
+      else {
+        this.#owner = undefined
+        // Those that lost their CPU while they spun look again when they run.
+        for (const preempted of this.#spinners.splice(0)) this.#scheduler.stopSpinning(preempted)
+      }
+      if (sleeper !== undefined) this.#scheduler.wake(sleeper)
+    }
+    return true
+  }
+
+  #handTo(thread: Thread): void {
+    this.#owner = thread
+    remove(this.#spinners, thread)
+    if (thread.spinning) this.#scheduler.stopSpinning(thread)
+    else this.#scheduler.wake(thread)
+  }
+}
+
+function remove(threads: Thread[], thread: Thread): boolean {
+  const place = threads.indexOf(thread)
+  if (place >= 0) threads.splice(place, 1)
+  return place >= 0
+}
