@@ -90,7 +90,7 @@ export async function createRawViews(
 ): Promise<void> {
   const tables = await readRows<{ name: string }>(
     connection,
-    `SELECT table_name AS name FROM duckdb_tables()
+    `SELECT view_name AS name FROM duckdb_views()
      WHERE database_name = ${quoteText(selection.catalog)} AND schema_name = '${RAW_SCHEMA}'`,
   )
   const where = toCondition(RAW, selection)

@@ -6,6 +6,7 @@ import { BIGINT, BOOLEAN, DOUBLE, DuckDBEnumType, INTEGER, UBIGINT, VARCHAR } fr
 import {
   allColumns,
   type ColumnDefinition,
+  kindsOf,
   rowKindOf,
   type SqlType,
   type TableDefinition,
@@ -32,8 +33,7 @@ const DUCKDB_TYPES: Readonly<Record<SqlType, DuckDBType>> = {
 
 /** How the columns of a table travel in a RowBuffer. */
 export function rowKinds(table: string): Record<string, ValueKind> {
-  const { columns } = tableOf(table)
-  return Object.fromEntries(columns.map((column) => [column.name, rowKindOf(column)]))
+  return kindsOf(tableOf(table).columns)
 }
 
 /** Appends RowBuffers to one table; rows are in the database after `flush`. */

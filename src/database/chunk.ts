@@ -94,7 +94,14 @@ export class ChunkWriter {
     this.setValidity(column, valid, from, count)
   }
 
-  setIntegers(column: number, values: Int32Array, from: number, count: number): void {
+  /** INTEGER or UINTEGER. */
+  setIntegers(
+    column: number,
+    values: Int32Array | Uint32Array,
+    from: number,
+    count: number,
+    valid?: Uint8Array,
+  ): void {
     duckdb.copy_data_to_vector(
       this.#vector(column),
       0,
@@ -102,6 +109,7 @@ export class ChunkWriter {
       values.byteOffset + from * 4,
       count * 4,
     )
+    this.setValidity(column, valid, from, count)
   }
 
   /** INTEGER from numbers; NaN = NULL. */

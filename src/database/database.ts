@@ -200,10 +200,10 @@ export class Database {
   }
 
   async #numbersOf({ packed }: { packed: PackedTable }): Promise<ShapeNumbers> {
-    const { name } = packed.shapes
+    const { shapes } = packed
     const numbers =
-      this.#shapeNumbers.get(name) ?? (await readShapeNumbers(this.connection, packed))
-    this.#shapeNumbers.set(name, numbers)
+      this.#shapeNumbers.get(shapes.name) ?? (await readShapeNumbers(this.connection, shapes))
+    this.#shapeNumbers.set(shapes.name, numbers)
     return numbers
   }
 

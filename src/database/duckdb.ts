@@ -27,6 +27,7 @@ export const {
   INTEGER,
   LIST,
   UBIGINT,
+  UINTEGER,
   VARCHAR,
 } = api
 

@@ -1,13 +1,14 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { PstraceError } from '../model/error.ts'
-import { createStatements, createTable, insertStatements, PACKED_SCHEMA } from './packed.ts'
+import { createTable, insertStatements, PACKED_SCHEMA } from './packed.ts'
+import { createRawStatements, packRawStatements } from './packed-raw.ts'
 import { queryRows } from './query.ts'
-import { quoteText, SCHEMA_VERSION, TABLES } from './schema.ts'
+import { quoteText, RAW_SCHEMA, SCHEMA_VERSION, TABLES } from './schema.ts'
 
 /** Statements that lead from version N (key) to N + 1. */
 const MIGRATIONS: Readonly<
   Record<number, (connection: DuckDBConnection) => Promise<readonly string[]>>
-> = { 1: rewriteTables }
+> = { 1: rewriteTables, 2: packRawTables }
 
 /** Version 2 keeps once what rows have in common (packed.ts) and has more columns: every table is written anew. */
 async function rewriteTables(connection: DuckDBConnection): Promise<readonly string[]> {
@@ -29,12 +30,20 @@ async function rewriteTables(connection: DuckDBConnection): Promise<readonly str
   return statements
 }
 
+/** Version 3 packs raw tables too (packed-raw.ts). */
+async function packRawTables(connection: DuckDBConnection): Promise<readonly string[]> {
+  return [...createRawStatements(), ...(await packRawStatements(connection))]
+}
+
 /** Creates the schema in an empty database and brings an older one up to date. */
 export async function prepareSchema(connection: DuckDBConnection, path: string): Promise<void> {
   const version = await findVersion(connection, path)
   if (version === undefined) {
     await inTransaction(connection, [
-      ...createStatements(),
+      `CREATE SCHEMA ${RAW_SCHEMA}`,
+      `CREATE SCHEMA ${PACKED_SCHEMA}`,
+      ...createRawStatements(),
+      ...TABLES.flatMap(createTable),
       'CREATE TABLE pstrace_schema (version INTEGER)',
       "COMMENT ON TABLE pstrace_schema IS 'Version of the tables in this file.'",
       "COMMENT ON COLUMN pstrace_schema.version IS 'Schema version; traces.schema_version says which one wrote a trace.'",

@@ -20,7 +20,7 @@ export interface ShapeNumbers {
 
 export async function readShapeNumbers(
   connection: DuckDBConnection,
-  { shapes }: PackedTable,
+  shapes: TableDefinition,
 ): Promise<ShapeNumbers> {
   const [last] = await queryRows(
     connection,

@@ -3,12 +3,10 @@ import { Shapes } from '../model/shapes.ts'
 import {
   allColumns,
   type ColumnDefinition,
+  kindsOf,
   quoteName,
   quoteText,
-  RAW_SCHEMA,
-  rowKindOf,
   sqlTypeOf,
-  TABLES,
   type TableDefinition,
   tableOf,
 } from './schema.ts'
@@ -33,7 +31,7 @@ const BRIEF = '_brief'
 /** Columns of every shape that are not among its values: trace and run are the owner's, `shape` is its number. */
 const OWNERS = new Set(['shape', 'trace_id', 'run_id'])
 
-const SHAPE: ColumnDefinition = {
+export const SHAPE: ColumnDefinition = {
   name: 'shape',
   type: 'INTEGER',
   comment: 'Number of the combination of shared values.',
@@ -76,8 +74,7 @@ export function packedTable(table: TableDefinition): PackedTable | undefined {
 
 /** Kinds of the columns that make up a shape, beside trace and run. */
 export function shapeKinds({ shapes }: PackedTable): Readonly<Record<string, ValueKind>> {
-  const own = shapes.columns.filter(({ name }) => !OWNERS.has(name))
-  return Object.fromEntries(own.map((column) => [column.name, rowKindOf(column)]))
+  return kindsOf(shapes.columns.filter(({ name }) => !OWNERS.has(name)))
 }
 
 /** A buffer for a packed table whose rows come with the number of their shape. */
@@ -85,8 +82,7 @@ export function shapedRows(name: string): { rows: RowBuffer; shapes: Shapes } {
   const form = findPacked(name)
   if (form === undefined) throw new RangeError(`table ${name} is not packed`)
   const shapes = new Shapes(form.packed.shapes.name, shapeKinds(form.packed))
-  const others = form.rows.columns.slice(1)
-  const kinds = Object.fromEntries(others.map((column) => [column.name, rowKindOf(column)]))
+  const kinds = kindsOf(form.rows.columns.slice(1))
   return { rows: new RowBuffer<string>(name, { shape: shapes, ...kinds }), shapes }
 }
 
@@ -105,27 +101,20 @@ export function qualifiedName({ schema, name }: TableDefinition): string {
   return schema === undefined ? quoteName(name) : `${schema}.${quoteName(name)}`
 }
 
-/** The statements that create every table and its comments in an empty database. */
-export function createStatements(): readonly string[] {
-  return [
-    `CREATE SCHEMA ${RAW_SCHEMA}`,
-    `CREATE SCHEMA ${PACKED_SCHEMA}`,
-    ...TABLES.flatMap(createTable),
-  ]
-}
-
 /** The statements that create one table, with its views and comments. */
 export function createTable(table: TableDefinition): readonly string[] {
   const packed = packedTable(table)
   const statements =
     packed === undefined
       ? [createPlain(table)]
-      : [
-          ...partsOf(packed).flatMap((part) => [createPlain(part), comment(part)]),
-          createView(table, packed),
-        ]
+      : [...partsOf(packed).flatMap(createPart), createView(table, packed)]
   const kind = packed === undefined ? 'TABLE' : 'VIEW'
   return [...statements, ...comments(table, kind)]
+}
+
+/** The statements that create a table of values that others have in common. */
+export function createPart(part: TableDefinition): readonly string[] {
+  return [createPlain(part), comment(part)]
 }
 
 function createPlain(table: TableDefinition): string {

@@ -1,13 +1,34 @@
 import type { DuckDBAppender, DuckDBConnection, DuckDBType } from '@duckdb/node-api'
 import type { Column, EventBatch, EventFormat, FieldSpec } from '../../parsers/batch.ts'
 import { CHUNK_ROWS, ChunkWriter, type Halves } from './chunk.ts'
-import { BIGINT, BLOB, DOUBLE, HUGEINT, INTEGER, LIST, UBIGINT, VARCHAR } from './duckdb.ts'
-import { queryRows } from './query.ts'
-import { quoteName, quoteText, RAW_COLUMNS, RAW_SCHEMA } from './schema.ts'
+import {
+  BIGINT,
+  BLOB,
+  DOUBLE,
+  HUGEINT,
+  INTEGER,
+  LIST,
+  UBIGINT,
+  UINTEGER,
+  VARCHAR,
+} from './duckdb.ts'
+import {
+  isNarrow,
+  PACKED_RAW_COLUMNS,
+  PACKED_RAW_SCHEMA,
+  packedRawName,
+  type RawColumn,
+  rawViewStatements,
+  readRawColumns,
+} from './packed-raw.ts'
+import { RawShapes } from './raw-shapes.ts'
+import { quoteName, RAW_COLUMNS } from './schema.ts'
 import type { StringPool } from './string-pool.ts'
 
 /** Types of raw columns; the class decides whether a later trace's field fits a column. */
 const TYPES: Readonly<Record<string, { class: string; type: DuckDBType }>> = {
+  INTEGER: { class: 'number', type: INTEGER },
+  UINTEGER: { class: 'number', type: UINTEGER },
   BIGINT: { class: 'number', type: BIGINT },
   UBIGINT: { class: 'number', type: UBIGINT },
   HUGEINT: { class: 'number', type: HUGEINT },
@@ -34,6 +55,7 @@ export class RawTables {
   readonly #base: Halves
   readonly #tables = new Map<string, RawTable>()
   readonly #byFormat = new Map<EventFormat, RawTable>()
+  #shapes: RawShapes | undefined
 
   constructor(connection: DuckDBConnection, pool: StringPool, traceId: number, base: Halves) {
     this.#connection = connection
@@ -50,18 +72,25 @@ export class RawTables {
   }
 
   flush(): void {
+    this.#shapes?.flush()
     for (const table of this.#tables.values()) table.flush()
   }
 
   /** Closes without the rows that are not flushed. */
   discard(): void {
     for (const table of this.#tables.values()) table.discard()
-    this.#tables.clear()
-    this.#byFormat.clear()
+    this.#shapes?.discard()
+    this.#forget()
   }
 
   close(): void {
+    this.#shapes?.close()
     for (const table of this.#tables.values()) table.close()
+    this.#forget()
+  }
+
+  #forget(): void {
+    this.#shapes = undefined
     this.#tables.clear()
     this.#byFormat.clear()
   }
@@ -71,8 +100,9 @@ export class RawTables {
     // Two formats of one trace may share a name (a probe defined anew): the table is extended for the second.
     this.#tables.get(name)?.close()
     const columns = await this.#prepare(name, format)
-    const appender = await this.#connection.createAppender(name, RAW_SCHEMA)
-    const table = new RawTable(appender, columns, this.#pool, this.#traceId, this.#base)
+    this.#shapes ??= await RawShapes.open(this.#connection, this.#traceId)
+    const appender = await this.#connection.createAppender(name, PACKED_RAW_SCHEMA)
+    const table = new RawTable(appender, columns, this.#pool, this.#shapes, this.#base)
     this.#tables.set(name, table)
     for (const [known] of this.#byFormat)
       if (`${known.system}:${known.name}` === name) this.#byFormat.delete(known)
@@ -82,44 +112,38 @@ export class RawTables {
 
   /** Makes the table hold the format's fields; returns its columns with the field each takes, if any. */
   async #prepare(name: string, format: EventFormat): Promise<readonly TargetColumn[]> {
-    const table = `${RAW_SCHEMA}.${quoteName(name)}`
-    const existing = await this.#columnsOf(name)
-    const taken = new Map(existing.map((column) => [column.name.toLowerCase(), column]))
+    const table = packedRawName(name)
+    const columns = await readRawColumns(this.#connection, name)
     const statements: string[] = []
-    if (existing.length === 0) {
-      const head = RAW_COLUMNS.map(({ name: column, type }) => `${quoteName(column)} ${type}`)
+    if (columns.length === 0) {
+      columns.push(...PACKED_RAW_COLUMNS)
+      const head = columns.map(({ name: column, type }) => `${quoteName(column)} ${type}`)
       statements.push(`CREATE TABLE ${table} (${head.join(', ')})`)
-      statements.push(
-        `COMMENT ON TABLE ${table} IS ${quoteText(`Events ${name} as recorded, one row each.`)}`,
-      )
-      for (const { name: column, type, comment } of RAW_COLUMNS) {
-        statements.push(`COMMENT ON COLUMN ${table}.${quoteName(column)} IS ${quoteText(comment)}`)
-        taken.set(column, { name: column, type })
-      }
     }
     const fieldOf = new Map<string, number>()
-    const used = new Set(RAW_COLUMNS.map(({ name: column }) => column))
-    for (let i = 0; i < format.fields.length; i++) {
-      const field = format.fields[i]
-      if (field === undefined) continue
-      const type = sqlTypeOf(field)
-      const column = this.#place(name, field.name, type, taken, used)
+    const used = new Set([...PACKED_RAW_COLUMNS, ...RAW_COLUMNS].map(({ name: column }) => column))
+    for (const [i, field] of format.fields.entries()) {
+      const type = keptType(field)
+      const column = this.#place(name, field.name, type, { columns, used })
       used.add(column.toLowerCase())
       fieldOf.set(column, i)
-      const known = taken.get(column.toLowerCase())
+      const at = columns.findIndex((known) => known.name === column)
+      const known = columns[at]
       if (known === undefined) {
         statements.push(`ALTER TABLE ${table} ADD COLUMN ${quoteName(column)} ${type}`)
         const comment = `Field ${field.name} of the kernel's event: ${field.type}.`
-        statements.push(`COMMENT ON COLUMN ${table}.${quoteName(column)} IS ${quoteText(comment)}`)
-        taken.set(column.toLowerCase(), { name: column, type })
-      } else if (known.type !== type) {
-        const wider = widerType(known.type, type)
-        if (wider !== known.type)
-          statements.push(`ALTER TABLE ${table} ALTER COLUMN ${quoteName(column)} TYPE ${wider}`)
+        columns.push({ name: column, type, comment })
+        continue
       }
+      const wider = widerType(known.type, type)
+      if (wider === known.type) continue
+      statements.push(`ALTER TABLE ${table} ALTER COLUMN ${quoteName(column)} TYPE ${wider}`)
+      columns[at] = { ...known, type: wider }
     }
-    if (statements.length > 0) await this.#connection.run(statements.join(';\n'))
-    const columns = await this.#columnsOf(name)
+    if (statements.length > 0) {
+      statements.push(...rawViewStatements(name, columns))
+      await this.#connection.run(statements.join(';\n'))
+    }
     return columns.map(({ name: column, type }) => ({ type, field: fieldOf.get(column) }))
   }
 
@@ -127,14 +151,13 @@ export class RawTables {
     table: string,
     field: string,
     type: string,
-    taken: ReadonlyMap<string, { name: string; type: string }>,
-    used: ReadonlySet<string>,
+    taken: { readonly columns: readonly RawColumn[]; readonly used: ReadonlySet<string> },
   ): string {
     const wanted = TYPES[type]?.class
     const fits = (name: string): boolean => {
       const lower = name.toLowerCase()
-      if (used.has(lower)) return false
-      const known = taken.get(lower)
+      if (taken.used.has(lower)) return false
+      const known = taken.columns.find((column) => column.name.toLowerCase() === lower)
       return known === undefined || (known.name === name && TYPES[known.type]?.class === wanted)
     }
     if (fits(field)) return field
@@ -142,16 +165,6 @@ export class RawTables {
     for (let i = 2; !fits(column); i++) column = `${field}__${wanted}${i}`
     this.renamed.push({ table, field, column })
     return column
-  }
-
-  async #columnsOf(name: string): Promise<readonly { name: string; type: string }[]> {
-    const rows = await queryRows(
-      this.#connection,
-      `SELECT column_name AS name, data_type AS type FROM duckdb_columns()
-       WHERE schema_name = ${quoteText(RAW_SCHEMA)} AND table_name = ${quoteText(name)}
-         AND database_name = current_database() ORDER BY column_index`,
-    )
-    return rows.map((row) => ({ name: String(row['name']), type: String(row['type']) }))
   }
 }
 
@@ -166,7 +179,7 @@ class RawTable {
   readonly #writer: ChunkWriter
   readonly #columns: readonly TargetColumn[]
   readonly #pool: StringPool
-  readonly #traceId: number
+  readonly #shapes: RawShapes
   readonly #base: Halves
   #closed = false
 
@@ -174,31 +187,27 @@ class RawTable {
     appender: DuckDBAppender,
     columns: readonly TargetColumn[],
     pool: StringPool,
-    traceId: number,
+    shapes: RawShapes,
     base: Halves,
   ) {
     this.#appender = appender
     this.#columns = columns
     this.#pool = pool
-    this.#traceId = traceId
+    this.#shapes = shapes
     this.#base = base
-    const types = columns.map(({ type }, i) =>
-      i < RAW_COLUMNS.length && type === 'INTEGER' ? INTEGER : (TYPES[type]?.type ?? BLOB),
-    )
-    this.#writer = new ChunkWriter(types)
+    this.#writer = new ChunkWriter(columns.map(({ type }) => TYPES[type]?.type ?? BLOB))
   }
 
   append(batch: EventBatch, seq: Float64Array): void {
     const writer = this.#writer
+    const shapes = this.#shapes.of(batch)
     for (let from = 0; from < batch.length; from += CHUNK_ROWS) {
       const count = Math.min(CHUNK_ROWS, batch.length - from)
       writer.start(count)
-      writer.setConstant(0, this.#traceId, 4, count)
+      writer.setIntegers(0, shapes, from, count)
       writer.setWidened(1, seq, from, count, undefined)
       writer.setBigints(2, batch.ts, from, count, this.#base)
-      writer.setIntegers(3, batch.cpu, from, count)
-      writer.setIntegers(4, batch.tid, from, count)
-      for (let i = RAW_COLUMNS.length; i < this.#columns.length; i++) {
+      for (let i = PACKED_RAW_COLUMNS.length; i < this.#columns.length; i++) {
         const target = this.#columns[i]
         const column = target?.field === undefined ? undefined : batch.columns[target.field]
         if (target === undefined || column === undefined) writer.setNulls(i, count)
@@ -237,14 +246,19 @@ class RawTable {
           writer.setDoubles(index, values, 0, count, valid?.subarray(from, from + count))
         } else if (type === 'HUGEINT')
           writer.setHugeWidened(index, column.values, from, count, valid)
-        else writer.setWidened(index, column.values, from, count, valid)
+        else if (!isNarrow(type)) writer.setWidened(index, column.values, from, count, valid)
+        else if (column.values instanceof Float64Array) {
+          writer.setIntegersFromNumbers(index, column.values, from, count)
+          writer.setValidity(index, valid, from, count)
+        } else writer.setIntegers(index, column.values, from, count, valid)
         break
       case 'i64':
       case 'u64':
         if (type === 'HUGEINT') {
           const signed = column.kind === 'i64'
           writer.setHuge(index, column.lo, column.hi, from, count, { signed, valid })
-        } else writer.setWide(index, column.lo, column.hi, from, count, valid)
+        } else if (isNarrow(type)) writer.setIntegers(index, column.lo, from, count, valid)
+        else writer.setWide(index, column.lo, column.hi, from, count, valid)
         break
       case 'string': {
         const strings = this.#pool.indexOfDictionary(column.dictionary)
@@ -266,10 +280,13 @@ class RawTable {
   }
 }
 
-function sqlTypeOf(field: FieldSpec): string {
+/** The type that a field is kept in. */
+function keptType(field: FieldSpec): string {
   switch (field.kind) {
     case 'i32':
+      return 'INTEGER'
     case 'u32':
+      return 'UINTEGER'
     case 'i64':
       return 'BIGINT'
     case 'u64':
@@ -287,7 +304,8 @@ function sqlTypeOf(field: FieldSpec): string {
 
 /** The type that holds all values of both: signed and unsigned 64 bits meet in HUGEINT. */
 function widerType(known: string, wanted: string): string {
+  if (known === wanted || TYPES[known]?.class !== 'number') return known
   if (known === 'DOUBLE' || wanted === 'DOUBLE') return 'DOUBLE'
-  if (known === 'HUGEINT' || TYPES[known]?.class !== 'number') return known
-  return 'HUGEINT'
+  const isSigned = (type: string): boolean => type === 'BIGINT' || isNarrow(type)
+  return isSigned(known) && isSigned(wanted) ? 'BIGINT' : 'HUGEINT'
 }

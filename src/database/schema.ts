@@ -6,7 +6,7 @@ import type { ValueKind } from '../model/rows.ts'
  * the reference page all come from here.
  */
 
-export const SCHEMA_VERSION = 2
+export const SCHEMA_VERSION = 3
 
 export type SqlType = 'INTEGER' | 'BIGINT' | 'UBIGINT' | 'DOUBLE' | 'BOOLEAN' | 'VARCHAR' | 'JSON'
 
@@ -589,7 +589,7 @@ export const TABLES: readonly TableDefinition[] = [
 ]
 
 export const RAW_SCHEMA = 'raw'
-/** Leading columns of every raw table. */
+/** Leading columns of every raw table (packed-raw.ts). */
 export const RAW_COLUMNS: readonly ColumnDefinition[] = [
   TRACE_ID,
   column('seq', 'BIGINT', "Rank in the trace's total order, from 0."),
@@ -611,6 +611,11 @@ const ROW_KINDS: Readonly<Record<SqlType, ValueKind>> = {
 /** How a column travels in a RowBuffer. */
 export function rowKindOf({ type }: ColumnDefinition): ValueKind {
   return ROW_KINDS[type]
+}
+
+/** How columns travel in a RowBuffer, by name. */
+export function kindsOf(columns: readonly ColumnDefinition[]): Record<string, ValueKind> {
+  return Object.fromEntries(columns.map((column) => [column.name, rowKindOf(column)]))
 }
 
 /** All columns in table order, trace_id and run_id included. */

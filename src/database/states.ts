@@ -2,8 +2,9 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { PstraceError } from '../model/error.ts'
 import type { Database } from './database.ts'
 import { deleteStatements } from './packed.ts'
+import { rawDeleteStatements } from './packed-raw.ts'
 import { queryRows } from './query.ts'
-import { quoteName, RAW_SCHEMA, SCHEMA_VERSION, TABLES } from './schema.ts'
+import { quoteName, SCHEMA_VERSION, TABLES } from './schema.ts'
 
 /** Columns of `traces` and `runs` that their owner sets; JSON as text. */
 export type Facts = Readonly<Record<string, string | number | bigint | null>>
@@ -109,12 +110,7 @@ async function removeRows(
     const hasRun = table.scope === 'run' || table.name === 'runs'
     statements.push(...deleteStatements(table, `${traces}${hasRun ? ` OR ${runs}` : ''}`))
   }
-  const raw = await queryRows(
-    connection,
-    `SELECT table_name AS name FROM duckdb_tables() WHERE schema_name = '${RAW_SCHEMA}' AND database_name = current_database()`,
-  )
-  for (const { name } of raw)
-    statements.push(`DELETE FROM ${RAW_SCHEMA}.${quoteName(String(name))} WHERE ${traces}`)
+  statements.push(...(await rawDeleteStatements(connection, traces)))
   await connection.run('BEGIN')
   try {
     await connection.run(statements.join(';\n'))

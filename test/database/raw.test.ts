@@ -1,43 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Column, EventBatch, EventFormat, FieldSpec } from '../../parsers/batch.ts'
-import { toHalves } from '../../src/database/chunk.ts'
+import type { Column } from '../../parsers/batch.ts'
 import { Database } from '../../src/database/database.ts'
-import { RawTables } from '../../src/database/raw.ts'
+import { appendRaw, batchOf, field } from './raw-batches.ts'
 
 let database: Database
 beforeAll(async () => {
   database = await Database.open(':memory:', { mode: 'write' })
 })
 afterAll(() => database.close())
-
-function field(name: string, kind: FieldSpec['kind'], element?: FieldSpec['element']): FieldSpec {
-  const base = { name, type: kind, offset: 8, size: 8, signed: kind.startsWith('i'), kind }
-  return element === undefined ? base : { ...base, element }
-}
-
-function batchOf(event: string, columns: readonly Column[], length: number): EventBatch {
-  const [system = '', name = ''] = event.split(':')
-  const fields = columns.map((column) => column.field)
-  const format: EventFormat = { system, name, id: 1, fields, printFmt: '' }
-  return {
-    format,
-    length,
-    ts: Float64Array.from({ length }, (_, i) => i * 10),
-    cpu: new Int32Array(length).fill(1),
-    tid: Int32Array.from({ length }, (_, i) => 100 + i),
-    flags: new Uint16Array(length),
-    columns,
-    instance: 0,
-  }
-}
-
-async function append(traceId: number, batch: EventBatch): Promise<RawTables> {
-  const raw = new RawTables(database.connection, database.strings, traceId, toHalves(5n))
-  const seq = Float64Array.from({ length: batch.length }, (_, i) => 7 + i)
-  await raw.append(batch, seq)
-  raw.close()
-  return raw
-}
 
 describe('raw tables', () => {
   it('keep every kind of field to the bit', async () => {
@@ -80,7 +50,7 @@ describe('raw tables', () => {
         hi: new Uint32Array(3),
       },
     ]
-    await append(1, batchOf('test:kinds', columns, 3))
+    await appendRaw(database, 1, batchOf('test:kinds', columns, 3))
     const rows = await database.query(
       'SELECT seq, ts_ns, tid, small, mask, share, pointer::VARCHAR AS pointer, delta::VARCHAR AS delta, comm, hex(blob) AS blob, numbers FROM raw."test:kinds" ORDER BY seq',
     )
@@ -129,7 +99,7 @@ describe('raw tables', () => {
 
   it('take a later trace’s new columns, wider numbers and other classes', async () => {
     const number: Column = { kind: 'i32', field: field('flags', 'i32'), values: Int32Array.of(-5) }
-    await append(1, batchOf('test:grow', [number], 1))
+    await appendRaw(database, 1, batchOf('test:grow', [number], 1))
     const wide: Column = {
       kind: 'u64',
       field: field('flags', 'u64'),
@@ -137,14 +107,14 @@ describe('raw tables', () => {
       hi: Uint32Array.of(0xffffffff),
     }
     const added: Column = { kind: 'i32', field: field('added', 'i32'), values: Int32Array.of(3) }
-    await append(2, batchOf('test:grow', [added, wide], 1))
+    await appendRaw(database, 2, batchOf('test:grow', [added, wide], 1))
     const text: Column = {
       kind: 'string',
       field: field('flags', 'string'),
       codes: Uint32Array.of(0),
       dictionary: { length: 1, get: () => 'A|B' },
     }
-    const raw = await append(3, batchOf('test:grow', [text], 1))
+    const raw = await appendRaw(database, 3, batchOf('test:grow', [text], 1))
     expect(raw.renamed).toEqual([{ table: 'test:grow', field: 'flags', column: 'flags__text' }])
     const rows = await database.query(
       'SELECT trace_id, flags::VARCHAR AS flags, added, flags__text FROM raw."test:grow" ORDER BY trace_id',
@@ -153,6 +123,53 @@ describe('raw tables', () => {
       { trace_id: 1, flags: '-5', added: null, flags__text: null },
       { trace_id: 2, flags: '18446744073709551615', added: 3, flags__text: null },
       { trace_id: 3, flags: null, added: null, flags__text: 'A|B' },
+    ])
+  })
+
+  it('show what rows have in common, and 32 bits as BIGINT, with their meaning', async () => {
+    const values = Int32Array.of(4, -4, 4, 0)
+    const batch = batchOf('test:shown', [{ kind: 'i32', field: field('shape', 'i32'), values }], 4)
+    batch.tid.set([9, 9, 8, 9])
+    batch.cpu.set([0, 3, 3, -1])
+    await appendRaw(database, 4, batch)
+    const rows =
+      'SELECT trace_id, cpu, tid, shape, typeof(shape) AS type FROM raw."test:shown" ORDER BY seq'
+    expect(await database.query(rows)).toEqual([
+      { trace_id: 4, cpu: 0, tid: 9, shape: 4, type: 'BIGINT' },
+      { trace_id: 4, cpu: 3, tid: 9, shape: -4, type: 'BIGINT' },
+      { trace_id: 4, cpu: 3, tid: 8, shape: 4, type: 'BIGINT' },
+      { trace_id: 4, cpu: -1, tid: 9, shape: 0, type: 'BIGINT' },
+    ])
+    const comments = await database.query(
+      "SELECT column_name AS name, comment FROM duckdb_columns() WHERE schema_name = 'raw' AND table_name = 'test:shown'",
+    )
+    expect(comments.map(({ name }) => name)).toEqual([
+      'trace_id',
+      'seq',
+      'ts_ns',
+      'cpu',
+      'tid',
+      'shape',
+    ])
+    expect(comments.filter(({ comment }) => String(comment ?? '').length < 4)).toEqual([])
+  })
+
+  it('widen a field of 32 bits to 64 where a later trace needs them', async () => {
+    const wide = (kind: 'i64' | 'u32'): Column =>
+      kind === 'i64'
+        ? { kind, field: field('n', kind), lo: Uint32Array.of(0), hi: Uint32Array.of(0x80000000) }
+        : { kind, field: field('n', kind), values: Uint32Array.of(0xffffffff) }
+    await appendRaw(database, 5, batchOf('test:wide', [wide('u32')], 1))
+    await appendRaw(database, 6, batchOf('test:wide', [wide('i64')], 1))
+    await appendRaw(database, 7, batchOf('test:wide', [wide('u32')], 1))
+    expect(
+      await database.query(
+        'SELECT n::VARCHAR AS n, typeof(n) AS type FROM raw."test:wide" ORDER BY trace_id',
+      ),
+    ).toEqual([
+      { n: '4294967295', type: 'BIGINT' },
+      { n: '-9223372036854775808', type: 'BIGINT' },
+      { n: '4294967295', type: 'BIGINT' },
     ])
   })
 })

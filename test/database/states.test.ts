@@ -13,8 +13,10 @@ import {
   completeRun,
   completeTrace,
   removeRun,
+  removeTrace,
 } from '../../src/database/states.ts'
 import { RowBuffer } from '../../src/model/rows.ts'
+import { appendRaw, batchOf, field } from './raw-batches.ts'
 
 let folder: string
 beforeAll(() => {
@@ -75,6 +77,27 @@ describe('traces and runs', () => {
     await expect(beginTrace(database, facts)).rejects.toMatchObject({ code: 'already_ingested' })
     await expect(beginTrace(database, facts)).rejects.toThrow(/as trace 1 \(a\); --force/)
     expect(await beginTrace(database, facts, { force: true })).toBe(2)
+    database.close()
+  })
+
+  it('removes the raw rows of one trace without touching those of another', async () => {
+    const database = await Database.open(':memory:', { mode: 'write' })
+    const values = Uint32Array.of(1, 2, 3)
+    const batch = batchOf('test:kept', [{ kind: 'u32', field: field('n', 'u32'), values }], 3)
+    await appendRaw(database, 1, batch)
+    await appendRaw(database, 2, batch)
+    await removeTrace(database, 1)
+    expect(
+      await database.query('SELECT trace_id, tid, n FROM raw."test:kept" ORDER BY seq'),
+    ).toEqual([
+      { trace_id: 2, tid: 100, n: 1 },
+      { trace_id: 2, tid: 101, n: 2 },
+      { trace_id: 2, tid: 102, n: 3 },
+    ])
+    const parts = 'SELECT (FROM packed.raw_shapes SELECT count(*)) AS shapes, count(*) AS n'
+    expect(await database.query(`${parts} FROM packed_raw."test:kept"`)).toEqual([
+      { shapes: 3, n: 3 },
+    ])
     database.close()
   })
 
@@ -149,37 +172,45 @@ describe('opening', () => {
     },
   )
 
-  it('brings a database of version 1 up to date with the same rows', async () => {
-    const path = join(folder, 'former.duckdb')
-    let database = await Database.open(path, { mode: 'write' })
-    const traceId = await beginTrace(database, { name: 't' })
-    const rows = new RowBuffer('swapins', rowKinds('swapins'))
-    for (let i = 0; i < 5000; i++) {
-      const row = rows.add()
-      rows.number(row, 'ts_ns', i)
-      rows.number(row, 'cpu', i % 3)
-      if (i % 7 !== 0) rows.text(row, 'met', i % 2 === 0 ? 'pool' : 'disk')
-    }
-    await database.append(rows, { traceId })
-    await completeTrace(database, traceId)
-    const sum = 'SELECT count(*) AS n, sum(hash(s)::HUGEINT)::VARCHAR AS sum FROM swapins s'
-    const before = await database.query(sum)
-    expect(before).toMatchObject([{ n: 5000 }])
-    // Version 1 had every table plain, and fewer columns of tasks.
-    for (const { name, shared } of TABLES)
-      if (shared !== undefined)
-        await database.run(
-          `CREATE TABLE main._plain AS FROM ${name}; DROP VIEW ${name}; ALTER TABLE main._plain RENAME TO ${name}`,
-        )
-    await database.run('ALTER TABLE tasks DROP COLUMN cgroup')
-    await database.run('DROP SCHEMA packed CASCADE; UPDATE pstrace_schema SET version = 1')
-    database.close()
-    database = await Database.open(path, { mode: 'write' })
-    expect(await database.query(sum)).toEqual(before)
-    expect(await database.query('SELECT count(cgroup) AS n FROM tasks')).toEqual([{ n: 0 }])
-    await database.append(rows, { traceId })
-    database.close()
-  })
+  it.each([1, 2])(
+    'brings a database of version %i up to date with the same rows',
+    async (version) => {
+      const path = join(folder, `former-${version}.duckdb`)
+      let database = await Database.open(path, { mode: 'write' })
+      const traceId = await beginTrace(database, { name: 't' })
+      const rows = new RowBuffer('swapins', rowKinds('swapins'))
+      for (let i = 0; i < 5000; i++) {
+        const row = rows.add()
+        rows.number(row, 'ts_ns', i)
+        rows.number(row, 'cpu', i % 3)
+        if (i % 7 !== 0) rows.text(row, 'met', i % 2 === 0 ? 'pool' : 'disk')
+      }
+      await database.append(rows, { traceId })
+      const values = Int32Array.from({ length: 300 }, (_, i) => i)
+      const batch = batchOf('test:former', [{ kind: 'i32', field: field('n', 'i32'), values }], 300)
+      await appendRaw(database, traceId, batch)
+      await completeTrace(database, traceId)
+      const sums = `SELECT count(*) AS n, sum(hash(t)::HUGEINT)::VARCHAR AS sum FROM swapins t
+        UNION ALL SELECT count(*), sum(hash(t)::HUGEINT)::VARCHAR FROM raw."test:former" t`
+      const before = await database.query(sums)
+      expect(before).toMatchObject([{ n: 5000 }, { n: 300 }])
+      await makePlain(database, 'raw', 'test:former')
+      await database.run('DROP SCHEMA packed_raw CASCADE; DROP TABLE packed.raw_shapes')
+      if (version === 1) await makeFirstVersion(database)
+      await database.run(`UPDATE pstrace_schema SET version = ${version}`)
+      database.close()
+      database = await Database.open(path, { mode: 'write' })
+      expect(await database.query(sums)).toEqual(before)
+      if (version === 1)
+        expect(await database.query('SELECT count(cgroup) AS n FROM tasks')).toEqual([{ n: 0 }])
+      await database.append(rows, { traceId })
+      await appendRaw(database, traceId, batch)
+      expect(await database.query('SELECT count(*) AS n FROM raw."test:former"')).toEqual([
+        { n: 600 },
+      ])
+      database.close()
+    },
+  )
 
   it('refuses a schema newer than it knows', async () => {
     const path = join(folder, 'new.duckdb')
@@ -200,3 +231,18 @@ describe('opening', () => {
     database.close()
   })
 })
+
+/** Puts a table of a view's rows in its place, as versions before had it. */
+async function makePlain(database: Database, schema: string, name: string): Promise<void> {
+  await database.run(
+    `CREATE TABLE ${schema}._plain AS FROM ${schema}."${name}"; DROP VIEW ${schema}."${name}";
+     ALTER TABLE ${schema}._plain RENAME TO "${name}"`,
+  )
+}
+
+/** Version 1 had every table plain, and fewer columns of tasks. */
+async function makeFirstVersion(database: Database): Promise<void> {
+  for (const { name, shared } of TABLES)
+    if (shared !== undefined) await makePlain(database, 'main', name)
+  await database.run('ALTER TABLE tasks DROP COLUMN cgroup; DROP SCHEMA packed CASCADE')
+}
