@@ -5,8 +5,10 @@ import { resolveSubjects } from '../analysis/selection.ts'
 import { createViews, dropViews } from '../analysis/views.ts'
 import { rowKinds } from '../database/append.ts'
 import { Database } from '../database/database.ts'
-import { beginRun, beginTrace, completeRun, completeTrace, removeRun } from '../database/states.ts'
+import { beginRun, completeRun, removeRun } from '../database/states.ts'
 import type { SwapBackend } from '../memory/backends/backend.ts'
+import type { Codec } from '../memory/codecs/codec.ts'
+import type { PageContents } from '../memory/contents/contents.ts'
 import { RowBuffer } from '../model/rows.ts'
 import { policies } from '../policies/index.ts'
 import type { Policy } from '../policies/policy.ts'
@@ -18,6 +20,7 @@ import { runInterruptibly } from './interrupt.ts'
 import { openResources, type RunConfig, type RunPlan } from './run-plan.ts'
 import { withSummary } from './run-summary.ts'
 import { readVersion } from './version.ts'
+import { addWorkloadTrace } from './workload-trace.ts'
 
 /** Some dozens of times in a run: each check looks at every page. */
 const CHECK_EVERY_NS = 1_000_000_000
@@ -61,23 +64,11 @@ export async function runPolicy(
   const { policy } = run
   const { workload } = plan
   const resources = await openResources(workload, run.config)
-  const config: RunConfig = {
-    ...run.config,
-    tunables: completeTunables(policy, run.config.tunables),
-    keep: options.keep,
-  }
+  const config = completeConfig(run, options.keep)
   const runId = await beginRun(database, traceId, {
-    policy: policy.name,
+    ...describeRun(config, resources.codec, resources.contents.contents),
     backend: config.backend,
-    codec: config.codec,
-    codec_version: `${resources.codec.implementation} ${resources.codec.version}`,
-    content_source: resources.contents.contents.source,
-    clock: config.clock,
     demand: config.demand,
-    cpus: describeCpus(config),
-    seed: config.seed,
-    config: JSON.stringify({ ...config, contents: resources.contents.contents.description }),
-    pstrace_version: readVersion(),
   })
   const kept = options.keep === 'folios'
   const rows = kept ? { database, traceId, runId } : await openScratch(workload, policy)
@@ -143,26 +134,34 @@ interface RunRows {
 /** A database in memory for the rows of a run of which only the figures are kept. */
 async function openScratch(workload: Workload, policy: Policy): Promise<RunRows> {
   const database = await Database.open(':memory:', { mode: 'write' })
-  const traceId = await beginTrace(database, {
-    name: 'scratch',
-    page_size: workload.machine.pageSize,
-    start_ns: 0,
-    end_ns: 0,
-  })
-  const tasks = new RowBuffer('tasks', rowKinds('tasks'))
-  for (const { taskId, tid, comm, kind } of workload.tasks) {
-    const row = tasks.add()
-    tasks.number(row, 'task_id', taskId)
-    tasks.number(row, 'tid', tid)
-    tasks.text(row, 'comm', comm)
-    tasks.text(row, 'kind', kind === 'background' ? 'user' : kind)
-  }
-  await database.append(tasks, { traceId })
-  await completeTrace(database, traceId)
+  const traceId = await addWorkloadTrace(database, 'scratch', workload)
   return { database, traceId, runId: await beginRun(database, traceId, { policy: policy.name }) }
 }
 
-export function describeCpus({ cpus }: RunConfig): string {
+/** The configuration as it is kept with the run: no tunable is left to its default. */
+export function completeConfig(
+  { policy, config }: RunPlan['runs'][number],
+  keep: RunOptions['keep'],
+): RunConfig {
+  return { ...config, tunables: completeTunables(policy, config.tunables), keep }
+}
+
+/** What the database says of a run, whatever its clock. */
+export function describeRun(config: RunConfig, codec: Codec, contents: PageContents) {
+  return {
+    policy: config.policy,
+    codec: config.codec,
+    codec_version: `${codec.implementation} ${codec.version}`,
+    content_source: contents.source,
+    clock: config.clock,
+    cpus: describeCpus(config),
+    seed: config.seed,
+    config: JSON.stringify({ ...config, contents: contents.description }),
+    pstrace_version: readVersion(),
+  }
+}
+
+function describeCpus({ cpus }: RunConfig): string {
   const groups: { speed: number; count: number }[] = []
   for (const { speed } of cpus) {
     const last = groups.at(-1)

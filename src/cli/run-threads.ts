@@ -8,7 +8,7 @@ import type { PageContents } from '../memory/contents/contents.ts'
 import { PstraceError } from '../model/error.ts'
 import { RowBuffer } from '../model/rows.ts'
 import { openCosts } from '../replay/costs.ts'
-import { completeTunables, type RunTask } from '../replay/replay.ts'
+import type { RunTask } from '../replay/replay.ts'
 import { runThreads, type ThreadsOptions, type ThreadsResult } from '../threads/run.ts'
 import { PAGE_KINDS, type Workload } from '../workload/types.ts'
 import { runInterruptibly } from './interrupt.ts'
@@ -17,14 +17,14 @@ import type { RunConfig, RunPlan } from './run-plan.ts'
 import {
   addMetrics,
   addThreads,
-  describeCpus,
+  completeConfig,
+  describeRun,
   type FinishedRun,
   firstThreadId,
   type RunOptions,
   readRunFigures,
 } from './run-policy.ts'
 import { withSummary } from './run-summary.ts'
-import { readVersion } from './version.ts'
 
 /** Pages are in memory at once, for all threads: 512 MiB of 4 KiB pages. */
 const MOST_PAGE_BYTES = 512 * 1024 * 1024
@@ -57,11 +57,7 @@ export async function runPolicyOnThreads(
   const { database, traceId, plan } = options
   const { policy } = run
   const { workload } = plan
-  const config: RunConfig = {
-    ...run.config,
-    tunables: completeTunables(policy, run.config.tunables),
-    keep: options.keep,
-  }
+  const config = completeConfig(run, options.keep)
   const { pageSize } = workload.machine
   const codec = await openCodec(config.codec, {
     implementation: config.codecImplementation,
@@ -75,17 +71,7 @@ export async function runPolicyOnThreads(
   const cpus = Math.max(...countNodeCpus(config))
   const gatesAll = policy.layout({ node: 0, cpus }, config.tunables).gate === 'swap'
   const { zeroMap } = workload.machine
-  const runId = await beginRun(database, traceId, {
-    policy: policy.name,
-    codec: config.codec,
-    codec_version: `${codec.implementation} ${codec.version}`,
-    content_source: open.contents.source,
-    clock: config.clock,
-    cpus: describeCpus(config),
-    seed: config.seed,
-    config: JSON.stringify({ ...config, contents: open.contents.description }),
-    pstrace_version: readVersion(),
-  })
+  const runId = await beginRun(database, traceId, describeRun(config, codec, open.contents))
   try {
     const result = await runThreads({
       policy,

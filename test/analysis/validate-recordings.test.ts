@@ -1,40 +1,8 @@
-import { describe, expect, it } from 'vitest'
-import type { HalfRow } from '../../src/analysis/validate.ts'
-import { tracesFolder } from '../workload/recordings.ts'
-import { halvesOf } from './halves.ts'
+import { describeHalves, HELD } from './held-halves.ts'
 
-const TIMEOUT = 300_000
-const SEEDS = [1, 2]
-/** The metrics with a tolerance: swap-outs 10 %, stalls a quarter or their chance, total stall 30 %. */
-const HELD = ['swapouts_per_s', 'allocstalls', 'stall_total'] as const
-
-function show(rows: ReadonlyMap<string, HalfRow>, metric: string): string {
-  const row = rows.get(metric)
-  return `${metric}: recorded ${row?.recorded}, replayed ${row?.replayed}, nothing changes ${row?.nothing_changes}, open loop ${row?.open_loop}`
-}
-
-describe.skipIf(tracesFolder)('without real recordings', () => {
-  it('no replay is compared with a recording: PSTRACE_TRACES is not set', () => {
-    expect(tracesFolder).toBeUndefined()
-  })
-})
-
-describe.runIf(tracesFolder)('the second half of a recording', () => {
-  it.each([
-    { folder: 'pairs/fixed-work/busy-1/sync', better: HELD },
-    { folder: 'pairs/fixed-work/mglru-1/sync', better: HELD },
-    // Its stalls cost as much in both halves, so that "nothing changes" misses their sum by 14 % only.
-    { folder: 'pairs/fixed-work/idle-1/sync', better: ['swapouts_per_s', 'allocstalls'] },
-  ] as const)(
-    'is replayed within tolerance from the first: $folder',
-    async ({ folder, better }) => {
-      const rows = await halvesOf(tracesFolder ?? '', folder, SEEDS)
-      for (const metric of HELD) expect(rows.get(metric)?.within, show(rows, metric)).toBe(true)
-      for (const metric of better)
-        expect(rows.get(metric)?.better_than_both, show(rows, metric)).toBe(true)
-      expect(Math.abs(rows.get('kswapd_busy')?.error ?? 1)).toBeLessThan(0.15)
-      expect(Math.abs(rows.get('pool_peak')?.error ?? 1)).toBeLessThan(0.1)
-    },
-    TIMEOUT,
-  )
-})
+describeHalves('the second half of a recording', [
+  { folder: 'pairs/fixed-work/busy-1/sync', better: HELD },
+  { folder: 'pairs/fixed-work/mglru-1/sync', better: HELD },
+  // Its stalls cost as much in both halves, so that "nothing changes" misses their sum by 14 % only.
+  { folder: 'pairs/fixed-work/idle-1/sync', better: ['swapouts_per_s', 'allocstalls'] },
+])

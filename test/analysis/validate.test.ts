@@ -14,9 +14,8 @@ import {
   STATE,
 } from '../../src/workload/recording.ts'
 import { plan } from '../replay/build.ts'
+import { APP, KSWAPD, madeRecording } from '../workload/made-recording.ts'
 
-const APP = 100
-const KSWAPD = 50
 const SECOND = 1e9
 
 interface Happening {
@@ -32,23 +31,7 @@ function record(happenings: readonly Happening[], endNs: number): Recording {
     const [a = 0, b = 0, c = 0, d = 0] = values
     builder.add(rank, kind, ns, 0, tid, a, b, c, d)
   })
-  return {
-    name: 'made',
-    ...builder.finish(),
-    cpus: 1,
-    pageSize: 4096,
-    endNs,
-    tasks: new Map([
-      [APP, { taskId: 1, tgid: -1, tid: APP, comm: 'app', kind: 'user' }],
-      [KSWAPD, { taskId: 2, tgid: -1, tid: KSWAPD, comm: 'kswapd0', kind: 'kswapd' }],
-    ]),
-    zones: [],
-    samples: new Map(),
-    snapshot: {},
-    swapKinds: [],
-    events: new Set(),
-    losses: 0,
-  }
+  return madeRecording(builder, { endNs, swapKinds: [] })
 }
 
 /** `stalls` direct reclaims of 10 ms each, spread over [from, to), with `outs` swap-outs. */

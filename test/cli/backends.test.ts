@@ -1,28 +1,11 @@
-import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { openWorkloadFolder } from '../../src/io/workload-folder.ts'
-import { writeWorkload } from '../../src/workload/store.ts'
-import type { Workload } from '../../src/workload/types.ts'
-import { pressure } from '../replay/scenarios.ts'
 import { type Door, openDoor } from './front-door.ts'
-
-/** So much memory that without the limits of these tests every page fits in when compressed. */
-function roomy(workload: Workload): Workload {
-  const { machine } = workload
-  const freeAtStart = { value: 2300, basis: 'default' as const }
-  return {
-    ...workload,
-    machine: { ...machine, nodes: machine.nodes.map((node) => ({ ...node, freeAtStart })) },
-  }
-}
+import { writeRoomyWork } from './roomy-work.ts'
 
 let door: Door
 beforeAll(async () => {
   door = openDoor()
-  await writeWorkload(
-    openWorkloadFolder(join(door.folder, 'work'), { create: true, overwrite: false }),
-    roomy(pressure({ pages: 3000, touches: 1200, tasks: 2, sleepNs: 600_000 })),
-  )
+  await writeRoomyWork(door.folder)
 })
 afterAll(() => door.close())
 

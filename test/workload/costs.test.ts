@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { findSameThreshold, measureCosts } from '../../src/workload/costs.ts'
 import { EVENT, type Recording, RecordingBuilder, STATE } from '../../src/workload/recording.ts'
+import { APP, KSWAPD, madeRecording } from './made-recording.ts'
 
 /** Deterministic spread around a centre, ns. */
 function around(centre: number, count: number): number[] {
@@ -27,9 +28,6 @@ describe('stores of zero pages', () => {
     expect(basis).toBe('snapshot')
   })
 })
-
-const APP = 100
-const KSWAPD = 50
 
 /** An application and kswapd write pages on two CPUs at the same time; every page kswapd unmaps interrupts the application for `flushNs`. */
 function bothWriting(
@@ -66,23 +64,7 @@ function bothWriting(
   builder.add(rank++, EVENT.directBegin, 1, 1, APP, 0, 0, 0, 0)
   for (const event of events)
     builder.add(rank++, event.kind as 3, event.ns, event.cpu, event.tid, event.a, 1, 0, 0)
-  return {
-    name: 'made',
-    ...builder.finish(),
-    cpus: 2,
-    pageSize: 4096,
-    endNs: ns,
-    tasks: new Map([
-      [APP, { taskId: 1, tgid: -1, tid: APP, comm: 'app', kind: 'user' }],
-      [KSWAPD, { taskId: 2, tgid: -1, tid: KSWAPD, comm: 'kswapd0', kind: 'kswapd' }],
-    ]),
-    zones: [],
-    samples: new Map(),
-    snapshot: {},
-    swapKinds: ['zram'],
-    events: new Set(),
-    losses: 0,
-  }
+  return madeRecording(builder, { cpus: 2, endNs: ns })
 }
 
 describe('stores of direct reclaimers', () => {

@@ -3,10 +3,9 @@ import { readClocks } from '../../src/workload/clocks.ts'
 import { RECLAIM_FILE, readPageCache } from '../../src/workload/page-cache.ts'
 import { EVENT, type Recording, RecordingBuilder, STATE } from '../../src/workload/recording.ts'
 import { findMemoryUsers } from '../../src/workload/threads.ts'
+import { KSWAPD, madeRecording, APP as READER } from './made-recording.ts'
 
 const SECOND = 1e9
-const READER = 100
-const KSWAPD = 50
 
 /** A reader runs for ten seconds, low memory begins after the fifth; reclaim takes page-cache pages as given, by second. */
 function reading(takenBySecond: readonly number[]): Recording {
@@ -28,23 +27,7 @@ function reading(takenBySecond: readonly number[]): Recording {
     if (taken > 0) add(second * SECOND + 5e8, EVENT.batchEnd, KSWAPD, taken, taken, RECLAIM_FILE)
     add(second * SECOND + 9e8, EVENT.switch, KSWAPD, KSWAPD, STATE.sleeping, 0)
   }
-  return {
-    name: 'made',
-    ...builder.finish(),
-    cpus: 1,
-    pageSize: 4096,
-    endNs: 10 * SECOND,
-    tasks: new Map([
-      [READER, { taskId: 1, tgid: -1, tid: READER, comm: 'reader', kind: 'user' }],
-      [KSWAPD, { taskId: 2, tgid: -1, tid: KSWAPD, comm: 'kswapd0', kind: 'kswapd' }],
-    ]),
-    zones: [],
-    samples: new Map(),
-    snapshot: {},
-    swapKinds: ['zram'],
-    events: new Set(['sched_waking']),
-    losses: 0,
-  }
+  return madeRecording(builder, { endNs: 10 * SECOND, events: new Set(['sched_waking']) })
 }
 
 function cacheOf(recording: Recording) {

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { measureCosts } from '../../src/workload/costs.ts'
 import { EVENT, type Recording, RecordingBuilder, STATE } from '../../src/workload/recording.ts'
 import { findStolen } from '../../src/workload/stolen.ts'
+import { KSWAPD, madeRecording } from './made-recording.ts'
 
-const KSWAPD = 50
 const STORE_NS = 60_000
 const UNMAP_NS = 30_000
 
@@ -23,22 +23,7 @@ function writing(pages: number, storeNs: (page: number) => number): Recording {
     add(EVENT.written, page, 1)
     if (page % 32 === 31) add(EVENT.batchEnd, 32, 32, 1)
   }
-  return {
-    name: 'made',
-    ...builder.finish(),
-    cpus: 1,
-    pageSize: 4096,
-    endNs: ns,
-    tasks: new Map([
-      [KSWAPD, { taskId: 2, tgid: -1, tid: KSWAPD, comm: 'kswapd0', kind: 'kswapd' }],
-    ]),
-    zones: [],
-    samples: new Map(),
-    snapshot: {},
-    swapKinds: ['zram'],
-    events: new Set(),
-    losses: 0,
-  }
+  return madeRecording(builder, { endNs: ns })
 }
 
 const find = (recording: Recording) => findStolen(recording, new Set(), 0, recording.endNs)

@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest'
+import type { HalfRow } from '../../src/analysis/validate.ts'
+import { tracesFolder } from '../workload/recordings.ts'
+import { halvesOf } from './halves.ts'
+
+const SEEDS = [1, 2]
+/** The metrics with a tolerance: swap-outs 10 %, stalls a quarter or their chance, total stall 30 %. */
+export const HELD = ['swapouts_per_s', 'allocstalls', 'stall_total'] as const
+
+interface HeldRecording {
+  /** Below the folder of traces. */
+  readonly folder: string
+  /** In which the replay is better than both "nothing changes" and the open loop. */
+  readonly better: readonly (typeof HELD)[number][]
+}
+
+/** Holds the second half of each recording to a replay with what the first half told. */
+export function describeHalves(title: string, recordings: readonly HeldRecording[]): void {
+  describe.skipIf(tracesFolder)('without real recordings', () => {
+    it('no replay is compared with a recording: PSTRACE_TRACES is not set', () => {
+      expect(tracesFolder).toBeUndefined()
+    })
+  })
+
+  describe.runIf(tracesFolder)(title, () => {
+    it.each(recordings)(
+      'is replayed within tolerance from the first: $folder',
+      async ({ folder, better }) => {
+        const rows = await halvesOf(tracesFolder ?? '', folder, SEEDS)
+        for (const metric of HELD) expect(rows.get(metric)?.within, show(rows, metric)).toBe(true)
+        for (const metric of better)
+          expect(rows.get(metric)?.better_than_both, show(rows, metric)).toBe(true)
+        expect(Math.abs(rows.get('kswapd_busy')?.error ?? 1)).toBeLessThan(0.15)
+        expect(Math.abs(rows.get('pool_peak')?.error ?? 1)).toBeLessThan(0.1)
+      },
+    )
+  })
+}
+
+function show(rows: ReadonlyMap<string, HalfRow>, metric: string): string {
+  const row = rows.get(metric)
+  return `${metric}: recorded ${row?.recorded}, replayed ${row?.replayed}, nothing changes ${row?.nothing_changes}, open loop ${row?.open_loop}`
+}
