@@ -39,6 +39,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: () => import('./doctor.ts'),
   },
   {
+    name: 'generate',
+    group: RECORD,
+    summary: 'write a trace with known truth',
+    load: () => import('./generate.ts'),
+  },
+  {
     name: 'info',
     group: LOOK,
     summary: 'what the database holds: counts, losses, checks against vmstat',
@@ -134,12 +140,6 @@ export const COMMANDS: readonly CommandEntry[] = [
     group: REFERENCE,
     summary: 'tables, views and columns with their meaning',
     load: () => import('./schema.ts'),
-  },
-  {
-    name: 'generate',
-    group: RECORD,
-    summary: 'write a trace with known truth',
-    load: () => import('./generate.ts'),
   },
   {
     name: 'pages',

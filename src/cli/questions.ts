@@ -3,7 +3,13 @@ import type { Answer, AnsweredQuestion } from '../analysis/questions/answers.ts'
 import { type Result, toResult, type Value } from '../analysis/result.ts'
 import { addDatabase, addExamples, addOutput, addSelectors, collect } from './options.ts'
 import { printLine, printResult, toFormat, writeOut } from './output.ts'
-import { headline, type Reading, type ReadingOptions, withReading } from './reading.ts'
+import {
+  headline,
+  printHeadline,
+  type Reading,
+  type ReadingOptions,
+  withReading,
+} from './reading.ts'
 import { formatCell } from './table.ts'
 
 interface QuestionsOptions extends ReadingOptions {
@@ -79,7 +85,7 @@ async function answer(
     await printResult(toLongForm(answered), options, settings)
     return
   }
-  for (const line of await headline(reading)) await printLine(line)
+  await printHeadline(reading)
   if (cut !== reading.selection)
     await printLine('the recording is cut to the work that the runs replayed')
   for (const each of answered) {

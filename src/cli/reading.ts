@@ -68,7 +68,7 @@ export async function printSections(
     if (first !== undefined) await printResult(first.result, options, settings)
     return
   }
-  for (const line of await headline(reading)) await printLine(line)
+  await printHeadline(reading)
   for (const { title, result, empty } of sections) {
     await printLine('')
     await printLine(`${title}:`)
@@ -124,13 +124,22 @@ export async function headline(reading: Reading): Promise<string[]> {
     lines.push(
       `events lost: ${losses.uncountedGaps > 0 ? 'at least ' : ''}${formatCount(losses.lostEvents)} in ${formatCount(losses.gaps)} gaps (${formatNs(losses.gapNs)}): what is shown is what was seen, _hi what it may be with what the gaps hide; stalls cut by a gap are censored`,
     )
-  for (const run of await readRows<RunFacts>(
+  const runs = await readRows<RunFacts>(
     connection,
     'SELECT run_id, policy, content_source, demand, seed, codec, backend, cpus, clock FROM runs ORDER BY run_id',
-  ))
-    lines.push(describeRun(run))
-  return lines
+  )
+  return [...lines, ...describeRuns(runs)]
 }
+
+/** Prints the headline; on a terminal its lines go on below where they do not fit. */
+export async function printHeadline(reading: Reading): Promise<void> {
+  const { wrap } = await import('./table.ts')
+  const width = process.stdout.columns ?? Number.POSITIVE_INFINITY
+  for (const line of await headline(reading))
+    await printLine(wrap(line, width - INDENT.length).replaceAll('\n', `\n${INDENT}`))
+}
+
+const INDENT = '  '
 
 interface RunFacts {
   readonly run_id: number
@@ -144,16 +153,27 @@ interface RunFacts {
   readonly clock: string | null
 }
 
-function describeRun(run: RunFacts): string {
-  const facts = [
+/** One line for all runs of which the same is to be said. */
+function describeRuns(runs: readonly RunFacts[]): string[] {
+  const named = new Map<string, string[]>()
+  for (const run of runs) {
+    const facts = sayFacts(run)
+    named.set(facts, [...(named.get(facts) ?? []), `${run.run_id} ${run.policy}`])
+  }
+  return [...named].map(
+    ([facts, names]) => `${names.length === 1 ? 'run' : 'runs'} ${names.join(', ')}: ${facts}`,
+  )
+}
+
+function sayFacts(run: RunFacts): string {
+  return [
     `contents ${run.content_source ?? 'unknown'}`,
     `demand ${run.demand ?? 'unknown'}`,
     `seed ${run.seed ?? 'unknown'}`,
     ...(run.backend === null ? [] : [`${run.backend} ${run.codec ?? ''}`.trim()]),
     ...(run.cpus === null ? [] : [`CPUs ${run.cpus}`]),
     ...(run.clock === null ? [] : [`${run.clock} clock`]),
-  ]
-  return `run ${run.run_id} ${run.policy}: ${facts.join(', ')}`
+  ].join(', ')
 }
 
 /** Runs a query whose columns are already named and typed for output. */

@@ -90,28 +90,34 @@ interface Place {
 
 /** Text is not wrapped into less. */
 const LEAST_WRAP = 30
+/** Share of a line that the columns may take that begin each block. */
+const MOST_KEYS = 0.6
 
-/** Columns by block: each begins with the first one, which says what the row is about. Long text is wrapped where room is left for it. */
-function fold(
-  table: {
-    readonly headings: readonly string[]
-    readonly cells: readonly (readonly string[])[]
-    readonly isText: readonly boolean[]
-  },
-  width: number,
-): Place[][] {
+interface Cells {
+  readonly headings: readonly string[]
+  readonly cells: readonly (readonly string[])[]
+  readonly isText: readonly boolean[]
+}
+
+/** Columns by block. One block with its longest text wrapped where that is enough; else each begins with what tells its rows apart. */
+function fold(table: Cells, width: number): Place[][] {
   const widths = table.headings.map((heading, i) =>
     Math.max(heading.length, ...table.cells.map((row) => row[i]?.length ?? 0)),
   )
-  const first: Place = { i: 0, width: Number.POSITIVE_INFINITY }
+  const wrapped = wrapOne(table, widths, width)
+  if (wrapped !== undefined) return [wrapped]
+  const keys = findKeys(table, widths, width).map((i) => ({ i, width: widths[i] ?? 0 }))
+  const isKey = (place: Place) => keys.some(({ i }) => i === place.i)
   const blocks: Place[][] = [[]]
   let used = 0
   for (const [i, own] of widths.entries()) {
+    const block = blocks.at(-1) ?? []
+    if (block.some((place) => place.i === i)) continue
     let left = width - used
     const wraps = table.isText[i] === true && i > 0
-    if (own > left && !(wraps && left >= LEAST_WRAP) && (blocks.at(-1)?.length ?? 0) > 1) {
-      blocks.push([first])
-      used = (widths[0] ?? 0) + 2
+    if (own > left && !(wraps && left >= LEAST_WRAP) && !block.every(isKey)) {
+      blocks.push([...keys])
+      used = keys.reduce((sum, key) => sum + key.width + 2, 0)
       left = width - used
     }
     const taken = wraps && own > left && left >= LEAST_WRAP ? left : own
@@ -121,7 +127,47 @@ function fold(
   return blocks
 }
 
-function wrap(text: string, width: number): string {
+/** All columns in one block, the longest text in the room that the others leave; `undefined` when that is too little. */
+function wrapOne(table: Cells, widths: readonly number[], width: number): Place[] | undefined {
+  const beyond = widths.reduce((sum, own) => sum + own + 2, -2) - width
+  let longest = -1
+  for (const [i, own] of widths.entries())
+    if (table.isText[i] === true && own > (widths[longest] ?? 0)) longest = i
+  const left = (widths[longest] ?? 0) - Math.max(0, beyond)
+  const longestWord = Math.max(
+    table.headings[longest]?.length ?? 0,
+    ...table.cells.flatMap((row) => (row[longest] ?? '').split(' ').map((word) => word.length)),
+  )
+  if (beyond > 0 && left < Math.max(LEAST_WRAP, longestWord)) return undefined
+  return widths.map((own, i) => ({ i, width: i === longest ? left : own }))
+}
+
+/** The first columns that together tell the rows apart, texts before numbers; the first alone where that takes too much room. */
+function findKeys({ cells, isText }: Cells, widths: readonly number[], width: number): number[] {
+  const all = widths.map((_, i) => i)
+  const wanted = countDistinct(cells, all)
+  for (const candidates of [all.filter((i) => isText[i] === true), all]) {
+    const keys: number[] = []
+    let told = 0
+    for (const i of candidates) {
+      const more = countDistinct(cells, [...keys, i])
+      if (keys.length > 0 && more === told) continue
+      keys.push(i)
+      told = more
+      if (told === wanted) break
+    }
+    const taken = keys.reduce((sum, i) => sum + (widths[i] ?? 0) + 2, 0)
+    if (told === wanted && taken <= width * MOST_KEYS) return keys
+  }
+  return [0]
+}
+
+function countDistinct(cells: readonly (readonly string[])[], columns: readonly number[]): number {
+  return new Set(cells.map((row) => columns.map((i) => row[i] ?? '').join('\0'))).size
+}
+
+/** The text in lines of at most so many characters, unless a word is longer. */
+export function wrap(text: string, width: number): string {
   if (text.length <= width) return text
   const lines: string[] = []
   let line = ''
@@ -142,7 +188,7 @@ function isNumeric(type: ResultColumn['type'] | undefined): boolean {
 function toHeading(name: string, unit: Unit | undefined): string {
   // Kernel names (vm.parallel_swap) keep their spelling.
   if (unit === 'ns_ts' || unit === 'per_s' || name.includes('.')) return name
-  return name.replace(/_(ns|bytes|share)$/, '').replaceAll('_', ' ')
+  return name.replace(/_(ns|bytes)$/, '').replaceAll('_', ' ')
 }
 
 /** A cell for people; `unit` decides the form. */
@@ -151,7 +197,7 @@ export function formatCell(value: Value, unit?: Unit, type?: ResultColumn['type'
   if (typeof value === 'number' || typeof value === 'bigint') {
     if (unit === 'ns') return formatNs(Number(value))
     if (unit === 'bytes') return formatBytes(Number(value))
-    if (unit === 'share') return `${toFixed(Number(value) * 100)} %`
+    if (unit === 'share') return formatShare(Number(value))
     if (unit === 'per_s') return `${formatNumber(Number(value))}/s`
     if (unit === 'count' || unit === 'pages') return formatCount(value)
     return type === 'number' ? formatNumber(Number(value)) : String(value)
@@ -170,6 +216,12 @@ function toPrintable(text: string): string {
     const code = c.charCodeAt(0).toString(16).padStart(2, '0')
     return `\\x${code}`
   })
+}
+
+function formatShare(share: number): string {
+  const percent = share * 100
+  // Little is not nothing.
+  return percent > 0 && percent < 0.005 ? '<0.01 %' : `${toFixed(percent)} %`
 }
 
 const NS_UNITS = [

@@ -236,7 +236,7 @@ async function printDescription(
     ],
     [
       'machine',
-      `${trace.cpus ?? 'unknown number of'} CPUs, ${trace.nodes ?? 'unknown number of'} nodes, pages of ${trace.page_size ?? 'unknown'} bytes`,
+      `${trace.cpus ?? 'unknown number of'} CPUs, ${trace.nodes ?? 'unknown number of'} ${trace.nodes === 1 ? 'node' : 'nodes'}, pages of ${trace.page_size ?? 'unknown'} bytes`,
     ],
     ['clock', trace.clock],
     ['length', length === null ? null : formatNs(length)],

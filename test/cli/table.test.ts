@@ -58,8 +58,57 @@ describe('a table on a terminal', () => {
     )
   })
 
+  it('that is too wide repeats what tells its rows apart', async () => {
+    const rows = [
+      ['recording', '178', 'app-1', '402', '27.8 s of 39.6 s'],
+      ['recording', '177', 'app-0', '361', '27.1 s of 39.6 s'],
+      ['kswapd', '178', 'app-1', '350', '29.2 s of 35.1 s'],
+    ]
+    const names = ['label', 'tid', 'comm', 'stalls', 'total']
+    expect(await print({ columns: names.map(column), rows }, 36)).toBe(
+      [
+        'label      tid  comm   stalls',
+        'recording  178  app-1  402',
+        'recording  177  app-0  361',
+        'kswapd     178  app-1  350',
+        '',
+        'label      tid  total',
+        'recording  178  27.8 s of 39.6 s',
+        'recording  177  27.1 s of 39.6 s',
+        'kswapd     178  29.2 s of 35.1 s',
+        '',
+      ].join('\n'),
+    )
+  })
+
+  it('has its longest text wrapped where that keeps its rows in one block', async () => {
+    const rows = [
+      ['pswpout + zswpout + swpout_zero - zswpwb = pages swapped out', '82,286', 'exact'],
+    ]
+    const columns = ['equation', 'rows', 'explanation'].map(column)
+    expect(await print({ columns, rows }, 60)).toBe(
+      [
+        'equation                           rows    explanation',
+        'pswpout + zswpout + swpout_zero -  82,286  exact',
+        'zswpwb = pages swapped out',
+        '',
+      ].join('\n'),
+    )
+  })
+
+  it('does not take little for nothing', async () => {
+    const columns = [{ name: 'inverted_share', type: 'number', unit: 'share' }] as const
+    const text = await print({ columns, rows: [[1e-6], [0], [0.0017]] })
+    expect(text.trimEnd().split('\n')).toEqual([
+      'inverted share',
+      '       <0.01 %',
+      '           0 %',
+      '        0.17 %',
+    ])
+  })
+
   it('has every cell once, and no line beyond the width unless two columns alone are', async () => {
-    const cell = fc.stringMatching(/^[a-z]{1,20}$/)
+    const cell = fc.stringMatching(/^[a-z]{1,19}$/)
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 1, max: 8 }),
@@ -67,7 +116,8 @@ describe('a table on a terminal', () => {
         fc.array(fc.array(cell, { minLength: 8, maxLength: 8 }), { minLength: 1, maxLength: 4 }),
         async (count, width, rows) => {
           const columns = Array.from({ length: count }, (_, i) => column(`column ${i}`))
-          const cut = rows.map((row) => row.slice(0, count))
+          // The first column tells the rows apart.
+          const cut = rows.map((row, i) => [`${i}${row[0]}`, ...row.slice(1, count)])
           const text = await print({ columns, rows: cut }, width)
           for (const line of text.split('\n')) expect(line.length).toBeLessThanOrEqual(width)
           for (let i = 1; i < count; i++) expect(text.split(`column ${i}`)).toHaveLength(2)
