@@ -30,27 +30,12 @@ export function openDeflate(options: CodecOptions = {}): Codec {
   const region = new WasmRegion<DeflateExports>('deflate', deflateWasm, deflateRoom, options)
   const { exports } = region
   exports.init(region.scratch)
-  return {
-    name: 'deflate',
+  return region.toCodec({
     version: '1 linux 6.12 level 6 window 11',
-    implementation: 'portable',
     bound: deflateBound,
-    compress(source, target) {
-      const { length } = source
-      if (length > region.longest) region.rejectLength(length)
-      const written = exports.compress(region.place(source), length, region.output)
-      return region.deliver(region.output, written, target)
-    },
-    decompress(source, target) {
-      const { length } = target
-      if (length > region.longest) region.rejectLength(length)
-      const to = region.outputFor(target, length)
-      const written = exports.decompress(region.place(source), source.length, to, length)
-      if (written !== length) region.corrupt(source, length)
-      return region.deliver(to, written, target)
-    },
-    workspace: region.workspace,
-  }
+    compress: exports.compress,
+    decompress: exports.decompress,
+  })
 }
 
 /** The kernel's zlib with the parameters of zram and crypto. */

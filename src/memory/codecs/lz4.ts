@@ -31,29 +31,13 @@ export function openLz4(options: CodecOptions = {}): Codec {
   const acceleration = Math.max(1, Math.min(level, 65_537))
   const region = new WasmRegion<Lz4Exports>('lz4', lz4Wasm, lz4Bound, options)
   const { exports, scratch } = region
-  return {
-    name: 'lz4',
+  return region.toCodec({
     version: `1 ${searchPast === 1 ? 'liblz4 1.9.4' : 'linux 6.12'} acceleration ${acceleration}`,
-    implementation: 'portable',
     bound: lz4Bound,
-    compress(source, target) {
-      const { length } = source
-      if (length > region.longest) region.rejectLength(length)
-      const to = region.outputFor(target, lz4Bound(length))
-      const from = region.place(source)
-      const written = exports.compress(from, length, to, scratch, acceleration, searchPast)
-      return region.deliver(to, written, target)
-    },
-    decompress(source, target) {
-      const { length } = target
-      if (length > region.longest) region.rejectLength(length)
-      const to = region.outputFor(target, length)
-      const written = exports.decompress(region.place(source), source.length, to, length)
-      if (written !== length) region.corrupt(source, length)
-      return region.deliver(to, written, target)
-    },
-    workspace: region.workspace,
-  }
+    compress: (from, length, to) =>
+      exports.compress(from, length, to, scratch, acceleration, searchPast),
+    decompress: exports.decompress,
+  })
 }
 
 /** lib/lz4 of the kernel, as zram and zswap use it: `level` is the acceleration. */

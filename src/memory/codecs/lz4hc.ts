@@ -18,29 +18,12 @@ export function openLz4hc(options: CodecOptions = {}): Codec {
   const region = new WasmRegion<Lz4hcExports>('lz4hc', lz4hcWasm, lz4Bound, options)
   const decoder = region.alsoInstantiate<Lz4Exports>(lz4Wasm)
   const { exports, scratch } = region
-  return {
-    name: 'lz4hc',
+  return region.toCodec({
     version: `1 linux 6.12 level ${level}`,
-    implementation: 'portable',
     bound: lz4Bound,
-    compress(source, target) {
-      const { length } = source
-      if (length > region.longest) region.rejectLength(length)
-      const to = region.outputFor(target, lz4Bound(length))
-      const from = region.place(source)
-      const written = exports.compress(from, length, to, scratch, 1 << (level - 1))
-      return region.deliver(to, written, target)
-    },
-    decompress(source, target) {
-      const { length } = target
-      if (length > region.longest) region.rejectLength(length)
-      const to = region.outputFor(target, length)
-      const written = decoder.decompress(region.place(source), source.length, to, length)
-      if (written !== length) region.corrupt(source, length)
-      return region.deliver(to, written, target)
-    },
-    workspace: region.workspace,
-  }
+    compress: (from, length, to) => exports.compress(from, length, to, scratch, 1 << (level - 1)),
+    decompress: decoder.decompress,
+  })
 }
 
 /** lib/lz4's high-compression encoder, as zram and zswap use it. */

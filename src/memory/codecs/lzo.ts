@@ -16,28 +16,12 @@ function openLzo(name: 'lzo' | 'lzo-rle', options: CodecOptions): Codec {
   const rle = name === 'lzo-rle' ? 1 : 0
   const region = new WasmRegion<LzoExports>(name, lzoWasm, lzoBound, options)
   const { exports, scratch } = region
-  return {
-    name,
+  return region.toCodec({
     version: '1 linux 6.12',
-    implementation: 'portable',
     bound: lzoBound,
-    compress(source, target) {
-      const { length } = source
-      if (length > region.longest) region.rejectLength(length)
-      const to = region.outputFor(target, lzoBound(length))
-      const written = exports.compress(region.place(source), length, to, scratch, rle)
-      return region.deliver(to, written, target)
-    },
-    decompress(source, target) {
-      const { length } = target
-      if (length > region.longest) region.rejectLength(length)
-      const to = region.outputFor(target, length)
-      const written = exports.decompress(region.place(source), source.length, to, length)
-      if (written !== length) region.corrupt(source, length)
-      return region.deliver(to, written, target)
-    },
-    workspace: region.workspace,
-  }
+    compress: (from, length, to) => exports.compress(from, length, to, scratch, rle),
+    decompress: exports.decompress,
+  })
 }
 
 export const lzoProvider: CodecProvider = {

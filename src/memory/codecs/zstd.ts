@@ -82,35 +82,16 @@ export function openZstd(options: CodecOptions = {}): Codec {
   const region = new WasmRegion<ZstdExports>('zstd', zstdWasm, zstdRoom, options)
   const { exports } = region
   exports.init(region.scratch)
-  return {
-    name: 'zstd',
+  return region.toCodec({
     version: `1 libzstd 1.5.2 level 3 ${variant}`,
-    implementation: 'portable',
     bound: zstdBound,
-    compress(source, target) {
-      const { length } = source
-      if (length > region.longest) region.rejectLength(length)
+    compress(from, length, to) {
       const windowLog = Math.min(window, sizeLog(length))
-      const written = exports.compress(
-        region.place(source),
-        length,
-        region.output,
-        Math.min(hash, windowLog + 1),
-        Math.min(chain, windowLog),
-        minMatch,
-      )
-      return region.deliver(region.output, written, target)
+      const hashLog = Math.min(hash, windowLog + 1)
+      return exports.compress(from, length, to, hashLog, Math.min(chain, windowLog), minMatch)
     },
-    decompress(source, target) {
-      const { length } = target
-      if (length > region.longest) region.rejectLength(length)
-      const to = region.outputFor(target, length)
-      const written = exports.decompress(region.place(source), source.length, to, length)
-      if (written !== length) region.corrupt(source, length)
-      return region.deliver(to, written, target)
-    },
-    workspace: region.workspace,
-  }
+    decompress: exports.decompress,
+  })
 }
 
 /** lib/zstd of the kernel at its default level. */
