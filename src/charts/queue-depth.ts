@@ -13,7 +13,7 @@ export const queueDepth: Chart = {
   main: 'queue_depth',
   needs: 'no policy with a queue is selected: replay one, or select its run',
   reading:
-    'Strong colour: mean depth in the interval. Faint colour: deepest moment. Dashes: how much the policy lets wait.',
+    'A page counts from its hand-over to the start of its store. Strong colour: mean depth in the interval. Faint colour: deepest moment. Dashes: how much the policy lets wait in its queue; the page in the hands of whoever finds it full stands above.',
   spec: toSpec,
 }
 

@@ -32,39 +32,50 @@ export function toFactLines(data: ReportFacts): readonly (readonly [name: string
     ],
     ['demand', data.runs.length === 0 ? 'nothing replayed' : sayShared(data, (run) => run.demand)],
     ['work', sayWork(data)],
-    [
-      'runs',
-      data.runs.length === 0
-        ? 'none'
-        : data.runs
-            .map(
-              (run) =>
-                `${run.column} (run ${run.run_id}, ${join([run.backend ?? undefined, sayCodec(run), run.clock === null ? undefined : `${run.clock} clock`, run.cpus === null ? undefined : `cpus ${run.cpus}`, run.seed === null ? undefined : `seed ${run.seed}`])})`,
-            )
-            .join('; '),
-    ],
+    ['runs', sayRuns(data)],
   ]
 }
 
-function sayCodec({
-  codec,
-  codec_version: version,
-}: ReportData['runs'][number]): string | undefined {
+type Run = ReportData['runs'][number]
+
+/** Each run's number, and what it ran with; runs of which the same is to be said together. */
+function sayRuns({ runs }: ReportFacts): string {
+  if (runs.length === 0) return 'none'
+  const named = groupBy(runs, (run) =>
+    join([
+      run.backend ?? undefined,
+      sayCodec(run),
+      run.clock === null ? undefined : `${run.clock} clock`,
+      run.cpus === null ? undefined : `cpus ${run.cpus}`,
+      run.seed === null ? undefined : `seed ${run.seed}`,
+    ]),
+  )
+  return [...named]
+    .map(([said, same]) => {
+      const names = same.map((run) => `${run.column} (run ${run.run_id})`).join(', ')
+      return said === '' ? names : `${names}: ${said}`
+    })
+    .join('; ')
+}
+
+function groupBy(runs: readonly Run[], toKey: (run: Run) => string): Map<string, Run[]> {
+  const groups = new Map<string, Run[]>()
+  for (const run of runs) groups.set(toKey(run), [...(groups.get(toKey(run)) ?? []), run])
+  return groups
+}
+
+function sayCodec({ codec, codec_version: version }: Run): string | undefined {
   if (codec === null) return undefined
   return version === null ? codec : `${codec} (${version})`
 }
 
 /** What of the recorded work the columns show: they can be compared only over the same. */
 function sayWork(data: ReportFacts): string {
-  const parts = new Map<string, string[]>()
-  for (const run of data.runs) {
-    const said = saySpan(run.config)
-    parts.set(said, [...(parts.get(said) ?? []), run.column])
-  }
+  const parts = groupBy(data.runs, (run) => saySpan(run.config))
   const [only] = parts.keys()
   if (only === undefined) return 'nothing replayed'
   if (parts.size === 1) return `every column over ${only}`
-  return `runs over different work, not to be compared with each other: ${[...parts].map(([said, columns]) => `${columns.join(', ')} over ${said}`).join('; ')}`
+  return `runs over different work, not to be compared with each other: ${[...parts].map(([said, runs]) => `${runs.map(({ column }) => column).join(', ')} over ${said}`).join('; ')}`
 }
 
 function saySpan(config: string | null): string {
@@ -113,10 +124,7 @@ export function toChartSubject(data: ReportFacts, theme: Theme, width: number): 
   return { trace: trace.name, columns: data.columns, rests, theme, width }
 }
 
-function sayShared(
-  data: ReportFacts,
-  pick: (run: ReportData['runs'][number]) => string | null,
-): string {
+function sayShared(data: ReportFacts, pick: (run: Run) => string | null): string {
   const values = new Set(data.runs.map((run) => pick(run) ?? 'not known'))
   if (values.size === 1) return [...values][0] ?? 'not known'
   return data.runs.map((run) => `${run.column}: ${pick(run) ?? 'not known'}`).join(', ')
