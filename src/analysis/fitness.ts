@@ -18,6 +18,8 @@ export interface Evidence {
   /** Read beside the trace. */
   readonly hasZoneinfo: boolean
   readonly hasVmstat: boolean
+  /** Swap lies on a disk or a file, zswap before it or not. */
+  readonly hasDisk: boolean
 }
 
 /** One kind of event in a trace. */
@@ -51,6 +53,7 @@ const SHRINK = 'vmscan:mm_vmscan_lru_shrink_inactive'
 const RETRY = 'oom:reclaim_retry_zone'
 const FREE = 'probe zram_slot_free_notify with its index'
 const ZONEINFO = '/proc/zoneinfo beside the trace'
+const REQUESTS = 'block:block_rq_issue and block_rq_complete'
 const VMSTAT = '/proc/vmstat before and after, beside the trace'
 
 /** Tools that record what they are told describe that alone; more systems than this are all that the kernel has. */
@@ -117,12 +120,14 @@ export async function readFitness(
     compressors: number
     zones: number
     vmstat: number
+    disks: number
   }>(
     connection,
     `SELECT lost_gaps AS gaps, lost_events AS lost,
       (SELECT count(*) FROM tasks WHERE trace_id = ${traceId} AND kind = 'compressor' AND first_ns IS NOT NULL) AS compressors,
       (SELECT count(*) FROM zones WHERE trace_id = ${traceId} AND wmark_low IS NOT NULL) AS zones,
-      (SELECT count(*) FROM samples WHERE trace_id = ${traceId} AND run_id IS NULL AND name LIKE 'vmstat.%') AS vmstat
+      (SELECT count(*) FROM samples WHERE trace_id = ${traceId} AND run_id IS NULL AND name LIKE 'vmstat.%') AS vmstat,
+      (SELECT count(*) FROM swap_devices WHERE trace_id = ${traceId} AND kind <> 'zram') AS disks
     FROM traces WHERE trace_id = ${traceId}`,
   )
   if (facts === undefined) return []
@@ -133,6 +138,7 @@ export async function readFitness(
     hasCompressor: facts.compressors > 0,
     hasZoneinfo: facts.zones > 0,
     hasVmstat: facts.vmstat > 0,
+    hasDisk: facts.disks > 0,
   })
 }
 
@@ -261,6 +267,18 @@ export function diagnose(evidence: Evidence): Finding[] {
         [hasZoneinfo, `${ZONEINFO} (node of each pfn)`],
       ],
     }),
+    ...(evidence.hasDisk || has('block_issue')
+      ? [
+          finding('how long the disk takes for a request', {
+            yes: has('block_issue', 'block_complete'),
+            partly: false,
+            sure: 'each request has issue and completion',
+            unsure: '',
+            none: 'replays take the latency and bandwidth that they are given',
+            add: [[has('block_issue', 'block_complete'), REQUESTS]],
+          }),
+        ]
+      : []),
     finding('in which order pages were stored', {
       yes: stores && writes,
       partly: writes || gate,

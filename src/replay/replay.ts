@@ -144,7 +144,6 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
         node,
         allowed,
         hasMemory: false,
-        waitsItsTurn: name === SHRINKER,
       },
       program,
     )

@@ -37,8 +37,6 @@ export interface Thread {
   readonly allowed: Uint8Array
   /** Its address space takes part in unmapping: a flush interrupts it. */
   readonly hasMemory: boolean
-  /** Waits for the running thread's slice when woken (6.6 and later, RUN_TO_PARITY), instead of running at once by what it slept. */
-  readonly waitsItsTurn: boolean
   /** Yields when it cannot go on at this instant: work is left, or it blocked itself. */
   program: Generator<undefined, void, undefined>
   /** Programs that wait for `program` to end, the innermost last. */
@@ -173,15 +171,12 @@ export class Scheduler {
   }
 
   add(
-    thread: Pick<Thread, 'taskId' | 'tid' | 'name' | 'kind' | 'node' | 'allowed' | 'hasMemory'> & {
-      readonly waitsItsTurn?: boolean
-    },
+    thread: Pick<Thread, 'taskId' | 'tid' | 'name' | 'kind' | 'node' | 'allowed' | 'hasMemory'>,
     program: (thread: Thread) => Generator<undefined, void, undefined>,
   ): Thread {
     const index = this.threads.length
     const added: Thread = {
       ...thread,
-      waitsItsTurn: thread.waitsItsTurn ?? false,
       index,
       program: EMPTY,
       callers: [],
@@ -318,7 +313,7 @@ export class Scheduler {
     this.#hooks.onWake(thread, this.#active?.current)
     const cpu = this.#place(thread)
     thread.cpu = cpu.index
-    const floor = this.#minVruntime(cpu) - (thread.waitsItsTurn ? 0 : this.#options.creditNs)
+    const floor = this.#minVruntime(cpu) - this.#options.creditNs
     if (thread.vruntime < floor) thread.vruntime = floor
     // vruntimes of another queue mean nothing here.
     else if (thread.vruntime > floor + 4 * this.#options.sliceNs)

@@ -1,4 +1,5 @@
 import type { Kernel } from './kernel.ts'
+import * as P from './pages.ts'
 import { IO, type Thread } from './scheduler.ts'
 import type { Steps, StepsTo } from './steps.ts'
 import type { NodeState } from './zones.ts'
@@ -13,8 +14,9 @@ interface Plug {
   requests: number
   pages: number
   lastSlot: number
-  /** First page of each request in `waiting`. */
+  /** First page of each request in `waiting`, and its slot. */
   readonly starts: Int32Array
+  readonly slots: Int32Array
   /** Pages under writeback, or -1 - node for a frame that is given back when the write is done. */
   readonly waiting: Int32Array
 }
@@ -50,31 +52,68 @@ export class SwapDevice {
   /** Writes a page that is under writeback until the device is done. */
   *write(thread: Thread, slot: number, page: number): Steps {
     const plug = this.#plugs[thread.index]
-    if (plug === undefined || plug.depth === 0) {
-      this.#finishAt(yield* this.#submit(thread, 'write', 1), page)
+    const isPlugged = plug !== undefined && plug.depth > 0
+    const isNext = isPlugged && plug.requests > 0 && slot === plug.lastSlot + 1
+    if (!isNext && this.#merges(thread, slot, page)) return
+    if (!isPlugged) {
+      this.#finishAt(yield* this.#submit(thread, 'write', 1, slot), page)
       return
     }
-    const isNext = plug.requests > 0 && slot === plug.lastSlot + 1
-    if (!isNext) plug.starts[plug.requests++] = plug.pages
+    if (!isNext) {
+      plug.slots[plug.requests] = slot
+      plug.starts[plug.requests++] = plug.pages
+    }
     plug.waiting[plug.pages++] = page
     plug.lastSlot = slot
     const newest = plug.pages - (plug.starts[plug.requests - 1] as number)
     if (plug.requests === PLUG_REQUESTS || newest === PLUG_PAGES) yield* this.#flush(thread, plug)
   }
 
-  /** Pages that the backend pushes out by itself go through a frame each, which holds the decompressed page until it is written. */
+  /** Pages that the backend pushes out by itself need a frame each (zswap_writeback_entry). */
   *writeBack(thread: Thread, node: NodeState, pages: number): Steps {
+    if (pages === 0) return
+    // A copy: what is stored meanwhile may push out others.
+    const slots = this.#kernel.backend.writtenBack?.slice(0, pages) ?? []
     for (let page = 0; page < pages; page++) {
+      let isBorrowed = false
       // A kworker allocates like any task; reclaimers take from the reserves.
-      if (thread.kind === 'worker') yield* this.#kernel.allocation.allocate(thread, node)
+      if (thread.kind === 'worker')
+        isBorrowed = yield* this.#kernel.allocation.allocate(thread, node)
       else {
         this.#kernel.zones.pendingFrames++
-        this.#kernel.zones.take(node)
+        isBorrowed = this.#kernel.zones.take(node)
       }
       if (this.#kernel.scheduler.stopped) return
-      // No slot order is known of these: no two are merged.
-      yield* this.write(thread, Number.NEGATIVE_INFINITY, -1 - node.index)
+      const slot = slots[page] ?? -1
+      yield* this.write(thread, slot, this.#enterSwapCache(slot, node, isBorrowed))
     }
+  }
+
+  /**
+   * The page is in memory again, on the inactive list, until it is written and reclaim meets it; one that is none of the tasks', is being
+   * read or is part of a larger folio only borrows the frame. Returns what `completed` is told.
+   */
+  #enterSwapCache(slot: number, node: NodeState, isBorrowed: boolean): number {
+    const { pages, pool, shrink, stores, workload, zones } = this.#kernel
+    const page = pool.pageOf(slot)
+    const isOut = page >= 0 && pages.state[page] === P.SWAPPED && !pages.has(page, P.LOCKED)
+    const isSmall = (workload.pages.order[page] ?? 0) === 0
+    if (!isOut || !isSmall || pages.node[page] !== node.index) return -1 - node.index
+    pages.state[page] = P.STORED
+    shrink.add(page, isBorrowed)
+    zones.pendingFrames--
+    stores.startsWriting(page)
+    return page
+  }
+
+  /** blk_mq_sched_bio_merge; the page has a row of its own. */
+  #merges(thread: Thread, slot: number, value: number): boolean {
+    const { backend, recorder, scheduler } = this.#kernel
+    const done = backend.device?.merge(slot, scheduler.now) ?? -1
+    if (done < 0) return false
+    recorder.blockIo(scheduler.now, done, 'write', 1, thread)
+    this.#finishAt(done, value)
+    return true
   }
 
   /** Reads or writes neighbours and waits for them. */
@@ -101,13 +140,14 @@ export class SwapDevice {
     if (requests === 0) return
     // A copy: the thread may gather anew while it waits for a request.
     const starts = plug.starts.slice(0, requests)
+    const slots = plug.slots.slice(0, requests)
     const waiting = plug.waiting.slice(0, pages)
     plug.requests = 0
     plug.pages = 0
     for (let request = 0; request < requests; request++) {
       const first = starts[request] as number
       const end = request + 1 < requests ? (starts[request + 1] as number) : pages
-      const done = yield* this.#submit(thread, 'write', end - first)
+      const done = yield* this.#submit(thread, 'write', end - first, slots[request])
       for (let place = first; place < end; place++) this.#finishAt(done, waiting[place] as number)
     }
   }
@@ -116,13 +156,13 @@ export class SwapDevice {
     this.#kernel.scheduler.at(done, value)
   }
 
-  *#submit(thread: Thread, op: 'read' | 'write', pages: number): StepsTo<number> {
+  *#submit(thread: Thread, op: 'read' | 'write', pages: number, slot = -1): StepsTo<number> {
     const { backend, scheduler, recorder } = this.#kernel
     const { device } = backend
     if (device === undefined) return scheduler.now
     if (!scheduler.spend(thread, device.requestNs)) yield
     if (device.isBusy(scheduler.now) || this.#queue.length > 0) yield* this.#waitForRequest(thread)
-    const done = device.submit(op, scheduler.now, pages)
+    const done = device.submit(op, scheduler.now, pages, slot)
     recorder.blockIo(scheduler.now, done, op, pages, thread)
     return done
   }
@@ -154,6 +194,7 @@ function newPlug(): Plug {
     pages: 0,
     lastSlot: 0,
     starts: new Int32Array(PLUG_REQUESTS),
+    slots: new Int32Array(PLUG_REQUESTS),
     waiting: new Int32Array(PLUG_REQUESTS * PLUG_PAGES),
   }
 }

@@ -1,5 +1,6 @@
 import type { Place, PoolMove, Upkeep } from '../memory/backends/backend.ts'
 import type { Kernel } from './kernel.ts'
+import * as P from './pages.ts'
 import { SLEEPING, type Thread } from './scheduler.ts'
 import type { Steps } from './steps.ts'
 import type { NodeState } from './zones.ts'
@@ -65,7 +66,9 @@ export class SwapPool {
   /** The backend's own shrinker (zswap's shrink_worker): one iteration after the other while it has work. */
   *shrinkerMain(thread: Thread, node: NodeState): Steps {
     const { backend, scheduler, costs } = this.#kernel
+    // Parked until its first wake-up: the program begins there.
     for (;;) {
+      this.#shrinkerAsleep = false
       while (backend.pendingShrink === true && backend.shrinkStep !== undefined) {
         const before = backend.poolPages
         const { deviceWrites, scanned, sleepUntilNs, done } = backend.shrinkStep(scheduler.now)
@@ -85,7 +88,6 @@ export class SwapPool {
       this.#shrinkerAsleep = true
       scheduler.block(thread, SLEEPING)
       yield
-      this.#shrinkerAsleep = false
     }
   }
 
@@ -181,6 +183,12 @@ export class SwapPool {
   /** The page whose slot it is, -1 = nobody's. */
   pageOf(slot: number): number {
     return this.holdsContent(slot) ? (this.#slotPages[slot] as number) : -1
+  }
+
+  /** Its page still is, or is again, in the swap cache. */
+  isInMemory(slot: number): boolean {
+    const page = this.pageOf(slot)
+    return page >= 0 && this.#kernel.pages.state[page] !== P.SWAPPED
   }
 
   hold(slot: number, holds: number, node: NodeState, page: number): void {

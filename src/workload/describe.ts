@@ -87,6 +87,7 @@ export function describeWorkload(workload: Workload): WorkloadFact[] {
   based('machine', 'codec', machine.codec)
   for (const [name, parameter] of Object.entries(machine.backendParameters))
     based('machine', `backend.${name}`, parameter)
+  describeDevice(facts, workload)
   based('machine', 'zero_map', machine.zeroMap)
   based('machine', 'readahead', machine.readahead, 'pages')
 
@@ -205,10 +206,37 @@ export function describeWorkload(workload: Workload): WorkloadFact[] {
   return facts
 }
 
-export function stolenNs({ stolen }: Workload): number {
+function describeDevice(facts: WorkloadFact[], { deviceRequests }: Workload): void {
+  if (deviceRequests === undefined) return
+  const { isWrite, pages, ns, depth, from } = deviceRequests
+  const add = (name: string, value: number, unit: string, n: number): void => {
+    facts.push({ part: 'machine', name, value: Math.round(value), unit, basis: 'event', n, from })
+  }
+  add('device.depth', depth, 'requests', ns.length)
+  for (const [write, op] of ['read', 'write'].entries()) {
+    const own = (column: Float64Array): Float64Array =>
+      column.filter((_, row) => isWrite[row] === write)
+    const times = own(ns)
+    if (times.length === 0) continue
+    add(`device.${op}.pages`, sumOf(own(pages)), 'pages', times.length)
+    add(`device.${op}.mean`, sumOf(times) / times.length, 'ns', times.length)
+    for (const percent of [50, 99])
+      add(`device.${op}.p${percent}`, percentile(times.sort(), percent), 'ns', times.length)
+  }
+}
+
+function sumOf(values: Float64Array): number {
   let sum = 0
-  for (const ns of stolen?.ns ?? []) sum += ns
+  for (const value of values) sum += value
   return sum
+}
+
+function percentile(sorted: Float64Array, percent: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))] ?? 0
+}
+
+export function stolenNs({ stolen }: Workload): number {
+  return stolen === undefined ? 0 : sumOf(stolen.ns)
 }
 
 function describeCost(facts: WorkloadFact[], name: string, cost: Cost): void {
@@ -228,12 +256,6 @@ function describeCost(facts: WorkloadFact[], name: string, cost: Cost): void {
     return
   }
   const sorted = Float64Array.from(cost.samples).sort()
-  let sum = 0
-  for (const ns of sorted) sum += ns
-  add('mean', sum / sorted.length)
-  for (const share of [50, 99])
-    add(
-      `p${share}`,
-      sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * share) / 100))] ?? 0,
-    )
+  add('mean', sumOf(sorted) / sorted.length)
+  for (const percent of [50, 99]) add(`p${percent}`, percentile(sorted, percent))
 }

@@ -11,6 +11,7 @@ import {
   spreadAllocations,
   toAnonAnchors,
 } from './demand.ts'
+import { readDeviceRequests } from './device.ts'
 import { loadRecording, type WorkloadTables } from './load.ts'
 import {
   counterRise,
@@ -227,6 +228,7 @@ export function extractFromRecording(
     zones,
     hasZeroMap: findZeroMap(recording),
   })
+  const deviceRequests = readDeviceRequests(recording, untilNs)
   const anonPages = allocations.length
   const residuals: Residual[] = [
     {
@@ -303,6 +305,7 @@ export function extractFromRecording(
     stream,
     costs: measured.costs,
     stolen: stolen.time,
+    ...(deviceRequests === undefined ? {} : { deviceRequests }),
     unknownNextTouch: {
       value: stores.list.length === 0 ? 0 : identities.neverBack / stores.list.length,
       basis: 'event',

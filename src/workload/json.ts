@@ -5,6 +5,7 @@ import {
   COSTS,
   type Cost,
   type CostName,
+  type DeviceRequests,
   type Machine,
   PAGE_FILLS,
   PAGE_KINDS,
@@ -68,7 +69,7 @@ export interface WorkloadColumns {
 
 /** Everything but the long columns. */
 export function toWorkloadJson(workload: Workload): string {
-  const { pages, tasks, costs, stolen, stream: _stream, ...rest } = workload
+  const { pages, tasks, costs, stolen, deviceRequests, stream: _stream, ...rest } = workload
   return `${JSON.stringify(
     {
       ...rest,
@@ -83,6 +84,16 @@ export function toWorkloadJson(workload: Workload): string {
       ...(stolen === undefined
         ? {}
         : { stolen: { ...stolen, atPage: Array.from(stolen.atPage), ns: Array.from(stolen.ns) } }),
+      ...(deviceRequests === undefined
+        ? {}
+        : {
+            deviceRequests: {
+              ...deviceRequests,
+              isWrite: Array.from(deviceRequests.isWrite),
+              pages: Array.from(deviceRequests.pages),
+              ns: Array.from(deviceRequests.ns),
+            },
+          }),
     },
     null,
     2,
@@ -152,6 +163,13 @@ class Checker {
       ...(root['stolen'] === undefined
         ? {}
         : { stolen: this.stolen(this.object(root['stolen'], 'stolen')) }),
+      ...(root['deviceRequests'] === undefined
+        ? {}
+        : {
+            deviceRequests: this.deviceRequests(
+              this.object(root['deviceRequests'], 'deviceRequests'),
+            ),
+          }),
       unknownNextTouch: this.based(root['unknownNextTouch'] ?? 0, 'unknownNextTouch', (v, at) =>
         this.share(v, at),
       ),
@@ -395,15 +413,42 @@ class Checker {
   }
 
   stolen(json: Json): StolenTime {
-    const column = (name: string): Float64Array =>
-      Float64Array.from(this.list(json[name], `stolen.${name}`), (value, row) =>
-        this.amount(value, `stolen.${name}[${row}]`),
-      )
-    const atPage = column('atPage')
-    const ns = column('ns')
-    if (ns.length !== atPage.length)
-      this.fail('stolen.ns', ns.length, `as many numbers as stolen.atPage (${atPage.length})`)
+    const [atPage, ns] = this.columns(json, 'stolen', ['atPage', 'ns'])
     return { atPage, ns, pages: this.amount(json['pages'], 'stolen.pages') }
+  }
+
+  deviceRequests(json: Json): DeviceRequests {
+    const [ns, pages, isWrite] = this.columns(json, 'deviceRequests', ['ns', 'pages', 'isWrite'])
+    return {
+      ns,
+      pages,
+      isWrite: Uint8Array.from(isWrite),
+      depth: this.amount(json['depth'], 'deviceRequests.depth'),
+      from: this.text(json['from'] ?? '', 'deviceRequests.from'),
+    }
+  }
+
+  /** Lists of amounts that stand in the JSON itself, all of one length. */
+  columns<const Names extends readonly string[]>(
+    json: Json,
+    at: string,
+    names: Names,
+  ): { readonly [K in keyof Names]: Float64Array } {
+    const columns = names.map((name) =>
+      Float64Array.from(this.list(json[name], `${at}.${name}`), (value, row) =>
+        this.amount(value, `${at}.${name}[${row}]`),
+      ),
+    )
+    const length = columns[0]?.length ?? 0
+    columns.forEach((column, index) => {
+      if (column.length !== length)
+        this.fail(
+          `${at}.${names[index]}`,
+          column.length,
+          `as many numbers as ${at}.${names[0]} (${length})`,
+        )
+    })
+    return columns as { readonly [K in keyof Names]: Float64Array }
   }
 
   residual(json: Json, at: string): Residual {

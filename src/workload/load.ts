@@ -2,6 +2,7 @@ import { PstraceError } from '../model/error.ts'
 import {
   EVENT,
   type EventKind,
+  type RecordedIos,
   type RecordedTask,
   type RecordedZone,
   type Recording,
@@ -264,6 +265,7 @@ export async function loadRecording(tables: WorkloadTables, traceId: number): Pr
     samples: await loadSamples(tables, traceId, start),
     snapshot: parseSnapshot(trace.text('snapshot')),
     swapKinds: await loadSwapKinds(tables, traceId),
+    ios: await loadIos(tables, traceId, start),
     events,
     losses: trace.number('lost_events') || 0,
   }
@@ -370,6 +372,26 @@ async function loadSamples(
     samples.set(key, list)
   }
   return samples
+}
+
+async function loadIos(
+  tables: WorkloadTables,
+  traceId: number,
+  start: string,
+): Promise<RecordedIos> {
+  const rows = await tables.queryColumns(
+    `SELECT device, op, sectors::DOUBLE AS sectors, (issue_ns - ${start})::DOUBLE AS issue_ns, (complete_ns - ${start})::DOUBLE AS done_ns
+     FROM block_ios WHERE trace_id = ${traceId} AND run_id IS NULL AND complete_ns IS NOT NULL
+     ORDER BY issue_ns, sector`,
+  )
+  return {
+    length: rows.length,
+    device: texts(rows, 'device'),
+    op: texts(rows, 'op'),
+    sectors: floats(rows, 'sectors'),
+    issueNs: floats(rows, 'issue_ns'),
+    doneNs: floats(rows, 'done_ns'),
+  }
 }
 
 async function loadSwapKinds(tables: WorkloadTables, traceId: number): Promise<string[]> {

@@ -75,6 +75,17 @@ export interface RecordedZone {
   readonly basis: 'snapshot' | 'inferred'
 }
 
+export interface RecordedIos {
+  readonly length: number
+  /** major:minor. */
+  readonly device: readonly (string | undefined)[]
+  /** Operation flags, as blktrace has them. */
+  readonly op: readonly (string | undefined)[]
+  readonly sectors: Float64Array
+  readonly issueNs: Float64Array
+  readonly doneNs: Float64Array
+}
+
 /** Times are ns from the trace's start. */
 export interface Recording {
   readonly name: string
@@ -98,6 +109,8 @@ export interface Recording {
   /** Files read beside the trace, by name: counters and settings before and after. */
   readonly snapshot: Readonly<Record<string, unknown>>
   readonly swapKinds: readonly string[]
+  /** Completed requests to block devices, by time of issue; absent = none. */
+  readonly ios?: RecordedIos
   /** Names of events in the trace, as recorded. */
   readonly events: ReadonlySet<string>
   readonly losses: number

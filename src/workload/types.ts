@@ -188,6 +188,20 @@ export interface StolenTime {
   readonly pages: number
 }
 
+/**
+ * What requests of the swap device took from issue to completion, in the order in which they were issued: the device's own time, with the
+ * queue that it had then. Columns.
+ */
+export interface DeviceRequests {
+  /** 1 = write. */
+  readonly isWrite: Uint8Array
+  readonly pages: Float64Array
+  readonly ns: Float64Array
+  /** Most of them under way at once. */
+  readonly depth: number
+  readonly from: string
+}
+
 export interface Residual {
   readonly name: string
   readonly value: number
@@ -211,6 +225,8 @@ export interface Workload {
   readonly costs: Readonly<Record<CostName, Cost>>
   /** Absent = none. */
   readonly stolen?: StolenTime
+  /** Absent = no block events of a swap device were recorded. */
+  readonly deviceRequests?: DeviceRequests
   /** Share of swapped-out pages that were never seen again (no next touch known). */
   readonly unknownNextTouch: Based<number>
   /** Probability that a page that came back was written before it went out again. */

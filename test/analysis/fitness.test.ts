@@ -34,6 +34,7 @@ function evidence(roles: readonly string[], more: Partial<Evidence> = {}): Evide
     hasCompressor: false,
     hasZoneinfo: true,
     hasVmstat: true,
+    hasDisk: false,
     ...more,
   }
 }

@@ -97,7 +97,9 @@ describe('zswap', () => {
     expect(rows.of('thread_states').some((row) => row['state'] === 'io')).toBe(true)
     const writes = rows.of('block_ios').filter((row) => row['op'] === 'W')
     const written = writes.reduce((sum, row) => sum + Number(row['sectors']) / 8, 0)
-    expect(written).toBe(counters['pswpout'])
+    // The run may end while the shrink worker still looks for a frame for the page that it has taken.
+    expect(written).toBeLessThanOrEqual(counters['pswpout'] ?? 0)
+    expect(written).toBeGreaterThanOrEqual((counters['pswpout'] ?? 0) - 1)
     for (const row of rows.of('block_ios'))
       expect(Number(row['complete_ns'])).toBeGreaterThan(Number(row['issue_ns']))
     for (const row of rows.of('swapouts'))

@@ -94,8 +94,10 @@ export interface Upkeep {
 
 /** A block device below the backend. Times are those of the caller's virtual clock, and must not go back. */
 export interface DeviceQueue {
-  /** Completion time of `pages` consecutive pages submitted at `nowNs`. */
-  submit(op: 'read' | 'write', nowNs: number, pages?: number): number
+  /** Completion time of `pages` consecutive pages submitted at `nowNs`; `slot` is the first of them, -1 = not known. */
+  submit(op: 'read' | 'write', nowNs: number, pages?: number, slot?: number): number
+  /** A page next to a write that still waits to be dispatched goes along with it and needs no request; its completion time, or -1. */
+  merge(slot: number, nowNs: number): number
   /** Requests not completed at `nowNs`. */
   inFlight(nowNs: number): number
   /** As many requests are under way as may be: who has one more waits. */
@@ -127,6 +129,8 @@ export interface SwapBackend {
   readonly traits?: BackendTraits
   /** Called for every PoolMove with an object that is reused. */
   onMove?: ((move: PoolMove) => void) | undefined
+  /** Set by whoever has the swap cache: is the slot's page in it? Then the backend does not push it out. */
+  inSwapCache?: ((slot: number) => boolean) | undefined
   /** A background shrinker has work: schedule `shrinkStep` until it says done. */
   readonly pendingShrink?: boolean
   shrinkStep?(nowNs: number): ShrinkResult
@@ -144,6 +148,8 @@ export interface SwapBackend {
   readonly compactable?: number
   /** Returns pages freed. */
   compact?(): number
+  /** Slots of the pages that the latest store, shrinkStep or reclaim pushed out to the device, in that order. */
+  readonly writtenBack?: readonly number[]
 }
 
 /** One memory cgroup as far as swap is concerned. Its index is its position in the list, also the order in which shrinkers visit. */

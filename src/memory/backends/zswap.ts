@@ -226,6 +226,7 @@ export class ZswapBackend implements SwapBackend {
   #rejects = 0
   #rejectsPastColder = 0
   #shrinkRuns = 0
+  readonly #writtenBack: number[] = []
   readonly #result: StoreResult = {
     place: 'zswap',
     compressedBytes: 0,
@@ -338,6 +339,10 @@ export class ZswapBackend implements SwapBackend {
     return this.pool.compact()
   }
 
+  get writtenBack(): readonly number[] {
+    return this.#writtenBack
+  }
+
   get pendingShrink(): boolean {
     return this.#queued || this.#running
   }
@@ -350,6 +355,7 @@ export class ZswapBackend implements SwapBackend {
     const result = this.#result
     const before = this.pool.pages
     this.#ensure(slot)
+    this.#writtenBack.length = 0
     result.deviceWrites = 0
     result.compressions = 0
     result.compressedBytes = 0
@@ -395,6 +401,7 @@ export class ZswapBackend implements SwapBackend {
 
   shrinkStep(nowNs: number): ShrinkResult {
     const shrink = this.#shrink
+    this.#writtenBack.length = 0
     shrink.deviceWrites = 0
     shrink.scanned = 0
     shrink.sleepUntilNs = 0
@@ -447,6 +454,7 @@ export class ZswapBackend implements SwapBackend {
 
   reclaim(count: number, nowNs: number): ShrinkResult {
     const shrink = this.#shrink
+    this.#writtenBack.length = 0
     shrink.deviceWrites = 0
     shrink.scanned = 0
     shrink.sleepUntilNs = 0
@@ -727,6 +735,7 @@ export class ZswapBackend implements SwapBackend {
     this.#zswpwb++
     this.#pswpout++
     this.#shrink.deviceWrites++
+    this.#writtenBack.push(slot)
     this.#report(
       slot,
       this.#page[slot] ?? 0,
