@@ -45,6 +45,8 @@ export interface Loss {
   readonly startNs: number
   readonly endNs: number
   readonly events: number | undefined
+  /** No gap: a CPU's counter tells of events missing somewhere between the two times. */
+  readonly isUnplaced?: boolean
 }
 
 export type Severity = 'info' | 'error' | 'data_loss'

@@ -335,15 +335,16 @@ export function settleLosses(
   const open = losses.filter((loss) => loss.events === undefined)
   const [first] = open
   // One gap of unknown size: it has all the rest. Several: the rest lies somewhere between the first and the last.
-  if (first !== undefined && open.length === 1) first.events = rest
-  else {
-    let startNs = first?.startNs ?? stream.firstTs ?? 0
-    let endNs = first?.endNs ?? stream.lastTs ?? 0
-    for (const gap of open) {
-      startNs = Math.min(startNs, gap.startNs)
-      endNs = Math.max(endNs, gap.endNs)
-    }
-    losses.push({ cpu: stream.cpu, startNs: Math.min(startNs, endNs), endNs, events: rest })
+  if (first !== undefined && open.length === 1) {
+    first.events = rest
+    return losses
   }
-  return losses
+  let startNs = first?.startNs ?? stream.firstTs ?? 0
+  let endNs = first?.endNs ?? stream.lastTs ?? 0
+  for (const gap of open) {
+    startNs = Math.min(startNs, gap.startNs)
+    endNs = Math.max(endNs, gap.endNs)
+  }
+  const sum = { cpu: stream.cpu, startNs: Math.min(startNs, endNs), endNs, events: rest }
+  return [...losses, { ...sum, isUnplaced: true }]
 }

@@ -320,7 +320,8 @@ export async function readFigures(connection: DuckDBConnection): Promise<Subject
       label,
       figures: METRICS.map(({ name, grows }) => {
         const value = values[name] ?? null
-        const figure = { metric: name, value, basis: 'event', n: counts[name] ?? null } as const
+        const basis = open?.isEstimated === true ? 'inferred' : 'event'
+        const figure = { metric: name, value, basis, n: counts[name] ?? null } as const
         if (value === null) return { ...figure, lo: null, hi: null }
         const bounds =
           open === undefined
@@ -392,8 +393,9 @@ function boundLossy(name: string, value: number, open: Intervals, row: Row): Int
     if (what === 'stall_ns') return open.stallTime(stalled, value)
     return open.stallQuantile(stalled, QUANTILES[what.slice(6, 9)] ?? 1, value)
   }
-  if (name.endsWith('_inversions')) return open.inversions(value)
-  if (/^order_.*_max$/.test(name)) return open.displacement(value)
+  const [, moment, order] = /^order_(start|done)_(inversions|max)$/.exec(name) ?? []
+  if (moment === 'start' || moment === 'done')
+    return order === 'max' ? open.displacement(moment, value) : open.inversions(moment, value)
   return { lo: value, hi: value }
 }
 

@@ -1,15 +1,27 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { type Gap, type Hidden, type HiddenCount, type HiddenTime, readHidden } from './hidden.ts'
+import { type GapRow, readGaps } from './hidden-gaps.ts'
 import type { LossSummary } from './losses.ts'
+import { farthestOf, inversionsOf, type Places, readPlaces } from './order-bounds.ts'
 import { readRows } from './query.ts'
+import {
+  isCut,
+  quantileOf,
+  reachOf,
+  type SpanRow,
+  type Stalled,
+  tailOf,
+  tailsOf,
+  unseenBetween,
+} from './stall-reach.ts'
+
+export type { Stalled } from './stall-reach.ts'
 
 /** NULL = not bounded on that side. */
 export interface Interval {
   readonly lo: number | null
   readonly hi: number | null
 }
-
-export type Stalled = 'application' | 'worker' | 'other'
 
 /** What a lossy recording leaves open, figure by figure. */
 export interface Intervals {
@@ -26,25 +38,12 @@ export interface Intervals {
   stallQuantile(stalled: Stalled, share: number, value: number): Interval
   /** Length of the recording: its first events may be lost. */
   length(value: number): Interval
-  /** Pairs of pages out of order. */
-  inversions(value: number): Interval
-  /** The farthest that a page got from its place. */
-  displacement(value: number): Interval
-}
-
-interface SpanRow {
-  readonly kind: string
-  /** Kinds of spans in a stall. */
-  readonly kinds: string | null
-  readonly stalled: Stalled | null
-  readonly tid: number
-  readonly cpu: number
-  readonly ns: number
-  /** Time of the first event that tells of it. */
-  readonly told_ns: number
-  readonly start_ns: number
-  readonly end_ns: number
-  readonly censored: 'start' | 'end' | 'both' | null
+  /** Pairs of pages out of order, when their stores began or were done. */
+  inversions(what: 'start' | 'done', value: number): Interval
+  /** The farthest that a page got from its place, when its store began or was done. */
+  displacement(what: 'start' | 'done', value: number): Interval
+  /** The bounds rest on how much gaps of unknown size may hide, by their time and what their CPUs recorded in such a time. */
+  readonly isEstimated: boolean
 }
 
 /** Undefined when nothing was lost. Needs the views. */
@@ -54,7 +53,8 @@ export async function readIntervals(
   losses: LossSummary,
 ): Promise<Intervals | undefined> {
   if (losses.gaps === 0) return undefined
-  const hidden = await readHidden(connection, traceId, losses)
+  const told = await readGaps(connection, traceId)
+  const hidden = await readHidden(connection, traceId, told)
   const columns = 'tid, cpu, start_ns, end_ns, censored'
   const spans = await readRows<SpanRow>(
     connection,
@@ -68,12 +68,18 @@ export async function readIntervals(
      FROM stalls s LEFT JOIN reclaim_spans r ON r.trace_id = s.trace_id AND r.run_id IS NULL AND r.span_id = s.stall_id
      WHERE s.trace_id = ${traceId} AND s.run_id IS NULL ORDER BY s.stalled, s.tid, s.start_ns`,
   )
-  const gaps = await readRows<{ cpu: number; start_ns: number; end_ns: number }>(
-    connection,
-    `SELECT cpu, start_ns, end_ns FROM losses WHERE trace_id = ${traceId}`,
-  )
   const [edges] = await readRows<Edges>(connection, edgesSql(traceId))
-  return newIntervals(losses, hidden, { spans, stalls, gaps, edges: edges ?? NO_EDGES })
+  return newIntervals(hidden, {
+    spans,
+    stalls,
+    gaps: told.gaps,
+    possible: told.lost ?? hidden?.events ?? Number.POSITIVE_INFINITY,
+    edges: edges ?? NO_EDGES,
+    places: {
+      start: await readPlaces(connection, traceId, 'start', told.gaps),
+      done: await readPlaces(connection, traceId, 'done', told.gaps),
+    },
+  })
 }
 
 /** Rows next to gaps that say less than others. */
@@ -110,25 +116,33 @@ function edgesSql(traceId: number): string {
 interface Found {
   readonly spans: readonly SpanRow[]
   readonly stalls: readonly SpanRow[]
-  readonly gaps: readonly { cpu: number; start_ns: number; end_ns: number }[]
+  readonly gaps: readonly GapRow[]
+  /** The most events that the gaps hide. */
+  readonly possible: number
   readonly edges: Edges
+  readonly places: Readonly<Record<'start' | 'done', Places>>
 }
 
-function newIntervals(losses: LossSummary, hidden: Hidden | undefined, found: Found): Intervals {
-  const { edges, gaps } = found
-  const possible = losses.uncountedGaps === 0 ? losses.lostEvents : Number.POSITIVE_INFINITY
+function newIntervals(hidden: Hidden | undefined, found: Found): Intervals {
+  const { edges, gaps, possible } = found
+  const placed = gaps.filter(({ isPlaced }) => isPlaced)
+  const drawn = (hidden?.gaps ?? []).filter(({ isPlaced }) => isPlaced)
+  // What goes on after a gap begins at its end, or with a wait whose end tells that it began within.
   const isAfterGap = ({ cpu, start_ns: start }: SpanRow) =>
-    gaps.some((gap) => gap.cpu === cpu && gap.end_ns === start)
+    placed.some((gap) => gap.cpu === cpu && gap.start_ns <= start && start <= gap.end_ns)
   const gapBefore = (row: SpanRow): Gap | undefined =>
-    hidden?.gaps.find(({ cpu, endNs }) => cpu === row.cpu && endNs === row.start_ns)
+    drawn.find(
+      ({ cpu, startNs, endNs }) =>
+        cpu === row.cpu && startNs <= row.start_ns && row.start_ns <= endNs,
+    )
   const gapAfter = (row: SpanRow): Gap | undefined =>
-    hidden?.gaps.find(
+    drawn.find(
       ({ cpu, startNs, endNs }) => cpu === row.cpu && startNs <= row.end_ns && row.end_ns <= endNs,
     )
 
   /** A stall that is known through from before a gap to after it, because its wait told how long it had been. */
   const gapWithin = (row: SpanRow): Gap | undefined =>
-    hidden?.gaps.find(
+    drawn.find(
       ({ cpu, startNs, endNs }) =>
         cpu === row.cpu && startNs <= row.end_ns && endNs >= row.start_ns && endNs <= row.end_ns,
     )
@@ -176,7 +190,7 @@ function newIntervals(losses: LossSummary, hidden: Hidden | undefined, found: Fo
   // A CPU runs one task at a time: its gaps hide no more than they last. How long one before the first event lasts is not known.
   const longest = gaps.some((gap) => gap.start_ns === gap.end_ns)
     ? Number.POSITIVE_INFINITY
-    : losses.gapNs
+    : gaps.reduce((sum, gap) => sum + gap.end_ns - gap.start_ns, 0)
   const time = (sum: HiddenTime, value: number): Interval => ({
     lo: value,
     hi: finite(value + Math.min(hidden?.upTo[sum] ?? Number.POSITIVE_INFINITY, longest)),
@@ -211,7 +225,9 @@ function newIntervals(losses: LossSummary, hidden: Hidden | undefined, found: Fo
       const sum = stalled === 'application' ? 'app_stall_ns' : 'worker_stall_ns'
       const rows = rowsOf(stalled)
       if (rows.some(isOpen)) return { lo: value, hi: null }
-      return { lo: value, hi: value + hidden.upTo[sum] + unseenBetween(rows, hidden.gaps) }
+      const between = unseenBetween(rows, hidden.gaps)
+      const rounded = rows.filter((row) => isThrottled(row) && gapWithin(row) !== undefined).length
+      return { lo: value, hi: value + hidden.upTo[sum] + between + rounded * DELAY_UNIT_NS }
     },
     stallQuantile(stalled, share, value) {
       // Of the longest it is known at least that there was one as long as was seen.
@@ -266,164 +282,35 @@ function newIntervals(losses: LossSummary, hidden: Hidden | undefined, found: Fo
       lo: value,
       hi: hidden === undefined ? null : value + hidden.beforeStartNs,
     }),
-    inversions(value) {
+    inversions(what, value) {
       if (hidden === undefined) return { lo: value, hi: null }
-      // Of a pair either page may be hidden, or its store in a worker's gap.
-      const all = edges.lane + hidden.upTo.kswapd_pages
-      return { lo: value, hi: value === 0 ? 0 : Math.ceil(value * (all / edges.placed) ** 2) + 1 }
-    },
-    displacement(value) {
-      if (hidden === undefined) return { lo: value, hi: null }
-      // Each page that is hidden may stand between a page and its place.
+      if (value === 0) return { lo: 0, hi: 0 }
       const unplaced = edges.lane - edges.placed + hidden.upTo.kswapd_pages
-      return { lo: value, hi: value === 0 ? 0 : value + Math.ceil(unplaced) }
+      // Of a pair either page may be hidden, or its store in a worker's gap.
+      const most = Math.ceil(value * (1 + unplaced / edges.placed) ** 2) + 1
+      const likely = inversionsOf(found.places[what], unplaced, gaps.length) ?? most
+      return { lo: value, hi: Math.max(value, Math.min(most, Math.ceil(likely))) }
     },
+    displacement(what, value) {
+      if (hidden === undefined) return { lo: value, hi: null }
+      if (value === 0) return { lo: 0, hi: 0 }
+      const unplaced = edges.lane - edges.placed + hidden.upTo.kswapd_pages
+      // Each page that is hidden may stand between a page and its place.
+      const most = value + Math.ceil(unplaced)
+      const likely = farthestOf(found.places[what], unplaced) ?? most
+      return { lo: value, hi: Math.max(value, Math.min(most, Math.ceil(likely))) }
+    },
+    isEstimated: hidden?.isEstimated ?? false,
   }
 }
 
-function isCut({ censored }: SpanRow, where: 'start' | 'end'): boolean {
-  return censored === where || censored === 'both'
+function isThrottled({ kinds }: SpanRow): boolean {
+  return kinds?.split('+').includes('throttle') === true
 }
 
 function finite(value: number): number | null {
   return Number.isFinite(value) ? value : null
 }
 
-/** As quantile_disc does it. */
-function quantileOf(values: number[], share: number): number {
-  values.sort((a, b) => a - b)
-  return values[Math.max(1, Math.ceil(share * values.length)) - 1] ?? 0
-}
-
-/** What a gap may hide of single stalls: of one that goes on after it, of one that was under way before it, of one within it. */
-interface Reach {
-  readonly before: number
-  readonly after: number
-  readonly whole: number
-  /** Some stretch like it lies within one stall; else pieces before and after are two. */
-  readonly isWithinOne: boolean
-}
-
-/** The most that any stretch like each gap would hide, if it were one. */
-function reachOf(rows: readonly SpanRow[], hidden: Hidden): Map<Gap, Reach> {
-  const byCpu = new Map<number, SpanRow[]>()
-  for (const row of rows) {
-    if (row.censored !== null) continue
-    const own = byCpu.get(row.cpu)
-    if (own === undefined) byCpu.set(row.cpu, [row])
-    else own.push(row)
-  }
-  for (const own of byCpu.values()) own.sort((a, b) => a.end_ns - b.end_ns)
-  const longest = rows.reduce((ns, row) => Math.max(ns, row.ns), 0)
-  const reach = new Map<Gap, Reach>()
-  for (const gap of hidden.gaps) {
-    let before = 0
-    let after = 0
-    let whole = 0
-    let isWithinOne = false
-    for (const { cpu, startNs, endNs } of gap.between) {
-      const own = byCpu.get(cpu) ?? []
-      for (let i = firstEndingAfter(own, startNs); i < own.length; i++) {
-        const row = own[i]
-        if (row === undefined || row.end_ns - longest >= endNs) break
-        const isTold = row.told_ns >= startNs
-        if (row.told_ns >= endNs) continue
-        if (row.end_ns < endNs) {
-          if (isTold) whole = Math.max(whole, row.ns)
-          else after = Math.max(after, row.end_ns - startNs)
-        } else if (isTold) before = Math.max(before, endNs - row.start_ns)
-        else {
-          isWithinOne = true
-          before = Math.max(before, endNs - startNs)
-          after = Math.max(after, endNs - startNs)
-        }
-      }
-    }
-    const more = 1 + 1 / gap.apart
-    reach.set(gap, { before: before * more, after: after * more, whole: whole * more, isWithinOne })
-  }
-  return reach
-}
-
-/** Rows sorted by their end: the first that ends after `ns`. */
-function firstEndingAfter(rows: readonly SpanRow[], ns: number): number {
-  let low = 0
-  let high = rows.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if ((rows[middle]?.end_ns ?? 0) > ns) high = middle
-    else low = middle + 1
-  }
-  return low
-}
-
 /** mm_vmscan_throttled tells in microseconds how long the wait was. */
 const DELAY_UNIT_NS = 1000
-/** Of a task's longest stall, how rarely one that is hidden in part may exceed the bound. */
-const RARELY = 0.005
-const LEAST_STALLS = 10
-
-/**
- * By task and kind: what a stall of which a gap hides a part does not exceed, if stalls that gaps hit are as long as others. The
- * longest of all is among those hit as often as their share of all; it exceeds the longest seen by more the rarer, as
- * lengths above the median do (exponential excess).
- */
-function tailsOf(rows: readonly SpanRow[], whole: number): Tails {
-  const tails = new Map<number, Map<string, number>>()
-  const tasks = new Map<number, SpanRow[]>()
-  for (const row of rows) {
-    const own = tasks.get(row.tid)
-    if (own === undefined) tasks.set(row.tid, [row])
-    else own.push(row)
-  }
-  for (const [tid, own] of tasks) {
-    const cut = own.filter(({ censored }) => censored !== null).length
-    const hidden = cut + (whole * own.length) / rows.length
-    const byKinds = new Map<string, number[]>()
-    for (const { censored, kinds, ns } of own) {
-      if (censored !== null) continue
-      const lengths = byKinds.get(kinds ?? '')
-      if (lengths === undefined) byKinds.set(kinds ?? '', [ns])
-      else lengths.push(ns)
-    }
-    const bounds = new Map<string, number>()
-    for (const [kinds, seen] of byKinds) {
-      if (seen.length < LEAST_STALLS) continue
-      const longest = quantileOf(seen, 1)
-      const scale = (longest - quantileOf(seen, 0.5)) / Math.log(0.5 * seen.length)
-      const odds = hidden / (hidden + seen.length)
-      bounds.set(kinds, longest + Math.max(0, scale * Math.log(odds / RARELY)))
-    }
-    tails.set(tid, bounds)
-  }
-  return tails
-}
-
-/** By task and kinds of spans. */
-type Tails = ReadonlyMap<number, ReadonlyMap<string, number>>
-
-/** The most that stalls of the piece's task reach that have one of its kinds of spans. */
-function tailOf(tails: Tails, { tid, kinds }: SpanRow): number | undefined {
-  const own = kinds?.split('+') ?? []
-  let most: number | undefined
-  for (const [whole, ns] of tails.get(tid) ?? [])
-    if (own.some((kind) => whole.split('+').includes(kind))) most = Math.max(most ?? 0, ns)
-  return most
-}
-
-/** Time between gaps of a CPU that lie closer than a stall may be long, where no stall shows: one of them may hide its begin, the other its end. */
-function unseenBetween(rows: readonly SpanRow[], gaps: readonly Gap[]): number {
-  const longest = rows.reduce((ns, row) => Math.max(ns, row.ns), 0)
-  let total = 0
-  for (const [i, gap] of gaps.entries()) {
-    const next = gaps[i + 1]
-    if (next === undefined || next.cpu !== gap.cpu) continue
-    const ns = next.startNs - gap.endNs
-    if (ns >= longest) continue
-    const shows = rows.some(
-      (row) => row.cpu === gap.cpu && row.start_ns < next.startNs && row.end_ns > gap.endNs,
-    )
-    if (!shows) total += ns
-  }
-  return total
-}

@@ -13,6 +13,20 @@ export function countInversions(values: ArrayLike<number>): number {
   return inversions
 }
 
+/** By index: earlier values that are larger. The values are 1 to their number, each once. */
+export function inversionsBefore(values: readonly number[]): Float64Array {
+  const counts = new Float64Array(values.length)
+  // A Fenwick tree: how many of the values seen so far lie in ranges of powers of two.
+  const tree = new Int32Array(values.length + 1)
+  for (const [i, value] of values.entries()) {
+    let smaller = 0
+    for (let at = value; at > 0; at -= at & -at) smaller += tree[at] ?? 0
+    counts[i] = i - smaller
+    for (let at = value; at <= values.length; at += at & -at) tree[at] = (tree[at] ?? 0) + 1
+  }
+  return counts
+}
+
 /** Merges two neighbouring sorted runs and returns how many pairs between them are inverted. */
 function mergeRuns(from: Float64Array, to: Float64Array, left: number, width: number): number {
   const middle = Math.min(left + width, from.length)

@@ -167,6 +167,7 @@ export class Families {
 
   lose(loss: Loss): void {
     this.#blindUntil[loss.cpu] = Math.max(loss.endNs, this.#blindUntil[loss.cpu] ?? 0)
+    this.swapouts.lostUntilNs = Math.max(loss.endNs, this.swapouts.lostUntilNs)
     for (const task of this.tasks.all)
       if (task.lastCpu === loss.cpu && task.firstNs <= loss.startNs) this.#drop(task, loss.startNs)
   }

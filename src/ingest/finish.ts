@@ -113,8 +113,11 @@ export async function renumberPages(
       WHERE r.page_id = a.alias AND r.shape IN (${own})`)
 }
 
+/** A folio of kswapd whose store is not in the trace was handed over all the same, where stores are. */
 function rankOf(moment: string): string {
-  const counts = `path <> 'bypass' AND ${moment} IS NOT NULL`
+  const isHandedOver =
+    "path IS NULL AND context = 'kswapd' AND (SELECT store_ns FROM shortest) IS NOT NULL"
+  const counts = `(path <> 'bypass' OR ${isHandedOver}) AND ${moment} IS NOT NULL`
   return `CASE WHEN ${counts} THEN row_number() OVER (
     PARTITION BY lane, ${counts} ORDER BY ${moment}, swapout_id) END`
 }

@@ -330,7 +330,7 @@ class Import {
     for (const loss of losses) {
       if (this.#lossesTaken.has(loss)) continue
       this.#lossesTaken.add(loss)
-      this.#pendingLosses.push(loss)
+      if (loss.isUnplaced !== true) this.#pendingLosses.push(loss)
     }
     this.#pendingLosses.sort((a, b) => a.startNs - b.startNs)
   }

@@ -78,6 +78,8 @@ export class Swapouts {
   /** mm_vmscan_write_folio events that left no row: file pages. */
   otherWrites = 0
   storesWithoutSubmit = 0
+  /** End of the gaps met so far, whatever their CPU: until then a store may be hidden. */
+  lostUntilNs = Number.NEGATIVE_INFINITY
   /** Set by the first page-free event: from then on rows wait for their frame's end. */
   freesSeen = false
   readonly #complete: SwapoutRows
@@ -273,7 +275,8 @@ export class Swapouts {
     const given = swapout.awaits & done & AWAITS_STORE
     swapout.awaits &= ~done
     if (swapout.awaits !== 0) return
-    if (given !== 0 && Number.isNaN(swapout.startNs) && swapout.submitNs <= this.#lastPoppedNs)
+    const isPassed = given !== 0 && swapout.submitNs <= this.#lastPoppedNs
+    if (isPassed && Number.isNaN(swapout.startNs) && swapout.submitNs > this.lostUntilNs)
       // Younger folios were popped: this one never was in the queue.
       this.#storedInGate(swapout)
     if (this.#followsStores && this.#pending.get(swapout.key) === swapout)
