@@ -30,6 +30,17 @@ export function toInlineScript(source: string): string {
   return source.replaceAll('</script', '<\\/script').replaceAll('<!--', '<\\!--')
 }
 
+/** The beginning of a page up to its title, which runs this one script. */
+export function toPageHead(title: string, script: string): string {
+  return `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${contentPolicy([script])}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${escapeHtml(title)}</title>`
+}
+
 export function toStandalonePage(
   title: string,
   svg: string,
@@ -37,13 +48,7 @@ export function toStandalonePage(
   bundle: string,
 ): string {
   const script = toInlineScript(bundle)
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${contentPolicy([script])}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escapeHtml(title)}</title>
+  return `${toPageHead(title, script)}
 <style>body{margin:1rem;font-family:'DejaVu Sans',Verdana,sans-serif}.chart{overflow-x:auto}</style>
 </head>
 <body>

@@ -1,6 +1,5 @@
 import type { Command } from 'commander'
 import { type Result, toResult } from '../analysis/result.ts'
-import { unknownName } from '../model/names.ts'
 import type { Policy } from '../policies/policy.ts'
 import { addExamples, addOutput, type OutputOptions } from './options.ts'
 import { printLine, printResult, toFormat } from './output.ts'
@@ -15,19 +14,13 @@ export function register(command: Command): void {
   addOutput(command)
   addExamples(command, '\npstrace policies\npstrace policies parallel')
   command.action(async (name: string | undefined, options: OutputOptions) => {
-    const { findPolicy, policies } = await import('../policies/index.ts')
+    const { lookUpPolicy, policies } = await import('../policies/index.ts')
     const settings = toSettings({})
     if (name === undefined) {
       await printResult(listPolicies(policies), options, settings)
       return
     }
-    const policy = findPolicy(name)
-    if (policy === undefined)
-      throw unknownName(
-        'policy',
-        name,
-        policies.flatMap((known) => [known.name, ...known.aliases]),
-      )
+    const policy = lookUpPolicy(name)
     if (toFormat(options) === 'table' && options.output === undefined) await describe(policy)
     await printResult(listTunables(policy), options, settings)
   })

@@ -10,7 +10,7 @@ import { openPool } from '../memory/pools/index.ts'
 import { openSlots, SLOT_ALLOCATORS } from '../memory/slots/index.ts'
 import { PstraceError } from '../model/error.ts'
 import { unknownName } from '../model/names.ts'
-import { findPolicy, policies } from '../policies/index.ts'
+import { lookUpPolicy } from '../policies/index.ts'
 import type { Policy } from '../policies/policy.ts'
 import { completeTunables } from '../replay/replay.ts'
 import type { SwapSlots } from '../replay/slots.ts'
@@ -140,17 +140,6 @@ function changesOf(
   const own = changes.filter(({ name }) => has(policy, name))
   for (const { name, value } of own) completeTunables(policy, { [name]: value })
   return own
-}
-
-function lookUpPolicy(name: string): Policy {
-  const policy = findPolicy(name)
-  if (policy === undefined)
-    throw unknownName(
-      'policy',
-      name,
-      policies.flatMap((known) => [known.name, ...known.aliases]),
-    )
-  return policy
 }
 
 function lookUpBackend(name: string): void {

@@ -5,8 +5,7 @@ import { POLICIES_BY_DEFAULT, type ReplayOptions, resolveReplay } from '../confi
 import { parseAssignments, parseCount, type Settings } from '../config/settings.ts'
 import type { Database } from '../database/database.ts'
 import { removeRun } from '../database/states.ts'
-import { unknownName } from '../model/names.ts'
-import { findPolicy, policies } from '../policies/index.ts'
+import { lookUpPolicy, policies } from '../policies/index.ts'
 import { openExisting } from './existing.ts'
 import { finishOnInterrupt, InterruptedError, throwIfInterrupted } from './interrupt.ts'
 import { printLine, printResult, remark, toFormat } from './output.ts'
@@ -144,13 +143,7 @@ function combine(options: SweepOptions): Combination[] {
   const tunables = new Set(policies.flatMap((policy) => policy.tunables.map(({ name }) => name)))
   const combinations: Combination[] = []
   for (const name of names) {
-    const policy = findPolicy(name)
-    if (policy === undefined)
-      throw unknownName(
-        'policy',
-        name,
-        policies.map((known) => known.name),
-      )
+    const policy = lookUpPolicy(name)
     const axes: [string, readonly string[]][] = [['policy', [policy.name]]]
     for (const [key, values] of assignments)
       if (!tunables.has(key) || policy.tunables.some((tunable) => tunable.name === key))

@@ -4,6 +4,7 @@ import { createTable, insertStatements, PACKED_SCHEMA } from './packed.ts'
 import { createRawStatements, packRawStatements } from './packed-raw.ts'
 import { queryRows } from './query.ts'
 import { quoteText, RAW_SCHEMA, SCHEMA_VERSION, TABLES } from './schema.ts'
+import { inTransaction } from './transaction.ts'
 
 /** Statements that lead from version N (key) to N + 1. */
 const MIGRATIONS: Readonly<
@@ -105,18 +106,4 @@ function refuseNewer(version: number, path: string): void {
       'new_schema',
       `${path}: schema version ${version} is newer than this pstrace knows (${SCHEMA_VERSION})`,
     )
-}
-
-async function inTransaction(
-  connection: DuckDBConnection,
-  statements: readonly string[],
-): Promise<void> {
-  await connection.run('BEGIN')
-  try {
-    await connection.run(statements.join(';\n'))
-    await connection.run('COMMIT')
-  } catch (error) {
-    await connection.run('ROLLBACK')
-    throw error
-  }
 }

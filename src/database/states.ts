@@ -5,6 +5,7 @@ import { deleteStatements } from './packed.ts'
 import { rawDeleteStatements } from './packed-raw.ts'
 import { queryRows } from './query.ts'
 import { quoteName, SCHEMA_VERSION, TABLES } from './schema.ts'
+import { inTransaction } from './transaction.ts'
 
 /** Columns of `traces` and `runs` that their owner sets; JSON as text. */
 export type Facts = Readonly<Record<string, string | number | bigint | null>>
@@ -111,14 +112,7 @@ async function removeRows(
     statements.push(...deleteStatements(table, `${traces}${hasRun ? ` OR ${runs}` : ''}`))
   }
   statements.push(...(await rawDeleteStatements(connection, traces)))
-  await connection.run('BEGIN')
-  try {
-    await connection.run(statements.join(';\n'))
-    await connection.run('COMMIT')
-  } catch (error) {
-    await connection.run('ROLLBACK')
-    throw error
-  }
+  await inTransaction(connection, statements)
 }
 
 async function nextId(

@@ -110,18 +110,7 @@ export function layoutsOf(kernel: KernelVersion): EventLayout[] {
     ? [field('memcg_id', 'u64', 8, false, { arg: 'memcg' })]
     : []
   const memcgText = since(7, 1) ? ' memcg_id={memcg_id}' : ''
-  const vmscan = (
-    kind: EventKind,
-    name: string,
-    fields: LayoutField[],
-    text: string,
-  ): EventLayout => ({
-    kind,
-    system: 'vmscan',
-    name,
-    fields,
-    text,
-  })
+  const vmscan = inSystem('vmscan')
   const begin = (kind: EventKind, name: string): EventLayout => {
     if (since(5, 2))
       return vmscan(
@@ -416,6 +405,17 @@ function compaction(kind: EventKind, name: string, withStatus: boolean): EventLa
   }
 }
 
+/** Makes layouts of events of one system. */
+function inSystem(system: string) {
+  return (kind: EventKind, name: string, fields: LayoutField[], text: string): EventLayout => ({
+    kind,
+    system,
+    name,
+    fields,
+    text,
+  })
+}
+
 /** The probes of the recording recipes; the kernel's function names change, the fetched values do not. */
 function probes(kernel: KernelVersion): EventLayout[] {
   const entry: LayoutField = field('entry', 'u64', 8, false, {
@@ -423,18 +423,7 @@ function probes(kernel: KernelVersion): EventLayout[] {
   })
   const writeName = atLeast(kernel, [6, 16]) ? 'swap_writeout' : 'swap_writepage'
   const readName = atLeast(kernel, [6, 2]) ? 'swap_read_folio' : 'swap_readpage'
-  const probe = (
-    kind: EventKind,
-    name: string,
-    fields: LayoutField[],
-    text: string,
-  ): EventLayout => ({
-    kind,
-    system: 'pstrace',
-    name,
-    fields,
-    text,
-  })
+  const probe = inSystem('pstrace')
   return [
     probe('swapWrite', writeName, [probeIp, entry], `({__probe_ip:ip:${writeName}}) entry={entry}`),
     probe(

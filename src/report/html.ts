@@ -1,6 +1,6 @@
 import { rowsOf } from '../charts/chart.ts'
 import type { JsonObject } from '../charts/index.ts'
-import { contentPolicy, escapeHtml, toInlineScript, toScriptJson } from '../charts/page.ts'
+import { escapeHtml, toInlineScript, toPageHead, toScriptJson } from '../charts/page.ts'
 import { readEmbedBundle, renderSvg } from '../charts/render.ts'
 import { toAnswer } from './answer.ts'
 import type { Figure, Metric } from './comparison.ts'
@@ -33,14 +33,8 @@ export async function toReportHtml(data: ReportData): Promise<string> {
 <script type="application/json" id="spec-${chart.name}">${toScriptJson(shareDatasets(light, dark))}</script>
 </section>`)
   }
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${contentPolicy([script])}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
+  return `${toPageHead(`Reclaim of ${data.trace.name}`, script)}
 <meta name="color-scheme" content="light dark">
-<title>Reclaim of ${escapeHtml(data.trace.name)}</title>
 <style>${STYLE}</style>
 </head>
 <body>

@@ -1,6 +1,6 @@
 import { closeSync, openSync, writeSync } from 'node:fs'
 import { generate } from '../../src/generate/generate.ts'
-import { MemoryFile, scenarioNamed } from '../generate/file.ts'
+import { MemoryFile, ORDINARY, scenarioNamed } from '../generate/file.ts'
 
 /** Writes a generated trace of about `events` events, mostly swap-outs; returns how many it has. */
 export function writeGeneratedFile(path: string, format: 'perf' | 'text', events: number): number {
@@ -13,18 +13,10 @@ export function writeGeneratedFile(path: string, format: 'perf' | 'text', events
     },
   }
   const { total } = generate({
+    ...ORDINARY,
     scenario: scenarioNamed('stream'),
     format,
-    seed: 1,
     events,
-    kernel: '6.12',
-    probes: 'full',
-    loss: 0,
-    littleEndian: true,
-    long: 8,
-    pageSize: 4096,
-    clock: 'mono',
-    compression: 'none',
     wantRows: false,
     output,
     newSpool: () => new JoinedFile(),

@@ -12,7 +12,7 @@ import { EventQueue } from '../../src/replay/event-queue.ts'
 import { Random } from '../../src/replay/random.ts'
 import { replay } from '../../src/replay/replay.ts'
 import type { Workload } from '../../src/workload/types.ts'
-import { plainContents, plan } from '../replay/build.ts'
+import { plainContents, plan, STORED } from '../replay/build.ts'
 import { pressure } from '../replay/scenarios.ts'
 import { liveBytes } from '../shared/live-bytes.ts'
 import { type BenchRow, pairedRow } from './row.ts'
@@ -129,13 +129,7 @@ class SizesBackend implements SwapBackend {
   readonly name = 'zram'
   readonly poolPages = 0
   readonly poolBytes = 0
-  readonly #result: StoreResult = {
-    place: 'zram',
-    compressedBytes: 1365,
-    compressions: 1,
-    poolPagesTaken: 0,
-    deviceWrites: 0,
-  }
+  readonly #result: StoreResult = { ...STORED }
 
   store(): StoreResult {
     return this.#result

@@ -53,23 +53,28 @@ export async function loadZstdFrames(): Promise<void> {
   codec ??= await openCodec('zstd', { pageSize: 1 << 16 })
 }
 
-/** Generates into memory; a small, complete 6.12 recording unless the choice says otherwise. */
+/** A small, complete 6.12 recording unless the choice says otherwise. */
+export const ORDINARY = {
+  format: 'v6',
+  seed: 1,
+  events: 6_000,
+  kernel: '6.12',
+  probes: 'full',
+  loss: 0,
+  littleEndian: true,
+  long: 8,
+  pageSize: 4096,
+  clock: 'mono',
+  compression: 'none',
+  wantRows: true,
+} as const
+
+/** Generates into memory. */
 export function generated(choice: Choice): { bytes: Uint8Array; truth: GeneratedTruth } {
   const file = new MemoryFile()
   const truth = generate({
-    format: 'v6',
-    seed: 1,
-    events: 6_000,
-    kernel: '6.12',
-    probes: 'full',
-    loss: 0,
-    littleEndian: true,
-    long: 8,
-    pageSize: 4096,
-    clock: 'mono',
-    compression: 'none',
+    ...ORDINARY,
     zstdCompress: zstdFrame,
-    wantRows: true,
     output: file,
     newSpool: () => new MemoryFile(),
     ...choice,

@@ -3,7 +3,7 @@ import { Database } from '../../src/database/database.ts'
 import type { GeneratedFormat } from '../../src/generate/generate.ts'
 import type { Actor, Scenario, Step } from '../../src/generate/scenario.ts'
 import { snapshotFiles } from '../../src/generate/snapshot.ts'
-import { domainRows, ingestBytes } from './domain-rows.ts'
+import { DOMAIN_TABLES, domainRows, ingestBytes } from './domain-rows.ts'
 import { expectTruth } from './expect-truth.ts'
 import type { Row } from './expected.ts'
 import { type Choice, generated, scenarioNamed } from './file.ts'
@@ -255,24 +255,7 @@ const MUTATIONS: readonly (readonly [string, Partial<Choice>, readonly string[]]
   ],
 ]
 
-const TABLES = [
-  'tasks',
-  'zones',
-  'swap_devices',
-  'swapouts',
-  'swapins',
-  'reclaim_spans',
-  'stall_parts',
-  'kswapd_spans',
-  'thread_states',
-  'wakeups',
-  'shrink_batches',
-  'slab_shrinks',
-  'pool_moves',
-  'samples',
-  'markers',
-  'losses',
-] as const
+const TABLES = [...DOMAIN_TABLES, 'zones', 'swap_devices']
 /** What follows from the number of events alone, or tells when a task was met. */
 const NOT_COMPARED = ['first_ns', 'last_ns']
 const EVENTS = 10_000

@@ -167,19 +167,22 @@ export const plainContents: PageContents = {
   },
 }
 
+/** Of a page of a usual size. */
+export const STORED: Readonly<StoreResult> = {
+  place: 'zram',
+  compressedBytes: 1365,
+  compressions: 1,
+  poolPagesTaken: 0,
+  deviceWrites: 0,
+}
+
 /** A pool that takes one page per `perPage` stored pages. */
 export class CountingBackend implements SwapBackend {
   readonly name = 'zram' as const
   readonly stored = new Map<number, number>()
   readonly order: number[] = []
   readonly #perPage: number
-  readonly #result: StoreResult = {
-    place: 'zram',
-    compressedBytes: 1365,
-    compressions: 1,
-    poolPagesTaken: 0,
-    deviceWrites: 0,
-  }
+  readonly #result: StoreResult = { ...STORED }
 
   /** 0: the pool takes no memory. */
   constructor(perPage = 0) {
@@ -191,7 +194,7 @@ export class CountingBackend implements SwapBackend {
   }
 
   get poolBytes(): number {
-    return this.stored.size * 1365
+    return this.stored.size * STORED.compressedBytes
   }
 
   store(request: StoreRequest): StoreResult {

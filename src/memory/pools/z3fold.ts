@@ -1,5 +1,6 @@
 import { PstraceError } from '../../model/error.ts'
 import { IndexLists } from '../../model/index-lists.ts'
+import { differenceOf, pageStats } from './page-totals.ts'
 import type { EvictingPool, PoolClassStats, PoolOptions, PoolProvider } from './pool.ts'
 
 /** NCHUNKS_ORDER: a page is 64 chunks; the header, rounded up, takes two of them. */
@@ -140,18 +141,7 @@ export class Z3foldPool implements EvictingPool {
   }
 
   stats(): readonly PoolClassStats[] {
-    if (this.pages === 0) return []
-    return [
-      {
-        size: this.#chunk,
-        pagesPerGroup: 1,
-        objectsPerGroup: 3,
-        objects: this.objects,
-        groups: this.pages,
-        pages: this.pages,
-        wastedBytes: this.pages * this.pageSize - this.bytes,
-      },
-    ]
+    return pageStats(this, this.#chunk, 3)
   }
 
   check(): void {
@@ -177,10 +167,8 @@ export class Z3foldPool implements EvictingPool {
         throw broken(`page ${page} is wrongly on or off the eviction list`)
       this.#checkLayout(page)
     }
-    if (pages !== this.pages || bytes !== this.bytes || objects !== this.objects)
-      throw broken(
-        `counts ${this.pages} pages, ${this.bytes} bytes, ${this.objects} objects but the pages hold ${pages}, ${bytes}, ${objects}`,
-      )
+    const difference = differenceOf(this, { pages, bytes, objects })
+    if (difference !== undefined) throw broken(difference)
   }
 
   #checkLayout(page: number): void {

@@ -1,5 +1,6 @@
 import { PstraceError } from '../../model/error.ts'
 import { IndexLists } from '../../model/index-lists.ts'
+import { differenceOf, pageStats } from './page-totals.ts'
 import type { EvictingPool, PoolClassStats, PoolOptions, PoolProvider } from './pool.ts'
 
 /** NCHUNKS_ORDER: a page is 64 chunks, the first of which is the header. */
@@ -103,18 +104,7 @@ export class ZbudPool implements EvictingPool {
   }
 
   stats(): readonly PoolClassStats[] {
-    if (this.pages === 0) return []
-    return [
-      {
-        size: this.#chunk,
-        pagesPerGroup: 1,
-        objectsPerGroup: 2,
-        objects: this.objects,
-        groups: this.pages,
-        pages: this.pages,
-        wastedBytes: this.pages * this.pageSize - this.bytes,
-      },
-    ]
+    return pageStats(this, this.#chunk, 2)
   }
 
   check(): void {
@@ -135,10 +125,8 @@ export class ZbudPool implements EvictingPool {
       bytes += first + last
       objects += (first > 0 ? 1 : 0) + (last > 0 ? 1 : 0)
     }
-    if (pages !== this.pages || bytes !== this.bytes || objects !== this.objects)
-      throw broken(
-        `counts ${this.pages} pages, ${this.bytes} bytes, ${this.objects} objects but the pages hold ${pages}, ${bytes}, ${objects}`,
-      )
+    const difference = differenceOf(this, { pages, bytes, objects })
+    if (difference !== undefined) throw broken(difference)
   }
 
   /** Best fit: the fewest free chunks that are enough; -1 = none. */
