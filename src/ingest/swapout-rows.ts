@@ -137,9 +137,9 @@ function finalForm(name: 'swapouts' | 'swapouts_brief') {
   }
 }
 
-/** The shape that the last swap-out of a CPU had, and what made it so. */
+/** The shape that a task's last swap-out had, and what made it so. */
 interface LastShape {
-  taskId: number
+  cpu: number
   node: number
   type: number
   order: number
@@ -150,7 +150,7 @@ interface LastShape {
   shape: number
 }
 
-/** Shapes of swap-outs: mostly that of the CPU's last one. */
+/** Shapes of swap-outs: mostly that of the task's last one. */
 class SwapoutShapes {
   readonly #shapes: Shapes
   readonly #last: LastShape[] = []
@@ -160,11 +160,11 @@ class SwapoutShapes {
   }
 
   of(swapout: OpenSwapout, order: number, place: string | undefined): number {
-    const last = this.#last[swapout.cpu]
+    const last = this.#last[swapout.taskId]
     const type = typeOf(swapout)
     if (
       last !== undefined &&
-      last.taskId === swapout.taskId &&
+      last.cpu === swapout.cpu &&
       last.storedBy === swapout.storedBy &&
       last.context === swapout.context &&
       last.path === swapout.path &&
@@ -175,8 +175,8 @@ class SwapoutShapes {
     )
       return last.shape
     const shape = this.#find(swapout, type, order, place)
-    const { taskId, node, context, path, storedBy } = swapout
-    this.#last[swapout.cpu] = { taskId, node, type, order, context, path, storedBy, place, shape }
+    const { cpu, node, context, path, storedBy } = swapout
+    this.#last[swapout.taskId] = { cpu, node, type, order, context, path, storedBy, place, shape }
     return shape
   }
 

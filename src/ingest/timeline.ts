@@ -212,7 +212,8 @@ export class Timeline {
     if (unlabelled.length === 0) return
     for (let i = 0; i + 2 < unlabelled.length; i += 3)
       this.#emit(task, unlabelled[i] ?? 0, unlabelled[i + 1] ?? 0, unlabelled[i + 2] ?? 0, part)
-    unlabelled.length = 0
+    // V8 sets `length` by a call out of optimized code.
+    while (unlabelled.length > 0) unlabelled.pop()
   }
 
   #emit(task: Task, start: number, end: number, cpu: number, part: number): void {

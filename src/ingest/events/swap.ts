@@ -190,7 +190,8 @@ export function finishReads(context: IngestContext, task: Task, end: number): vo
   const single = reads.length === 1 && !Number.isNaN(task.faultNs)
   const address = addressOf(task)
   for (const read of reads) emitRead(context, task, read, { end, single, address })
-  reads.length = 0
+  // V8 sets `length` by a call out of optimized code.
+  while (reads.length > 0) reads.pop()
 }
 
 /** The page's address if the task's fault reads one page and its address is known; else ''. */
