@@ -134,7 +134,7 @@ export class PendingSamples implements RecordBytes {
 }
 
 /** One cpu's part of the pending samples. */
-export class PendingCpu implements RecordStream {
+class PendingCpu implements RecordStream {
   readonly cpu: number
   readonly instance = 0
   ts = new Float64Array(FIRST_RECORDS)

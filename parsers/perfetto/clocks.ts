@@ -3,7 +3,7 @@ import { FieldWalker, halvesDifference } from './wire.ts'
 /** ClockSnapshot (protos/perfetto/trace/clock_snapshot.proto). */
 const SNAPSHOT_CLOCKS = 1
 const CLOCK = { id: 1, timestamp: 2, incremental: 3, unit: 4 } as const
-export const BOOTTIME = 6
+const BOOTTIME = 6
 export const MONOTONIC_RAW = 5
 /** Ids 64 to 127 belong to one packet sequence. */
 const FIRST_SEQUENCE_CLOCK = 64

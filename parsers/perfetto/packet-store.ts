@@ -17,7 +17,7 @@ interface Chunk {
 export type UnpackZstd = (packed: Iterable<Uint8Array>) => Iterable<Uint8Array>
 
 /** Perfetto makes chunks of less than 512 KB (trace_packet.proto); hostile ones end here. */
-export const MAX_UNPACKED_BYTES = 1 << 24
+const MAX_UNPACKED_BYTES = 1 << 24
 /** Unpacked chunks kept: cpus read their bundles from the same ones. */
 const CACHE_BYTES = 1 << 25
 

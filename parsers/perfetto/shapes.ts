@@ -18,7 +18,7 @@ export const HEAD_BYTES = 8
 export const MAX_RECORD_BYTES = 65_532
 const MAX_FORMATS = 60_000
 export const NARROW = 0
-export const WIDE = 1
+const WIDE = 1
 export const TEXT = 2
 /** Fields from this one on are taken as present in every event. */
 const MASKED_FIELDS = 31
@@ -138,11 +138,11 @@ const TYPES: Readonly<Record<ShapeKind, string>> = {
   string: 'string',
 }
 
-export function isWide(kind: ShapeKind): boolean {
+function isWide(kind: ShapeKind): boolean {
   return kind === 'i64' || kind === 'u64'
 }
 
-export function maskOf(fields: number): number {
+function maskOf(fields: number): number {
   return fields >= MASKED_FIELDS ? 0x7fff_ffff : 2 ** fields - 1
 }
 

@@ -18,8 +18,8 @@ export const FTRACE_TEXT: TextForm = {
   parse: parseTracefsLine,
   isPage: false,
 }
-export const PERF_SCRIPT: TextForm = { name: 'perf script', parse: parsePerfLine, isPage: false }
-export const SYSTRACE: TextForm = { name: 'systrace', parse: parseTracefsLine, isPage: true }
+const PERF_SCRIPT: TextForm = { name: 'perf script', parse: parsePerfLine, isPage: false }
+const SYSTRACE: TextForm = { name: 'systrace', parse: parseTracefsLine, isPage: true }
 export const FORMS: readonly TextForm[] = [FTRACE_TEXT, PERF_SCRIPT, SYSTRACE]
 
 /** Lines that come before events: comments, trace-cmd's and atrace's own. */

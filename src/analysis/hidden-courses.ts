@@ -2,7 +2,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { readRows } from './query.ts'
 
 /** Sums over moments, and over time (those are in ns). */
-export const HIDDEN_COUNTS = [
+const HIDDEN_COUNTS = [
   'swapout_pages',
   'kswapd_pages',
   'bypass_pages',
@@ -19,7 +19,7 @@ export const HIDDEN_COUNTS = [
   'app_throttled_ns',
   'worker_throttled_ns',
 ] as const
-export const HIDDEN_TIMES = [
+const HIDDEN_TIMES = [
   'app_stall_ns',
   'worker_stall_ns',
   'kswapd_ns',

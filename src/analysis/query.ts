@@ -63,7 +63,7 @@ function toColumns(result: DuckDBResult): ResultColumn[] {
 }
 
 /** Column names carry their unit (house style), so a table can show it. */
-export function unitOf(name: string): Unit | undefined {
+function unitOf(name: string): Unit | undefined {
   if (name === 'start_ns' || name === 'end_ns' || name === 'ts_ns') return 'ns_ts'
   if (name === 'ns' || name.endsWith('_ns')) return 'ns'
   if (name.endsWith('_bytes') || name === 'bytes') return 'bytes'

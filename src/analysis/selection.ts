@@ -65,7 +65,7 @@ export async function selectEverything(connection: DuckDBConnection): Promise<Re
 }
 
 /** The whole of the last ingested trace: its recording and the latest run of each policy. */
-export const LATEST: Selection = { runs: [], cpus: [], tids: [], comms: [], nodes: [] }
+const LATEST: Selection = { runs: [], cpus: [], tids: [], comms: [], nodes: [] }
 
 /** Looks up the names of a selection. Unknown names are wrong usage; an empty database is data not fit for the question. */
 export async function resolveSubjects(

@@ -326,7 +326,7 @@ export async function validatePolicy(parts: PolicyParts, replayer: Replayer): Pr
   return rows
 }
 
-export function wholeFigures(extraction: Extraction): Figures {
+function wholeFigures(extraction: Extraction): Figures {
   const { workload, recording, startNs, endNs } = extraction
   return recordedFigures(recording, demandTids(workload), startNs, endNs)
 }

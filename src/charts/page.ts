@@ -18,7 +18,7 @@ export function escapeHtml(text: string): string {
 }
 
 /** Only the scripts named by their hash run, and nothing is fetched: the policy has no network source at all. */
-export function contentPolicy(scripts: readonly string[]): string {
+function contentPolicy(scripts: readonly string[]): string {
   const hashes = scripts.map(
     (script) => `'sha256-${createHash('sha256').update(script, 'utf8').digest('base64')}'`,
   )

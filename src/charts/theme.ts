@@ -116,7 +116,7 @@ function pick(
 }
 
 /** Only families whose widths are near DejaVu Sans, with which the layout is measured. */
-export const FONT = 'DejaVu Sans, Verdana, sans-serif'
+const FONT = 'DejaVu Sans, Verdana, sans-serif'
 
 export function configOf(theme: Theme): JsonObject {
   const ink = INK[theme]
@@ -177,7 +177,7 @@ export function configOf(theme: Theme): JsonObject {
 const LINE_PIXELS = 6.3
 
 /** Breaks at spaces so that a line of 11-pixel text stays inside `pixels`. */
-export function wrapLines(lines: readonly string[], pixels: number): string[] {
+function wrapLines(lines: readonly string[], pixels: number): string[] {
   const most = Math.max(30, Math.floor(pixels / LINE_PIXELS))
   const out: string[] = []
   for (const line of lines) {

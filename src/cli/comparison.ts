@@ -69,7 +69,7 @@ export function toComparisonTable(
 }
 
 /** `12`, `12 to 15` where losses leave it open, `12 or more` where nothing bounds it, `~12` where losses may move it either way, a dash where it is not known. */
-export function formatFigure(metric: Metric, figure: Figure | undefined): string {
+function formatFigure(metric: Metric, figure: Figure | undefined): string {
   if (figure === undefined || figure.value === null) return '-'
   const type = metric.unit === 'count' ? 'integer' : 'number'
   const value = formatCell(round(figure.value, metric), metric.unit, type)

@@ -4,7 +4,7 @@ import { addDatabase, addExamples, addSelectors, collect } from './options.ts'
 import { remark } from './output.ts'
 import { type ReadingOptions, withReading } from './reading.ts'
 
-export const EXPORT_FORMATS = ['parquet', 'arrow', 'csv', 'ndjson', 'perfetto'] as const
+const EXPORT_FORMATS = ['parquet', 'arrow', 'csv', 'ndjson', 'perfetto'] as const
 export type ExportFormat = (typeof EXPORT_FORMATS)[number]
 
 export interface ExportOptions extends ReadingOptions {

@@ -51,7 +51,7 @@ export interface ReplayRequest {
   readonly seed: number
 }
 
-export const CONTENT_SOURCES = ['generator', 'corpus', 'swap-image'] as const
+const CONTENT_SOURCES = ['generator', 'corpus', 'swap-image'] as const
 
 export interface ContentsRequest {
   readonly source: (typeof CONTENT_SOURCES)[number]
@@ -126,7 +126,7 @@ function choose<Choice extends string>(
 }
 
 /** `generator`, `corpus` (that of the package), `corpus:FILE` or `swap-image:FILE`. */
-export function parseContents(text: string): ContentsRequest {
+function parseContents(text: string): ContentsRequest {
   const split = text.indexOf(':')
   const name = split < 0 ? text : text.slice(0, split)
   const path = split < 0 ? undefined : text.slice(split + 1)

@@ -1,7 +1,7 @@
 import { PstraceError } from '../model/error.ts'
 import { badValue } from '../model/names.ts'
 
-export const PROGRESS_MODES = ['auto', 'bar', 'plain', 'json', 'none'] as const
+const PROGRESS_MODES = ['auto', 'bar', 'plain', 'json', 'none'] as const
 export type ProgressMode = (typeof PROGRESS_MODES)[number]
 
 /** What holds for every command, complete. */
@@ -26,7 +26,7 @@ export interface Terminal {
   readonly stderrIsTerminal: boolean
 }
 
-export const DEFAULT_DATABASE = 'pstrace.duckdb'
+const DEFAULT_DATABASE = 'pstrace.duckdb'
 
 export function resolveSettings(
   options: GlobalOptions,

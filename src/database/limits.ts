@@ -9,7 +9,7 @@ const LEAST_BYTES = 256 * MIB
 const MOST_BYTES = 8192 * MIB
 
 /** Memory this process may use: the smaller of the machine's and its control group's (cgroup v2, then v1). */
-export function availableMemoryBytes(
+function availableMemoryBytes(
   readText: (path: string) => string | undefined = readIfThere,
 ): number {
   let bytes = totalmem()

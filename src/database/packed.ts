@@ -38,7 +38,7 @@ export const SHAPE: ColumnDefinition = {
 }
 
 /** The two tables behind a table's name; undefined for a plain table. */
-export function packedTable(table: TableDefinition): PackedTable | undefined {
+function packedTable(table: TableDefinition): PackedTable | undefined {
   if (table.shared === undefined) return undefined
   const names = new Set(['trace_id', 'run_id', ...table.shared])
   const columns = allColumns(table)

@@ -2,7 +2,7 @@ import type { RowBuffer } from '../model/rows.ts'
 import { RowBuffer as Rows } from '../model/rows.ts'
 
 /** Column kinds of the truth's tables, named as the database's; all times are ns of the trace's clock. */
-export const TRUTH_TABLES = {
+const TRUTH_TABLES = {
   tasks: { tid: 'number', tgid: 'number', comm: 'text', kind: 'text', node: 'number' },
   zones: {
     node: 'number',

@@ -309,11 +309,11 @@ class Import {
       const seq = seqs[batchOf[k] ?? 0]
       if (seq !== undefined) seq[rowOf[k] ?? 0] = firstSeq + k
     }
-    for (let b = 0; b < window.batches.length; b++) {
-      const batch = window.batches[b]
+    const raw = window.batches.flatMap((batch, b) => {
       const seq = seqs[b]
-      if (batch !== undefined && seq !== undefined) await this.#writer.appendRaw(batch, seq)
-    }
+      return seq === undefined ? [] : [{ batch, seq }]
+    })
+    await this.#writer.appendRaw(raw)
   }
 
   async #drain(options: { all: boolean }): Promise<void> {
@@ -387,7 +387,7 @@ function knownLost(losses: readonly Loss[]): number | null {
 }
 
 /** `all`, `none`, or a comma-separated list of patterns over `system:event` with `*` for anything. */
-export function rawFilter(raw: string): (format: EventFormat) => boolean {
+function rawFilter(raw: string): (format: EventFormat) => boolean {
   if (raw === 'all') return () => true
   if (raw === 'none') return () => false
   const patterns = raw.split(',').map((pattern) => {

@@ -23,7 +23,7 @@ export interface OpenRead {
 }
 
 /** More than the pairs of thread_states.state and doing. */
-export const MOST_STATE_SHAPES = 64
+const MOST_STATE_SHAPES = 64
 
 /** One thread from its first to its last event; a reused tid is a new task. */
 export class Task {

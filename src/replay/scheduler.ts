@@ -13,7 +13,7 @@ export const LOCK = 4
 export const NAP = 5
 export const THROTTLE = 6
 /** Not yet started, or ended. */
-export const ABSENT = 7
+const ABSENT = 7
 
 export const DOINGS = ['none', 'scan', 'unmap', 'store', 'slab', 'file'] as const
 export const NONE = 0

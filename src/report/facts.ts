@@ -100,7 +100,7 @@ function parseWork(config: string | null): WorkOfRun {
   return Object.fromEntries(Object.entries(parsed).filter(([, value]) => value !== null))
 }
 
-export function sayLosses({ losses }: ReportFacts): string {
+function sayLosses({ losses }: ReportFacts): string {
   if (losses.gaps === 0) return 'no event lost'
   const counted = `${sayNumber(losses.lostEvents)} events lost`
   const gaps = `${losses.gaps} gap${losses.gaps === 1 ? '' : 's'} of together ${sayNumber(losses.gapNs / 1e6)} ms`

@@ -52,7 +52,7 @@ export interface MachineAssumptions {
   readonly idleCpu: number
 }
 
-export const ASSUMED: { readonly [K in keyof MachineAssumptions]: readonly number[] } = {
+const ASSUMED: { readonly [K in keyof MachineAssumptions]: readonly number[] } = {
   diskLatencyUs: [1000, 2000, 4000],
   diskBandwidthMb: [60, 100, 200],
   idleCpu: [0.3, 0.6, 1],
@@ -213,7 +213,7 @@ export type RunScenario = (
 ) => Promise<ScenarioFigures>
 
 /** Columns whose order among the configurations was published, and whether a run has the same order. */
-export function orderHolds(
+function orderHolds(
   scenario: Scenario,
   column: keyof ScenarioFigures,
   found: readonly ScenarioFigures[],

@@ -68,10 +68,7 @@ const OP = Object.fromEntries(TASK_OPS.map((op, index) => [op, index])) as Reado
 >
 
 /** Takes the recorded policy out of a recording: what the machine was asked to do, and what each step of reclaim costs on it. */
-export function extractFromRecording(
-  recording: Recording,
-  options: ExtractOptions = {},
-): Extraction {
+function extractFromRecording(recording: Recording, options: ExtractOptions = {}): Extraction {
   const users = findMemoryUsers(recording)
   if (users.demanders.size === 0)
     throw new PstraceError(

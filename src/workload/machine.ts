@@ -63,7 +63,7 @@ export function findZones(recording: Recording): RecordedZone[] {
 const MANAGED_OVER_AVAILABLE = 1.2
 
 /** From lru_gen where it was read; else by the batches: the classic list asks for SWAP_CLUSTER_MAX = 32 pages at most, MGLRU for 64 and more. */
-export function findLru(recording: Recording): Based<'classic' | 'mglru'> {
+function findLru(recording: Recording): Based<'classic' | 'mglru'> {
   const enabled = readLruGen(recording)
   if (enabled !== undefined)
     return { value: enabled ? 'mglru' : 'classic', basis: 'snapshot', from: 'lru_gen' }

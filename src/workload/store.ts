@@ -16,7 +16,7 @@ export interface WorkloadFolder {
   writeText(name: string, text: string): void
 }
 
-export const WORKLOAD_FILES = [
+const WORKLOAD_FILES = [
   'workload.json',
   'pages.parquet',
   'stream.parquet',

@@ -35,7 +35,7 @@ export class Thread {
 const KERNEL_THREAD =
   /^(kswapd|kcompactd|kcompressd|kworker|ksoftirqd|rcu_|rcuog|rcuop|migration|kthreadd|khugepaged|ksmd|oom_reaper|jbd2|irq\/|cpuhp|idle_inject|watchdog|swapper|<idle>)/
 
-export function isKernelThread(comm: string): boolean {
+function isKernelThread(comm: string): boolean {
   return KERNEL_THREAD.test(comm)
 }
 
@@ -109,7 +109,7 @@ export function findMemoryUsers(recording: Recording): MemoryUsers {
   return { uses, owners, demanders }
 }
 
-export function isUserTask(kind: string, comm: string): boolean {
+function isUserTask(kind: string, comm: string): boolean {
   return kind === 'user' && !isKernelThread(comm)
 }
 

@@ -17,7 +17,7 @@ export interface HandTrace {
 }
 
 /** A database whose rows the test wrote itself, so that the truth is known. */
-export async function makeDatabase(path: string, traces: readonly HandTrace[]): Promise<Database> {
+async function makeDatabase(path: string, traces: readonly HandTrace[]): Promise<Database> {
   const database = await Database.open(path, { mode: 'write' })
   for (const [index, trace] of traces.entries()) {
     const traceId = await beginTrace(database, {

@@ -42,7 +42,7 @@ export type Choice = Partial<GenerateOptions> & { readonly scenario: Scenario }
 
 let codec: Codec | undefined
 /** A zstd frame of the bytes, by the portable codec. */
-export function zstdFrame(bytes: Uint8Array): Uint8Array {
+function zstdFrame(bytes: Uint8Array): Uint8Array {
   if (codec === undefined) throw new Error('loadZstdFrames() comes first')
   const frame = new Uint8Array(codec.bound(bytes.length))
   return frame.subarray(0, codec.compress(bytes, frame)).slice()

@@ -1,7 +1,5 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { stableGfpNames } from '../../src/model/gfp.ts'
-import { throttleReason } from '../../src/model/lru.ts'
 import { fromSwapKey, swapKey, swapOffset, swapType } from '../../src/model/swap-entry.ts'
 import { nodeOfComm, taskKindOf } from '../../src/model/task-kind.ts'
 import { type Ns, type Pfn, toNs, toPfn } from '../../src/model/units.ts'
@@ -54,13 +52,5 @@ describe('task kinds', () => {
   it('know the node of per-node threads only', () => {
     expect(nodeOfComm('kswapd3')).toBe(3)
     expect(nodeOfComm('kworker/3:0')).toBeUndefined()
-  })
-})
-
-describe('kernel flags', () => {
-  it('are named where their bits never moved', () => {
-    expect(stableGfpNames(0x0a)).toEqual(['highmem', 'movable'])
-    expect(throttleReason(4)).toBe('NOPROGRESS')
-    expect(throttleReason(0)).toBeUndefined()
   })
 })

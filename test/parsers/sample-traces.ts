@@ -41,7 +41,7 @@ export const SYSTEMS = {
 }
 
 /** One record of `every_field`; the expected fields are `EVERY_VALUE`. */
-export function everyRecord(littleEndian: boolean): Uint8Array {
+function everyRecord(littleEndian: boolean): Uint8Array {
   const out = new ByteWriter(littleEndian)
   out.u16(300).u8(1).u8(2).u32(4711)
   out.u8(250).u8(0x80).u16(0xfffe).u16(0xfffd).u8(1).padTo(4)

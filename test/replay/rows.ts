@@ -25,7 +25,7 @@ export class RowCollector {
   }
 }
 
-export function plainRow(rows: RowBuffer, row: number): PlainRow {
+function plainRow(rows: RowBuffer, row: number): PlainRow {
   const plain: Record<string, number | string | null> = {}
   for (const [name, column] of Object.entries(rows.columns)) {
     if (column.kind === 'number') {

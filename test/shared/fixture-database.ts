@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { binary, ROOT } from './binary.ts'
 import { once } from './once.ts'
 
-export const FIXTURE_TRACE = join(ROOT, 'fixtures/zram-lz4-6.1/trace.dat')
+const FIXTURE_TRACE = join(ROOT, 'fixtures/zram-lz4-6.1/trace.dat')
 
 /** Copies a database to `path`: the recording of the fixture (trace 1) and its replays under kswapd, kcompressd and parallel (runs 1 to 3). */
 export function copyFixtureDatabase(path: string): void {

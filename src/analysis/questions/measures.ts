@@ -8,7 +8,7 @@ import { disk, earlyFaults, held, poolLevel, restores, scanning } from './reclai
 import { threadOverlap, threadTimes, workerWakeups } from './workers.ts'
 
 /** Every query; a new topic is one constant and one line here. */
-export const TOPICS: readonly Topic[] = [
+const TOPICS: readonly Topic[] = [
   threadTimes,
   threadOverlap,
   workerWakeups,
@@ -38,7 +38,7 @@ export const MEASURES: readonly Measure[] = [
   ...DERIVED,
 ]
 
-export function findMeasure(name: string): Measure | undefined {
+function findMeasure(name: string): Measure | undefined {
   return MEASURES.find((measure) => measure.name === name)
 }
 

@@ -1,7 +1,7 @@
 import { type Measure, NEEDS_SCHED, NEEDS_WORKERS, type Topic } from './measure.ts'
 
 /** Tasks that stored pages which others had handed over; a kworker that reclaims for itself is none. */
-export const WORKERS_CTE = `workers AS (
+const WORKERS_CTE = `workers AS (
   SELECT trace_id, run_id, task_id FROM (
     SELECT DISTINCT o.trace_id, o.run_id, o.stored_by AS task_id
     FROM swapouts o

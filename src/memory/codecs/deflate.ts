@@ -18,7 +18,7 @@ function deflateRoom(length: number): number {
   return 2 * length + 1024
 }
 
-export function openDeflate(options: CodecOptions = {}): Codec {
+function openDeflate(options: CodecOptions = {}): Codec {
   const { level = 6 } = options
   if (level !== 6 && level !== -1) {
     throw new PstraceError(

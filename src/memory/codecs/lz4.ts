@@ -20,7 +20,7 @@ export function lz4Bound(length: number): number {
   return length + Math.floor(length / 255) + 16
 }
 
-export function openLz4(options: CodecOptions = {}): Codec {
+function openLz4(options: CodecOptions = {}): Codec {
   const { variant, level = 1 } = options
   if (variant !== undefined && variant !== 'liblz4') {
     throw new PstraceError('codec-variant', `lz4: variant ${variant} is unknown; liblz4 is known`, {

@@ -13,7 +13,7 @@ function levelOf(level: number): number {
   return level < 1 ? 9 : Math.min(level, 16)
 }
 
-export function openLz4hc(options: CodecOptions = {}): Codec {
+function openLz4hc(options: CodecOptions = {}): Codec {
   const level = levelOf(options.level ?? 9)
   const region = new WasmRegion<Lz4hcExports>('lz4hc', lz4hcWasm, lz4Bound, options)
   const decoder = region.alsoInstantiate<Lz4Exports>(lz4Wasm)

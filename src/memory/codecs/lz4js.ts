@@ -75,7 +75,7 @@ function putLiterals(page: Uint8Array, from: number, target: Uint8Array, at: num
  * a match, and lets a match start inside the last 12 bytes, which LZ4_decompress_safe refuses (7 % of real pages): that last
  * match is written as literals here.
  */
-export function openLz4js(): Codec {
+function openLz4js(): Codec {
   const table = new Uint32Array(65_536)
   const last: LastMatch = { token: -1, literals: 0, match: 0 }
   let block = new Uint8Array(lz4Bound(4096))

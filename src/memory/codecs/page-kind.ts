@@ -28,24 +28,6 @@ export function fillKindOf(page: Uint8Array): FillKind {
   return isZeroFilled(page.subarray(0, 8)) ? 'zero' : 'same'
 }
 
-/** What a kernel does with filled pages before compressing. */
-export interface FillRules {
-  /** The swap code's zero map (6.12 and later) keeps all-zero pages out of every backend. */
-  readonly zeroMap: boolean
-  /** The backend stores same-filled pages (zero ones included) without compressing: zram always, zswap up to 6.11. */
-  readonly sameFilled: boolean
-}
-
-export type FillFate = 'zero' | 'same' | 'compress'
-
-/** Where a page goes under `rules`: `zero` never reaches the backend, `same` is stored there with length 0. */
-export function fateOf(page: Uint8Array, rules: FillRules): FillFate {
-  const kind = fillKindOf(page)
-  if (kind === 'data') return 'compress'
-  if (kind === 'zero' && rules.zeroMap) return 'zero'
-  return rules.sameFilled ? 'same' : 'compress'
-}
-
 /**
  * zsmalloc's huge_class_size: zram keeps a page raw when its compressed length reaches it. `chain` is CONFIG_ZSMALLOC_CHAIN_SIZE
  * (4 and fixed before 6.3, 8 by default since). Source: mm/zsmalloc.c, set_zspage_size and zs_create_pool, 6.1 and 6.12.

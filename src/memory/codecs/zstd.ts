@@ -54,7 +54,7 @@ function sizeLog(length: number): number {
   return length <= 64 ? 6 : 32 - Math.clz32(length - 1)
 }
 
-export function openZstd(options: CodecOptions = {}): Codec {
+function openZstd(options: CodecOptions = {}): Codec {
   const { variant = 'zram', level = 3, pageSize = 4096 } = options
   const row = ROWS[variant]
   if (row === undefined) {

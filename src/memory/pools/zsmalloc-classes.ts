@@ -20,7 +20,7 @@ export interface ClassTable {
 }
 
 /** Every object is preceded by its handle; those of the last class keep it in the page's metadata. */
-export const HANDLE_BYTES = 8
+const HANDLE_BYTES = 8
 const MIN_ALLOC = 32
 /** CLASS_BITS: classes are a 256th of a page apart. */
 const CLASSES_PER_PAGE = 256

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { openCodec } from '../../../src/memory/codecs/index.ts'
-import { fateOf, fillKindOf, hugeClassSize } from '../../../src/memory/codecs/page-kind.ts'
+import { fillKindOf, hugeClassSize } from '../../../src/memory/codecs/page-kind.ts'
 import { PageReport } from '../../../src/memory/codecs/page-report.ts'
 import { makeReferencePage } from './reference-pages.ts'
 
@@ -17,17 +17,6 @@ describe('filled pages', () => {
     const almost = repeated('ABCDEFGH')
     almost[4095] = 0
     expect(fillKindOf(almost)).toBe('data')
-  })
-
-  test('each kernel path treats them in its own way', () => {
-    const zero = new Uint8Array(4096)
-    const same = repeated('ABCDEFGH')
-    const zram61 = { zeroMap: false, sameFilled: true }
-    const zram612 = { zeroMap: true, sameFilled: true }
-    const zswap612 = { zeroMap: true, sameFilled: false }
-    expect([zero, same].map((page) => fateOf(page, zram61))).toEqual(['same', 'same'])
-    expect([zero, same].map((page) => fateOf(page, zram612))).toEqual(['zero', 'same'])
-    expect([zero, same].map((page) => fateOf(page, zswap612))).toEqual(['zero', 'compress'])
   })
 })
 

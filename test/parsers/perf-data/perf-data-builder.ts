@@ -23,7 +23,7 @@ export interface BuiltFile {
 }
 
 const ATTR_BYTES = 128
-export const EVENT_ID = 301
+const EVENT_ID = 301
 /** Fields of the only event: its record is an int at 8. */
 const SMALL = formatText('small', EVENT_ID, [['int n', 8, 4, 1]])
 
