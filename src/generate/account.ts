@@ -80,6 +80,17 @@ export class Account {
     this.#tell(activity)
   }
 
+  /** Stores for others; to take the page out of the queue was part of it. */
+  beginStore(now: number): void {
+    this.did('store', now)
+    this.reclaims = true
+  }
+
+  endStore(now: number): void {
+    this.did('store', now)
+    this.reclaims = false
+  }
+
   /** Time by activity until now; what is not told is left out. */
   totals(): Totals {
     return this.#truth === undefined ? this.#totals : new Map(this.#totals)

@@ -808,6 +808,7 @@ class Machine {
     if (isProbed) {
       yield* this.#spend(running, STEP_NS)
       this.#emit('store', cpu, tid, type, page.offset)
+      if (path === 'queued') running.account.beginStore(this.#now)
     }
     if (page.row >= 0)
       this.#truth?.set('swapouts', page.row, {
@@ -821,6 +822,7 @@ class Machine {
       this.#truth?.set('swapouts', page.row, { done_rank: ++lane.done, stored_ns: this.#now })
     if (!isProbed) return
     this.#emit('storeReturn', cpu, tid, 0)
+    if (path === 'queued') running.account.endStore(this.#now)
     yield* this.#spend(running, STEP_NS)
   }
 

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Database } from '../../src/database/database.ts'
-import type { GeneratedFormat } from '../../src/generate/generate.ts'
 import type { Actor, Scenario, Step } from '../../src/generate/scenario.ts'
 import { snapshotFiles } from '../../src/generate/snapshot.ts'
 import { DOMAIN_TABLES, domainRows, ingestBytes } from './domain-rows.ts'
@@ -291,32 +290,64 @@ function changed(one: ReadonlyMap<string, string>, other: ReadonlyMap<string, st
   return TABLES.filter((table) => one.get(table) !== other.get(table))
 }
 
-describe.each(['v7', 'perf', 'text', 'perfetto-dense'] as const)(
-  'a change to the script, recorded as %s',
-  (format: GeneratedFormat) => {
-    const base: Choice = {
-      scenario: scriptOf(APP),
-      format,
-      ...(format === 'perfetto-dense' && { clock: 'boot' }),
-    }
-    let before: Awaited<ReturnType<typeof tablesOf>>
-    beforeAll(async () => {
-      before = await tablesOf(base)
-    })
+/** The script with a queue and a worker for what its kswapds hand over. */
+function withQueue(depth: number, ns: number, cpus: readonly number[]): Partial<Choice> {
+  const script = scriptOf(APP)
+  const worker = (cpu: number, i: number): Actor => ({
+    comm: `kcompressd${i}`,
+    tid: 70 + i,
+    tgid: 70 + i,
+    cpu,
+    kind: 'compressor',
+    node: 0,
+    steps: [{ do: 'storeQueued', ns }],
+  })
+  return {
+    scenario: { ...script, storeQueue: { depth }, actors: [...script.actors, ...cpus.map(worker)] },
+  }
+}
 
-    it.each(MUTATIONS)(
-      'shows in the truth and in what is read alike: %s',
-      async (_, mutation, tables) => {
-        const choice = { ...base, ...mutation }
-        const after = await tablesOf(choice)
-        const inTruth = changed(before.truth, after.truth)
-        const inRead = changed(before.read, after.read)
-        // perf has no user marks.
-        const expressed = (table: string) => format !== 'perf' || table !== 'markers'
-        expect(inTruth).toEqual(expect.arrayContaining([...tables]))
-        expect(inRead).toEqual(expect.arrayContaining(tables.filter(expressed)))
-        await expectTruth(database, { ...choice, format, events: EVENTS }, true)
-      },
-    )
-  },
-)
+const QUEUE_MUTATIONS: readonly (readonly [string, Partial<Choice>, readonly string[]])[] = [
+  ['a shorter queue', withQueue(2, 45_000, [2]), ['swapouts', 'kswapd_spans', 'thread_states']],
+  ['slower stores', withQueue(4, 90_000, [2]), ['swapouts', 'thread_states']],
+  ['a worker more', withQueue(4, 45_000, [2, 0]), ['tasks', 'swapouts', 'thread_states']],
+  ['a worker on another CPU', withQueue(4, 45_000, [0]), ['thread_states', 'wakeups']],
+]
+
+describe.each(
+  (['v7', 'perf', 'text', 'perfetto-dense'] as const).flatMap((format) => [
+    { format, script: 'the script', first: { scenario: scriptOf(APP) }, mutations: MUTATIONS },
+    {
+      format,
+      script: 'the script with a queue',
+      first: withQueue(4, 45_000, [2]),
+      mutations: QUEUE_MUTATIONS,
+    },
+  ]),
+)('a change to $script, recorded as $format', ({ format, first, mutations }) => {
+  const base: Choice = {
+    scenario: scriptOf(APP),
+    ...first,
+    format,
+    ...(format === 'perfetto-dense' && { clock: 'boot' }),
+  }
+  let before: Awaited<ReturnType<typeof tablesOf>>
+  beforeAll(async () => {
+    before = await tablesOf(base)
+  })
+
+  it.each(mutations)(
+    'shows in the truth and in what is read alike: %s',
+    async (_, mutation, tables) => {
+      const choice = { ...base, ...mutation }
+      const after = await tablesOf(choice)
+      const inTruth = changed(before.truth, after.truth)
+      const inRead = changed(before.read, after.read)
+      // perf has no user marks.
+      const expressed = (table: string) => format !== 'perf' || table !== 'markers'
+      expect(inTruth).toEqual(expect.arrayContaining([...tables]))
+      expect(inRead).toEqual(expect.arrayContaining(tables.filter(expressed)))
+      await expectTruth(database, { ...choice, format, events: EVENTS }, true)
+    },
+  )
+})

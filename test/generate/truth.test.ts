@@ -13,7 +13,7 @@ beforeAll(async () => {
 })
 afterAll(() => database.close())
 
-const SCENARIOS = ['phone', 'server', 'late'] as const
+const SCENARIOS = ['phone', 'server', 'late', 'queue'] as const
 const PROBES: readonly ProbeSet[] = ['full', 'stock', 'none']
 const EVENTS = 800
 
@@ -26,7 +26,7 @@ const casesOf = (f: number) =>
     (process.env['PSTRACE_FULL'] === '1' ? [0, 1, 2] : [(k + f) % 3]).map((p) => ({
       kernel,
       probes: PROBES[p] ?? 'full',
-      scenario: SCENARIOS[(Math.floor(k / 3) + f + p) % 3] ?? 'phone',
+      scenario: SCENARIOS[(Math.floor(k / 3) + f + p) % SCENARIOS.length] ?? 'phone',
       snapshots: (k + f) % 2 === 0,
     })),
   )
