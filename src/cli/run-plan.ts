@@ -326,6 +326,7 @@ export async function openResources(workload: Workload, config: RunConfig): Prom
     totalPages: machine.nodes.reduce((sum, { totalPages }) => sum + totalPages, 0),
     nodes: machine.nodes.length,
     parameters: config.backendParameters,
+    memcgs: machine.memcgs ?? [],
   }
   const requests = usesRecordedDevice(config) ? workload.deviceRequests : undefined
   const backend = openBackend(config.backend, {
@@ -337,7 +338,8 @@ export async function openResources(workload: Workload, config: RunConfig): Prom
   const contents = await openContents(config.contents, workload, config.seed)
   const before = Number(config.backendParameters['prefill_pages'] ?? 0)
   const others = Number(config.backendParameters['other_memcgs'] ?? 0)
-  if (before > 0) prefill(backend, contents.contents, before, others - 1, pageSize)
+  const last = (machine.memcgs?.length ?? 0) + others - 1
+  if (before > 0) prefill(backend, contents.contents, before, last, pageSize)
   const slots =
     config.slots === PLAIN_SLOTS
       ? undefined

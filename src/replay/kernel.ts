@@ -162,8 +162,14 @@ export class Kernel {
         page: this.pages.content[page] as number,
         bytes: this.pool.bytes,
         key: this.pool.filledKey,
-        memcg: -1,
+        memcg: this.memcgOf(page),
       })
+  }
+
+  /** The memory cgroup of the task that allocates the page, -1 = none. */
+  memcgOf(page: number): number {
+    const { pages, tasks } = this.workload
+    return tasks[pages.owner[page] ?? -1]?.memcg ?? -1
   }
 
   /** A line of the event log about the thread at work. */

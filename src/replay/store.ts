@@ -100,6 +100,7 @@ export class Stores {
     request.key = this.#kernel.pool.filledKey
     request.nowNs = scheduler.now
     request.node = node.index
+    request.memcg = this.#kernel.memcgOf(page)
     request.poolPageScarce = !memalloc && node.free <= this.#kernel.zones.minOf(node)
     const { place, poolPagesTaken, compressedBytes, deviceWrites, compressions } =
       this.#kernel.backend.store(request)

@@ -82,6 +82,12 @@ export function describeWorkload(workload: Workload): WorkloadFact[] {
   based('machine', 'boost_every_pool_pages', machine.boostEveryPoolPages, 'pages')
   if (machine.memcgLimitPages !== undefined)
     based('machine', 'memcg_limit_pages', machine.memcgLimitPages, 'pages')
+  for (const { name, zswapMaxPages, writeback } of machine.memcgs ?? []) {
+    if (zswapMaxPages !== undefined)
+      counted('machine', `memcg.${name}.zswap_max`, zswapMaxPages, 'pages', 'default', '')
+    if (writeback === false)
+      counted('machine', `memcg.${name}.zswap_writeback`, 0, '', 'default', '')
+  }
   based('machine', 'store_preemptible', machine.storePreemptible)
   based('machine', 'backend', machine.backend)
   based('machine', 'codec', machine.codec)

@@ -14,6 +14,7 @@ import {
   TASK_OPS,
   type TaskOp,
   type Workload,
+  type WorkloadMemcg,
   type WorkloadPages,
   type WorkloadTask,
 } from './types.ts'
@@ -120,6 +121,14 @@ export function isSelfContained(text: string): boolean {
 
 type Json = Readonly<Record<string, unknown>>
 
+/** What a task's numbers are checked against. */
+interface TaskSurroundings {
+  readonly columns: WorkloadColumns | undefined
+  readonly pages: WorkloadPages
+  /** How many there are. */
+  readonly memcgs: number
+}
+
 class Checker {
   readonly #file: string
 
@@ -138,7 +147,11 @@ class Checker {
       machine,
     )
     const tasks = this.list(root['tasks'], 'tasks').map((task, index) =>
-      this.task(this.object(task, `tasks[${index}]`), index, columns, pages),
+      this.task(this.object(task, `tasks[${index}]`), index, {
+        columns,
+        pages,
+        memcgs: machine.memcgs?.length ?? 0,
+      }),
     )
     const costs = this.costs(this.object(root['costs'] ?? {}, 'costs'), columns)
     const stream = this.stream(columns?.stream ?? root['stream'], pages)
@@ -251,6 +264,16 @@ class Checker {
       ...(json['memcgLimitPages'] === undefined
         ? {}
         : { memcgLimitPages: basedNumber('memcgLimitPages', 0) }),
+      ...(json['memcgs'] === undefined
+        ? {}
+        : {
+            memcgs: this.list(json['memcgs'], at('memcgs')).map((item, index) =>
+              this.memcg(
+                this.object(item, `${at('memcgs')}[${index}]`),
+                `${at('memcgs')}[${index}]`,
+              ),
+            ),
+          }),
       storePreemptible: basedFlag('storePreemptible', true),
       backend: this.based(json['backend'] ?? 'zram', at('backend'), (v, p) =>
         this.oneOf(v, p, ['zram', 'zswap', 'disk'] as const),
@@ -311,12 +334,7 @@ class Checker {
     return { length, ...read } as unknown as WorkloadPages
   }
 
-  task(
-    json: Json,
-    index: number,
-    columns: WorkloadColumns | undefined,
-    pages: WorkloadPages,
-  ): WorkloadTask {
+  task(json: Json, index: number, { columns, pages, memcgs }: TaskSurroundings): WorkloadTask {
     const at = `tasks[${index}]`
     const given = columns?.rows[index]
     let op: Uint8Array
@@ -357,10 +375,32 @@ class Checker {
         this.number(cpu, `${at}.cpus[${k}]`),
       ),
       hasMemory: this.flag(json['hasMemory'] ?? json['kind'] !== 'background', `${at}.hasMemory`),
+      ...(json['memcg'] === undefined
+        ? {}
+        : { memcg: this.memcgIndex(json['memcg'], `${at}.memcg`, memcgs) }),
       op,
       cpuNs,
       arg,
       startNs: this.amount(json['startNs'] ?? 0, `${at}.startNs`),
+    }
+  }
+
+  memcgIndex(value: unknown, at: string, memcgs: number): number {
+    const index = this.amount(value, at)
+    if (!Number.isInteger(index) || index >= memcgs)
+      this.fail(at, index, `the place of one of the ${memcgs} machine.memcgs`)
+    return index
+  }
+
+  memcg(json: Json, at: string): WorkloadMemcg {
+    return {
+      name: this.text(json['name'], `${at}.name`),
+      ...(json['zswapMaxPages'] === undefined
+        ? {}
+        : { zswapMaxPages: this.amount(json['zswapMaxPages'], `${at}.zswapMaxPages`) }),
+      ...(json['writeback'] === undefined
+        ? {}
+        : { writeback: this.flag(json['writeback'], `${at}.writeback`) }),
     }
   }
 

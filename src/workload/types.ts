@@ -42,6 +42,15 @@ export interface WorkloadNode {
   readonly totalPages: number
 }
 
+/** A memory cgroup as far as zswap asks for it. */
+export interface WorkloadMemcg {
+  readonly name: string
+  /** memory.zswap.max, pages; absent = no limit. */
+  readonly zswapMaxPages?: number
+  /** memory.zswap.writeback; absent = yes. */
+  readonly writeback?: boolean
+}
+
 export interface Machine {
   readonly pageSize: number
   readonly cpus: readonly WorkloadCpu[]
@@ -60,6 +69,8 @@ export interface Machine {
   readonly recordPagesPerSlot?: Based<number>
   /** Hard limit of one memory cgroup that all tasks are in: at it they reclaim for themselves; absent = none. */
   readonly memcgLimitPages?: Based<number>
+  /** Memory cgroups below that one, which tasks name by their place here; absent = none. */
+  readonly memcgs?: readonly WorkloadMemcg[]
   /** Compression holds off preemption (zram up to 6.12 without PREEMPT_RT). */
   readonly storePreemptible: Based<boolean>
   readonly backend: Based<'zram' | 'zswap' | 'disk'>
@@ -118,6 +129,8 @@ export interface WorkloadTask {
   readonly cpus: readonly number[]
   /** 1 when its address space takes part in unmapping (a TLB flush interrupts it while it runs). */
   readonly hasMemory: boolean
+  /** Place of its memory cgroup in `machine.memcgs`; absent = none of them. */
+  readonly memcg?: number
   readonly op: Uint8Array
   readonly cpuNs: Float64Array
   readonly arg: Float64Array

@@ -10,6 +10,7 @@ import { kcompressd } from '../../src/policies/kcompressd.ts'
 import { kswapd } from '../../src/policies/kswapd.ts'
 import { parallel } from '../../src/policies/parallel.ts'
 import { type ReplayOptions, type RunResult, replay } from '../../src/replay/replay.ts'
+import type { Workload } from '../../src/workload/types.ts'
 import { plainContents } from './build.ts'
 import { RowCollector, RowDigest } from './rows.ts'
 import { pressure } from './scenarios.ts'
@@ -182,5 +183,53 @@ describe('disk', () => {
       most = Math.max(most, underWay)
     }
     expect(most).toBe(limit)
+  })
+})
+
+describe('memory cgroups of tasks', () => {
+  type Memcgs = NonNullable<Workload['machine']['memcgs']>
+
+  /** Odd pages belong to a second task, in a memory cgroup of its own. */
+  const places = (memcgs: Memcgs): string[][] => {
+    const small = pressure({ pages: 1500, touches: 300, boost: false })
+    const { pages, tasks } = small
+    const owner = Int32Array.from({ length: pages.length }, (_, page) => page % 2)
+    const [first] = tasks
+    if (first === undefined) throw new Error('there is no task')
+    const nothing = { op: new Uint8Array(0), cpuNs: new Float64Array(0), arg: new Float64Array(0) }
+    const rows = new RowCollector()
+    replay(
+      {
+        ...small,
+        machine: { ...small.machine, memcgs },
+        pages: { ...pages, owner },
+        tasks: [
+          { ...first, memcg: 0 },
+          { ...first, ...nothing, taskId: 900, tid: 900, memcg: 1 },
+        ],
+      },
+      {
+        policy: kswapd,
+        backend: openBackend('zswap', { codec, openPool, totalPages: 4000, memcgs }),
+        contents: createGenerator({ seed: 1 }),
+        checkEveryNs: 20_000_000,
+        sink: rows.sink,
+      },
+    )
+    const found = [new Set<string>(), new Set<string>()]
+    for (const row of rows.of('swapouts'))
+      if (row['place'] !== 'zero')
+        found[(Number(row['page_id']) - 1) % 2]?.add(String(row['place']))
+    return found.map((each) => [...each].sort())
+  }
+
+  it.each([0, 1])('number %i with zswap.max = 0 has nothing in the pool, the other has', (at) => {
+    const memcgs = [{ name: 'a' }, { name: 'b' }].map((memcg, index) =>
+      index === at ? { ...memcg, zswapMaxPages: 0 } : memcg,
+    )
+    const found = places(memcgs)
+    expect(found[at]).toContain('disk')
+    expect(found[at]).not.toContain('zswap')
+    expect(found[1 - at]).toContain('zswap')
   })
 })

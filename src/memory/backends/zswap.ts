@@ -177,6 +177,8 @@ export class ZswapBackend implements SwapBackend {
   readonly #pageSize: number
   readonly #nodes: number
   readonly #memcgs: readonly MemcgSettings[]
+  /** The first so many are the tasks' own. */
+  readonly #taskMemcgs: number
   /** Of pages whose request names none. */
   readonly #ownMemcg: number
   readonly #compressor: PageCompressor
@@ -276,6 +278,7 @@ export class ZswapBackend implements SwapBackend {
         ? [{ writeback, ...(most < 0 ? {} : { zswapMaxPages: Math.floor(most / this.#pageSize) }) }]
         : []),
     ]
+    this.#taskMemcgs = options.memcgs?.length ?? 0
     this.#ownMemcg = hasOwn ? this.#memcgs.length - 1 : -1
     const name = parameters.word('zpool', ['', 'zsmalloc', 'zbud', 'z3fold'])
     const chain = parameters.number('chain', 0, 16)
@@ -328,7 +331,9 @@ export class ZswapBackend implements SwapBackend {
   }
 
   get chargedBytes(): number {
-    return this.#ownMemcg < 0 ? 0 : (this.#memcgBytes[this.#ownMemcg + 1] ?? 0)
+    let bytes = this.#ownMemcg < 0 ? 0 : (this.#memcgBytes[this.#ownMemcg + 1] ?? 0)
+    for (let memcg = 0; memcg < this.#taskMemcgs; memcg++) bytes += this.#memcgBytes[memcg + 1] ?? 0
+    return bytes
   }
 
   get compactable(): number {
