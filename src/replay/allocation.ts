@@ -11,6 +11,8 @@ export class Allocation {
   readonly #kernel: Kernel
   readonly #memcgLimit: number
   readonly #pageSize: number
+  /** Frames of the latest allocation that are borrowed (Zones.take). */
+  borrowed = 0
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel
@@ -18,25 +20,24 @@ export class Allocation {
     this.#pageSize = kernel.workload.machine.pageSize
   }
 
-  /** Takes one page for a task; may wake kswapd, wait for it, and reclaim. True = it is borrowed (Zones.take). */
-  *allocate(thread: Thread, node: NodeState): StepsTo<boolean> {
+  /** Takes the pages of a folio for a task; may wake kswapd, wait for it, and reclaim. True = some are borrowed. */
+  *allocate(thread: Thread, node: NodeState, count = 1): StepsTo<boolean> {
+    // __zone_watermark_unusable_free: the folio's other pages must be there beyond the mark.
+    const more = count - 1
     // Kernel threads are in the root cgroup.
     if (this.#memcgLimit !== Number.POSITIVE_INFINITY && thread.kind === 'user') {
       yield* this.#charge(thread, node)
       if (this.#kernel.scheduler.stopped) return false
     }
-    if (node.free > node.low + node.boost) {
-      this.#kernel.zones.pendingFrames++
-      return this.#kernel.zones.take(node)
-    }
+    if (node.free - more > node.low + node.boost) return this.#take(node, count)
     let fruitless = 0
     let scan: Scan | undefined
     for (;;) {
-      if (node.free <= node.low + node.boost) {
+      if (node.free - more <= node.low + node.boost) {
         this.#kernel.note('low', -1, node.free)
         this.#kernel.zones.wakeKswapd(node)
       }
-      if (node.free > this.#kernel.zones.minOf(node)) break
+      if (node.free - more > this.#kernel.zones.minOf(node)) break
       this.#kernel.note('min', -1, node.free)
       yield* this.#throttle(thread, node)
       if (scan === undefined) scan = this.#kernel.direct.scanOf(thread, DIRECT_CONTEXT, true)
@@ -44,9 +45,9 @@ export class Allocation {
       if (reclaimed > 0) {
         fruitless = 0
         // Progress but no page: the per-CPU lists are emptied before the next try.
-        if (node.free <= this.#kernel.zones.minOf(node)) this.#kernel.zones.drain(node)
+        if (node.free - more <= this.#kernel.zones.minOf(node)) this.#kernel.zones.drain(node)
       } else {
-        if (node.free <= this.#kernel.zones.minOf(node)) this.#kernel.zones.drain(node)
+        if (node.free - more <= this.#kernel.zones.minOf(node)) this.#kernel.zones.drain(node)
         fruitless++
         if (fruitless >= MAX_FRUITLESS && (!this.#canFree() || fruitless >= OOM_FRUITLESS)) {
           this.#kernel.exhausted = true
@@ -61,8 +62,15 @@ export class Allocation {
         }
       }
     }
-    this.#kernel.zones.pendingFrames++
-    return this.#kernel.zones.take(node)
+    return this.#take(node, count)
+  }
+
+  #take(node: NodeState, count: number): boolean {
+    const { zones } = this.#kernel
+    zones.pendingFrames += count
+    this.borrowed = 0
+    for (let frame = 0; frame < count; frame++) if (zones.take(node)) this.borrowed++
+    return this.borrowed > 0
   }
 
   /** try_charge_memcg: the cgroup holds its pages in memory and what zswap has of it. */

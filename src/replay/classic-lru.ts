@@ -140,29 +140,32 @@ export class ClassicLru {
     const { pages, scheduler } = this.#kernel
     this.#kernel.stores.drainRotations(thread.cpu)
     const taken = this.#isolate(node, scan, list, count)
+    const folios = scan.batchLength
     const start = scheduler.now
-    for (let place = 0; place < taken; place++) {
+    for (let place = 0; place < folios; place++) {
       const page = scan.batch[place] as number
       pages.clear(page, P.ACCESSED | P.ACTIVE)
       pages.set(page, P.WORKINGSET)
       if (!scheduler.spend(thread, this.#kernel.costs.scanKept.draw())) yield
     }
-    for (let place = 0; place < taken; place++)
+    for (let place = 0; place < folios; place++)
       this.#kernel.shrink.putBack(scan.batch[place] as number)
     this.#kernel.shrink.recordBatch(thread, node, scan, list, start, taken, taken, 0)
   }
 
+  /** Returns base pages taken; the folios are the batch. */
   #isolate(node: NodeState, scan: Scan, list: number, count: number): number {
     const { pages } = this.#kernel
     const index = node.index * P.LISTS + list
     let taken = 0
+    scan.batchLength = 0
     while (taken < count) {
       const page = pages.tails[index] as number
       if (page < 0) break
       pages.remove(page)
-      scan.batch[taken++] = page
+      scan.batch[scan.batchLength++] = page
+      taken += pages.pagesOf(page)
     }
-    scan.batchLength = taken
     if (taken > 0) this.#kernel.note('isolate', -1, taken, P.LRU_NAMES[list])
     return taken
   }
@@ -194,14 +197,16 @@ export class ClassicLru {
     let freed = 0
     let scanned = 0
     let kept = 0
-    for (let place = 0; place < taken; place++) {
+    const folios = scan.batchLength
+    for (let place = 0; place < folios; place++) {
       const page = scan.batch[place] as number
       if (pages.has(page, P.LOCKED)) {
         scan.keep[kept++] = page
         if (!scheduler.spend(thread, costs.scanKept.draw())) yield
         continue
       }
-      scanned++
+      const size = pages.pagesOf(page)
+      scanned += size
       const fate = this.#kernel.shrink.judge(thread, node, scan, page)
       let isFreed = fate === FREED
       if (fate === WRITTEN) isFreed = yield* this.#kernel.swapOuts.swapOut(thread, node, scan, page)
@@ -211,8 +216,10 @@ export class ClassicLru {
         if (isFreed) this.#kernel.shrink.release(node, page)
       }
       if (isFreed) {
-        freed++
-        this.#kernel.zones.pendingFrames++
+        // A folio that was split is freed as one page.
+        const gone = Math.min(size, pages.pagesOf(page))
+        freed += gone
+        this.#kernel.zones.pendingFrames += gone
       } else scan.keep[kept++] = page
     }
     for (let place = 0; place < kept; place++)
@@ -245,7 +252,7 @@ export class ClassicLru {
   activated(node: NodeState, page: number): void {
     if ((this.#kernel.pages.kind[page] as number) === P.FILE_PAGE) node.fileActivations++
     else node.anonActivations++
-    node.age++
+    node.age += this.#kernel.pages.pagesOf(page)
   }
 
   /** What the lists that anonymous pages compete with hold (workingset_test_recent). */
@@ -262,6 +269,7 @@ export class ClassicLru {
     if (this.#kernel.generations !== undefined || distance > this.refaultReach(node)) return
     this.#kernel.pages.set(page, P.ACTIVE)
     this.activated(node, page)
-    if (this.#kernel.pages.has(page, P.WORKINGSET)) this.#noteCost(node, false, 1, 0)
+    if (this.#kernel.pages.has(page, P.WORKINGSET))
+      this.#noteCost(node, false, this.#kernel.pages.pagesOf(page), 0)
   }
 }

@@ -35,6 +35,13 @@ export class CostSampler {
   }
 }
 
+/** The cost of so many pages, each drawn for itself. */
+export function drawn(sampler: CostSampler, count: number): number {
+  let ns = sampler.draw()
+  for (let page = 1; page < count; page++) ns += sampler.draw()
+  return ns
+}
+
 export type CostSamplers = Readonly<Record<CostName, CostSampler>>
 
 export function openCosts(

@@ -1,3 +1,5 @@
+import type { Place } from '../memory/backends/backend.ts'
+import { drawn } from './costs.ts'
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
 import { TICK_NS } from './scan.ts'
@@ -19,16 +21,20 @@ export class Faults {
   *faultNew(thread: Thread, wanted: number, nodeIndex: number): StepsTo<number> {
     const { pages } = this.#kernel
     const node = this.#kernel.zones.nodeOf(nodeIndex)
-    const isBorrowed = yield* this.#kernel.allocation.allocate(thread, node)
-    if (this.#kernel.scheduler.stopped) return -1
-    if (!this.#kernel.scheduler.spend(thread, this.#kernel.costs.fault.draw())) yield
+    const { allocation, costs, scheduler, shrink, tally, zones } = this.#kernel
+    const count = wanted >= 0 ? pages.pagesOf(wanted) : 1
+    const isBorrowed = yield* allocation.allocate(thread, node, count)
+    if (scheduler.stopped) return -1
+    const { borrowed } = allocation
+    // Every page of it is cleared.
+    if (!scheduler.spend(thread, drawn(costs.fault, count))) yield
     const page = wanted >= 0 ? wanted : pages.create(P.ANON, nodeIndex)
     pages.state[page] = P.RESIDENT
     pages.flags[page] = P.ACCESSED
-    this.#kernel.shrink.add(page, isBorrowed)
-    this.#kernel.zones.pendingFrames--
-    this.#kernel.zones.pageMapped(node)
-    this.#kernel.tally.allocated++
+    shrink.add(page, isBorrowed, borrowed)
+    zones.pendingFrames -= count
+    for (let mapped = 0; mapped < count; mapped++) zones.pageMapped(node)
+    tally.allocated += count
     return page
   }
 
@@ -122,15 +128,17 @@ export class Faults {
       const { readahead } = this.#kernel
       const along = readahead.isOn ? yield* readahead.around(thread, page) : NONE_ALONG
       if (scheduler.stopped) return
-      const isBorrowed = yield* this.#kernel.allocation.allocate(thread, node)
+      const count = pages.pagesOf(page)
+      const isBorrowed = yield* this.#kernel.allocation.allocate(thread, node, count)
       if (scheduler.stopped) return
+      const { borrowed } = this.#kernel.allocation
       // swap_read_folio: only the return of a page that was in use when it was evicted counts as a stall.
       const entered = this.#wasInUse(node, page) && pressure.enter(thread, scheduler.now)
-      if (!scheduler.spend(thread, costs.swapIn.draw())) yield
+      if (!scheduler.spend(thread, drawn(costs.swapIn, count))) yield
       const slot = pages.slot[page] as number
-      const place = this.#kernel.pool.load(node, slot)
+      const place = this.#load(node, page)
       // Plugged: the neighbours are one request with the fault's page.
-      const reads = along.length + (place === 'disk' ? 1 : 0)
+      const reads = along.length + (place === 'disk' ? count : 0)
       if (reads > 0) yield* this.#kernel.device.wait(thread, 'read', reads)
       for (const other of along) this.#kernel.locks.unlock(other)
       pressure.leave(thread, scheduler.now, entered)
@@ -143,10 +151,10 @@ export class Faults {
       pages.set(page, P.ACCESSED)
       const distance = node.age - (pages.evictedAt[page] as number)
       this.#kernel.lru.refaulted(node, page, distance)
-      this.#kernel.shrink.add(page, isBorrowed)
-      this.#kernel.zones.pendingFrames--
+      this.#kernel.shrink.add(page, isBorrowed, borrowed)
+      this.#kernel.zones.pendingFrames -= count
       this.#kernel.locks.unlock(page)
-      this.#kernel.tally.swapIns++
+      this.#kernel.tally.swapIns += count
       this.#recordSwapIn(
         thread,
         page,
@@ -165,25 +173,36 @@ export class Faults {
     const { pages, scheduler, costs, zones, tally, pool } = this.#kernel
     const start = scheduler.now
     const node = zones.nodeOf(pages.node[page] as number)
-    const isBorrowed = yield* this.#kernel.allocation.allocate(thread, node)
+    const count = pages.pagesOf(page)
+    const isBorrowed = yield* this.#kernel.allocation.allocate(thread, node, count)
     if (scheduler.stopped) return false
-    if (!scheduler.spend(thread, costs.swapIn.draw())) yield
+    const { borrowed } = this.#kernel.allocation
+    if (!scheduler.spend(thread, drawn(costs.swapIn, count))) yield
     const slot = pages.slot[page] as number
-    const place = pool.load(node, slot)
+    const place = this.#load(node, page)
     // A load that empties the pool's entry leaves a dirty page.
     if (this.#kernel.keepsCopy) pages.set(page, P.CLEAN_COPY)
     else pool.dropSlot(page)
     pages.state[page] = P.RESIDENT
     pages.set(page, P.READ_AHEAD)
-    this.#kernel.shrink.add(page, isBorrowed)
-    zones.pendingFrames--
+    this.#kernel.shrink.add(page, isBorrowed, borrowed)
+    zones.pendingFrames -= count
     if (place !== 'disk') this.#kernel.locks.unlock(page)
-    tally.swapIns++
-    tally.readaheads++
+    tally.swapIns += count
+    tally.readaheads += count
     const distance = node.age - (pages.evictedAt[page] as number)
     const from = place === 'disk' ? 'disk' : 'pool'
     this.#recordSwapIn(thread, page, 0, slot, from, start, distance, 1)
     return place === 'disk'
+  }
+
+  /** A folio comes back as it went out: all its pages. */
+  #load(node: NodeState, page: number): Place {
+    const { pages, pool } = this.#kernel
+    const slot = pages.slot[page] as number
+    const place = pool.load(node, slot)
+    for (let part = 1; part < pages.pagesOf(page); part++) pool.load(node, slot + part)
+    return place
   }
 
   /** swap_cache_get_folio. */
@@ -267,7 +286,7 @@ export class Faults {
     }
     if (state !== P.SWAPPED) {
       pages.remove(page)
-      this.#kernel.zones.give(node, 1)
+      this.#kernel.zones.give(node, pages.pagesOf(page))
     }
     this.#kernel.shrink.forget(page)
   }

@@ -13,14 +13,16 @@ export function checkPages(
   let listed = 0
   let highest = -1
   for (let page = 0; page < pages.capacity; page++)
-    highest = Math.max(highest, pages.slot[page] as number)
+    if ((pages.slot[page] as number) >= 0)
+      highest = Math.max(highest, (pages.slot[page] as number) + pages.pagesOf(page) - 1)
   const owners = new Int32Array(highest + 1).fill(-1)
   for (let page = 0; page < pages.capacity; page++) {
     const state = pages.state[page] as number
     const hasFrame = state !== P.FREE && state !== P.SWAPPED
-    if (hasFrame) used++
+    const count = pages.pagesOf(page)
+    if (hasFrame) used += count
     if (pages.isOnList(page)) {
-      listed++
+      listed += count
       if (!hasFrame || state === P.DYING) throw broken(page, 'is on a list and holds no frame')
     }
     const slot = pages.slot[page] as number
@@ -29,11 +31,13 @@ export function checkPages(
         throw broken(page, 'is swapped out, or on its way, without a slot')
       continue
     }
-    const other = owners[slot] as number
-    if (other >= 0) throw broken(page, `has slot ${slot}, as page ${other} has`)
-    owners[slot] = page
-    if ((state === P.SWAPPED || state === P.STORED) && !holdsContent(slot))
-      throw broken(page, `is lost: its slot ${slot} holds nothing`)
+    for (let at = slot; at < slot + count; at++) {
+      const other = owners[at] as number
+      if (other >= 0) throw broken(page, `has slot ${at}, as page ${other} has`)
+      owners[at] = page
+      if ((state === P.SWAPPED || state === P.STORED) && !holdsContent(at))
+        throw broken(page, `is lost: its slot ${at} holds nothing`)
+    }
   }
   let sizes = 0
   for (const size of pages.sizes) sizes += size

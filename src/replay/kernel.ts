@@ -149,21 +149,24 @@ export class Kernel {
   }
 
   #swapOutAtStart(page: number): void {
-    const slot = this.slots.allocate(page)
-    if (slot < 0) return
-    this.pages.slot[page] = slot
+    const first = this.slots.allocate(page, this.pages.order[page] as number)
+    if (first < 0) return
+    this.pages.slot[page] = first
     this.pages.state[page] = P.SWAPPED
-    const isZero = this.pool.fill(page)
     const node = this.zones.nodeOf(this.pages.node[page] as number)
-    this.pool.hold(slot, isZero && this.zeroMap ? HOLDS_ZERO : HOLDS_COPY, node, page)
-    if (!isZero || !this.zeroMap)
-      this.backend.store({
-        slot,
-        page: this.pages.content[page] as number,
-        bytes: this.pool.bytes,
-        key: this.pool.filledKey,
-        memcg: this.memcgOf(page),
-      })
+    for (let part = 0; part < this.pages.pagesOf(page); part++) {
+      const slot = first + part
+      const isZero = this.pool.fill(page, part) && this.zeroMap
+      this.pool.hold(slot, isZero ? HOLDS_ZERO : HOLDS_COPY, node, page)
+      if (!isZero)
+        this.backend.store({
+          slot,
+          page: this.pages.contentOf(page, part),
+          bytes: this.pool.bytes,
+          key: this.pool.filledKey,
+          memcg: this.memcgOf(page),
+        })
+    }
   }
 
   /** The memory cgroup of the task that allocates the page, -1 = none. */

@@ -17,6 +17,8 @@ export const LOG_EVENTS = {
   isolate: 'A batch leaves its list; value: pages taken; detail: the list.',
   batch:
     'The batch is looked through: what was not freed goes back; value: pages freed; detail: the list.',
+  split:
+    'A folio for which there are no slots in a row becomes single pages; value: how many others they are.',
   'swap-out':
     'The page has a slot and is unmapped; value: swap-out id; detail: context, kswapd or direct.',
   submit: "kswapd's page enters its lane; value: submit rank.",

@@ -246,6 +246,7 @@ export class Generations {
     const list = this.#list(node, type, oldest)
     const start = scheduler.now
     let taken = 0
+    let folios = 0
     let skipped = 0
     let looked = 0
     while (looked < MAX_BATCH && Math.max(taken, skipped) < MIN_BATCH) {
@@ -258,9 +259,12 @@ export class Generations {
         type === ANON_TYPE && pages.state[page] !== P.STORED && !pages.has(page, P.CLEAN_COPY)
       if (!scan.mayWrite && needsWrite) {
         pages.addHead(page)
-        skipped++
+        skipped += pages.pagesOf(page)
         if (skipped > (pages.sizes[list] as number)) break
-      } else scan.batch[taken++] = page
+      } else {
+        scan.batch[folios++] = page
+        taken += pages.pagesOf(page)
+      }
     }
     if (taken > 0)
       kernel.note(
@@ -280,7 +284,7 @@ export class Generations {
     scan.writeback = 0
     scan.written = 0
     let freed = 0
-    let kept = taken
+    let kept = folios
     let batchScanned = 0
     for (let round = 0; round < 2 && kept > 0; round++) {
       const count = kept
@@ -292,7 +296,8 @@ export class Generations {
           if (!scheduler.spend(thread, costs.scanKept.draw())) yield
           continue
         }
-        batchScanned++
+        const size = pages.pagesOf(page)
+        batchScanned += size
         const fate = kernel.shrink.judge(thread, node, scan, page)
         let isFreed = fate === FREED
         if (fate === WRITTEN) isFreed = yield* kernel.swapOuts.swapOut(thread, node, scan, page)
@@ -302,8 +307,9 @@ export class Generations {
           if (isFreed) kernel.shrink.release(node, page)
         }
         if (isFreed) {
-          freed++
-          kernel.zones.pendingFrames++
+          const gone = Math.min(size, pages.pagesOf(page))
+          freed += gone
+          kernel.zones.pendingFrames += gone
         } else scan.keep[kept++] = page
       }
       let again = 0

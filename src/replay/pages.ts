@@ -46,8 +46,10 @@ export const LISTS = 8
 export class Pages {
   state: Uint8Array
   flags: Uint16Array
-  /** 1 = its frame belongs to a block of another mobility type. */
-  borrowed: Uint8Array
+  /** Its frames that belong to blocks of another mobility type. */
+  borrowed: Uint16Array
+  /** A page is a folio of 2^order base pages, with as many frames and slots one after the other. */
+  order: Uint8Array
   kind: Uint8Array
   node: Uint8Array
   /** Rewrites of the content. */
@@ -71,11 +73,14 @@ export class Pages {
   readonly identified: number
   readonly heads: Int32Array
   readonly tails: Int32Array
+  /** Base pages on each list. */
   readonly sizes: Int32Array
   #used: number
   #freeIds: Int32Array = new Int32Array(64)
   #freeCount = 0
   #serial: number
+  /** Of folios: content id of the second base page; the others follow it. */
+  readonly #partContents = new Map<number, number>()
 
   constructor(pages: WorkloadPages, nodes: number, options: { readonly multiGeneration: boolean }) {
     const count = pages.length
@@ -85,7 +90,9 @@ export class Pages {
     this.#serial = count
     this.state = new Uint8Array(capacity)
     this.flags = new Uint16Array(capacity)
-    this.borrowed = new Uint8Array(capacity)
+    this.borrowed = new Uint16Array(capacity)
+    this.order = new Uint8Array(capacity)
+    this.order.set(pages.order.subarray(0, count))
     this.kind = new Uint8Array(capacity)
     this.kind.set(pages.kind.subarray(0, count))
     this.node = new Uint8Array(capacity)
@@ -98,7 +105,12 @@ export class Pages {
     this.generation = new Uint8Array(capacity)
     this.multiGeneration = options.multiGeneration
     this.content = new Float64Array(capacity)
-    for (let page = 0; page < count; page++) this.content[page] = page
+    for (let page = 0; page < count; page++) {
+      this.content[page] = page
+      if (this.order[page] === 0) continue
+      this.#partContents.set(page, this.#serial)
+      this.#serial += this.pagesOf(page) - 1
+    }
     this.swapout = new Float64Array(capacity)
     this.evictedAt = new Float64Array(capacity)
     this.submitAt = new Float64Array(capacity)
@@ -116,6 +128,39 @@ export class Pages {
     return this.#used
   }
 
+  /** Base pages of the folio. */
+  pagesOf(page: number): number {
+    return 1 << (this.order[page] as number)
+  }
+
+  /** Content id of one of the folio's base pages. */
+  contentOf(page: number, part: number): number {
+    return part === 0
+      ? (this.content[page] as number)
+      : (this.#partContents.get(page) as number) + part - 1
+  }
+
+  /** split_folio_to_list for a folio that is on no list: the others of its pages, without an identity of their own; all are in memory. */
+  split(page: number): readonly number[] {
+    const parts: number[] = []
+    const count = this.pagesOf(page)
+    let borrowed = this.borrowed[page] as number
+    for (let part = 1; part < count; part++) {
+      const made = this.create(this.kind[page] as number, this.node[page] as number)
+      this.content[made] = this.contentOf(page, part)
+      this.state[made] = this.state[page] as number
+      this.flags[made] = (this.flags[page] as number) & ~LOCKED
+      this.version[made] = this.version[page] as number
+      this.generation[made] = this.generation[page] as number
+      if (borrowed > 1) this.borrowed[made] = 1
+      borrowed -= this.borrowed[made] as number
+      parts.push(made)
+    }
+    this.order[page] = 0
+    this.borrowed[page] = borrowed
+    return parts
+  }
+
   /** An id for a page without an identity. */
   create(kind: number, node: number): number {
     let page: number
@@ -131,6 +176,7 @@ export class Pages {
     this.version[page] = 0
     this.slot[page] = -1
     this.swapout[page] = 0
+    this.order[page] = 0
     this.content[page] = this.#serial++
     return page
   }
@@ -181,7 +227,7 @@ export class Pages {
     else this.previous[first] = page
     this.heads[list] = page
     this.list[page] = list
-    this.sizes[list] = (this.sizes[list] as number) + 1
+    this.sizes[list] = (this.sizes[list] as number) + this.pagesOf(page)
   }
 
   addTail(page: number): void {
@@ -194,7 +240,7 @@ export class Pages {
     else this.next[last] = page
     this.tails[list] = page
     this.list[page] = list
-    this.sizes[list] = (this.sizes[list] as number) + 1
+    this.sizes[list] = (this.sizes[list] as number) + this.pagesOf(page)
   }
 
   remove(page: number): void {
@@ -207,7 +253,7 @@ export class Pages {
     if (previous < 0) this.heads[list] = next
     else this.next[previous] = next
     this.list[page] = -1
-    this.sizes[list] = (this.sizes[list] as number) - 1
+    this.sizes[list] = (this.sizes[list] as number) - this.pagesOf(page)
   }
 
   isOnList(page: number): boolean {
@@ -223,7 +269,8 @@ export class Pages {
     const size = this.state.length * 2
     this.state = grown(this.state, new Uint8Array(size))
     this.flags = grown(this.flags, new Uint16Array(size))
-    this.borrowed = grown(this.borrowed, new Uint8Array(size))
+    this.borrowed = grown(this.borrowed, new Uint16Array(size))
+    this.order = grown(this.order, new Uint8Array(size))
     this.kind = grown(this.kind, new Uint8Array(size))
     this.node = grown(this.node, new Uint8Array(size))
     this.version = grown(this.version, new Uint32Array(size))

@@ -19,9 +19,9 @@ export class Shrink {
     this.#kernel = kernel
   }
 
-  /** A page new to its list; its frame may be of a block of another mobility type. */
-  add(page: number, isBorrowed: boolean): void {
-    this.#kernel.pages.borrowed[page] = isBorrowed ? 1 : 0
+  /** A page new to its list; frames of it may be of blocks of another mobility type. */
+  add(page: number, isBorrowed: boolean, borrowed = isBorrowed ? 1 : 0): void {
+    this.#kernel.pages.borrowed[page] = borrowed
     this.#kernel.generations?.added(page)
     this.#kernel.pages.addHead(page)
   }
@@ -49,7 +49,8 @@ export class Shrink {
   putBack(page: number): void {
     const state = this.#kernel.pages.state[page] as number
     if (state === P.DYING) {
-      this.#kernel.zones.give(this.#kernel.zones.nodeOf(this.#kernel.pages.node[page] as number), 1)
+      const { pages, zones } = this.#kernel
+      zones.give(zones.nodeOf(pages.node[page] as number), pages.pagesOf(page))
       this.forget(page)
     } else if (state !== P.FREE && state !== P.SWAPPED) this.#kernel.pages.addHead(page)
   }
@@ -102,15 +103,15 @@ export class Shrink {
       // Case 2 of shrink_folio_list: marked for rotation at its end, activated meanwhile.
       pages.set(page, P.RECLAIM | P.ACTIVE)
       this.#kernel.throttle.met(thread, node, scan)
-      scan.writeback++
-      scan.activated++
+      scan.writeback += pages.pagesOf(page)
+      scan.activated += pages.pagesOf(page)
       return KEPT
     }
     if (pages.has(page, P.ACCESSED)) {
       pages.clear(page, P.ACCESSED)
       if (pages.has(page, P.REFERENCED)) {
         pages.set(page, P.ACTIVE)
-        scan.activated++
+        scan.activated += pages.pagesOf(page)
         this.#kernel.lru.activated(node, page)
       } else pages.set(page, P.REFERENCED)
       return KEPT
@@ -142,7 +143,7 @@ export class Shrink {
       this.forget(page)
       return
     }
-    node.age++
+    node.age += pages.pagesOf(page)
     pages.clear(page, P.REFERENCED | P.ACTIVE | P.RECLAIM | P.CLEAN_COPY | P.READ_AHEAD)
     if ((pages.kind[page] as number) === P.FILE_PAGE) {
       pages.state[page] = P.FREE
@@ -165,9 +166,10 @@ export class Shrink {
 
   #returnFrame(page: number): void {
     const { pages, zones } = this.#kernel
-    if (pages.borrowed[page] === 0) return
+    const borrowed = pages.borrowed[page] as number
+    if (borrowed === 0) return
     pages.borrowed[page] = 0
-    zones.nodeOf(pages.node[page] as number).returning++
+    zones.nodeOf(pages.node[page] as number).returning += borrowed
   }
 
   forget(page: number): void {

@@ -1,7 +1,7 @@
 /** Swap slots. Allocation comes before any queue, so slot numbers do not depend on the policy's order. */
 export interface SwapSlots {
-  /** A free slot for the page, -1 when the device is full. */
-  allocate(page: number): number
+  /** The first of 2^order free slots in a row (order 0 unless told), -1 when there are none. */
+  allocate(page: number, order?: number): number
   free(slot: number, cpu?: number): void
   /** Called when a freed slot may be given out again: its content is dropped then. */
   onRelease?: ((slot: number) => void) | undefined
@@ -18,10 +18,20 @@ export class PlainSlots implements SwapSlots {
     this.#limit = limit
   }
 
-  allocate(): number {
+  allocate(_page?: number, order = 0): number {
+    if (order > 0) return this.#allocateRow(1 << order)
     const slot = this.#free.pop()
     if (slot !== undefined) return slot
     return this.#used < this.#limit ? this.#used++ : -1
+  }
+
+  /** Aligned, as a cluster's are; what is skipped serves single pages. */
+  #allocateRow(count: number): number {
+    const first = Math.ceil(this.#used / count) * count
+    if (first + count > this.#limit) return -1
+    while (this.#used < first) this.#free.push(this.#used++)
+    this.#used += count
+    return first
   }
 
   free(slot: number): void {

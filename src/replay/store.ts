@@ -1,5 +1,6 @@
 import type { Place, StoreRequest } from '../memory/backends/backend.ts'
 import { PstraceError } from '../model/error.ts'
+import { drawn } from './costs.ts'
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
 import { STORE, type Thread } from './scheduler.ts'
@@ -87,7 +88,6 @@ export class Stores {
     work.memalloc = memalloc
     work.isKworker = isKworker
     scheduler.setDoing(thread, STORE)
-    this.#kernel.pool.fill(page)
     work.isFailed = memalloc && node.free + (node.lists.counts[thread.cpu] as number) <= 0
     if (work.isFailed) {
       // Even the reserves are empty: the pool gets no page, the write ends in an error and the folio is dirty again.
@@ -95,24 +95,39 @@ export class Stores {
       return costs.store.draw()
     }
     const request = this.#request
-    request.slot = pages.slot[page] as number
-    request.page = pages.content[page] as number
-    request.key = this.#kernel.pool.filledKey
     request.nowNs = scheduler.now
     request.node = node.index
     request.memcg = this.#kernel.memcgOf(page)
     request.poolPageScarce = !memalloc && node.free <= this.#kernel.zones.minOf(node)
-    const { place, poolPagesTaken, compressedBytes, deviceWrites, compressions } =
-      this.#kernel.backend.store(request)
-    work.place = place
-    work.poolPagesTaken = poolPagesTaken
-    work.compressedBytes = compressedBytes
-    work.deviceWrites = deviceWrites
-    if (place !== 'reject')
-      this.#kernel.pool.hold(pages.slot[page] as number, HOLDS_COPY, node, page)
+    work.poolPagesTaken = 0
+    work.compressedBytes = 0
+    work.deviceWrites = 0
     if (!this.#kernel.preemptible) thread.preemptOff++
+    const count = pages.pagesOf(page)
+    let ns = this.#storePart(thread, work, 0)
+    // zram and zswap take a folio page by page; one that is refused fails them all.
+    for (let part = 1; part < count && work.place !== 'reject'; part++)
+      ns += this.#storePart(thread, work, part)
+    return ns
+  }
+
+  /** Gives one base page to the backend; returns what that costs. */
+  #storePart(thread: Thread, work: StoreWork, part: number): number {
+    const { backend, costs, pages, pool } = this.#kernel
+    const { node, page } = work
+    const request = this.#request
+    pool.fill(page, part)
+    request.slot = (pages.slot[page] as number) + part
+    request.page = pages.contentOf(page, part)
+    request.key = pool.filledKey
+    const result = backend.store(request)
+    work.place = result.place
+    work.poolPagesTaken += result.poolPagesTaken
+    work.compressedBytes += result.compressedBytes
+    work.deviceWrites += result.deviceWrites
+    if (result.place !== 'reject') pool.hold(request.slot, HOLDS_COPY, node, page)
     // Same-filled pages, and those refused unseen, are not compressed.
-    if (compressions === 0) return costs.storeSame.draw()
+    if (result.compressions === 0) return costs.storeSame.draw()
     const isDirect = thread.kind === 'user' && !costs.storeDirect.isNone
     return (isDirect ? costs.storeDirect : costs.store).draw()
   }
@@ -149,7 +164,8 @@ export class Stores {
     if (backend.traits?.compressesAgain !== false) {
       // The stream was released meanwhile: zram up to 6.12 compresses once more.
       if (!preemptible) thread.preemptOff++
-      if (!scheduler.spend(thread, costs.store.draw())) yield
+      const ns = drawn(costs.store, this.#kernel.pages.pagesOf(work.page))
+      if (!scheduler.spend(thread, ns)) yield
       if (!preemptible && !scheduler.allowPreemption(thread)) yield
     }
     const ending = this.#end(thread, work)
@@ -161,7 +177,7 @@ export class Stores {
     const { flights } = this.#kernel.recorder
     const { node, page, flight, place, compressedBytes, deviceWrites } = work
     scheduler.setDoing(thread, work.doing)
-    tally.stores++
+    tally.stores += pages.pagesOf(page)
     tally.compressedBytes += compressedBytes
     flights.stored[flight] = scheduler.now
     flights.place[flight] = place

@@ -1,4 +1,5 @@
 import type { SubmitEnd } from '../policies/policy.ts'
+import { drawn } from './costs.ts'
 import type { PolicyGate } from './gate.ts'
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
@@ -23,10 +24,10 @@ export class SwapOuts {
 
   *swapOut(thread: Thread, node: NodeState, scan: Scan, page: number): StepsTo<boolean> {
     const { pages, scheduler, costs, recorder } = this.#kernel
-    const slot = this.#kernel.slots.allocate(page)
+    const slot = this.#allocateSlots(page)
     if (slot < 0) {
       pages.set(page, P.ACTIVE)
-      scan.activated++
+      scan.activated += pages.pagesOf(page)
       if (!scheduler.spend(thread, costs.scanKept.draw())) yield
       return false
     }
@@ -36,7 +37,10 @@ export class SwapOuts {
     scheduler.setDoing(thread, UNMAP)
     const remote = scheduler.runsMemoryElsewhere(thread)
     const lost = this.#kernel.stolen.nextPage()
-    if (!scheduler.spend(thread, lost + (remote ? costs.unmapRemote : costs.unmap).draw())) yield
+    // Each of its pages has an entry of its own in the page table.
+    const count = pages.pagesOf(page)
+    const unmapNs = drawn(remote ? costs.unmapRemote : costs.unmap, count)
+    if (!scheduler.spend(thread, lost + unmapNs)) yield
     if (remote) scheduler.interruptMemoryElsewhere(thread, this.#drawFlush)
     scheduler.setDoing(thread, doing)
     pages.clear(page, P.REFERENCED)
@@ -51,10 +55,11 @@ export class SwapOuts {
     flights.cpu[flight] = thread.cpu
     flights.node[flight] = node.index
     flights.slot[flight] = slot
+    flights.order[flight] = pages.order[page] as number
     flights.context[flight] = scan.context
     flights.span[flight] = thread.span
-    scan.written++
-    this.#kernel.tally.swapOuts++
+    scan.written += count
+    this.#kernel.tally.swapOuts += count
     this.#kernel.note('swap-out', page, this.#swapoutIds, CONTEXTS[scan.context])
     if (this.#kernel.zeroMap && this.#kernel.pool.isZero(page)) {
       flights.path[flight] = BYPASS
@@ -79,7 +84,7 @@ export class SwapOuts {
       this.#returned(node, gate, flight, page, end)
       if (end === 'activate') {
         this.backOut(node, page, true)
-        scan.activated++
+        scan.activated += count
         return false
       }
     } else this.#passed(node, scan, flight, page)
@@ -90,11 +95,27 @@ export class SwapOuts {
     const ending = stores.end(thread)
     const stored = typeof ending === 'boolean' ? ending : yield* ending
     if (!stored) {
-      scan.activated++
+      scan.activated += count
       return false
     }
     flights.handed[flight] = scheduler.now
     return this.#freed(node, flight, page)
+  }
+
+  /** Slots in a row for the whole folio; where there are none it is split, and its other pages wait at the list's end to be met next. */
+  #allocateSlots(page: number): number {
+    const { generations, pages, slots, tally } = this.#kernel
+    const order = pages.order[page] as number
+    const row = slots.allocate(page, order)
+    if (row >= 0 || order === 0) return row
+    tally.foliosSplit++
+    const parts = pages.split(page)
+    this.#kernel.note('split', page, parts.length)
+    for (const part of parts) {
+      generations?.toOldest(part)
+      pages.addTail(part)
+    }
+    return slots.allocate(page, 0)
   }
 
   /** Order is kept per node and context. */
@@ -191,15 +212,19 @@ export class SwapOuts {
     flights.start[flight] = scheduler.now
     const doing = thread.doing
     scheduler.setDoing(thread, STORE)
-    if (!scheduler.spend(thread, this.#kernel.costs.storeSame.draw())) yield
+    const { pages } = this.#kernel
+    const count = pages.pagesOf(page)
+    if (!scheduler.spend(thread, drawn(this.#kernel.costs.storeSame, count))) yield
     scheduler.setDoing(thread, doing)
     flights.stored[flight] = scheduler.now
     flights.storedBy[flight] = thread.taskId
     flights.place[flight] = 'zero'
     flights.bytes[flight] = 0
-    tally.zeroPages++
+    tally.zeroPages += count
     this.#kernel.note('zero', page, 0)
-    this.#kernel.pool.hold(this.#kernel.pages.slot[page] as number, HOLDS_ZERO, node, page)
+    const slot = pages.slot[page] as number
+    for (let part = 0; part < count; part++)
+      this.#kernel.pool.hold(slot + part, HOLDS_ZERO, node, page)
   }
 
   /** The page stays in memory: its slot is given back; a refused one goes to the active list. */

@@ -124,19 +124,23 @@ export class SwapPool {
   /** What the zero map asks, where possible without making the page, which a worker may store much later. */
   isZero(page: number): boolean {
     const { pages, contents } = this.#kernel
-    const content = pages.content[page] as number
-    return contents.isZero?.(content, pages.version[page] as number) ?? this.fill(page)
+    const version = pages.version[page] as number
+    for (let part = 0; part < pages.pagesOf(page); part++)
+      if (!(contents.isZero?.(pages.contentOf(page, part), version) ?? this.fill(page, part)))
+        return false
+    return true
   }
 
-  fill(page: number): boolean {
+  /** Makes one of the folio's base pages; true = it is zero. */
+  fill(page: number, part = 0): boolean {
     const { pages } = this.#kernel
-    const content = pages.content[page] as number
+    const content = pages.contentOf(page, part)
     const version = pages.version[page] as number
     if (this.#filled !== content || this.#filledVersion !== version) {
       this.filledKey = this.#kernel.contents.fill(
         content,
         version,
-        pages.slot[page] as number,
+        (pages.slot[page] as number) + part,
         this.bytes,
       )
       this.#filled = content
@@ -157,8 +161,10 @@ export class SwapPool {
   dropSlot(page: number): void {
     const slot = this.#kernel.pages.slot[page] as number
     if (slot < 0) return
-    this.#kernel.pages.slot[page] = -1
-    this.#kernel.slots.free(slot, this.#kernel.scheduler.active?.cpu ?? 0)
+    const { pages, scheduler, slots } = this.#kernel
+    pages.slot[page] = -1
+    for (let part = 0; part < pages.pagesOf(page); part++)
+      slots.free(slot + part, scheduler.active?.cpu ?? 0)
   }
 
   /** The slot is really free, which slot caches put off: its content goes. */

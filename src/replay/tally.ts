@@ -14,6 +14,8 @@ export class Tally {
   swapIns = 0
   stores = 0
   zeroPages = 0
+  /** Folios of several pages for which no slots in a row were left. */
+  foliosSplit = 0
   compressedBytes = 0
   handedOver = 0
   rejects = 0

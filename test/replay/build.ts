@@ -61,6 +61,8 @@ export interface Plan {
   readonly swappiness?: number
   readonly dirtied?: number
   readonly kinds?: (page: number) => number
+  /** log2 of a folio's base pages. */
+  readonly orders?: (page: number) => number
 }
 
 /** A workload by hand: costs are fixed unless samples are given; what is not named costs nothing. */
@@ -126,7 +128,7 @@ export function plan(given: Plan): Workload {
       length: count,
       node: Uint8Array.from({ length: count }, (_, page) => page % nodes),
       kind,
-      order: new Uint8Array(count),
+      order: Uint8Array.from({ length: count }, (_, page) => given.orders?.(page) ?? 0),
       fill: new Uint8Array(count),
       slot: new Float64Array(count).fill(-1),
       owner: new Int32Array(count).fill(-1),

@@ -64,6 +64,8 @@ export class OutsideCase extends Error {}
 
 interface Folio {
   readonly id: number
+  /** Base pages, each with a frame and a slot. */
+  readonly pages: number
   state: 'free' | 'resident' | 'queued' | 'storing' | 'stored' | 'swapped'
   accessed: boolean
   referenced: boolean
@@ -284,30 +286,49 @@ export function runSlowly(workload: Workload, options: SlowOptions): SlowResult 
 
   function dropSlot(folio: Folio): void {
     if (folio.slot < 0) return
-    const before = poolPages(storedSlots)
-    if (holds.delete(folio.slot)) storedSlots--
-    give(before - poolPages(storedSlots))
-    freeSlots.push(folio.slot)
+    for (let slot = folio.slot; slot < folio.slot + folio.pages; slot++) {
+      const before = poolPages(storedSlots)
+      if (holds.delete(slot)) storedSlots--
+      give(before - poolPages(storedSlots))
+      freeSlots.push(slot)
+    }
     folio.slot = -1
+  }
+
+  /** Slots in a row, aligned; those that are skipped serve single pages. */
+  function takeSlots(count: number): number {
+    if (count === 1) return freeSlots.pop() ?? nextSlot++
+    while (nextSlot % count !== 0) freeSlots.push(nextSlot++)
+    nextSlot += count
+    return nextSlot - count
+  }
+
+  function sum(count: number, draw: () => number): number {
+    return Array.from({ length: count }, draw).reduce((all, ns) => all + ns, 0)
+  }
+
+  function pagesOn(list: readonly Folio[]): number {
+    return list.reduce((all, { pages }) => all + pages, 0)
   }
   const holds = new Set<number>()
 
-  function* allocate(thread: Thread): Program {
-    if (free > low) {
-      take()
+  function* allocate(thread: Thread, count: number): Program {
+    const more = count - 1
+    if (free - more > low) {
+      for (let page = 0; page < count; page++) take()
       return
     }
     let fruitless = 0
     for (;;) {
-      if (free <= low) wakeKswapd()
-      if (free > min) break
+      if (free - more <= low) wakeKswapd()
+      if (free - more > min) break
       yield* throttle(thread)
       const reclaimed = yield* directReclaim(thread, true)
-      if (free <= min) drain()
+      if (free - more <= min) drain()
       if (reclaimed > 0) fruitless = 0
       else if (++fruitless >= 16) throw new OutsideCase('nothing can be freed')
     }
-    take()
+    for (let page = 0; page < count; page++) take()
   }
 
   // ---- kswapd and direct reclaim
@@ -416,15 +437,15 @@ export function runSlowly(workload: Workload, options: SlowOptions): SlowResult 
   // ---- the classic lists
 
   function inactiveIsLow(): boolean {
-    return inactive.length < active.length
+    return pagesOn(inactive) < pagesOn(active)
   }
 
   function* shrinkNode(scan: Scan): Program {
     const before = scan.reclaimed
     scan.mayDeactivate = scan.force || activations !== seenActivations || inactiveIsLow()
     const share = 2 ** scan.priority
-    let inactiveQuota = Math.floor(inactive.length / share)
-    let activeQuota = Math.floor(active.length / share)
+    let inactiveQuota = Math.floor(pagesOn(inactive) / share)
+    let activeQuota = Math.floor(pagesOn(active) / share)
     const wholeQuota = scan.context === 'direct' && scan.priority === 12
     while (inactiveQuota > 0) {
       const count = Math.min(inactiveQuota, CLUSTER)
@@ -446,7 +467,7 @@ export function runSlowly(workload: Workload, options: SlowOptions): SlowResult 
   function isolate(list: Folio[], count: number): Folio[] {
     rotateNow(myCpu())
     const batch: Folio[] = []
-    while (batch.length < count) {
+    while (pagesOn(batch) < count) {
       const folio = list.pop()
       if (folio === undefined) break
       batch.push(folio)
@@ -498,11 +519,11 @@ export function runSlowly(workload: Workload, options: SlowOptions): SlowResult 
       } else if (!(yield* shrinkFolio(scan, folio))) kept.push(folio)
     }
     for (const folio of kept) putBack(folio)
-    const freed = batch.length - kept.length
+    const freed = pagesOn(batch) - pagesOn(kept)
     if (freed > 0) yield { spend: own - isolating }
     give(freed)
     scan.reclaimed += freed
-    scan.scanned += batch.length
+    scan.scanned += pagesOn(batch)
   }
 
   /** True: freed. */
@@ -517,7 +538,7 @@ export function runSlowly(workload: Workload, options: SlowOptions): SlowResult 
       if (folio.referenced) {
         folio.active = true
         activations++
-        age++
+        age += folio.pages
       } else folio.referenced = true
       yield { spend: costs.scanKept.draw() }
       return false
@@ -537,7 +558,7 @@ export function runSlowly(workload: Workload, options: SlowOptions): SlowResult 
   }
 
   function evict(folio: Folio): void {
-    age++
+    age += folio.pages
     folio.referenced = false
     folio.active = false
     folio.cleanCopy = false
@@ -581,11 +602,12 @@ export function runSlowly(workload: Workload, options: SlowOptions): SlowResult 
 
   function* swapOut(scan: Scan, folio: Folio): Program<boolean> {
     const { thread } = scan
-    const slot = freeSlots.pop() ?? nextSlot++
+    const slot = takeSlots(folio.pages)
     folio.locked = true
     folio.slot = slot
     const remote = others(thread).length > 0
-    yield { spend: remote ? costs.unmapRemote.draw() : costs.unmap.draw() }
+    const { unmap, unmapRemote } = costs
+    yield { spend: sum(folio.pages, () => (remote ? unmapRemote : unmap).draw()) }
     if (remote) {
       const byCpu = others(thread).sort((a, b) => a.cpu - b.cpu)
       for (const other of byCpu) {
@@ -666,13 +688,13 @@ export function runSlowly(workload: Workload, options: SlowOptions): SlowResult 
     row.start = now
     row.storedBy = thread.name
     if (memalloc && free + (listed[thread.cpu] ?? 0) <= 0) throw new OutsideCase('no page left')
-    const taken = poolPages(storedSlots + 1) - poolPages(storedSlots)
-    storedSlots++
-    holds.add(folio.slot)
-    yield { spend: costs.store.draw() }
+    const taken = poolPages(storedSlots + folio.pages) - poolPages(storedSlots)
+    storedSlots += folio.pages
+    for (let page = 0; page < folio.pages; page++) holds.add(folio.slot + page)
+    yield { spend: sum(folio.pages, () => costs.store.draw()) }
     if (!memalloc && taken > 0 && free <= min) {
       yield* reclaimForWorker(thread, isKworker)
-      yield { spend: costs.store.draw() }
+      yield { spend: sum(folio.pages, () => costs.store.draw()) }
     }
     row.stored = now
     if (row.submitRank !== null) row.doneRank = ++done
@@ -712,9 +734,13 @@ export function runSlowly(workload: Workload, options: SlowOptions): SlowResult 
 
   // ---- what tasks do
 
-  function newFolio(): Folio {
+  const otherPages = workload.pages.order.reduce((all, order) => all + (1 << order) - 1, 0)
+
+  function newFolio(order: number): Folio {
     const folio: Folio = {
-      id: folios.length,
+      // The other pages of folios have content ids too, after those of the workload's.
+      id: folios.length < workload.pages.length ? folios.length : folios.length + otherPages,
+      pages: 1 << order,
       state: 'free',
       accessed: false,
       referenced: false,
@@ -733,9 +759,10 @@ export function runSlowly(workload: Workload, options: SlowOptions): SlowResult 
   }
 
   function* faultNew(thread: Thread, wanted: Folio | undefined): Program {
-    yield* allocate(thread)
-    yield { spend: costs.fault.draw() }
-    const folio = wanted ?? newFolio()
+    const count = wanted?.pages ?? 1
+    yield* allocate(thread, count)
+    yield { spend: sum(count, () => costs.fault.draw()) }
+    const folio = wanted ?? newFolio(0)
     folio.state = 'resident'
     folio.accessed = true
     inactive.unshift(folio)
@@ -772,16 +799,16 @@ export function runSlowly(workload: Workload, options: SlowOptions): SlowResult 
         return
       }
       folio.locked = true
-      yield* allocate(thread)
-      yield { spend: costs.swapIn.draw() }
+      yield* allocate(thread, folio.pages)
+      yield { spend: sum(folio.pages, () => costs.swapIn.draw()) }
       dropSlot(folio)
       folio.state = 'resident'
       folio.accessed = true
       // workingset_refault: what the active list could have held was thrown out too early.
-      if (age - folio.evictedAt <= active.length) {
+      if (age - folio.evictedAt <= pagesOn(active)) {
         folio.active = true
         activations++
-        age++
+        age += folio.pages
       }
       putBack(folio)
       unlock(folio)
@@ -987,7 +1014,7 @@ export function runSlowly(workload: Workload, options: SlowOptions): SlowResult 
 
   // ---- the run
 
-  for (let page = 0; page < workload.pages.length; page++) newFolio()
+  for (const order of workload.pages.order) newFolio(order)
   for (const folio of folios) {
     if (workload.pages.residentAtStart[folio.id] !== 1) continue
     folio.state = 'resident'

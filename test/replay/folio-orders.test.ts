@@ -1,0 +1,188 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { PageContents } from '../../src/memory/contents/contents.ts'
+import { policies } from '../../src/policies/index.ts'
+import { kcompressd } from '../../src/policies/kcompressd.ts'
+import { kswapd } from '../../src/policies/kswapd.ts'
+import { type Policy, store } from '../../src/policies/policy.ts'
+import type { ReplayLogEvent } from '../../src/replay/log-events.ts'
+import { Random } from '../../src/replay/random.ts'
+import { replay } from '../../src/replay/replay.ts'
+import { PlainSlots } from '../../src/replay/slots.ts'
+import type { Workload } from '../../src/workload/types.ts'
+import { CountingBackend, plainContents, plan, type Row } from './build.ts'
+import { RowCollector } from './rows.ts'
+
+const ORDER = 4
+const PAGES = 1 << ORDER
+const FOLIOS = 400
+const STORE_NS = 1000
+const UNMAP_NS = 100
+
+/** Many folios of 16 pages, in memory; kswapd wants a few of them out. */
+function largeFolios(): Workload {
+  return plan({
+    cpus: 2,
+    free: 200,
+    min: 10,
+    low: 210,
+    high: 200 + 8 * PAGES - 1,
+    managed: 0,
+    resident: FOLIOS,
+    pages: FOLIOS,
+    orders: () => ORDER,
+    tasks: [{ rows: [{ op: 'sleep', arg: 1e9 }] }],
+    costs: { store: STORE_NS, storeSame: 1, unmap: UNMAP_NS },
+  })
+}
+
+function run(workload: Workload, policy: Policy, more: Partial<Parameters<typeof replay>[1]> = {}) {
+  const rows = new RowCollector()
+  const log: ReplayLogEvent[] = []
+  const backend = new CountingBackend(4)
+  const { summary } = replay(workload, {
+    policy,
+    backend,
+    contents: plainContents,
+    checkEveryNs: 100_000,
+    sink: rows.sink,
+    log: (event) => log.push(event),
+    ...more,
+  })
+  const outs = [...rows.of('swapouts')].sort(
+    (a, b) => Number(a['swapout_id']) - Number(b['swapout_id']),
+  )
+  return { summary, outs, log, backend, batches: rows.of('shrink_batches') }
+}
+
+describe('a folio of 16 pages', () => {
+  it('is one swap-out of 16 slots in a row, unmapped and stored page by page', () => {
+    const { outs, backend, summary } = run(largeFolios(), kswapd)
+    for (const [place, row] of outs.entries()) {
+      expect(row['folio_order']).toBe(ORDER)
+      expect(row['swap_offset']).toBe(place * PAGES)
+      expect(Number(row['stored_ns']) - Number(row['start_ns'])).toBe(PAGES * STORE_NS)
+      expect(row['compressed_bytes']).toBe(PAGES * 1365)
+    }
+    expect(backend.stored.size).toBe(outs.length * PAGES)
+    expect(summary.stores).toBe(outs.length * PAGES)
+  })
+
+  it('counts as 16 where pages are counted: two fill a batch of 32', () => {
+    const { batches, outs } = run(largeFolios(), kswapd)
+    const writing = batches.filter((row) => Number(row['nr_dirty']) > 0)
+    const taken = writing.map((row) => Number(row['nr_taken']))
+    expect(Math.max(...taken)).toBe(2 * PAGES)
+    const freed = writing.map((row) => Number(row['nr_reclaimed']))
+    expect(freed.reduce((all, pages) => all + pages)).toBe(outs.length * PAGES)
+  })
+
+  it('is one entry of a queue, whose 256 places hold 4096 pages', () => {
+    // A worker that finds memory below min would compress once more.
+    const tunables = { 'pstrace.memalloc': 1 }
+    const { outs, summary } = run(largeFolios(), kcompressd, { tunables })
+    expect(summary.queuePeak).toBe(256)
+    const stored = outs.filter((row) => row['path'] === 'queued' && row['stored_ns'] !== null)
+    expect(stored.length).toBeGreaterThan(20)
+    for (const row of stored)
+      expect(Number(row['stored_ns']) - Number(row['start_ns'])).toBe(PAGES * STORE_NS)
+  })
+
+  it('is split where no 16 slots are in a row, and its pages go out one by one', () => {
+    // Twenty slots: the second folio finds four, none of them 16 in a row.
+    const { outs, log } = run(largeFolios(), kswapd, { slots: new PlainSlots(20) })
+    expect(outs.map((row) => row['folio_order'])).toEqual([ORDER, 0, 0, 0, 0])
+    expect(log.filter(({ event }) => event === 'split').map(({ value }) => value)).toContain(15)
+  })
+
+  it('is zero only if all its pages are', () => {
+    const zeroExcept = (page: number): PageContents => ({
+      ...plainContents,
+      fill(content, version, slot, target) {
+        if (content === page) return plainContents.fill(content, version, slot, target)
+        target.fill(0)
+        return -2
+      },
+    })
+    const pathsOf = (contents: PageContents) =>
+      run(largeFolios(), kcompressd, { contents }).outs.map((row) => row['place'])
+    expect(new Set(pathsOf(zeroExcept(-1)))).toEqual(new Set(['zero']))
+    // The content of the first folio's second page.
+    expect(pathsOf(zeroExcept(FOLIOS)).slice(0, 2)).toEqual(['zram', 'zero'])
+  })
+})
+
+/** A task that allocates and touches folios of all orders. */
+function mixed(seed: number, lru: 'classic' | 'mglru'): Workload {
+  const random = new Random(seed, 0)
+  const pages = 120
+  const rows: Row[] = []
+  for (let page = 0; page < pages; page++) {
+    rows.push({ op: 'alloc', cpuNs: 20_000 + random.below(20_000), arg: page })
+    rows.push({ op: 'touch', cpuNs: 9000, arg: random.below(page + 1) })
+  }
+  rows.push({ op: 'exit', cpuNs: 100 })
+  const orders = Uint8Array.from({ length: pages }, () => random.below(5))
+  return plan({
+    cpus: 3,
+    free: 260,
+    min: 60,
+    low: 90,
+    high: 120,
+    managed: 0,
+    pages,
+    lru,
+    orders: (page) => orders[page] ?? 0,
+    tasks: [{ rows, hasMemory: true }],
+    boostStep: 8,
+    boostMax: 20,
+    boostEvery: 16,
+    costs: {
+      store: [20_000, 70_000, 30_000],
+      unmap: 3000,
+      scanKept: 500,
+      freeClean: 500,
+      batch: 2000,
+      slab: 500,
+      swapIn: 9000,
+      push: 900,
+      wake: 900,
+      wakeLatency: 40_000,
+    },
+  })
+}
+
+describe('folios of many orders', () => {
+  it.each(policies.map((policy) => [policy.name, policy] as const))(
+    'are neither lost nor stored twice under %s',
+    (_name, policy) => {
+      const seen = { folios: 0, back: 0 }
+      fc.assert(
+        fc.property(
+          fc.integer({ min: 1, max: 1e9 }),
+          fc.constantFrom('classic' as const, 'mglru' as const),
+          (seed, lru) => {
+            const { outs, summary } = run(mixed(seed, lru), policy, { checkEveryNs: 1_000_000 })
+            seen.folios += outs.filter((row) => Number(row['folio_order']) > 0).length
+            seen.back += summary.swapIns
+          },
+        ),
+        { numRuns: 4 },
+      )
+      expect(seen.folios).toBeGreaterThan(100)
+      expect(seen.back).toBeGreaterThan(100)
+    },
+  )
+
+  it('are watched: a policy that stores one twice is caught', () => {
+    const twice: Policy = {
+      ...kcompressd,
+      *submit(folio, setting) {
+        const end = yield* kcompressd.submit(folio, setting)
+        if (end === 'queued' && folio % 10 === 0) yield store(folio)
+        return end
+      },
+    }
+    expect(() => run(mixed(1, 'classic'), twice)).toThrow(/more than it had/)
+  })
+})
