@@ -284,14 +284,14 @@ describe('Ctrl-C', () => {
         'asked.duckdb',
         'SELECT count(*) FROM range(100000000) a, range(100000000) b',
       ],
-      { folder: door.folder, isUnderWay: (child) => cpuSeconds(child) > 3 },
+      { folder: door.folder, isUnderWay: (child) => cpuSeconds(child) > 2 },
     )
     expect(status).toBe(130)
   })
 
   it('while a trace is read ends with status 130 and keeps the traces read before', async () => {
     expect(
-      door.run(['generate', 'stream', '-o', 'big.dat', '--format', 'v6', '--events', '2000000'])
+      door.run(['generate', 'stream', '-o', 'big.dat', '--format', 'v6', '--events', '600000'])
         .status,
     ).toBe(0)
     door.run(['ingest', '-q', '--db', 'cut.duckdb', 'phone.dat'])
@@ -305,14 +305,18 @@ describe('Ctrl-C', () => {
 })
 
 describe('help', () => {
-  const commands = () =>
-    [...door.run(['--help']).stdout.matchAll(/^ {2}([a-z]+) {2,}\S/gm)]
-      .map((match) => match[1] ?? '')
-      .filter((name) => name !== 'pstrace')
+  /** What `--help` prints, by command; '' = without a command. */
+  const helps = new Map<string, ReturnType<Door['run']>>()
+  beforeAll(() => {
+    const whole = door.run(['--help'])
+    helps.set('', whole)
+    for (const [, name = ''] of whole.stdout.matchAll(/^ {2}([a-z]+) {2,}\S/gm))
+      if (name !== 'pstrace') helps.set(name, door.run([name, '--help']))
+  })
 
   it('of every command has a summary, its options and examples', () => {
-    for (const command of commands()) {
-      const { stdout, status } = door.run([command, '--help'])
+    expect(helps.size).toBeGreaterThan(20)
+    for (const [command, { stdout, status }] of helps) {
       expect(status, command).toBe(0)
       expect(stdout, command).toMatch(/^Usage: pstrace /)
       expect(stdout, command).toContain('Examples:\n  pstrace ')
@@ -320,8 +324,7 @@ describe('help', () => {
   })
 
   it('fits eighty columns', () => {
-    for (const command of ['', ...commands()]) {
-      const { stdout } = door.run(command === '' ? ['--help'] : [command, '--help'])
+    for (const [command, { stdout }] of helps) {
       const description = stdout.slice(0, stdout.indexOf('Examples:'))
       for (const line of description.split('\n'))
         expect(line.length, `${command}: ${line}`).toBeLessThanOrEqual(80)
