@@ -87,6 +87,7 @@ export interface SampleLayout {
   readonly hasRaw: boolean
 }
 
+/** Places of a sample's parts; -1 = not there. Source: perf_event_open(2), PERF_RECORD_SAMPLE. */
 export function sampleLayout({ sampleType, readFormat }: PerfAttr): SampleLayout {
   let at = 8
   const part = (bit: number): number => {
@@ -132,6 +133,7 @@ export interface TrailerLayout {
   readonly cpu: number
 }
 
+/** Places, from the end, of the sample_id that other records carry. Source: perf_event_open(2), sample_id_all. */
 export function trailerLayout({ sampleType, sampleIdAll }: PerfAttr): TrailerLayout {
   if (!sampleIdAll) return { bytes: 0, tid: -1, time: -1, cpu: -1 }
   let behind = 0

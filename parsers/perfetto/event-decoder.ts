@@ -432,6 +432,7 @@ export class EventDecoder {
   }
 }
 
+/** The bytes of the walker's current field as UTF-8. */
 export function textOf(walker: FieldWalker): string {
   return decoder.decode(walker.bytes.subarray(walker.start, walker.end))
 }

@@ -32,6 +32,7 @@ function findRoot(folder: FolderSource): string | undefined {
   return roots.length === 1 ? roots[0] : undefined
 }
 
+/** True where a copy of tracefs lies in the folder or below it. */
 export function isTracefsFolder(folder: FolderSource): boolean {
   return findRoot(folder) !== undefined
 }

@@ -142,6 +142,7 @@ export async function readFitness(
   })
 }
 
+/** One finding per question, in the order in which they are asked, with the reason for what cannot be answered. */
 export function diagnose(evidence: Evidence): Finding[] {
   const { roles } = evidence
   const has = (...wanted: readonly string[]) => wanted.every((role) => roles.has(role))

@@ -42,6 +42,7 @@ export interface ResultStream {
     | Iterable<readonly (readonly Value[])[]>
 }
 
+/** A result that is already in memory, as a stream of one piece. */
 export function toStream(result: Result): ResultStream {
   return { columns: result.columns, pieces: [result.rows] }
 }

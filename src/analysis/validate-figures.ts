@@ -260,6 +260,7 @@ export class RunFigures {
   }
 }
 
+/** Of the values that are numbers; NaN = there are none. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].filter((value) => !Number.isNaN(value)).sort((x, y) => x - y)
   const middle = sorted.length >> 1

@@ -13,6 +13,7 @@ function describeStack(error: Error): string {
   return error.cause instanceof Error ? `${own}\ncaused by: ${describeStack(error.cause)}` : own
 }
 
+/** What the process ends with after this error; 1 for errors that are not ours. */
 export function toExitStatus(error: unknown): number {
   if (error instanceof InterruptedError) return EXIT_INTERRUPTED
   return error instanceof PstraceError ? error.exitStatus : 1

@@ -309,6 +309,7 @@ function usesRecordedDevice({ backend, backendParameters }: RunConfig): boolean 
   )
 }
 
+/** Codec, backend, contents and slots of one run; the caller closes the contents. */
 export async function openResources(workload: Workload, config: RunConfig): Promise<RunResources> {
   const { machine, pages } = workload
   const { pageSize } = machine

@@ -188,6 +188,7 @@ function toRunTask({ taskId, tid, comm, kind }: Workload['tasks'][number]): RunT
   return { taskId, tid, comm, kind: kind === 'background' ? 'user' : kind, node: 0 }
 }
 
+/** Adds those of the tasks that the trace does not have yet. */
 export async function addThreads(
   database: Database,
   traceId: number,

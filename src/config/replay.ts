@@ -62,6 +62,7 @@ export interface ContentsRequest {
 /** What only virtual time has: real threads run kswapd's hand-over, the policy's queues and locks, and the codec. */
 const VIRTUAL_ONLY = ['change', 'backend', 'slots', 'background', 'demand', 'log'] as const
 
+/** The request that the options make; throws a usage error for what is wrong whatever the trace is. */
 export function resolveReplay(options: ReplayOptions): ReplayRequest {
   const clock = choose('--clock', options.clock, CLOCKS)
   if (clock === 'threads') refuseVirtualOnly(options)

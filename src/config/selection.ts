@@ -14,6 +14,7 @@ export interface SelectionOptions {
   readonly window?: string
 }
 
+/** The selection that the options make, its times in ns; throws a usage error for what is no number or time. */
 export function resolveSelection(options: SelectionOptions): Selection {
   return {
     ...(options.trace === undefined ? {} : { trace: options.trace }),

@@ -28,6 +28,7 @@ export interface Terminal {
 
 const DEFAULT_DATABASE = 'pstrace.duckdb'
 
+/** Options win over the environment, the environment over what suits the terminal. */
 export function resolveSettings(
   options: GlobalOptions,
   environment: Readonly<Record<string, string | undefined>>,

@@ -637,6 +637,7 @@ export function tableOf(name: string): TableDefinition {
   return table
 }
 
+/** As an identifier in SQL. */
 export function quoteName(name: string): string {
   return `"${name.replaceAll('"', '""')}"`
 }

@@ -54,6 +54,7 @@ export const KERNELS = [
   '7.1',
 ] as const
 
+/** Major and minor of a release such as `6.12` or `6.1.0-25-amd64`; undefined = it begins otherwise. */
 export function parseKernel(text: string): KernelVersion | undefined {
   const match = /^(\d+)\.(\d+)/.exec(text)
   return match ? [Number(match[1]), Number(match[2])] : undefined

@@ -26,6 +26,7 @@ export function swapKey(type: number, offset: number): number {
   return type * KEY_OFFSETS + offset
 }
 
+/** The inverse of `swapKey`. */
 export function fromSwapKey(key: number): SwapEntry {
   const type = Math.floor(key / KEY_OFFSETS)
   return { type, offset: key - type * KEY_OFFSETS }

@@ -44,6 +44,7 @@ export function drawn(sampler: CostSampler, count: number): number {
 
 export type CostSamplers = Readonly<Record<CostName, CostSampler>>
 
+/** A sampler per cost, each with a random stream of its own, so that one more draw of one does not move the others. */
 export function openCosts(
   workload: Workload,
   seed: number,

@@ -92,6 +92,7 @@ export interface RunSummary {
   readonly threads: readonly ThreadSummary[]
 }
 
+/** Figures of a run that is over; `workNs` is how long its tasks needed. */
 export function summarize(
   kernel: Kernel,
   scheduler: Scheduler,

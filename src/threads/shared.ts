@@ -55,6 +55,7 @@ const LOCK_WAITS = 0
 const LOCK_WAIT_NS = 1
 const WAIT_COLUMNS = 2
 
+/** Allocates what all threads of a run see; `threads` counts the one of kswapd. */
 export function openShared(
   layout: PolicyLayout,
   given: Pick<SharedState, 'folioCount' | 'pageSize' | 'pages' | 'tunables' | 'cpus'> & {
@@ -345,6 +346,7 @@ export interface FolioRecords {
   readonly lockWaits: readonly { readonly waits: number; readonly ns: number }[]
 }
 
+/** Times in ns after the first folio was scanned. Only when no thread works any more. */
 export function readFolios(shared: SharedState): FolioRecords {
   const folios = new Int32Array(shared.folios)
   const times = new Float64Array(shared.times)

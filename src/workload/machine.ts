@@ -15,6 +15,7 @@ export function readCounter(
     : { first: first.value, last: last.value }
 }
 
+/** How much a counter rose within the recording; undefined = it was not read twice. */
 export function counterRise(recording: Recording, name: string): number | undefined {
   const counter = readCounter(recording, name)
   return counter === undefined ? undefined : counter.last - counter.first

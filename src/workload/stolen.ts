@@ -31,6 +31,7 @@ const STOLEN_MEDIANS = 16
 /** Fewer steps of a kind say nothing of its median. */
 const MIN_STEPS = 100
 
+/** Steps of reclaim between the two times; `owners` are the tasks whose memory is unmapped. */
 export function findStolen(
   recording: Recording,
   owners: ReadonlySet<number>,

@@ -42,6 +42,7 @@ export function compactionBegin(context: IngestContext): EventHandler {
   })
 }
 
+/** include/trace/events/compaction.h: mm_compaction_end. */
 export function compactionEnd(context: IngestContext): EventHandler {
   return handle([], (_row, ts, cpu, task) => {
     context.spans.end(task, 'compaction', ts, cpu, COMPACTION, Number.NaN)

@@ -59,6 +59,7 @@ export function store(context: IngestContext): EventHandler {
   })
 }
 
+/** Probe at the end of the actual store of an asynchronous policy. */
 export function storeEnd(context: IngestContext): EventHandler {
   return handle([], (_row, ts, _cpu, task) => {
     context.timeline.label(task, ts, STORE)
@@ -144,6 +145,7 @@ export function fault(context: IngestContext): EventHandler {
   })
 }
 
+/** Probe at the return of the fault handler: what the fault read is complete. */
 export function faultEnd(context: IngestContext): EventHandler {
   return handle([], (_row, ts, _cpu, task) => {
     finishReads(context, task, ts)

@@ -7,6 +7,7 @@ import { zswap } from './zswap.ts'
 /** Every backend; a new one is one file and one line here. */
 export const BACKENDS: readonly BackendProvider[] = [zram, zswap, disk]
 
+/** Throws a PstraceError that names those there are. */
 export function openBackend(name: string, options: BackendOptions): SwapBackend {
   const provider = BACKENDS.find((backend) => backend.name === name)
   if (provider === undefined)

@@ -23,6 +23,7 @@ export function isSameFilled(page: Uint8Array): boolean {
 
 export type FillKind = 'zero' | 'same' | 'data'
 
+/** What the kernel sees in a page before it compresses; a zero page is also same-filled. */
 export function fillKindOf(page: Uint8Array): FillKind {
   if (!isSameFilled(page)) return 'data'
   return isZeroFilled(page.subarray(0, 8)) ? 'zero' : 'same'

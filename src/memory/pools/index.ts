@@ -7,6 +7,7 @@ import { zsmalloc } from './zsmalloc.ts'
 /** Every allocator; a new one is one file and one line here. */
 export const POOLS: readonly PoolProvider[] = [zsmalloc, zbud, z3fold]
 
+/** Throws a PstraceError that names those there are. */
 export function openPool(name: string, options?: PoolOptions): Pool {
   const provider = POOLS.find((pool) => pool.name === name)
   if (provider === undefined)

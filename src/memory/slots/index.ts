@@ -13,6 +13,7 @@ export const SLOT_ALLOCATORS: readonly SlotProvider[] = [
   swapDesc,
 ]
 
+/** Throws a PstraceError that names those there are. */
 export function openSlots(name: string, options: SlotOptions): SwapSlots {
   const provider = SLOT_ALLOCATORS.find((each) => each.name === name)
   if (provider === undefined)

@@ -110,6 +110,7 @@ export interface SlotUse {
   readonly clustersTouched?: number
 }
 
+/** Memory that the design takes for its slots in that use. */
 export function metadataBytes(design: SlotDesign, use: SlotUse): number {
   const touched = use.clustersTouched ?? Math.ceil((use.pooled + use.onDisk) / CLUSTER_SLOTS)
   return (
