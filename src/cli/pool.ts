@@ -73,8 +73,8 @@ const POOL: Overview = {
   ],
   examples: `
 pstrace pool
-pstrace pool --run zswap --by move
-pstrace pool --by class --run zswap
+pstrace pool --run last --by move
+pstrace pool --by class --run last
 pstrace pool --by rate --format csv
 pstrace pool --sizes sizes.csv --allocator zsmalloc --chain 8`,
 }

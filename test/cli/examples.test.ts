@@ -1,0 +1,108 @@
+import { copyFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { COMMANDS } from '../../src/cli/commands.ts'
+import { generated, scenarioNamed } from '../generate/file.ts'
+import { type Door, openDoor } from './front-door.ts'
+import { runCommands } from './many-commands.ts'
+
+const phone = { scenario: scenarioNamed('phone'), events: 800 } as const
+/** What the examples name, made before they are run. */
+const TRACES = ['zram-lz4-6.12', 'last-boot', 'idle-1', 'before', 'after']
+const REPEATS = ['sync-1', 'sync-2', 'par-1', 'par-2']
+
+/** Other memory may be captured only where the system lets a process do that; test/scenarios replays the folder at length. */
+const NOT_TRIED = ['pages capture', 'seed-003-a']
+/** A shell's work: tried by the shell, in the test below. */
+const isForShell = (example: string) => /\||\$\(/.test(example)
+
+function makeFiles(folder: string): void {
+  const write = (name: string, bytes: Uint8Array) => writeFileSync(join(folder, name), bytes)
+  write('device.dat', generated({ ...phone, format: 'v7' }).bytes)
+  write('trace.dat', generated({ ...phone, format: 'v7', seed: 4 }).bytes)
+  write('perf.data', generated({ ...phone, format: 'perf', seed: 2 }).bytes)
+  write('phone.perfetto-trace', generated({ ...phone, format: 'perfetto', clock: 'boot' }).bytes)
+  write('trace.txt.gz', gzipSync(generated({ ...phone, format: 'text', seed: 3 }).bytes))
+  const page = (i: number) =>
+    Buffer.from(`page ${i} of an application `.repeat(200)).subarray(0, 4096)
+  write('memory.raw', Buffer.concat(Array.from({ length: 64 }, (_, i) => page(i))))
+}
+
+/** Words of a line of shell without pipes; where output is redirected does not matter here. */
+function toWords(example: string): string[] {
+  const [command = ''] = example.replace(/^pstrace /, '').split(/ > /)
+  return [...command.matchAll(/'([^']*)'|(\S+)/g)].map((match) => match[1] ?? match[2] ?? '')
+}
+
+/** As an example is tried: less of what only takes long. */
+function tried(example: string): string {
+  return example
+    .replace('--events 100000000', '--events 2000')
+    .replace('--seeds 3', '--seeds 1')
+    .replace('=1,2,3 --cpus 4 --cpus 8', '=1,2 --cpus 4')
+}
+
+let door: Door
+let examples: string[] = []
+beforeAll(() => {
+  door = openDoor()
+  const { folder } = door
+  makeFiles(folder)
+  const ingest = (name: string) => ['ingest', 'device.dat', '-q', '--force', '--name', name]
+  const setup = [
+    ['generate', 'phone', '-o', 'unused.dat', '--snapshots', 'snapshots', '--events', '2000'],
+    ...[...REPEATS, ...TRACES].map(ingest),
+    ['replay', '-q'],
+    ['pages', 'compress', 'memory.raw', '--format', 'csv', '-o', 'sizes.csv'],
+    ['pages', 'build', 'memory.raw', '-o', 'phone.pages'],
+  ]
+  for (const [i, { status, error }] of runCommands(folder, setup).entries())
+    expect([setup[i], status, error]).toEqual([setup[i], 0, ''])
+  for (const name of ['before', 'after'])
+    copyFileSync(join(folder, 'pstrace.duckdb'), join(folder, `${name}.duckdb`))
+  const helps = runCommands(
+    folder,
+    COMMANDS.map(({ name }) => [name, '--help']),
+  )
+  examples = helps.flatMap(({ stdout }) =>
+    [...stdout.slice(stdout.indexOf('Examples:')).matchAll(/^ {2}(\S.*)$/gm)].map(
+      (line) => line[1] ?? '',
+    ),
+  )
+})
+afterAll(() => door.close())
+
+describe('the examples in the help', () => {
+  it('are run by every command as they stand', () => {
+    // What is ingested here has no runs, and is the last trace from there on.
+    const last = (example: string) => Number(example.startsWith('pstrace ingest'))
+    const alone = examples
+      .toSorted((a, b) => last(a) - last(b))
+      .filter(
+        (example) => !isForShell(example) && !NOT_TRIED.some((name) => example.includes(name)),
+      )
+    expect(alone.length).toBeGreaterThan(70)
+    const commands = alone.map((example) => {
+      const words = toWords(tried(example))
+      // Files of another example, or of the setup.
+      return words.includes('-o') ? [...words, '--force'] : words
+    })
+    const results = runCommands(door.folder, commands)
+    const failed = results.flatMap(({ status, error }, i) =>
+      status === 0 ? [] : [[alone[i], status, error]],
+    )
+    expect(failed).toEqual([])
+  })
+
+  it('that need a shell do what they say', () => {
+    const lines = examples.filter(isForShell)
+    expect(lines.length).toBeGreaterThan(2)
+    for (const line of lines) {
+      const { status, stderr } = door.shell(
+        line.replace('ingest --quiet', 'ingest --quiet --force'),
+      )
+      expect([line, status, stderr.includes('pstrace:')]).toEqual([line, 0, false])
+    }
+  })
+})
