@@ -66,7 +66,12 @@ export interface RunConfig {
 export interface RunPlan {
   readonly workload: Workload
   readonly cpus: readonly WorkloadCpu[]
-  readonly runs: readonly { readonly policy: Policy; readonly config: RunConfig }[]
+  readonly runs: readonly PlannedRun[]
+}
+
+export interface PlannedRun {
+  readonly policy: Policy
+  readonly config: RunConfig
 }
 
 /** Refuses what is wrong whatever the workload is, before anybody waits for one. */

@@ -17,7 +17,7 @@ import { completeTunables, type RunResult, type RunTask, replay } from '../repla
 import type { RunSummary } from '../replay/summary.ts'
 import type { Workload } from '../workload/types.ts'
 import { runInterruptibly } from './interrupt.ts'
-import { openResources, type RunConfig, type RunPlan } from './run-plan.ts'
+import { openResources, type PlannedRun, type RunConfig, type RunPlan } from './run-plan.ts'
 import { withSummary } from './run-summary.ts'
 import { readVersion } from './version.ts'
 import { addWorkloadTrace } from './workload-trace.ts'
@@ -56,10 +56,7 @@ export interface RunOptions {
 }
 
 /** Replays one policy into the database; the run is visible when this returns, and gone when it throws. */
-export async function runPolicy(
-  options: RunOptions,
-  run: RunPlan['runs'][number],
-): Promise<FinishedRun> {
+export async function runPolicy(options: RunOptions, run: PlannedRun): Promise<FinishedRun> {
   const { database, traceId, plan } = options
   const { policy } = run
   const { workload } = plan
@@ -140,7 +137,7 @@ async function openScratch(workload: Workload, policy: Policy): Promise<RunRows>
 
 /** The configuration as it is kept with the run: no tunable is left to its default. */
 export function completeConfig(
-  { policy, config }: RunPlan['runs'][number],
+  { policy, config }: PlannedRun,
   keep: RunOptions['keep'],
 ): RunConfig {
   return { ...config, tunables: completeTunables(policy, config.tunables), keep }

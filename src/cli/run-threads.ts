@@ -13,7 +13,7 @@ import { runThreads, type ThreadsOptions, type ThreadsResult } from '../threads/
 import { PAGE_KINDS, type Workload } from '../workload/types.ts'
 import { runInterruptibly } from './interrupt.ts'
 import { openContents } from './run-contents.ts'
-import type { RunConfig, RunPlan } from './run-plan.ts'
+import type { PlannedRun, RunConfig } from './run-plan.ts'
 import {
   addMetrics,
   addThreads,
@@ -52,7 +52,7 @@ interface Stream {
  */
 export async function runPolicyOnThreads(
   options: RunOptions,
-  run: RunPlan['runs'][number],
+  run: PlannedRun,
 ): Promise<FinishedRun> {
   const { database, traceId, plan } = options
   const { policy } = run

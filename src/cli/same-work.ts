@@ -1,12 +1,12 @@
 import { countDemand, cutDemand, type DemandRows } from '../workload/cut.ts'
 import type { Workload } from '../workload/types.ts'
-import type { RunPlan } from './run-plan.ts'
+import type { PlannedRun, RunPlan } from './run-plan.ts'
 import type { FinishedRun, RunOutcome } from './run-policy.ts'
 
 /** One run to make. */
 export interface Job {
   readonly plan: RunPlan
-  readonly run: RunPlan['runs'][number]
+  readonly run: PlannedRun
 }
 
 /** What all columns are cut to, because a run found no more pages to reclaim. */
