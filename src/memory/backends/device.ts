@@ -23,9 +23,9 @@ export const DEVICE_PARAMETERS: readonly BackendParameter[] = [
   { name: 'disk_request_us', fallback: 0, summary: 'CPU time of submitting a request' },
   {
     name: 'disk_request_kb',
-    fallback: 128,
+    fallback: 512,
     summary:
-      'to what a waiting write grows by its neighbours (max_sectors_kb); 0 = none are merged',
+      'to what a waiting write grows by its neighbours: 128 segments of a page, or max_sectors_kb; 0 = none are merged',
   },
 ]
 
