@@ -33,200 +33,249 @@ interface Actor {
   folio: number
 }
 
+function newActor(name: string, worker: number, program?: Actor['program']): Actor {
+  return { name, worker, program, send: 0, waitsFor: undefined, folio: -1 }
+}
+
 export function conform(policy: Policy, options: ConformanceOptions): Conformance {
-  const violations: string[] = []
-  const log: string[] = []
-  const starts: number[] = []
-  const tunables: Record<string, number> = {}
-  for (const { name, default: value } of policy.tunables) tunables[name] = value
-  Object.assign(tunables, options.tunables)
-  const layout: PolicyLayout = policy.layout({ node: 0, cpus: options.cpus }, tunables)
-  const setting = { cpus: options.cpus, initial: { ...tunables } }
-  const queues: number[][] = layout.queues.map(() => [])
-  const owners: (Actor | undefined)[] = layout.locks.map(() => undefined)
-  const waiters: Actor[][] = layout.locks.map(() => [])
-  const cells = layout.cells.map(() => 0)
-  let items = layout.items
-  let deepest = 0
-  const stores = new Map<number, number>()
-  const started = new Map<number, number>()
-  const ended = new Set<number>()
-  const kswapd: Actor = {
-    name: 'kswapd',
-    worker: -1,
-    program: undefined,
-    send: 0,
-    waitsFor: undefined,
-    folio: -1,
+  return new Executor(policy, options).run()
+}
+
+const MOST_VIOLATIONS = 20
+
+class Executor {
+  readonly #policy: Policy
+  readonly #options: ConformanceOptions
+  readonly #tunables: Record<string, number> = {}
+  readonly #setting: { readonly cpus: number; readonly initial: TunableValues }
+  readonly #layout: PolicyLayout
+  readonly #queues: number[][]
+  readonly #owners: (Actor | undefined)[]
+  readonly #waiters: Actor[][]
+  readonly #cells: number[]
+  #items: number
+  readonly #kswapd = newActor('kswapd', -1)
+  readonly #actors: Actor[] = [this.#kswapd]
+  readonly #violations: string[] = []
+  readonly #log: string[] = []
+  readonly #starts: number[] = []
+  readonly #started = new Set<number>()
+  /** Folios whose submit is over. */
+  readonly #ended = new Set<number>()
+  readonly #stored = new Set<number>()
+  /** The folio that kswapd submits next. */
+  #next = 0
+  #deepest = 0
+
+  constructor(policy: Policy, options: ConformanceOptions) {
+    const { cpus } = options
+    this.#policy = policy
+    this.#options = options
+    for (const { name, default: value } of policy.tunables) this.#tunables[name] = value
+    Object.assign(this.#tunables, options.tunables)
+    this.#setting = { cpus, initial: { ...this.#tunables } }
+    const layout = policy.layout({ node: 0, cpus }, this.#tunables)
+    this.#layout = layout
+    this.#queues = layout.queues.map(() => [])
+    this.#owners = layout.locks.map(() => undefined)
+    this.#waiters = layout.locks.map(() => [])
+    this.#cells = layout.cells.map(() => 0)
+    this.#items = layout.items
+    for (const [worker, { start }] of layout.workers.entries())
+      if (start !== 'item') this.#startWorker(`worker${worker}`, worker)
   }
-  const actors: Actor[] = [kswapd]
-  layout.workers.forEach((worker, index) => {
-    if (worker.start === 'item') return
-    actors.push({
-      name: `worker${index}`,
-      worker: index,
-      program: policy.work(index, setting),
-      send: 0,
-      waitsFor: undefined,
-      folio: -1,
-    })
-  })
-  let next = 0
-  const bad = (text: string): void => {
-    if (violations.length < 20) violations.push(text)
+
+  run(): Conformance {
+    const limit = this.#options.folios * 400 + 10_000
+    let step = 0
+    for (; step < limit; step++) {
+      const actor = this.#pick(step)
+      if (actor === undefined) break
+      this.#step(actor)
+    }
+    if (step >= limit) this.#bad('the policy does not come to an end')
+    this.#checkEnd()
+    return {
+      violations: this.#violations,
+      log: this.#log,
+      starts: this.#starts,
+      deepest: this.#deepest,
+    }
   }
-  const begin = (folio: number): void => {
-    if (started.has(folio)) bad(`folio ${folio} is started twice`)
-    started.set(folio, starts.length)
-    starts.push(folio)
+
+  #bad(text: string): void {
+    if (this.#violations.length < MOST_VIOLATIONS) this.#violations.push(text)
   }
-  // Locks are handed to who waited first: nobody starves beside one who spins.
-  const grant = (actor: Actor | undefined): void => {
-    if (actor === undefined) return
-    actor.waitsFor = undefined
-    actor.send = 1
+
+  #startWorker(name: string, worker: number): void {
+    this.#actors.push(newActor(name, worker, this.#policy.work(worker, this.#setting)))
   }
-  const isReady = (actor: Actor): boolean => {
-    if (actor === kswapd && actor.program === undefined) return next < options.folios
-    if (actor.program === undefined) return false
+
+  #pick(step: number): Actor | undefined {
+    const { schedule, kswapdFirst } = this.#options
+    const ready = this.#actors.filter((actor) => this.#isReady(actor))
+    const pick = schedule[step % schedule.length] ?? 0
+    // The offset grows with each round, so that no schedule starves anybody for ever.
+    const turnOf = kswapdFirst === true ? 0 : pick + Math.floor(step / schedule.length)
+    return ready[turnOf % ready.length]
+  }
+
+  #isReady(actor: Actor): boolean {
+    if (actor.program === undefined)
+      return actor === this.#kswapd && this.#next < this.#options.folios
     const { waitsFor } = actor
     if (waitsFor === undefined) return true
     if (waitsFor.lock !== undefined) return false
-    return waitsFor.queue === undefined || (queues[waitsFor.queue] ?? []).length > 0
+    return waitsFor.queue === undefined || (this.#queues[waitsFor.queue] ?? []).length > 0
   }
-  const perform = (actor: Actor, operation: Operation): number => {
+
+  /** One operation of the actor, or its end. */
+  #step(actor: Actor): void {
+    actor.program ??= this.#submitNext(actor)
+    const turn = actor.program.next(actor.send)
+    if (turn.done === true) {
+      this.#log.push(`${actor.name} ends ${String(turn.value)}`)
+      actor.program = undefined
+      if (actor === this.#kswapd) this.#endSubmit(actor.folio, turn.value)
+      else this.#actors.splice(this.#actors.indexOf(actor), 1)
+      return
+    }
+    const operation = turn.value
+    this.#log.push(`${actor.name} ${JSON.stringify(operation)}`)
+    if (operation.op === 'lock' && this.#owners[operation.at] !== undefined) {
+      if (this.#owners[operation.at] === actor) this.#bad(`${actor.name} locks twice`)
+      actor.waitsFor = { lock: operation.at }
+      this.#waiters[operation.at]?.push(actor)
+      return
+    }
+    actor.waitsFor = operation.op === 'wait' ? { queue: operation.at } : undefined
+    actor.send = this.#perform(actor, operation)
+  }
+
+  #submitNext(kswapd: Actor): Generator<Operation, unknown, number> {
+    const { folios, later } = this.#options
+    if (this.#next === Math.floor(folios / 2)) Object.assign(this.#tunables, later)
+    kswapd.folio = this.#next++
+    kswapd.send = 0
+    return this.#policy.submit(kswapd.folio, this.#setting)
+  }
+
+  #endSubmit(folio: number, end: unknown): void {
+    this.#ended.add(folio)
+    if (end === 'inline' || end === 'bypass') {
+      this.#begin(folio)
+      this.#store(folio)
+    }
+    const { depth } = this.#options
+    for (const { length } of this.#queues) {
+      if (length > this.#deepest) this.#deepest = length
+      if (length > depth)
+        this.#bad(`a queue holds ${length} folios after a submit; at most ${depth} may wait`)
+    }
+  }
+
+  #begin(folio: number): void {
+    if (this.#started.has(folio)) this.#bad(`folio ${folio} is started twice`)
+    this.#started.add(folio)
+    this.#starts.push(folio)
+  }
+
+  #store(folio: number): void {
+    if (this.#stored.has(folio)) this.#bad(`folio ${folio} is stored twice`)
+    this.#stored.add(folio)
+  }
+
+  /** What the policy gets for the operation. */
+  #perform(actor: Actor, operation: Operation): number {
     switch (operation.op) {
       case 'lock':
-      case 'tryLock': {
-        if (operation.at >= owners.length) bad(`lock ${operation.at} is not declared`)
-        if (owners[operation.at] === actor) bad(`${actor.name} locks twice`)
-        if (owners[operation.at] !== undefined) return 0
-        owners[operation.at] = actor
-        return 1
-      }
+      case 'tryLock':
+        return this.#lock(actor, operation.at)
       case 'unlock':
-        if (owners[operation.at] !== actor) bad(`${actor.name} unlocks what it does not hold`)
-        owners[operation.at] = waiters[operation.at]?.shift()
-        grant(owners[operation.at])
-        return 0
-      case 'push': {
-        const queue = queues[operation.at]
-        if (queue === undefined) {
-          bad(`queue ${operation.at} is not declared`)
-          return 0
-        }
-        if (queue.length >= (layout.queues[operation.at]?.capacity ?? 0)) return 0
-        queue.push(operation.folio)
-        return 1
-      }
+        return this.#unlock(actor, operation.at)
+      case 'push':
+        return this.#push(operation.at, operation.folio)
       case 'pop': {
-        const folio = queues[operation.at]?.shift()
+        const folio = this.#queues[operation.at]?.shift()
         if (folio === undefined) return -1
-        begin(folio)
+        this.#begin(folio)
         return folio
       }
       case 'length':
-        return queues[operation.at]?.length ?? 0
+        return this.#queues[operation.at]?.length ?? 0
       case 'store':
-        stores.set(operation.folio, (stores.get(operation.folio) ?? 0) + 1)
-        if ((stores.get(operation.folio) ?? 0) > 1) bad(`folio ${operation.folio} is stored twice`)
+        this.#store(operation.folio)
         return 1
       case 'wake':
-        return 0
       case 'wait':
       case 'pause':
         return 0
       case 'queueWork':
-        actors.push({
-          name: `run${actors.length}`,
-          worker: operation.at,
-          program: policy.work(operation.at, setting),
-          send: 0,
-          waitsFor: undefined,
-          folio: -1,
-        })
+        this.#startWorker(`run${this.#actors.length}`, operation.at)
         return 0
       case 'allocItem':
-        if (items === 0) return 0
-        items--
+        if (this.#items === 0) return 0
+        this.#items--
         return 1
       case 'freeItem':
-        items++
-        if (items > layout.items) bad('more items are freed than taken')
+        this.#items++
+        if (this.#items > this.#layout.items) this.#bad('more items are freed than taken')
         return 0
       case 'readTunable': {
-        const value = tunables[operation.name]
-        if (value === undefined) bad(`tunable ${operation.name} is not declared`)
+        const value = this.#tunables[operation.name]
+        if (value === undefined) this.#bad(`tunable ${operation.name} is not declared`)
         return value ?? 0
       }
       case 'read':
-        return cells[operation.at] ?? 0
+        return this.#cells[operation.at] ?? 0
       case 'write':
-        cells[operation.at] = operation.amount
+        this.#cells[operation.at] = operation.amount
         return operation.amount
       case 'add':
-        cells[operation.at] = (cells[operation.at] ?? 0) + operation.amount
-        return cells[operation.at] ?? 0
+        this.#cells[operation.at] = (this.#cells[operation.at] ?? 0) + operation.amount
+        return this.#cells[operation.at] ?? 0
     }
   }
-  let step = 0
-  const limit = options.folios * 400 + 10_000
-  for (; step < limit; step++) {
-    const ready = actors.filter(isReady)
-    if (ready.length === 0) break
-    const pick = options.schedule[step % options.schedule.length] ?? 0
-    // The offset grows with each round, so that no schedule starves anybody for ever.
-    const turnOf =
-      options.kswapdFirst === true ? 0 : pick + Math.floor(step / options.schedule.length)
-    const actor = ready[turnOf % ready.length]
-    if (actor === undefined) break
-    if (actor.program === undefined) {
-      if (next === Math.floor(options.folios / 2)) Object.assign(tunables, options.later)
-      actor.folio = next++
-      actor.program = policy.submit(actor.folio, setting)
-      actor.send = 0
-    }
-    const turn = actor.program.next(actor.send)
-    if (turn.done === true) {
-      log.push(`${actor.name} ends ${String(turn.value)}`)
-      actor.program = undefined
-      if (actor !== kswapd) actors.splice(actors.indexOf(actor), 1)
-      else {
-        ended.add(actor.folio)
-        if (turn.value === 'inline' || turn.value === 'bypass') {
-          begin(actor.folio)
-          stores.set(actor.folio, (stores.get(actor.folio) ?? 0) + 1)
-          if ((stores.get(actor.folio) ?? 0) > 1) bad(`folio ${actor.folio} is stored twice`)
-        }
-        for (const queue of queues) {
-          if (queue.length > deepest) deepest = queue.length
-          if (queue.length > options.depth)
-            bad(
-              `a queue holds ${queue.length} folios after a submit; at most ${options.depth} may wait`,
-            )
-        }
-      }
-      continue
-    }
-    const operation = turn.value
-    log.push(`${actor.name} ${JSON.stringify(operation)}`)
-    if (operation.op === 'lock' && owners[operation.at] !== undefined) {
-      if (owners[operation.at] === actor) bad(`${actor.name} locks twice`)
-      actor.waitsFor = { lock: operation.at }
-      waiters[operation.at]?.push(actor)
-      continue
-    }
-    actor.waitsFor = operation.op === 'wait' ? { queue: operation.at } : undefined
-    actor.send = perform(actor, operation)
+
+  #lock(actor: Actor, at: number): number {
+    if (at >= this.#owners.length) this.#bad(`lock ${at} is not declared`)
+    if (this.#owners[at] === actor) this.#bad(`${actor.name} locks twice`)
+    if (this.#owners[at] !== undefined) return 0
+    this.#owners[at] = actor
+    return 1
   }
-  if (step >= limit) bad('the policy does not come to an end')
-  if (next < options.folios) bad(`only ${next} of ${options.folios} folios could be submitted`)
-  for (let folio = 0; folio < next; folio++) {
-    if (!ended.has(folio)) bad(`the submit of folio ${folio} never ended`)
-    if ((stores.get(folio) ?? 0) === 0) bad(`folio ${folio} is lost: it was never stored`)
+
+  /** Locks are handed to who waited first: nobody starves beside one who spins. */
+  #unlock(actor: Actor, at: number): number {
+    if (this.#owners[at] !== actor) this.#bad(`${actor.name} unlocks what it does not hold`)
+    const heir = this.#waiters[at]?.shift()
+    this.#owners[at] = heir
+    if (heir !== undefined) {
+      heir.waitsFor = undefined
+      heir.send = 1
+    }
+    return 0
   }
-  owners.forEach((owner, lock) => {
-    if (owner !== undefined) bad(`${owner.name} still holds lock ${lock}`)
-  })
-  return { violations, log, starts, deepest }
+
+  #push(at: number, folio: number): number {
+    const queue = this.#queues[at]
+    if (queue === undefined) {
+      this.#bad(`queue ${at} is not declared`)
+      return 0
+    }
+    if (queue.length >= (this.#layout.queues[at]?.capacity ?? 0)) return 0
+    queue.push(folio)
+    return 1
+  }
+
+  #checkEnd(): void {
+    const { folios } = this.#options
+    if (this.#next < folios) this.#bad(`only ${this.#next} of ${folios} folios could be submitted`)
+    for (let folio = 0; folio < this.#next; folio++) {
+      if (!this.#ended.has(folio)) this.#bad(`the submit of folio ${folio} never ended`)
+      if (!this.#stored.has(folio)) this.#bad(`folio ${folio} is lost: it was never stored`)
+    }
+    for (const [lock, owner] of this.#owners.entries())
+      if (owner !== undefined) this.#bad(`${owner.name} still holds lock ${lock}`)
+  }
 }
