@@ -50,7 +50,8 @@ export interface LaneRanks {
   readonly done: Int32Array
 }
 
-const PATIENCE_MS = 10_000
+/** Without a store for so long the policy is stuck: a loaded machine may keep a thread waiting for seconds. */
+const PATIENCE_MS = 60_000
 
 /**
  * The policy on real threads, with real compression: this thread is kswapd, each worker a worker_threads thread. Order and times differ from
