@@ -1,5 +1,4 @@
 import { Worker } from 'node:worker_threads'
-import type { EventBatch, EventFormat } from '../../parsers/batch.ts'
 import { PstraceError } from '../model/error.ts'
 import type { ColumnArrays, RowBuffer } from '../model/rows.ts'
 import type { RowOwner } from './append.ts'
@@ -7,12 +6,10 @@ import type { Halves } from './chunk.ts'
 import type { Database } from './database.ts'
 import type { RenamedField } from './raw.ts'
 import type { TableDefinition } from './schema.ts'
-import { DirectWriter, type RowWriter } from './writer.ts'
+import { BatchSender } from './sent-batches.ts'
+import { DirectWriter, type RawBatch, type RowWriter } from './writer.ts'
 import {
-  buffersOf,
-  copyColumn,
   copyShapes,
-  SentDictionaries,
   type SentShapes,
   type WriterAnswer,
   type WriterCall,
@@ -49,8 +46,7 @@ class ThreadWriter implements RowWriter {
     string,
     { length: number; readonly strings: Map<string, number> }
   >()
-  readonly #formats = new Map<EventFormat, number>()
-  readonly #dictionaries = new SentDictionaries()
+  readonly #batches = new BatchSender()
   #bytesUnderWay = 0
   #failure: Error | undefined
   /** Resolves when fewer calls are under way. */
@@ -138,32 +134,13 @@ class ThreadWriter implements RowWriter {
     return this.#send({ call: 'beginRaw', traceId, base })
   }
 
-  async appendRaw(batch: EventBatch, seq: Float64Array): Promise<void> {
-    const { format, length, instance } = batch
-    if (length === 0) return
-    let id = this.#formats.get(format)
-    const known = id !== undefined
-    if (id === undefined) {
-      id = this.#formats.size
-      this.#formats.set(format, id)
-    }
-    const columns = batch.columns.map((column, i) =>
-      copyColumn(column, length, `${id}/${instance}/${i}`, this.#dictionaries),
-    )
-    const sent = {
-      id,
-      format: known ? undefined : format,
-      length,
-      instance,
-      ts: batch.ts.slice(0, length),
-      cpu: batch.cpu.slice(0, length),
-      tid: batch.tid.slice(0, length),
-      columns,
-    }
-    const ranks = seq.slice(0, length)
-    const moved = [...buffersOf(sent), ranks.buffer]
-    const bytes = moved.reduce((sum, { byteLength }) => sum + byteLength, 0)
-    await this.#send({ call: 'appendRaw', batch: sent, seq: ranks }, moved, bytes)
+  async appendRaw(batches: readonly RawBatch[]): Promise<void> {
+    const sent = batches
+      .filter(({ batch }) => batch.length > 0)
+      .map((batch) => this.#batches.copy(batch))
+    const slabs = this.#batches.slabs.take()
+    const bytes = slabs.reduce((sum, { byteLength }) => sum + byteLength, 0)
+    await this.#send({ call: 'appendRaw', batches: sent, slabs }, slabs, bytes)
   }
 
   endRaw(): Promise<readonly RenamedField[]> {
@@ -192,11 +169,11 @@ class ThreadWriter implements RowWriter {
   }
 
   /** Sends a call and waits only if too many are under way. */
-  async #send(call: WriterCall, moved: ArrayBufferLike[] = [], bytes = 0): Promise<void> {
+  async #send(call: WriterCall, moved: ArrayBuffer[] = [], bytes = 0): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure
     this.#waiting.push({ bytes, resolve: () => {}, reject: () => {} })
     this.#bytesUnderWay += bytes
-    this.#worker.postMessage(call, moved as ArrayBuffer[])
+    this.#worker.postMessage(call, moved)
     if (this.#bytesUnderWay < MOST_BYTES_UNDER_WAY) return
     await new Promise<void>((resolve) => {
       this.#relief = resolve
@@ -222,6 +199,7 @@ class ThreadWriter implements RowWriter {
       waiting?.reject(error)
     } else {
       if (answer.answer === 'appended') this.#keepSpare(answer.table, answer.set)
+      if (answer.answer === 'appendedRaw') this.#batches.slabs.giveBack(answer.slabs)
       if (this.#failure !== undefined) waiting?.reject(this.#failure)
       else waiting?.resolve(answer.answer === 'done' ? (answer.renamed ?? []) : [])
     }

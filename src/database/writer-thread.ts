@@ -4,9 +4,9 @@ import { PstraceError } from '../model/error.ts'
 import type { ColumnArrays, ColumnRows, TableRows } from '../model/rows.ts'
 import { Database } from './database.ts'
 import { memoryLimit as ownMemoryLimit } from './limits.ts'
+import { BatchReceiver } from './sent-batches.ts'
 import { DirectWriter } from './writer.ts'
 import {
-  BatchReceiver,
   ReceivedShapes,
   type SentRows,
   type WriterAnswer,
@@ -30,7 +30,7 @@ const opening = Database.open(path, {
  * grow with the trace. The statements after the load may need it all.
  */
 const LOAD_MEMORY = '128MiB'
-const batches = new BatchReceiver()
+const received = new BatchReceiver()
 const tables = new Map<string, Record<string, ColumnRows>>()
 const sets = new Map<number, readonly ColumnArrays[]>()
 let writer: DirectWriter | undefined
@@ -74,8 +74,9 @@ async function answer(call: WriterCall): Promise<void> {
       await writer.beginRaw(call.traceId, call.base)
       break
     case 'appendRaw':
-      await writer.appendRaw(batches.receive(call.batch), call.seq)
-      break
+      await writer.appendRaw(call.batches.map((batch) => received.receive(batch)))
+      post({ answer: 'appendedRaw', slabs: call.slabs }, call.slabs)
+      return
     case 'endRaw':
       post({ answer: 'done', renamed: await writer.endRaw() })
       if (memoryLimit === undefined) await database.run(`SET memory_limit = '${ownMemoryLimit()}'`)
@@ -120,6 +121,6 @@ function receiveRows(sent: SentRows): TableRows {
   return { table: sent.table, length: sent.length, columns }
 }
 
-function post(message: WriterAnswer): void {
-  port?.postMessage(message)
+function post(message: WriterAnswer, moved: ArrayBuffer[] = []): void {
+  port?.postMessage(message, moved)
 }

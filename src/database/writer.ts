@@ -6,6 +6,12 @@ import type { Database } from './database.ts'
 import { RawTables, type RenamedField } from './raw.ts'
 import type { TableDefinition } from './schema.ts'
 
+/** Raw events of one format; `seq[i]` is the rank of row i in the trace's total order. */
+export interface RawBatch {
+  readonly batch: EventBatch
+  readonly seq: Float64Array
+}
+
 /**
  * Where ingest puts rows. Calls take effect in the order they are made; what fails may be told by a later call, at the latest
  * by `flush` or `run`.
@@ -19,8 +25,8 @@ export interface RowWriter {
   /** Takes all rows and leaves the buffer empty. */
   append(rows: RowBuffer, owner: RowOwner): Promise<void>
   beginRaw(traceId: number, base: Halves): Promise<void>
-  /** `seq[i]` is the rank of row i in the trace's total order. The batch may be overwritten afterwards. */
-  appendRaw(batch: EventBatch, seq: Float64Array): Promise<void>
+  /** The batches may be overwritten afterwards. */
+  appendRaw(batches: readonly RawBatch[]): Promise<void>
   endRaw(): Promise<readonly RenamedField[]>
   /** Hands everything appended so far to the open transaction. */
   flush(): Promise<void>
@@ -62,8 +68,8 @@ export class DirectWriter implements RowWriter {
     this.#raw = new RawTables(connection, strings, traceId, base)
   }
 
-  async appendRaw(batch: EventBatch, seq: Float64Array): Promise<void> {
-    await this.#raw?.append(batch, seq)
+  async appendRaw(batches: readonly RawBatch[]): Promise<void> {
+    for (const { batch, seq } of batches) await this.#raw?.append(batch, seq)
   }
 
   async endRaw(): Promise<readonly RenamedField[]> {

@@ -89,7 +89,7 @@ describe('ingest', () => {
       'query',
       '--db',
       'sched.duckdb',
-      "SELECT DISTINCT split_part(table_name, ':', 1) AS system FROM duckdb_tables() WHERE schema_name = 'raw'",
+      "SELECT DISTINCT split_part(view_name, ':', 1) AS system FROM duckdb_views() WHERE schema_name = 'raw'",
     ])
     expect(tables).toEqual([{ system: 'sched' }])
   })

@@ -21,7 +21,7 @@ function ingest(trace: MadeTrace, options: { raw?: string; strict?: boolean; sha
 
 async function rawTables(): Promise<unknown[]> {
   const rows = await database.query(
-    "SELECT table_name AS name FROM duckdb_tables() WHERE schema_name = 'raw' ORDER BY name",
+    "SELECT view_name AS name FROM duckdb_views() WHERE schema_name = 'raw' ORDER BY name",
   )
   return rows.map(({ name }) => name)
 }
