@@ -12,6 +12,7 @@ import { PstraceError } from '../model/error.ts'
 import { unknownName } from '../model/names.ts'
 import { lookUpPolicy } from '../policies/index.ts'
 import type { Policy } from '../policies/policy.ts'
+import type { ReadaheadBy } from '../replay/readahead.ts'
 import { completeTunables } from '../replay/replay.ts'
 import type { SwapSlots } from '../replay/slots.ts'
 import { COSTS, type CostName, type Workload, type WorkloadCpu } from '../workload/types.ts'
@@ -25,6 +26,8 @@ const SCALES: Readonly<Record<string, string>> = {
 }
 
 const PAGE_CLUSTER = 'vm.page-cluster'
+/** /sys/kernel/mm/swap/vma_ra_enabled. */
+const VMA_READAHEAD = 'vma_ra_enabled'
 
 /** Everything that decides a run, complete: stored with the run, which can be repeated from it. */
 export interface RunConfig {
@@ -46,6 +49,8 @@ export interface RunConfig {
   readonly costScale: Readonly<Partial<Record<CostName, number>>>
   /** vm.page-cluster: a swap-in may read 2^this pages; null = as recorded. */
   readonly pageCluster: number | null
+  /** Neighbours of the slot or of the address (vma_ra_enabled). */
+  readonly readaheadBy: ReadaheadBy
   readonly clock: (typeof CLOCKS)[number]
   readonly seed: number
   /** Where the workload begins in the recording, ns after its start, and how long the recorded machine took for it. */
@@ -116,6 +121,7 @@ export function planRuns(request: ReplayRequest, recorded: Workload): RunPlan {
       watermarkScale: settings.scales.get('pstrace.watermarks') ?? 1,
       costScale: settings.costs,
       pageCluster: settings.pageCluster,
+      readaheadBy: settings.readaheadBy,
       clock: request.clock,
       seed: request.seed,
       startOffsetNs: workload.startOffsetNs?.value ?? 0,
@@ -203,6 +209,7 @@ interface SortedSettings {
   readonly scales: ReadonlyMap<string, number>
   readonly costs: Partial<Record<CostName, number>>
   readonly pageCluster: number | null
+  readonly readaheadBy: ReadaheadBy
 }
 
 /** A key of --set belongs to each policy that has such a tunable, to the backend (to any while it is not known), or to pstrace's scales; to none is an error. */
@@ -220,11 +227,13 @@ function sortSettings(
   const scales = new Map<string, number>()
   const costs: Partial<Record<CostName, number>> = {}
   let pageCluster: number | null = null
+  let readaheadBy: ReadaheadBy = 'slot'
   for (const [key, value] of request.settings) {
     const cost = COSTS.find((name) => key === `pstrace.cost.${name}`)
     const owners = chosen.filter((policy) => policy.tunables.some(({ name }) => name === key))
     if (cost !== undefined) costs[cost] = parseScale(key, value)
     else if (key === PAGE_CLUSTER) pageCluster = parsePageCluster(value)
+    else if (key === VMA_READAHEAD) readaheadBy = parseSwitch(key, value) ? 'address' : 'slot'
     else if (key in SCALES) scales.set(key, parseScale(key, value))
     else if (parameters.some(({ name, full }) => name === key || full === key))
       ofBackend[key.slice(key.indexOf('.') + 1)] = value
@@ -236,11 +245,12 @@ function sortSettings(
         ...parameters.map(({ full }) => full),
         ...Object.keys(SCALES),
         PAGE_CLUSTER,
+        VMA_READAHEAD,
         ...COSTS.map((name) => `pstrace.cost.${name}`),
       ])
   }
   for (const [policy, values] of tunables) completeTunables(policy, values)
-  return { tunables, backend: ofBackend, scales, costs, pageCluster }
+  return { tunables, backend: ofBackend, scales, costs, pageCluster, readaheadBy }
 }
 
 /** sysctl_page_cluster is clamped to the largest order (mm/swap.c). */
@@ -250,6 +260,11 @@ function parsePageCluster(text: string): number {
   throw new PstraceError('bad-value', `--set ${PAGE_CLUSTER}=${text}: expected 0 to 10`, {
     exitStatus: 2,
   })
+}
+
+function parseSwitch(key: string, text: string): boolean {
+  if (text === '0' || text === '1') return text === '1'
+  throw new PstraceError('bad-value', `--set ${key}=${text}: expected 0 or 1`, { exitStatus: 2 })
 }
 
 function parseScale(key: string, text: string): number {

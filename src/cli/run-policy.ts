@@ -89,6 +89,7 @@ export async function runPolicy(options: RunOptions, run: PlannedRun): Promise<F
         costScale: config.costScale,
         checkEveryNs: CHECK_EVERY_NS,
         ...(config.pageCluster === null ? {} : { readahead: 2 ** config.pageCluster }),
+        readaheadBy: config.readaheadBy,
         sink: (buffer) => {
           if (buffer.table === 'swapouts') {
             swapouts += buffer.length

@@ -209,7 +209,7 @@ export class Faults {
   #touchReadAhead(page: number): void {
     const { pages, pool, readahead } = this.#kernel
     pages.clear(page, P.READ_AHEAD)
-    readahead.hit()
+    readahead.hit(page)
     if (!pages.has(page, P.CLEAN_COPY) || !this.#kernel.dirties()) return
     pages.clear(page, P.CLEAN_COPY)
     pages.version[page] = (pages.version[page] as number) + 1

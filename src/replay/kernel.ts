@@ -15,7 +15,7 @@ import type { LogEventName } from './log-events.ts'
 import { Generations } from './mglru.ts'
 import * as P from './pages.ts'
 import { Pressure } from './pressure.ts'
-import { Readahead } from './readahead.ts'
+import { Readahead, type ReadaheadBy } from './readahead.ts'
 import type { Recorder } from './recorder.ts'
 import type { Scheduler } from './scheduler.ts'
 import { Shrink } from './shrink.ts'
@@ -42,6 +42,7 @@ export interface KernelParts {
   readonly watermarkScale: number
   /** Pages that a swap-in may read, instead of the recorded machine's. */
   readonly readahead: number | undefined
+  readonly readaheadBy: ReadaheadBy
   readonly dirties: () => boolean
 }
 
@@ -119,7 +120,11 @@ export class Kernel {
     this.swapOuts = new SwapOuts(this)
     this.stores = new Stores(this)
     this.faults = new Faults(this)
-    this.readahead = new Readahead(this, parts.readahead ?? machine.readahead.value)
+    this.readahead = new Readahead(
+      this,
+      parts.readahead ?? machine.readahead.value,
+      parts.readaheadBy,
+    )
     this.generations = this.pages.multiGeneration
       ? new Generations(this, machine.swappiness.value)
       : undefined

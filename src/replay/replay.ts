@@ -9,6 +9,7 @@ import { Kernel } from './kernel.ts'
 import type { LogSink } from './log-events.ts'
 import { type TunableChange, VirtualGate, widestLayout } from './policy-gate.ts'
 import { Random } from './random.ts'
+import type { ReadaheadBy } from './readahead.ts'
 import { Recorder, type RowSink } from './recorder.ts'
 import { DEFAULT_SCHEDULER, Scheduler, type SchedulerOptions, type Thread } from './scheduler.ts'
 import { PlainSlots, type SwapSlots } from './slots.ts'
@@ -42,6 +43,8 @@ export interface ReplayOptions {
   readonly watermarkScale?: number
   /** Pages that a swap-in may read around the fault (2^vm.page-cluster), 1 = readahead is off; default: as on the recorded machine. */
   readonly readahead?: number
+  /** Neighbours of the slot (default), or of the address as on devices that do not rotate (vma_ra_enabled). */
+  readonly readaheadBy?: ReadaheadBy
   readonly scheduler?: Partial<SchedulerOptions>
   /** Gets each table's rows when its buffer is full, and at the end; the buffer is emptied afterwards. */
   readonly sink?: RowSink
@@ -114,6 +117,7 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
     slots: options.slots ?? new PlainSlots(),
     watermarkScale: options.watermarkScale ?? 1,
     readahead: options.readahead,
+    readaheadBy: options.readaheadBy ?? 'slot',
     dirties: () => dirtied.next() < dirtiedBelow,
   })
   recorder.note(0, 'begin', undefined, -1, seed, policy.name)
