@@ -64,9 +64,15 @@ export async function readGaps(connection: DuckDBConnection, traceId: number): P
       )
       return [found?.inside_begin ?? false, found?.inside_end ?? false] as const
     })
+  const toGap = (row: LossRow): GapRow => {
+    const { cpu, events, start_ns, end_ns, has_events: isUnplaced } = row
+    const gap = { cpu, events, isPlaced: !isUnplaced, settings: settingsOf(row) }
+    // Nothing tells when, so nothing tells how long.
+    return { ...gap, start_ns: isUnplaced ? end_ns : start_ns, end_ns }
+  }
   const isCounted = places.every(({ cpu, events }) => events !== null || sums.has(cpu))
   return {
-    gaps: places.map((row) => ({ ...row, isPlaced: !row.has_events, settings: settingsOf(row) })),
+    gaps: places.map(toGap),
     sums,
     lost: isCounted ? rows.reduce((total, { events }) => total + (events ?? 0), 0) : undefined,
   }

@@ -153,7 +153,7 @@ function draw(
       }
       events[k] = (events[k] ?? 0) + (one?.events ?? 0)
     }
-    if (gap.start_ns === gap.end_ns)
+    if (gap.isPlaced && gap.start_ns === gap.end_ns)
       firsts.push(
         quantileOf(
           like.map(({ ns }) => ns),

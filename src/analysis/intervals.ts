@@ -88,6 +88,10 @@ interface Edges {
   readonly twice: number
   /** Of kswapd, without their hand-over. */
   readonly ungated: number
+  /** Of kswapd, of which it is not known whether they met the queue. */
+  readonly unqueued: number
+  /** Of kswapd, which did not meet it. */
+  readonly bypassed: number
   /** Swap-outs of kswapd. */
   readonly lane: number
   /** Those of them of which begin and end of the store are known. */
@@ -95,12 +99,20 @@ interface Edges {
   /** Pages reclaimed by batches of which it is not known what they scanned. */
   readonly unlisted: number | null
 }
-const NO_EDGES: Edges = { twice: 0, ungated: 0, lane: 0, placed: 0, unlisted: 0 }
+const NO_EDGES: Edges = {
+  twice: 0,
+  ungated: 0,
+  unqueued: 0,
+  bypassed: 0,
+  lane: 0,
+  placed: 0,
+  unlisted: 0,
+}
 
 function edgesSql(traceId: number): string {
   const own = `trace_id = ${traceId} AND run_id IS NULL`
   return `WITH ordered AS (
-    SELECT context, submit_ns, ts_ns, start_rank, done_rank,
+    SELECT context, path, submit_ns, ts_ns, start_rank, done_rank,
       lag(ts_ns IS NULL AND submit_ns IS NOT NULL) OVER (PARTITION BY task_id ORDER BY coalesce(submit_ns, ts_ns)) AS open,
       count(submit_ns) OVER () AS gated
     FROM swapouts WHERE ${own}
@@ -108,6 +120,8 @@ function edgesSql(traceId: number): string {
   SELECT
     (SELECT count(*) FROM ordered WHERE gated > 0 AND submit_ns IS NULL AND open) AS twice,
     (SELECT count(*) FROM ordered WHERE gated > 0 AND submit_ns IS NULL AND context = 'kswapd') AS ungated,
+    (SELECT count(*) FROM ordered WHERE context = 'kswapd' AND path IS NULL AND submit_ns IS NOT NULL) AS unqueued,
+    (SELECT count(*) FROM ordered WHERE context = 'kswapd' AND path = 'bypass') AS bypassed,
     (SELECT count(*) FROM ordered WHERE context = 'kswapd') AS lane,
     (SELECT least(count(start_rank), count(done_rank)) FROM ordered WHERE context = 'kswapd') AS placed,
     (SELECT CAST(sum(nr_reclaimed) AS BIGINT) FROM shrink_batches WHERE ${own} AND lru IS NULL) AS unlisted`
@@ -177,9 +191,10 @@ function newIntervals(hidden: Hidden | undefined, found: Found): Intervals {
     const doubted =
       sum === 'swapout_pages' ? edges.twice : sum === 'bypass_pages' ? edges.ungated : 0
     const lo = Math.max(0, value - doubted)
-    const more = sum === 'stolen' ? (edges.unlisted ?? 0) : 0
+    const more =
+      sum === 'stolen' ? (edges.unlisted ?? 0) : sum === 'bypass_pages' ? bypassedOf(edges) : 0
     const most =
-      sum === 'stolen' || sum === 'compressed_bytes' ? Number.POSITIVE_INFINITY : possible
+      sum === 'stolen' || sum === 'compressed_bytes' ? Number.POSITIVE_INFINITY : possible + more
     const hi = Math.min(
       value +
         (hidden === undefined ? Number.POSITIVE_INFINITY : Math.ceil(hidden.upTo[sum]) + more),
@@ -225,7 +240,7 @@ function newIntervals(hidden: Hidden | undefined, found: Found): Intervals {
       const sum = stalled === 'application' ? 'app_stall_ns' : 'worker_stall_ns'
       const rows = rowsOf(stalled)
       if (rows.some(isOpen)) return { lo: value, hi: null }
-      const between = unseenBetween(rows, hidden.gaps)
+      const between = unseenBetween(rows, drawn)
       const rounded = rows.filter((row) => isThrottled(row) && gapWithin(row) !== undefined).length
       return { lo: value, hi: value + hidden.upTo[sum] + between + rounded * DELAY_UNIT_NS }
     },
@@ -302,6 +317,15 @@ function newIntervals(hidden: Hidden | undefined, found: Found): Intervals {
     },
     isEstimated: hidden?.isEstimated ?? false,
   }
+}
+
+/** Of n events that were seen k times, k + 3 are expected in n at most in 95 of 100 cases where k is small. */
+const MORE_SEEN = 3
+
+/** Pages that bypassed the queue among those of which it is not known, if as many do as of the others. */
+function bypassedOf({ unqueued, bypassed, lane }: Edges): number {
+  const known = Math.max(1, lane - unqueued)
+  return Math.ceil(Math.min(1, (bypassed + MORE_SEEN) / known) * unqueued)
 }
 
 function isThrottled({ kinds }: SpanRow): boolean {

@@ -42,10 +42,10 @@ export async function readPlaces(
     `SELECT max(at_ns - submit_ns) AS ns FROM (${pages})`,
   )
   const ns = longest?.ns ?? 0
-  // A gap before the first event of a CPU began with the recording.
-  const reached = gaps.map(({ start_ns: start, end_ns: end }) =>
-    start === end ? `(0, ${end + ns})` : `(${start - ns}, ${end + ns})`,
-  )
+  const reached = gaps.map((gap) => {
+    const [startNs, endNs] = stretchOf(gap)
+    return `(${startNs - ns}, ${endNs + ns})`
+  })
   const rows = await readRows<PlacedRow>(
     connection,
     `WITH gaps(start_ns, end_ns) AS (VALUES ${reached.join(', ')}), pages AS (${pages})
@@ -66,6 +66,12 @@ export async function readPlaces(
     }
   }
   return { distances, overtakings, near: rows.length - distances.length }
+}
+
+/** A gap before the first event of a CPU began with the recording; one that only a counter tells may follow the CPU's last. */
+function stretchOf({ start_ns: start, end_ns: end, isPlaced }: GapRow): [number, number] {
+  if (!isPlaced) return [end, Number.MAX_SAFE_INTEGER]
+  return [start === end ? 0 : start, end]
 }
 
 /** With fewer known places than that nothing is said of the others. */

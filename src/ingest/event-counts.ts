@@ -10,6 +10,7 @@ interface CpuCount {
   stride: number
   /** Time of every `stride`-th event, from the first on. */
   times: number[]
+  lastNs: number
 }
 
 /** How many events each CPU had recorded at moments spread over its events: what a gap of so many events may have held. */
@@ -24,16 +25,23 @@ export class EventCounts {
       if (cpu < 0) continue
       let count = this.#cpus[cpu]
       if (count === undefined) {
-        count = { events: 0, stride: 1, times: [] }
+        count = { events: 0, stride: 1, times: [], lastNs: Number.NaN }
         this.#cpus[cpu] = count
       }
+      const ts = batch?.ts[row] ?? 0
+      count.lastNs = ts
       if ((count.events++ & (count.stride - 1)) !== 0) continue
       if (count.times.length === MOST_POINTS) {
         count.times = count.times.filter((_, i) => (i & 1) === 0)
         count.stride *= 2
       }
-      count.times.push(batch?.ts[row] ?? 0)
+      count.times.push(ts)
     }
+  }
+
+  /** Time of the CPU's last event; NaN = it has none. */
+  lastNs(cpu: number): number {
+    return this.#cpus[cpu]?.lastNs ?? Number.NaN
   }
 
   /** Writes `recorded.cpuN`: the CPU's events before each moment kept. */

@@ -144,7 +144,7 @@ export class Families {
   }
 
   /** What the final statement on swap-outs needs. */
-  get queue(): Omit<FinishOptions, 'singlePages'> {
+  get queue(): Omit<FinishOptions, 'singlePages' | 'hiddenSinceNs'> {
     const byName = this.tasks.all.some(({ comm }) => comm.startsWith('kcompressd'))
     return {
       asynchronous: this.#setting.asynchronous,

@@ -14,6 +14,8 @@ export interface FinishOptions {
   readonly devicePlace: string | undefined
   /** Every folio was one page: the kernel's counter of written pages equals the number of events. */
   readonly singlePages: boolean
+  /** From then on stores may be hidden that no gap tells of. */
+  readonly hiddenSinceNs: bigint | null
 }
 
 /**
@@ -35,8 +37,13 @@ export async function finishSwapouts(
   const stores = 'NOT (gate_ns < (SELECT store_ns FROM shortest))'
   const unmatched = options.asynchronous ? "context = 'kswapd' AND path IS NULL" : 'false'
   const inGate = `(${unmatched} AND (unresolved = 0 OR ${stores}))`
+  const isDoubted =
+    options.hiddenSinceNs === null
+      ? 'false'
+      : `(${unmatched} AND NOT ${stores} AND submit_ns >= ${options.hiddenSinceNs} - (SELECT queued_ns FROM longest))`
   const path = options.asynchronous
     ? `CASE WHEN path IS NOT NULL THEN path
+            WHEN ${isDoubted} THEN NULL
             WHEN context <> 'kswapd' THEN if(unresolved = 1, NULL, 'bypass')
             WHEN NOT ${inGate} THEN NULL
             WHEN ${stores} AND ${full} THEN 'inline'
@@ -57,15 +64,17 @@ export async function finishSwapouts(
       FROM steps
     ), shortest AS (
       SELECT min(stored_ns - start_ns) AS store_ns FROM ${staged} WHERE path IN ('queued', 'displaced')
+    ), longest AS (
+      SELECT coalesce(max(start_ns - submit_ns), 0) AS queued_ns FROM ${staged} WHERE path IN ('queued', 'displaced')
     ), measured AS (
       SELECT s.*, l.queued FROM ${staged} s
       ASOF LEFT JOIN lengths l ON s.node = l.node AND s.submit_ns > l.moment
     ), paths AS (
       SELECT * REPLACE (
           ${path} AS path,
-          if(${inGate}, submit_ns, start_ns) AS start_ns,
-          if(${inGate}, submit_ns + gate_ns, stored_ns) AS stored_ns,
-          if(${inGate}, task_id, stored_by) AS stored_by
+          CASE WHEN ${isDoubted} THEN NULL WHEN ${inGate} THEN submit_ns ELSE start_ns END AS start_ns,
+          CASE WHEN ${isDoubted} THEN NULL WHEN ${inGate} THEN submit_ns + gate_ns ELSE stored_ns END AS stored_ns,
+          CASE WHEN ${isDoubted} THEN NULL WHEN ${inGate} THEN task_id ELSE stored_by END AS stored_by
         ), coalesce(node::VARCHAR, '?') || '/' || context AS lane
       FROM measured
     )

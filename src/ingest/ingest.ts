@@ -177,6 +177,7 @@ class Import {
     const { reader } = this.#options
     const writer = this.#writer
     const families = this.#families
+    const hiddenSinceNs = this.#hiddenSinceNs()
     if (!Number.isNaN(this.#endNs)) {
       for (const loss of this.#pendingLosses) families.lose(loss)
       families.finish(this.#endNs)
@@ -212,16 +213,20 @@ class Import {
     const singlePages = machine.vmscanWrites === writes && reader.losses.length === 0
     const traceId = this.#traceId
     const aliases = families.identities.aliasCount
+    const { baseNs } = reader.info
+    const absolute = (ns: number): bigint | null =>
+      Number.isNaN(ns) ? null : baseNs + BigInt(Math.round(ns))
     if (families.swapouts.staged)
-      await finishSwapouts(writer, traceId, { ...families.queue, singlePages })
+      await finishSwapouts(writer, traceId, {
+        ...families.queue,
+        singlePages,
+        hiddenSinceNs: absolute(hiddenSinceNs),
+      })
     else {
       const single = singlePages && !families.singlePagesKnown
       await amendSwapouts(writer, traceId, { singlePages: single, aliases })
     }
     if (aliases > 0) await renumberPages(writer, 'pool_moves', traceId)
-    const { baseNs } = reader.info
-    const absolute = (ns: number): bigint | null =>
-      Number.isNaN(ns) ? null : baseNs + BigInt(Math.round(ns))
     await writer.dropTemporary(STAGED_SWAPOUTS)
     await writer.dropTemporary(PAGE_ALIASES)
     const facts = {
@@ -344,6 +349,18 @@ class Import {
       this.#families.lose(loss)
       losses.shift()
     }
+  }
+
+  /** Losses that only a CPU's counter tells may lie after its last event: from there on nothing is known of it. Returns since when at the earliest. */
+  #hiddenSinceNs(): number {
+    let sinceNs = Number.NaN
+    for (const { cpu, isUnplaced, events } of this.#options.reader.losses) {
+      const startNs = this.#eventCounts.lastNs(cpu)
+      if (isUnplaced !== true || Number.isNaN(startNs)) continue
+      this.#pendingLosses.push({ cpu, startNs, endNs: this.#endNs, events })
+      sinceNs = Number.isNaN(sinceNs) ? startNs : Math.min(sinceNs, startNs)
+    }
+    return sinceNs
   }
 
   #addLosses(): void {
