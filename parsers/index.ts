@@ -59,24 +59,26 @@ export interface FolderFormat {
 /** Bytes of the input's start that formats are told apart by. */
 export const SNIFF_BYTES = 65_536
 
+/** Only the reader of the format that a file has is loaded. */
 const traceDat: SeekableFormat = {
   name: 'trace.dat',
   access: 'seek',
   sniff: isTraceDat,
-  async open(source) {
-    const { openTraceDat } = await import('./trace-dat/reader.ts')
-    return await openTraceDat(source)
-  },
+  open: async (source) => (await import('./trace-dat/reader.ts')).openTraceDat(source),
 }
 
 const perfData: SeekableFormat = {
   name: 'perf.data',
   access: 'seek',
   sniff: isPerfData,
-  async open(source) {
-    const { openPerfData } = await import('./perf-data/reader.ts')
-    return await openPerfData(source)
-  },
+  open: async (source) => (await import('./perf-data/reader.ts')).openPerfData(source),
+}
+
+const perfetto: SeekableFormat = {
+  name: 'perfetto',
+  access: 'seek',
+  sniff: isPerfetto,
+  open: async (source) => (await import('./perfetto/reader.ts')).openPerfetto(source),
 }
 
 function textFormat(name: TextForm['name']): SeekableFormat {
@@ -84,25 +86,9 @@ function textFormat(name: TextForm['name']): SeekableFormat {
     name,
     access: 'stream',
     sniff: (head) => isText(head, name),
-    async open(source) {
-      const { openText } = await import('./text/reader.ts')
-      return openText(source, name)
-    },
-    async openLive(stream) {
-      const { openLiveText } = await import('./text/reader.ts')
-      return await openLiveText(stream)
-    },
+    open: async (source) => (await import('./text/reader.ts')).openText(source, name),
+    openLive: async (stream) => (await import('./text/reader.ts')).openLiveText(stream),
   }
-}
-
-const perfetto: SeekableFormat = {
-  name: 'perfetto',
-  access: 'seek',
-  sniff: isPerfetto,
-  async open(source) {
-    const { openPerfetto } = await import('./perfetto/reader.ts')
-    return await openPerfetto(source)
-  },
 }
 
 /** All formats, in the order in which they are tried. */
@@ -119,19 +105,14 @@ const tracefsFolder: FolderFormat = {
   name: 'tracefs folder',
   access: 'folder',
   sniffFolder: isTracefsFolder,
-  async openFolder(folder) {
-    return openTracefsFolder(folder)
-  },
+  openFolder: async (folder) => openTracefsFolder(folder),
 }
 
 const perfFolder: FolderFormat = {
   name: 'perf.data folder',
   access: 'folder',
   sniffFolder: isPerfFolder,
-  async openFolder(folder) {
-    const { openPerfFolder } = await import('./perf-data/reader.ts')
-    return await openPerfFolder(folder)
-  },
+  openFolder: async (folder) => (await import('./perf-data/reader.ts')).openPerfFolder(folder),
 }
 
 /** Formats that are folders, in the order in which they are tried. */
@@ -160,26 +141,25 @@ export async function openTrace(
     options.format === undefined
       ? sniffFormat(head.subarray(0, read))
       : traceFormats.find(({ name }) => name === options.format)
-  if (format === undefined)
-    throw new TraceParseError(
-      'unknown_format',
-      source.name,
-      { unit: 'byte', at: 0 },
-      `not a known trace; known are ${traceFormats.map(({ name }) => name).join(', ')}`,
-    )
+  if (format === undefined) throw unknown(source.name, 'known trace', traceFormats)
   return await format.open(source)
 }
 
 async function openFolderTrace(folder: FolderSource): Promise<TraceReader> {
   const format = folderFormats.find((each) => each.sniffFolder(folder))
   if (format === undefined)
-    throw new TraceParseError(
-      'unknown_format',
-      folder.name,
-      { unit: 'byte', at: 0 },
-      `not a folder with a known recording; known are ${folderFormats.map(({ name }) => name).join(', ')}`,
-    )
+    throw unknown(folder.name, 'folder with a known recording', folderFormats)
   return await format.openFolder(folder)
+}
+
+function unknown(
+  name: string,
+  what: string,
+  formats: readonly { readonly name: string }[],
+): TraceParseError {
+  const known = formats.map((format) => format.name).join(', ')
+  const place = { unit: 'byte', at: 0 } as const
+  return new TraceParseError('unknown_format', name, place, `not a ${what}; known are ${known}`)
 }
 
 /** True when input that begins with `head` can be read while it is being written. */

@@ -1,9 +1,9 @@
 import type { IssueLog } from '../issues.ts'
 import type { RecordStream } from '../window.ts'
+import { BUNDLE, type BundleList, COMPACT } from './bundle-list.ts'
 import type { EventDecoder } from './event-decoder.ts'
 import type { PacketStore } from './packet-store.ts'
 import { bitOf, RecordWriter } from './shapes.ts'
-import { BUNDLE, type BundleList, COMPACT } from './trace-scan.ts'
 import { BYTES, FieldWalker, halvesDifference } from './wire.ts'
 
 /** Records of one load: what all cpus hold together stays small. */

@@ -1,11 +1,12 @@
-import type { EventFormat, EventWindow } from '../batch.ts'
+import type { EventFormat } from '../batch.ts'
 import { readFully } from '../cursor.ts'
 import { TraceParseError } from '../error.ts'
 import { IssueLog } from '../issues.ts'
+import { MergedReader } from '../merged-reader.ts'
 import type { ByteSource, Loss, TraceInfo, TraceReader } from '../reader.ts'
 import { HOST_LITTLE_ENDIAN } from '../record-decoder.ts'
 import { settleLosses } from '../trace-dat/cpu-stream.ts'
-import { StreamMerge, WindowBuilder } from '../window.ts'
+import { WindowBuilder } from '../window.ts'
 import { BundleStream, newBundleContext } from './bundle-stream.ts'
 import { EventDecoder } from './event-decoder.ts'
 import { PacketStore } from './packet-store.ts'
@@ -38,22 +39,16 @@ export async function openPerfetto(source: ByteSource): Promise<TraceReader> {
   return new PerfettoReader(store, decoder, scan, issues)
 }
 
-class PerfettoReader implements TraceReader {
+class PerfettoReader extends MergedReader<BundleStream> {
   readonly info: TraceInfo
   readonly formats: readonly EventFormat[]
   readonly #store: PacketStore
   readonly #scan: TraceScan
-  readonly #issues: IssueLog
-  readonly #streams: readonly BundleStream[]
-  readonly #window: WindowBuilder
-  readonly #merge: StreamMerge
-  #settled: readonly Loss[] | undefined
-  #ended = false
 
   constructor(store: PacketStore, decoder: EventDecoder, scan: TraceScan, issues: IssueLog) {
+    super(issues)
     this.#store = store
     this.#scan = scan
-    this.#issues = issues
     if (scan.side.dropped > 0)
       issues.add(
         'too_many_samples',
@@ -71,7 +66,7 @@ class PerfettoReader implements TraceReader {
       baseLo: lo,
       ftraceOffset: scan.ftraceOffset,
     })
-    this.#streams = [...scan.bundles].map(([cpu, list]) => new BundleStream(cpu, list, context))
+    const streams = [...scan.bundles].map(([cpu, list]) => new BundleStream(cpu, list, context))
     const side = new SideStream({
       rows: scan.side,
       tracks: scan.tracks,
@@ -80,54 +75,28 @@ class PerfettoReader implements TraceReader {
     })
     this.formats = decoder.shapes.formats
     this.info = toInfo(scan, (BigInt(hi) << 32n) + BigInt(lo))
-    this.#window = new WindowBuilder({
+    const window = new WindowBuilder({
       formats: decoder.shapes.table,
       issues,
       littleEndian: HOST_LITTLE_ENDIAN,
       maxRecordBytes: MAX_RECORD_BYTES + 4,
     })
-    this.#merge = new StreamMerge(scan.side.length === 0 ? this.#streams : [side, ...this.#streams])
+    this.begin({ streams, window, ...(scan.side.length === 0 ? {} : { beside: side }) })
   }
 
-  get losses(): readonly Loss[] {
-    return this.#settled ?? this.#streams.flatMap((stream) => stream.losses)
-  }
-
-  get issues() {
-    return this.#issues.list
-  }
-
-  get bytesRead(): number {
-    if (this.#ended) return this.#store.source.size
-    return this.#streams.reduce((sum, stream) => sum + stream.bytesRead, 0)
-  }
-
-  read(): EventWindow | undefined {
-    if (this.#ended) return undefined
-    const more = this.#merge.fill(this.#window)
-    const window = this.#window.finish()
-    if (!more) {
-      this.#ended = true
-      this.#settled = this.#settle()
-    }
-    return window
+  override get bytesRead(): number {
+    return this.hasEnded ? this.#store.source.size : super.bytesRead
   }
 
   symbolOf(hi: number, lo: number): string | undefined {
     return this.#scan.symbolOf(hi, lo)
   }
 
-  close(): void {
-    this.#ended = true
-  }
-
-  #settle(): Loss[] {
-    return this.#streams.flatMap((stream) => {
-      const counter = this.#scan.counters.get(stream.cpu)
-      const lost =
-        counter?.start === undefined || counter.end === undefined ? 0 : counter.end - counter.start
-      return settleLosses(stream, lost)
-    })
+  protected settle(stream: BundleStream): Loss[] {
+    const counter = this.#scan.device.counters.get(stream.cpu)
+    const lost =
+      counter?.start === undefined || counter.end === undefined ? 0 : counter.end - counter.start
+    return settleLosses(stream, lost)
   }
 }
 
@@ -146,20 +115,20 @@ function shifted(hi: number, lo: number, ns: number): { hi: number; lo: number }
 
 function toInfo(scan: TraceScan, baseNs: bigint): TraceInfo {
   const cpus =
-    scan.cpus ?? (scan.bundles.size === 0 ? undefined : Math.max(...scan.bundles.keys()) + 1)
+    scan.device.cpus ?? (scan.bundles.size === 0 ? undefined : Math.max(...scan.bundles.keys()) + 1)
   return {
     format: 'perfetto',
-    kernelRelease: scan.kernelRelease,
-    arch: scan.arch,
+    kernelRelease: scan.device.kernelRelease,
+    arch: scan.device.arch,
     cpus,
-    pageSize: scan.pageSize,
+    pageSize: scan.device.pageSize,
     clock: 'boot',
     baseNs,
     ticks: false,
     instances: [{ name: '', clock: 'boot' }],
-    comms: scan.comms,
-    tgids: scan.tgids,
+    comms: scan.device.comms,
+    tgids: scan.device.tgids,
     nodeRanges: [],
-    facts: scan.facts,
+    facts: scan.device.facts,
   }
 }

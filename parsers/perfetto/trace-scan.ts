@@ -1,11 +1,13 @@
 import { TraceParseError } from '../error.ts'
 import type { IssueLog } from '../issues.ts'
 import { UnpackBudget } from '../trace-dat/cpu-stream.ts'
+import { BUNDLE, BundleList, COMPACT } from './bundle-list.ts'
 import { Clocks, MONOTONIC_RAW } from './clocks.ts'
-import { MEMINFO_NAMES, PSI_NAMES, VMSTAT_NAMES } from './counter-names.ts'
-import { type EventDecoder, textOf } from './event-decoder.ts'
+import { DeviceData } from './device-data.ts'
+import type { EventDecoder } from './event-decoder.ts'
 import { DEFLATE, type PacketStore, ZSTD } from './packet-store.ts'
-import { SAMPLE, SideRows, SLICE } from './side-rows.ts'
+import { SideRows } from './side-rows.ts'
+import { type Sequence, type Track, TrackEvents } from './track-events.ts'
 import { BYTES, FieldWalker, halvesDifference, readHead } from './wire.ts'
 
 /** TracePacket (protos/perfetto/trace/trace_packet.proto). */
@@ -32,40 +34,7 @@ const PACKET = {
   trackDescriptor: 60,
   zstd: 133,
 } as const
-/** FtraceEventBundle (ftrace_event_bundle.proto). */
-export const BUNDLE = {
-  cpu: 1,
-  event: 2,
-  lost: 3,
-  compactSched: 4,
-  clock: 5,
-  ftraceTimestamp: 6,
-  bootTimestamp: 7,
-  error: 8,
-  lastRead: 9,
-  previousEnd: 10,
-  descriptor: 11,
-} as const
-/** CompactSched in it. */
-export const COMPACT = {
-  switchTimestamp: 1,
-  switchPrevState: 2,
-  switchNextPid: 3,
-  switchNextPrio: 4,
-  internTable: 5,
-  switchNextComm: 6,
-  wakingTimestamp: 7,
-  wakingPid: 8,
-  wakingTargetCpu: 9,
-  wakingPrio: 10,
-  wakingComm: 11,
-  wakingFlags: 12,
-} as const
 const INCREMENTAL_STATE_CLEARED = 1
-/** TrackEvent: fields, and its types. */
-const TRACK = { legacy: 6, type: 9, nameIid: 10, track: 11, name: 23, counter: 30 } as const
-const SLICE_PHASES: readonly number[] = [0, 66, 69, 73, 67]
-const LEGACY = { nameIid: 1, phase: 2, durationUs: 3 } as const
 /** Of InternedData. */
 const INTERNED = { eventNames: 2, kernelSymbols: 26 } as const
 const AMBIGUOUS = -1
@@ -73,63 +42,11 @@ const MAX_PACKET_BYTES = 1 << 24
 const MAX_CPUS = 4096
 const MAX_SEQUENCES = 1 << 16
 const MAX_INTERNED = 1 << 20
-const MAX_FACT_CHARS = 1 << 20
-const MAX_TASKS = 1 << 20
-const MAX_COMM_CHARS = 64
 /** Each is remembered with 17 bytes; as they have kilobytes, this is some 100 GB. */
 const MAX_BUNDLES = 1 << 24
 const MAX_CHUNKS = 1 << 20
 const PIECE_BYTES = 1 << 20
 const SAFE_NS = 2 ** 52
-
-/** Where one cpu's bundles are, in the file's order, which is theirs. */
-export class BundleList {
-  length = 0
-  /** -1 = in the file itself. */
-  chunk = new Int32Array(16)
-  at = new Float64Array(16)
-  size = new Uint32Array(16)
-  /** Packets were dropped before it. */
-  gap = new Uint8Array(16)
-
-  add(chunk: number, at: number, size: number, gap: boolean): void {
-    if (this.length === this.at.length) {
-      const capacity = this.length * 2
-      const { chunk: chunks, at: ats, size: sizes, gap: gaps } = this
-      this.chunk = new Int32Array(capacity)
-      this.at = new Float64Array(capacity)
-      this.size = new Uint32Array(capacity)
-      this.gap = new Uint8Array(capacity)
-      this.chunk.set(chunks)
-      this.at.set(ats)
-      this.size.set(sizes)
-      this.gap.set(gaps)
-    }
-    this.chunk[this.length] = chunk
-    this.at[this.length] = at
-    this.size[this.length] = size
-    this.gap[this.length] = gap ? 1 : 0
-    this.length++
-  }
-}
-
-interface Sequence {
-  readonly id: number
-  clock: number
-  track: number
-  readonly names: Map<number, number>
-}
-
-interface Track {
-  readonly uuid: string
-  tid: number
-  name: number
-}
-
-interface CpuCounter {
-  start: number | undefined
-  end: number | undefined
-}
 
 /**
  * The first pass over a trace: finds each cpu's bundles, the events' kinds, clocks, names, counters and slices. Packets come in any
@@ -139,16 +56,7 @@ export class TraceScan {
   readonly bundles = new Map<number, BundleList>()
   readonly clocks = new Clocks()
   readonly side = new SideRows()
-  readonly tracks: Track[] = []
-  readonly comms = new Map<number, string>()
-  readonly tgids = new Map<number, number>()
-  readonly facts = new Map<string, string>()
-  /** Kernel's lost-event counters by cpu. */
-  readonly counters = new Map<number, CpuCounter>()
-  kernelRelease: string | undefined
-  arch: string | undefined
-  cpus: number | undefined
-  pageSize: number | undefined
+  readonly device: DeviceData
   /** Least time of an ftrace event, ns since the clocks' base; undefined when there is none. */
   firstNs: number | undefined
   /** Last known boot minus ftrace time, for clocks other than boot. */
@@ -158,10 +66,9 @@ export class TraceScan {
   readonly #decoder: EventDecoder
   readonly #issues: IssueLog
   readonly #budget = new UnpackBudget()
+  readonly #trackEvents: TrackEvents
   readonly #sequences = new Map<number, Sequence>()
-  readonly #trackByUuid = new Map<string, number>()
   readonly #gapOf = new Map<number, Set<number>>()
-  readonly #counterNames = new Map<string, number>()
   /** Kernel functions by the number that stands in their place in events. */
   readonly #symbols = new Map<number, number>()
   #bundleCount = 0
@@ -184,6 +91,12 @@ export class TraceScan {
     this.#decoder = decoder
     this.#issues = issues
     this.#loadZstd = loadZstd
+    this.device = new DeviceData(this.side, decoder, issues)
+    this.#trackEvents = new TrackEvents(this.side, this.device, issues)
+  }
+
+  get tracks(): readonly Track[] {
+    return this.#trackEvents.tracks
   }
 
   /** CpuReader puts a number from 1 in the place of each address (src/traced/probes/ftrace/cpu_reader.cc, ReadSymbolAddr). */
@@ -367,31 +280,31 @@ export class TraceScan {
         this.clocks.snapshot(bytes, start, end, state.id, ns)
         break
       case PACKET.processTree:
-        this.#parseProcessTree(bytes, start, end)
+        this.device.parseProcessTree(bytes, start, end)
         break
       case PACKET.processStats:
-        this.#parseProcessStats(bytes, start, end, ns)
+        this.device.parseProcessStats(bytes, start, end, ns)
         break
       case PACKET.sysStats:
-        this.#parseSysStats(bytes, start, end, ns)
+        this.device.parseSysStats(bytes, start, end, ns)
         break
       case PACKET.trackEvent:
-        this.#parseTrackEvent(state, bytes, start, end, ns, at)
+        this.#trackEvents.parseEvent(state, bytes, start, end, ns, at)
         break
       case PACKET.trackDescriptor:
-        this.#parseTrackDescriptor(bytes, start, end)
+        this.#trackEvents.parseDescriptor(bytes, start, end)
         break
       case PACKET.ftraceStats:
-        this.#parseFtraceStats(bytes, start, end, at)
+        this.device.parseFtraceStats(bytes, start, end, at)
         break
       case PACKET.systemInfo:
-        this.#parseSystemInfo(bytes, start, end)
+        this.device.parseSystemInfo(bytes, start, end)
         break
       case PACKET.traceConfig:
-        this.#parseConfig(bytes, start, end)
+        this.device.parseConfig(bytes, start, end)
         break
       case PACKET.packagesList:
-        this.#parsePackages(bytes, start, end)
+        this.device.parsePackages(bytes, start, end)
         break
     }
   }
@@ -567,22 +480,6 @@ export class TraceScan {
     )
   }
 
-  #setTask(tid: number, tgid: number, comm: string): void {
-    if (tgid >= 0) this.#remember(this.tgids, tid, tgid)
-    if (comm !== '') this.#remember(this.comms, tid, comm.slice(0, MAX_COMM_CHARS))
-  }
-
-  #remember<T>(tasks: Map<number, T>, tid: number, value: T): void {
-    if (tasks.has(tid) || tasks.size < MAX_TASKS) tasks.set(tid, value)
-    else
-      this.#issues.add(
-        'too_many_tasks',
-        'info',
-        undefined,
-        `The trace has more than ${MAX_TASKS} tasks; names and processes of the rest are not known.`,
-      )
-  }
-
   #setFtraceOffset(
     clock: number,
     at: { ftraceHi: number; ftraceLo: number; bootHi: number; bootLo: number },
@@ -624,15 +521,11 @@ export class TraceScan {
 
   #parseDefaults(state: Sequence, bytes: Uint8Array, start: number, end: number): void {
     const walker = this.#a
-    const part = this.#b
     walker.begin(bytes, start, end)
     while (walker.next()) {
       if (walker.field === PACKET.clock) state.clock = walker.lo
-      else if (walker.field === PACKET.trackEvent && walker.wire === BYTES) {
-        part.begin(bytes, walker.start, walker.end)
-        while (part.next())
-          if (part.field === TRACK.track) state.track = this.#trackOf(part.hi, part.lo)
-      }
+      else if (walker.field === PACKET.trackEvent && walker.wire === BYTES)
+        this.#trackEvents.parseDefaults(state, bytes, walker.start, walker.end)
     }
   }
 
@@ -665,317 +558,6 @@ export class TraceScan {
     const known = this.#symbols.get(iid)
     if (known === undefined) this.#interned++
     this.#symbols.set(iid, known === undefined || known === name ? name : AMBIGUOUS)
-  }
-
-  /** ProcessTree (ps/process_tree.proto). */
-  #parseProcessTree(bytes: Uint8Array, start: number, end: number): void {
-    const walker = this.#a
-    const part = this.#b
-    walker.begin(bytes, start, end)
-    while (walker.next()) {
-      if (walker.wire !== BYTES) continue
-      let id = -1
-      let tgid = -1
-      let uid = ''
-      let name = ''
-      part.begin(bytes, walker.start, walker.end)
-      if (walker.field === 1) {
-        while (part.next()) {
-          if (part.field === 1) id = part.lo
-          else if (part.field === 5) uid = `${part.lo}`
-          else if (part.field === 3 && part.wire === BYTES && name === '') name = textOf(part)
-        }
-        if (id < 0) continue
-        this.#setTask(id, id, '')
-        if (name === '') continue
-        this.#addFact('processes', `${id}\t${uid}\t${name}`)
-        // TASK_COMM_LEN; the kernel's own name follows if a scheduler event or the thread's entry has it.
-        if (!this.comms.has(id)) this.#setTask(id, -1, baseName(name).slice(0, 15))
-      } else if (walker.field === 2) {
-        while (part.next()) {
-          if (part.field === 1) id = part.lo
-          else if (part.field === 3) tgid = part.lo
-          else if (part.field === 2 && part.wire === BYTES) name = textOf(part)
-        }
-        if (id < 0) continue
-        this.#setTask(id, tgid, name)
-      }
-    }
-  }
-
-  /** ProcessStats (ps/process_stats.proto). */
-  #parseProcessStats(bytes: Uint8Array, start: number, end: number, ns: number): void {
-    const walker = this.#a
-    const part = this.#b
-    walker.begin(bytes, start, end)
-    while (walker.next()) {
-      if (walker.field !== 1 || walker.wire !== BYTES) continue
-      let pid = -1
-      part.begin(bytes, walker.start, walker.end)
-      while (part.next()) {
-        if (part.field === 1) pid = part.lo
-        else {
-          const name = PROCESS_STATS[part.field]
-          if (name !== undefined && pid >= 0 && part.wire !== BYTES)
-            this.#addSample(`process.${pid}.${name}`, ns, part.hi, part.lo)
-        }
-      }
-    }
-  }
-
-  /** SysStats (sys_stats/sys_stats.proto). */
-  #parseSysStats(bytes: Uint8Array, start: number, end: number, ns: number): void {
-    const walker = this.#a
-    const part = this.#b
-    walker.begin(bytes, start, end)
-    while (walker.next()) {
-      const counters = SYS_STATS[walker.field]
-      if (counters === undefined || walker.wire !== BYTES) continue
-      let key = 0
-      let hi = 0
-      let lo = 0
-      let valued = false
-      part.begin(bytes, walker.start, walker.end)
-      while (part.next()) {
-        if (part.field === 1) key = part.lo
-        else if (part.field === 2) {
-          hi = part.hi
-          lo = part.lo
-          valued = true
-        }
-      }
-      if (valued)
-        this.#addSample(
-          `${counters.prefix}${counters.names[key] ?? key}${counters.suffix}`,
-          ns,
-          hi,
-          lo,
-        )
-    }
-  }
-
-  #addSample(name: string, ns: number, hi: number, lo: number): void {
-    let code = this.#counterNames.get(name)
-    if (code === undefined) {
-      code = this.side.internText(name)
-      if (this.#counterNames.size < MAX_INTERNED) this.#counterNames.set(name, code)
-    }
-    this.side.add({ ts: ns, kind: SAMPLE, phase: 0, name: code, track: -1, hi, lo })
-  }
-
-  #trackOf(hi: number, lo: number): number {
-    const uuid = `${hi.toString(16)}:${lo.toString(16)}`
-    let track = this.#trackByUuid.get(uuid)
-    if (track === undefined) {
-      if (this.tracks.length >= MAX_INTERNED) return -1
-      track = this.tracks.push({ uuid, tid: -1, name: -1 }) - 1
-      this.#trackByUuid.set(uuid, track)
-    }
-    return track
-  }
-
-  #parseTrackEvent(
-    state: Sequence,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    ns: number,
-    at: number,
-  ): void {
-    const walker = this.#a
-    let type = 0
-    let name = -1
-    let { track } = state
-    let hi = 0
-    let lo = 0
-    let legacy = 0
-    let durationNs = 0
-    walker.begin(bytes, start, end)
-    while (walker.next()) {
-      switch (walker.field) {
-        case TRACK.type:
-          type = walker.lo
-          break
-        case TRACK.nameIid:
-          name = state.names.get(walker.value) ?? -1
-          break
-        case TRACK.name:
-          if (walker.wire === BYTES) name = this.side.intern(bytes, walker.start, walker.end)
-          break
-        case TRACK.track:
-          track = this.#trackOf(walker.hi, walker.lo)
-          break
-        case TRACK.counter:
-          hi = walker.hi
-          lo = walker.lo
-          break
-        case TRACK.legacy:
-          if (walker.wire !== BYTES) break
-          this.#b.begin(bytes, walker.start, walker.end)
-          while (this.#b.next()) {
-            if (this.#b.field === LEGACY.phase) legacy = this.#b.lo
-            else if (this.#b.field === LEGACY.durationUs) durationNs = this.#b.signedValue * 1000
-            else if (this.#b.field === LEGACY.nameIid && name < 0)
-              name = state.names.get(this.#b.value) ?? -1
-          }
-          break
-      }
-    }
-    if (Number.isNaN(ns)) {
-      this.#issues.add('slice_without_time', 'data_loss', at, 'Track events have no time.')
-      return
-    }
-    let phase = SLICE_PHASES[type] ?? 0
-    if (phase === 0) phase = legacy === 105 ? 73 : legacy
-    if (phase === 67 && name < 0) name = this.tracks[track]?.name ?? -1
-    const row = { kind: SLICE, name: name < 0 ? this.side.internText('') : name, track, hi, lo }
-    if (phase === 88) {
-      // Complete events of the older form: begin and length in one.
-      this.side.add({ ...row, ts: ns, phase: 66 })
-      this.side.add({ ...row, ts: ns + durationNs, phase: 69 })
-    } else if (SLICE_PHASES.includes(phase) && phase !== 0) this.side.add({ ...row, ts: ns, phase })
-  }
-
-  /** TrackDescriptor (track_event/track_descriptor.proto): threads' and counters' tracks. */
-  #parseTrackDescriptor(bytes: Uint8Array, start: number, end: number): void {
-    const walker = this.#a
-    const part = this.#b
-    let track = -1
-    let name = -1
-    let tid = -1
-    let tgid = -1
-    let comm = ''
-    walker.begin(bytes, start, end)
-    while (walker.next()) {
-      if (walker.field === 1) track = this.#trackOf(walker.hi, walker.lo)
-      else if (walker.wire !== BYTES) continue
-      else if (walker.field === 2 || walker.field === 10 || walker.field === 13)
-        name = this.side.intern(bytes, walker.start, walker.end)
-      else if (walker.field === 4) {
-        part.begin(bytes, walker.start, walker.end)
-        while (part.next()) {
-          if (part.field === 1) tgid = part.lo
-          else if (part.field === 2) tid = part.lo
-          else if (part.field === 5 && part.wire === BYTES) comm = textOf(part)
-        }
-      }
-    }
-    const found = this.tracks[track]
-    if (found === undefined) return
-    if (name >= 0) found.name = name
-    if (tid < 0) return
-    found.tid = tid | 0
-    if (!this.tgids.has(tid)) this.#setTask(tid, tgid, '')
-    if (!this.comms.has(tid)) this.#setTask(tid, -1, comm)
-  }
-
-  /** FtraceStats (ftrace/ftrace_stats.proto): the kernel's own counters at start and end. */
-  #parseFtraceStats(bytes: Uint8Array, start: number, end: number, at: number): void {
-    const walker = this.#a
-    const part = this.#b
-    let phase = 0
-    const lost: [number, number][] = []
-    walker.begin(bytes, start, end)
-    while (walker.next()) {
-      if (walker.field === 1) phase = walker.lo
-      else if (walker.wire !== BYTES) continue
-      else if (walker.field === 2) {
-        let cpu = 0
-        let events = 0
-        part.begin(bytes, walker.start, walker.end)
-        while (part.next()) {
-          if (part.field === 1) cpu = part.lo
-          // overrun, commit_overrun, dropped_events
-          else if (part.field === 3 || part.field === 4 || part.field === 8) events += part.value
-        }
-        lost.push([cpu, events])
-      } else if (walker.field === 5)
-        this.#issues.add(
-          'atrace_error',
-          'info',
-          at,
-          `atrace reported: ${textOf(walker).slice(0, 200)}`,
-        )
-      else if (walker.field === 6 || walker.field === 7)
-        this.#issues.add(
-          'event_not_recorded',
-          'error',
-          at,
-          `The device ${walker.field === 6 ? 'does not have' : 'refused to record'} event ${textOf(walker).slice(0, 100)}.`,
-          textOf(walker).slice(0, 100),
-        )
-    }
-    for (const [cpu, events] of lost) {
-      if (this.counters.size >= MAX_CPUS) break
-      const counter = this.counters.get(cpu) ?? { start: undefined, end: undefined }
-      if (phase === 1) counter.start ??= events
-      else if (phase === 2) counter.end = events
-      this.counters.set(cpu, counter)
-    }
-  }
-
-  /** SystemInfo (common/system_info.proto). */
-  #parseSystemInfo(bytes: Uint8Array, start: number, end: number): void {
-    const walker = this.#a
-    const part = this.#b
-    walker.begin(bytes, start, end)
-    while (walker.next()) {
-      if (walker.field === 1 && walker.wire === BYTES) {
-        part.begin(bytes, walker.start, walker.end)
-        while (part.next()) {
-          if (part.wire !== BYTES) continue
-          if (part.field === 3) this.kernelRelease = textOf(part)
-          else if (part.field === 4) this.arch = textOf(part)
-        }
-      } else if (walker.field === 2 && walker.wire === BYTES)
-        this.#addFact('fingerprint', textOf(walker))
-      else if (walker.field === 6) this.pageSize = walker.lo
-      else if (walker.field === 8) this.cpus = walker.lo
-    }
-  }
-
-  /** TraceConfig.data_sources.config.ftrace_config.ftrace_events: `group/name`. */
-  #parseConfig(bytes: Uint8Array, start: number, end: number): void {
-    const path = [2, 1, 100]
-    const visit = (from: number, to: number, depth: number): void => {
-      const walker = new FieldWalker()
-      walker.begin(bytes, from, to)
-      while (walker.next()) {
-        if (walker.wire !== BYTES) continue
-        if (depth < path.length) {
-          if (walker.field === path[depth]) visit(walker.start, walker.end, depth + 1)
-        } else if (walker.field === 1) {
-          const [group = '', name] = textOf(walker).split('/')
-          if (name !== undefined && name !== '*' && this.#decoder.groups.size < MAX_INTERNED)
-            this.#decoder.groups.set(name, group)
-        }
-      }
-    }
-    visit(start, end, 0)
-  }
-
-  /** PackagesList (android/packages_list.proto). */
-  #parsePackages(bytes: Uint8Array, start: number, end: number): void {
-    const walker = this.#a
-    const part = this.#b
-    walker.begin(bytes, start, end)
-    while (walker.next()) {
-      if (walker.field !== 1 || walker.wire !== BYTES) continue
-      let name = ''
-      let uid = 0
-      part.begin(bytes, walker.start, walker.end)
-      while (part.next()) {
-        if (part.field === 1 && part.wire === BYTES) name = textOf(part)
-        else if (part.field === 2) uid = part.lo
-      }
-      this.#addFact('packages', `${uid} ${name}`)
-    }
-  }
-
-  #addFact(name: string, line: string): void {
-    const known = this.facts.get(name)
-    if (known === undefined) this.facts.set(name, line)
-    else if (known.length + line.length < MAX_FACT_CHARS) this.facts.set(name, `${known}\n${line}`)
   }
 
   #reportCut(at: number): void {
@@ -1012,23 +594,3 @@ const READ_DATA: ReadonlySet<number> = new Set([
   PACKET.trackDescriptor,
   PACKET.zstd,
 ])
-/** ProcessStats.Process, the counters that memory pressure moves. */
-const PROCESS_STATS: Readonly<Record<number, string>> = {
-  3: 'vm_rss_kb',
-  4: 'rss_anon_kb',
-  5: 'rss_file_kb',
-  6: 'rss_shmem_kb',
-  7: 'vm_swap_kb',
-  10: 'oom_score_adj',
-}
-const SYS_STATS: Readonly<
-  Record<number, { prefix: string; suffix: string; names: readonly string[] }>
-> = {
-  1: { prefix: 'meminfo.', suffix: '', names: MEMINFO_NAMES },
-  2: { prefix: 'vmstat.', suffix: '', names: VMSTAT_NAMES },
-  14: { prefix: 'psi.', suffix: '.total_ns', names: PSI_NAMES },
-}
-
-function baseName(path: string): string {
-  return path.slice(path.lastIndexOf('/') + 1)
-}

@@ -1,10 +1,11 @@
 import { inflateSync } from 'node:zlib'
-import type { EventFormat, EventWindow } from '../batch.ts'
+import type { EventFormat } from '../batch.ts'
 import { Cursor } from '../cursor.ts'
 import { IssueLog } from '../issues.ts'
+import { MergedReader } from '../merged-reader.ts'
 import type { ByteSource, Loss, TraceInfo, TraceReader } from '../reader.ts'
 import { RingBufferScanner, readStamp, type StampBase } from '../ring-buffer.ts'
-import { StreamMerge, WindowBuilder } from '../window.ts'
+import { WindowBuilder } from '../window.ts'
 import { CpuStream, settleLosses, UnpackBudget, type Unpacker } from './cpu-stream.ts'
 import { parseHeader, parsePreamble, type TraceDatHeader } from './header.ts'
 import { isNanosecondClock } from './options.ts'
@@ -43,18 +44,15 @@ async function loadUnpacker(compression: string, cursor: Cursor): Promise<Unpack
   )
 }
 
-class TraceDatReader implements TraceReader {
+class TraceDatReader extends MergedReader<CpuStream> {
   readonly info: TraceInfo
   readonly formats: readonly EventFormat[]
   readonly #header: TraceDatHeader
   readonly #issues: IssueLog
   readonly #streams: CpuStream[]
-  readonly #window: WindowBuilder
-  readonly #merge: StreamMerge
-  #settled: readonly Loss[] | undefined
-  #ended = false
 
   constructor(source: ByteSource, header: TraceDatHeader, issues: IssueLog, budget: UnpackBudget) {
+    super(issues)
     this.#header = header
     this.#issues = issues
     this.formats = header.formats.records.map((record) => record.format)
@@ -66,44 +64,17 @@ class TraceDatReader implements TraceReader {
       stream.begin(new RingBufferScanner(header.layout, base), time)
     this.info = this.#toInfo(time)
     const maxPageBytes = Math.max(0, ...header.buffers.map((buffer) => buffer.pageBytes))
-    this.#window = new WindowBuilder({
+    const window = new WindowBuilder({
       formats: header.formats,
       issues,
       littleEndian: header.littleEndian,
       maxRecordBytes: maxPageBytes,
     })
-    this.#merge = new StreamMerge(this.#streams)
-  }
-
-  get losses(): readonly Loss[] {
-    return this.#settled ?? this.#streams.flatMap((stream) => stream.losses)
-  }
-
-  get issues() {
-    return this.#issues.list
-  }
-
-  get bytesRead(): number {
-    return this.#streams.reduce((sum, stream) => sum + stream.bytesRead, 0)
-  }
-
-  read(): EventWindow | undefined {
-    if (this.#ended) return undefined
-    const more = this.#merge.fill(this.#window)
-    const window = this.#window.finish()
-    if (!more) {
-      this.#ended = true
-      this.#settled = this.#settle()
-    }
-    return window
+    this.begin({ streams: this.#streams, window })
   }
 
   symbolOf(hi: number, lo: number): string | undefined {
     return this.#header.symbols?.nameOf(hi, lo)
-  }
-
-  close(): void {
-    this.#ended = true
   }
 
   #makeStreams(source: ByteSource, budget: UnpackBudget): CpuStream[] {
@@ -166,12 +137,11 @@ class TraceDatReader implements TraceReader {
     }
   }
 
-  #settle(): Loss[] {
-    const { counters } = this.#header.options
-    return this.#streams.flatMap((stream) => {
-      const name = this.#header.instances[stream.instance]?.name ?? ''
-      const counter = counters.find((entry) => entry.cpu === stream.cpu && entry.instance === name)
-      return settleLosses(stream, counter?.lost ?? 0)
-    })
+  protected settle(stream: CpuStream): Loss[] {
+    const name = this.#header.instances[stream.instance]?.name ?? ''
+    const counter = this.#header.options.counters.find(
+      ({ cpu, instance }) => cpu === stream.cpu && instance === name,
+    )
+    return settleLosses(stream, counter?.lost ?? 0)
   }
 }

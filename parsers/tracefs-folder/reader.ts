@@ -1,14 +1,15 @@
-import type { EventFormat, EventWindow } from '../batch.ts'
+import type { EventFormat } from '../batch.ts'
 import { Cursor, readFully, toByteSource, toText } from '../cursor.ts'
 import { TraceParseError } from '../error.ts'
 import { EventMetadata } from '../event-metadata.ts'
 import { IssueLog } from '../issues.ts'
+import { MergedReader } from '../merged-reader.ts'
 import type { FolderFile, FolderSource, Loss, TraceInfo, TraceReader } from '../reader.ts'
 import { RingBufferScanner, readStamp, type StampBase } from '../ring-buffer.ts'
 import { CpuStream, settleLosses, UnpackBudget } from '../trace-dat/cpu-stream.ts'
 import { isNanosecondClock, TimeOptions, toClock } from '../trace-dat/options.ts'
 import { TimeConversion } from '../trace-dat/time.ts'
-import { StreamMerge, WindowBuilder } from '../window.ts'
+import { WindowBuilder } from '../window.ts'
 
 /** Bytes that all cpus together read ahead. */
 const READ_AHEAD_BYTES = 1 << 25
@@ -55,22 +56,21 @@ interface RawFile {
   readonly file: FolderFile
 }
 
-class TracefsFolderReader implements TraceReader {
+class TracefsFolderReader extends MergedReader<CpuStream> {
   readonly info: TraceInfo
   readonly formats: readonly EventFormat[]
   readonly #folder: FolderSource
   readonly #root: string
-  readonly #issues = new IssueLog()
+  readonly #issues: IssueLog
   readonly #options = new TimeOptions()
   readonly #metadata: EventMetadata
   readonly #files: RawFile[] = []
   readonly #streams: CpuStream[] = []
-  readonly #window: WindowBuilder
-  readonly #merge: StreamMerge
-  #settled: readonly Loss[] | undefined
-  #ended = false
 
   constructor(folder: FolderSource, root: string) {
+    const issues = new IssueLog()
+    super(issues)
+    this.#issues = issues
     this.#folder = folder
     this.#root = root
     this.#metadata = new EventMetadata(this.#issues, 8)
@@ -88,49 +88,26 @@ class TracefsFolderReader implements TraceReader {
       for (const stream of this.#streams) stream.begin(new RingBufferScanner(layout, base), time)
       this.formats = formats.records.map((record) => record.format)
       this.info = this.#toInfo(time, pageBytes)
-      this.#window = new WindowBuilder({
+      const window = new WindowBuilder({
         formats,
         issues: this.#issues,
         littleEndian,
         maxRecordBytes: pageBytes,
       })
-      this.#merge = new StreamMerge(this.#streams)
+      this.begin({ streams: this.#streams, window })
     } catch (error) {
       this.close()
       throw error
     }
   }
 
-  get losses(): readonly Loss[] {
-    return this.#settled ?? this.#streams.flatMap((stream) => stream.losses)
-  }
-
-  get issues() {
-    return this.#issues.list
-  }
-
-  get bytesRead(): number {
-    return this.#streams.reduce((sum, stream) => sum + stream.bytesRead, 0)
-  }
-
-  read(): EventWindow | undefined {
-    if (this.#ended) return undefined
-    const more = this.#merge.fill(this.#window)
-    const window = this.#window.finish()
-    if (!more) {
-      this.#ended = true
-      this.#settled = this.#streams.flatMap((stream) => this.#settle(stream))
-    }
-    return window
-  }
-
-  close(): void {
-    this.#ended = true
+  override close(): void {
+    super.close()
     for (const { file } of this.#files.splice(0)) file.close()
   }
 
   /** The losses of a cpu; what was still in its buffer when it was copied is lost at the end. */
-  #settle(stream: CpuStream): Loss[] {
+  protected settle(stream: CpuStream): Loss[] {
     const counter = this.#options.counters.find(({ cpu }) => cpu === stream.cpu)
     if (counter === undefined) return settleLosses(stream, 0)
     const losses = settleLosses(stream, counter.lost)

@@ -187,7 +187,7 @@ describe.each(Object.entries(WRITERS))('trace.dat %s', (_, build) => {
       'CPU: 0\nentries: 1\noverrun: 0\ncommit overrun: 0\nbytes: 4\ndropped events: 8\n',
     )
     const { losses } = await readBytes(build(options(cpus, { options: [stat] })))
-    expect(losses).toEqual([{ cpu: 0, startNs: 0, endNs: 50, events: 8 }])
+    expect(losses).toEqual([{ cpu: 0, startNs: 0, endNs: 50, events: 8, isUnplaced: true }])
   })
 
   it('shifts all times by OFFSET and DATE', async () => {
