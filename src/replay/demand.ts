@@ -1,6 +1,7 @@
 import { TASK_OPS, type WorkloadTask } from '../workload/types.ts'
 import type { Kernel } from './kernel.ts'
 import { FREE } from './pages.ts'
+import { DIRECT_CONTEXT } from './scan.ts'
 import { SLEEPING, type Thread } from './scheduler.ts'
 import type { Steps } from './steps.ts'
 
@@ -11,6 +12,7 @@ const FILE = TASK_OPS.indexOf('file')
 const FREE_PAGES = TASK_OPS.indexOf('free')
 const EXIT = TASK_OPS.indexOf('exit')
 const MARK = TASK_OPS.indexOf('mark')
+const RECLAIM = TASK_OPS.indexOf('reclaim')
 
 /** How far a task got, and when. */
 export interface TaskProgress {
@@ -98,6 +100,13 @@ export function* runTask(
         for (const page of owned.splice(0))
           if (pages.state[page] !== FREE) yield* kernel.faults.freePage(thread, page)
         break
+      case RECLAIM: {
+        // Lists are the node's: a cgroup of its own has none here.
+        const scan = kernel.direct.scanOf(thread, DIRECT_CONTEXT, true)
+        const node = kernel.zones.nodeOf(home)
+        yield* kernel.direct.directReclaim(thread, node, scan, 'memcg', value)
+        break
+      }
       case MARK:
         progress.marks.push({ phase: value, ns: scheduler.now })
         break

@@ -27,6 +27,7 @@ export class DirectReclaim {
     node: NodeState,
     scan: Scan,
     kind: 'direct' | 'memcg' = 'direct',
+    target = CLUSTER,
   ): StepsTo<number> {
     const { scheduler, recorder } = this.#kernel
     scheduler.account(thread)
@@ -39,7 +40,7 @@ export class DirectReclaim {
     this.#kernel.note('direct-begin', -1, 0)
     const entered = this.#kernel.pressure.enter(thread, start)
     scan.reclaimed = 0
-    scan.target = CLUSTER
+    scan.target = Math.max(target, CLUSTER)
     scan.forceDeactivate = false
     scheduler.setDoing(thread, SCAN)
     if (!scheduler.spend(thread, this.#kernel.costs.directEntry.draw())) yield

@@ -1,5 +1,5 @@
 import { Numbers } from './clocks.ts'
-import { EVENT, type Recording, STATE } from './recording.ts'
+import { BEGINS_RECLAIM, ENDS_RECLAIM, EVENT, type Recording, STATE } from './recording.ts'
 import { type Thread, Threads } from './threads.ts'
 
 /** One task that only runs and sleeps: bursts of CPU time, each after a sleep. */
@@ -69,7 +69,7 @@ export function readBackground(
       const thread = threads.get(recording.tid[i] ?? 0)
       if (!thread.isUser) of(thread).isResult = true
     }
-    if (kind === EVENT.directBegin || kind === EVENT.directEnd) {
+    if (kind !== undefined && (BEGINS_RECLAIM.has(kind) || ENDS_RECLAIM.has(kind))) {
       const thread = threads.get(recording.tid[i] ?? 0)
       const load = of(thread)
       if (load.mark >= 0 && !thread.inDirect) load.burst += thread.cpuAt(ns) - load.mark

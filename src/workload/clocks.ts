@@ -48,6 +48,9 @@ export class TaskClock {
   readonly readOwn = new Numbers()
   readonly readEvent = new Numbers()
   readonly readAddress = new Numbers()
+  /** Reclaim for a memory cgroup, and the pages that it freed. */
+  readonly memcgOwn = new Numbers()
+  readonly memcgPages = new Numbers()
   /** Flush time that was longer than the time it would be taken from. */
   debtNs = 0
 
@@ -163,6 +166,8 @@ export function readClocks(
     if (
       kind === EVENT.directBegin ||
       kind === EVENT.directEnd ||
+      kind === EVENT.memcgBegin ||
+      kind === EVENT.memcgEnd ||
       kind === EVENT.fault ||
       kind === EVENT.faultReturn
     ) {
@@ -172,6 +177,11 @@ export function readClocks(
       threads.step(i)
       if (kind === EVENT.fault) faultAddress.set(thread.tid, recording.a[i] ?? -1)
       else if (kind === EVENT.faultReturn) faultAddress.delete(thread.tid)
+      else if (kind === EVENT.memcgEnd && ns >= startNs) {
+        const clock = clockOf(thread)
+        clock?.memcgOwn.push(clock.ownNs)
+        clock?.memcgPages.push(recording.a[i] ?? 0)
+      }
       continue
     }
     threads.step(i)

@@ -135,6 +135,15 @@ export function describeWorkload(workload: Workload): WorkloadFact[] {
       'inferred',
       'balance between anchors of free memory',
     )
+    if (of('reclaim').rows > 0)
+      counted(
+        'demand',
+        `${name}.memcg_reclaim`,
+        of('reclaim').arg,
+        'pages',
+        'event',
+        `${of('reclaim').rows} times for its memory cgroup`,
+      )
     if (of('file').rows > 0)
       counted(
         'demand',

@@ -717,6 +717,8 @@ function buildTask(
   })
   for (let n = 0; n < clock.sleepNs.length; n++)
     add(clock.sleepOwn.at(n), OP.sleep, clock.sleepNs.at(n))
+  for (let n = 0; n < clock.memcgPages.length; n++)
+    add(clock.memcgOwn.at(n), OP.reclaim, clock.memcgPages.at(n))
   if (parts.file.task === row)
     for (let n = 0; n < parts.file.ns.length; n++) {
       const own = clock.ownAt(parts.file.ns[n] ?? 0)

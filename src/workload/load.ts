@@ -167,6 +167,12 @@ const SOURCES: readonly Source[] = [
     names: ['mm_vmscan_direct_reclaim_end'],
     values: [number('nr_reclaimed')],
   },
+  { kind: EVENT.memcgBegin, names: ['mm_vmscan_memcg_reclaim_begin'], values: [] },
+  {
+    kind: EVENT.memcgEnd,
+    names: ['mm_vmscan_memcg_reclaim_end'],
+    values: [number('nr_reclaimed')],
+  },
   {
     kind: EVENT.kswapdWake,
     names: ['mm_vmscan_kswapd_wake'],

@@ -42,7 +42,14 @@ export const EVENT = {
   slabEnd: 20,
   /** a = slot. */
   slotFree: 21,
+  /** Reclaim for a memory cgroup. */
+  memcgBegin: 22,
+  /** a = reclaimed. */
+  memcgEnd: 23,
 } as const
+/** A task reclaims for itself: its time belongs to no demand. */
+export const BEGINS_RECLAIM: ReadonlySet<number> = new Set([EVENT.directBegin, EVENT.memcgBegin])
+export const ENDS_RECLAIM: ReadonlySet<number> = new Set([EVENT.directEnd, EVENT.memcgEnd])
 export type EventKind = (typeof EVENT)[keyof typeof EVENT]
 
 /** What a task that leaves the CPU does next. */

@@ -1,4 +1,4 @@
-import { EVENT, type Recording, STATE } from './recording.ts'
+import { BEGINS_RECLAIM, ENDS_RECLAIM, EVENT, type Recording, STATE } from './recording.ts'
 
 /** One thread while a recording is walked. CPU times are ns since the recording began. */
 export class Thread {
@@ -176,8 +176,8 @@ export class Threads {
       for (const other of this.running)
         if (other !== undefined && other !== thread && other.hasMemory) other.flushes++
     }
-    if (kind === EVENT.directBegin) thread.inDirect = true
-    else if (kind === EVENT.directEnd) thread.inDirect = false
+    if (kind !== undefined && BEGINS_RECLAIM.has(kind)) thread.inDirect = true
+    else if (kind !== undefined && ENDS_RECLAIM.has(kind)) thread.inDirect = false
     else if (kind === EVENT.fault) thread.inFault = true
     else if (kind === EVENT.faultReturn) thread.inFault = false
   }

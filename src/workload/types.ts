@@ -108,7 +108,16 @@ export interface WorkloadPages {
   readonly recordedBytes: Int32Array
 }
 
-export const TASK_OPS = ['alloc', 'touch', 'sleep', 'file', 'free', 'exit', 'mark'] as const
+export const TASK_OPS = [
+  'alloc',
+  'touch',
+  'sleep',
+  'file',
+  'free',
+  'exit',
+  'mark',
+  'reclaim',
+] as const
 export type TaskOp = (typeof TASK_OPS)[number]
 
 /**
@@ -117,7 +126,8 @@ export type TaskOp = (typeof TASK_OPS)[number]
  * alloc: page_id allocated and written for the first time (-1: an anonymous page without an identity that never comes back);
  * touch: page_id, a swap-in if it is swapped out, a plain reference otherwise; sleep: ns asleep by its own will;
  * file: number of page-cache pages read (clean, reclaimable); free: number of pages it gives back; exit: the task ends and
- * its pages are freed; mark: a phase begins (arg = phase number; 0 = recorded work starts being counted).
+ * its pages are freed; mark: a phase begins (arg = phase number; 0 = recorded work starts being counted);
+ * reclaim: it reclaims for its memory cgroup (memory.high, memory.reclaim) until so many pages are freed, which no global watermark asks for.
  */
 export interface WorkloadTask {
   readonly taskId: number
