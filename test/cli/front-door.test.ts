@@ -11,7 +11,9 @@ import { type Door, openDoor } from './front-door.ts'
 let door: Door
 beforeAll(() => {
   door = openDoor()
-  expect(door.run(['generate', 'phone', '-o', 'phone.dat', '--events', '3000']).status).toBe(0)
+  const phone = ['generate', 'phone', '--events', '3000']
+  expect(door.run([...phone, '-o', 'phone.dat']).status).toBe(0)
+  expect(door.run([...phone, '-o', 'lossy.dat', '--loss', '0.4']).status).toBe(0)
   expect(door.run(['ingest', 'phone.dat']).status).toBe(0)
 })
 afterAll(() => door.close())
@@ -69,7 +71,6 @@ describe('ingest', () => {
   })
 
   it('ends with status 3 at a loss with --strict and leaves nothing behind', () => {
-    door.run(['generate', 'phone', '-o', 'lossy.dat', '--events', '3000', '--loss', '0.4'])
     const { status } = door.run(['ingest', '--strict', '--db', 'strict.duckdb', 'lossy.dat'])
     expect(status).toBe(3)
     const query = door.run([
@@ -207,7 +208,7 @@ describe('a database', () => {
         '--input-type=module',
         '-e',
         `import { DuckDBInstance } from '@duckdb/node-api'
-         const instance = await DuckDBInstance.create('${join(door.folder, 'elsewhere/a.duckdb')}')
+         const instance = await DuckDBInstance.create('${join(door.folder, 'held.duckdb')}')
          await instance.connect()
          console.log('held')
          setInterval(() => {}, 1000)`,
@@ -216,7 +217,7 @@ describe('a database', () => {
     )
     try {
       await once(holder.stdout, 'data')
-      const { status, stderr } = door.run(['stalls', '--db', 'elsewhere/a.duckdb'])
+      const { status, stderr } = door.run(['stalls', '--db', 'held.duckdb'])
       expect(status).toBe(1)
       expect(stderr.trim().split('\n')).toHaveLength(1)
       expect(stderr).toContain(String(holder.pid))
@@ -275,15 +276,8 @@ describe('Ctrl-C', () => {
   })
 
   it('while DuckDB works on a query ends at once, with status 130', async () => {
-    door.run(['generate', 'phone', '-o', 'asked.dat', '--events', '300'])
-    door.run(['ingest', '-q', '--db', 'asked.duckdb', 'asked.dat'])
     const { status } = await interrupted(
-      [
-        'query',
-        '--db',
-        'asked.duckdb',
-        'SELECT count(*) FROM range(100000000) a, range(100000000) b',
-      ],
+      ['query', 'SELECT count(*) FROM range(100000000) a, range(100000000) b'],
       { folder: door.folder, isUnderWay: (child) => cpuSeconds(child) > 2 },
     )
     expect(status).toBe(130)
