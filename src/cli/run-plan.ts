@@ -320,6 +320,21 @@ export interface RunResources {
   readonly slots: SwapSlots | undefined
 }
 
+/** Only zram can be told a level. */
+function codecLevel({ backend, backendParameters }: RunConfig): { readonly level?: number } {
+  const given = backend === 'zram' ? (backendParameters['level'] ?? '') : ''
+  if (given === '') return {}
+  const level = Number(given)
+  if (Number.isInteger(level)) return { level }
+  throw new PstraceError(
+    'backend-parameter',
+    `zram: level is "${given}"; expected a whole number`,
+    {
+      exitStatus: 2,
+    },
+  )
+}
+
 /** Service times come from the trace's block events, unless latency or bandwidth are given. */
 function usesRecordedDevice({ backend, backendParameters }: RunConfig): boolean {
   return (
@@ -336,6 +351,7 @@ export async function openResources(workload: Workload, config: RunConfig): Prom
   const codec = await openCodec(config.codec, {
     implementation: config.codecImplementation,
     pageSize,
+    ...codecLevel(config),
   })
   const recompressors = await Promise.all(
     recompressionCodecs(config.backendParameters).map((name) => openCodec(name, { pageSize })),

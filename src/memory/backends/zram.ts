@@ -23,6 +23,11 @@ const PARAMETERS: readonly BackendParameter[] = [
   { name: 'form', fallback: '6.12', summary: 'kernel whose zram is modelled: 6.1, 6.12 or 2026' },
   { name: 'allocator', fallback: 'zsmalloc', summary: 'zsmalloc; others for experiments' },
   { name: 'chain', fallback: 0, summary: 'zsmalloc chain length; 0 = 4 for 6.1, else 8' },
+  {
+    name: 'level',
+    fallback: '',
+    summary: "level of the codec, as zram's algorithm_params sets it; empty = the kernel's default",
+  },
   { name: 'mem_limit', fallback: 0, summary: 'bytes the pool may hold; 0 = no limit' },
   { name: 'backing_pages', fallback: 0, summary: 'pages of the backing device; 0 = none' },
   {

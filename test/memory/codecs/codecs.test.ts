@@ -9,7 +9,13 @@ import { crc32 } from '../../../src/memory/contents/corpus.ts'
 import { PstraceError } from '../../../src/model/error.ts'
 import { read4096Pages } from './corpus-pages.ts'
 import { decodeLz4, decodeLzo } from './independent-decoders.ts'
-import { makeReferencePage, REFERENCE_CODECS, REFERENCE_ROWS } from './reference-pages.ts'
+import {
+  makeReferencePage,
+  REFERENCE_CODECS,
+  REFERENCE_ROWS,
+  ZSTD_LEVEL_ROWS,
+  ZSTD_LEVELS,
+} from './reference-pages.ts'
 
 const portable = codecProviders.filter((each) => each.implementation === 'portable')
 const kernelNames = portable.map((each) => each.name)
@@ -261,6 +267,45 @@ describe('lz4js', () => {
       decodeLz4(compressed(codec, page), 4096)
     }
     expect(refused).toBeGreaterThan(10)
+  })
+})
+
+describe('levels of zstd', () => {
+  const cases = ZSTD_LEVEL_ROWS.flatMap(([length, kind, ...expected]) =>
+    ZSTD_LEVELS.map((level, column) => ({ length, kind, level, expected: expected[column] })),
+  )
+  test.each(cases)(
+    'level $level turns the $length-byte page $kind into $expected',
+    async ({ length, kind, level, expected }) => {
+      const codec = await openCodec('zstd', { pageSize: length, level })
+      const page = makeReferencePage(length, kind)
+      const block = compressed(codec, page)
+      expect(`${block.length}:${crc32(block).toString(16).padStart(8, '0')}`).toBe(expected)
+      expect(restored(codec, block, length)).toEqual(page)
+    },
+  )
+
+  test('real pages come back at every level up to 3, and lower levels compress less', async () => {
+    let last = 0
+    for (const level of [3, 1, -1, -5, -50, -131_072]) {
+      const codec = await openCodec('zstd', { level })
+      let sum = 0
+      for (let at = 0; at < pages.length; at += 16 * 4096) {
+        const page = pages.subarray(at, at + 4096)
+        const block = compressed(codec, page)
+        expect(Buffer.compare(restored(codec, block, 4096), page)).toBe(0)
+        sum += block.length
+      }
+      expect(sum).toBeGreaterThan(last)
+      last = sum
+    }
+  })
+
+  test('level 0 is the default, and callers other than zram have no other', async () => {
+    expect((await openCodec('zstd', { level: 0 })).version).toBe((await openCodec('zstd')).version)
+    await expect(openCodec('zstd', { level: 1, variant: 'zswap' })).rejects.toMatchObject({
+      code: 'codec-level',
+    })
   })
 })
 

@@ -1,4 +1,4 @@
-// zstd frames of one block with the bytes of libzstd 1.5.2, the library of Linux 6.2 to 6.14, for the double-fast strategy: own code
+// zstd frames of one block with the bytes of libzstd 1.5.2, the library of Linux 6.2 to 6.14, for the fast and double-fast strategies: own code
 // after RFC 8878 and the library's algorithms. All addresses come from the caller, so that several instances may share one memory.
 import {
   COUNT,
@@ -47,6 +47,11 @@ const COMPRESSED: u32 = 2
 
 // One sequence: literal length, offset value (1 = the last offset again, else offset + 3), match length - 3; codes of the three.
 const SEQUENCE_BYTES: u32 = 16
+
+// From how many sequences on a table of their own pays, in eighths of the default table's size: 10 less the strategy.
+const FAST_EIGHTHS: u32 = 9
+const DOUBLE_FAST_EIGHTHS: u32 = 8
+let tableEighths: u32 = DOUBLE_FAST_EIGHTHS
 
 let sequences: u32 = 0
 let sequenceEnd: u32 = 0
@@ -234,6 +239,117 @@ function search32(src: u32, n: u32, longTable: u32, longBits: u32, shortTable: u
   search<u32>(src, n, longTable, longBits, shortTable, shortBits, five)
 }
 
+// @ts-ignore: decorator
+@inline
+function hashFast(p: u32, bits: u32, minMatch: u32): u32 {
+  if (minMatch == 6) return <u32>(((load<u64>(p) << 16) * 227718039650203) >>> <u64>(64 - bits))
+  return hashShort(p, bits, minMatch == 5)
+}
+
+/** The fast search: one table, positions looked at in pairs, `step` apart; it grows by one for each 128 bytes without a match. */
+function searchFast(src: u32, n: u32, table: u32, bits: u32, minMatch: u32, firstStep: u32): void {
+  const end = src + n
+  // A u32 holds any position; 0 is empty, and position 0 is never put in.
+  memory.fill(table, 0, <u32>4 << bits)
+  let anchor = src
+  let ip0 = src + 1
+  let lastOffset: u32 = 1
+  let olderOffset: u32 = 0
+  while (true) {
+    let step = firstStep
+    let nextStep = ip0 + 128
+    let ip1 = ip0 + 1
+    let ip2 = ip0 + step
+    let ip3 = ip2 + 1
+    if (ip3 + 8 >= end) break
+    let slot0 = table + (hashFast(ip0, bits, minMatch) << 2)
+    let slot1 = table + (hashFast(ip1, bits, minMatch) << 2)
+    let candidate = load<u32>(slot0)
+    let position: u32 = 0
+    let match: u32 = 0
+    let length: u32 = 0
+    let isRepeated = false
+    do {
+      position = ip0 - src
+      store<u32>(slot0, position)
+      if (load<u32>(ip2) == load<u32>(ip2 - lastOffset) && lastOffset > 0) {
+        ip0 = ip2
+        match = ip0 - lastOffset
+        length = 4
+        if (load<u8>(ip0 - 1) == load<u8>(match - 1)) {
+          ip0--
+          match--
+          length++
+        }
+        isRepeated = true
+        break
+      }
+      if (candidate > 0 && load<u32>(src + candidate) == load<u32>(ip0)) {
+        length = 4
+        break
+      }
+      candidate = load<u32>(slot1)
+      slot0 = slot1
+      slot1 = table + (hashFast(ip2, bits, minMatch) << 2)
+      ip0 = ip1
+      ip1 = ip2
+      ip2 = ip3
+      position = ip0 - src
+      store<u32>(slot0, position)
+      if (candidate > 0 && load<u32>(src + candidate) == load<u32>(ip0)) {
+        length = 4
+        break
+      }
+      candidate = load<u32>(slot1)
+      slot0 = slot1
+      slot1 = table + (hashFast(ip2, bits, minMatch) << 2)
+      ip0 = ip1
+      ip1 = ip2
+      ip2 = ip0 + step
+      ip3 = ip1 + step
+      if (ip2 >= nextStep) {
+        step++
+        nextStep += 128
+      }
+    } while (ip3 + 8 < end)
+    if (length == 0) break
+    let offset: u32 = 1
+    if (!isRepeated) {
+      match = src + candidate
+      olderOffset = lastOffset
+      lastOffset = ip0 - match
+      offset = lastOffset + 3
+      while (ip0 > anchor && match > src && load<u8>(ip0 - 1) == load<u8>(match - 1)) {
+        ip0--
+        match--
+        length++
+      }
+    }
+    length += commonBytes(ip0 + length, match + length, end)
+    putSequence(anchor, ip0 - anchor, offset, length)
+    ip0 += length
+    anchor = ip0
+    if (ip1 < ip0) store<u32>(slot1, ip1 - src)
+    if (ip0 + 8 > end) continue
+    const inner = position + 2
+    store<u32>(table + (hashFast(src + inner, bits, minMatch) << 2), inner)
+    store<u32>(table + (hashFast(ip0 - 2, bits, minMatch) << 2), ip0 - 2 - src)
+    while (ip0 + 8 <= end && olderOffset > 0 && load<u32>(ip0) == load<u32>(ip0 - olderOffset)) {
+      const again = commonBytes(ip0 + 4, ip0 + 4 - olderOffset, end) + 4
+      const swapped = olderOffset
+      olderOffset = lastOffset
+      lastOffset = swapped
+      store<u32>(table + (hashFast(ip0, bits, minMatch) << 2), ip0 - src)
+      putSequence(anchor, 0, 1, again)
+      ip0 += again
+      anchor = ip0
+    }
+  }
+  const rest = end - anchor
+  memory.copy(literalEnd, anchor, rest)
+  literalEnd += rest
+}
+
 /** Literals that are not compressed (`kind` 0), or one of many equal ones (`kind` 1); the address behind them. */
 function putPlainLiterals(to: u32, kind: u32, length: u32): u32 {
   let out = to
@@ -254,9 +370,9 @@ function putPlainLiterals(to: u32, kind: u32, length: u32): u32 {
   return out + length
 }
 
-function putLiterals(to: u32): u32 {
+function putLiterals(to: u32, isPlain: bool): u32 {
   const length = literalEnd - literals
-  if (length <= 63) return putPlainLiterals(to, 0, length)
+  if (isPlain || length <= 63) return putPlainLiterals(to, 0, length)
   const many = (sequenceEnd - sequences) / SEQUENCE_BYTES
   const single = length < 256
   const header: u32 = 3 + (length >= 1024 ? 1 : 0) + (length >= 16384 ? 1 : 0)
@@ -309,7 +425,8 @@ function makeTable(
     store<u8>(tableEnd++, <u8>maxSymbol)
     return SINGLE
   }
-  if (defaultAllowed && (many < <u32>1 << defaultLog || most < many >>> (defaultLog - 1))) return BASIC
+  const fewest = (tableEighths << defaultLog) >>> 3
+  if (defaultAllowed && (many < fewest || most < many >>> (defaultLog - 1))) return BASIC
   const log = optimalLog(longest, many, maxSymbol, 2)
   let total = many
   // The last symbol costs nothing: it is the state that the decoder begins with.
@@ -397,11 +514,8 @@ function putSequences(to: u32): u32 {
   return out
 }
 
-/**
- * Compresses `n` bytes (up to 131072) at `src` to `dst`, which has room for 1.5 n + 1024. `longBits` and `shortBits`: the sizes of the
- * two hash tables; `minMatch` 4 or 5.
- */
-export function compress(src: u32, n: u32, dst: u32, longBits: u32, shortBits: u32, minMatch: u32): u32 {
+/** The frame's header; the address behind it. */
+function openFrame(dst: u32, n: u32): u32 {
   let out = dst
   store<u32>(out, 0xfd2fb528)
   if (n < 256) {
@@ -417,19 +531,23 @@ export function compress(src: u32, n: u32, dst: u32, longBits: u32, shortBits: u
     store<u32>(out + 5, n)
     out += 9
   }
+  return out
+}
+
+/** Sequences of a block of `n` bytes go to `at`, its literals behind them. */
+function openBlock(at: u32, n: u32): void {
+  sequences = at
+  literals = sequences + ((n >>> 2) + 1) * SEQUENCE_BYTES
+  sequenceEnd = sequences
+  literalEnd = literals
+}
+
+/** What the search found, as the frame's only block at `out`, or the input as it is where that is not shorter; the frame's length. */
+function closeFrame(src: u32, n: u32, dst: u32, out: u32, isPlain: bool): u32 {
   let size: u32 = 0
   if (n >= 7) {
-    const unit: u32 = n <= 65536 ? 2 : 4
-    const longTable = scratch + LARGE
-    const shortTable = longTable + (unit << longBits)
-    sequences = shortTable + (unit << shortBits)
-    literals = sequences + ((n >>> 2) + 1) * SEQUENCE_BYTES
-    sequenceEnd = sequences
-    literalEnd = literals
-    if (n <= 65536) search16(src, n, longTable, longBits, shortTable, shortBits, minMatch == 5)
-    else search32(src, n, longTable, longBits, shortTable, shortBits, minMatch == 5)
     const body = out + 3
-    const end = putSequences(putLiterals(body))
+    const end = putSequences(putLiterals(body, isPlain))
     if (end != 0 && end - body < n - ((n >>> 6) + 2)) size = end - body
   }
   if (size == 0) {
@@ -443,6 +561,36 @@ export function compress(src: u32, n: u32, dst: u32, longBits: u32, shortBits: u
   store<u16>(out, <u16>header)
   store<u8>(out + 2, <u8>(header >>> 16))
   return out + 3 + size - dst
+}
+
+/**
+ * Compresses `n` bytes (up to 131072) at `src` to `dst`, which has room for 1.5 n + 1024. `longBits` and `shortBits`: the sizes of the
+ * two hash tables; `minMatch` 4 or 5.
+ */
+export function compress(src: u32, n: u32, dst: u32, longBits: u32, shortBits: u32, minMatch: u32): u32 {
+  const out = openFrame(dst, n)
+  if (n >= 7) {
+    const unit: u32 = n <= 65536 ? 2 : 4
+    const longTable = scratch + LARGE
+    const shortTable = longTable + (unit << longBits)
+    openBlock(shortTable + (unit << shortBits), n)
+    tableEighths = DOUBLE_FAST_EIGHTHS
+    if (n <= 65536) search16(src, n, longTable, longBits, shortTable, shortBits, minMatch == 5)
+    else search32(src, n, longTable, longBits, shortTable, shortBits, minMatch == 5)
+  }
+  return closeFrame(src, n, dst, out, false)
+}
+
+/** The same with the fast search: one table, `minMatch` 4 to 6. `targetLength` above 0 skips faster, and literals stay as they are. */
+export function compressFast(src: u32, n: u32, dst: u32, bits: u32, minMatch: u32, targetLength: u32): u32 {
+  const out = openFrame(dst, n)
+  if (n >= 7) {
+    const table = scratch + LARGE
+    openBlock(table + (<u32>4 << bits), n)
+    tableEighths = FAST_EIGHTHS
+    searchFast(src, n, table, bits, minMatch, max<u32>(targetLength, 1) + 1)
+  }
+  return closeFrame(src, n, dst, out, targetLength > 0)
 }
 
 /** Decodes a frame of `n` bytes at `src` into at most `room` bytes at `dst`; the decoded length, or -1 for a malformed frame. */
