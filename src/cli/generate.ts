@@ -8,7 +8,8 @@ import {
   isPerfetto,
 } from '../generate/generate.ts'
 import { KERNELS } from '../generate/layouts.ts'
-import { parseScenario, type Scenario } from '../generate/scenario.ts'
+import { parseScenario } from '../generate/parse-scenario.ts'
+import type { Scenario } from '../generate/scenario.ts'
 import { SCENARIOS } from '../generate/scenarios.ts'
 import { snapshotFiles } from '../generate/snapshot.ts'
 import { concat, type Output, type Spool } from '../generate/writers/writer.ts'
@@ -46,6 +47,8 @@ interface GenerateCommandOptions {
 const MAX_ROWS_EVENTS = 1_000_000
 /** Plain bytes in one zstd frame; decoders take frames in a row. */
 const FRAME_BYTES = 65_536
+/** Clocks of ftrace that count nanoseconds (kernel/trace/trace.c). */
+const CLOCKS = ['local', 'global', 'uptime', 'perf', 'mono', 'mono_raw', 'boot', 'tai'] as const
 
 export function register(command: Command): void {
   const choice = (flag: string, text: string, values: readonly string[], value: string) =>
@@ -76,7 +79,7 @@ export function register(command: Command): void {
     .addOption(choice('--format <format>', 'file format', GENERATED_FORMATS, 'v7'))
     .option(
       '--kernel <version>',
-      `whose event layouts: ${KERNELS.join(', ')}, or any between`,
+      `whose event layouts, ${KERNELS[0]} to ${KERNELS.at(-1)}; they differ between ${KERNELS.join(', ')}`,
       '6.12',
     )
     .addOption(
@@ -95,7 +98,7 @@ export function register(command: Command): void {
       new Option('--user-bits <n>', "size of the recording program's long").choices(['32', '64']),
     )
     .option('--sub-buffer <bytes>', 'ring buffer page size', '4096')
-    .option('--clock <name>', 'trace clock', 'mono')
+    .addOption(choice('--clock <name>', 'trace clock; Perfetto always has boot', CLOCKS, 'mono'))
     .addOption(choice('--compression <name>', 'of a v7 file', ['none', 'zlib', 'zstd'], 'none'))
     .option('--force', 'replace existing files')
   addExamples(
@@ -115,6 +118,14 @@ async function run(scenarioName: string, options: GenerateCommandOptions): Promi
   const truthPath =
     options.truth ?? (isStdout ? undefined : `${options.output.replace(/\/$/, '')}.truth.json`)
   const overwrite = options.force ?? false
+  const loss = toNumber('--loss', options.loss, 0, 1, false)
+  if (options.lossBusy === true && loss === 0)
+    throw usageError('--loss-busy: give with --loss the share of sub-buffers that are lost')
+  if (options.compression !== 'none' && options.format !== 'v7')
+    throw usageError(`--compression ${options.compression}: only --format v7 has it`)
+  const pageSize = toNumber('--sub-buffer', options.subBuffer, 1024, 1 << 20)
+  if ((pageSize & (pageSize - 1)) !== 0)
+    throw usageError(`--sub-buffer ${pageSize}: expected a power of two`)
   const files: OutputFile[] = []
   const open = (path: string): OutputFile => {
     makeFolder(dirname(path))
@@ -138,12 +149,12 @@ async function run(scenarioName: string, options: GenerateCommandOptions): Promi
       events,
       kernel: options.kernel,
       probes: options.probes,
-      loss: toNumber('--loss', options.loss, 0, 1, false),
+      loss,
       lossWhenBusy: options.lossBusy === true,
       littleEndian: options.bigEndian !== true,
       long: options.bits === '32' ? 4 : 8,
       userLong: (options.userBits ?? options.bits) === '32' ? 4 : 8,
-      pageSize: toNumber('--sub-buffer', options.subBuffer, 1024, 1 << 20),
+      pageSize,
       clock: isPerfetto(options.format) ? 'boot' : options.clock,
       compression: options.compression,
       zstdCompress: await newZstd(),

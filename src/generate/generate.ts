@@ -52,6 +52,8 @@ export interface GenerateOptions {
   readonly userLong?: 4 | 8
   readonly pageSize: number
   readonly clock: string
+  /** Times in the file are whole numbers of so many ns, rounded as ftrace's text rounds to microseconds. */
+  readonly tickNs?: number
   readonly compression: 'none' | 'zlib' | 'zstd'
   readonly zstdCompress?: (bytes: Uint8Array) => Uint8Array
   /** False for very long traces: the truth then holds counts only, and memory does not grow with the trace. */
@@ -109,7 +111,7 @@ export function generate(options: GenerateOptions): GeneratedTruth {
   if (kernel === undefined)
     throw new PstraceError(
       'generate-kernel',
-      `kernel ${options.kernel}: expected major.minor, e.g. one of ${KERNELS.join(', ')}`,
+      `kernel ${options.kernel}: expected major.minor of a release from ${KERNELS[0]} to ${KERNELS.at(-1)}, e.g. 6.12`,
       { exitStatus: 2 },
     )
   const strings = stringsOf(options.scenario)
@@ -265,6 +267,7 @@ class Recording {
   readonly #meanNs: Float64Array
   readonly #lastDrop: number
   readonly #pageBytes: number
+  readonly #tickNs: number
   readonly #random: Random
   readonly #numberOf = new Map<EventKind, number>(KINDS.map((kind, i) => [kind, i]))
   readonly #bytesLeft: Float64Array
@@ -291,6 +294,7 @@ class Recording {
     this.#meanNs = new Float64Array(cpus)
     this.#lastDrop = options.events * (1 - KEEP_LAST)
     this.#pageBytes = options.pageSize - 16
+    this.#tickNs = options.tickNs ?? 1
     this.#random = new Random(options.seed ^ 0x5bd1e995)
     this.#bytesLeft = new Float64Array(cpus)
     this.#dropping = new Uint8Array(cpus)
@@ -299,9 +303,10 @@ class Recording {
     this.#lostTo = new Float64Array(cpus)
   }
 
-  event(kind: EventKind, tsNs: number, cpu: number, tid: number, args: Float64Array): void {
+  event(kind: EventKind, ns: number, cpu: number, tid: number, args: Float64Array): void {
     const encoder = this.#encoders.get(kind)
     if (encoder === undefined) return
+    const tsNs = Math.floor(ns / this.#tickNs + 0.5) * this.#tickNs
     const number = this.#numberOf.get(kind) ?? 0
     this.#seen++
     if (this.#loss > 0 && this.#isLost(encoder.byteLength(args) + 4, tsNs, cpu)) {

@@ -55,9 +55,15 @@ export const KERNELS = [
 ] as const
 
 /** Major and minor of a release such as `6.12` or `6.1.0-25-amd64`; undefined = it begins otherwise. */
+/** The last minor of each major version that there is between the first and the last of KERNELS. */
+const LAST_MINOR: Readonly<Record<number, number>> = { 4: 20, 5: 19, 6: 19, 7: 1 }
+
+/** `major.minor` of a kernel from 4.9 to 7.1; undefined = there is none of that name, or its layouts are not known. */
 export function parseKernel(text: string): KernelVersion | undefined {
-  const match = /^(\d+)\.(\d+)/.exec(text)
-  return match ? [Number(match[1]), Number(match[2])] : undefined
+  const [, major, minor] = /^(\d+)\.(\d+)$/.exec(text) ?? []
+  const version: KernelVersion = [Number(major), Number(minor)]
+  const isKnown = atLeast(version, [4, 9]) && version[1] <= (LAST_MINOR[version[0]] ?? -1)
+  return isKnown ? version : undefined
 }
 
 function atLeast([major, minor]: KernelVersion, [wantMajor, wantMinor]: KernelVersion): boolean {

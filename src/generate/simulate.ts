@@ -615,8 +615,12 @@ class Machine {
         yield* this.#storeQueued(step, running)
         break
       case 'repeat':
-        for (let i = 0; (step.times === 0 || i < step.times) && !this.#stopping; i++)
+        for (let i = 0; (step.times === 0 || i < step.times) && !this.#stopping; i++) {
+          const begun = this.#now
           yield* this.#steps(step.steps, self)
+          // There may be nothing to do: no page to swap in.
+          if (this.#now === begun) yield* this.#spend(running, STEP_NS)
+        }
         break
     }
   }

@@ -1,7 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type EventKind, KINDS } from '../../src/generate/event-kinds.ts'
-import { parseScenario, type Scenario } from '../../src/generate/scenario.ts'
+import { parseScenario } from '../../src/generate/parse-scenario.ts'
+import type { Scenario } from '../../src/generate/scenario.ts'
 import { SCENARIOS } from '../../src/generate/scenarios.ts'
 import { simulate } from '../../src/generate/simulate.ts'
 import { Truth } from '../../src/generate/truth.ts'
@@ -103,22 +104,52 @@ describe('a scenario', () => {
 })
 
 describe('a scenario file', () => {
+  it('ends though nothing in an endless repeat takes time', () => {
+    const { events } = run(
+      parseScenario(
+        change(
+          { do: 'repeat', times: 0, steps: [{ do: 'swapIn', page: 'oldest', ns: 5 }] },
+          { durationNs: 90_000 },
+        ),
+        'file',
+      ),
+    )
+    expect(events.length).toBeLessThan(10)
+  })
+
   it('survives the way through JSON', () => {
     for (const scenario of SCENARIOS)
       expect(parseScenario(JSON.stringify(scenario), 'file')).toEqual(scenario)
   })
 
   it.each([
-    ['not JSON', '{', /file: not JSON/],
+    ['not JSON', '{\n  "name": oops\n}', /file, line 2, column 11: not JSON/],
+    ['cut off', '{\n"name"', /file, line 2, column 7: not JSON/],
     ['an array', '[]', /the document: expected an object/],
-    ['no CPUs', '{"cpuNodes":[]}', /cpuNodes: expected 1 to 256/],
+    ['no CPUs', change({}, { cpuNodes: [] }), /file, cpuNodes: expected the node of each of 1/],
+    ['no name', change({}, { name: 5 }), /file, name: expected a text/],
+    ['a zone without a node', change({}, { zones: [{}] }), /zones\[0\]\.node: expected an integer/],
+    [
+      'no such CPU',
+      change({}, {}, { cpu: 1 }),
+      /actors\[0\]\.cpu: expected an integer from 0 to 0/,
+    ],
+    [
+      'no such node',
+      change({}, {}, { node: 3 }),
+      /actors\[0\]\.node: expected a node of a zone or CPU: 0/,
+    ],
+    ['no such kind', change({}, {}, { kind: 'cat' }), /actors\[0\]\.kind: expected one of user/],
+    ['a long name', change({}, {}, { comm: 'x'.repeat(16) }), /actors\[0\]\.comm: expected a text/],
     ['an unknown step', change({ do: 'fly' }), /steps\[0\]\.do: expected one of run, sleep/],
-    ['a step without its time', change({ do: 'run' }), /steps\[0\]: expected a field ns/],
+    ['a step without its time', change({ do: 'run' }), /steps\[0\]\.ns: expected nanoseconds/],
     ['a falling range', change({ do: 'run', ns: [9, 1] }), /steps\[0\]\.ns: expected nanoseconds/],
+    ['no such page', change({ do: 'swapIn', page: 'any', ns: 1 }), /page: expected one of oldest/],
+    ['no such kswapd', change({ do: 'wakeKswapd', node: 1 }), /steps\[0\]\.node: expected a node/],
     [
       'a nested error',
       change({ do: 'direct', steps: [{ do: 'io' }] }),
-      /steps\[0\]\.steps\[0\]: expected a field ns/,
+      /steps\[0\]\.steps\[0\]\.ns: expected nanoseconds/,
     ],
   ])('is refused with the place: %s', (_, text, message) => {
     expect(() => parseScenario(text, 'file')).toThrow(message)
@@ -126,7 +157,7 @@ describe('a scenario file', () => {
   })
 })
 
-function change(step: unknown): string {
+function change(step: unknown, root: object = {}, own: object = {}): string {
   const actor = { comm: 'a', tid: 5, tgid: 5, cpu: 0, kind: 'user', node: 0, steps: [step] }
   return JSON.stringify({
     name: 'x',
@@ -135,6 +166,7 @@ function change(step: unknown): string {
     swapDevices: [],
     startNs: 0,
     durationNs: 10,
-    actors: [actor],
+    actors: [{ ...actor, ...own }],
+    ...root,
   })
 }
