@@ -1,5 +1,5 @@
 import type { SubmitEnd } from '../policies/policy.ts'
-import { drawn } from './costs.ts'
+import { type CostSampler, drawn } from './costs.ts'
 import type { PolicyGate } from './gate.ts'
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
@@ -39,7 +39,7 @@ export class SwapOuts {
     const lost = this.#kernel.stolen.nextPage()
     // Each of its pages has an entry of its own in the page table.
     const count = pages.pagesOf(page)
-    const unmapNs = drawn(remote ? costs.unmapRemote : costs.unmap, count)
+    const unmapNs = drawn(this.#unmapCost(thread, remote), count)
     if (!scheduler.spend(thread, lost + unmapNs)) yield
     if (remote) scheduler.interruptMemoryElsewhere(thread, this.#drawFlush)
     scheduler.setDoing(thread, doing)
@@ -99,7 +99,19 @@ export class SwapOuts {
       return false
     }
     flights.handed[flight] = scheduler.now
+    if (!this.#paysOwn(thread) && !scheduler.spend(thread, costs.release.draw())) yield
     return this.#freed(node, flight, page)
+  }
+
+  /** Its own memory: the costs of such a task are measured with all that surrounds them. */
+  #paysOwn(thread: Thread): boolean {
+    return thread.hasMemory && !this.#kernel.costs.unmapDirect.isNone
+  }
+
+  #unmapCost(thread: Thread, isRemote: boolean): CostSampler {
+    const { costs } = this.#kernel
+    if (!this.#paysOwn(thread)) return isRemote ? costs.unmapRemote : costs.unmap
+    return isRemote && !costs.unmapDirectRemote.isNone ? costs.unmapDirectRemote : costs.unmapDirect
   }
 
   /** Slots in a row for the whole folio; where there are none it is split, and its other pages wait at the list's end to be met next. */

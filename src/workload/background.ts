@@ -1,4 +1,4 @@
-import { Numbers } from './clocks.ts'
+import { Numbers } from './numbers.ts'
 import { BEGINS_RECLAIM, ENDS_RECLAIM, EVENT, type Recording, STATE } from './recording.ts'
 import { type Thread, Threads } from './threads.ts'
 
@@ -16,6 +16,8 @@ const RESULT_THREAD = /^(kswapd|kcompactd|kcompressd)\d*/
 
 /** Less CPU time than this share of the recording is left out. */
 const LEAST_SHARE = 0.0002
+/** What is left of a burst without the switches in it. */
+const LEAST_LEFT_SHARE = 0.1
 
 /** Busy intervals of the tasks outside the demand, from the workload's start. Time in direct reclaim is left out: it is a result. */
 export function readBackground(
@@ -24,6 +26,8 @@ export function readBackground(
   options: {
     readonly startEvent: number
     readonly endNs: number
+    /** CPU time that each switch to a task costs it. */
+    readonly switchNs: number
     readonly isDemand: (tid: number) => boolean
   },
 ): { readonly loads: readonly Load[]; readonly leftOutNs: number } {
@@ -40,6 +44,8 @@ export function readBackground(
       cpus: Set<number>
       isResult: boolean
       direct: number
+      /** Switches to the task when its present burst began. */
+      switches: number
     }
   >()
   const of = (thread: Thread) => {
@@ -55,6 +61,7 @@ export function readBackground(
         cpus: new Set(),
         isResult: thread.tid === 0 || RESULT_THREAD.test(comm) || options.isDemand(thread.tid),
         direct: 0,
+        switches: thread.switches,
       }
       bursts.set(thread.tid, load)
     }
@@ -89,7 +96,9 @@ export function readBackground(
     leaving.mark = -1
     const state = recording.b[i] ?? 0
     if (ns >= startNs && state !== STATE.runnable && leaving.burst > 0 && !from.inDirect) {
-      leaving.cpu.push(leaving.burst)
+      const switched = (from.switches - leaving.switches) * options.switchNs
+      leaving.cpu.push(Math.max(leaving.burst - switched, leaving.burst * LEAST_LEFT_SHARE))
+      leaving.switches = from.switches
       leaving.burst = 0
       leaving.idleSince = ns
     }

@@ -1,6 +1,6 @@
-import type { Stores } from './costs.ts'
 import { RECLAIM_FILE } from './page-cache.ts'
 import { EVENT, type Recording } from './recording.ts'
+import type { Stores } from './stores.ts'
 import type { Based } from './types.ts'
 
 /**

@@ -1,32 +1,6 @@
+import { Numbers } from './numbers.ts'
 import { EVENT, type Recording, STATE } from './recording.ts'
 import { type Thread, Threads } from './threads.ts'
-
-/** A growing list of numbers. */
-export class Numbers {
-  #values = new Float64Array(256)
-  length = 0
-
-  push(value: number): void {
-    if (this.length === this.#values.length) {
-      const grown = new Float64Array(this.length * 2)
-      grown.set(this.#values)
-      this.#values = grown
-    }
-    this.#values[this.length++] = value
-  }
-
-  at(index: number): number {
-    return this.#values[index] ?? Number.NaN
-  }
-
-  set(index: number, value: number): void {
-    this.#values[index] = value
-  }
-
-  copyValues(): Float64Array {
-    return this.#values.slice(0, this.length)
-  }
-}
 
 /** One task's own time (on CPU, outside reclaim, faults and interruptions) against the wall clock, and what it did on it. */
 export class TaskClock {
@@ -51,7 +25,7 @@ export class TaskClock {
   /** Reclaim for a memory cgroup, and the pages that it freed. */
   readonly memcgOwn = new Numbers()
   readonly memcgPages = new Numbers()
-  /** Flush time that was longer than the time it would be taken from. */
+  /** Time of flushes and switches that was longer than the time it would be taken from. */
   debtNs = 0
 
   constructor(tid: number) {
@@ -78,6 +52,8 @@ export class TaskClock {
 export interface ClockOptions {
   readonly startEvent: number
   readonly flushNs: number
+  /** CPU time that each switch to a task costs it. */
+  readonly switchNs: number
   /** Tasks whose clocks are wanted; others are skipped. */
   readonly wanted: (tid: number) => boolean
   /** Waking events are recorded, so a sleep ends where the task is woken, not where it runs again. */
@@ -94,6 +70,7 @@ export function readClocks(
   const clocks = new Map<number, TaskClock>()
   const markCpu = new Map<number, number>()
   const markFlushes = new Map<number, number>()
+  const markSwitches = new Map<number, number>()
   const startNs = recording.ns[options.startEvent] ?? 0
   const faultAddress = new Map<number, number>()
 
@@ -112,7 +89,9 @@ export function readClocks(
     const cpu = thread.cpuAt(ns)
     const spent = cpu - (markCpu.get(thread.tid) ?? cpu)
     const flushes = thread.flushes - (markFlushes.get(thread.tid) ?? thread.flushes)
+    const switches = thread.switches - (markSwitches.get(thread.tid) ?? thread.switches)
     markCpu.set(thread.tid, cpu)
+    markSwitches.set(thread.tid, thread.switches)
     markFlushes.set(thread.tid, thread.flushes)
     if (ns < startNs) return clock
     if (clock.firstNs < 0) {
@@ -124,8 +103,8 @@ export function readClocks(
     if (thread.inDirect) clock.reclaimCpuNs += spent
     else if (thread.inFault) clock.faultCpuNs += spent
     else {
-      const due = flushes * options.flushNs + clock.debtNs
-      const taken = Math.min(due, spent * MOST_FLUSH_SHARE)
+      const due = flushes * options.flushNs + switches * options.switchNs + clock.debtNs
+      const taken = Math.min(due, spent * MOST_TAKEN_SHARE)
       clock.debtNs = due - taken
       clock.ownNs += spent - taken
     }
@@ -197,5 +176,5 @@ export function readClocks(
   return clocks
 }
 
-/** An interrupted task still does some work of its own between interruptions. */
-const MOST_FLUSH_SHARE = 0.9
+/** A disturbed task still does some work of its own in between. */
+const MOST_TAKEN_SHARE = 0.9

@@ -1,28 +1,13 @@
+import { fixed, measured } from './cost-shapes.ts'
+import { Numbers } from './numbers.ts'
 import { EVENT, type Recording } from './recording.ts'
+import { type ClassifiedStores, classifyStores, type StoreSample, storeCosts } from './stores.ts'
 import { type Thread, Threads } from './threads.ts'
-import type { Basis, Cost, CostName } from './types.ts'
+import type { Cost, CostName } from './types.ts'
+import { DISPLACED, type Gap, QUEUED, unmapCosts } from './unmap-costs.ts'
 
-/** The recorded stores, in the order in which they began. */
-export interface Stores {
-  readonly length: number
-  /** Event that began it. */
-  readonly event: Uint32Array
-  readonly entry: Float64Array
-  /** CPU time of the thread, ns. */
-  readonly cpuNs: Float64Array
-  readonly isKernel: Uint8Array
-  /** Pages of the storing thread's address space unmapped elsewhere meanwhile. */
-  readonly flushes: Uint8Array
-  /** 1 = taken for a zero or same-filled page. */
-  readonly isSame: Uint8Array
-}
-
-export interface MeasuredCosts {
+export interface MeasuredCosts extends ClassifiedStores {
   readonly costs: Readonly<Record<CostName, Cost>>
-  readonly stores: Stores
-  /** CPU time below which a store is taken for one of a zero or same-filled page; 0 = none found. */
-  readonly sameBelowNs: number
-  readonly sameBasis: Basis
 }
 
 export interface CostOptions {
@@ -34,42 +19,22 @@ export interface CostOptions {
   readonly stolenOfStep: Float64Array
 }
 
-/** Samples of one kind, growing. */
-class Samples {
-  #values = new Float64Array(1024)
-  length = 0
-
-  add(value: number): void {
-    if (this.length === this.#values.length) {
-      const grown = new Float64Array(this.length * 2)
-      grown.set(this.#values)
-      this.#values = grown
-    }
-    this.#values[this.length++] = value
-  }
-
-  copyValues(): Float64Array {
-    return this.#values.slice(0, this.length)
-  }
-
-  mean(): number {
-    let sum = 0
-    for (let i = 0; i < this.length; i++) sum += this.#values[i] ?? 0
-    return this.length === 0 ? 0 : sum / this.length
-  }
+/** Where a store, or a page's way through the gate, began. */
+interface Begun {
+  readonly event: number
+  readonly entry: number
+  readonly cpu: number
+  readonly flushes: number
+  readonly switches: number
 }
 
-/** Where a thread stands inside reclaim; CPU times are its own. */
+/** Where a thread stands inside reclaim; CPU times are its own, and `...Disturbances` what had disturbed it up to then. */
 class Position {
-  gateCpu = -1
-  gateEntry = 0
-  gateEvent = 0
-  gateFlushes = 0
-  storeCpu = -1
-  storeEntry = 0
-  storeEvent = 0
-  storeFlushes = 0
+  gate: Begun | undefined
+  store: Begun | undefined
   storedInGate = false
+  storesSinceSwitch = 0
+  switches = 0
   writtenCpu = -1
   isolateCpu = -1
   batchEndCpu = -1
@@ -81,19 +46,20 @@ class Position {
   directSpent = 0
   reclaimMark = -1
   faultCpu = -1
-  faultFlushes = 0
+  faultDisturbances = 0
   faultReads = 0
   faultReclaims = 0
-  writtenFlushes = 0
-  batchEndFlushes = 0
-  isolateFlushes = 0
-  slabFlushes = 0
-  directFlushes = 0
+  /** CPU time of the page's store before that, QUEUED = another's task. */
+  writtenAfter = QUEUED
+  writtenDisturbances = 0
+  batchEndDisturbances = 0
+  isolateDisturbances = 0
+  slabDisturbances = 0
+  directDisturbances = 0
   /** Gaps of the batch under way. */
-  readonly gaps: number[] = []
-  readonly gapsRemote: boolean[] = []
+  readonly gaps: Omit<Gap, 'isFull'>[] = []
   batchSpent = 0
-  batchFlushes = 0
+  batchDisturbances = 0
 }
 
 /** Share of a batch's pages that must have been written for its gaps to say what unmapping costs. */
@@ -121,38 +87,41 @@ export function measureCosts(
   const isQueued = findQueued(recording)
   const hasGate = recording.kind.includes(EVENT.gate)
   let hasFaults = false
-  const unmap = new Samples()
-  const unmapRemote = new Samples()
-  const looseUnmap = new Samples()
-  const looseRemote = new Samples()
-  const scanKept = new Samples()
-  const freeClean = new Samples()
-  const batch = new Samples()
-  const slab = new Samples()
-  const directEntry = new Samples()
-  const swapIn = new Samples()
-  const swapInAny = new Samples()
-  const push = new Samples()
-  const wakeLatency = new Samples()
+  const gaps: Gap[] = []
+  const scanKept = new Numbers()
+  const freeClean = new Numbers()
+  const batch = new Numbers()
+  const slab = new Numbers()
+  const directEntry = new Numbers()
+  const swapIn = new Numbers()
+  const swapInAny = new Numbers()
+  const push = new Numbers()
+  const wakeLatency = new Numbers()
   const wokenIdle = new Map<number, number>()
-  const storeEvent: number[] = []
-  const storeEntry: number[] = []
-  const storeCpu: number[] = []
-  const storeKernel: number[] = []
-  const storeFlushes: number[] = []
+  const stores: StoreSample[] = []
 
-  const addStore = (
-    event: number,
-    entry: number,
-    cpu: number,
-    thread: Thread,
-    flushes: number,
-  ): void => {
-    storeEvent.push(event)
-    storeEntry.push(entry)
-    storeCpu.push(cpu)
-    storeKernel.push(thread.isUser ? 0 : 1)
-    storeFlushes.push(Math.min(255, flushes))
+  const begin = (event: number, { flushes, switches }: Thread, cpu: number): Begun => ({
+    event,
+    entry: recording.a[event] ?? 0,
+    cpu,
+    flushes,
+    switches,
+  })
+
+  /** A store that ends now, and the thread's place afterwards. */
+  const addStore = (position: Position, begun: Begun, thread: Thread, cpu: number): void => {
+    position.storesSinceSwitch =
+      thread.switches === position.switches ? position.storesSinceSwitch : 0
+    position.switches = thread.switches
+    stores.push({
+      event: begun.event,
+      entry: begun.entry,
+      cpuNs: cpu - begun.cpu,
+      isKernel: !thread.isUser,
+      flushes: thread.flushes - begun.flushes,
+      switches: thread.switches - begun.switches,
+      sinceSwitch: position.storesSinceSwitch++,
+    })
   }
 
   for (let i = 0; i < recording.length; i++) {
@@ -163,7 +132,7 @@ export function measureCosts(
       const tid = recording.c[i] ?? 0
       const wokenNs = wokenIdle.get(tid)
       if (wokenNs !== undefined) {
-        if (recording.a[i] === 0 && counts) wakeLatency.add(ns - wokenNs)
+        if (recording.a[i] === 0 && counts) wakeLatency.push(ns - wokenNs)
         wokenIdle.delete(tid)
       }
       threads.step(i)
@@ -194,7 +163,7 @@ export function measureCosts(
         const position = at(thread)
         if (position.directCpu >= 0) {
           if (position.reclaimMark >= 0) position.directSpent += cpu - position.reclaimMark
-          if (counts) directEntry.add(position.directSpent)
+          if (counts) directEntry.push(position.directSpent)
         }
         position.directCpu = -1
         position.reclaimMark = -1
@@ -206,78 +175,64 @@ export function measureCosts(
         if (position.directCpu >= 0 && position.directSpent === 0 && position.batchEndCpu < 0)
           position.directSpent += cpu - position.reclaimMark
         position.batchSpent = position.batchEndCpu >= 0 ? cpu - position.batchEndCpu : 0
-        position.batchFlushes =
-          position.batchEndCpu >= 0 ? thread.flushes - position.batchEndFlushes : 0
+        position.batchDisturbances =
+          position.batchEndCpu >= 0 ? thread.disturbances - position.batchEndDisturbances : 0
         position.isolateCpu = cpu
-        position.isolateFlushes = thread.flushes
+        position.isolateDisturbances = thread.disturbances
         position.writtenCpu = -1
         position.gates = 0
         position.taken = recording.c[i] ?? 0
         position.gaps.length = 0
-        position.gapsRemote.length = 0
         break
       }
       case EVENT.gate: {
         const position = at(thread)
         position.gates++
-        // What an interruption adds is counted apart, as flushReceived.
-        if (position.writtenCpu >= 0 && thread.flushes === position.writtenFlushes) {
-          position.gaps.push(cpu - position.writtenCpu)
-          position.gapsRemote.push(threads.hasRemoteOwner(thread))
-        }
-        position.gateCpu = cpu
-        position.gateEntry = recording.a[i] ?? 0
-        position.gateEvent = i
-        position.gateFlushes = thread.flushes
+        // What an interruption or a switch adds is counted apart.
+        if (position.writtenCpu >= 0 && thread.disturbances === position.writtenDisturbances)
+          position.gaps.push({
+            ns: cpu - position.writtenCpu,
+            isOwner: thread.hasMemory,
+            isRemote: threads.hasRemoteOwner(thread),
+            after: position.writtenAfter,
+          })
+        position.gate = begin(i, thread, cpu)
         position.storedInGate = false
         break
       }
       case EVENT.store: {
         const position = at(thread)
-        position.storeCpu = cpu
-        position.storeEntry = recording.a[i] ?? 0
-        position.storeEvent = i
-        position.storeFlushes = thread.flushes
+        position.store = begin(i, thread, cpu)
         position.storedInGate = true
         break
       }
       case EVENT.storeReturn: {
         const position = at(thread)
-        if (position.storeCpu >= 0 && counts)
-          addStore(
-            position.storeEvent,
-            position.storeEntry,
-            cpu - position.storeCpu,
-            thread,
-            thread.flushes - position.storeFlushes,
-          )
-        position.storeCpu = -1
+        if (position.store !== undefined && counts) addStore(position, position.store, thread, cpu)
+        position.store = undefined
         break
       }
       case EVENT.written: {
         const position = at(thread)
-        if (position.gateCpu >= 0) {
-          const spent = cpu - position.gateCpu
-          if (isQueued[position.gateEvent] === 0) {
-            if (counts)
-              addStore(
-                position.gateEvent,
-                position.gateEntry,
-                spent,
-                thread,
-                thread.flushes - position.gateFlushes,
-              )
-          } else if (!position.storedInGate && counts && !thread.isUser) push.add(spent)
+        const { gate } = position
+        position.writtenAfter = position.storedInGate ? DISPLACED : QUEUED
+        if (gate !== undefined) {
+          const spent = cpu - gate.cpu
+          if (isQueued[gate.event] === 0) {
+            position.writtenAfter = spent
+            if (counts) addStore(position, gate, thread, cpu)
+          } else if (!position.storedInGate && counts && !thread.isUser) push.push(spent)
         }
         if (!hasGate && counts && ((recording.b[i] ?? 0) & RECLAIM_ANON) !== 0) {
           // Without a probe on the gate the way from one write's end to the next is all there is: unmapping and store in one.
           const from = position.writtenCpu >= 0 ? position.writtenCpu : position.isolateCpu
-          addStore(i, -1 - i, from >= 0 ? cpu - from : 0, thread, 0)
+          const begun = { ...begin(i, thread, from >= 0 ? from : cpu), entry: -1 - i }
+          addStore(position, begun, thread, cpu)
           position.gates++
         }
-        position.gateCpu = -1
+        position.gate = undefined
         position.writtenCpu = cpu
-        position.writtenFlushes = thread.flushes
+        position.writtenDisturbances = thread.disturbances
         break
       }
       case EVENT.batchEnd: {
@@ -287,29 +242,28 @@ export function measureCosts(
         if (position.isolateCpu >= 0 && counts) {
           const full = position.gates >= scanned * WRITTEN_SHARE && position.gates > 0
           const loose = position.gates * 2 >= scanned
-          if (full || loose)
-            for (let k = 0; k < position.gaps.length; k++) {
-              const gap = position.gaps[k] ?? 0
-              if (position.gapsRemote[k] === true) (full ? unmapRemote : looseRemote).add(gap)
-              else (full ? unmap : looseUnmap).add(gap)
-            }
-          if (position.gates === 0 && scanned >= 8 && thread.flushes === position.isolateFlushes) {
+          if (full || loose) for (const gap of position.gaps) gaps.push({ ...gap, isFull: full })
+          if (
+            position.gates === 0 &&
+            scanned >= 8 &&
+            thread.disturbances === position.isolateDisturbances
+          ) {
             const each = (cpu - position.isolateCpu) / scanned
-            if (reclaimed === 0) scanKept.add(each)
-            else if (reclaimed === scanned) freeClean.add(each)
+            if (reclaimed === 0) scanKept.push(each)
+            else if (reclaimed === scanned) freeClean.push(each)
           }
           if (
             position.writtenCpu >= 0 &&
             position.gates === scanned &&
-            position.batchFlushes === 0 &&
-            thread.flushes === position.writtenFlushes
+            position.batchDisturbances === 0 &&
+            thread.disturbances === position.writtenDisturbances
           )
-            batch.add(position.batchSpent + cpu - position.writtenCpu)
+            batch.push(position.batchSpent + cpu - position.writtenCpu)
         }
         position.isolateCpu = -1
         position.writtenCpu = -1
         position.batchEndCpu = cpu
-        position.batchEndFlushes = thread.flushes
+        position.batchEndDisturbances = thread.disturbances
         position.reclaimMark = cpu
         break
       }
@@ -317,7 +271,7 @@ export function measureCosts(
         const position = at(thread)
         if (position.slabCpu < 0) {
           position.slabCpu = cpu
-          position.slabFlushes = thread.flushes
+          position.slabDisturbances = thread.disturbances
           if (position.directCpu >= 0 && position.batchEndCpu < 0)
             position.directSpent += cpu - position.reclaimMark
         }
@@ -328,10 +282,11 @@ export function measureCosts(
         position.slabEndCpu = cpu
         position.reclaimMark = cpu
         position.batchEndCpu = cpu
-        position.batchEndFlushes = thread.flushes
+        position.batchEndDisturbances = thread.disturbances
         const next = nextKindOfThread(recording, i)
         if (next !== EVENT.slabBegin && position.slabCpu >= 0) {
-          if (counts && thread.flushes === position.slabFlushes) slab.add(cpu - position.slabCpu)
+          if (counts && thread.disturbances === position.slabDisturbances)
+            slab.push(cpu - position.slabCpu)
           position.slabCpu = -1
         }
         break
@@ -340,7 +295,7 @@ export function measureCosts(
         hasFaults = true
         const position = at(thread)
         position.faultCpu = cpu
-        position.faultFlushes = thread.flushes
+        position.faultDisturbances = thread.disturbances
         position.faultReads = 0
         position.faultReclaims = 0
         break
@@ -357,8 +312,9 @@ export function measureCosts(
           thread.hasMemory
         ) {
           if (counts) {
-            swapInAny.add(cpu - position.faultCpu)
-            if (thread.flushes === position.faultFlushes) swapIn.add(cpu - position.faultCpu)
+            swapInAny.push(cpu - position.faultCpu)
+            if (thread.disturbances === position.faultDisturbances)
+              swapIn.push(cpu - position.faultCpu)
           }
         }
         position.faultCpu = -1
@@ -368,81 +324,20 @@ export function measureCosts(
     }
   }
 
-  const stores = classifyStores({
-    event: storeEvent,
-    entry: storeEntry,
-    cpuNs: storeCpu,
-    isKernel: storeKernel,
-    flushes: storeFlushes,
-    sameShare: options.sameShare,
-  })
-  const store = new Samples()
-  const storeSame = new Samples()
-  const userStore = new Samples()
-  const userAlone = new Samples()
-  const anyStore = new Samples()
-  let userFlushes = 0
-  for (let k = 0; k < stores.stores.length; k++) {
-    const spent = stores.stores.cpuNs[k] ?? 0
-    if (stores.stores.isSame[k] === 1) storeSame.add(spent)
-    else {
-      anyStore.add(spent)
-      if (stores.stores.isKernel[k] === 1) store.add(spent)
-      else {
-        const flushes = stores.stores.flushes[k] ?? 0
-        userStore.add(spent)
-        userFlushes += flushes
-        if (flushes === 0) userAlone.add(spent)
-      }
-    }
-  }
-  const enoughKernel = store.length >= 100
-  const meanFlushes = userStore.length === 0 ? 0 : userFlushes / userStore.length
-  const canTellFlush = enoughKernel && userStore.length >= 50 && meanFlushes > 0.02
-  const tellsAlone = enoughKernel && userAlone.length >= 100
-  const alone = tellsAlone ? userAlone : store
-  const flush = canTellFlush ? Math.max(0, (userStore.mean() - alone.mean()) / meanFlushes) : 0
-
-  const local = unmap.length >= 50 ? unmap : looseUnmap.length > 0 ? looseUnmap : unmap
-  const remote = unmapRemote.length >= 50 ? unmapRemote : looseRemote
+  const classified = classifyStores(stores, options.sameShare)
+  const { storeSame, ...ofStores } = storeCosts(classified.stores, !hasGate)
+  const { removalNs, ...unmapping } = unmapCosts(gaps, classified.sameBelowNs)
   const kept = measured(scanKept, 'batches of which every page was kept', 0)
   const costs: Record<CostName, Cost> = {
-    store: measured(
-      enoughKernel ? store : anyStore,
-      `${hasGate ? '' : 'end of one write to the next, unmapping included: '}${enoughKernel ? 'stores by kernel threads' : 'stores by any thread'}`,
-      0,
-    ),
-    storeDirect: tellsAlone
-      ? measured(userAlone, 'stores by direct reclaimers that nothing interrupted', 0)
-      : fixed(0, 'inferred', 'as a store by a kernel thread'),
-    storeSame: measured(storeSame, 'lowest mode of the stores', 0),
-    unmap: measured(
-      local.length > 0 ? local : remote,
-      'end of one write to the next, no owner of memory running elsewhere',
-      0,
-    ),
-    unmapRemote: measured(
-      remote.length > 0 ? remote : local,
-      'end of one write to the next while an owner of memory runs elsewhere',
-      0,
-    ),
-    flushReceived: {
-      samples: new Float64Array(0),
-      fixedNs: flush,
-      basis: canTellFlush ? 'event' : 'default',
-      n: userStore.length,
-      from: canTellFlush
-        ? 'mean store of direct reclaimers less that of undisturbed ones, per page unmapped meanwhile'
-        : 'too few stores by direct reclaimers',
-    },
+    ...ofStores,
+    ...unmapping,
+    storeSame,
     scanKept: kept,
-    freeClean: measured(freeClean, 'batches freed without a write', mean(kept)),
+    freeClean: measured(freeClean, 'batches freed without a write', kept.fixedNs + removalNs),
     batch: measured(batch, 'from the last write of a batch to the next isolation', 0),
     slab: measured(slab, 'one pass over the shrinkers', 0),
     directEntry: measured(directEntry, 'direct reclaim outside batches and shrinkers', 0),
-    swapIn: swapInCost(swapIn, swapInAny, hasFaults, {
-      samples: enoughKernel ? store : anyStore,
-    }),
+    swapIn: swapInCost(swapIn, swapInAny, hasFaults, ofStores.store),
     fault: fixed(0, 'inferred', "contained in the task's own clock"),
     push:
       push.length >= 50
@@ -450,27 +345,27 @@ export function measureCosts(
         : shortStep(PUSH, storeSame, kept),
     wake: shortStep(WAKE, storeSame, kept),
     wakeLatency: measured(wakeLatency, 'waking to running on an idle CPU', 0),
-    switch: shortStep(SWITCH, storeSame, kept),
+    switch:
+      ofStores.switch ??
+      fixed(ofStores.store.fixedNs * SWITCH_IN_STORE, 'default', `${SWITCH_IN_STORE} x a store`),
   }
-  return { costs, ...stores }
+  return { costs, ...classified }
 }
+
+/** A switch over a store, where no store was switched away from: 1.5 to 2 in recordings with zstd. */
+const SWITCH_IN_STORE = 1.75
 
 /** A swap-in over a store, by mean: 0.55 to 0.96 in recordings of zram with zstd that have both, 0.75 in their middle. */
 const SWAPIN_IN_STORE = 0.75
 /** Fewer swap-ins are mostly those of a quiet process meeting a disturbed system, and say little of the rest. */
 const MIN_SWAPINS = 200
 
-function swapInCost(
-  undisturbed: Samples,
-  any: Samples,
-  hasFaults: boolean,
-  store: { readonly samples: Samples },
-): Cost {
+function swapInCost(undisturbed: Numbers, any: Numbers, hasFaults: boolean, store: Cost): Cost {
   if (!hasFaults) return fixed(0, 'inferred', "contained in the task's own clock")
   if (undisturbed.length >= MIN_SWAPINS)
     return measured(undisturbed, 'swap-in faults without reclaim or interruption', 0)
   if (any.length >= MIN_SWAPINS) return measured(any, 'swap-in faults without reclaim', 0)
-  return fixed(store.samples.mean() * SWAPIN_IN_STORE, 'default', `${SWAPIN_IN_STORE} x a store`)
+  return fixed(store.fixedNs * SWAPIN_IN_STORE, 'default', `${SWAPIN_IN_STORE} x a store`)
 }
 
 /**
@@ -482,45 +377,19 @@ interface ShortStep {
   readonly ofSame: number
   readonly ofKept: number
 }
+const MIN_SAME = 50
 const PUSH: ShortStep = { ofSame: 0.75, ofKept: 5 }
 const WAKE: ShortStep = { ofSame: 1, ofKept: 6 }
-const SWITCH: ShortStep = { ofSame: 0.5, ofKept: 3 }
 
-function shortStep(step: ShortStep, storeSame: Samples, kept: Cost): Cost {
-  if (storeSame.length < 50)
-    return fixed(mean(kept) * step.ofKept, 'default', `${step.ofKept} x a kept page`)
-  const sorted = storeSame.copyValues().sort()
+function shortStep(step: ShortStep, storeSame: Cost, kept: Cost): Cost {
+  if (storeSame.n < MIN_SAME)
+    return fixed(kept.fixedNs * step.ofKept, 'default', `${step.ofKept} x a kept page`)
+  const sorted = storeSame.samples.slice().sort()
   return fixed(
     (sorted[sorted.length >> 1] ?? 0) * step.ofSame,
     'default',
     `${step.ofSame} x the store of a zero page`,
   )
-}
-
-function measured(samples: Samples, from: string, otherwiseNs: number): Cost {
-  if (samples.length === 0)
-    return {
-      samples: new Float64Array(0),
-      fixedNs: otherwiseNs,
-      basis: 'default',
-      n: 0,
-      from: `no sample: ${from}`,
-    }
-  return {
-    samples: samples.copyValues(),
-    fixedNs: samples.mean(),
-    basis: 'event',
-    n: samples.length,
-    from,
-  }
-}
-
-function fixed(ns: number, basis: Basis, from: string): Cost {
-  return { samples: new Float64Array(0), fixedNs: ns, basis, n: 0, from }
-}
-
-function mean(cost: Cost): number {
-  return cost.fixedNs
 }
 
 /** 1 at the gate events whose page is stored between a begin and an end of its own: it went through a queue. */
@@ -547,72 +416,4 @@ function nextKindOfThread(recording: Recording, i: number): number {
     return kind
   }
   return -1
-}
-
-interface StoreLists {
-  readonly event: readonly number[]
-  readonly entry: readonly number[]
-  readonly cpuNs: readonly number[]
-  readonly isKernel: readonly number[]
-  readonly flushes: readonly number[]
-  readonly sameShare: number | undefined
-}
-
-function classifyStores(
-  lists: StoreLists,
-): Pick<MeasuredCosts, 'stores' | 'sameBelowNs' | 'sameBasis'> {
-  const order = Uint32Array.from(lists.event, (_, row) => row)
-  order.sort((x, y) => (lists.event[x] ?? 0) - (lists.event[y] ?? 0))
-  const cpuNs = Float64Array.from(order, (row) => lists.cpuNs[row] ?? 0)
-  const { below, basis } = findSameThreshold(cpuNs, lists.sameShare)
-  return {
-    sameBelowNs: below,
-    sameBasis: basis,
-    stores: {
-      length: cpuNs.length,
-      event: Uint32Array.from(order, (row) => lists.event[row] ?? 0),
-      entry: Float64Array.from(order, (row) => lists.entry[row] ?? 0),
-      cpuNs,
-      isKernel: Uint8Array.from(order, (row) => lists.isKernel[row] ?? 0),
-      flushes: Uint8Array.from(order, (row) => lists.flushes[row] ?? 0),
-      isSame: Uint8Array.from(cpuNs, (spent) => (spent < below ? 1 : 0)),
-    },
-  }
-}
-
-/** A zero page's store ends before compression begins, so it costs a fraction of any other. */
-export function findSameThreshold(
-  cpuNs: Float64Array,
-  share: number | undefined,
-): { readonly below: number; readonly basis: Basis } {
-  if (cpuNs.length < 20) return { below: 0, basis: 'default' }
-  const sorted = Float64Array.from(cpuNs).sort()
-  if (share !== undefined) {
-    const index = Math.min(sorted.length - 1, Math.round(share * sorted.length))
-    return { below: index === 0 ? 0 : (sorted[index] ?? 0), basis: 'snapshot' }
-  }
-  // The valley between two modes of the logarithm, looked for below the median.
-  const median = sorted[sorted.length >> 1] ?? 0
-  const bins = new Float64Array(32)
-  for (const spent of sorted) {
-    if (spent >= median || spent <= 0) continue
-    const bin = Math.floor(Math.log2(median / spent) * 4)
-    if (bin < bins.length) bins[bin] = (bins[bin] ?? 0) + 1
-  }
-  let best = -1
-  let lowest = Number.POSITIVE_INFINITY
-  let above = bins[0] ?? 0
-  for (let bin = 1; bin < bins.length - 1; bin++) {
-    let beyond = 0
-    for (let k = bin + 1; k < bins.length; k++) beyond = Math.max(beyond, bins[k] ?? 0)
-    above = Math.max(above, bins[bin - 1] ?? 0)
-    const depth = bins[bin] ?? 0
-    if (depth * 3 < Math.min(above, beyond) && depth < lowest) {
-      lowest = depth
-      best = bin
-    }
-  }
-  return best < 0
-    ? { below: 0, basis: 'inferred' }
-    : { below: median / 2 ** ((best + 0.5) / 4), basis: 'inferred' }
 }

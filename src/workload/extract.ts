@@ -2,7 +2,7 @@ import { PstraceError } from '../model/error.ts'
 import { readBackground } from './background.ts'
 import { type Balance, balanceMemory } from './balance.ts'
 import { readClocks, type TaskClock } from './clocks.ts'
-import { measureCosts, type Stores } from './costs.ts'
+import { measureCosts } from './costs.ts'
 import {
   type Allocations,
   type Allocator,
@@ -29,6 +29,7 @@ import { recognisePolicy } from './recorded-policy.ts'
 import { EVENT, type RecordedZone, type Recording } from './recording.ts'
 import { findStolen } from './stolen.ts'
 import { readBackendFigures } from './stored-sizes.ts'
+import type { Stores } from './stores.ts'
 import { findMemoryUsers, type MemoryUsers } from './threads.ts'
 import {
   type Based,
@@ -69,6 +70,20 @@ const OP = Object.fromEntries(TASK_OPS.map((op, index) => [op, index])) as Reado
 
 /** Takes the recorded policy out of a recording: what the machine was asked to do, and what each step of reclaim costs on it. */
 function extractFromRecording(recording: Recording, options: ExtractOptions = {}): Extraction {
+  const share = options.costsUntilShare ?? 1
+  const extraction = extractPart(recording, share, undefined)
+  // What disturbances took from the tasks' own time must be what a replay with these costs puts back.
+  return share < 1 ? extractPart(recording, share, extraction.workload.costs) : extraction
+}
+
+type Costs = Workload['costs']
+
+/** `disturbances` tells what flushes and switches have cost the tasks; undefined = what the whole recording shows. */
+function extractPart(
+  recording: Recording,
+  share: number,
+  disturbances: Pick<Costs, 'flushReceived' | 'switch'> | undefined,
+): Extraction {
   const users = findMemoryUsers(recording)
   if (users.demanders.size === 0)
     throw new PstraceError(
@@ -86,6 +101,7 @@ function extractFromRecording(recording: Recording, options: ExtractOptions = {}
     stolenOfStep: stolen.ofStep,
     untilEvent: recording.length,
   })
+  const { flushReceived, switch: switched } = disturbances ?? whole.costs
   const balanceOptions = {
     startEvent,
     endNs: recording.endNs,
@@ -97,7 +113,8 @@ function extractFromRecording(recording: Recording, options: ExtractOptions = {}
   const hasWaking = recording.events.has('sched_waking') || recording.events.has('sched_wakeup')
   const clocks = readClocks(recording, users.owners, {
     startEvent,
-    flushNs: whole.costs.flushReceived.fixedNs,
+    flushNs: flushReceived.fixedNs,
+    switchNs: switched.fixedNs,
     wanted: (tid) => users.demanders.has(tid),
     hasWaking,
   })
@@ -164,6 +181,7 @@ function extractFromRecording(recording: Recording, options: ExtractOptions = {}
   const background = readBackground(recording, users.owners, {
     startEvent,
     endNs,
+    switchNs: switched.fixedNs,
     isDemand: (tid) => rows.has(tid),
   })
 
@@ -181,7 +199,6 @@ function extractFromRecording(recording: Recording, options: ExtractOptions = {}
   )
   for (const load of background.loads) tasks.push(buildLoad(recording, load))
 
-  const share = options.costsUntilShare ?? 1
   const touchedNs = touches.map((touch) => touch.ns)
   const untilNs = share >= 1 ? recording.endNs : workAt(allocations.ns, touchedNs, file.ns, share)
   const measured =
@@ -278,7 +295,7 @@ function extractFromRecording(recording: Recording, options: ExtractOptions = {}
       name: 'flush_debt',
       value: clockList.reduce((sum, clock) => sum + clock.debtNs, 0),
       unit: 'ns',
-      meaning: 'interruptions that did not fit into the own time of the interrupted task',
+      meaning: 'interruptions and switches that did not fit into the own time of their task',
     },
     {
       name: 'time_cut',

@@ -1,4 +1,4 @@
-import { Numbers } from './clocks.ts'
+import { Numbers } from './numbers.ts'
 import { EVENT, type Recording } from './recording.ts'
 import { Threads } from './threads.ts'
 import type { StolenTime } from './types.ts'

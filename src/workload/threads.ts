@@ -15,6 +15,8 @@ export class Thread {
   wokenNs = -1
   /** Pages of its address space unmapped elsewhere while it ran. */
   flushes = 0
+  /** How often it was switched to where another task had run since it did. */
+  switches = 0
   /** Of its CPU time, what the machine did not have; kept by who knows it. */
   stolenNs = 0
   inDirect = false
@@ -24,6 +26,11 @@ export class Thread {
     this.tid = tid
     this.hasMemory = traits.hasMemory
     this.isUser = traits.isUser
+  }
+
+  /** Rises with everything from outside that makes a step of the thread longer. */
+  get disturbances(): number {
+    return this.flushes + this.switches
   }
 
   cpuAt(ns: number): number {
@@ -117,6 +124,8 @@ function isUserTask(kind: string, comm: string): boolean {
 export class Threads {
   readonly byTid = new Map<number, Thread>()
   readonly running: (Thread | undefined)[]
+  /** By CPU: the task that ran there last, idling left out. */
+  readonly #last: (Thread | undefined)[]
   readonly #recording: Recording
   readonly #owners: ReadonlySet<number>
 
@@ -124,6 +133,7 @@ export class Threads {
     this.#recording = recording
     this.#owners = owners
     this.running = new Array<Thread | undefined>(recording.cpus).fill(undefined)
+    this.#last = this.running.slice()
   }
 
   get(tid: number): Thread {
@@ -159,6 +169,10 @@ export class Threads {
       to.cpu = cpu
       to.sinceNs = ns
       this.running[cpu] = to
+      if (to.tid !== 0 && this.#last[cpu] !== to) {
+        this.#last[cpu] = to
+        to.switches++
+      }
       return
     }
     if (kind === EVENT.waking || kind === EVENT.wakeup) {

@@ -31,6 +31,10 @@ export interface WorkloadZone {
   readonly min: number
   readonly low: number
   readonly high: number
+  /** Free pages when the workload starts; where all zones of a node have it, each is watched for itself, not their sum. */
+  readonly freeAtStart?: number
+  /** Kept from allocations that could use the node's highest zone (lowmem_reserve; "protection" of zoneinfo). */
+  readonly reserve?: number
   readonly basis: Basis
 }
 
@@ -167,10 +171,15 @@ export const COSTS = [
   'storeDirect',
   /** Store of a page that is found zero or same-filled. */
   'storeSame',
-  /** Scan, unmap and slot allocation of one page that is then written, other CPUs idle or in the kernel. */
+  /** Scan, unmap and slot allocation of one page that is then written, by a kernel thread; other CPUs idle or in the kernel. */
   'unmap',
   /** The same while another CPU runs a task whose address space is being unmapped. */
   'unmapRemote',
+  /** By a task that reclaims its own memory, the release of the page before included; none = as by a kernel thread. */
+  'unmapDirect',
+  'unmapDirectRemote',
+  /** After a store by the reclaimer itself: the page leaves the swap cache, and the caches are filled anew. */
+  'release',
   /** CPU time that a running task loses per page of its address space unmapped elsewhere. */
   'flushReceived',
   /** One page examined and kept (referenced, or locked). */
@@ -193,7 +202,7 @@ export const COSTS = [
   'wake',
   /** From wake-up to running on an idle CPU. */
   'wakeLatency',
-  /** Context switch. */
+  /** What a task loses when it runs again after another: both halves of the switch, and caches full of other work. */
   'switch',
 ] as const
 export type CostName = (typeof COSTS)[number]

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { findSameThreshold, measureCosts } from '../../src/workload/costs.ts'
+import { measureCosts } from '../../src/workload/costs.ts'
 import { EVENT, type Recording, RecordingBuilder, STATE } from '../../src/workload/recording.ts'
+import { findSameThreshold } from '../../src/workload/stores.ts'
 import { APP, KSWAPD, madeRecording } from './made-recording.ts'
 
 /** Deterministic spread around a centre, ns. */

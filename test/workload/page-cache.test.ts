@@ -36,6 +36,7 @@ function cacheOf(recording: Recording) {
   const clocks = readClocks(recording, users.owners, {
     startEvent,
     flushNs: 0,
+    switchNs: 0,
     wanted: (tid) => tid === READER,
     hasWaking: true,
   })

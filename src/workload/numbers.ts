@@ -1,0 +1,37 @@
+/** A growing list of numbers. */
+export class Numbers {
+  #values = new Float64Array(256)
+  length = 0
+
+  push(value: number): void {
+    if (this.length === this.#values.length) {
+      const grown = new Float64Array(this.length * 2)
+      grown.set(this.#values)
+      this.#values = grown
+    }
+    this.#values[this.length++] = value
+  }
+
+  at(index: number): number {
+    return this.#values[index] ?? Number.NaN
+  }
+
+  set(index: number, value: number): void {
+    this.#values[index] = value
+  }
+
+  copyValues(): Float64Array {
+    return this.#values.slice(0, this.length)
+  }
+
+  mean(): number {
+    let sum = 0
+    for (let i = 0; i < this.length; i++) sum += this.#values[i] ?? 0
+    return this.length === 0 ? 0 : sum / this.length
+  }
+
+  /** NaN = none. */
+  median(): number {
+    return this.copyValues().sort()[this.length >> 1] ?? Number.NaN
+  }
+}

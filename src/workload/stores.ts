@@ -1,0 +1,233 @@
+import { fixed, measured } from './cost-shapes.ts'
+import { Numbers } from './numbers.ts'
+import type { Basis, Cost } from './types.ts'
+
+/** The recorded stores, in the order in which they began. */
+export interface Stores {
+  readonly length: number
+  /** Event that began it. */
+  readonly event: Uint32Array
+  readonly entry: Float64Array
+  /** CPU time of the thread, ns. */
+  readonly cpuNs: Float64Array
+  readonly isKernel: Uint8Array
+  /** Pages of the storing thread's address space unmapped elsewhere meanwhile. */
+  readonly flushes: Uint8Array
+  /** Switches back to the thread meanwhile. */
+  readonly switches: Uint8Array
+  /** Stores of the thread since it was switched to. */
+  readonly sinceSwitch: Uint8Array
+  /** 1 = taken for a zero or same-filled page. */
+  readonly isSame: Uint8Array
+}
+
+/** One store as it is read. */
+export interface StoreSample {
+  readonly event: number
+  readonly entry: number
+  readonly cpuNs: number
+  readonly isKernel: boolean
+  readonly flushes: number
+  readonly switches: number
+  readonly sinceSwitch: number
+}
+
+export interface ClassifiedStores {
+  readonly stores: Stores
+  /** CPU time below which a store is taken for one of a zero or same-filled page; 0 = none found. */
+  readonly sameBelowNs: number
+  readonly sameBasis: Basis
+}
+
+const MOST_COUNTED = 255
+
+export function classifyStores(
+  read: readonly StoreSample[],
+  sameShare: number | undefined,
+): ClassifiedStores {
+  const samples = [...read].sort((x, y) => x.event - y.event)
+  const cpuNs = Float64Array.from(samples, (store) => store.cpuNs)
+  const { below, basis } = findSameThreshold(cpuNs, sameShare)
+  const counts = (of: (store: StoreSample) => number): Uint8Array =>
+    Uint8Array.from(samples, (store) => Math.min(MOST_COUNTED, of(store)))
+  return {
+    sameBelowNs: below,
+    sameBasis: basis,
+    stores: {
+      length: samples.length,
+      event: Uint32Array.from(samples, (store) => store.event),
+      entry: Float64Array.from(samples, (store) => store.entry),
+      cpuNs,
+      isKernel: counts((store) => (store.isKernel ? 1 : 0)),
+      flushes: counts((store) => store.flushes),
+      switches: counts((store) => store.switches),
+      sinceSwitch: counts((store) => store.sinceSwitch),
+      isSame: Uint8Array.from(cpuNs, (spent) => (spent < below ? 1 : 0)),
+    },
+  }
+}
+
+/** A zero page's store ends before compression begins, so it costs a fraction of any other. */
+export function findSameThreshold(
+  cpuNs: Float64Array,
+  share: number | undefined,
+): { readonly below: number; readonly basis: Basis } {
+  if (cpuNs.length < 20) return { below: 0, basis: 'default' }
+  const sorted = Float64Array.from(cpuNs).sort()
+  if (share !== undefined) {
+    const index = Math.min(sorted.length - 1, Math.round(share * sorted.length))
+    return { below: index === 0 ? 0 : (sorted[index] ?? 0), basis: 'snapshot' }
+  }
+  // The valley between two modes of the logarithm, looked for below the median.
+  const median = sorted[sorted.length >> 1] ?? 0
+  const bins = new Float64Array(32)
+  for (const spent of sorted) {
+    if (spent >= median || spent <= 0) continue
+    const bin = Math.floor(Math.log2(median / spent) * 4)
+    if (bin < bins.length) bins[bin] = (bins[bin] ?? 0) + 1
+  }
+  let best = -1
+  let lowest = Number.POSITIVE_INFINITY
+  let above = bins[0] ?? 0
+  for (let bin = 1; bin < bins.length - 1; bin++) {
+    let beyond = 0
+    for (let k = bin + 1; k < bins.length; k++) beyond = Math.max(beyond, bins[k] ?? 0)
+    above = Math.max(above, bins[bin - 1] ?? 0)
+    const depth = bins[bin] ?? 0
+    if (depth * 3 < Math.min(above, beyond) && depth < lowest) {
+      lowest = depth
+      best = bin
+    }
+  }
+  return best < 0
+    ? { below: 0, basis: 'inferred' }
+    : { below: median / 2 ** ((best + 0.5) / 4), basis: 'inferred' }
+}
+
+/** Fewer samples of a class say nothing of its cost. */
+const MIN_SAMPLES = 50
+/** After a switch the first stores find other work in the caches; the fourth is like those that follow. */
+const COLD_STORES = 3
+/** Medians of few differ by less than what a switch adds. */
+const MIN_SWITCHED = 20
+/** Interrupted stores by direct reclaimers tell what an interruption costs only where there are enough of them. */
+const MIN_FLUSHES = 0.02
+
+export interface StoreCosts {
+  readonly store: Cost
+  readonly storeDirect: Cost
+  readonly storeSame: Cost
+  readonly flushReceived: Cost
+  readonly switch: Cost | undefined
+}
+
+/** What the stores say of themselves, and of what disturbed them. */
+export function storeCosts(stores: Stores, isWholeGap: boolean): StoreCosts {
+  const same = new Numbers()
+  const kernel = new StoreClass()
+  const user = new StoreClass()
+  for (let k = 0; k < stores.length; k++) {
+    if (stores.isSame[k] === 1) same.push(stores.cpuNs[k] ?? 0)
+    else (stores.isKernel[k] === 1 ? kernel : user).add(stores, k)
+  }
+  const hasKernel = kernel.whole.length >= 2 * MIN_SAMPLES
+  const hasUser = user.alone.length >= 2 * MIN_SAMPLES
+  const chosen = hasKernel ? kernel : user.whole.length > 0 ? user : kernel
+  const tellsFlush = hasKernel && user.whole.length >= MIN_SAMPLES && user.meanFlushes > MIN_FLUSHES
+  const alone = hasUser ? user.alone : kernel.whole
+  const flushNs = tellsFlush
+    ? Math.max(0, (user.whole.mean() - alone.mean()) / user.meanFlushes)
+    : 0
+  return {
+    store: measured(
+      chosen.settled,
+      `${isWholeGap ? 'end of one write to the next, unmapping included: ' : ''}stores by ${hasKernel ? 'kernel threads' : 'any thread'}, apart from switches`,
+      0,
+    ),
+    storeDirect:
+      hasKernel && hasUser
+        ? measured(
+            user.settledAlone,
+            'stores by direct reclaimers that nothing interrupted, apart from switches',
+            0,
+          )
+        : fixed(0, 'inferred', 'as a store by a kernel thread'),
+    storeSame: measured(same, 'lowest mode of the stores', 0),
+    flushReceived: {
+      samples: new Float64Array(0),
+      fixedNs: flushNs,
+      basis: tellsFlush ? 'event' : 'default',
+      n: user.whole.length,
+      from: tellsFlush
+        ? 'mean store of direct reclaimers less that of undisturbed ones, per page unmapped meanwhile'
+        : 'too few stores by direct reclaimers',
+    },
+    switch: switchCost(kernel, user),
+  }
+}
+
+/** Stores of pages with data by one kind of thread. */
+class StoreClass {
+  /** Without a switch inside. */
+  readonly whole = new Numbers()
+  readonly alone = new Numbers()
+  /** Neither interrupted nor switched, by how many stores the thread had made since it was switched to. */
+  readonly #warm = new Numbers()
+  readonly #cold = Array.from({ length: COLD_STORES }, () => new Numbers())
+  readonly #warmAny = new Numbers()
+  readonly switched = new Numbers()
+  #flushes = 0
+
+  add(stores: Stores, k: number): void {
+    const spent = stores.cpuNs[k] ?? 0
+    const flushes = stores.flushes[k] ?? 0
+    if ((stores.switches[k] ?? 0) > 0) {
+      if (flushes === 0 && stores.switches[k] === 1) this.switched.push(spent)
+      return
+    }
+    this.whole.push(spent)
+    this.#flushes += flushes
+    const cold = this.#cold[stores.sinceSwitch[k] ?? 0]
+    if (cold === undefined) this.#warmAny.push(spent)
+    if (flushes > 0) return
+    this.alone.push(spent)
+    ;(cold ?? this.#warm).push(spent)
+  }
+
+  get meanFlushes(): number {
+    return this.whole.length === 0 ? 0 : this.#flushes / this.whole.length
+  }
+
+  /** Stores that show the thread at its work, whatever switches there are. */
+  get settled(): Numbers {
+    return this.#warmAny.length >= 2 * MIN_SAMPLES ? this.#warmAny : this.whole
+  }
+
+  get settledAlone(): Numbers {
+    return this.#warm.length >= 2 * MIN_SAMPLES ? this.#warm : this.alone
+  }
+
+  /** What a switch in the middle of a store adds to it, and to the two that follow; undefined = not seen. */
+  switchNs(): number | undefined {
+    const warm = this.#warm.median()
+    if (this.switched.length < MIN_SWITCHED || this.#warm.length < MIN_SAMPLES) return undefined
+    let ns = Math.max(0, this.switched.median() - warm)
+    for (const cold of this.#cold.slice(1))
+      if (cold.length >= MIN_SWITCHED) ns += Math.max(0, cold.median() - warm)
+    return ns
+  }
+}
+
+/** CPU time that a thread loses by being switched away and back; undefined = no store shows it. */
+function switchCost(kernel: StoreClass, user: StoreClass): Cost | undefined {
+  const shown = kernel.switchNs() === undefined ? user : kernel
+  const ns = shown.switchNs()
+  if (ns === undefined) return undefined
+  return {
+    samples: new Float64Array(0),
+    fixedNs: ns,
+    basis: 'event',
+    n: shown.switched.length,
+    from: 'stores with a switch inside and the two that follow, less those far from any',
+  }
+}

@@ -1,0 +1,137 @@
+import { describe, expect, it } from 'vitest'
+import { measureCosts } from '../../src/workload/costs.ts'
+import { EVENT, type Recording, RecordingBuilder, STATE } from '../../src/workload/recording.ts'
+import { APP, KSWAPD, madeRecording } from './made-recording.ts'
+
+const STORE_NS = 100_000
+const ZERO_NS = 8_000
+const UNMAP_NS = 7_000
+const REMOVAL_NS = 2_000
+const COLD_NS = 4_000
+const SWITCH_NS = 150_000
+/** What the two stores after a switched one lose. */
+const COLD_STORES_NS = [30_000, 10_000] as const
+
+/** One event after the other on one CPU; `time` is what passed before it. */
+class Script {
+  readonly builder = new RecordingBuilder()
+  ns = 1000
+  #rank = 0
+
+  add(time: number, kind: number, tid: number, fields: readonly number[] = []): void {
+    this.ns += time
+    const [a = 0, b = 1, c = 0, d = 0] = fields
+    this.builder.add(this.#rank++, kind as 3, this.ns, 0, tid, a, b, c, d)
+  }
+
+  switchTo(from: number, to: number): void {
+    this.add(0, EVENT.switch, 0, [from, STATE.runnable, to])
+  }
+
+  finish(): Recording {
+    return madeRecording(this.builder, { endNs: this.ns + 1 })
+  }
+}
+
+function costsOf(recording: Recording, sameShare = 0) {
+  return measureCosts(recording, new Set([APP]), {
+    sameShare,
+    untilEvent: recording.length,
+    stolenOfStep: new Float64Array(recording.length),
+  }).costs
+}
+
+/** kswapd stores pages in batches of ten; in every `switchEvery`th batch the application runs in the middle of the first store. */
+function storing(batches: number, switchEvery: number): Recording {
+  const script = new Script()
+  script.switchTo(0, KSWAPD)
+  for (let batch = 0; batch < batches; batch++) {
+    const isSwitched = switchEvery > 0 && batch % switchEvery === 0
+    script.add(0, EVENT.isolate, KSWAPD, [10, 10, 10])
+    for (let page = 0; page < 10; page++) {
+      script.add(UNMAP_NS, EVENT.gate, KSWAPD, [batch * 10 + page])
+      if (isSwitched && page === 0) {
+        script.add(STORE_NS / 2, EVENT.switch, 0, [KSWAPD, STATE.runnable, APP])
+        script.add(5_000_000, EVENT.switch, 0, [APP, STATE.sleeping, KSWAPD])
+        script.add(STORE_NS / 2 + SWITCH_NS, EVENT.written, KSWAPD)
+      } else {
+        const cold = isSwitched ? (COLD_STORES_NS[page - 1] ?? 0) : 0
+        script.add(STORE_NS + cold, EVENT.written, KSWAPD)
+      }
+    }
+    script.add(20_000, EVENT.batchEnd, KSWAPD, [10, 10])
+  }
+  return script.finish()
+}
+
+describe('a switch in the middle of a store', () => {
+  it('costs what that store and the two after it are longer', () => {
+    const costs = costsOf(storing(200, 4))
+    expect(costs.switch.basis).toBe('event')
+    expect(costs.switch.fixedNs).toBeCloseTo(SWITCH_NS + COLD_STORES_NS[0] + COLD_STORES_NS[1], -2)
+  })
+
+  it('is no part of what a store costs', () => {
+    expect(costsOf(storing(200, 4)).store.fixedNs).toBeCloseTo(STORE_NS, -2)
+  })
+
+  it('is a default, told as such, where no store was switched away from', () => {
+    expect(costsOf(storing(200, 0)).switch.basis).toBe('default')
+  })
+})
+
+/** One page of each batch of ten. */
+const ZERO_SHARE = 0.1
+
+/** kswapd hands nine of ten pages of each batch to a queue, from which a worker stores them afterwards. */
+function queueing(batches: number): Recording {
+  const script = new Script()
+  const worker = 60
+  for (let batch = 0; batch < batches; batch++) {
+    script.switchTo(worker, KSWAPD)
+    script.add(0, EVENT.isolate, KSWAPD, [10, 10, 10])
+    for (let page = 0; page < 10; page++) {
+      const afterZero = page === 1
+      script.add(UNMAP_NS + (afterZero ? REMOVAL_NS : 0), EVENT.gate, KSWAPD, [batch * 10 + page])
+      script.add(page === 0 ? ZERO_NS : 5_000, EVENT.written, KSWAPD)
+    }
+    script.add(20_000, EVENT.batchEnd, KSWAPD, [10, 1])
+    script.switchTo(KSWAPD, worker)
+    for (let page = 1; page < 10; page++) {
+      script.add(3_000, EVENT.store, worker, [batch * 10 + page])
+      script.add(STORE_NS, EVENT.storeReturn, worker, [batch * 10 + page])
+    }
+  }
+  return script.finish()
+}
+
+/** The same pages stored by kswapd itself: what it stored leaves the swap cache before the next is unmapped. */
+function storingItself(batches: number): Recording {
+  const script = new Script()
+  script.switchTo(0, KSWAPD)
+  for (let batch = 0; batch < batches; batch++) {
+    script.add(0, EVENT.isolate, KSWAPD, [10, 10, 10])
+    for (let page = 0; page < 10; page++) {
+      const afterZero = page === 1
+      const before = page === 0 ? 0 : REMOVAL_NS + (afterZero ? 0 : COLD_NS)
+      script.add(UNMAP_NS + before, EVENT.gate, KSWAPD, [batch * 10 + page])
+      script.add(page === 0 ? ZERO_NS : STORE_NS, EVENT.written, KSWAPD)
+    }
+    script.add(20_000, EVENT.batchEnd, KSWAPD, [10, 10])
+  }
+  return script.finish()
+}
+
+describe('unmapping', () => {
+  it('costs the same whether the page before was queued or stored by the one who unmaps', () => {
+    const queued = costsOf(queueing(100), ZERO_SHARE).unmap.fixedNs
+    const stored = costsOf(storingItself(100), ZERO_SHARE).unmap.fixedNs
+    expect(queued).toBeCloseTo(UNMAP_NS, -2)
+    expect(Math.abs(stored / queued - 1)).toBeLessThan(0.15)
+  })
+
+  it('and the release before it are together as long as the way from a store to the next page', () => {
+    const { unmap, release } = costsOf(storingItself(100), ZERO_SHARE)
+    expect(unmap.fixedNs + release.fixedNs).toBeCloseTo(UNMAP_NS + REMOVAL_NS + COLD_NS, -2)
+  })
+})
