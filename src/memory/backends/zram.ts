@@ -13,10 +13,13 @@ import type {
   StoreResult,
   SwapBackend,
 } from './backend.ts'
+import { BackendCheck } from './backend-check.ts'
 import { BlockDevice, DEVICE_PARAMETERS } from './device.ts'
 import { PageCompressor, VERIFY_PARAMETER } from './page-compressor.ts'
 import { Parameters } from './parameters.ts'
+import { PoolMoves } from './pool-moves.ts'
 import { isSameFilled } from './same-filled.ts'
+import { ZramSlots } from './slot-table.ts'
 import { UPKEEP_PARAMETERS, type UpkeepTarget, ZramUpkeep } from './zram-upkeep.ts'
 
 const PARAMETERS: readonly BackendParameter[] = [
@@ -77,7 +80,7 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
   /** Holds what was written back. */
   readonly device: DeviceQueue | undefined
   readonly upkeep: ZramUpkeep | undefined
-  onMove: ((move: PoolMove) => void) | undefined = undefined
+  readonly #moves = new PoolMoves()
   readonly #pageSize: number
   readonly #compressors: readonly PageCompressor[]
   readonly #recompressesOnSlowPath: boolean
@@ -86,17 +89,7 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
   readonly #backingPages: number
   #writebackLeft: number
   readonly #kept: Map<number, Uint8Array> | undefined
-  #kind = new Uint8Array(1024)
-  #flags = new Uint8Array(1024)
-  #handle = new Int32Array(1024)
-  /** Which algorithm the object is in; 0 = the primary one. */
-  #algorithm = new Uint8Array(1024)
-  #page = new Int32Array(1024)
-  #storedNs = new Float64Array(1024)
-  #accessNs = new Float64Array(1024)
-  /** The repeated word of a same-filled page. */
-  #sameLow = new Uint32Array(1024)
-  #sameHigh = new Uint32Array(1024)
+  readonly #slots = new ZramSlots()
   #pagesStored = 0
   #samePages = 0
   #hugePages = 0
@@ -125,15 +118,6 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
     sleepUntilNs: 0,
     done: true,
   }
-  readonly #move: { -readonly [K in keyof PoolMove]: PoolMove[K] } = {
-    slot: 0,
-    page: 0,
-    from: 'zram',
-    to: 'disk',
-    reason: 'writeback',
-    ageNs: 0,
-  }
-
   constructor(options: BackendOptions) {
     const parameters = new Parameters('zram', PARAMETERS, options)
     const form = parameters.word('form', ['6.1', '6.12', '2026'])
@@ -168,6 +152,14 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
     }
   }
 
+  get onMove(): ((move: PoolMove) => void) | undefined {
+    return this.#moves.listener
+  }
+
+  set onMove(listener: ((move: PoolMove) => void) | undefined) {
+    this.#moves.listener = listener
+  }
+
   get poolPages(): number {
     return this.pool.pages
   }
@@ -193,14 +185,13 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
     const result = this.#result
     const before = this.pool.pages
     const nowNs = request.nowNs ?? 0
-    this.#ensure(slot)
+    this.#slots.reach(slot)
     this.#numWrites++
     result.deviceWrites = 0
     if (isSameFilled(bytes)) {
       this.#drop(slot)
-      this.#kind[slot] = SAME
-      this.#sameLow[slot] = wordAt(bytes, 0)
-      this.#sameHigh[slot] = wordAt(bytes, 4)
+      this.#slots.kind[slot] = SAME
+      this.#slots.keepWords(slot, bytes)
       this.#samePages++
       this.#stored(slot, request.page, nowNs)
       result.place = 'same'
@@ -232,14 +223,14 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
       result.place = 'reject'
       result.compressedBytes = size
       result.poolPagesTaken = this.pool.pages - before
-      this.#report(slot, request.page, 'zram', 'reject', 'reject', 0)
+      this.#moves.report(slot, request.page, 'zram', 'reject', 'reject', 0)
       return result
     }
     // The old content goes after the new is in, as zram_write_page does it: the pool briefly holds both.
     this.#drop(slot)
-    this.#kind[slot] = raw ? RAW : OBJECT
-    this.#handle[slot] = handle
-    this.#algorithm[slot] = 0
+    this.#slots.kind[slot] = raw ? RAW : OBJECT
+    this.#slots.handle[slot] = handle
+    this.#slots.algorithm[slot] = 0
     if (raw) {
       this.#hugePages++
       this.#hugePagesSince++
@@ -255,8 +246,8 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
   load(slot: number, target?: Uint8Array, nowNs = 0): Place {
     const kind = this.#kindOf(slot)
     this.#numReads++
-    this.#flags[slot] = ((this.#flags[slot] ?? 0) & ~IDLE) | LOADED
-    this.#accessNs[slot] = nowNs
+    this.#slots.flags[slot] = ((this.#slots.flags[slot] ?? 0) & ~IDLE) | LOADED
+    this.#slots.accessNs[slot] = nowNs
     if (kind === BACKED) this.#bdReads++
     if (target !== undefined) this.#fill(slot, kind, target)
     return kind === SAME ? 'same' : kind === BACKED ? 'disk' : 'zram'
@@ -264,10 +255,10 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
 
   free(slot: number, nowNs = 0): number {
     const kind = this.#kindOf(slot)
-    if (((this.#flags[slot] ?? 0) & LOADED) === 0) {
+    if (((this.#slots.flags[slot] ?? 0) & LOADED) === 0) {
       const place = kind === SAME ? 'same' : kind === BACKED ? 'disk' : 'zram'
-      const age = nowNs - (this.#storedNs[slot] ?? 0)
-      this.#report(slot, this.#page[slot] ?? 0, place, place, 'invalidate', age)
+      const age = nowNs - (this.#slots.storedNs[slot] ?? 0)
+      this.#moves.report(slot, this.#slots.page[slot] ?? 0, place, place, 'invalidate', age)
     }
     this.#notifyFree++
     const before = this.pool.pages
@@ -288,11 +279,11 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
   /** Marks slots as idle: all of them, or those not accessed for `olderThanNs`. Same-filled and written back slots never are. */
   markIdle(nowNs: number, olderThanNs = 0): number {
     let marked = 0
-    for (let slot = 0; slot < this.#kind.length; slot++) {
-      const kind = this.#kind[slot] ?? EMPTY
+    for (let slot = 0; slot < this.#slots.length; slot++) {
+      const kind = this.#slots.kind[slot] ?? EMPTY
       if (kind !== OBJECT && kind !== RAW) continue
-      if (olderThanNs > 0 && nowNs - (this.#accessNs[slot] ?? 0) < olderThanNs) continue
-      this.#flags[slot] = (this.#flags[slot] ?? 0) | IDLE
+      if (olderThanNs > 0 && nowNs - (this.#slots.accessNs[slot] ?? 0) < olderThanNs) continue
+      this.#slots.flags[slot] = (this.#slots.flags[slot] ?? 0) | IDLE
       marked++
     }
     return marked
@@ -321,19 +312,19 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
   }
 
   writeBackSlot(slot: number, mode: WritebackMode, nowNs: number): boolean {
-    const kind = this.#kind[slot]
+    const kind = this.#slots.kind[slot]
     if ((kind !== OBJECT && kind !== RAW) || !this.#wantsWriteback(slot, mode)) return false
     if (this.#writebackLeft <= 0 || this.#bdCount >= this.#backingPages) return false
-    const age = nowNs - (this.#storedNs[slot] ?? 0)
+    const age = nowNs - (this.#slots.storedNs[slot] ?? 0)
     const keep = this.#kept === undefined ? undefined : this.#content(slot)
     this.#release(slot)
-    this.#kind[slot] = BACKED
-    this.#flags[slot] = (this.#flags[slot] ?? 0) & LOADED
+    this.#slots.kind[slot] = BACKED
+    this.#slots.flags[slot] = (this.#slots.flags[slot] ?? 0) & LOADED
     if (keep !== undefined) this.#kept?.set(slot, keep)
     this.#bdCount++
     this.#bdWrites++
     this.#writebackLeft--
-    this.#report(slot, this.#page[slot] ?? 0, 'zram', 'disk', 'writeback', age)
+    this.#moves.report(slot, this.#slots.page[slot] ?? 0, 'zram', 'disk', 'writeback', age)
     return true
   }
 
@@ -391,28 +382,25 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
     let huge = 0
     let backed = 0
     let bytes = 0
-    for (let slot = 0; slot < this.#kind.length; slot++) {
-      const kind = this.#kind[slot] ?? EMPTY
+    for (let slot = 0; slot < this.#slots.length; slot++) {
+      const kind = this.#slots.kind[slot] ?? EMPTY
       if (kind === EMPTY) continue
       stored++
       if (kind === SAME) same++
       else if (kind === BACKED) backed++
       else {
-        bytes += this.pool.sizeOf(this.#handle[slot] ?? 0)
+        bytes += this.pool.sizeOf(this.#slots.handle[slot] ?? 0)
         if (kind === RAW) huge++
       }
     }
-    expectEqual('pages_stored', this.#pagesStored, stored)
-    expectEqual('same_pages', this.#samePages, same)
-    expectEqual('huge_pages', this.#hugePages, huge)
-    expectEqual('bd_count', this.#bdCount, backed)
-    expectEqual('compr_data_size', this.pool.bytes, bytes)
-    expectEqual('pool objects', this.pool.objects, stored - same - backed)
-    if (this.pool.pages * this.#pageSize < bytes)
-      throw new PstraceError(
-        'backend-broken',
-        `zram: ${bytes} bytes cannot lie in ${this.pool.pages} pages`,
-      )
+    const check = new BackendCheck('zram')
+    check.equal('pages_stored', this.#pagesStored, stored)
+    check.equal('same_pages', this.#samePages, same)
+    check.equal('huge_pages', this.#hugePages, huge)
+    check.equal('bd_count', this.#bdCount, backed)
+    check.equal('compr_data_size', this.pool.bytes, bytes)
+    check.equal('pool objects', this.pool.objects, stored - same - backed)
+    check.fits(bytes, this.pool.pages, this.#pageSize)
   }
 
   /** `only`: position in `recompressors`. Returns the compressions tried. */
@@ -423,58 +411,59 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
         'zram-recompress',
         'zram: recompression needs keepBytes and at least one more codec',
       )
-    const kind = this.#kind[slot]
+    const kind = this.#slots.kind[slot]
     if (kind !== OBJECT && kind !== RAW) return 0
     const content = this.#content(slot)
-    const oldSize = this.pool.sizeOf(this.#handle[slot] ?? 0)
+    const oldSize = this.pool.sizeOf(this.#slots.handle[slot] ?? 0)
     const oldClass = this.pool.storedSize(oldSize)
     let tried = 0
     for (let k = 1; k < this.#compressors.length; k++) {
       // Priorities below the object's own were tried before.
-      if ((only !== undefined && k !== only + 1) || k <= (this.#algorithm[slot] ?? 0)) continue
+      if ((only !== undefined && k !== only + 1) || k <= (this.#slots.algorithm[slot] ?? 0))
+        continue
       tried++
       this.#numRecompress++
       const bytes = this.#compressor(k).copyCompressed(content)
       if (this.pool.storedSize(bytes.length) >= oldClass) continue
       if (threshold > 0 && bytes.length >= threshold) continue
       const handle = this.pool.alloc(bytes.length)
-      this.pool.free(this.#handle[slot] ?? 0)
-      if (this.#kind[slot] === RAW) this.#hugePages--
-      this.#kind[slot] = OBJECT
-      this.#handle[slot] = handle
-      this.#algorithm[slot] = k
-      this.#flags[slot] = (this.#flags[slot] ?? 0) & ~IDLE
+      this.pool.free(this.#slots.handle[slot] ?? 0)
+      if (this.#slots.kind[slot] === RAW) this.#hugePages--
+      this.#slots.kind[slot] = OBJECT
+      this.#slots.handle[slot] = handle
+      this.#slots.algorithm[slot] = k
+      this.#slots.flags[slot] = (this.#slots.flags[slot] ?? 0) & ~IDLE
       kept.set(slot, bytes)
-      this.#report(
+      this.#moves.report(
         slot,
-        this.#page[slot] ?? 0,
+        this.#slots.page[slot] ?? 0,
         'zram',
         'zram',
         'recompress',
-        nowNs - (this.#storedNs[slot] ?? 0),
+        nowNs - (this.#slots.storedNs[slot] ?? 0),
       )
       return tried
     }
     if (tried === this.#compressors.length - 1)
-      this.#flags[slot] = (this.#flags[slot] ?? 0) | INCOMPRESSIBLE
+      this.#slots.flags[slot] = (this.#slots.flags[slot] ?? 0) | INCOMPRESSIBLE
     return tried
   }
 
   #wantsWriteback(slot: number, mode: WritebackMode): boolean {
-    const flags = this.#flags[slot] ?? 0
+    const flags = this.#slots.flags[slot] ?? 0
     if (typeof mode === 'object') return slot === mode.pageIndex
     if (mode === 'incompressible') return (flags & INCOMPRESSIBLE) !== 0
-    const huge = this.#kind[slot] === RAW
+    const huge = this.#slots.kind[slot] === RAW
     const idle = (flags & IDLE) !== 0
     return mode === 'idle' ? idle : mode === 'huge' ? huge : huge && idle
   }
 
   #wantsRecompress(slot: number, type: RecompressOptions['type'], threshold: number): boolean {
-    const flags = this.#flags[slot] ?? 0
+    const flags = this.#slots.flags[slot] ?? 0
     if ((flags & INCOMPRESSIBLE) !== 0) return false
-    if (this.pool.sizeOf(this.#handle[slot] ?? 0) < threshold) return false
+    if (this.pool.sizeOf(this.#slots.handle[slot] ?? 0) < threshold) return false
     if (type === undefined) return true
-    const huge = this.#kind[slot] === RAW
+    const huge = this.#slots.kind[slot] === RAW
     const idle = (flags & IDLE) !== 0
     return type === 'idle' ? idle : type === 'huge' ? huge : huge && idle
   }
@@ -482,12 +471,13 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
   /** By index up to 6.12; since then from the largest 64-byte bucket down. */
   #candidates(wants: (slot: number) => boolean): number[] {
     const slots: number[] = []
-    for (let slot = 0; slot < this.#kind.length; slot++) {
-      const kind = this.#kind[slot] ?? EMPTY
+    for (let slot = 0; slot < this.#slots.length; slot++) {
+      const kind = this.#slots.kind[slot] ?? EMPTY
       if ((kind === OBJECT || kind === RAW) && wants(slot)) slots.push(slot)
     }
     if (this.#largestFirst) {
-      const bucket = (slot: number) => Math.floor(this.pool.sizeOf(this.#handle[slot] ?? 0) / 64)
+      const bucket = (slot: number) =>
+        Math.floor(this.pool.sizeOf(this.#slots.handle[slot] ?? 0) / 64)
       slots.sort((a, b) => bucket(b) - bucket(a) || a - b)
     }
     return slots
@@ -501,10 +491,7 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
 
   #fill(slot: number, kind: number, target: Uint8Array): void {
     if (kind === SAME) {
-      for (let i = 0; i < target.length; i += 8) {
-        putWord(target, i, this.#sameLow[slot] ?? 0)
-        putWord(target, i + 4, this.#sameHigh[slot] ?? 0)
-      }
+      this.#slots.fillWords(slot, target)
       return
     }
     const bytes = this.#kept?.get(slot)
@@ -513,39 +500,40 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
         'content-not-kept',
         'zram: the backend was opened without keepBytes, so it cannot give back a page',
       )
-    if (kind === OBJECT) this.#compressor(this.#algorithm[slot] ?? 0).decompress(bytes, target)
+    if (kind === OBJECT)
+      this.#compressor(this.#slots.algorithm[slot] ?? 0).decompress(bytes, target)
     else target.set(bytes)
   }
 
   #stored(slot: number, page: number, nowNs: number): void {
-    this.#page[slot] = page
-    this.#flags[slot] = 0
-    this.#storedNs[slot] = nowNs
-    this.#accessNs[slot] = nowNs
+    this.#slots.page[slot] = page
+    this.#slots.flags[slot] = 0
+    this.#slots.storedNs[slot] = nowNs
+    this.#slots.accessNs[slot] = nowNs
     this.#pagesStored++
   }
 
   #drop(slot: number): void {
-    if (this.#kind[slot] === EMPTY) return
+    if (this.#slots.kind[slot] === EMPTY) return
     this.#release(slot)
-    this.#kind[slot] = EMPTY
-    this.#flags[slot] = 0
+    this.#slots.kind[slot] = EMPTY
+    this.#slots.flags[slot] = 0
     this.#pagesStored--
   }
 
   #release(slot: number): void {
-    const kind = this.#kind[slot]
+    const kind = this.#slots.kind[slot]
     if (kind === SAME) this.#samePages--
     else if (kind === BACKED) this.#bdCount--
     else {
       if (kind === RAW) this.#hugePages--
-      this.pool.free(this.#handle[slot] ?? 0)
+      this.pool.free(this.#slots.handle[slot] ?? 0)
     }
     this.#kept?.delete(slot)
   }
 
   #kindOf(slot: number): number {
-    const kind = this.#kind[slot] ?? EMPTY
+    const kind = this.#slots.kind[slot] ?? EMPTY
     if (kind === EMPTY) throw new PstraceError('slot-empty', `zram: slot ${slot} holds nothing`)
     return kind
   }
@@ -557,51 +545,12 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
     return compressor
   }
 
-  #report(
-    slot: number,
-    page: number,
-    from: Place,
-    to: Place,
-    reason: PoolMove['reason'],
-    ageNs: number,
-  ): void {
-    if (this.onMove === undefined) return
-    const move = this.#move
-    move.slot = slot
-    move.page = page
-    move.from = from
-    move.to = to
-    move.reason = reason
-    move.ageNs = ageNs
-    this.onMove(move)
-  }
-
   #ended(deviceWrites: number, scanned: number, poolPagesFreed: number): ShrinkResult {
     const shrink = this.#shrink
     shrink.deviceWrites = deviceWrites
     shrink.scanned = scanned
     shrink.poolPagesFreed = poolPagesFreed
     return shrink
-  }
-
-  #ensure(slot: number): void {
-    if (slot < this.#kind.length) return
-    if (!Number.isInteger(slot) || slot < 0 || slot > 0x7fffffff)
-      throw new PstraceError(
-        'slot-range',
-        `zram: slot is ${slot}; expected an integer from 0 to 2147483647`,
-      )
-    let length = this.#kind.length
-    while (length <= slot) length *= 2
-    this.#kind = grown(this.#kind, new Uint8Array(length))
-    this.#flags = grown(this.#flags, new Uint8Array(length))
-    this.#handle = grown(this.#handle, new Int32Array(length))
-    this.#algorithm = grown(this.#algorithm, new Uint8Array(length))
-    this.#page = grown(this.#page, new Int32Array(length))
-    this.#storedNs = grown(this.#storedNs, new Float64Array(length))
-    this.#accessNs = grown(this.#accessNs, new Float64Array(length))
-    this.#sameLow = grown(this.#sameLow, new Uint32Array(length))
-    this.#sameHigh = grown(this.#sameHigh, new Uint32Array(length))
   }
 }
 
@@ -611,36 +560,4 @@ export const zram: BackendProvider = {
     'compressed block device in memory; zsmalloc, same and huge pages, writeback, recompression',
   parameters: PARAMETERS,
   open: (options) => new ZramBackend(options),
-}
-
-type Column = Uint8Array | Int32Array | Uint32Array | Float64Array
-
-function grown<A extends Column>(from: A, to: A): A {
-  to.set(from)
-  return to
-}
-
-function wordAt(bytes: Uint8Array, at: number): number {
-  return (
-    ((bytes[at] ?? 0) |
-      ((bytes[at + 1] ?? 0) << 8) |
-      ((bytes[at + 2] ?? 0) << 16) |
-      ((bytes[at + 3] ?? 0) << 24)) >>>
-    0
-  )
-}
-
-function putWord(bytes: Uint8Array, at: number, word: number): void {
-  bytes[at] = word & 0xff
-  bytes[at + 1] = (word >>> 8) & 0xff
-  bytes[at + 2] = (word >>> 16) & 0xff
-  bytes[at + 3] = word >>> 24
-}
-
-function expectEqual(name: string, counted: number, found: number): void {
-  if (counted !== found)
-    throw new PstraceError(
-      'backend-broken',
-      `zram: ${name} counts ${counted} but the slots hold ${found}`,
-    )
 }

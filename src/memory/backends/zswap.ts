@@ -3,7 +3,6 @@ import { IndexLists } from '../../model/index-lists.ts'
 import type { EvictingPool, Pool } from '../pools/pool.ts'
 import type {
   BackendOptions,
-  BackendParameter,
   BackendProvider,
   BackendTraits,
   DeviceQueue,
@@ -15,65 +14,14 @@ import type {
   StoreResult,
   SwapBackend,
 } from './backend.ts'
-import { BlockDevice, DEVICE_PARAMETERS } from './device.ts'
-import { PageCompressor, VERIFY_PARAMETER } from './page-compressor.ts'
+import { BackendCheck } from './backend-check.ts'
+import { BlockDevice } from './device.ts'
+import { PageCompressor } from './page-compressor.ts'
 import { Parameters } from './parameters.ts'
+import { PoolMoves } from './pool-moves.ts'
 import { isSameFilled } from './same-filled.ts'
-
-const PARAMETERS: readonly BackendParameter[] = [
-  {
-    name: 'form',
-    fallback: '6.12',
-    summary: 'kernel whose zswap is modelled: 6.1, 6.10, 6.12 or 2026',
-  },
-  VERIFY_PARAMETER,
-  {
-    name: 'zpool',
-    fallback: '',
-    summary: 'zsmalloc, zbud or z3fold; empty = zbud for 6.1, else zsmalloc',
-  },
-  { name: 'chain', fallback: 0, summary: 'zsmalloc chain length; 0 = 4 for 6.1, else 8' },
-  { name: 'max_pool_percent', fallback: 20, summary: 'share of memory that the pool may hold' },
-  {
-    name: 'accept_threshold_percent',
-    fallback: 90,
-    summary: 'share of the maximum at which a full pool accepts again',
-  },
-  { name: 'shrinker_enabled', fallback: 0, summary: 'the dynamic shrinker (6.8 and later)' },
-  {
-    name: 'shrinker_patches',
-    fallback: '',
-    summary: 'of the global-shrinker series, 1..6, e.g. 1,2,3',
-  },
-  {
-    name: 'other_memcgs',
-    fallback: 0,
-    summary: 'memory cgroups that the shrink worker visits before that of the tasks',
-  },
-  {
-    name: 'offline_memcg',
-    fallback: -1,
-    summary: 'the one of them that is offline, from 0; -1 = none',
-  },
-  {
-    name: 'prefill_pages',
-    fallback: 0,
-    summary:
-      'pages of the last other cgroup that go to swap before the run begins, until the pool refuses them',
-  },
-  {
-    name: 'memcg_max',
-    fallback: -1,
-    summary: 'memory.zswap.max of the memory cgroup that all tasks are in, bytes; -1 = no limit',
-  },
-  {
-    name: 'memcg_writeback',
-    fallback: 1,
-    summary:
-      'memory.zswap.writeback of that cgroup: with 0 a page that zswap refuses stays in memory',
-  },
-  ...DEVICE_PARAMETERS,
-]
+import { grown, ZswapSlots } from './slot-table.ts'
+import { ZSWAP_FORMS, ZSWAP_PARAMETERS, type ZswapForm } from './zswap-forms.ts'
 
 /** Loop of shrink_worker: this many failures end it. */
 const MAX_RECLAIM_RETRIES = 16
@@ -90,75 +38,6 @@ const ON_DISK = 3
 /** What a visit to one memcg came to; the kernel's errno. */
 type Visit = 'wrote' | 'EAGAIN' | 'ENOENT' | 'EINVAL'
 
-interface Form {
-  /** The pool chooses what to write back (6.1), or lists per memcg and node do. */
-  readonly evictsByPool: boolean
-  readonly sameFilled: boolean
-  readonly exclusiveLoads: boolean
-  readonly largeFolios: boolean
-  /** Pages that do not shrink are kept with the length of a page. */
-  readonly keepsIncompressible: boolean
-  readonly secondChance: boolean
-  /** Entries looked at per node in one visit of the shrink worker. */
-  readonly batch: number
-  readonly defaultPool: string
-  readonly chain: number
-  /** Patches of the series whose logic this kernel has anyway. */
-  readonly patches: readonly number[]
-}
-
-/** mm/zswap.c of 6.1 and 6.12, of 6.10 (the base of the shrinker series), and of the development tree of 2026. */
-const FORMS: Readonly<Record<'6.1' | '6.10' | '6.12' | '2026', Form>> = {
-  '6.1': {
-    evictsByPool: true,
-    sameFilled: true,
-    exclusiveLoads: false,
-    largeFolios: false,
-    keepsIncompressible: false,
-    secondChance: false,
-    batch: 1,
-    defaultPool: 'zbud',
-    chain: 4,
-    patches: [],
-  },
-  '6.10': {
-    evictsByPool: false,
-    sameFilled: true,
-    exclusiveLoads: true,
-    largeFolios: false,
-    keepsIncompressible: false,
-    secondChance: false,
-    batch: 1,
-    defaultPool: 'zsmalloc',
-    chain: 8,
-    patches: [],
-  },
-  '6.12': {
-    evictsByPool: false,
-    sameFilled: false,
-    exclusiveLoads: true,
-    largeFolios: false,
-    keepsIncompressible: false,
-    secondChance: true,
-    batch: 1,
-    defaultPool: 'zsmalloc',
-    chain: 8,
-    patches: [1, 2],
-  },
-  '2026': {
-    evictsByPool: false,
-    sameFilled: false,
-    exclusiveLoads: true,
-    largeFolios: true,
-    keepsIncompressible: true,
-    secondChance: true,
-    batch: 32,
-    defaultPool: 'zsmalloc',
-    chain: 8,
-    patches: [1, 2],
-  },
-}
-
 export class ZswapBackend implements SwapBackend {
   readonly name = 'zswap'
   readonly traits: BackendTraits
@@ -168,10 +47,10 @@ export class ZswapBackend implements SwapBackend {
   readonly acceptPages: number
   /** Patch 3: the pool size at which shrinking begins before the maximum is met. */
   readonly startPages: number
-  onMove: ((move: PoolMove) => void) | undefined = undefined
+  readonly #moves = new PoolMoves()
   /** Whether a slot's page is in the swap cache: writeback skips it. Absent = never. */
   inSwapCache: ((slot: number) => boolean) | undefined = undefined
-  readonly #form: Form
+  readonly #form: ZswapForm
   readonly #has: (patch: number) => boolean
   readonly #dynamic: boolean
   readonly #pageSize: number
@@ -190,16 +69,7 @@ export class ZswapBackend implements SwapBackend {
   readonly #memcgBytes: Float64Array
   readonly #memcgStored: Float64Array
   readonly #diskSwapins: Float64Array
-  #state = new Uint8Array(1024)
-  #referenced = new Uint8Array(1024)
-  /** Read since it was stored: dropping it then loses nothing that was stored in vain. */
-  #loaded = new Uint8Array(1024)
-  #handle = new Int32Array(1024)
-  #page = new Int32Array(1024)
-  #memcg = new Int16Array(1024)
-  #node = new Uint8Array(1024)
-  #storedNs = new Float64Array(1024)
-  #same = new Float64Array(2048)
+  readonly #slots = new ZswapSlots()
   #slotOfHandle = new Int32Array(1024)
   #storedPages = 0
   #sameFilledPages = 0
@@ -243,18 +113,9 @@ export class ZswapBackend implements SwapBackend {
     sleepUntilNs: 0,
     done: true,
   }
-  readonly #move: { -readonly [K in keyof PoolMove]: PoolMove[K] } = {
-    slot: 0,
-    page: 0,
-    from: 'zswap',
-    to: 'disk',
-    reason: 'writeback',
-    ageNs: 0,
-  }
-
   constructor(options: BackendOptions) {
-    const parameters = new Parameters('zswap', PARAMETERS, options)
-    this.#form = FORMS[parameters.word('form', ['6.1', '6.10', '6.12', '2026'])]
+    const parameters = new Parameters('zswap', ZSWAP_PARAMETERS, options)
+    this.#form = ZSWAP_FORMS[parameters.word('form', ['6.1', '6.10', '6.12', '2026'])]
     const patches = new Set([...this.#form.patches, ...parameters.list('shrinker_patches', 1, 6)])
     if (this.#form.evictsByPool && patches.size > 0)
       throw new PstraceError(
@@ -318,6 +179,14 @@ export class ZswapBackend implements SwapBackend {
     }
   }
 
+  get onMove(): ((move: PoolMove) => void) | undefined {
+    return this.#moves.listener
+  }
+
+  set onMove(listener: ((move: PoolMove) => void) | undefined) {
+    this.#moves.listener = listener
+  }
+
   get poolPages(): number {
     return this.pool.pages
   }
@@ -359,7 +228,7 @@ export class ZswapBackend implements SwapBackend {
     const nowNs = request.nowNs ?? 0
     const result = this.#result
     const before = this.pool.pages
-    this.#ensure(slot)
+    this.#slots.reach(slot)
     this.#writtenBack.length = 0
     result.deviceWrites = 0
     result.compressions = 0
@@ -371,18 +240,18 @@ export class ZswapBackend implements SwapBackend {
   }
 
   load(slot: number, target?: Uint8Array, nowNs = 0): Place {
-    const state = this.#state[slot] ?? FREE
+    const state = this.#slots.kind[slot] ?? FREE
     if (state === FREE) throw new PstraceError('slot-empty', `zswap: slot ${slot} holds nothing`)
     if (target !== undefined) this.#fill(slot, state, target)
     if (state === ON_DISK) {
       this.#pswpin++
-      const group = (this.#memcg[slot] ?? -1) + 1
+      const group = (this.#slots.memcg[slot] ?? -1) + 1
       this.#diskSwapins[group] = (this.#diskSwapins[group] ?? 0) + 1
       this.#lastContentionNs = nowNs
       return 'disk'
     }
     this.#zswpin++
-    this.#loaded[slot] = 1
+    this.#slots.loaded[slot] = 1
     if (this.#form.exclusiveLoads) this.#dropEntry(slot)
     return state === SAME ? 'same' : 'zswap'
   }
@@ -390,14 +259,14 @@ export class ZswapBackend implements SwapBackend {
   /** Freeing a slot whose content left with an exclusive load is no error. */
   free(slot: number, nowNs = 0): number {
     const before = this.pool.pages
-    const state = this.#state[slot] ?? FREE
-    if ((state === POOLED || state === SAME) && (this.#loaded[slot] ?? 0) === 0) {
+    const state = this.#slots.kind[slot] ?? FREE
+    if ((state === POOLED || state === SAME) && (this.#slots.loaded[slot] ?? 0) === 0) {
       const place = state === SAME ? 'same' : 'zswap'
-      const age = nowNs - (this.#storedNs[slot] ?? 0)
-      this.#report(slot, this.#page[slot] ?? 0, place, place, 'invalidate', age)
+      const age = nowNs - (this.#slots.storedNs[slot] ?? 0)
+      this.#moves.report(slot, this.#slots.page[slot] ?? 0, place, place, 'invalidate', age)
     }
     if (state === ON_DISK) {
-      this.#state[slot] = FREE
+      this.#slots.kind[slot] = FREE
       this.#diskPages--
       this.#kept?.delete(slot)
     } else if (state !== FREE) this.#dropEntry(slot)
@@ -501,36 +370,36 @@ export class ZswapBackend implements SwapBackend {
   }
 
   check(): void {
+    const check = new BackendCheck('zswap')
     this.pool.check()
     let pooled = 0
     let same = 0
     let onDisk = 0
     const bytes = new Float64Array(this.#memcgBytes.length)
     const stored = new Float64Array(this.#memcgStored.length)
-    for (let slot = 0; slot < this.#state.length; slot++) {
-      const state = this.#state[slot]
-      const group = (this.#memcg[slot] ?? -1) + 1
+    for (let slot = 0; slot < this.#slots.length; slot++) {
+      const state = this.#slots.kind[slot]
+      const group = (this.#slots.memcg[slot] ?? -1) + 1
       if (state === ON_DISK) onDisk++
       if (state === POOLED) {
         pooled++
-        bytes[group] = (bytes[group] ?? 0) + this.pool.sizeOf(this.#handle[slot] ?? 0)
+        bytes[group] = (bytes[group] ?? 0) + this.pool.sizeOf(this.#slots.handle[slot] ?? 0)
         if (this.#lru.listOf(slot) !== this.#list(slot))
-          throw broken(`slot ${slot} is on the wrong list`)
+          check.fail(`slot ${slot} is on the wrong list`)
       } else if (this.#lru.listOf(slot) >= 0)
-        throw broken(`slot ${slot} is on a list but not in the pool`)
+        check.fail(`slot ${slot} is on a list but not in the pool`)
       if (state === SAME) same++
       if (state === POOLED || state === SAME) stored[group] = (stored[group] ?? 0) + 1
     }
-    expectEqual('stored_pages', this.#storedPages, pooled + same)
-    expectEqual('same_filled_pages', this.#sameFilledPages, same)
-    expectEqual('pages on disk', this.#diskPages, onDisk)
-    expectEqual('pool objects', this.pool.objects, pooled)
+    check.equal('stored_pages', this.#storedPages, pooled + same)
+    check.equal('same_filled_pages', this.#sameFilledPages, same)
+    check.equal('pages on disk', this.#diskPages, onDisk)
+    check.equal('pool objects', this.pool.objects, pooled)
     for (let group = 0; group < bytes.length; group++) {
-      expectEqual(`bytes of memcg ${group - 1}`, this.#memcgBytes[group] ?? 0, bytes[group] ?? 0)
-      expectEqual(`pages of memcg ${group - 1}`, this.#memcgStored[group] ?? 0, stored[group] ?? 0)
+      check.equal(`bytes of memcg ${group - 1}`, this.#memcgBytes[group] ?? 0, bytes[group] ?? 0)
+      check.equal(`pages of memcg ${group - 1}`, this.#memcgStored[group] ?? 0, stored[group] ?? 0)
     }
-    if (this.pool.pages * this.#pageSize < this.pool.bytes)
-      throw broken(`${this.pool.bytes} bytes cannot lie in ${this.pool.pages} pages`)
+    check.fits(this.pool.bytes, this.pool.pages, this.#pageSize)
   }
 
   #tryStore(request: StoreRequest, bytes: Uint8Array, nowNs: number, result: StoreResult): boolean {
@@ -549,9 +418,8 @@ export class ZswapBackend implements SwapBackend {
     if (!this.#admits()) return false
     if (this.#form.sameFilled && isSameFilled(bytes)) {
       this.#dropOld(request.slot)
-      this.#state[request.slot] = SAME
-      this.#same[request.slot * 2] = word(bytes, 0)
-      this.#same[request.slot * 2 + 1] = word(bytes, 4)
+      this.#slots.kind[request.slot] = SAME
+      this.#slots.keepWords(request.slot, bytes)
       this.#sameFilledPages++
       this.#enter(request, nowNs)
       result.place = 'same'
@@ -586,9 +454,9 @@ export class ZswapBackend implements SwapBackend {
     }
     const handle = this.pool.alloc(size)
     this.#dropOld(request.slot)
-    this.#state[request.slot] = POOLED
+    this.#slots.kind[request.slot] = POOLED
     this.#setHandle(request.slot, handle)
-    this.#referenced[request.slot] = 1
+    this.#slots.referenced[request.slot] = 1
     if (raw) this.#incompressiblePages++
     this.#enter(request, nowNs)
     const group = request.memcg + 1
@@ -633,19 +501,19 @@ export class ZswapBackend implements SwapBackend {
     result.compressedBytes = this.#pageSize
     if (!this.#writesBack(request.memcg + 1)) {
       result.place = 'reject'
-      this.#report(slot, request.page, 'zswap', 'reject', 'reject', 0)
+      this.#moves.report(slot, request.page, 'zswap', 'reject', 'reject', 0)
       return
     }
-    this.#state[slot] = ON_DISK
-    this.#page[slot] = request.page
-    this.#memcg[slot] = request.memcg
-    this.#storedNs[slot] = nowNs
+    this.#slots.kind[slot] = ON_DISK
+    this.#slots.page[slot] = request.page
+    this.#slots.memcg[slot] = request.memcg
+    this.#slots.storedNs[slot] = nowNs
     this.#diskPages++
     this.#pswpout++
     this.#kept?.set(slot, request.bytes.slice())
     result.place = 'disk'
     result.deviceWrites++
-    this.#report(slot, request.page, 'zswap', 'disk', 'reject', 0)
+    this.#moves.report(slot, request.page, 'zswap', 'disk', 'reject', 0)
   }
 
   /** One turn of shrink_worker's loop; false = the worker gives up. */
@@ -693,8 +561,8 @@ export class ZswapBackend implements SwapBackend {
       const slot = this.#lru.first(list)
       if (slot < 0) break
       shrink.scanned++
-      if (this.#form.secondChance && this.#referenced[slot] === 1) {
-        this.#referenced[slot] = 0
+      if (this.#form.secondChance && this.#slots.referenced[slot] === 1) {
+        this.#slots.referenced[slot] = 0
         this.#rotate(list, slot)
         continue
       }
@@ -735,40 +603,40 @@ export class ZswapBackend implements SwapBackend {
     if (kept !== undefined) this.#fill(slot, POOLED, kept)
     this.#dropEntry(slot)
     if (kept !== undefined) this.#kept?.set(slot, kept)
-    this.#state[slot] = ON_DISK
+    this.#slots.kind[slot] = ON_DISK
     this.#diskPages++
     this.#zswpwb++
     this.#pswpout++
     this.#shrink.deviceWrites++
     this.#writtenBack.push(slot)
-    this.#report(
+    this.#moves.report(
       slot,
-      this.#page[slot] ?? 0,
+      this.#slots.page[slot] ?? 0,
       'zswap',
       'disk',
       'writeback',
-      nowNs - (this.#storedNs[slot] ?? 0),
+      nowNs - (this.#slots.storedNs[slot] ?? 0),
     )
   }
 
   #enter(request: StoreRequest, nowNs: number): void {
     const { slot } = request
     const group = request.memcg + 1
-    this.#page[slot] = request.page
-    this.#memcg[slot] = request.memcg
-    this.#node[slot] = request.node ?? 0
-    this.#storedNs[slot] = nowNs
-    this.#loaded[slot] = 0
+    this.#slots.page[slot] = request.page
+    this.#slots.memcg[slot] = request.memcg
+    this.#slots.node[slot] = request.node ?? 0
+    this.#slots.storedNs[slot] = nowNs
+    this.#slots.loaded[slot] = 0
     this.#storedPages++
     this.#zswpout++
     this.#memcgStored[group] = (this.#memcgStored[group] ?? 0) + 1
   }
 
   #dropOld(slot: number): void {
-    const state = this.#state[slot]
+    const state = this.#slots.kind[slot]
     if (state === FREE) return
     if (state === ON_DISK) {
-      this.#state[slot] = FREE
+      this.#slots.kind[slot] = FREE
       this.#diskPages--
       this.#kept?.delete(slot)
       return
@@ -778,10 +646,10 @@ export class ZswapBackend implements SwapBackend {
   }
 
   #dropEntry(slot: number): void {
-    const group = (this.#memcg[slot] ?? -1) + 1
-    if (this.#state[slot] === SAME) this.#sameFilledPages--
+    const group = (this.#slots.memcg[slot] ?? -1) + 1
+    if (this.#slots.kind[slot] === SAME) this.#sameFilledPages--
     else {
-      const handle = this.#handle[slot] ?? 0
+      const handle = this.#slots.handle[slot] ?? 0
       const size = this.pool.sizeOf(handle)
       this.#memcgBytes[group] = (this.#memcgBytes[group] ?? 0) - size
       if (size === this.#pageSize && (this.#form.keepsIncompressible || this.#has(5)))
@@ -790,7 +658,7 @@ export class ZswapBackend implements SwapBackend {
       this.pool.free(handle)
     }
     this.#kept?.delete(slot)
-    this.#state[slot] = FREE
+    this.#slots.kind[slot] = FREE
     this.#storedPages--
     this.#memcgStored[group] = (this.#memcgStored[group] ?? 0) - 1
   }
@@ -801,7 +669,7 @@ export class ZswapBackend implements SwapBackend {
   }
 
   #list(slot: number): number {
-    return ((this.#memcg[slot] ?? -1) + 1) * this.#nodes + (this.#node[slot] ?? 0)
+    return ((this.#slots.memcg[slot] ?? -1) + 1) * this.#nodes + (this.#slots.node[slot] ?? 0)
   }
 
   #lruLength(group: number): number {
@@ -828,19 +696,17 @@ export class ZswapBackend implements SwapBackend {
   }
 
   #setHandle(slot: number, handle: number): void {
-    this.#handle[slot] = handle
+    this.#slots.handle[slot] = handle
     if (handle >= this.#slotOfHandle.length) {
-      const grownTo = new Int32Array(Math.max(handle + 1, this.#slotOfHandle.length * 2))
-      grownTo.set(this.#slotOfHandle)
-      this.#slotOfHandle = grownTo
+      const length = Math.max(handle + 1, this.#slotOfHandle.length * 2)
+      this.#slotOfHandle = grown(this.#slotOfHandle, new Int32Array(length))
     }
     this.#slotOfHandle[handle] = slot
   }
 
   #fill(slot: number, state: number, target: Uint8Array): void {
     if (state === SAME) {
-      for (let i = 0; i < target.length; i++)
-        target[i] = (this.#same[slot * 2 + ((i >> 2) & 1)] ?? 0) >>> ((i & 3) * 8)
+      this.#slots.fillWords(slot, target)
       return
     }
     const bytes = this.#kept?.get(slot)
@@ -857,80 +723,16 @@ export class ZswapBackend implements SwapBackend {
   #isRaw(bytes: Uint8Array): boolean {
     return bytes.length === this.#pageSize && (this.#form.keepsIncompressible || this.#has(5))
   }
-
-  #report(
-    slot: number,
-    page: number,
-    from: Place,
-    to: Place,
-    reason: PoolMove['reason'],
-    ageNs: number,
-  ): void {
-    if (this.onMove === undefined) return
-    const move = this.#move
-    move.slot = slot
-    move.page = page
-    move.from = from
-    move.to = to
-    move.reason = reason
-    move.ageNs = ageNs
-    this.onMove(move)
-  }
-
-  #ensure(slot: number): void {
-    if (slot < this.#state.length) return
-    if (!Number.isInteger(slot) || slot < 0 || slot > 0x3fffffff)
-      throw new PstraceError(
-        'slot-range',
-        `zswap: slot is ${slot}; expected an integer from 0 to 1073741823`,
-      )
-    let length = this.#state.length
-    while (length <= slot) length *= 2
-    this.#state = grown(this.#state, new Uint8Array(length))
-    this.#referenced = grown(this.#referenced, new Uint8Array(length))
-    this.#loaded = grown(this.#loaded, new Uint8Array(length))
-    this.#handle = grown(this.#handle, new Int32Array(length))
-    this.#page = grown(this.#page, new Int32Array(length))
-    this.#memcg = grown(this.#memcg, new Int16Array(length))
-    this.#node = grown(this.#node, new Uint8Array(length))
-    this.#storedNs = grown(this.#storedNs, new Float64Array(length))
-    this.#same = grown(this.#same, new Float64Array(length * 2))
-  }
 }
 
 export const zswap: BackendProvider = {
   name: 'zswap',
   summary:
     'compressed cache in front of a swap device; limits, writeback, shrinkers of 6.1, 6.10, 6.12 and 2026',
-  parameters: PARAMETERS,
+  parameters: ZSWAP_PARAMETERS,
   open: (options) => new ZswapBackend(options),
 }
 
 function isEvicting(pool: Pool): pool is EvictingPool {
   return 'coldest' in pool && 'rotate' in pool
-}
-
-type Column = Uint8Array | Int16Array | Int32Array | Float64Array
-
-function grown<A extends Column>(from: A, to: A): A {
-  to.set(from)
-  return to
-}
-
-function word(bytes: Uint8Array, at: number): number {
-  return (
-    ((bytes[at] ?? 0) |
-      ((bytes[at + 1] ?? 0) << 8) |
-      ((bytes[at + 2] ?? 0) << 16) |
-      ((bytes[at + 3] ?? 0) << 24)) >>>
-    0
-  )
-}
-
-function expectEqual(name: string, counted: number, found: number): void {
-  if (counted !== found) throw broken(`${name} counts ${counted} but the slots hold ${found}`)
-}
-
-function broken(message: string): PstraceError {
-  return new PstraceError('backend-broken', `zswap: ${message}`)
 }

@@ -1,0 +1,33 @@
+import type { Place, PoolMove } from './backend.ts'
+
+/** Tells whoever listens of each page that a backend moves, with one object for all. */
+export class PoolMoves {
+  listener: ((move: PoolMove) => void) | undefined = undefined
+  readonly #move: { -readonly [K in keyof PoolMove]: PoolMove[K] } = {
+    slot: 0,
+    page: 0,
+    from: 'zram',
+    to: 'disk',
+    reason: 'writeback',
+    ageNs: 0,
+  }
+
+  report(
+    slot: number,
+    page: number,
+    from: Place,
+    to: Place,
+    reason: PoolMove['reason'],
+    ageNs: number,
+  ): void {
+    if (this.listener === undefined) return
+    const move = this.#move
+    move.slot = slot
+    move.page = page
+    move.from = from
+    move.to = to
+    move.reason = reason
+    move.ageNs = ageNs
+    this.listener(move)
+  }
+}
