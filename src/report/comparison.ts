@@ -75,6 +75,7 @@ export function toMetrics(subjects: readonly SubjectFigures[]): readonly Metric[
       label,
       recorded: runId === null,
       figure: figures.find(({ metric }) => metric === name),
+      hasNone: isOfNone(name, figures),
     }))
     if (known.every(({ figure }) => figure === undefined || figure.value === null)) continue
     const [said, counted] = WORDS[name] ?? [
@@ -89,10 +90,22 @@ export function toMetrics(subjects: readonly SubjectFigures[]): readonly Metric[
       metric: name,
       title: said,
       unit: scale.unit,
-      figures: known.map(({ label, recorded, figure }) => toFigure(label, recorded, figure, scale)),
+      figures: known.map(({ label, recorded, figure, hasNone }) => {
+        const said = toFigure(label, recorded, figure, scale)
+        return hasNone && said.value === undefined ? { ...said, said: NONE } : said
+      }),
     })
   }
   return metrics
+}
+
+/** Said of a length of stalls where there was no stall. */
+export const NONE = 'none'
+
+function isOfNone(metric: string, figures: readonly Known[]): boolean {
+  const [, stalled] = /^(app|worker)_stall_(?:p50|p99|max)_ns$/.exec(metric) ?? []
+  const stalls = figures.find((figure) => figure.metric === `${stalled}_stalls`)
+  return stalls?.value === 0 && stalls.hi === 0
 }
 
 interface Scale {

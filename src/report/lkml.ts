@@ -1,5 +1,5 @@
 import { toAnswer } from './answer.ts'
-import { sayNumber } from './comparison.ts'
+import { NONE, sayNumber } from './comparison.ts'
 import type { ReportData } from './data.ts'
 import { toCaveats, toFactLines } from './facts.ts'
 import { withoutUnit } from './markdown.ts'
@@ -19,14 +19,7 @@ export function toReportLkml(data: ReportData): string {
   if (answer.length > 0) lines.push('')
   const rows = data.metrics.map(({ title, unit, figures }) => [
     COUNTED.has(unit) ? title : `${title}, ${unit}`,
-    ...figures.map(({ said }) =>
-      said === 'not known'
-        ? '?'
-        : withoutUnit(said, unit)
-            .replace('at least ', '>=')
-            .replace(' to ', '..')
-            .replaceAll(',', ''),
-    ),
+    ...figures.map(({ said }) => UNSAID[said] ?? sayShort(said, unit)),
   ])
   lines.push(...toTables(['', ...data.columns], rows))
   if (data.stallTasks.length > 0) {
@@ -112,4 +105,14 @@ function fold(text: string, indent: string): string[] {
   }
   if (line !== '') out.push(line)
   return out
+}
+
+/** What stands in the place of a figure. */
+const UNSAID: Readonly<Record<string, string>> = { 'not known': '?', [NONE]: '-' }
+
+function sayShort(said: string, unit: string): string {
+  return withoutUnit(said, unit)
+    .replace('at least ', '>=')
+    .replace(' to ', '..')
+    .replaceAll(',', '')
 }

@@ -169,10 +169,10 @@ describe('the comparison', () => {
     expect(figure(data, 'app_stall_max_ns', 'recording').said).toBe('84.25 ms')
   })
 
-  it('says "not known" where nothing was recorded, never zero', () => {
+  it('says "none" of the length of stalls where there was none', () => {
     expect(figure(data, 'worker_stall_p50_ns', 'recording')).toMatchObject({
       value: undefined,
-      said: 'not known',
+      said: 'none',
     })
   })
 
