@@ -6,7 +6,6 @@ import type {
   BackendProvider,
   BackendTraits,
   DeviceQueue,
-  MemcgSettings,
   Place,
   PoolMove,
   ShrinkResult,
@@ -22,6 +21,7 @@ import { PoolMoves } from './pool-moves.ts'
 import { isSameFilled } from './same-filled.ts'
 import { grown, ZswapSlots } from './slot-table.ts'
 import { ZSWAP_FORMS, ZSWAP_PARAMETERS, type ZswapForm } from './zswap-forms.ts'
+import { ZswapMemcgs } from './zswap-memcgs.ts'
 
 /** Loop of shrink_worker: this many failures end it. */
 const MAX_RECLAIM_RETRIES = 16
@@ -55,20 +55,13 @@ export class ZswapBackend implements SwapBackend {
   readonly #dynamic: boolean
   readonly #pageSize: number
   readonly #nodes: number
-  readonly #memcgs: readonly MemcgSettings[]
-  /** The first so many are the tasks' own. */
-  readonly #taskMemcgs: number
-  /** Of pages whose request names none. */
-  readonly #ownMemcg: number
+  readonly #memcgs: ZswapMemcgs
   readonly #compressor: PageCompressor
   readonly #kept: Map<number, Uint8Array> | undefined
   readonly #evicting: EvictingPool | undefined
   readonly #victims = new Int32Array(3)
   /** Slots by memcg and node, coldest first; the root's list comes first. */
   readonly #lru: IndexLists
-  readonly #memcgBytes: Float64Array
-  readonly #memcgStored: Float64Array
-  readonly #diskSwapins: Float64Array
   readonly #slots = new ZswapSlots()
   #slotOfHandle = new Int32Array(1024)
   #storedPages = 0
@@ -127,20 +120,7 @@ export class ZswapBackend implements SwapBackend {
     this.#dynamic = parameters.switch('shrinker_enabled') && !this.#form.evictsByPool
     this.#pageSize = options.pageSize ?? 4096
     this.#nodes = options.nodes ?? 1
-    const most = parameters.number('memcg_max', -1, Number.MAX_SAFE_INTEGER)
-    const writeback = parameters.switch('memcg_writeback')
-    const others = parameters.number('other_memcgs', 0, 10_000)
-    const offline = parameters.number('offline_memcg', -1, 10_000)
-    const hasOwn = most >= 0 || !writeback || others > 0
-    this.#memcgs = [
-      ...(options.memcgs ?? []),
-      ...Array.from({ length: others }, (_, index) => ({ online: index !== offline })),
-      ...(hasOwn
-        ? [{ writeback, ...(most < 0 ? {} : { zswapMaxPages: Math.floor(most / this.#pageSize) }) }]
-        : []),
-    ]
-    this.#taskMemcgs = options.memcgs?.length ?? 0
-    this.#ownMemcg = hasOwn ? this.#memcgs.length - 1 : -1
+    this.#memcgs = new ZswapMemcgs(options.memcgs ?? [], parameters, this.#pageSize)
     const name = parameters.word('zpool', ['', 'zsmalloc', 'zbud', 'z3fold'])
     const chain = parameters.number('chain', 0, 16)
     this.pool = options.openPool(name === '' ? this.#form.defaultPool : name, {
@@ -166,11 +146,7 @@ export class ZswapBackend implements SwapBackend {
     const accept = parameters.number('accept_threshold_percent', 0, 100)
     this.acceptPages = Math.floor((this.maxPages * accept) / 100)
     this.startPages = Math.floor((this.maxPages * Math.min(100, accept + 1)) / 100)
-    const groups = this.#memcgs.length + 1
-    this.#lru = new IndexLists(groups * this.#nodes)
-    this.#memcgBytes = new Float64Array(groups)
-    this.#memcgStored = new Float64Array(groups)
-    this.#diskSwapins = new Float64Array(groups)
+    this.#lru = new IndexLists(this.#memcgs.groups * this.#nodes)
     this.traits = {
       synchronousIo: true,
       swapinBypass: false,
@@ -200,9 +176,7 @@ export class ZswapBackend implements SwapBackend {
   }
 
   get chargedBytes(): number {
-    let bytes = this.#ownMemcg < 0 ? 0 : (this.#memcgBytes[this.#ownMemcg + 1] ?? 0)
-    for (let memcg = 0; memcg < this.#taskMemcgs; memcg++) bytes += this.#memcgBytes[memcg + 1] ?? 0
-    return bytes
+    return this.#memcgs.chargedBytes
   }
 
   get compactable(): number {
@@ -223,7 +197,7 @@ export class ZswapBackend implements SwapBackend {
 
   store(given: StoreRequest): StoreResult {
     const request =
-      given.memcg < 0 && this.#ownMemcg >= 0 ? { ...given, memcg: this.#ownMemcg } : given
+      given.memcg < 0 && this.#memcgs.own >= 0 ? { ...given, memcg: this.#memcgs.own } : given
     const { slot, bytes } = request
     const nowNs = request.nowNs ?? 0
     const result = this.#result
@@ -245,8 +219,7 @@ export class ZswapBackend implements SwapBackend {
     if (target !== undefined) this.#fill(slot, state, target)
     if (state === ON_DISK) {
       this.#pswpin++
-      const group = (this.#slots.memcg[slot] ?? -1) + 1
-      this.#diskSwapins[group] = (this.#diskSwapins[group] ?? 0) + 1
+      this.#memcgs.readFromDisk((this.#slots.memcg[slot] ?? -1) + 1)
       this.#lastContentionNs = nowNs
       return 'disk'
     }
@@ -313,15 +286,12 @@ export class ZswapBackend implements SwapBackend {
   reclaimable(): number {
     if (!this.#dynamic) return 0
     let total = 0
-    for (let group = 0; group <= this.#memcgs.length; group++) {
-      const stored = this.#memcgStored[group] ?? 0
-      if (stored === 0 || !this.#writesBack(group)) continue
-      let freeable = this.#lruLength(group)
-      const credit = Math.min(freeable, this.#diskSwapins[group] ?? 0)
-      this.#diskSwapins[group] = (this.#diskSwapins[group] ?? 0) - credit
-      freeable -= credit
-      const backing = Math.floor((this.#memcgBytes[group] ?? 0) / this.#pageSize)
-      total += Math.floor((freeable * backing) / stored)
+    for (let group = 0; group < this.#memcgs.groups; group++) {
+      const stored = this.#memcgs.stored(group)
+      if (stored === 0 || !this.#memcgs.writesBack(group)) continue
+      const length = this.#lruLength(group)
+      const freeable = length - this.#memcgs.takeCredit(group, length)
+      total += Math.floor((freeable * this.#memcgs.pages(group)) / stored)
     }
     return total
   }
@@ -335,8 +305,8 @@ export class ZswapBackend implements SwapBackend {
     shrink.done = true
     const before = this.pool.pages
     if (this.#dynamic)
-      for (let group = 0; group <= this.#memcgs.length && shrink.scanned < count; group++) {
-        if (!this.#writesBack(group)) continue
+      for (let group = 0; group < this.#memcgs.groups && shrink.scanned < count; group++) {
+        if (!this.#memcgs.writesBack(group)) continue
         for (let node = 0; node < this.#nodes; node++)
           if (!this.#walk(group, node, count - shrink.scanned, nowNs, true)) break
       }
@@ -375,8 +345,8 @@ export class ZswapBackend implements SwapBackend {
     let pooled = 0
     let same = 0
     let onDisk = 0
-    const bytes = new Float64Array(this.#memcgBytes.length)
-    const stored = new Float64Array(this.#memcgStored.length)
+    const bytes = new Float64Array(this.#memcgs.groups)
+    const stored = new Float64Array(this.#memcgs.groups)
     for (let slot = 0; slot < this.#slots.length; slot++) {
       const state = this.#slots.kind[slot]
       const group = (this.#slots.memcg[slot] ?? -1) + 1
@@ -395,17 +365,14 @@ export class ZswapBackend implements SwapBackend {
     check.equal('same_filled_pages', this.#sameFilledPages, same)
     check.equal('pages on disk', this.#diskPages, onDisk)
     check.equal('pool objects', this.pool.objects, pooled)
-    for (let group = 0; group < bytes.length; group++) {
-      check.equal(`bytes of memcg ${group - 1}`, this.#memcgBytes[group] ?? 0, bytes[group] ?? 0)
-      check.equal(`pages of memcg ${group - 1}`, this.#memcgStored[group] ?? 0, stored[group] ?? 0)
-    }
+    this.#memcgs.check(check, bytes, stored)
     check.fits(this.pool.bytes, this.pool.pages, this.#pageSize)
   }
 
   #tryStore(request: StoreRequest, bytes: Uint8Array, nowNs: number, result: StoreResult): boolean {
     if (request.large === true && !this.#form.largeFolios) return false
     const group = request.memcg + 1
-    if (this.#overMemcgLimit(group)) {
+    if (this.#memcgs.isOverLimit(group)) {
       // 6.1 has no lists per memcg to take from.
       if (this.#form.evictsByPool) return false
       const shrink = this.#shrink
@@ -460,7 +427,7 @@ export class ZswapBackend implements SwapBackend {
     if (raw) this.#incompressiblePages++
     this.#enter(request, nowNs)
     const group = request.memcg + 1
-    this.#memcgBytes[group] = (this.#memcgBytes[group] ?? 0) + size
+    this.#memcgs.charge(group, size)
     this.#lru.addLast(this.#list(request.slot), request.slot)
     if (kept !== undefined) this.#kept?.set(request.slot, raw ? bytes.slice() : kept)
     result.place = 'zswap'
@@ -471,7 +438,8 @@ export class ZswapBackend implements SwapBackend {
   }
 
   #keepsRaw(size: number, group: number): boolean {
-    if (this.#form.keepsIncompressible) return size >= this.#pageSize && this.#writesBack(group)
+    if (this.#form.keepsIncompressible)
+      return size >= this.#pageSize && this.#memcgs.writesBack(group)
     return this.#has(5) && size > this.#pageSize - RAW_MARGIN
   }
 
@@ -499,7 +467,7 @@ export class ZswapBackend implements SwapBackend {
     if (this.pool.objects > 0) this.#rejectsPastColder++
     this.#dropOld(slot)
     result.compressedBytes = this.#pageSize
-    if (!this.#writesBack(request.memcg + 1)) {
+    if (!this.#memcgs.writesBack(request.memcg + 1)) {
       result.place = 'reject'
       this.#moves.report(slot, request.page, 'zswap', 'reject', 'reject', 0)
       return
@@ -519,15 +487,15 @@ export class ZswapBackend implements SwapBackend {
   /** One turn of shrink_worker's loop; false = the worker gives up. */
   #visitNext(nowNs: number): boolean {
     const skipsOffline = this.#has(1)
-    const end = this.#memcgs.length + 1
+    const end = this.#memcgs.groups
     do this.#cursor = this.#cursor >= end ? 0 : this.#cursor + 1
-    while (skipsOffline && this.#cursor < end && !this.#online(this.#cursor))
+    while (skipsOffline && this.#cursor < end && !this.#memcgs.isOnline(this.#cursor))
     if (this.#cursor === end) {
       const idle = this.#has(2) ? this.#attempts === 0 : true
       this.#attempts = 0
       return !idle || ++this.#failures < MAX_RECLAIM_RETRIES
     }
-    if (!this.#online(this.#cursor)) {
+    if (!this.#memcgs.isOnline(this.#cursor)) {
       // Before patch 1 an offline memcg sends the walk back to the root and counts as a failure.
       this.#cursor = -1
       return ++this.#failures < MAX_RECLAIM_RETRIES
@@ -542,7 +510,7 @@ export class ZswapBackend implements SwapBackend {
   /** shrink_memcg: `batch` entries of each node. */
   #visit(group: number, batch: number, nowNs: number): Visit {
     const tellsEmpty = this.#has(2)
-    if (!this.#writesBack(group)) return tellsEmpty ? 'ENOENT' : 'EINVAL'
+    if (!this.#memcgs.writesBack(group)) return tellsEmpty ? 'ENOENT' : 'EINVAL'
     const shrink = this.#shrink
     const scanned = shrink.scanned
     const written = shrink.deviceWrites
@@ -629,7 +597,7 @@ export class ZswapBackend implements SwapBackend {
     this.#slots.loaded[slot] = 0
     this.#storedPages++
     this.#zswpout++
-    this.#memcgStored[group] = (this.#memcgStored[group] ?? 0) + 1
+    this.#memcgs.entered(group)
   }
 
   #dropOld(slot: number): void {
@@ -651,7 +619,7 @@ export class ZswapBackend implements SwapBackend {
     else {
       const handle = this.#slots.handle[slot] ?? 0
       const size = this.pool.sizeOf(handle)
-      this.#memcgBytes[group] = (this.#memcgBytes[group] ?? 0) - size
+      this.#memcgs.charge(group, -size)
       if (size === this.#pageSize && (this.#form.keepsIncompressible || this.#has(5)))
         this.#incompressiblePages--
       this.#lru.remove(slot)
@@ -660,7 +628,7 @@ export class ZswapBackend implements SwapBackend {
     this.#kept?.delete(slot)
     this.#slots.kind[slot] = FREE
     this.#storedPages--
-    this.#memcgStored[group] = (this.#memcgStored[group] ?? 0) - 1
+    this.#memcgs.left(group)
   }
 
   #rotate(list: number, slot: number): void {
@@ -677,22 +645,6 @@ export class ZswapBackend implements SwapBackend {
     for (let node = 0; node < this.#nodes; node++)
       length += this.#lru.length(group * this.#nodes + node)
     return length
-  }
-
-  #online(group: number): boolean {
-    return group === 0 || this.#memcgs[group - 1]?.online !== false
-  }
-
-  #writesBack(group: number): boolean {
-    return group === 0 || this.#memcgs[group - 1]?.writeback !== false
-  }
-
-  /** obj_cgroup_may_zswap: compressed bytes in whole pages against zswap.max. */
-  #overMemcgLimit(group: number): boolean {
-    const limit = group === 0 ? undefined : this.#memcgs[group - 1]?.zswapMaxPages
-    return (
-      limit !== undefined && Math.floor((this.#memcgBytes[group] ?? 0) / this.#pageSize) >= limit
-    )
   }
 
   #setHandle(slot: number, handle: number): void {
