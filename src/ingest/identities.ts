@@ -24,7 +24,8 @@ export class PageIdentities {
   readonly #swapoutOfKey = new SlotNumbers()
   /** Entries read since their store, whose page may be written to the same entry again. */
   readonly #reread = new SlotNumbers()
-  readonly #pageOfAddress = new Map<string, number>()
+  /** By address space, then by number of the page in it. */
+  readonly #pageOfAddress = new Map<number, Map<number, number>>()
   /** Pages that an address stands for: never aliases. */
   readonly #canonical = new Set<number>()
   readonly #freesRecorded: boolean
@@ -50,19 +51,20 @@ export class PageIdentities {
     return page
   }
 
-  /** Page id of what a read of the entry brings back; `address` '' = not known. */
-  read(key: number, address: string): number {
+  /** Page id of what a read of the entry brings back to page number `place` of an address space; NaN = not known. */
+  read(key: number, space: number, place: number): number {
+    const places = Number.isNaN(place) ? undefined : this.#placesOf(space)
+    const first = places?.get(place)
     let page = this.#pageOfKey.get(key)
     if (page === 0) {
-      page = (address === '' ? undefined : this.#pageOfAddress.get(address)) ?? this.#next++
+      page = first ?? this.#next++
       this.#pageOfKey.set(key, page)
     }
     if (this.#freesRecorded) this.#reread.set(key, 1)
-    if (address === '') return page
-    const first = this.#pageOfAddress.get(address)
+    if (places === undefined) return page
     // A page under two addresses (shared memory) keeps its number.
     if (first === undefined || this.#canonical.has(page)) {
-      this.#pageOfAddress.set(address, page)
+      places.set(place, page)
       this.#canonical.add(page)
       return page
     }
@@ -90,6 +92,15 @@ export class PageIdentities {
   /** Number of aliases found. */
   get aliasCount(): number {
     return this.#aliasCount
+  }
+
+  #placesOf(space: number): Map<number, number> {
+    let places = this.#pageOfAddress.get(space)
+    if (places === undefined) {
+      places = new Map()
+      this.#pageOfAddress.set(space, places)
+    }
+    return places
   }
 
   #alias(alias: number, page: number): void {

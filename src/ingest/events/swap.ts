@@ -190,17 +190,17 @@ export function finishReads(context: IngestContext, task: Task, end: number): vo
   if (reads.length === 0) return
   // With several reads in one fault it is not known which page was wanted and which came along.
   const single = reads.length === 1 && !Number.isNaN(task.faultNs)
-  const address = addressOf(task)
-  for (const read of reads) emitRead(context, task, read, { end, single, address })
+  const place = placeOf(task)
+  for (const read of reads) emitRead(context, task, read, { end, single, place })
   // V8 sets `length` by a call out of optimized code.
   while (reads.length > 0) reads.pop()
 }
 
-/** The page's address if the task's fault reads one page and its address is known; else ''. */
-function addressOf(task: Task): string {
-  return task.reads.length === 1 && !Number.isNaN(task.faultNs) && !Number.isNaN(task.faultAddress)
-    ? `${spaceOf(task)}:${Math.floor(task.faultAddress / PAGE_BYTES)}`
-    : ''
+/** The page's number in its address space if the task's fault reads one page and its address is known; else NaN. */
+function placeOf({ reads, faultNs, faultAddress }: Task): number {
+  return reads.length === 1 && !Number.isNaN(faultNs)
+    ? Math.floor(faultAddress / PAGE_BYTES)
+    : Number.NaN
 }
 
 /** A fault gives its entry back before it ends (do_swap_page): what the entry held is known only until then. */
@@ -208,20 +208,20 @@ function resolveRead(context: IngestContext, task: Task, key: number): void {
   for (const read of task.reads) {
     if (read.page !== 0 || swapKey(read.type, read.offset) !== key) continue
     read.swapoutId = context.identities.swapoutOf(key) ?? 0
-    read.page = context.identities.read(key, addressOf(task))
+    read.page = context.identities.read(key, spaceOf(task), placeOf(task))
   }
 }
 
 /** The address space, as far as it is known: without thread groups every thread is taken to have its own. */
-function spaceOf(task: Task): string {
-  return Number.isNaN(task.tgid) ? `t${task.id}` : `p${task.tgid}`
+function spaceOf({ id, tgid }: Task): number {
+  return Number.isNaN(tgid) ? -id : tgid
 }
 
 function emitRead(
   context: IngestContext,
   task: Task,
   read: OpenRead,
-  fault: { end: number; single: boolean; address: string },
+  fault: { end: number; single: boolean; place: number },
 ): void {
   const { identities, swapouts } = context
   const key = swapKey(read.type, read.offset)
@@ -231,7 +231,7 @@ function emitRead(
   const entryHolds = isKnown ? identities.swapoutOf(key) : undefined
   const swapoutId = isResolved ? read.swapoutId || undefined : entryHolds
   let { page } = read
-  if (!isResolved) page = isKnown ? identities.read(key, fault.address) : Number.NaN
+  if (!isResolved) page = isKnown ? identities.read(key, spaceOf(task), fault.place) : Number.NaN
   const cells = context.swapinCells
   const { rows } = cells
   const row = rows.add()
