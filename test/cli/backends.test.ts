@@ -35,11 +35,7 @@ function run(backend: string, ...settings: readonly string[]): Run {
   return fresh
 }
 
-function query<Row>(sql: string): Row[] {
-  const { stdout, stderr, status } = door.run(['query', sql, '--format', 'json'])
-  expect(status, stderr).toBe(0)
-  return JSON.parse(stdout) as Row[]
-}
+const query = <Row>(sql: string) => door.rows<Row>(['query', sql])
 
 const metric = ({ metrics }: Run, name: string): number => metrics[name] ?? Number.NaN
 

@@ -18,12 +18,6 @@ beforeAll(() => {
 })
 afterAll(() => door.close())
 
-function json(args: readonly string[]): Record<string, unknown>[] {
-  const { stdout, stderr, status } = door.run([...args, '--format', 'json'])
-  expect(status, stderr).toBe(0)
-  return JSON.parse(stdout) as Record<string, unknown>[]
-}
-
 describe('ingest', () => {
   it('prints the new id alone on stdout with --quiet', () => {
     const { stdout, stderr, status } = door.run([
@@ -52,7 +46,7 @@ describe('ingest', () => {
 
   it('reads standard input as it reads the file', () => {
     const counts = ['query', 'SELECT count(*) AS n FROM swapouts', '--trace', '1']
-    expect(json([...counts, '--db', 'piped.duckdb'])).toEqual(json(counts))
+    expect(door.rows([...counts, '--db', 'piped.duckdb'])).toEqual(door.rows(counts))
   })
 
   it('reads the other files when one of several is broken, and fails', () => {
@@ -67,7 +61,7 @@ describe('ingest', () => {
     expect(status).toBe(1)
     expect(stdout).toBe('trace 1\n')
     expect(stderr).toContain('broken.dat')
-    expect(json(['info', '--db', 'several.duckdb'])).toHaveLength(1)
+    expect(door.rows(['info', '--db', 'several.duckdb'])).toHaveLength(1)
   })
 
   it('ends with status 3 at a loss with --strict and leaves nothing behind', () => {
@@ -86,7 +80,7 @@ describe('ingest', () => {
 
   it('keeps the raw events that --raw names and no others', () => {
     door.run(['ingest', '--db', 'sched.duckdb', '--raw', 'sched:*', 'phone.dat'])
-    const tables = json([
+    const tables = door.rows([
       'query',
       '--db',
       'sched.duckdb',
@@ -100,7 +94,7 @@ describe('results', () => {
   it('are the same rows in every format', async () => {
     const sql =
       'SELECT swapout_id, submit_ns, lane, compressed_bytes, page_id / 3 AS third FROM swapouts ORDER BY swapout_id LIMIT 50'
-    const rows = json(['query', sql])
+    const rows = door.rows(['query', sql])
     const ndjson = door.run(['query', sql, '--format', 'ndjson']).stdout.trim().split('\n')
     expect(ndjson.map((line) => JSON.parse(line) as unknown)).toEqual(rows)
     for (const [file, format] of [
@@ -121,7 +115,7 @@ describe('results', () => {
   })
 
   it('of computed tables are Parquet and Arrow too', async () => {
-    const rows = json(['order', '--by', 'lane'])
+    const rows = door.rows(['order', '--by', 'lane'])
     door.run(['order', '--by', 'lane', '-o', 'lanes.parquet'])
     door.run(['order', '--by', 'lane', '-o', 'lanes.arrow'])
     expect(await readBack(join(door.folder, 'lanes.parquet'), 'parquet')).toEqual(rows)
@@ -241,9 +235,9 @@ describe('a database', () => {
   it('cannot be changed through query', () => {
     const { status } = door.run(['query', 'DELETE FROM pstrace.main.swapouts'])
     expect(status).not.toBe(0)
-    expect(Number(json(['query', 'SELECT count(*) AS n FROM swapouts'])[0]?.['n'])).toBeGreaterThan(
-      500,
-    )
+    expect(
+      Number(door.rows(['query', 'SELECT count(*) AS n FROM swapouts'])[0]?.['n']),
+    ).toBeGreaterThan(500)
   })
 })
 
@@ -270,7 +264,7 @@ describe('Ctrl-C', () => {
       isUnderWay: ({ stdin }) => stdin?.writableLength === 0,
     })
     expect(status).toBe(130)
-    const [trace] = json(['info', '--db', 'live.duckdb'])
+    const [trace] = door.rows(['info', '--db', 'live.duckdb'])
     expect(trace?.['name']).toBe('stdin')
     expect(Number(trace?.['events'])).toBeGreaterThan(1000)
   })
@@ -294,7 +288,9 @@ describe('Ctrl-C', () => {
       { folder: door.folder, isUnderWay: (child) => hasOpen(child, 'big.dat') },
     )
     expect(status).toBe(130)
-    expect(json(['info', '--db', 'cut.duckdb']).map((trace) => trace['name'])).toEqual(['phone'])
+    expect(door.rows(['info', '--db', 'cut.duckdb']).map((trace) => trace['name'])).toEqual([
+      'phone',
+    ])
   })
 })
 

@@ -18,11 +18,7 @@ const IDS = [
   ...Array.from({ length: 25 }, (_, index) => `Q${index + 1}`),
 ]
 
-function json(args: readonly string[]): Record<string, unknown>[] {
-  const { stdout, stderr, status } = door.run(['questions', ...args, '--format', 'json'])
-  expect(status, stderr).toBe(0)
-  return JSON.parse(stdout) as Record<string, unknown>[]
-}
+const json = (args: readonly string[]) => door.rows(['questions', ...args])
 
 describe('questions', () => {
   it('shows every claim and question exactly once, in order, and no number that is none', () => {

@@ -27,13 +27,10 @@ function run(...args: readonly string[]): Readonly<Record<string, number>> {
   const policy = args.includes('--policy') ? [] : ['--policy', 'kcompressd']
   const replayed = door.run(['replay', '-q', ...WORK, ...policy, ...args])
   expect(replayed.status, replayed.stderr).toBe(0)
-  const { stdout } = door.run([
+  const rows = door.rows<{ metric: string; value: number }>([
     'query',
     `SELECT metric, value FROM metrics WHERE run_id = ${replayed.stdout.trim()} AND value IS NOT NULL`,
-    '--format',
-    'json',
   ])
-  const rows = JSON.parse(stdout) as { metric: string; value: number }[]
   const metrics = Object.fromEntries(rows.map(({ metric, value }) => [metric, value]))
   made.set(key, metrics)
   return metrics

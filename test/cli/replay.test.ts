@@ -16,12 +16,6 @@ beforeAll(() => {
 })
 afterAll(() => door.close())
 
-function json(args: readonly string[]): Record<string, unknown>[] {
-  const { stdout, stderr, status } = door.run([...args, '--format', 'json'])
-  expect(status, stderr).toBe(0)
-  return JSON.parse(stdout) as Record<string, unknown>[]
-}
-
 /** One number that changes with any row of the run. */
 function fingerprint(run: number): unknown {
   const tables = [
@@ -41,14 +35,14 @@ function fingerprint(run: number): unknown {
          table === 'swapouts' ? ', stored_by % 1000000 AS stored_by' : ''
        }) FROM ${table} WHERE run_id = ${run}) t`,
   )
-  return json(['query', sums.join(' UNION ALL ')])
+  return door.rows(['query', sums.join(' UNION ALL ')])
 }
 const HAS_TID = new Set(['swapouts', 'swapins', 'reclaim_spans', 'kswapd_spans'])
 const HAS_TASK = new Set(['swapouts', 'swapins', 'reclaim_spans', 'kswapd_spans', 'shrink_batches'])
 
 describe('info on a real recording', () => {
   it('shows no difference between its rows and the counters of the kernel', () => {
-    const [trace] = json(['info'])
+    const [trace] = door.rows(['info'])
     const equations = trace?.['equations'] as { equation: string; difference: number }[]
     expect(equations.map(({ equation }) => equation.split(' ')[0])).toEqual([
       'nr_vmscan_write',
@@ -90,7 +84,7 @@ describe('replay', () => {
   })
 
   it('stores a configuration that says everything the run depends on', () => {
-    const [run] = json(['query', 'SELECT config FROM runs WHERE run_id = 1'])
+    const [run] = door.rows(['query', 'SELECT config FROM runs WHERE run_id = 1'])
     expect(JSON.parse(String(run?.['config']))).toMatchObject({
       policy: 'kswapd',
       backend: 'zram',
@@ -125,7 +119,7 @@ describe('replay', () => {
 
 describe('compare', () => {
   it('shows equal runs as equal', () => {
-    const rows = json(['compare', 'run:1', 'run:4'])
+    const rows = door.rows(['compare', 'run:1', 'run:4'])
     const values = new Map<unknown, unknown[]>()
     for (const { metric, value } of rows) values.set(metric, [...(values.get(metric) ?? []), value])
     expect(values.size).toBeGreaterThan(20)
@@ -207,7 +201,7 @@ describe('Ctrl-C', () => {
     )
     expect([status, signal, stdout]).toEqual([130, null, ''])
     expect(stderr.trim().split('\n')).toHaveLength(1)
-    const left = json([
+    const left = door.rows([
       'query',
       '--db',
       'cut.duckdb',
@@ -221,17 +215,17 @@ describe('sweep', () => {
   it("keeps figures, and its runs are nobody's latest", () => {
     copyFixtureDatabase(join(door.folder, 'sweep.duckdb'))
     const db = ['--db', 'sweep.duckdb']
-    const rows = json(['sweep', ...db, '--policy', 'parallel', '--set', 'vm.parallel_swap=0'])
+    const rows = door.rows(['sweep', ...db, '--policy', 'parallel', '--set', 'vm.parallel_swap=0'])
     expect(rows).toHaveLength(1)
     expect(rows[0]?.['run_id']).toBe(4)
     expect(Number(rows[0]?.['swapout_pages'])).toBeGreaterThan(10_000)
-    const latest = json(['stalls', ...db, '--run', 'parallel', '--by', 'summary'])
+    const latest = door.rows(['stalls', ...db, '--run', 'parallel', '--by', 'summary'])
     expect(latest.map((row) => row['run_id'])).toContain(3)
     expect(latest.map((row) => row['run_id'])).not.toContain(4)
     const { status, stderr } = door.run(['stalls', ...db, '--run', '4'])
     expect(status).toBe(3)
     expect(stderr).toContain('compare run:4')
-    const compared = json(['compare', ...db, 'run:4', 'run:1'])
+    const compared = door.rows(['compare', ...db, 'run:4', 'run:1'])
     const stalls = compared.filter(({ metric }) => metric === 'app_stall_ns')
     expect(stalls[0]?.['value']).toBe(stalls[1]?.['value'])
   })
@@ -243,12 +237,12 @@ describe('export', () => {
       door.run(['export', '-o', 'out', '--table', 'stalls', '--table', 'swapouts']).status,
     ).toBe(0)
     expect(door.run(['export', '-o', 'out', '--table', 'stalls']).status).toBe(1)
-    const rows = json([
+    const rows = door.rows([
       'query',
       "SELECT count(*) AS n FROM read_parquet('out/swapouts.parquet') WHERE run_id = 1",
     ])
     expect(rows).toEqual([{ n: 0 }])
-    const latest = json([
+    const latest = door.rows([
       'query',
       "SELECT DISTINCT run_id FROM read_parquet('out/swapouts.parquet') ORDER BY run_id",
     ])

@@ -20,11 +20,7 @@ afterAll(() => door.close())
 const threads = (...args: readonly string[]) =>
   door.run(['replay', '--clock', 'threads', '--workload', SCENARIO, ...args])
 
-function rows(sql: string): Record<string, unknown>[] {
-  const { stdout, stderr, status } = door.run(['query', sql, '--format', 'json'])
-  expect(status, stderr).toBe(0)
-  return JSON.parse(stdout) as Record<string, unknown>[]
-}
+const rows = (sql: string) => door.rows(['query', sql])
 
 describe('replay --clock threads', () => {
   it('says what real threads cannot tell, and prints a column for each run and none for the recording', () => {
