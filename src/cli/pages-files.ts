@@ -11,9 +11,11 @@ import {
   captureRaw,
   type PageSink,
 } from '../io/page-capture.ts'
+import { captureImage } from '../io/swap-image.ts'
 import type { Codec } from '../memory/codecs/codec.ts'
 import { codecProviders, openCodec } from '../memory/codecs/index.ts'
 import { PageReport } from '../memory/codecs/page-report.ts'
+import { decodeZstdFrame } from '../memory/codecs/zstd-frame.ts'
 import {
   CORPUS_GROUP_BYTES,
   CorpusBuilder,
@@ -43,8 +45,9 @@ export async function compressPages(file: string, options: CompressOptions): Pro
   const rows: Record<string, Value>[] = []
   try {
     read(file, () =>
-      captureRaw(
+      captureImage(
         file,
+        decodeZstdFrame,
         (page) => {
           const { index, kind, compressedBytes, storedBytes } = report.add(page)
           if (by === 'page')
@@ -165,8 +168,9 @@ export async function buildCorpus(files: readonly string[], options: PagesOption
   try {
     for (const file of files)
       read(file, () =>
-        captureRaw(
+        captureImage(
           file,
+          decodeZstdFrame,
           (page) => {
             builder.add(page, basename(file))
             return true

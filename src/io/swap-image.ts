@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
 import { PstraceError } from '../model/error.ts'
+import type { CaptureResult, PageSink } from './page-capture.ts'
 import { TemporaryFile } from './temporary-file.ts'
 
 /** An open image of a swap device; `readPage` fits createSwapImageContents. */
@@ -47,6 +48,27 @@ export function openSwapImage(path: string, decode: FrameDecoder, pageSize = 409
     readInto: (at, target) => source.readInto(at, target),
     close: () => source.close(),
   })
+}
+
+/** Every page of an image, as `openSwapImage` takes it, from its first offset on; the page is borrowed. */
+export function captureImage(
+  path: string,
+  decode: FrameDecoder,
+  sink: PageSink,
+  pageSize = 4096,
+): CaptureResult {
+  const image = openSwapImage(path, decode, pageSize)
+  try {
+    const page = new Uint8Array(pageSize)
+    let pages = 0
+    while (image.readPage(pages, page)) {
+      pages++
+      if (!sink(page)) break
+    }
+    return { pages, unreadable: 0 }
+  } finally {
+    image.close()
+  }
 }
 
 const SPOOL_BYTES = 16_777_216
