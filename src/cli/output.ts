@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { type Result, type ResultStream, toStream } from '../analysis/result.ts'
 import type { Settings } from '../config/settings.ts'
 import type { OutputOptions, ResultFormat } from './options.ts'
+import { toParagraph } from './wrap.ts'
 
 /** Waits until standard output takes more, so that a slow reader costs no memory. */
 export async function writeOut(piece: string | Uint8Array): Promise<void> {
@@ -14,6 +15,11 @@ export async function writeOut(piece: string | Uint8Array): Promise<void> {
 
 export async function printLine(line: string): Promise<void> {
   await writeOut(`${line}\n`)
+}
+
+/** A line of prose: where it does not fit on the terminal it goes on below. */
+export async function printText(line: string): Promise<void> {
+  await printLine(toParagraph(line, process.stdout.columns ?? Number.POSITIVE_INFINITY))
 }
 
 /** A remark for people: on stderr, and not with --quiet. */

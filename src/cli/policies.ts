@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import { type Result, toResult } from '../analysis/result.ts'
 import type { Policy } from '../policies/policy.ts'
 import { addExamples, addOutput, type OutputOptions } from './options.ts'
-import { printLine, printResult, toFormat } from './output.ts'
+import { printLine, printResult, printText, toFormat } from './output.ts'
 import { toSettings } from './settings.ts'
 
 export function register(command: Command): void {
@@ -40,9 +40,9 @@ function listPolicies(policies: readonly Policy[]): Result {
 
 async function describe(policy: Policy): Promise<void> {
   const { name, aliases, covers, models, knownDeviations } = policy
-  await printLine(`${name}${aliases.length === 0 ? '' : ` (${aliases.join(', ')})`}: ${models}`)
-  await printLine(`  covers: ${covers.join(', ')}; on other backends the reclaimer stores itself`)
-  for (const deviation of knownDeviations) await printLine(`  deviates: ${deviation}`)
+  await printText(`${name}${aliases.length === 0 ? '' : ` (${aliases.join(', ')})`}: ${models}`)
+  await printText(`  covers: ${covers.join(', ')}; on other backends the reclaimer stores itself`)
+  for (const deviation of knownDeviations) await printText(`  deviates: ${deviation}`)
   await printLine('')
 }
 

@@ -2,7 +2,7 @@ import type { Command } from 'commander'
 import type { Answer, AnsweredQuestion } from '../analysis/questions/answers.ts'
 import { type Result, toResult, type Value } from '../analysis/result.ts'
 import { addDatabase, addExamples, addOutput, addSelectors, collect } from './options.ts'
-import { printLine, printResult, toFormat, writeOut } from './output.ts'
+import { printLine, printResult, printText, toFormat, writeOut } from './output.ts'
 import {
   headline,
   printHeadline,
@@ -91,13 +91,13 @@ async function answer(
   for (const each of answered) {
     const { question, answers, missing } = each
     await printLine('')
-    await printLine(`${question.id}  ${question.question} (${question.askedBy})`)
+    await printText(`${question.id}  ${question.question} (${question.askedBy})`)
     const table = withoutBasis(toTable(answers))
     if (table.rows.length > 0) await printResult(table, {}, settings)
     const basis = describeBasis(answers)
-    if (basis !== '') await printLine(`  rests on ${basis}`)
+    if (basis !== '') await printText(`  rests on ${basis}`)
     for (const line of missing)
-      await printLine(`  ${isAnswered(each) ? 'open' : 'not answered'}: ${line}`)
+      await printText(`  ${isAnswered(each) ? 'open' : 'not answered'}: ${line}`)
   }
 }
 

@@ -6,7 +6,7 @@ import type { GlobalOptions, Settings } from '../config/settings.ts'
 import type { Database } from '../database/database.ts'
 import { stopOnInterrupt } from './interrupt.ts'
 import type { OutputOptions } from './options.ts'
-import { printLine, printResult, toFormat } from './output.ts'
+import { printLine, printResult, printText, toFormat } from './output.ts'
 import { toSettings } from './settings.ts'
 
 export interface ReadingOptions extends GlobalOptions, SelectionOptions, OutputOptions {}
@@ -131,15 +131,9 @@ export async function headline(reading: Reading): Promise<string[]> {
   return [...lines, ...describeRuns(runs)]
 }
 
-/** Prints the headline; on a terminal its lines go on below where they do not fit. */
 export async function printHeadline(reading: Reading): Promise<void> {
-  const { wrap } = await import('./table.ts')
-  const width = process.stdout.columns ?? Number.POSITIVE_INFINITY
-  for (const line of await headline(reading))
-    await printLine(wrap(line, width - INDENT.length).replaceAll('\n', `\n${INDENT}`))
+  for (const line of await headline(reading)) await printText(line)
 }
-
-const INDENT = '  '
 
 interface RunFacts {
   readonly run_id: number

@@ -17,7 +17,7 @@ import type { Workload } from '../workload/types.ts'
 import { toComparisonTable, toFigureRows } from './comparison.ts'
 import { openExisting } from './existing.ts'
 import { finishOnInterrupt, throwIfInterrupted } from './interrupt.ts'
-import { printLine, printResult, remark, toFormat } from './output.ts'
+import { printLine, printResult, printText, remark, toFormat } from './output.ts'
 import { startProgress } from './progress.ts'
 import type { ReplayCommandOptions } from './replay.ts'
 import { openRunLog } from './run-log.ts'
@@ -262,7 +262,7 @@ async function printRuns(
     return
   }
   if (settings.quiet) return
-  for (const line of describeBasis(plan, runs)) await printLine(line)
+  for (const line of describeBasis(plan, runs)) await printText(line)
   await printLine('')
   await printResult(toComparisonTable(figures), options, settings)
   if (options.clock === 'threads') return
@@ -271,7 +271,7 @@ async function printRuns(
     metrics: toMetrics(figures),
     runs: runs.map(({ config }) => ({ config: JSON.stringify(config) })),
   })
-  for (const line of answer) await printLine(line)
+  for (const line of answer) await printText(line)
 }
 
 /** What all figures rest on, first. */

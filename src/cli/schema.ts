@@ -5,7 +5,7 @@ import { readView, VIEW_NAMES } from '../analysis/views.ts'
 import { allColumns, findTable, TABLES } from '../database/schema.ts'
 import { unknownName } from '../model/names.ts'
 import { addDatabase, addExamples, addOutput, type OutputOptions } from './options.ts'
-import { printLine, printResult, toFormat } from './output.ts'
+import { printLine, printResult, printText, toFormat } from './output.ts'
 import { toSettings } from './settings.ts'
 
 interface SchemaOptions extends OutputOptions {
@@ -48,7 +48,7 @@ pstrace query 'DESCRIBE raw."vmscan:mm_vmscan_write_folio"'`,
       return
     }
     if (toFormat(options) === 'table' && options.output === undefined) {
-      await printLine(view === undefined ? (table?.comment ?? '') : readView(view).comment)
+      await printText(view === undefined ? (table?.comment ?? '') : readView(view).comment)
       await printLine('')
     }
     await printResult(await listColumns(name), options, settings)

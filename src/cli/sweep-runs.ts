@@ -8,7 +8,7 @@ import { removeRun } from '../database/states.ts'
 import { lookUpPolicy, policies } from '../policies/index.ts'
 import { openExisting } from './existing.ts'
 import { finishOnInterrupt, InterruptedError, throwIfInterrupted } from './interrupt.ts'
-import { printLine, printResult, remark, toFormat } from './output.ts'
+import { printLine, printResult, printText, remark, toFormat } from './output.ts'
 import { startProgress } from './progress.ts'
 import { catalogOf, describeCut, extract, readFolder, withRecordedWork } from './replay-runs.ts'
 import { checkRequest, planRuns } from './run-plan.ts'
@@ -122,7 +122,7 @@ async function printBasis(traceName: string, complete: readonly Done[]): Promise
   const [first] = complete
   if (first === undefined) return
   const { config, result } = first.run
-  await printLine(
+  await printText(
     `contents: ${result.contents}; demand: ${config.demand} loop; ${config.backend}; ${traceName}`,
   )
   if (config.exhaustedUnder !== null)

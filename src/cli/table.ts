@@ -1,6 +1,7 @@
 import Table from 'cli-table3'
 import type { ResultColumn, ResultStream, Unit, Value } from '../analysis/result.ts'
 import { toJson } from '../export/json.ts'
+import { wrap } from './wrap.ts'
 
 export interface TableOptions {
   readonly color: boolean
@@ -164,20 +165,6 @@ function findKeys({ cells, isText }: Cells, widths: readonly number[], width: nu
 
 function countDistinct(cells: readonly (readonly string[])[], columns: readonly number[]): number {
   return new Set(cells.map((row) => columns.map((i) => row[i] ?? '').join('\0'))).size
-}
-
-/** The text in lines of at most so many characters, unless a word is longer. */
-export function wrap(text: string, width: number): string {
-  if (text.length <= width) return text
-  const lines: string[] = []
-  let line = ''
-  for (const word of text.split(' ')) {
-    if (line !== '' && line.length + 1 + word.length > width) {
-      lines.push(line)
-      line = word
-    } else line = line === '' ? word : `${line} ${word}`
-  }
-  return [...lines, line].join('\n')
 }
 
 function isNumeric(type: ResultColumn['type'] | undefined): boolean {
