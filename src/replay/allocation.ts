@@ -29,15 +29,15 @@ export class Allocation {
       yield* this.#charge(thread, node)
       if (this.#kernel.scheduler.stopped) return false
     }
-    if (node.free - more > node.low + node.boost) return this.#take(node, count)
+    if (this.#kernel.zones.isAbove(node, 'low', more)) return this.#take(node, count)
     let fruitless = 0
     let scan: Scan | undefined
     for (;;) {
-      if (node.free - more <= node.low + node.boost) {
+      if (!this.#kernel.zones.isAbove(node, 'low', more)) {
         this.#kernel.note('low', -1, node.free)
         this.#kernel.zones.wakeKswapd(node)
       }
-      if (node.free - more > this.#kernel.zones.minOf(node)) break
+      if (this.#kernel.zones.isAbove(node, 'min', more)) break
       this.#kernel.note('min', -1, node.free)
       yield* this.#throttle(thread, node)
       if (scan === undefined) scan = this.#kernel.direct.scanOf(thread, DIRECT_CONTEXT, true)
@@ -45,9 +45,9 @@ export class Allocation {
       if (reclaimed > 0) {
         fruitless = 0
         // Progress but no page: the per-CPU lists are emptied before the next try.
-        if (node.free - more <= this.#kernel.zones.minOf(node)) this.#kernel.zones.drain(node)
+        if (!this.#kernel.zones.isAbove(node, 'min', more)) this.#kernel.zones.drain(node)
       } else {
-        if (node.free - more <= this.#kernel.zones.minOf(node)) this.#kernel.zones.drain(node)
+        if (!this.#kernel.zones.isAbove(node, 'min', more)) this.#kernel.zones.drain(node)
         fruitless++
         if (fruitless >= MAX_FRUITLESS && (!this.#canFree() || fruitless >= OOM_FRUITLESS)) {
           this.#kernel.exhausted = true

@@ -74,13 +74,13 @@ export class DirectReclaim {
   *reclaimForWorker(thread: Thread, node: NodeState, isKworker: boolean): Steps {
     let scan: Scan | undefined
     let fruitless = 0
-    while (node.free <= this.#kernel.zones.minOf(node)) {
-      this.#kernel.zones.wakeKswapd(node)
+    const { zones } = this.#kernel
+    while (!zones.isAbove(node, 'min')) {
+      zones.wakeKswapd(node)
       if (scan === undefined) scan = this.scanOf(thread, DIRECT_CONTEXT, false)
       const reclaimed = yield* this.directReclaim(thread, node, scan)
-      if (reclaimed > 0 && node.free <= this.#kernel.zones.minOf(node))
-        this.#kernel.zones.drain(node)
-      if (node.free > this.#kernel.zones.minOf(node)) return
+      if (reclaimed > 0 && !zones.isAbove(node, 'min')) zones.drain(node)
+      if (zones.isAbove(node, 'min')) return
       // Nobody frees anything any more: a real machine hangs here; the run goes on below min.
       fruitless = reclaimed > 0 ? 0 : fruitless + 1
       if (fruitless >= OOM_FRUITLESS) return

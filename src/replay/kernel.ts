@@ -216,6 +216,12 @@ export class Kernel {
     let free = 0
     for (const node of this.zones.nodes) {
       free += node.free + node.lists.total
+      const inZones = node.zoneList?.free ?? node.free
+      if (inZones !== node.free)
+        throw new PstraceError(
+          'replay-invariant',
+          `the zones of node ${node.index} have ${inZones} free pages, the node ${node.free}`,
+        )
       for (const lane of node.lanes)
         if (lane.done > lane.started || lane.started > lane.submitted)
           throw new PstraceError(

@@ -1,5 +1,5 @@
 import type { Kernel } from './kernel.ts'
-import { CLUSTER, DEF_PRIORITY, KSWAPD_CONTEXT, MAX_FAILURES, type Scan } from './scan.ts'
+import { DEF_PRIORITY, KSWAPD_CONTEXT, MAX_FAILURES, type Scan } from './scan.ts'
 import { NAP, NONE, SCAN, SLEEPING, type Thread } from './scheduler.ts'
 import type { Steps, StepsTo } from './steps.ts'
 import type { NodeState } from './zones.ts'
@@ -54,7 +54,7 @@ export class Kswapd {
   #maySleep(node: NodeState): boolean {
     // prepare_kswapd_sleep: throttled tasks are let go first.
     for (const waiting of node.throttled.splice(0)) this.#kernel.scheduler.wake(waiting)
-    if (node.free > this.#kernel.zones.highOf(node)) this.#kernel.throttle.balanced(node)
+    if (this.#kernel.zones.isAbove(node, 'high')) this.#kernel.throttle.balanced(node)
     else return node.failures >= MAX_FAILURES
     return true
   }
@@ -70,7 +70,7 @@ export class Kswapd {
     scan.forceDeactivate = false
     node.lists.isReclaimActive = true
     do {
-      const balanced = node.free > this.#kernel.zones.highOf(node)
+      const balanced = this.#kernel.zones.isAbove(node, 'high')
       if (!balanced && boostLeft > 0) {
         boostLeft = 0
         scan.priority = DEF_PRIORITY
@@ -83,7 +83,7 @@ export class Kswapd {
       yield* this.#kernel.lru.ageActive(thread, node, scan)
       scan.reclaimed = 0
       scan.scanned = 0
-      scan.target = Math.max(this.#kernel.zones.highOf(node), CLUSTER)
+      scan.target = this.#kernel.zones.targetOf(node)
       yield* this.#kernel.shrink.shrinkNode(thread, node, scan)
       if (scan.scanned >= scan.target) raise = false
       const reclaimed = scan.reclaimed
@@ -96,7 +96,7 @@ export class Kswapd {
     node.lists.isReclaimActive = false
     if (scan.priority < 1 && total === 0) node.failures++
     scheduler.setDoing(thread, NONE)
-    if (boosted > 0) node.boost -= Math.min(node.boost, boosted)
+    this.#kernel.zones.lowerBoost(node, boosted)
     this.#kernel.lru.snapshotRefaults(node)
     scan.mayUnmapSwap = true
   }

@@ -93,7 +93,7 @@ export class Generations {
       if (scanned >= toScan) break
       if (scan.reclaimed - began >= scan.target) break
       // kswapd stops once memory is well above high (should_abort_scan).
-      if (thread.kind === 'kswapd' && node.free > this.#kernel.zones.highOf(node) + MIN_BATCH) break
+      if (thread.kind === 'kswapd' && this.#kernel.zones.isAbove(node, 'high', MIN_BATCH)) break
     }
   }
 

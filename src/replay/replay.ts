@@ -257,7 +257,7 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
   }
   kernel.check()
   for (const node of kernel.zones.nodes)
-    if (node.free <= node.low + node.boost) kernel.zones.wakeKswapd(node)
+    if (!kernel.zones.isAbove(node, 'low')) kernel.zones.wakeKswapd(node)
   const checkEvery = options.checkEveryNs ?? 0
   if (checkEvery > 0) scheduler.everyNs(checkEvery, () => kernel.check())
   if (running > 0) scheduler.run()

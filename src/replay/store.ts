@@ -98,7 +98,7 @@ export class Stores {
     request.nowNs = scheduler.now
     request.node = node.index
     request.memcg = this.#kernel.memcgOf(page)
-    request.poolPageScarce = !memalloc && node.free <= this.#kernel.zones.minOf(node)
+    request.poolPageScarce = !memalloc && !this.#kernel.zones.isAbove(node, 'min')
     work.poolPagesTaken = 0
     work.compressedBytes = 0
     work.deviceWrites = 0
@@ -150,7 +150,7 @@ export class Stores {
       this.#kernel.swapOuts.backOut(node, page, false)
       return false
     }
-    if (!memalloc && poolPagesTaken > 0 && node.free <= this.#kernel.zones.minOf(node))
+    if (!memalloc && poolPagesTaken > 0 && !this.#kernel.zones.isAbove(node, 'min'))
       return this.#reclaimAndEnd(thread, { ...work })
     return this.#end(thread, work)
   }

@@ -2,8 +2,9 @@ import type { Machine } from '../workload/types.ts'
 import type { Kernel } from './kernel.ts'
 import { PageLists } from './page-lists.ts'
 import { Lane } from './ranks.ts'
-import { MAX_FAILURES } from './scan.ts'
+import { CLUSTER, MAX_FAILURES } from './scan.ts'
 import type { Thread } from './scheduler.ts'
+import { type Mark, ZoneList } from './zone-list.ts'
 
 /** One node's memory, in pages. */
 export interface NodeState {
@@ -13,6 +14,8 @@ export interface NodeState {
   readonly low: number
   readonly high: number
   boost: number
+  /** Where the workload tells the zones apart: `free` and `boost` are their sums. */
+  readonly zoneList: ZoneList | undefined
   poolSinceBoost: number
   kswapd: Thread | undefined
   kswapdAsleep: boolean
@@ -88,7 +91,12 @@ export class Zones {
         high += zone.high
         managed += zone.managed
       }
-      const free = freeAtStart.value
+      const own = machine.zones.filter((zone) => zone.node === node)
+      const zoneList =
+        own.length > 0 && own.every((zone) => zone.freeAtStart !== undefined)
+          ? new ZoneList(own, watermarkScale)
+          : undefined
+      const free = zoneList?.free ?? freeAtStart.value
       this.nodes.push({
         index: node,
         free,
@@ -96,6 +104,7 @@ export class Zones {
         low: min + Math.round((low - min) * watermarkScale),
         high: min + Math.round((high - min) * watermarkScale),
         boost: 0,
+        zoneList,
         poolSinceBoost: 0,
         kswapd: undefined,
         kswapdAsleep: true,
@@ -138,6 +147,29 @@ export class Zones {
     return this.nodes[index] as NodeState
   }
 
+  /** Are so many pages free beyond the mark? Of any zone where each is watched, else of the node. */
+  isAbove(node: NodeState, mark: Mark, pages = 0): boolean {
+    return node.zoneList === undefined
+      ? node.free - pages > node[mark] + node.boost
+      : node.zoneList.passes(mark, pages)
+  }
+
+  /** Pages that kswapd asks for in a pass. */
+  targetOf(node: NodeState): number {
+    return node.zoneList?.target(CLUSTER) ?? Math.max(this.highOf(node), CLUSTER)
+  }
+
+  /** kswapd has answered for so much of the boosts. */
+  lowerBoost(node: NodeState, pages: number): void {
+    node.zoneList?.lower(pages)
+    node.boost -= Math.min(node.boost, pages)
+  }
+
+  #gain(node: NodeState, pages: number): void {
+    node.free += pages
+    node.zoneList?.give(pages)
+  }
+
   minOf(node: NodeState): number {
     return node.min + node.boost
   }
@@ -154,13 +186,13 @@ export class Zones {
     const returned = Math.min(node.returning, count)
     node.returning -= returned
     node.otherFree += returned
-    node.free += returned
+    this.#gain(node, returned)
     for (let page = returned; page < count; page++) {
       const back = lists.give(cpu)
-      node.free += back
+      if (back > 0) this.#gain(node, back)
       if (back > 0) this.#returnBorrowed(node, cpu, back)
     }
-    if (lists.isBelowHigh && node.free > this.highOf(node)) lists.isBelowHigh = false
+    if (lists.isBelowHigh && this.isAbove(node, 'high')) lists.isBelowHigh = false
   }
 
   /** Takes one page; true = it is of a block of another mobility type (__rmqueue_fallback) and will return there. */
@@ -168,7 +200,7 @@ export class Zones {
     const cpu = this.#kernel.scheduler.active?.cpu ?? 0
     const { lists, borrowedOnList } = node
     if (node.free <= 0 && (lists.counts[cpu] as number) === 0) this.drain(node)
-    const refill = lists.take(cpu, node.free)
+    const refill = lists.take(cpu, node.zoneList?.available ?? node.free)
     if (refill > 0) this.#refilled(node, cpu, refill)
     if ((lists.counts[cpu] as number) >= (borrowedOnList[cpu] as number)) return false
     borrowedOnList[cpu] = (borrowedOnList[cpu] as number) - 1
@@ -180,6 +212,7 @@ export class Zones {
     this.kernelPages++
     if (node.otherFree > 0) node.otherFree--
     node.free--
+    node.zoneList?.take(1)
   }
 
   /** A slot holds content: its entries in the swap cache's tree and in the pool's tables are slab memory, which stays when slots come free. */
@@ -210,11 +243,12 @@ export class Zones {
   #refilled(node: NodeState, cpu: number, refill: number): void {
     const movable = Math.max(0, node.free - node.otherFree)
     node.free -= refill
+    node.zoneList?.take(refill)
     const borrowed = Math.min(Math.max(0, refill - movable), node.otherFree)
     node.otherFree -= borrowed
     node.borrowedOnList[cpu] = (node.borrowedOnList[cpu] as number) + borrowed
     if (node.free < node.lowestFree) node.lowestFree = node.free
-    if (node.free <= this.highOf(node)) node.lists.isBelowHigh = true
+    if (!this.isAbove(node, 'high')) node.lists.isBelowHigh = true
     if (borrowed > 0) this.#boost(node)
   }
 
@@ -228,7 +262,7 @@ export class Zones {
 
   /** drain_all_pages: the lists of all CPUs go back to the zone. */
   drain(node: NodeState): void {
-    node.free += node.lists.drain()
+    this.#gain(node, node.lists.drain())
     for (let cpu = 0; cpu < node.borrowedOnList.length; cpu++)
       this.#returnBorrowed(node, cpu, Number.POSITIVE_INFINITY)
   }
@@ -236,7 +270,9 @@ export class Zones {
   /** A refill found no page of its own block type and took another's: the watermarks are boosted and kswapd is woken. */
   #boost(node: NodeState): void {
     if (this.#boostStep <= 0) return
-    node.boost = Math.min(node.boost + this.#boostStep, this.#boostMax)
+    const { zoneList } = node
+    zoneList?.raise(this.#boostStep, this.#boostMax)
+    node.boost = zoneList?.boost ?? Math.min(node.boost + this.#boostStep, this.#boostMax)
     this.#kernel.tally.boosts++
     this.wakeKswapd(node)
   }
@@ -261,7 +297,7 @@ export class Zones {
     const kswapd = node.kswapd
     if (kswapd === undefined || node.failures >= MAX_FAILURES) return
     if (!node.kswapdAsleep) return
-    if (node.free > this.highOf(node) && node.boost === 0) return
+    if (this.isAbove(node, 'high') && node.boost === 0) return
     if (this.#kernel.scheduler.wake(kswapd)) {
       this.#kernel.recorder.wakeup(
         this.#kernel.scheduler.now,

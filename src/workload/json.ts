@@ -233,6 +233,12 @@ class Checker {
         min: this.number(zone['min'], `${place}.min`),
         low: this.number(zone['low'], `${place}.low`),
         high: this.number(zone['high'], `${place}.high`),
+        ...(zone['freeAtStart'] === undefined
+          ? {}
+          : { freeAtStart: this.number(zone['freeAtStart'], `${place}.freeAtStart`) }),
+        ...(zone['reserve'] === undefined
+          ? {}
+          : { reserve: this.number(zone['reserve'], `${place}.reserve`) }),
         basis: this.oneOf(zone['basis'] ?? 'default', `${place}.basis`, BASES),
       }
       if (!(read.min <= read.low && read.low <= read.high))

@@ -46,6 +46,8 @@ export interface Plan {
   readonly low: number
   readonly high: number
   readonly managed?: number
+  /** Instead of one zone for each node with the marks above. */
+  readonly zones?: Machine['zones']
   /** Pages resident at the start; the first ids. */
   readonly resident?: number
   /** All pages with an identity. */
@@ -83,15 +85,17 @@ export function plan(given: Plan): Workload {
       freeAtStart: based(given.free),
       totalPages: 100_000,
     })),
-    zones: Array.from({ length: nodes }, (_, node) => ({
-      node,
-      name: 'Normal',
-      managed: given.managed ?? 16_000,
-      min: given.min,
-      low: given.low,
-      high: given.high,
-      basis: 'default' as const,
-    })),
+    zones:
+      given.zones ??
+      Array.from({ length: nodes }, (_, node) => ({
+        node,
+        name: 'Normal',
+        managed: given.managed ?? 16_000,
+        min: given.min,
+        low: given.low,
+        high: given.high,
+        basis: 'default' as const,
+      })),
     lru: based(given.lru ?? 'classic'),
     swappiness: based(given.swappiness ?? 100),
     boostStep: based(given.boostStep ?? 0),
