@@ -269,7 +269,15 @@ function newIntervals(hidden: Hidden | undefined, found: Found): Intervals {
         const tail = tailOf(tails, row) ?? Number.POSITIVE_INFINITY
         most.push(Number.isFinite(reached) ? Math.max(row.ns, Math.min(reached, tail)) : reached)
       }
-      for (const row of rows) least.push(row.ns)
+      // Two pieces that are one stall are one less beside the others; nor need a gap hide whole ones.
+      const joined: number[] = []
+      const fewest: number[] = []
+      const later = new Set(pairs.values())
+      for (const [i, row] of rows.entries()) {
+        least.push(row.ns)
+        if (later.has(i)) joined[joined.length - 1] = (joined.at(-1) ?? 0) + row.ns
+        else joined.push(row.ns)
+      }
       // Two pieces may be one stall, as long as both and the gap between them, or two: either is allowed for.
       for (const [i, row] of rows.entries()) {
         let longest = row.ns + beyond(row, 'start')
@@ -283,14 +291,21 @@ function newIntervals(hidden: Hidden | undefined, found: Found): Intervals {
           last = next
         }
         add(row, longest + beyond(last, 'end'))
+        if (!later.has(i)) fewest.push(most.at(-1) ?? 0)
       }
       for (let i = 0; i < whole; i++) {
         least.push(0)
+        joined.push(0)
         most.push(longestWhole)
       }
       return {
-        lo: share === 1 ? value : Math.min(value, quantileOf(least, share)),
-        hi: finite(Math.max(value, quantileOf(most, share)) + DELAY_UNIT_NS),
+        lo:
+          share === 1
+            ? value
+            : Math.min(value, quantileOf(least, share), quantileOf(joined, share)),
+        hi: finite(
+          Math.max(value, quantileOf(most, share), quantileOf(fewest, share)) + DELAY_UNIT_NS,
+        ),
       }
     },
     length: (value) => ({

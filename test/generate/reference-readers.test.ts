@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { inflateSync } from 'node:zlib'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { GeneratedTruth } from '../../src/generate/generate.ts'
 import { KERNELS } from '../../src/generate/layouts.ts'
@@ -46,13 +47,22 @@ function counts(lines: readonly string[], pattern: RegExp): Record<string, numbe
 const withoutSystem = (events: Readonly<Record<string, number>>) =>
   Object.fromEntries(Object.entries(events).map(([name, n]) => [name.replace(/.*:/, ''), n]))
 
-/** Every byte order and word size, in both versions of the file. */
+/** Every byte order and word size. */
 const MACHINES = [
-  { littleEndian: true, long: 8, format: 'v6' },
-  { littleEndian: false, long: 8, format: 'v7' },
-  { littleEndian: true, long: 4, format: 'v7' },
-  { littleEndian: false, long: 4, format: 'v6' },
+  { littleEndian: true, long: 8 },
+  { littleEndian: false, long: 8 },
+  { littleEndian: true, long: 4 },
+  { littleEndian: false, long: 4 },
 ] as const
+/** Every kernel with every machine, and forms of a file in turn, so that each form meets each machine. */
+const casesOf = <T>(formsOf: (machine: (typeof MACHINES)[number]) => readonly T[]) =>
+  KERNELS.flatMap((kernel, k) =>
+    MACHINES.flatMap((machine) => {
+      const forms = formsOf(machine)
+      const format = forms[k % forms.length]
+      return format === undefined ? [] : [{ kernel, ...machine, format }]
+    }),
+  )
 
 /** What the reader prints of swap-outs, batches, spans and switches is what happened. */
 function expectFields(lines: readonly string[], truth: GeneratedTruth): void {
@@ -96,8 +106,8 @@ describe.runIf(has('trace-cmd'))('a generated trace.dat', () => {
     }
   })
 
-  it.each(KERNELS.flatMap((kernel) => MACHINES.map((machine) => ({ kernel, ...machine }))))(
-    'has the counts and fields of kernel $kernel, $long bytes a long, little-endian: $littleEndian',
+  it.each(casesOf(() => ['v6', 'v7'] as const))(
+    'has the counts and fields of kernel $kernel as $format, $long bytes a long, little-endian: $littleEndian',
     (choice) => {
       const { lines, truth } = report({
         ...choice,
@@ -155,11 +165,16 @@ describe.runIf(has('perf'))('a generated perf.data', () => {
     }
   })
 
-  it.each(KERNELS.flatMap((kernel) => MACHINES.map((machine) => ({ ...machine, kernel }))))(
-    'has the counts and fields of kernel $kernel, $long bytes a long, little-endian: $littleEndian',
-    ({ kernel, littleEndian, long }) => {
-      const machine = { kernel, littleEndian, long, format: 'perf', events: 1000 } as const
-      const { path, truth } = written({ ...machine, scenario: scenarioNamed('server') })
+  // perf does not read pipe mode of the other byte order.
+  it.each(
+    casesOf(({ littleEndian }) =>
+      littleEndian ? (['perf', 'perf-z', 'perf-pipe'] as const) : (['perf', 'perf-z'] as const),
+    ),
+  )(
+    'has the counts and fields of kernel $kernel as $format, $long bytes a long, little-endian: $littleEndian',
+    (choice) => {
+      const scenario = scenarioNamed('server')
+      const { path, truth } = written({ ...choice, scenario, events: 1000, zstdCompress })
       const lines = linesOf('perf', ['script', '-i', path])
       expect(counts(lines, scripted)).toEqual(truth.events)
       expectFields(lines, truth)
@@ -196,6 +211,44 @@ describe.runIf(has('perf'))('a generated perf.data', () => {
   })
 })
 
+function decoded(path: string): string[] {
+  return linesOf('sh', ['-c', `protoc --decode_raw < '${path}'`])
+}
+
+/** TracePacket.ftrace_events (1) holds FtraceEvents (2). */
+function countEvents(lines: readonly string[]): number {
+  let packet = ''
+  let events = 0
+  for (const line of lines) {
+    packet = /^ {2}(\d+)\b/.exec(line)?.[1] ?? packet
+    if (packet === '1' && line === '    2 {') events++
+  }
+  return events
+}
+
+/** TracePacket.compressed_packets (50) of a trace (its packets are field 1), unpacked. */
+function inflated(bytes: Uint8Array): Uint8Array[] {
+  const found: Uint8Array[] = []
+  let at = 0
+  const varint = (): number => {
+    let value = 0
+    for (let shift = 0; ; shift += 7) {
+      const byte = bytes[at++] ?? 0
+      value += (byte & 0x7f) * 2 ** shift
+      if (byte < 0x80) return value
+    }
+  }
+  while (at < bytes.length) {
+    expect(varint()).toBe((1 << 3) | 2)
+    varint()
+    expect(varint()).toBe((50 << 3) | 2)
+    const length = varint()
+    found.push(inflateSync(bytes.subarray(at, at + length)))
+    at += length
+  }
+  return found
+}
+
 describe.runIf(has('protoc'))('a generated Perfetto trace', () => {
   it.each(['perfetto', 'perfetto-dense', 'perfetto-z'] as const)(
     'is well-formed protobuf: %s',
@@ -210,24 +263,29 @@ describe.runIf(has('protoc'))('a generated Perfetto trace', () => {
     },
   )
 
-  it.each(KERNELS)('holds as many events as were put in: kernel %s', (kernel) => {
-    const { path, truth } = written({
+  it.each(KERNELS)('holds the events and frames that were put in: kernel %s', (kernel) => {
+    const format = 'perfetto'
+    const { path, truth } = written({ scenario: scenarioNamed('server'), format, kernel })
+    const lines = decoded(path)
+    expect(countEvents(lines)).toBe(truth.total)
+    const frames = (truth.tables?.['swapouts'] ?? []).map(({ pfn }) => Number(pfn))
+    const known = new Set(frames)
+    const found = lines
+      .map((line) => Number(/: (\d+)$/.exec(line)?.[1]))
+      .filter((n) => known.has(n))
+    expect(found.sort((a, b) => a - b)).toEqual(frames.sort((a, b) => a - b))
+  })
+
+  it('holds the events that were put in when its packets are compressed', () => {
+    const choice = {
       scenario: scenarioNamed('server'),
-      format: 'perfetto',
-      kernel,
-    })
-    const { stdout } = spawnSync('sh', ['-c', `protoc --decode_raw < '${path}'`], {
-      encoding: 'utf8',
-      maxBuffer: 1 << 28,
-    })
-    // TracePacket.ftrace_events (1) holds FtraceEvents (2).
-    let packet = ''
-    let events = 0
-    for (const line of stdout.split('\n')) {
-      packet = /^ {2}(\d+)\b/.exec(line)?.[1] ?? packet
-      if (packet === '1' && line === '    2 {') events++
-    }
-    expect(events).toBe(truth.total)
+      events: 2000,
+      format: 'perfetto-z',
+    } as const
+    const { bytes, truth } = generated(choice)
+    const plain = join(folder, 'inflated')
+    writeFileSync(plain, Buffer.concat(inflated(bytes)))
+    expect(countEvents(decoded(plain))).toBe(truth.total)
   })
 })
 
