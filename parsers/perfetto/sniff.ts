@@ -11,7 +11,7 @@ export function isPerfetto(head: Uint8Array): boolean {
   let fields = 0
   for (let packet = 0; packet < MAX_PACKETS && at < head.length; packet++) {
     const start = readHead(head, at)
-    if (start === undefined) return packet > 0 && head.length - at < 16
+    if (start === undefined) return fields > 0 && head.length - at < 16
     if (start.tag !== 10) return false
     const from = at + start.headBytes
     at = from + start.length

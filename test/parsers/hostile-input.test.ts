@@ -24,6 +24,8 @@ const FILES: readonly (readonly [string, Uint8Array])[] = [
       ] as const)
     : []),
 ]
+/** Field 1 of Trace, of bytes. */
+const PACKET_TAG = 10
 /** A file of n bytes cannot hold more records, even if it is unpacked from 64 times less. */
 const mostRows = (file: Uint8Array) => (64 * file.length) / 8
 
@@ -52,12 +54,20 @@ describe('random bytes', () => {
     )
   })
 
-  it('are no known format', () => {
+  it('are no known format, unless they begin as a Perfetto packet does', () => {
+    const noise = fc.uint8Array({ maxLength: 200 }).filter(([first]) => first !== PACKET_TAG)
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 200 }), (noise) => {
-        expect(sniffFormat(noise)).toBe(undefined)
+      fc.property(noise, (bytes) => {
+        expect(sniffFormat(bytes)).toBe(undefined)
       }),
       runs(100),
     )
   })
+
+  it.each([[[]], [[0]], [[0, 0]], [[1, 2]], [[200, 1]]])(
+    'behind the tag of a packet are none without a whole field: %j',
+    (bytes) => {
+      expect(sniffFormat(Uint8Array.of(PACKET_TAG, ...bytes))).toBe(undefined)
+    },
+  )
 })
