@@ -401,6 +401,39 @@ describe('lines between events', () => {
   })
 })
 
+describe('a page of systrace', () => {
+  const lines = [
+    '# tracer: nop',
+    '#',
+    '          <idle>-0     (-----) [000] d..2     5.000001: sched_wakeup: comm=app-0 pid=7 prio=120 success=1 target_cpu=000',
+    '           app-0-7     (    7) [000] ...1     5.000002: tracing_mark_write: B|7|frame',
+  ]
+  const page = (script: string) => `<!DOCTYPE html>\n<html>\n${script}\n</html>\n`
+
+  it.each([
+    [
+      'a script block',
+      page(`<script class="trace-data" type="application/text">\n${lines.join('\n')}\n</script>`),
+    ],
+    [
+      'a string continued by backslashes',
+      page(`<script>\nvar linuxPerfData = "\\\n${lines.join('\\n\\\n')}\\n\\\n";\n</script>`),
+    ],
+  ])('holds its events in %s', async (_, text) => {
+    const { events, issues } = await read(text)
+    expect(events).toMatchObject([
+      {
+        ts: 5_000_001_000,
+        tid: 0,
+        event: 'sched:sched_wakeup',
+        fields: { comm: 'app-0', success: 1n },
+      },
+      { ts: 5_000_002_000, tid: 7, fields: { buf: 'B|7|frame' } },
+    ])
+    expect(issues).toEqual([])
+  })
+})
+
 describe('text that is not read', () => {
   it.each([
     [
