@@ -44,6 +44,7 @@ describe('a mistake is found before anything is opened', () => {
     ['replay --set vm.kcompresd=1', /vm\.kcompresd/],
     ['replay --policy parallel --set vm.parallel_swap=-1', /whole number from 0/],
     ['replay --change vm.kcompressd=1@1s', /vm\.kcompressd/],
+    ['replay --set vma_ra_enabled=2', /expected 0 or 1/],
     ['replay --codec lz5', /lz5/],
     ['replay --backend zrm', /zrm/],
     ['replay --slots maps', /maps/],
