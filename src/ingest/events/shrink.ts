@@ -198,5 +198,6 @@ class AddressCodes {
 }
 
 function toHex(lo: number, hi: number): string {
-  return `0x${hi.toString(16)}${lo.toString(16).padStart(8, '0')}`
+  const low = lo.toString(16)
+  return hi === 0 ? `0x${low}` : `0x${hi.toString(16)}${low.padStart(8, '0')}`
 }
