@@ -23,9 +23,9 @@ export const DEVICE_PARAMETERS: readonly BackendParameter[] = [
   { name: 'disk_request_us', fallback: 0, summary: 'CPU time of submitting a request' },
   {
     name: 'disk_request_kb',
-    fallback: 512,
+    fallback: 0,
     summary:
-      'to what a waiting write grows by its neighbours: 128 segments of a page, or max_sectors_kb; 0 = none are merged',
+      'to what the I/O scheduler lets a waiting write grow by its neighbours (mq-deadline: max_sectors_kb, 128 segments); 0 = no scheduler, none are merged',
   },
 ]
 

@@ -90,7 +90,12 @@ describe('requests of a recorded device', () => {
 
 describe('writes that wait to be dispatched', () => {
   // One place, 1,100 us for a page: whatever is submitted while it is taken waits in the scheduler.
-  const one = { disk_latency_us: 1000, disk_bandwidth_mb: 40.96, disk_queue_depth: 1 }
+  const one = {
+    disk_latency_us: 1000,
+    disk_bandwidth_mb: 40.96,
+    disk_queue_depth: 1,
+    disk_request_kb: 512,
+  }
 
   it('take pages next to them on either side, without a request', () => {
     const busy = device(one)
@@ -115,7 +120,8 @@ describe('writes that wait to be dispatched', () => {
     expect(busy.merge(13, 0)).toBe(-1)
     busy.submit('write', 0, 1, 40)
     expect(busy.merge(41, 1e9)).toBe(-1)
-    const single = device({ ...one, disk_request_kb: 0 })
+    const { disk_request_kb: _, ...withoutScheduler } = one
+    const single = device(withoutScheduler)
     single.submit('write', 0, 1, 500)
     single.submit('write', 0, 1, 10)
     expect(single.merge(11, 0)).toBe(-1)
