@@ -33,8 +33,6 @@ class Position {
   gate: Begun | undefined
   store: Begun | undefined
   storedInGate = false
-  storesSinceSwitch = 0
-  switches = 0
   writtenCpu = -1
   isolateCpu = -1
   batchEndCpu = -1
@@ -108,11 +106,8 @@ export function measureCosts(
     switches,
   })
 
-  /** A store that ends now, and the thread's place afterwards. */
-  const addStore = (position: Position, begun: Begun, thread: Thread, cpu: number): void => {
-    position.storesSinceSwitch =
-      thread.switches === position.switches ? position.storesSinceSwitch : 0
-    position.switches = thread.switches
+  /** A store that ends now. */
+  const addStore = (begun: Begun, thread: Thread, cpu: number): void => {
     stores.push({
       event: begun.event,
       entry: begun.entry,
@@ -120,7 +115,6 @@ export function measureCosts(
       isKernel: !thread.isUser,
       flushes: thread.flushes - begun.flushes,
       switches: thread.switches - begun.switches,
-      sinceSwitch: position.storesSinceSwitch++,
     })
   }
 
@@ -208,7 +202,7 @@ export function measureCosts(
       }
       case EVENT.storeReturn: {
         const position = at(thread)
-        if (position.store !== undefined && counts) addStore(position, position.store, thread, cpu)
+        if (position.store !== undefined && counts) addStore(position.store, thread, cpu)
         position.store = undefined
         break
       }
@@ -220,14 +214,14 @@ export function measureCosts(
           const spent = cpu - gate.cpu
           if (isQueued[gate.event] === 0) {
             position.writtenAfter = spent
-            if (counts) addStore(position, gate, thread, cpu)
+            if (counts) addStore(gate, thread, cpu)
           } else if (!position.storedInGate && counts && !thread.isUser) push.push(spent)
         }
         if (!hasGate && counts && ((recording.b[i] ?? 0) & RECLAIM_ANON) !== 0) {
           // Without a probe on the gate the way from one write's end to the next is all there is: unmapping and store in one.
           const from = position.writtenCpu >= 0 ? position.writtenCpu : position.isolateCpu
           const begun = { ...begin(i, thread, from >= 0 ? from : cpu), entry: -1 - i }
-          addStore(position, begun, thread, cpu)
+          addStore(begun, thread, cpu)
           position.gates++
         }
         position.gate = undefined
@@ -352,8 +346,8 @@ export function measureCosts(
   return { costs, ...classified }
 }
 
-/** A switch over a store, where no store was switched away from: 1.5 to 2 in recordings with zstd. */
-const SWITCH_IN_STORE = 1.75
+/** A switch over a store, where no store was switched away from: 1.2 to 1.6 in recordings with zstd. */
+const SWITCH_IN_STORE = 1.4
 
 /** A swap-in over a store, by mean: 0.55 to 0.96 in recordings of zram with zstd that have both, 0.75 in their middle. */
 const SWAPIN_IN_STORE = 0.75

@@ -15,8 +15,6 @@ export interface Stores {
   readonly flushes: Uint8Array
   /** Switches back to the thread meanwhile. */
   readonly switches: Uint8Array
-  /** Stores of the thread since it was switched to. */
-  readonly sinceSwitch: Uint8Array
   /** 1 = taken for a zero or same-filled page. */
   readonly isSame: Uint8Array
 }
@@ -29,7 +27,6 @@ export interface StoreSample {
   readonly isKernel: boolean
   readonly flushes: number
   readonly switches: number
-  readonly sinceSwitch: number
 }
 
 export interface ClassifiedStores {
@@ -61,7 +58,6 @@ export function classifyStores(
       isKernel: counts((store) => (store.isKernel ? 1 : 0)),
       flushes: counts((store) => store.flushes),
       switches: counts((store) => store.switches),
-      sinceSwitch: counts((store) => store.sinceSwitch),
       isSame: Uint8Array.from(cpuNs, (spent) => (spent < below ? 1 : 0)),
     },
   }
@@ -106,8 +102,6 @@ export function findSameThreshold(
 
 /** Fewer samples of a class say nothing of its cost. */
 const MIN_SAMPLES = 50
-/** After a switch the first stores find other work in the caches; the fourth is like those that follow. */
-const COLD_STORES = 3
 /** Medians of few differ by less than what a switch adds. */
 const MIN_SWITCHED = 20
 /** Interrupted stores by direct reclaimers tell what an interruption costs only where there are enough of them. */
@@ -140,14 +134,14 @@ export function storeCosts(stores: Stores, isWholeGap: boolean): StoreCosts {
     : 0
   return {
     store: measured(
-      chosen.settled,
+      chosen.whole,
       `${isWholeGap ? 'end of one write to the next, unmapping included: ' : ''}stores by ${hasKernel ? 'kernel threads' : 'any thread'}, apart from switches`,
       0,
     ),
     storeDirect:
       hasKernel && hasUser
         ? measured(
-            user.settledAlone,
+            user.alone,
             'stores by direct reclaimers that nothing interrupted, apart from switches',
             0,
           )
@@ -168,53 +162,34 @@ export function storeCosts(stores: Stores, isWholeGap: boolean): StoreCosts {
 
 /** Stores of pages with data by one kind of thread. */
 class StoreClass {
-  /** Without a switch inside. */
+  /** Without a switch inside; and of those the ones that no unmapping interrupted. */
   readonly whole = new Numbers()
   readonly alone = new Numbers()
-  /** Neither interrupted nor switched, by how many stores the thread had made since it was switched to. */
-  readonly #warm = new Numbers()
-  readonly #cold = Array.from({ length: COLD_STORES }, () => new Numbers())
-  readonly #warmAny = new Numbers()
+  /** With one switch inside. */
   readonly switched = new Numbers()
   #flushes = 0
 
   add(stores: Stores, k: number): void {
     const spent = stores.cpuNs[k] ?? 0
     const flushes = stores.flushes[k] ?? 0
-    if ((stores.switches[k] ?? 0) > 0) {
-      if (flushes === 0 && stores.switches[k] === 1) this.switched.push(spent)
+    const switches = stores.switches[k] ?? 0
+    if (switches > 0) {
+      if (flushes === 0 && switches === 1) this.switched.push(spent)
       return
     }
     this.whole.push(spent)
     this.#flushes += flushes
-    const cold = this.#cold[stores.sinceSwitch[k] ?? 0]
-    if (cold === undefined) this.#warmAny.push(spent)
-    if (flushes > 0) return
-    this.alone.push(spent)
-    ;(cold ?? this.#warm).push(spent)
+    if (flushes === 0) this.alone.push(spent)
   }
 
   get meanFlushes(): number {
     return this.whole.length === 0 ? 0 : this.#flushes / this.whole.length
   }
 
-  /** Stores that show the thread at its work, whatever switches there are. */
-  get settled(): Numbers {
-    return this.#warmAny.length >= 2 * MIN_SAMPLES ? this.#warmAny : this.whole
-  }
-
-  get settledAlone(): Numbers {
-    return this.#warm.length >= 2 * MIN_SAMPLES ? this.#warm : this.alone
-  }
-
-  /** What a switch in the middle of a store adds to it, and to the two that follow; undefined = not seen. */
+  /** What a switch in the middle of a store adds to it; undefined = not seen. */
   switchNs(): number | undefined {
-    const warm = this.#warm.median()
-    if (this.switched.length < MIN_SWITCHED || this.#warm.length < MIN_SAMPLES) return undefined
-    let ns = Math.max(0, this.switched.median() - warm)
-    for (const cold of this.#cold.slice(1))
-      if (cold.length >= MIN_SWITCHED) ns += Math.max(0, cold.median() - warm)
-    return ns
+    if (this.switched.length < MIN_SWITCHED || this.alone.length < MIN_SAMPLES) return undefined
+    return Math.max(0, this.switched.median() - this.alone.median())
   }
 }
 
@@ -228,6 +203,6 @@ function switchCost(kernel: StoreClass, user: StoreClass): Cost | undefined {
     fixedNs: ns,
     basis: 'event',
     n: shown.switched.length,
-    from: 'stores with a switch inside and the two that follow, less those far from any',
+    from: 'stores with a switch inside less those without',
   }
 }
