@@ -5,8 +5,7 @@ import type { StepsTo } from './steps.ts'
 import { AddressNeighbours, type Neighbours, SlotNeighbours } from './swap-neighbours.ts'
 
 /** Where the kernel looks for neighbours: beside the slot, or beside the address (vma_ra_enabled). */
-export const READAHEAD_BY = ['slot', 'address'] as const
-export type ReadaheadBy = (typeof READAHEAD_BY)[number]
+export type ReadaheadBy = 'slot' | 'address'
 
 /**
  * Swap-in reads neighbours of the fault's page too (mm/swap_state.c, 6.1 to 6.12). They lie unmapped in the swap cache until somebody touches
