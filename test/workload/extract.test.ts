@@ -115,7 +115,10 @@ describe('the workload of a recording on a classic LRU', () => {
   it('takes costs from the first part of the work only when asked to', async () => {
     const half = await extractWorkload(database, 1, { costsUntilShare: 0.5 })
     expect(half.workload.costs.store.n).toBeLessThan(found.workload.costs.store.n * 0.75)
-    expect(half.workload.tasks).toEqual(found.workload.tasks)
+    // Where a task is on its own clock depends on what switches and interruptions cost it; what it touches does not.
+    const touched = (extraction: Extraction): unknown[] =>
+      demandOf(extraction).map(({ comm, op }) => [comm, op.filter((kind) => kind === TOUCH).length])
+    expect(touched(half)).toEqual(touched(found))
   })
 
   it('is refused for a trace that is not there', async () => {
