@@ -11,6 +11,7 @@ import {
   captureRaw,
   type PageSink,
 } from '../io/page-capture.ts'
+import { readFailure } from '../io/read-failure.ts'
 import { captureImage } from '../io/swap-image.ts'
 import type { Codec } from '../memory/codecs/codec.ts'
 import { codecProviders, openCodec } from '../memory/codecs/index.ts'
@@ -276,14 +277,8 @@ function read<Value>(path: string, work: () => Value): Value {
   try {
     return work()
   } catch (cause) {
-    if (cause instanceof PstraceError || !(cause instanceof Error) || !('code' in cause))
-      throw cause
-    const reasons: Readonly<Record<string, string>> = {
-      ENOENT: 'there is no such file',
-      EISDIR: 'it is a folder',
-      EACCES: 'permission denied',
-    }
-    const reason = reasons[String(cause.code)] ?? cause.message
+    const reason = cause instanceof PstraceError ? undefined : readFailure(cause)
+    if (reason === undefined) throw cause
     throw new PstraceError('cannot-read', `${path}: cannot be read: ${reason}`, { cause })
   }
 }

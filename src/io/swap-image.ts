@@ -1,6 +1,7 @@
 import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
 import { PstraceError } from '../model/error.ts'
 import type { CaptureResult, PageSink } from './page-capture.ts'
+import { readFailure } from './read-failure.ts'
 import { TemporaryFile } from './temporary-file.ts'
 
 /** An open image of a swap device; `readPage` fits createSwapImageContents. */
@@ -22,15 +23,8 @@ const ZSTD_MAGIC = 0xfd2fb528
  * goes away with the image, and needs memory for all of it meanwhile). Page i lies at swap offset i.
  */
 export function openSwapImage(path: string, decode: FrameDecoder, pageSize = 4096): SwapImage {
-  let descriptor: number
-  try {
-    descriptor = openSync(path, 'r')
-  } catch (cause) {
-    throw new PstraceError('swap-image', `${path}: the swap image cannot be opened`, { cause })
-  }
-  const magic = Buffer.alloc(4)
-  readSync(descriptor, magic, 0, 4, 0)
-  if (magic.readUInt32LE(0) !== ZSTD_MAGIC) {
+  const { descriptor, magic } = openFile(path)
+  if (magic !== ZSTD_MAGIC) {
     const { size } = fstatSync(descriptor)
     return toImage(path, size, pageSize, {
       readInto: (at, target) => readSync(descriptor, target, 0, target.length, at),
@@ -68,6 +62,24 @@ export function captureImage(
     return { pages, unreadable: 0 }
   } finally {
     image.close()
+  }
+}
+
+/** The file and its first four bytes. */
+function openFile(path: string): { descriptor: number; magic: number } {
+  let descriptor: number | undefined
+  try {
+    descriptor = openSync(path, 'r')
+    const head = Buffer.alloc(4)
+    readSync(descriptor, head, 0, 4, 0)
+    return { descriptor, magic: head.readUInt32LE(0) }
+  } catch (cause) {
+    if (descriptor !== undefined) closeSync(descriptor)
+    throw new PstraceError(
+      'swap-image',
+      `${path}: the swap image cannot be read: ${readFailure(cause)}`,
+      { cause },
+    )
   }
 }
 

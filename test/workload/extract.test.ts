@@ -148,8 +148,8 @@ describe.runIf(tracesFolder)('the demand of a recording with every allocation re
          WHERE a.trace_id = ${traceId} AND a.ts_ns - t.start_ns >= ${Math.round(before.startNs)} AND a.gfp_flags & 264 = 264 AND a."order" = 0
          GROUP BY a.tid HAVING count(*) > 1000 ORDER BY a.tid`,
       )
-      await opened.database.query('DROP TABLE raw."kmem:mm_page_alloc"')
-      await opened.database.query('DROP TABLE raw."kmem:mm_page_free"')
+      await opened.database.query('DROP VIEW raw."kmem:mm_page_alloc"')
+      await opened.database.query('DROP VIEW raw."kmem:mm_page_free"')
       const found = await extractWorkload(opened.database, traceId)
       const extracted = demandOf(found).map(({ tid, op }) => ({
         tid,
