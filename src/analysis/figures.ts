@@ -519,7 +519,10 @@ busy AS (
 ),
 pool AS (
   SELECT trace_id, run_id, max(value) AS pool_peak_bytes
-  FROM samples WHERE name IN ('pool_bytes', 'mm_stat.compr_data_size') GROUP BY ALL
+  FROM samples WHERE name = 'pool_bytes' OR name = 'mm_stat.compr_data_size' AND trace_id NOT IN (
+    -- A zram that is no swap device holds nothing of what was swapped out.
+    SELECT trace_id FROM swap_devices GROUP BY trace_id HAVING NOT bool_or(kind = 'zram')
+  ) GROUP BY ALL
 ),
 psi AS (
   SELECT trace_id, run_id,

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { readFigures } from '../../src/analysis/figures.ts'
 import type { Database } from '../../src/database/database.ts'
 import { openViews } from './hand-made.ts'
 
@@ -47,4 +48,24 @@ describe('the view pool_samples', () => {
     ])
     expect(rows).toHaveLength(1)
   })
+})
+
+describe('the peak of the pool', () => {
+  it.each([
+    ['zram', 700],
+    ['disk', null],
+  ])(
+    'is that of the zram that is swapped to, and of no other: swap on %s',
+    async (kind, expected) => {
+      const samples = [
+        sample(10, 'mm_stat.compr_data_size', 700),
+        sample(20, 'mm_stat.compr_data_size', 0),
+      ]
+      const swap_devices = [{ swap_type: 0, device: '/dev/any', kind }]
+      database = await openViews([{ tables: { samples, swap_devices } }])
+      const [recording] = await readFigures(database.connection)
+      const peak = recording?.figures.find(({ metric }) => metric === 'pool_peak_bytes')
+      expect(peak?.value ?? null).toBe(expected)
+    },
+  )
 })
