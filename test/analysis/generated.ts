@@ -22,17 +22,19 @@ export interface GeneratedChoice extends Partial<Omit<Choice, 'scenario'>> {
   readonly scenario: string | Scenario
   /** Further files that a recording script leaves beside a trace. */
   readonly beside?: ReadonlyMap<string, string>
+  /** Which events' fields are kept (default: none). */
+  readonly raw?: 'none' | 'all'
 }
 
 /** Generates a trace, reads it into a database in memory and makes the views. Once per test file: it takes half a second. */
 export async function openGenerated(choice: GeneratedChoice): Promise<GeneratedRecording> {
-  const { beside = new Map(), ...options } = choice
+  const { beside = new Map(), raw = 'none', ...options } = choice
   const scenario =
     typeof choice.scenario === 'string' ? scenarioNamed(choice.scenario) : choice.scenario
   const { bytes, truth } = generated({ ...options, scenario })
   const database = await Database.open(':memory:', { mode: 'write' })
   const snapshots = new Map([...snapshotFiles(scenario, truth), ...beside])
-  await ingestBytes(database, bytes, { snapshots })
+  await ingestBytes(database, bytes, { snapshots, raw })
   await createViews(database.connection, await resolveSubjects(database.connection))
   return {
     database,

@@ -44,7 +44,7 @@ describe('of a generated recording', () => {
         const recording = recordings.get(scenario)
         if (recording === undefined) throw new Error(`${scenario} was not generated`)
         const rows = recording.rows.get(name) ?? {}
-        // Queues and sizes are known of runs only; without main rows the command says what is needed.
+        // These have no queue, and sizes are known of runs only; without main rows the command says what is needed.
         if ((rows[chart.main] ?? []).length === 0) {
           expect(['queue-depth', 'compressed-sizes']).toContain(name)
           return

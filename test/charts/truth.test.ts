@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { ChartRow } from '../../src/charts/chart.ts'
+import { charts as allCharts } from '../../src/charts/index.ts'
 import { quantile, sum, trueStalls } from '../analysis/truth-stalls.ts'
 import type { Row } from '../generate/expected.ts'
 import { type GeneratedCharts, openCharts } from './generated.ts'
@@ -9,6 +10,7 @@ const RECORDINGS = {
   burst: { scenario: 'burst', seed: 3, events: 12_000 },
   server: { scenario: 'server', seed: 2 },
   late: { scenario: 'late' },
+  queue: { scenario: 'queue', events: 3_000, policies: ['kcompressd', 'parallel'] },
   'server with losses': { scenario: 'server', seed: 3, events: 8000, loss: 0.1 },
 } as const
 type Name = keyof typeof RECORDINGS
@@ -26,6 +28,19 @@ beforeAll(async () => {
 afterAll(() => {
   for (const { database } of opened.values()) database.close()
 })
+
+/** Datasets of charts that have rows which a test has asked for. */
+const compared = new Set<string>()
+const counted = (chart: string, dataset: string, rows: readonly ChartRow[]) => {
+  if (rows.length > 0) compared.add(`${chart}: ${dataset}`)
+  return rows
+}
+/** What the chart gets. */
+const rowsRead = (charts: GeneratedCharts, chart: string, dataset: string) =>
+  counted(chart, dataset, charts.rows.get(chart)?.[dataset] ?? [])
+/** What its specification holds. */
+const rowsDrawn = (charts: GeneratedCharts, chart: string, dataset: string) =>
+  counted(chart, dataset, charts.drawn(chart, dataset))
 
 const total = (rows: readonly ChartRow[], figureOf: (row: ChartRow) => number): number =>
   sum(rows.map(figureOf))
@@ -47,7 +62,7 @@ describe.each(['phone', 'burst', 'server'] as const)('of the generated %s', (nam
         const key = `${comm} (${tid}) ${part}`
         truth.set(key, (truth.get(key) ?? 0) + length)
       }
-    const drawn = charts.drawn('stalls-by-task', 'stalls_by_task')
+    const drawn = rowsDrawn(charts, 'stalls-by-task', 'stalls_by_task')
     expect(drawn.map((row) => `${row['task']} ${row['cause']}`).sort()).toEqual(
       [...truth.keys()].sort(),
     )
@@ -62,12 +77,12 @@ describe.each(['phone', 'burst', 'server'] as const)('of the generated %s', (nam
   it('stall-distribution draws the middle and the longest stall, and the share that is longer', () => {
     const charts = chartsOf(name)
     const lengths = trueStalls(charts).map((stall) => stall.ns)
-    const [row = {}, ...others] = charts.drawn('stall-distribution', 'stall_quantiles')
+    const [row = {}, ...others] = rowsDrawn(charts, 'stall-distribution', 'stall_quantiles')
     expect(others).toEqual([])
     expect([row['stalls'], row['censored']]).toEqual([lengths.length, 0])
     near(of(row, 'p50_ms') * 1e6, quantile(lengths, 0.5) ?? Number.NaN)
     near(of(row, 'max_ms') * 1e6, Math.max(...lengths))
-    const curve = charts.rows.get('stall-distribution')?.['stall_curve'] ?? []
+    const curve = rowsRead(charts, 'stall-distribution', 'stall_curve')
     expect(curve.length).toBeGreaterThan(5)
     for (const point of curve) {
       // A point is a stall's length: that stall itself and those above it are at least as long.
@@ -86,13 +101,13 @@ describe.each(['phone', 'burst', 'server'] as const)('of the generated %s', (nam
     const kswapds = new Set(spans.map(({ node }) => node)).size
     near(
       total(
-        charts.drawn('timeline', 'kswapd_activity'),
+        rowsDrawn(charts, 'timeline', 'kswapd_activity'),
         (row) => (of(row, 'busy_percent') / 100) * length(row) * 1e9 * kswapds,
       ),
       sum(spans.map((span) => ns(span, 'end_ns') - ns(span, 'start_ns'))),
     )
     const stalls = trueStalls(charts)
-    const activity = charts.drawn('timeline', 'stall_activity')
+    const activity = rowsDrawn(charts, 'timeline', 'stall_activity')
     near(
       total(activity, (row) => of(row, 'stalled_tasks') * length(row) * 1e9),
       sum(stalls.map((stall) => stall.ns)),
@@ -109,7 +124,7 @@ describe.each(['phone', 'burst', 'server'] as const)('of the generated %s', (nam
 
   it('timeline draws bands of free memory that what kswapd and the tasks did allows', () => {
     const charts = chartsOf(name)
-    const bounds = charts.rows.get('timeline')?.['free_bounds'] ?? []
+    const bounds = rowsRead(charts, 'timeline', 'free_bounds')
     const [first, last] = [bounds[0], bounds.at(-1)]
     if (first === undefined || last === undefined) throw new Error('there is no band')
     near(of(first, 'start_s') + 1, 1)
@@ -145,7 +160,7 @@ describe.each(['phone', 'burst', 'server'] as const)('of the generated %s', (nam
 
   it('timeline draws the watermarks of the machine', () => {
     const charts = chartsOf(name)
-    const drawn = charts.drawn('timeline', 'watermarks')
+    const drawn = rowsDrawn(charts, 'timeline', 'watermarks')
     for (const mark of ['min', 'low', 'high'] as const)
       near(
         of(drawn.find((row) => row['name'] === mark) ?? {}, 'mib'),
@@ -155,7 +170,7 @@ describe.each(['phone', 'burst', 'server'] as const)('of the generated %s', (nam
 
   it('swap-rates draws every page that went out or came back', () => {
     const charts = chartsOf(name)
-    const drawn = charts.drawn('swap-rates', 'swap_activity')
+    const drawn = rowsDrawn(charts, 'swap-rates', 'swap_activity')
     for (const [direction, table] of [
       ['swap-out', 'swapouts'],
       ['swap-in', 'swapins'],
@@ -173,11 +188,11 @@ describe.each(['phone', 'burst', 'server'] as const)('of the generated %s', (nam
     const charts = chartsOf(name)
     const outs = charts.table('swapouts')
     const kswapd = outs.filter(({ context }) => context === 'kswapd')
-    const bins = charts.drawn('order', 'order_bins')
+    const bins = rowsDrawn(charts, 'order', 'order_bins')
     expect(total(bins, (row) => of(row, 'pages'))).toBe(kswapd.length)
     for (const row of bins)
       expect([row['displacement_from'], row['displacement_to']]).toEqual([-0.5, 0.5])
-    const paths = charts.rows.get('order')?.['order_paths'] ?? []
+    const paths = rowsRead(charts, 'order', 'order_paths')
     expect(paths.map((row) => [row['path'], row['pages'], row['overtaken']])).toEqual([
       ['bypass', outs.length - kswapd.length, 0],
       ['inline', kswapd.length, 0],
@@ -186,7 +201,7 @@ describe.each(['phone', 'burst', 'server'] as const)('of the generated %s', (nam
 
   it('kswapd-split draws what each kswapd ran for', () => {
     const charts = chartsOf(name)
-    const drawn = charts.drawn('kswapd-split', 'kswapd_split')
+    const drawn = rowsDrawn(charts, 'kswapd-split', 'kswapd_split')
     const doing = { scan: 'scan', unmap: 'unmap', store: 'store', slab: 'slab', other: 'none' }
     for (const { tid, node } of charts.table('tasks').filter(({ kind }) => kind === 'kswapd'))
       for (const [part, what] of Object.entries(doing)) {
@@ -205,30 +220,21 @@ describe.each(['phone', 'burst', 'server'] as const)('of the generated %s', (nam
 
   it('policy-comparison says what the recording was', () => {
     const charts = chartsOf(name)
-    const rows = charts.rows.get('policy-comparison')?.['policy_comparison'] ?? []
+    const rows = rowsRead(charts, 'policy-comparison', 'policy_comparison')
     const value = (metric: string): number =>
       of(rows.find((row) => row['metric'] === metric) ?? {}, 'value')
     const stalls = trueStalls(charts)
     near(value('app_stall_ns') * 1e6, sum(stalls.map((stall) => stall.ns)))
     expect(value('allocstalls')).toBe(sum(stalls.map((stall) => stall.rounds)))
   })
-
-  it.each(['queue-depth', 'compressed-sizes'])(
-    '%s has nothing to draw: a recording knows neither queues nor sizes',
-    (chart) => {
-      for (const rows of Object.values(chartsOf(name).rows.get(chart) ?? {})) {
-        const own = rows.filter((row) => 'depth_mean' in row || 'from_bytes' in row)
-        expect(own).toEqual([])
-      }
-    },
-  )
 })
 
 it('the timeline greys what was lost, on the CPU where it was lost', () => {
-  const { truth, rows } = chartsOf('server with losses')
+  const charts = chartsOf('server with losses')
+  const { truth } = charts
   const ended = truth.losses.filter(({ beforeNs }) => beforeNs !== undefined)
   expect(ended.length).toBeGreaterThan(2)
-  const gaps = rows.get('timeline')?.['gaps'] ?? []
+  const gaps = rowsRead(charts, 'timeline', 'gaps')
   const expected = ended
     .map((gap) => ({
       cpu: gap.cpu,
@@ -247,6 +253,170 @@ it('stalls that began before the recording are marked as such in their distribut
   const charts = chartsOf('late')
   const censored = trueStalls(charts).filter((stall) => stall.censored !== null).length
   expect(censored).toBeGreaterThan(0)
-  const [row] = charts.drawn('stall-distribution', 'stall_quantiles')
+  const [row] = rowsDrawn(charts, 'stall-distribution', 'stall_quantiles')
   expect(row?.['censored']).toBe(censored)
+})
+
+// What only runs have: sizes of pages, bounds of queues, samples of free memory.
+describe('a generated recording with its replays', () => {
+  const RUNS = ['kcompressd', 'parallel'] as const
+  const database = () => chartsOf('queue').database
+
+  /** Rows of the run as the replay wrote them, and what takes its times to the common axis. */
+  const runOf = async (policy: string) => {
+    const [run] = await database().query(
+      `SELECT r.run_id, r.config, s.end_ns FROM runs r JOIN subjects s USING (run_id) WHERE r.policy = '${policy}'`,
+    )
+    const config = JSON.parse(String(run?.['config'])) as { startOffsetNs: number }
+    const rowsOf = async (table: string) =>
+      await database().query(`SELECT * FROM ${table} WHERE run_id = ${run?.['run_id']}`)
+    return { rowsOf, offsetNs: config.startOffsetNs, endNs: Number(run?.['end_ns']) }
+  }
+  /** Lengths of the chart's intervals: what they hold is tested, not how many they are. */
+  const extent = async () => (await database().query('SELECT * FROM report_extent'))[0] ?? {}
+
+  /** From the hand-over to the start of the store, on the common axis. */
+  const waitsOf = async (column: string): Promise<Wait[]> => {
+    if (column === 'recording') {
+      // A page that no store was begun for until the end has no path, in the truth as in the file.
+      const { truth, table } = chartsOf('queue')
+      return table('swapouts')
+        .filter(({ path }) => path === 'queued')
+        .map((page) => ({
+          from: ns(page, 'start_ns') - truth.startNs,
+          to: ns(page, 'begin_ns') - truth.startNs,
+        }))
+    }
+    const run = await runOf(column)
+    return (await run.rowsOf('swapouts'))
+      .filter(({ path }) => path === 'queued' || path === 'displaced')
+      .map((page) => ({
+        from: ns(page, 'submit_ns') + run.offsetNs,
+        to: (page['start_ns'] === null ? run.endNs : ns(page, 'start_ns')) + run.offsetNs,
+      }))
+  }
+
+  it.each(['recording', ...RUNS])(
+    'queue-depth draws how many pages of the %s waited in each interval, at most and on average',
+    async (column) => {
+      const waits = await waitsOf(column)
+      const binNs = Number((await extent())['bin_ns'])
+      const rows = rowsDrawn(chartsOf('queue'), 'queue-depth', 'queue_depth').filter(
+        (row) => row['column'] === column,
+      )
+      near(
+        total(rows, (row) => of(row, 'depth_mean') * binNs),
+        sum(waits.map(({ from, to }) => to - from)),
+      )
+      for (const row of rows) {
+        const bin = Math.round((of(row, 'start_s') * 1e9) / binNs)
+        const truth = depthWithin(waits, bin * binNs, (bin + 1) * binNs)
+        expect(row['node']).toBe(0)
+        near(of(row, 'depth_mean'), truth.mean)
+        near(of(row, 'depth_max'), truth.most)
+      }
+      expect(Math.max(...rows.map((row) => of(row, 'depth_max')))).toBeGreaterThan(1)
+    },
+  )
+
+  it('queue-depth draws how much may wait, which is what does wait when the queue is full', () => {
+    const bounds = rowsRead(chartsOf('queue'), 'queue-depth', 'queue_bounds')
+    expect(bounds.map((row) => row['column'])).toEqual([...RUNS])
+    const deepest = (column: string) =>
+      Math.max(
+        ...rowsDrawn(chartsOf('queue'), 'queue-depth', 'queue_depth')
+          .filter((row) => row['column'] === column)
+          .map((row) => of(row, 'depth_max')),
+      )
+    // A page in the hands of whoever finds the queue full stands above.
+    for (const row of bounds)
+      expect([0, 1]).toContain(deepest(String(row['column'])) - of(row, 'bound'))
+  })
+
+  it('compressed-sizes draws every stored page of a run in the range and class of its size', async () => {
+    const rows = rowsDrawn(chartsOf('queue'), 'compressed-sizes', 'compressed_sizes')
+    // A recording says which pages were stored, not how small they became.
+    expect(new Set(rows.map((row) => row['column']))).toEqual(new Set(RUNS))
+    for (const column of RUNS) {
+      const truth = new Map<string, number>()
+      let stored = 0
+      for (const { place, compressed_bytes } of await (await runOf(column)).rowsOf('swapouts')) {
+        if (compressed_bytes === null) continue
+        const bytes = place === 'same' ? 0 : Number(compressed_bytes)
+        const from = bytes === 4096 ? 3968 : bytes - (bytes % 128)
+        const kind = place === 'same' ? 'same-filled' : bytes === 4096 ? 'stored raw' : 'compressed'
+        truth.set(`${kind} ${from}`, (truth.get(`${kind} ${from}`) ?? 0) + 1)
+        stored++
+      }
+      const own = rows.filter((row) => row['column'] === column)
+      expect(
+        new Map(own.map((row) => [`${row['class']} ${row['from_bytes']}`, row['pages']])),
+      ).toEqual(truth)
+      expect(new Set(own.map((row) => row['class'])).size).toBeGreaterThan(1)
+      for (const row of own) {
+        expect(of(row, 'to_bytes') - of(row, 'from_bytes')).toBe(128)
+        near(of(row, 'share'), of(row, 'pages') / stored)
+      }
+    }
+  })
+
+  it('timeline draws the least free memory of each interval of a run', async () => {
+    const fineNs = Number((await extent())['fine_ns'])
+    const rows = rowsDrawn(chartsOf('queue'), 'timeline', 'free_samples')
+    for (const column of RUNS) {
+      const run = await runOf(column)
+      const least = new Map<number, number>()
+      for (const sample of await run.rowsOf('samples')) {
+        if (sample['name'] !== 'free_pages') continue
+        const bin = Math.floor((ns(sample, 'ts_ns') + run.offsetNs) / fineNs)
+        least.set(bin, Math.min(least.get(bin) ?? Number.POSITIVE_INFINITY, ns(sample, 'value')))
+      }
+      const own = rows.filter((row) => row['column'] === column)
+      expect(own.length).toBe(least.size)
+      for (const row of own)
+        near(
+          of(row, 'free_mib') * 256,
+          least.get(Math.round((of(row, 'time_s') * 1e9) / fineNs)) ?? Number.NaN,
+        )
+    }
+  })
+
+  it('every chart has the recording and its runs on one axis, from the first event to the last', async () => {
+    const { truth } = chartsOf('queue')
+    for (const { name, reads } of allCharts) {
+      if (!('columns' in reads)) continue
+      const [recording, ...runs] = rowsRead(chartsOf('queue'), name, 'columns')
+      expect([recording?.['column'], recording?.['start_s']]).toEqual(['recording', 0])
+      near(of(recording ?? {}, 'end_s') * 1e9, truth.endNs - truth.startNs)
+      expect(runs.map((row) => row['column'])).toEqual([...RUNS])
+      for (const row of runs) {
+        const run = await runOf(String(row['column']))
+        near(of(row, 'end_s') * 1e9, run.endNs + run.offsetNs)
+      }
+    }
+  })
+})
+
+interface Wait {
+  readonly from: number
+  readonly to: number
+}
+
+/** How many wait between two moments, slow and plain on purpose. */
+function depthWithin(waits: readonly Wait[], start: number, end: number) {
+  const own = waits.filter(({ from, to }) => from < end && to > start)
+  const moments = [start, ...own.map(({ from }) => from)].filter((at) => at >= start)
+  return {
+    mean: sum(own.map(({ from, to }) => Math.min(to, end) - Math.max(from, start))) / (end - start),
+    most: Math.max(
+      ...moments.map((at) => own.filter(({ from, to }) => from <= at && to > at).length),
+    ),
+  }
+}
+
+it('every chart is compared: each dataset that one reads had rows beside a truth', () => {
+  const toCompare = allCharts.flatMap(({ name, reads }) =>
+    Object.keys(reads).map((dataset) => `${name}: ${dataset}`),
+  )
+  expect([...compared].sort()).toEqual(toCompare.sort())
 })

@@ -1,9 +1,10 @@
--- Pages between hand-over and start of their store, for pages that met a queue.
+-- Pages between hand-over and start of their store, for pages that met a queue. A run knows which stores never began: those pages wait until its end.
 WITH waits AS (
-  SELECT s.label, s.rank, coalesce(o.node, 0) AS node, o.submit_ns - s.origin_ns AS from_ns, o.start_ns - s.origin_ns AS to_ns
+  SELECT s.label, s.rank, coalesce(o.node, 0) AS node, o.submit_ns - s.origin_ns AS from_ns,
+    coalesce(o.start_ns, CASE WHEN o.run_id IS NOT NULL THEN s.end_ns END) - s.origin_ns AS to_ns
   FROM swapouts o
   JOIN report_subjects s ON s.trace_id = o.trace_id AND s.run_id IS NOT DISTINCT FROM o.run_id
-  WHERE o.path IN ('queued', 'displaced') AND o.submit_ns IS NOT NULL AND o.start_ns > o.submit_ns
+  WHERE o.path IN ('queued', 'displaced') AND to_ns > from_ns
 ),
 spread AS (
   SELECT w.*, e.bin_ns,
@@ -17,16 +18,23 @@ means AS (
   FROM spread
   GROUP BY label, rank, node, bin
 ),
-steps AS (
-  SELECT label, node, moment, sum(change) OVER (PARTITION BY label, node ORDER BY moment, change) AS depth
+changes AS (
+  SELECT label, node, moment, sum(change) AS change
   FROM (
     SELECT label, node, from_ns AS moment, 1 AS change FROM waits
     UNION ALL
     SELECT label, node, to_ns, -1 FROM waits
   )
+  GROUP BY label, node, moment
 ),
+steps AS (
+  SELECT label, node, moment, change, sum(change) OVER (PARTITION BY label, node ORDER BY moment) AS depth
+  FROM changes
+),
+-- An interval in which the queue only drains is deepest before its first step.
 peaks AS (
-  SELECT p.label, p.node, CAST(floor(p.moment / e.bin_ns) AS BIGINT) AS bin, max(p.depth) AS depth_max
+  SELECT p.label, p.node, CAST(floor(p.moment / e.bin_ns) AS BIGINT) AS bin,
+    max(greatest(p.depth, CASE WHEN p.moment % e.bin_ns > 0 THEN p.depth - p.change ELSE 0 END)) AS depth_max
   FROM steps p
   CROSS JOIN report_extent e
   GROUP BY ALL
