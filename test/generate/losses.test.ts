@@ -71,8 +71,7 @@ describe.each(IS_FULL ? [...CASES, ...MORE_CASES] : CASES)(
         )
         expect(invented(whole.truth, spans, toleranceOf(choice.format))).toEqual([])
         const bases = [...lossy.figures.values()].map(({ basis }) => basis)
-        const isEstimated = choice.uncounted === true || choice.format.startsWith('perfetto')
-        expect(new Set(bases)).toEqual(new Set([isEstimated ? 'inferred' : 'event']))
+        expect(new Set(bases)).toEqual(new Set([lossy.isCounted ? 'event' : 'inferred']))
         whole.database.close()
         lossy.database.close()
       },

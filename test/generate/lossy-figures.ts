@@ -33,6 +33,8 @@ export interface Lossy {
   readonly figures: Figures
   /** Pieces of applications' stalls that the file must show as cut. */
   readonly cut: number
+  /** The file tells of each gap how many events it hides; Perfetto only as a sum for each CPU. */
+  readonly isCounted: boolean
   readonly database: Database
 }
 
@@ -51,7 +53,9 @@ export async function readLossy(choice: LossyCase, seed: number): Promise<Lossy>
     lossWhenBusy: busy,
   })
   const found = await read(uncounted ? withoutCounts(input) : input).finally(remove)
-  return { ...found, cut: countCut(truth) }
+  const cpus = truth.losses.map(({ cpu }) => cpu)
+  const isSum = choice.format.startsWith('perfetto') && new Set(cpus).size < cpus.length
+  return { ...found, cut: countCut(truth), isCounted: !uncounted && !isSum }
 }
 
 /** What the figures of the recording with losses should hold. */
