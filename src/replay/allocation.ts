@@ -11,8 +11,6 @@ export class Allocation {
   readonly #kernel: Kernel
   readonly #memcgLimit: number
   readonly #pageSize: number
-  /** Frames of the latest allocation that are borrowed (Zones.take). */
-  borrowed = 0
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel
@@ -20,14 +18,14 @@ export class Allocation {
     this.#pageSize = kernel.workload.machine.pageSize
   }
 
-  /** Takes the pages of a folio for a task; may wake kswapd, wait for it, and reclaim. True = some are borrowed. */
-  *allocate(thread: Thread, node: NodeState, count = 1): StepsTo<boolean> {
+  /** Takes the pages of a folio for a task; may wake kswapd, wait for it, and reclaim. Returns how many are borrowed (Zones.take). */
+  *allocate(thread: Thread, node: NodeState, count = 1): StepsTo<number> {
     // __zone_watermark_unusable_free: the folio's other pages must be there beyond the mark.
     const more = count - 1
     // Kernel threads are in the root cgroup.
     if (this.#memcgLimit !== Number.POSITIVE_INFINITY && thread.kind === 'user') {
       yield* this.#charge(thread, node)
-      if (this.#kernel.scheduler.stopped) return false
+      if (this.#kernel.scheduler.stopped) return 0
     }
     if (this.#kernel.zones.isAbove(node, 'low', more)) return this.#take(node, count)
     let fruitless = 0
@@ -42,18 +40,16 @@ export class Allocation {
       yield* this.#throttle(thread, node)
       if (scan === undefined) scan = this.#kernel.direct.scanOf(thread, DIRECT_CONTEXT, true)
       const reclaimed = yield* this.#kernel.direct.directReclaim(thread, node, scan)
-      if (reclaimed > 0) {
-        fruitless = 0
-        // Progress but no page: the per-CPU lists are emptied before the next try.
-        if (!this.#kernel.zones.isAbove(node, 'min', more)) this.#kernel.zones.drain(node)
-      } else {
-        if (!this.#kernel.zones.isAbove(node, 'min', more)) this.#kernel.zones.drain(node)
+      // No page yet: the per-CPU lists are emptied before the next try.
+      if (!this.#kernel.zones.isAbove(node, 'min', more)) this.#kernel.zones.drain(node)
+      if (reclaimed > 0) fruitless = 0
+      else {
         fruitless++
         if (fruitless >= MAX_FRUITLESS && (!this.#canFree() || fruitless >= OOM_FRUITLESS)) {
           this.#kernel.exhausted = true
           this.#kernel.scheduler.stopped = true
           yield
-          return false
+          return 0
         }
         if (fruitless >= MAX_FRUITLESS) {
           // Where the kernel would kill: time for stores in flight to end.
@@ -65,12 +61,12 @@ export class Allocation {
     return this.#take(node, count)
   }
 
-  #take(node: NodeState, count: number): boolean {
+  #take(node: NodeState, count: number): number {
     const { zones } = this.#kernel
     zones.pendingFrames += count
-    this.borrowed = 0
-    for (let frame = 0; frame < count; frame++) if (zones.take(node)) this.borrowed++
-    return this.borrowed > 0
+    let borrowed = 0
+    for (let frame = 0; frame < count; frame++) if (zones.take(node)) borrowed++
+    return borrowed
   }
 
   /** try_charge_memcg: the cgroup holds its pages in memory and what zswap has of it. */

@@ -23,15 +23,14 @@ export class Faults {
     const node = this.#kernel.zones.nodeOf(nodeIndex)
     const { allocation, costs, scheduler, shrink, tally, zones } = this.#kernel
     const count = wanted >= 0 ? pages.pagesOf(wanted) : 1
-    const isBorrowed = yield* allocation.allocate(thread, node, count)
+    const borrowed = yield* allocation.allocate(thread, node, count)
     if (scheduler.stopped) return -1
-    const { borrowed } = allocation
     // Every page of it is cleared.
     if (!scheduler.spend(thread, drawn(costs.fault, count))) yield
     const page = wanted >= 0 ? wanted : pages.create(P.ANON, nodeIndex)
     pages.state[page] = P.RESIDENT
     pages.flags[page] = P.ACCESSED
-    shrink.add(page, isBorrowed, borrowed)
+    shrink.add(page, borrowed)
     zones.pendingFrames -= count
     for (let mapped = 0; mapped < count; mapped++) zones.pageMapped(node)
     tally.allocated += count
@@ -43,12 +42,12 @@ export class Faults {
     const { pages } = this.#kernel
     const node = this.#kernel.zones.nodeOf(nodeIndex)
     for (let read = 0; read < count; read++) {
-      const isBorrowed = yield* this.#kernel.allocation.allocate(thread, node)
+      const borrowed = yield* this.#kernel.allocation.allocate(thread, node)
       if (this.#kernel.scheduler.stopped) return
       if (!this.#kernel.scheduler.spend(thread, this.#kernel.costs.fault.draw())) yield
       const page = pages.create(P.FILE_PAGE, nodeIndex)
       pages.state[page] = P.RESIDENT
-      this.#kernel.shrink.add(page, isBorrowed)
+      this.#kernel.shrink.add(page, borrowed)
       this.#kernel.zones.pendingFrames--
       this.#kernel.tally.filePages++
     }
@@ -129,9 +128,8 @@ export class Faults {
       const along = readahead.isOn ? yield* readahead.around(thread, page) : NONE_ALONG
       if (scheduler.stopped) return
       const count = pages.pagesOf(page)
-      const isBorrowed = yield* this.#kernel.allocation.allocate(thread, node, count)
+      const borrowed = yield* this.#kernel.allocation.allocate(thread, node, count)
       if (scheduler.stopped) return
-      const { borrowed } = this.#kernel.allocation
       // swap_read_folio: only the return of a page that was in use when it was evicted counts as a stall.
       const entered = this.#wasInUse(node, page) && pressure.enter(thread, scheduler.now)
       if (!scheduler.spend(thread, drawn(costs.swapIn, count))) yield
@@ -151,7 +149,7 @@ export class Faults {
       pages.set(page, P.ACCESSED)
       const distance = node.age - (pages.evictedAt[page] as number)
       this.#kernel.lru.refaulted(node, page, distance)
-      this.#kernel.shrink.add(page, isBorrowed, borrowed)
+      this.#kernel.shrink.add(page, borrowed)
       this.#kernel.zones.pendingFrames -= count
       this.#kernel.locks.unlock(page)
       this.#kernel.tally.swapIns += count
@@ -174,9 +172,8 @@ export class Faults {
     const start = scheduler.now
     const node = zones.nodeOf(pages.node[page] as number)
     const count = pages.pagesOf(page)
-    const isBorrowed = yield* this.#kernel.allocation.allocate(thread, node, count)
+    const borrowed = yield* this.#kernel.allocation.allocate(thread, node, count)
     if (scheduler.stopped) return false
-    const { borrowed } = this.#kernel.allocation
     if (!scheduler.spend(thread, drawn(costs.swapIn, count))) yield
     const slot = pages.slot[page] as number
     const place = this.#load(node, page)
@@ -185,7 +182,7 @@ export class Faults {
     else pool.dropSlot(page)
     pages.state[page] = P.RESIDENT
     pages.set(page, P.READ_AHEAD)
-    this.#kernel.shrink.add(page, isBorrowed, borrowed)
+    this.#kernel.shrink.add(page, borrowed)
     zones.pendingFrames -= count
     if (place !== 'disk') this.#kernel.locks.unlock(page)
     tally.swapIns += count

@@ -143,7 +143,7 @@ export class Kernel {
       seen[page] = 1
       this.pages.state[page] = P.RESIDENT
       if (this.pages.kind[page] === P.ANON) this.pages.set(page, P.ACCESSED)
-      this.shrink.add(page, false)
+      this.shrink.add(page, 0)
     }
     for (const page of stream) place(page)
     for (let page = 0; page < pages.length; page++) place(page)

@@ -19,8 +19,8 @@ export class Shrink {
     this.#kernel = kernel
   }
 
-  /** A page new to its list; frames of it may be of blocks of another mobility type. */
-  add(page: number, isBorrowed: boolean, borrowed = isBorrowed ? 1 : 0): void {
+  /** A page new to its list; so many frames of it are borrowed (Zones.take). */
+  add(page: number, borrowed: number): void {
     this.#kernel.pages.borrowed[page] = borrowed
     this.#kernel.generations?.added(page)
     this.#kernel.pages.addHead(page)

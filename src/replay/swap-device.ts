@@ -75,17 +75,16 @@ export class SwapDevice {
     // A copy: what is stored meanwhile may push out others.
     const slots = this.#kernel.backend.writtenBack?.slice(0, pages) ?? []
     for (let page = 0; page < pages; page++) {
-      let isBorrowed = false
+      let borrowed: number
       // A kworker allocates like any task; reclaimers take from the reserves.
-      if (thread.kind === 'worker')
-        isBorrowed = yield* this.#kernel.allocation.allocate(thread, node)
+      if (thread.kind === 'worker') borrowed = yield* this.#kernel.allocation.allocate(thread, node)
       else {
         this.#kernel.zones.pendingFrames++
-        isBorrowed = this.#kernel.zones.take(node)
+        borrowed = this.#kernel.zones.take(node) ? 1 : 0
       }
       if (this.#kernel.scheduler.stopped) return
       const slot = slots[page] ?? -1
-      yield* this.write(thread, slot, this.#enterSwapCache(slot, node, isBorrowed))
+      yield* this.write(thread, slot, this.#enterSwapCache(slot, node, borrowed))
     }
   }
 
@@ -93,14 +92,14 @@ export class SwapDevice {
    * The page is in memory again, on the inactive list, until it is written and reclaim meets it; one that is none of the tasks', is being
    * read or is part of a larger folio only borrows the frame. Returns what `completed` is told.
    */
-  #enterSwapCache(slot: number, node: NodeState, isBorrowed: boolean): number {
+  #enterSwapCache(slot: number, node: NodeState, borrowed: number): number {
     const { pages, pool, shrink, stores, workload, zones } = this.#kernel
     const page = pool.pageOf(slot)
     const isOut = page >= 0 && pages.state[page] === P.SWAPPED && !pages.has(page, P.LOCKED)
     const isSmall = (workload.pages.order[page] ?? 0) === 0
     if (!isOut || !isSmall || pages.node[page] !== node.index) return -1 - node.index
     pages.state[page] = P.STORED
-    shrink.add(page, isBorrowed)
+    shrink.add(page, borrowed)
     zones.pendingFrames--
     stores.startsWriting(page)
     return page
