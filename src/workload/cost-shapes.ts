@@ -13,6 +13,7 @@ export function measured(samples: Numbers, from: string, otherwiseNs: number): C
   }
 }
 
-export function fixed(ns: number, basis: Basis, from: string): Cost {
-  return { samples: new Float64Array(0), fixedNs: ns, basis, n: 0, from }
+/** A cost that is the same each time; `n` = samples that tell it. */
+export function fixed(ns: number, basis: Basis, from: string, n = 0): Cost {
+  return { samples: new Float64Array(0), fixedNs: ns, basis, n, from }
 }

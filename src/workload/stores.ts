@@ -147,15 +147,14 @@ export function storeCosts(stores: Stores, isWholeGap: boolean): StoreCosts {
           )
         : fixed(0, 'inferred', 'as a store by a kernel thread'),
     storeSame: measured(same, 'lowest mode of the stores', 0),
-    flushReceived: {
-      samples: new Float64Array(0),
-      fixedNs: flushNs,
-      basis: tellsFlush ? 'event' : 'default',
-      n: user.whole.length,
-      from: tellsFlush
+    flushReceived: fixed(
+      flushNs,
+      tellsFlush ? 'event' : 'default',
+      tellsFlush
         ? 'mean store of direct reclaimers less that of undisturbed ones, per page unmapped meanwhile'
         : 'too few stores by direct reclaimers',
-    },
+      user.whole.length,
+    ),
     switch: switchCost(kernel, user),
   }
 }
@@ -198,11 +197,5 @@ function switchCost(kernel: StoreClass, user: StoreClass): Cost | undefined {
   const shown = kernel.switchNs() === undefined ? user : kernel
   const ns = shown.switchNs()
   if (ns === undefined) return undefined
-  return {
-    samples: new Float64Array(0),
-    fixedNs: ns,
-    basis: 'event',
-    n: shown.switched.length,
-    from: 'stores with a switch inside less those without',
-  }
+  return fixed(ns, 'event', 'stores with a switch inside less those without', shown.switched.length)
 }

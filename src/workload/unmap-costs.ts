@@ -78,13 +78,12 @@ export function unmapCosts(gaps: readonly Gap[], sameBelowNs: number): UnmapCost
     ),
     release:
       releaseNs > 0
-        ? {
-            samples: new Float64Array(0),
-            fixedNs: releaseNs,
-            basis: seesQueue ? 'event' : 'inferred',
-            n: afterStore.length,
-            from: `way to the next unmapping after a store less that after ${seesQueue ? 'a hand-over' : 'a zero page, without its removal'}`,
-          }
+        ? fixed(
+            releaseNs,
+            seesQueue ? 'event' : 'inferred',
+            `way to the next unmapping after a store less that after ${seesQueue ? 'a hand-over' : 'a zero page, without its removal'}`,
+            afterStore.length,
+          )
         : fixed(0, 'inferred', 'contained in unmapping'),
     removalNs,
   }
