@@ -4,7 +4,7 @@ import { openTrace } from '../../parsers/index.ts'
 import { diagnose, type Evidence, recordedRoles } from '../analysis/fitness.ts'
 import { toResult } from '../analysis/result.ts'
 import { roleOf } from '../ingest/aliases.ts'
-import { parseSwaps } from '../ingest/snapshot.ts'
+import { swapDevicesOf } from '../ingest/snapshot.ts'
 import { openInput } from '../io/input.ts'
 import { readSnapshots } from '../io/snapshots.ts'
 import { taskKindOf } from '../model/task-kind.ts'
@@ -108,9 +108,7 @@ export async function readContents(file: string): Promise<Contents> {
           hasCompressor: [...info.comms.values()].some((comm) => taskKindOf(comm) === 'compressor'),
           hasZoneinfo: snapshots.has('zoneinfo.before') || snapshots.has('zoneinfo.after'),
           hasVmstat: snapshots.has('vmstat.before') && snapshots.has('vmstat.after'),
-          hasDisk: parseSwaps(
-            snapshots.get('swaps.after') ?? snapshots.get('swaps.before') ?? '',
-          ).some(({ kind }) => kind !== 'zram'),
+          hasDisk: swapDevicesOf(snapshots).some(({ kind }) => kind !== 'zram'),
         },
         issues,
       }

@@ -41,10 +41,10 @@ import { KswapdSpans } from './kswapd.ts'
 import { Processes } from './processes.ts'
 import {
   parseCounters,
-  parseSwaps,
   parseZoneinfo,
   type SnapshotFiles,
   SYMBOLS_FILE,
+  swapDevicesOf,
   vmstatDelta,
 } from './snapshot.ts'
 import { Spans } from './spans.ts'
@@ -80,7 +80,7 @@ export class Families {
       const role = roleOf(system, name)
       if (role !== undefined) roles.add(role)
     }
-    const swaps = parseSwaps(files.get('swaps.after') ?? files.get('swaps.before') ?? '')
+    const swaps = swapDevicesOf(files)
     const params = parseCounters(files.get('pst.params') ?? '')
     const zswapOn = parseCounters(files.get('zswap.params') ?? '').get('enabled') !== 'N'
     this.#policy = Number(params.get('pst_policy') ?? Number.NaN)
@@ -356,7 +356,7 @@ export class Families {
 }
 
 function devicePlace(files: SnapshotFiles): string | undefined {
-  const swaps = parseSwaps(files.get('swaps.after') ?? files.get('swaps.before') ?? '')
+  const swaps = swapDevicesOf(files)
   const [only] = swaps
   if (only === undefined || swaps.length > 1) return undefined
   return only.kind === 'zram' ? 'zram' : 'disk'

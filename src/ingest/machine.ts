@@ -4,9 +4,9 @@ import {
   MM_STAT,
   parseCounters,
   parseSamples,
-  parseSwaps,
   parseZoneinfo,
   type SnapshotFiles,
+  swapDevicesOf,
   vmstatDelta,
 } from './snapshot.ts'
 import type { Tables } from './tables.ts'
@@ -42,7 +42,7 @@ export function addMachine(
     buffers.zones.text(row, 'basis', 'snapshot')
   }
   const pageBytes = reader.info.pageSize ?? DEFAULT_PAGE_BYTES
-  parseSwaps(files.get('swaps.after') ?? files.get('swaps.before') ?? '').forEach((swap, type) => {
+  swapDevicesOf(files).forEach((swap, type) => {
     const devices = buffers.swap_devices
     const row = devices.add()
     devices.number(row, 'swap_type', type)

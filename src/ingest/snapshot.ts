@@ -48,8 +48,9 @@ export function parseZoneinfo(text: string): ZoneSnapshot[] {
   return zones
 }
 
-/** /proc/swaps, in the order of swap types. */
-export function parseSwaps(text: string): SwapDeviceSnapshot[] {
+/** The swap devices of /proc/swaps, in the order of swap types; as they were after the recording where that was saved. */
+export function swapDevicesOf(files: SnapshotFiles): SwapDeviceSnapshot[] {
+  const text = files.get('swaps.after') ?? files.get('swaps.before') ?? ''
   const devices: SwapDeviceSnapshot[] = []
   for (const line of text.split('\n').slice(1)) {
     const found = /^(\S+)\s+(partition|file)\s+(\d+)\s+\d+\s+(-?\d+)/.exec(line)
