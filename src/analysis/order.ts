@@ -1,4 +1,5 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
+import { groupBy } from '../model/group-by.ts'
 import { readRows } from './query.ts'
 import { countInversions, spreadOf } from './statistics.ts'
 
@@ -59,13 +60,7 @@ export async function readLaneOrders(connection: DuckDBConnection): Promise<Lane
     `SELECT trace_id, run_id, label, lane, CAST(sum(pages) AS BIGINT) AS pages
      FROM order_bypass GROUP BY ALL ORDER BY trace_id, run_id NULLS FIRST, lane`,
   )
-  const lanes = new Map<string, PositionRow[]>()
-  for (const row of rows) {
-    const key = `${row.trace_id}/${row.run_id ?? ''}/${row.lane}`
-    const lane = lanes.get(key)
-    if (lane === undefined) lanes.set(key, [row])
-    else lane.push(row)
-  }
+  const lanes = groupBy(rows, (row) => `${row.trace_id}/${row.run_id ?? ''}/${row.lane}`)
   const orders: LaneOrder[] = []
   for (const lane of lanes.values()) {
     const [first] = lane

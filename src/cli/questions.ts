@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { Answer, AnsweredQuestion } from '../analysis/questions/answers.ts'
 import { type Result, toResult, type Value } from '../analysis/result.ts'
+import { groupBy } from '../model/group-by.ts'
 import { addDatabase, addExamples, addOutput, addSelectors, collect } from './options.ts'
 import { printLine, printResult, printText, toFormat, writeOut } from './output.ts'
 import {
@@ -167,11 +168,7 @@ function toLongForm(answered: readonly AnsweredQuestion[]): Result {
 /** One line per metric (and point of a sweep or model), one column per recording or run; lines that nothing is known of are left out. */
 function toTable(answers: readonly Answer[]): Result {
   const labels = [...new Set(answers.map(({ label }) => label))]
-  const lines = new Map<string, Answer[]>()
-  for (const answer of answers) {
-    const key = JSON.stringify([answer.metric, answer.at])
-    lines.set(key, [...(lines.get(key) ?? []), answer])
-  }
+  const lines = groupBy(answers, ({ metric, at }) => JSON.stringify([metric, at]))
   const shown = [...lines.values()].filter((line) => line.some(({ value }) => value !== null))
   const used = labels.filter((label) =>
     shown.some((line) => line.some((answer) => answer.label === label)),

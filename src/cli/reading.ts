@@ -4,6 +4,7 @@ import type { ResolvedSelection } from '../analysis/selection.ts'
 import { resolveSelection, type SelectionOptions } from '../config/selection.ts'
 import type { GlobalOptions, Settings } from '../config/settings.ts'
 import type { Database } from '../database/database.ts'
+import { groupBy } from '../model/group-by.ts'
 import { stopOnInterrupt } from './interrupt.ts'
 import type { OutputOptions } from './options.ts'
 import { printLine, printResult, printText, toFormat } from './output.ts'
@@ -149,14 +150,10 @@ interface RunFacts {
 
 /** One line for all runs of which the same is to be said. */
 function describeRuns(runs: readonly RunFacts[]): string[] {
-  const named = new Map<string, string[]>()
-  for (const run of runs) {
-    const facts = sayFacts(run)
-    named.set(facts, [...(named.get(facts) ?? []), `${run.run_id} ${run.policy}`])
-  }
-  return [...named].map(
-    ([facts, names]) => `${names.length === 1 ? 'run' : 'runs'} ${names.join(', ')}: ${facts}`,
-  )
+  return [...groupBy(runs, sayFacts)].map(([facts, same]) => {
+    const names = same.map((run) => `${run.run_id} ${run.policy}`)
+    return `${names.length === 1 ? 'run' : 'runs'} ${names.join(', ')}: ${facts}`
+  })
 }
 
 function sayFacts(run: RunFacts): string {

@@ -1,4 +1,5 @@
 import type { ChartSubject, Theme } from '../charts/index.ts'
+import { groupBy } from '../model/group-by.ts'
 import { sayNumber } from './comparison.ts'
 import type { ReportData, ReportFacts } from './data.ts'
 
@@ -56,12 +57,6 @@ function sayRuns({ runs }: ReportFacts): string {
       return said === '' ? names : `${names}: ${said}`
     })
     .join('; ')
-}
-
-function groupBy(runs: readonly Run[], toKey: (run: Run) => string): Map<string, Run[]> {
-  const groups = new Map<string, Run[]>()
-  for (const run of runs) groups.set(toKey(run), [...(groups.get(toKey(run)) ?? []), run])
-  return groups
 }
 
 function sayCodec({ codec, codec_version: version }: Run): string | undefined {

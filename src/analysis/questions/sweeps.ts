@@ -1,4 +1,5 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
+import { groupBy } from '../../model/group-by.ts'
 import type { Figure } from '../figures.ts'
 import { readRows } from '../query.ts'
 import { readStoredMeasures } from './measures.ts'
@@ -73,12 +74,8 @@ function parseConfig(text: string | null): Readonly<Record<string, unknown>> | u
 
 /** The runs that agree in all but policy, seed and axis; of several such groups the one with most values, then the latest. */
 function chooseGroup(runs: readonly StoredRun[], axis: SweepAxis): readonly StoredRun[] {
-  const groups = new Map<string, StoredRun[]>()
-  for (const run of runs) {
-    if (axisValue(run, axis) === undefined && axis === 'cpus') continue
-    const key = JSON.stringify(restOf(run.config, axis))
-    groups.set(key, [...(groups.get(key) ?? []), run])
-  }
+  const usable = runs.filter((run) => axis !== 'cpus' || axisValue(run, axis) !== undefined)
+  const groups = groupBy(usable, ({ config }) => JSON.stringify(restOf(config, axis)))
   let best: readonly StoredRun[] = []
   let most = LEAST[axis] - 1
   for (const group of groups.values()) {
