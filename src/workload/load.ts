@@ -31,18 +31,34 @@ interface Source {
 /** Columns of one raw table with their SQL types. */
 type Fields = ReadonlyMap<string, string>
 
-/** NULL where the trace has none of the fields. */
-const NONE = 'NULL'
+interface Column {
+  readonly name: string
+  readonly isText: boolean
+}
 
-function pick(
+/** Columns of the field, by each of its names: traces in which it has another class of type have one of their own, told by its end. */
+function columnsOf(fields: Fields, names: readonly string[]): Column[] {
+  const found: Column[] = []
+  for (const name of names)
+    for (const [column, type] of fields) {
+      const end = column.startsWith(name) ? column.slice(name.length) : undefined
+      if (end === '' || (end !== undefined && /^__(number|text)\d*$/.test(end)))
+        found.push({ name: quote(column), isText: type === 'VARCHAR' })
+    }
+  return found
+}
+
+/** The value of the first of the columns that the trace has filled. */
+function fieldValue(
   fields: Fields,
   names: readonly string[],
-): { name: string; type: string } | undefined {
-  for (const name of names) {
-    const type = fields.get(name)
-    if (type !== undefined) return { name: quote(name), type }
-  }
-  return undefined
+  toSql: (column: Column) => string,
+  otherwise = 'NULL',
+): string {
+  const cases = columnsOf(fields, names).map(
+    (column) => `WHEN ${column.name} IS NOT NULL THEN (${toSql(column)})::DOUBLE`,
+  )
+  return cases.length === 0 ? otherwise : `CASE ${cases.join(' ')} ELSE ${otherwise} END`
 }
 
 function quote(name: string): string {
@@ -50,77 +66,69 @@ function quote(name: string): string {
 }
 
 function number(...names: string[]): (fields: Fields) => string {
-  return (fields) => {
-    const field = pick(fields, names)
-    if (field === undefined) return NONE
-    return field.type === 'VARCHAR' ? `TRY_CAST(${field.name} AS DOUBLE)` : `${field.name}::DOUBLE`
-  }
+  return (fields) =>
+    fieldValue(fields, names, ({ name, isText }) => (isText ? `TRY_CAST(${name} AS DOUBLE)` : name))
 }
 
 /** Swap entries: type in the top six bits of 64, offset below (include/linux/swapops.h, SWP_TYPE_SHIFT). */
 function entry(fields: Fields): string {
-  const field = pick(fields, ['entry', 'ent', 'swap_entry', 'val'])
-  if (field === undefined) return NONE
-  const value = `${field.name}::UBIGINT`
-  return `((${value}) >> 58)::DOUBLE * 1099511627776 + ((${value}) & 288230376151711743)::DOUBLE`
+  return fieldValue(fields, ['entry', 'ent', 'swap_entry', 'val'], ({ name }) => {
+    const value = `${name}::UBIGINT`
+    return `((${value}) >> 58)::DOUBLE * 1099511627776 + ((${value}) & 288230376151711743)::DOUBLE`
+  })
 }
 
 function addressPage(fields: Fields): string {
-  const field = pick(fields, ['addr', 'address'])
-  return field === undefined ? NONE : `((${field.name}::UBIGINT) >> 12)::DOUBLE`
+  return fieldValue(fields, ['addr', 'address'], ({ name }) => `(${name}::UBIGINT) >> 12`)
 }
 
 /** TASK_INTERRUPTIBLE 1, TASK_UNINTERRUPTIBLE 2, TASK_REPORT_IDLE 0x80; 0 and the preempted bits above mean runnable. */
 function leftState(fields: Fields): string {
-  const field = pick(fields, ['prev_state', 'prev_state__text', 'prev_state__number'])
-  if (field === undefined) return '0'
-  const { name } = field
-  if (field.type === 'VARCHAR')
-    return `CASE WHEN ${name} LIKE 'S%' OR ${name} LIKE 'I%' THEN 1 WHEN ${name} LIKE 'D%' THEN 2 WHEN ${name} LIKE 'R%' THEN 0 ELSE 3 END::DOUBLE`
-  return `CASE WHEN (${name}::BIGINT & 129) <> 0 THEN 1 WHEN (${name}::BIGINT & 2) <> 0 THEN 2 WHEN (${name}::BIGINT & 126) = 0 THEN 0 ELSE 3 END::DOUBLE`
+  const toSql = ({ name, isText }: Column): string =>
+    isText
+      ? `CASE WHEN ${name} LIKE 'S%' OR ${name} LIKE 'I%' THEN 1 WHEN ${name} LIKE 'D%' THEN 2 WHEN ${name} LIKE 'R%' THEN 0 ELSE 3 END`
+      : `CASE WHEN (${name}::BIGINT & 129) <> 0 THEN 1 WHEN (${name}::BIGINT & 2) <> 0 THEN 2 WHEN (${name}::BIGINT & 126) = 0 THEN 0 ELSE 3 END`
+  return fieldValue(fields, ['prev_state'], toSql, '0')
 }
 
 /** Only movable (0x8) and zero (0x100) are read; as text they are parts of the names. */
 function gfp(fields: Fields): string {
-  const field = pick(fields, ['gfp_flags', 'gfp_flags__number', 'gfp_flags__text'])
-  if (field === undefined) return NONE
-  const { name } = field
-  if (field.type === 'VARCHAR')
-    return `(CASE WHEN contains(${name}, 'MOVABLE') THEN 8 ELSE 0 END + CASE WHEN contains(${name}, '__GFP_ZERO') THEN 256 ELSE 0 END)::DOUBLE`
-  return `${name}::DOUBLE`
+  return fieldValue(fields, ['gfp_flags'], ({ name, isText }) =>
+    isText
+      ? `CASE WHEN contains(${name}, 'MOVABLE') THEN 8 ELSE 0 END + CASE WHEN contains(${name}, '__GFP_ZERO') THEN 256 ELSE 0 END`
+      : name,
+  )
 }
 
 function reclaimFlags(fields: Fields): string {
-  const field = pick(fields, ['reclaim_flags', 'flags', 'reclaim_flags__number'])
-  if (field === undefined) return '9'
-  const { name } = field
-  if (field.type === 'VARCHAR')
-    return `CASE WHEN contains(${name}, 'FILE') THEN 10 ELSE 9 END::DOUBLE`
-  return `${name}::DOUBLE`
+  const toSql = ({ name, isText }: Column): string =>
+    isText ? `CASE WHEN contains(${name}, 'FILE') THEN 10 ELSE 9 END` : name
+  return fieldValue(fields, ['reclaim_flags', 'flags'], toSql, '9')
 }
 
 const LRU_NAMES = ['inactive_anon', 'active_anon', 'inactive_file', 'active_file', 'unevictable']
 
 function lru(fields: Fields): string {
-  const field = pick(fields, ['lru', 'file'])
-  if (field === undefined) return NONE
-  const { name, type } = field
-  if (type === 'VARCHAR')
-    return `CASE ${name} ${LRU_NAMES.map((text, value) => `WHEN '${text}' THEN ${value}`).join(' ')} END::DOUBLE`
+  const values = LRU_NAMES.map((text, value) => `WHEN '${text}' THEN ${value}`).join(' ')
+  const named = fieldValue(fields, ['lru'], ({ name, isText }) =>
+    isText ? `CASE ${name} ${values} END` : name,
+  )
   // Before 4.11 the event said only whether it was a file list.
-  return name === '"file"' ? `${name}::DOUBLE * 2` : `${name}::DOUBLE`
+  return fieldValue(fields, ['file'], ({ name }) => `${name}::DOUBLE * 2`, named)
 }
 
 function zone(fields: Fields): string {
-  const node = pick(fields, ['node', 'nid'])
-  const index = pick(fields, ['zone_idx', 'zone'])
-  const nodeValue = node === undefined ? '0' : `${node.name}::DOUBLE`
-  if (index === undefined) return nodeValue
-  const indexValue =
-    index.type === 'VARCHAR'
-      ? `CASE trim(${index.name}) WHEN 'DMA' THEN 0 WHEN 'DMA32' THEN 1 WHEN 'Normal' THEN 2 ELSE 3 END`
-      : `${index.name}::DOUBLE`
-  return `${nodeValue} * 16 + ${indexValue}`
+  const node = fieldValue(fields, ['node', 'nid'], ({ name }) => name, '0')
+  const index = fieldValue(
+    fields,
+    ['zone_idx', 'zone'],
+    ({ name, isText }) =>
+      isText
+        ? `CASE trim(${name}) WHEN 'DMA' THEN 0 WHEN 'DMA32' THEN 1 WHEN 'Normal' THEN 2 ELSE 3 END`
+        : name,
+    '0',
+  )
+  return `(${node}) * 16 + (${index})`
 }
 
 const SOURCES: readonly Source[] = [

@@ -1,0 +1,42 @@
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it } from 'vitest'
+import { Database } from '../../src/database/database.ts'
+import { loadRecording } from '../../src/workload/load.ts'
+import type { Recording } from '../../src/workload/recording.ts'
+import { ingestBytes } from '../generate/domain-rows.ts'
+
+const TEXT = 'text/trace-6.12.txt'
+const BINARY = 'zram-lz4-6.1/trace.dat'
+
+/** The recording of the last file, from a database that took in all of them. */
+async function loadLast(files: readonly string[]): Promise<Recording> {
+  const database = await Database.open(':memory:', { mode: 'write' })
+  try {
+    let traceId = 0
+    for (const file of files) {
+      const path = fileURLToPath(new URL(`../../fixtures/${file}`, import.meta.url))
+      traceId = await ingestBytes(database, readFileSync(path), { raw: 'all' })
+    }
+    return await loadRecording(database, traceId)
+  } finally {
+    database.close()
+  }
+}
+
+/** Of everything that was read of the events. */
+function digestOf({ kind, a, b, c, d }: Recording): string {
+  const hash = createHash('sha256')
+  for (const column of [kind, a, b, c, d]) hash.update(column)
+  return hash.digest('hex')
+}
+
+describe('a recording that shares its database with another', () => {
+  it.each([
+    { own: TEXT, other: BINARY, holds: 'flags and states as text after numbers' },
+    { own: BINARY, other: TEXT, holds: 'flags and states as numbers after text' },
+  ])('is read the same as alone: $holds', async ({ own, other }) => {
+    expect(digestOf(await loadLast([other, own]))).toBe(digestOf(await loadLast([own])))
+  })
+})
