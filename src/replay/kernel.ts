@@ -177,7 +177,8 @@ export class Kernel {
   /** The memory cgroup of the task that allocates the page, -1 = none. */
   memcgOf(page: number): number {
     const { pages, tasks } = this.workload
-    return tasks[pages.owner[page] ?? -1]?.memcg ?? -1
+    const owner = pages.owner[page] ?? -1
+    return owner < 0 ? -1 : (tasks[owner]?.memcg ?? -1)
   }
 
   /** A line of the event log about the thread at work. */

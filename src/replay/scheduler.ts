@@ -26,8 +26,10 @@ export const FILE = 5
 /** Where a thread's time went: running by what it did, then each other state. */
 export const PARTS = DOINGS.length + STATES.length - 1
 
-export interface Thread {
-  readonly index: number
+type Program = Generator<undefined, void, undefined>
+
+/** What does not change of a thread. */
+export interface ThreadIdentity {
   readonly taskId: number
   readonly tid: number
   readonly name: string
@@ -37,29 +39,53 @@ export interface Thread {
   readonly allowed: Uint8Array
   /** Its address space takes part in unmapping: a flush interrupts it. */
   readonly hasMemory: boolean
+}
+
+/** A class, so that all threads have one shape: the engine looks at one for nearly everything it does. */
+export class Thread implements ThreadIdentity {
+  readonly index: number
+  readonly taskId: number
+  readonly tid: number
+  readonly name: string
+  readonly kind: ThreadKind
+  readonly node: number
+  readonly allowed: Uint8Array
+  readonly hasMemory: boolean
   /** Yields when it cannot go on at this instant: work is left, or it blocked itself. */
-  program: Generator<undefined, void, undefined>
+  program: Program = EMPTY
   /** Programs that wait for `program` to end, the innermost last. */
-  readonly callers: Generator<undefined, void, undefined>[]
-  entered: boolean
-  state: number
-  doing: number
+  readonly callers: Program[] = []
+  entered = false
+  state = ABSENT
+  doing = NONE
   /** CPU of its last run, by index. */
   cpu: number
-  vruntime: number
+  vruntime = 0
   /** CPU time it still owes before its program goes on, ns at speed 1. */
-  work: number
+  work = 0
   /** Above 0: keeps its CPU until the work is done. */
-  preemptOff: number
+  preemptOff = 0
   /** Spins for a lock: its work ends when somebody says so. */
-  spinning: boolean
+  spinning = false
   /** Set by a wake-up with a meaning; cleared by who waits for it. */
-  signal: boolean
+  signal = false
   /** Time up to which `parts` is complete. */
-  since: number
-  readonly parts: Float64Array
+  since = 0
+  readonly parts = new Float64Array(PARTS)
   /** Innermost reclaim span, 0 = none. */
-  span: number
+  span = 0
+
+  constructor(index: number, identity: ThreadIdentity) {
+    this.index = index
+    this.taskId = identity.taskId
+    this.tid = identity.tid
+    this.name = identity.name
+    this.kind = identity.kind
+    this.node = identity.node
+    this.allowed = identity.allowed
+    this.hasMemory = identity.hasMemory
+    this.cpu = Math.max(0, identity.allowed.indexOf(1))
+  }
 }
 
 export interface SchedulerHooks {
@@ -170,33 +196,12 @@ export class Scheduler {
     return this.#active?.current
   }
 
-  add(
-    thread: Pick<Thread, 'taskId' | 'tid' | 'name' | 'kind' | 'node' | 'allowed' | 'hasMemory'>,
-    program: (thread: Thread) => Generator<undefined, void, undefined>,
-  ): Thread {
-    const index = this.threads.length
-    const added: Thread = {
-      ...thread,
-      index,
-      program: EMPTY,
-      callers: [],
-      entered: false,
-      state: ABSENT,
-      doing: NONE,
-      cpu: Math.max(0, thread.allowed.indexOf(1)),
-      vruntime: 0,
-      work: 0,
-      preemptOff: 0,
-      spinning: false,
-      signal: false,
-      since: 0,
-      parts: new Float64Array(PARTS),
-      span: 0,
-    }
-    added.program = program(added)
-    this.threads.push(added)
-    this.#events.reserve(this.#firstTimer + index + 1)
-    return added
+  add(identity: ThreadIdentity, program: (thread: Thread) => Program): Thread {
+    const thread = new Thread(this.threads.length, identity)
+    thread.program = program(thread)
+    this.threads.push(thread)
+    this.#events.reserve(this.#firstTimer + thread.index + 1)
+    return thread
   }
 
   /** The thread begins at `time`, as if woken then. */
@@ -262,7 +267,7 @@ export class Scheduler {
    * Goes on with another program, and with this one when that has ended; the caller must yield. The same as yield*, but a long chain of
    * programs is not walked through at each of the inner one's turns.
    */
-  enter(thread: Thread, program: Generator<undefined, void, undefined>): void {
+  enter(thread: Thread, program: Program): void {
     thread.callers.push(thread.program)
     thread.program = program
     thread.entered = true
