@@ -1,3 +1,5 @@
+import type { Sequence } from './sequences.ts'
+
 /** FtraceEventBundle (ftrace_event_bundle.proto). */
 export const BUNDLE = {
   cpu: 1,
@@ -28,9 +30,13 @@ export const COMPACT = {
   wakingFlags: 12,
 } as const
 
-/** Where one cpu's bundles are, in the file's order, which is theirs. */
+/** Where the bundles of one cpu are that one data source wrote, in the file's order, which is theirs. */
 export class BundleList {
+  readonly cpu: number
+  readonly sequence: Sequence
   length = 0
+  /** Packets were dropped before the next bundle. */
+  isGapNext = false
   /** -1 = in the file itself. */
   chunk = new Int32Array(16)
   at = new Float64Array(16)
@@ -38,23 +44,31 @@ export class BundleList {
   /** Packets were dropped before it. */
   gap = new Uint8Array(16)
 
-  add(chunk: number, at: number, size: number, gap: boolean): void {
-    if (this.length === this.at.length) {
-      const capacity = this.length * 2
-      const { chunk: chunks, at: ats, size: sizes, gap: gaps } = this
-      this.chunk = new Int32Array(capacity)
-      this.at = new Float64Array(capacity)
-      this.size = new Uint32Array(capacity)
-      this.gap = new Uint8Array(capacity)
-      this.chunk.set(chunks)
-      this.at.set(ats)
-      this.size.set(sizes)
-      this.gap.set(gaps)
-    }
+  constructor(cpu: number, sequence: Sequence) {
+    this.cpu = cpu
+    this.sequence = sequence
+  }
+
+  add(chunk: number, at: number, size: number): void {
+    if (this.length === this.at.length) this.#grow()
     this.chunk[this.length] = chunk
     this.at[this.length] = at
     this.size[this.length] = size
-    this.gap[this.length] = gap ? 1 : 0
+    this.gap[this.length] = this.isGapNext ? 1 : 0
+    this.isGapNext = false
     this.length++
+  }
+
+  #grow(): void {
+    const capacity = this.length * 2
+    const { chunk, at, size, gap } = this
+    this.chunk = new Int32Array(capacity)
+    this.at = new Float64Array(capacity)
+    this.size = new Uint32Array(capacity)
+    this.gap = new Uint8Array(capacity)
+    this.chunk.set(chunk)
+    this.at.set(at)
+    this.size.set(size)
+    this.gap.set(gap)
   }
 }

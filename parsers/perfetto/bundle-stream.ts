@@ -1,6 +1,8 @@
 import type { IssueLog } from '../issues.ts'
 import type { RecordStream } from '../window.ts'
-import { BUNDLE, type BundleList, COMPACT } from './bundle-list.ts'
+import { BundleFrame } from './bundle-frame.ts'
+import { BUNDLE, type BundleList } from './bundle-list.ts'
+import { CompactSched, type NumberList } from './compact-sched.ts'
 import type { EventDecoder } from './event-decoder.ts'
 import type { PacketStore } from './packet-store.ts'
 import { bitOf, RecordWriter } from './shapes.ts'
@@ -9,7 +11,6 @@ import { BYTES, FieldWalker, halvesDifference } from './wire.ts'
 /** Records of one load: what all cpus hold together stays small. */
 const BLOCK_RECORDS = 4096
 const BLOCK_BYTES = 1 << 20
-const MAX_COMPACT = 1 << 20
 const SAFE_NS = 2 ** 52
 const UNKNOWN_TID = -1
 /** Fields of compact events in the shapes of sched_switch and sched_waking. */
@@ -30,134 +31,6 @@ const SWITCH_FULL =
 const WAKING_FIELDS =
   bitOf(WAKING.comm) | bitOf(WAKING.pid) | bitOf(WAKING.prio) | bitOf(WAKING.targetCpu)
 
-/** One number of each compact event. */
-class NumberList {
-  lo = new Uint32Array(256)
-  hi = new Uint32Array(256)
-  length = 0
-
-  /** Appends a packed field's values; false when there are too many or they are damaged. */
-  append(walker: FieldWalker, packed: FieldWalker): boolean {
-    if (walker.wire !== BYTES) {
-      this.#push(walker.hi, walker.lo)
-      return true
-    }
-    packed.begin(walker.bytes, walker.start, walker.end)
-    while (packed.nextPacked()) {
-      if (this.length >= MAX_COMPACT) return false
-      this.#push(packed.hi, packed.lo)
-    }
-    return !packed.bad
-  }
-
-  #push(hi: number, lo: number): void {
-    if (this.length === this.lo.length) {
-      const { lo: los, hi: his } = this
-      this.lo = new Uint32Array(this.length * 2)
-      this.hi = new Uint32Array(this.length * 2)
-      this.lo.set(los)
-      this.hi.set(his)
-    }
-    this.lo[this.length] = lo
-    this.hi[this.length] = hi
-    this.length++
-  }
-}
-
-/** The compact scheduling events of the bundle at hand, shared by all cpus' streams. */
-class CompactSched {
-  readonly switchTs = new NumberList()
-  readonly switchState = new NumberList()
-  readonly switchPid = new NumberList()
-  readonly switchPrio = new NumberList()
-  readonly switchComm = new NumberList()
-  readonly wakingTs = new NumberList()
-  readonly wakingPid = new NumberList()
-  readonly wakingCpu = new NumberList()
-  readonly wakingPrio = new NumberList()
-  readonly wakingComm = new NumberList()
-  readonly wakingFlags = new NumberList()
-  /** Byte range of each interned name. */
-  readonly commStart = new NumberList()
-  readonly commEnd = new NumberList()
-  readonly #all: readonly NumberList[]
-  readonly #walker = new FieldWalker()
-  readonly #packed = new FieldWalker()
-  readonly #byField: readonly (NumberList | undefined)[]
-  /** Events that have all their values. */
-  switches = 0
-  wakings = 0
-
-  constructor() {
-    const byField: (NumberList | undefined)[] = []
-    byField[COMPACT.switchTimestamp] = this.switchTs
-    byField[COMPACT.switchPrevState] = this.switchState
-    byField[COMPACT.switchNextPid] = this.switchPid
-    byField[COMPACT.switchNextPrio] = this.switchPrio
-    byField[COMPACT.switchNextComm] = this.switchComm
-    byField[COMPACT.wakingTimestamp] = this.wakingTs
-    byField[COMPACT.wakingPid] = this.wakingPid
-    byField[COMPACT.wakingTargetCpu] = this.wakingCpu
-    byField[COMPACT.wakingPrio] = this.wakingPrio
-    byField[COMPACT.wakingComm] = this.wakingComm
-    byField[COMPACT.wakingFlags] = this.wakingFlags
-    this.#byField = byField
-    this.#all = [...byField.filter((list) => list !== undefined), this.commStart, this.commEnd]
-  }
-
-  clear(): void {
-    for (const list of this.#all) list.length = 0
-    this.switches = 0
-    this.wakings = 0
-  }
-
-  /** False when part of it is damaged. */
-  read(bytes: Uint8Array, start: number, end: number): boolean {
-    const walker = this.#walker
-    let whole = true
-    walker.begin(bytes, start, end)
-    while (walker.next()) {
-      if (walker.field === COMPACT.internTable && walker.wire === BYTES) {
-        pushOne(this.commStart, walker.start)
-        pushOne(this.commEnd, walker.end)
-        continue
-      }
-      const list = this.#byField[walker.field]
-      if (list !== undefined && !list.append(walker, this.#packed)) whole = false
-    }
-    this.switches = Math.min(
-      this.switchTs.length,
-      this.switchState.length,
-      this.switchPid.length,
-      this.switchPrio.length,
-      this.switchComm.length,
-    )
-    this.wakings = Math.min(
-      this.wakingTs.length,
-      this.wakingPid.length,
-      this.wakingCpu.length,
-      this.wakingPrio.length,
-      this.wakingComm.length,
-    )
-    return (
-      whole &&
-      !walker.bad &&
-      this.switches === this.switchTs.length &&
-      this.wakings === this.wakingTs.length
-    )
-  }
-}
-
-function pushOne(list: NumberList, value: number): void {
-  if (list.length === list.lo.length) {
-    const { lo } = list
-    list.lo = new Uint32Array(list.length * 2)
-    list.lo.set(lo)
-    list.hi = new Uint32Array(list.lo.length)
-  }
-  list.lo[list.length++] = value
-}
-
 /** What all cpus' streams share: nothing in it outlives one `load`. */
 export interface BundleContext {
   readonly store: PacketStore
@@ -169,13 +42,19 @@ export interface BundleContext {
   /** Boot minus ftrace time before the first bundle that tells. */
   readonly ftraceOffset: number
   readonly compact: CompactSched
+  readonly frame: BundleFrame
   readonly walker: FieldWalker
 }
 
 export function newBundleContext(
-  options: Omit<BundleContext, 'compact' | 'walker'>,
+  options: Omit<BundleContext, 'compact' | 'frame' | 'walker'>,
 ): BundleContext {
-  return { ...options, compact: new CompactSched(), walker: new FieldWalker() }
+  return {
+    ...options,
+    compact: new CompactSched(),
+    frame: new BundleFrame(),
+    walker: new FieldWalker(),
+  }
 }
 
 /** One cpu's bundles, in their order, with compact and other events of a bundle joined by time. */
@@ -194,7 +73,7 @@ export class BundleStream implements RecordStream {
   firstTs: number | undefined
   lastTs: number | undefined
   readonly #context: BundleContext
-  readonly #list: BundleList
+  readonly list: BundleList
   readonly #out = new RecordWriter()
   #bundle = 0
   /** How much of the bundle is done: byte of the next event, and events of the compact lists. */
@@ -205,6 +84,10 @@ export class BundleStream implements RecordStream {
   #wakingTime = 0
   #offset: number
   #position = 0
+  /** The next event that is no compact one: its byte in the bundle, and its time. */
+  #isPending = false
+  #pendingAt = 0
+  #pendingTs = 0
   /** The running thread, and what the last compact switch told of it. */
   #tid = UNKNOWN_TID
   #prio = 0
@@ -216,9 +99,9 @@ export class BundleStream implements RecordStream {
   #rawLo = 0
   #held = false
 
-  constructor(cpu: number, list: BundleList, context: BundleContext) {
-    this.cpu = cpu
-    this.#list = list
+  constructor(list: BundleList, context: BundleContext) {
+    this.cpu = list.cpu
+    this.list = list
     this.#context = context
     this.#offset = context.ftraceOffset
   }
@@ -239,7 +122,7 @@ export class BundleStream implements RecordStream {
     this.count = 0
     this.next = 0
     this.#out.clear()
-    const list = this.#list
+    const { list } = this
     while (this.count === 0 && this.#bundle < list.length) {
       const index = this.#bundle
       const chunk = list.chunk[index] as number
@@ -263,123 +146,73 @@ export class BundleStream implements RecordStream {
 
   /** Decodes on from where it stopped; true at the bundle's end. */
   #decode(bytes: Uint8Array, start: number, end: number, gap: boolean): boolean {
-    const { walker, compact, decoder } = this.#context
+    const { walker, compact } = this.#context
     const isNew = this.#eventAt === 0
     compact.clear()
-    this.#readFrame(bytes, start, end, isNew, gap)
-    walker.begin(bytes, isNew ? start : start + this.#eventAt, end)
-    let pending = this.#nextEvent(walker)
-    let eventTs = pending ? this.#toNs(decoder.tsHi, decoder.tsLo) : Number.POSITIVE_INFINITY
-    let pendingAt = walker.at
+    this.#readFrame(bytes, start, end)
+    if (isNew) this.#beginBundle(gap)
+    walker.begin(bytes, start + this.#eventAt, end)
+    this.#nextEvent(walker)
     for (;;) {
       if (this.count >= BLOCK_RECORDS || this.#out.used >= BLOCK_BYTES) {
         // The event whose head was read is read again.
-        this.#eventAt = Math.max(1, (pending ? this.#beforeEvent : pendingAt) - start)
+        this.#eventAt = Math.max(1, this.#pendingAt - start)
         return false
       }
       const moreSwitches = this.#switchesDone < compact.switches
       const moreWakings = this.#wakingsDone < compact.wakings
-      if (!pending && !moreSwitches && !moreWakings) return true
       const switchTs = moreSwitches
         ? this.#switchTime + this.#compactTime(compact.switchTs, this.#switchesDone)
         : Number.POSITIVE_INFINITY
       const wakingTs = moreWakings
         ? this.#wakingTime + this.#compactTime(compact.wakingTs, this.#wakingsDone)
         : Number.POSITIVE_INFINITY
-      if (pending && eventTs <= wakingTs && this.#eventIsFirst(eventTs, switchTs)) {
-        this.#takeEvent(bytes, eventTs)
-        pending = this.#nextEvent(walker)
-        pendingAt = walker.at
-        eventTs = pending ? this.#toNs(decoder.tsHi, decoder.tsLo) : Number.POSITIVE_INFINITY
+      if (this.#isPending && this.#pendingTs <= wakingTs && this.#eventIsFirst(switchTs)) {
+        this.#takeEvent(bytes, this.#pendingTs)
+        this.#nextEvent(walker)
       } else if (moreWakings && wakingTs <= switchTs) this.#takeWaking(bytes, wakingTs)
       else if (moreSwitches) this.#takeSwitch(bytes, switchTs)
-      else if (moreWakings) this.#takeWaking(bytes, wakingTs)
-      else {
-        // An event without a usable time.
-        this.#takeEvent(bytes, eventTs)
-        pending = this.#nextEvent(walker)
-        pendingAt = walker.at
-        eventTs = pending ? this.#toNs(decoder.tsHi, decoder.tsLo) : Number.POSITIVE_INFINITY
-      }
+      else return true
     }
   }
 
-  #beforeEvent = 0
-
   /** Ties between an event and a switch: the event is of the thread before or after it. */
-  #eventIsFirst(eventTs: number, switchTs: number): boolean {
-    if (eventTs !== switchTs) return eventTs < switchTs
+  #eventIsFirst(switchTs: number): boolean {
+    if (this.#pendingTs !== switchTs) return this.#pendingTs < switchTs
     const { compact, decoder } = this.#context
     const nextTid = (compact.switchPid.lo[this.#switchesDone] as number) | 0
     return decoder.tid !== nextTid || decoder.tid === this.#tid
   }
 
-  /** What the bundle says about itself, wherever in it that stands; its compact events; its losses. */
-  #readFrame(
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    isNew: boolean,
-    dropped: boolean,
-  ): void {
-    const { walker, compact, decoder, issues } = this.#context
-    let lost = false
-    let clock = 0
-    let ftraceHi = 0
-    let ftraceLo = 0
-    let bootHi = 0
-    let bootLo = 0
-    let previousHi = 0
-    let previousLo = 0
-    let whole = true
-    let firstEvent = Number.POSITIVE_INFINITY
-    let timed = false
-    let firstHi = 0
-    let firstLo = 0
-    let firstTid = UNKNOWN_TID
+  /** What the bundle says about itself, wherever in it that stands, and its compact events. */
+  #readFrame(bytes: Uint8Array, start: number, end: number): void {
+    const { walker, compact, decoder, frame } = this.#context
+    frame.clear()
     walker.begin(bytes, start, end)
     while (walker.next()) {
-      switch (walker.field) {
-        case BUNDLE.event:
-          if (!timed && isNew && walker.wire === BYTES)
-            if (decoder.head(bytes, walker.start, walker.end)) {
-              timed = true
-              firstHi = decoder.tsHi
-              firstLo = decoder.tsLo
-              firstTid = decoder.tid
-            }
-          break
-        case BUNDLE.lost:
-          lost = walker.lo !== 0
-          break
-        case BUNDLE.compactSched:
-          if (walker.wire === BYTES) whole = compact.read(bytes, walker.start, walker.end) && whole
-          break
-        case BUNDLE.clock:
-          clock = walker.lo
-          break
-        case BUNDLE.ftraceTimestamp:
-          ftraceHi = walker.hi
-          ftraceLo = walker.lo
-          break
-        case BUNDLE.bootTimestamp:
-          bootHi = walker.hi
-          bootLo = walker.lo
-          break
-        case BUNDLE.previousEnd:
-          previousHi = walker.hi
-          previousLo = walker.lo
-          break
-      }
+      if (walker.wire !== BYTES) frame.note(walker)
+      else if (walker.field === BUNDLE.compactSched) {
+        if (!compact.read(bytes, walker.start, walker.end)) frame.isDamaged = true
+      } else if (walker.field === BUNDLE.event && !frame.isTimed && this.#eventAt === 0)
+        if (decoder.head(bytes, walker.start, walker.end)) {
+          frame.isTimed = true
+          frame.firstHi = decoder.tsHi
+          frame.firstLo = decoder.tsLo
+          frame.firstTid = decoder.tid
+        }
     }
-    if (!isNew) return
+  }
+
+  /** Takes over what the frame says: clock, losses, and who runs. */
+  #beginBundle(dropped: boolean): void {
+    const { compact, issues, frame } = this.#context
     this.#switchesDone = 0
     this.#wakingsDone = 0
     this.#switchTime = 0
     this.#wakingTime = 0
-    if (clock !== 0 && (ftraceHi !== 0 || ftraceLo !== 0))
-      this.#offset = halvesDifference(bootHi, bootLo, ftraceHi, ftraceLo)
-    if (!whole)
+    if (frame.clock !== 0 && (frame.ftraceHi !== 0 || frame.ftraceLo !== 0))
+      this.#offset = halvesDifference(frame.bootHi, frame.bootLo, frame.ftraceHi, frame.ftraceLo)
+    if (frame.isDamaged)
       issues.add(
         'corrupt_bundle',
         'data_loss',
@@ -387,22 +220,24 @@ export class BundleStream implements RecordStream {
         `Compact scheduling events of cpu ${this.cpu} are damaged; some are missing.`,
         this.cpu,
       )
-    if (timed) firstEvent = this.#toNs(firstHi, firstLo)
-    if (compact.switches > 0)
-      firstEvent = Math.min(firstEvent, this.#compactTime(compact.switchTs, 0))
-    if (compact.wakings > 0)
-      firstEvent = Math.min(firstEvent, this.#compactTime(compact.wakingTs, 0))
-    // Bundles that a ring buffer of the tracing service dropped: the last event before this one is not the last one read.
-    const skipped =
+    const none = Number.POSITIVE_INFINITY
+    const event = frame.isTimed ? this.#toNs(frame.firstHi, frame.firstLo) : none
+    const firstSwitch = compact.switches > 0 ? this.#compactTime(compact.switchTs, 0) : none
+    const waking = compact.wakings > 0 ? this.#compactTime(compact.wakingTs, 0) : none
+    if (frame.hasLost || dropped || this.#isSkipped())
+      this.#addLoss(Math.min(event, firstSwitch, waking))
+    // Nothing switched before the first event, so its thread was running since the bundle's start.
+    if (this.#tid === UNKNOWN_TID && event < firstSwitch) this.#tid = frame.firstTid
+  }
+
+  /** Bundles that a ring buffer of the tracing service dropped: the last event before this one is not the last one read. */
+  #isSkipped(): boolean {
+    const { previousHi, previousLo } = this.#context.frame
+    return (
       this.#held &&
       (previousHi !== 0 || previousLo !== 0) &&
       halvesDifference(previousHi, previousLo, this.#rawHi, this.#rawLo) > 0
-    if (lost || dropped || skipped) this.#addLoss(firstEvent)
-    // Nothing switched before the first event, so its thread was running since the bundle's start.
-    const firstSwitch =
-      compact.switches > 0 ? this.#compactTime(compact.switchTs, 0) : Number.POSITIVE_INFINITY
-    if (this.#tid === UNKNOWN_TID && timed && this.#toNs(firstHi, firstLo) < firstSwitch)
-      this.#tid = firstTid
+    )
   }
 
   #addLoss(firstEvent: number): void {
@@ -417,15 +252,18 @@ export class BundleStream implements RecordStream {
     this.#commKnown = false
   }
 
-  /** Steps to the next event with a time; its head lies in the decoder. */
-  #nextEvent(walker: FieldWalker): boolean {
+  /** Steps to the next event with a time, if there is one; its head lies in the decoder. */
+  #nextEvent(walker: FieldWalker): void {
     const { decoder, issues } = this.#context
     for (;;) {
-      const before = walker.at
-      if (!walker.next()) return false
+      this.#pendingAt = walker.at
+      this.#isPending = walker.next()
+      if (!this.#isPending) return
       if (walker.field !== BUNDLE.event || walker.wire !== BYTES) continue
-      this.#beforeEvent = before
-      if (decoder.head(walker.bytes, walker.start, walker.end)) return true
+      if (decoder.head(walker.bytes, walker.start, walker.end)) {
+        this.#pendingTs = this.#toNs(decoder.tsHi, decoder.tsLo)
+        return
+      }
       issues.add(
         'bad_event',
         'data_loss',

@@ -1,6 +1,7 @@
 import type { IssueLog } from '../issues.ts'
 import { MEMINFO_NAMES, PSI_NAMES, VMSTAT_NAMES } from './counter-names.ts'
 import { type EventDecoder, textOf } from './event-decoder.ts'
+import type { Sequence } from './sequences.ts'
 import { SAMPLE, type SideRows } from './side-rows.ts'
 import { BYTES, FieldWalker } from './wire.ts'
 
@@ -10,18 +11,11 @@ const MAX_FACT_CHARS = 1 << 20
 const MAX_TASKS = 1 << 20
 const MAX_COMM_CHARS = 64
 
-interface CpuCounter {
-  start: number | undefined
-  end: number | undefined
-}
-
 /** What a trace says of the device, its tasks and their counters beside the events. */
 export class DeviceData {
   readonly comms = new Map<number, string>()
   readonly tgids = new Map<number, number>()
   readonly facts = new Map<string, string>()
-  /** Kernel's lost-event counters by cpu. */
-  readonly counters = new Map<number, CpuCounter>()
   kernelRelease: string | undefined
   arch: string | undefined
   cpus: number | undefined
@@ -153,47 +147,109 @@ export class DeviceData {
   }
 
   /** FtraceStats (ftrace/ftrace_stats.proto): the kernel's own counters at start and end. */
-  parseFtraceStats(bytes: Uint8Array, start: number, end: number, at: number): void {
+  parseFtraceStats(
+    state: Sequence,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    at: number,
+  ): void {
     const walker = this.#a
-    const part = this.#b
     let phase = 0
     const lost: [number, number][] = []
     walker.begin(bytes, start, end)
     while (walker.next()) {
-      if (walker.field === 1) phase = walker.lo
+      if (walker.field === STATS.phase) phase = walker.lo
+      else if (walker.field === STATS.parseErrors) this.#reportParseErrors(at)
       else if (walker.wire !== BYTES) continue
-      else if (walker.field === 2) {
-        let cpu = 0
-        let events = 0
-        part.begin(bytes, walker.start, walker.end)
-        while (part.next()) {
-          if (part.field === 1) cpu = part.lo
-          // overrun, commit_overrun, dropped_events
-          else if (part.field === 3 || part.field === 4 || part.field === 8) events += part.value
-        }
-        lost.push([cpu, events])
-      } else if (walker.field === 5)
-        this.#issues.add(
-          'atrace_error',
-          'info',
-          at,
-          `atrace reported: ${textOf(walker).slice(0, 200)}`,
-        )
-      else if (walker.field === 6 || walker.field === 7)
-        this.#issues.add(
-          'event_not_recorded',
-          'error',
-          at,
-          `The device ${walker.field === 6 ? 'does not have' : 'refused to record'} event ${textOf(walker).slice(0, 100)}.`,
-          textOf(walker).slice(0, 100),
-        )
+      else if (walker.field === STATS.cpu) lost.push(this.#lostOfCpu(walker))
+      else if (walker.field === STATS.kprobes) this.#reportMissedProbes(walker, phase, at)
+      else this.#reportNotRecorded(walker, at)
     }
     for (const [cpu, events] of lost) {
-      if (this.counters.size >= MAX_CPUS) break
-      const counter = this.counters.get(cpu) ?? { start: undefined, end: undefined }
-      if (phase === 1) counter.start ??= events
-      else if (phase === 2) counter.end = events
-      this.counters.set(cpu, counter)
+      if (state.counters.size >= MAX_CPUS) break
+      const counter = state.counters.get(cpu) ?? { start: undefined, end: undefined }
+      if (phase === START_OF_TRACE) counter.start ??= events
+      else if (phase === END_OF_TRACE) counter.end = events
+      state.counters.set(cpu, counter)
+    }
+  }
+
+  /** FtraceCpuStats: the cpu, and its events that found no place. */
+  #lostOfCpu(walker: FieldWalker): [number, number] {
+    const part = this.#b
+    let cpu = 0
+    let events = 0
+    part.begin(walker.bytes, walker.start, walker.end)
+    while (part.next())
+      if (part.field === 1) cpu = part.lo
+      // overrun, commit_overrun, dropped_events
+      else if (part.field === 3 || part.field === 4 || part.field === 8) events += part.value
+    return [cpu, events]
+  }
+
+  #reportParseErrors(at: number): void {
+    this.#issues.add(
+      'ftrace_error',
+      'data_loss',
+      at,
+      "Perfetto could not read part of the kernel's buffers.",
+      'stats',
+    )
+  }
+
+  /** FtraceKprobeStats: hits 1, misses 2. */
+  #reportMissedProbes(walker: FieldWalker, phase: number, at: number): void {
+    const part = this.#b
+    let misses = 0
+    part.begin(walker.bytes, walker.start, walker.end)
+    while (part.next()) if (part.field === 2) misses = part.value
+    if (misses > 0 && phase === END_OF_TRACE)
+      this.#issues.add(
+        'probes_missed',
+        'data_loss',
+        at,
+        `The kernel left out ${misses} events of probes, because others were still being handled.`,
+      )
+  }
+
+  /** Texts of FtraceStats. */
+  #reportNotRecorded(walker: FieldWalker, at: number): void {
+    const { field } = walker
+    if (field === STATS.atraceErrors || field === STATS.exclusiveError)
+      this.#issues.add(
+        'atrace_error',
+        'info',
+        at,
+        `${field === STATS.atraceErrors ? 'atrace' : 'Perfetto'} reported: ${textOf(walker).slice(0, 200)}`,
+        field,
+      )
+    else if (field === STATS.unknownEvents || field === STATS.failedEvents) {
+      const event = textOf(walker).slice(0, 100)
+      this.#issues.add(
+        'event_not_recorded',
+        'error',
+        at,
+        `The device ${field === STATS.unknownEvents ? 'does not have' : 'refused to record'} event ${event}.`,
+        event,
+      )
+    }
+  }
+
+  /** TraceStats (common/trace_stats.proto): what the tracing service itself could not keep. */
+  parseTraceStats(bytes: Uint8Array, start: number, end: number, at: number): void {
+    const walker = this.#a
+    const part = this.#b
+    walker.begin(bytes, start, end)
+    while (walker.next()) {
+      if (walker.field !== TRACE_STATS.buffer || walker.wire !== BYTES) continue
+      part.begin(bytes, walker.start, walker.end)
+      while (part.next()) {
+        if (part.wire === BYTES || part.value === 0) continue
+        const what = BUFFER_LOSSES[part.field]
+        if (what !== undefined)
+          this.#issues.add('service_loss', 'data_loss', at, `Perfetto ${what}.`, part.field)
+      }
     }
   }
 
@@ -262,6 +318,26 @@ export class DeviceData {
   }
 }
 
+/** FtraceStats, and its phases. */
+const STATS = {
+  phase: 1,
+  cpu: 2,
+  atraceErrors: 5,
+  unknownEvents: 6,
+  failedEvents: 7,
+  parseErrors: 9,
+  kprobes: 10,
+  exclusiveError: 13,
+} as const
+const START_OF_TRACE = 1
+const END_OF_TRACE = 2
+/** TraceStats, and of its BufferStats what means that recorded data is missing from the middle of a trace. */
+const TRACE_STATS = { buffer: 1 } as const
+const BUFFER_LOSSES: Readonly<Record<number, string>> = {
+  9: 'met data of a writer that breaks its protocol and left it out',
+  18: 'discarded data that came when its buffer was full',
+  19: 'lost packets of writers whose shared memory was full',
+}
 /** ProcessStats.Process, the counters that memory pressure moves. */
 const PROCESS_STATS: Readonly<Record<number, string>> = {
   3: 'vm_rss_kb',

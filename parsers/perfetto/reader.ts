@@ -64,12 +64,12 @@ class PerfettoReader extends MergedReader<BundleStream> {
       issues,
       baseHi: hi,
       baseLo: lo,
-      ftraceOffset: scan.ftraceOffset,
+      ftraceOffset: scan.bundles.ftraceOffset,
     })
-    const streams = [...scan.bundles].map(([cpu, list]) => new BundleStream(cpu, list, context))
+    const streams = scan.bundles.lists.map((list) => new BundleStream(list, context))
     const side = new SideStream({
       rows: scan.side,
-      tracks: scan.tracks,
+      tracks: scan.tracks.withThreads(),
       baseNs: least,
       shapes: decoder.shapes,
     })
@@ -89,11 +89,11 @@ class PerfettoReader extends MergedReader<BundleStream> {
   }
 
   symbolOf(hi: number, lo: number): string | undefined {
-    return this.#scan.symbolOf(hi, lo)
+    return this.#scan.sequences.symbolOf(hi, lo)
   }
 
   protected settle(stream: BundleStream): Loss[] {
-    const counter = this.#scan.device.counters.get(stream.cpu)
+    const counter = stream.list.sequence.counters.get(stream.cpu)
     const lost =
       counter?.start === undefined || counter.end === undefined ? 0 : counter.end - counter.start
     return settleLosses(stream, lost)
@@ -101,8 +101,8 @@ class PerfettoReader extends MergedReader<BundleStream> {
 }
 
 /** The earliest time of all, ns since the clocks' base. */
-function leastOf({ firstNs, side }: TraceScan): number {
-  let least = firstNs ?? Number.POSITIVE_INFINITY
+function leastOf({ bundles, side }: TraceScan): number {
+  let least = bundles.firstNs ?? Number.POSITIVE_INFINITY
   for (let i = 0; i < side.length; i++) least = Math.min(least, side.ts[i] as number)
   return Number.isFinite(least) ? least : 0
 }
@@ -114,18 +114,20 @@ function shifted(hi: number, lo: number, ns: number): { hi: number; lo: number }
 }
 
 function toInfo(scan: TraceScan, baseNs: bigint): TraceInfo {
+  const { lists } = scan.bundles
   const cpus =
-    scan.device.cpus ?? (scan.bundles.size === 0 ? undefined : Math.max(...scan.bundles.keys()) + 1)
+    scan.device.cpus ??
+    (lists.length === 0 ? undefined : Math.max(...lists.map(({ cpu }) => cpu)) + 1)
   return {
     format: 'perfetto',
     kernelRelease: scan.device.kernelRelease,
     arch: scan.device.arch,
     cpus,
     pageSize: scan.device.pageSize,
-    clock: 'boot',
+    clock: scan.clocks.name,
     baseNs,
     ticks: false,
-    instances: [{ name: '', clock: 'boot' }],
+    instances: [{ name: '', clock: scan.clocks.name }],
     comms: scan.device.comms,
     tgids: scan.device.tgids,
     nodeRanges: [],

@@ -1,4 +1,4 @@
-const TWO_32 = 4_294_967_296
+export const TWO_32 = 4_294_967_296
 
 /** Protobuf's wire types (encoding specification). */
 export const VARINT = 0

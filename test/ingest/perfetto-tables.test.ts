@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { deflateSync, gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openTrace } from '../../parsers/index.ts'
@@ -224,5 +225,139 @@ describe.each(FORMS)('a Perfetto trace %s', (_, bytes) => {
     expect(await database.query("SELECT code FROM import_issues WHERE severity <> 'info'")).toEqual(
       [],
     )
+  })
+})
+
+describe('a trace with each kind of packet, written by protoc', () => {
+  const fixture = readFileSync(
+    fileURLToPath(new URL('../../fixtures/perfetto/every-packet.pftrace', import.meta.url)),
+  )
+  const at = (ns: number) => 4 * S + ns
+  const rows = async (sql: string): Promise<unknown[][]> =>
+    (await database.query(sql)).map((row) => Object.values(row))
+
+  const KINDS: readonly (readonly [string, string, readonly (readonly unknown[])[]])[] = [
+    [
+      'ftrace bundles: a stall and its slab shrinking by a symbol that was interned',
+      `SELECT r.start_ns, r.end_ns, r.tid, alloc_order, nr_reclaimed, s.shrinker, s.nr_freed
+       FROM reclaim_spans r, slab_shrinks s`,
+      [[at(20), at(60), 901, 2, 32, 'zs_shrinker_scan', 7]],
+    ],
+    [
+      'compact scheduling events: who ran, and who was woken',
+      `SELECT t.tid, min(s.start_ns), max(s.end_ns), sum(s.end_ns - s.start_ns)::INTEGER, w.ts_ns
+       FROM thread_states s JOIN tasks t USING (trace_id, task_id) JOIN wakeups w USING (trace_id, task_id)
+       WHERE t.tid = 50 AND s.state = 'running' GROUP BY ALL`,
+      [[50, at(105), at(195), 90, at(100)]],
+    ],
+    [
+      "generic events: a swap-out with its page and the swap slot that a probe's argument tells",
+      'SELECT tid, submit_ns, ts_ns, pfn, swap_offset FROM swapouts',
+      [[50, at(120), at(180), 777, 17]],
+    ],
+    [
+      'events of probes with and without arguments: a swap-in of that slot',
+      'SELECT tid, ts_ns, end_ns, swap_offset FROM swapins',
+      [[901, at(65), at(90), 17]],
+    ],
+    [
+      "events of kswapd's own",
+      'SELECT tid, start_ns, end_ns, alloc_order, node FROM kswapd_spans',
+      [[50, at(110), at(190), 1, 0]],
+    ],
+    [
+      'lost events, with the number that the statistics of start and end tell',
+      'SELECT cpu, start_ns, end_ns, events FROM losses',
+      [[0, at(96), at(2000), 7]],
+    ],
+    [
+      'statistics of the system and of processes, on two clocks',
+      `SELECT ts_ns, name, value FROM samples
+       WHERE regexp_matches(name, '^(meminfo|vmstat|psi|process)[.]') ORDER BY ts_ns, name`,
+      [
+        [at(94), 'process.900.oom_score_adj', 700],
+        [at(200), 'meminfo.mem_free', 4096],
+        [at(200), 'psi.memory_some.total_ns', 123],
+        [at(200), 'vmstat.pswpout', 9],
+        [at(210), 'vmstat.allocstall_movable', 4],
+        [at(220), 'process.900.oom_score_adj', 700],
+        [at(220), 'process.900.rss_anon_kb', 512],
+        [at(220), 'process.900.vm_swap_kb', 64],
+      ],
+    ],
+    [
+      'slices of tracks and of atrace, on a clock that counts from packet to packet',
+      `SELECT m.ts_ns, m.end_ns, m.name, t.tid FROM markers m LEFT JOIN tasks t USING (trace_id, task_id)
+       ORDER BY m.ts_ns, m.name`,
+      [
+        [at(0), at(10), 'frame', 901],
+        [at(96), at(96), 'oom kill', 900],
+        [at(2000), at(2000), 'done', 901],
+        [at(2000), at(4000), 'launch', 901],
+        [at(5000), at(5000), 'vsync', 901],
+      ],
+    ],
+    [
+      'counters of tracks and of atrace',
+      `SELECT ts_ns, name, value FROM samples WHERE name IN ('HeapSize', 'steps', 'ratio') ORDER BY ts_ns`,
+      [
+        [at(5), 'HeapSize', 77],
+        [at(5000), 'steps', 30],
+        [at(6000), 'steps', 70],
+        [at(7000), 'ratio', 2],
+      ],
+    ],
+    [
+      'the process tree, packages, groups, scores and kills',
+      `SELECT tid, tgid, comm, process, package, oom_score_adj, cgroup, killed_ns, killed_by FROM tasks
+       WHERE tid IN (50, 900, 901) ORDER BY tid`,
+      [
+        [50, 50, 'kswapd0', 'kswapd0', null, null, null, null, null],
+        [
+          900,
+          900,
+          'com.example.cha',
+          'com.example.chat',
+          'com.example.chat',
+          700,
+          '/apps/uid_10061',
+          at(96),
+          'oom',
+        ],
+        [
+          901,
+          900,
+          'RenderThread',
+          'com.example.chat',
+          'com.example.chat',
+          700,
+          null,
+          at(96),
+          'oom',
+        ],
+      ],
+    ],
+    [
+      'the machine',
+      'SELECT format, kernel_release, arch, cpus, page_size, clock FROM traces',
+      [['perfetto', '6.12.1-android16', 'aarch64', 2, 4096, 'boot']],
+    ],
+    [
+      'what the device and the tracing service could not record',
+      'SELECT code, count FROM import_issues ORDER BY ALL',
+      [
+        ['event_not_recorded', 1],
+        ['event_not_recorded', 1],
+        ['ftrace_error', 1],
+        ['other_machine', 1],
+        ['probes_missed', 1],
+        ['sequence_incomplete', 1],
+        ['service_loss', 1],
+      ],
+    ],
+  ]
+  it.each(KINDS)('shows %s', async (_, sql, expected) => {
+    await ingestFile(fixture)
+    expect(await rows(sql)).toEqual(expected)
   })
 })

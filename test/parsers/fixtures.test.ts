@@ -8,8 +8,8 @@ import { forEachEvent, openTestFile } from './open-bytes.ts'
 const folder = fileURLToPath(new URL('../../fixtures/', import.meta.url))
 const update = process.env['PSTRACE_UPDATE'] === '1'
 /** Folders of traces for readers that take a ByteSource and need no more than it. */
-const TRACE_FOLDERS = ['zram-lz4-6.1', 'trace-dat', 'perf', 'text']
-const TRACE = /\.(dat|data|txt|html)$/
+const TRACE_FOLDERS = ['zram-lz4-6.1', 'trace-dat', 'perf', 'perfetto', 'text']
+const TRACE = /\.(dat|data|pftrace|txt|html)$/
 
 function listTraces(): string[] {
   return TRACE_FOLDERS.flatMap((name) =>
@@ -21,6 +21,7 @@ function listTraces(): string[] {
 
 function formatOf(path: string): string {
   if (path.startsWith('perf/')) return 'perf.data'
+  if (path.startsWith('perfetto/')) return 'perfetto'
   if (!path.startsWith('text/')) return 'trace.dat'
   if (path.endsWith('.html')) return 'systrace'
   return path.includes('perf-script') ? 'perf script' : 'ftrace text'

@@ -234,6 +234,22 @@ describe('losses', () => {
     expect(losses).toEqual([{ cpu: 0, startNs: 45, endNs: 85, events: undefined }])
   })
 
+  it('are of the sequence that lost events, not of another that has the same cpu', async () => {
+    const of = (sequence: number, packet: Fields): Fields => ({ ...packet, 10: sequence })
+    const { events, losses } = await readBytes(
+      trace(
+        of(1, bundle(0, [waking(5, 1, 11)])),
+        of(2, bundle(0, [waking(4, 1, 21)])),
+        of(2, { 34: { 1: 1, 2: { 1: 0, 3: 0 } } }),
+        of(1, bundle(0, [waking(50, 1, 12)])),
+        of(2, { ...bundle(0, [waking(40, 1, 22)]), 42: 1 }),
+        of(2, { 34: { 1: 2, 2: { 1: 0, 3: 6 } } }),
+      ),
+    )
+    expect(events.map(({ fields }) => fields['pid'])).toEqual([21, 11, 22, 12])
+    expect(losses).toEqual([{ cpu: 0, startNs: 0, endNs: 36, events: 6 }])
+  })
+
   it('are seen where packets were dropped', async () => {
     const { losses, issues } = await readBytes(
       trace(
@@ -269,6 +285,58 @@ describe('clocks', () => {
     )
     expect(events.map(({ ts }) => BigInt(ts) + info.baseNs)).toEqual([1050n, 5050n])
     expect(events[0]?.fields).toEqual({ name: 'vmstat.pswpout', value: 9n })
+  })
+
+  it('convert what was written late by the snapshot of its own time', async () => {
+    const snapshot = (boot: number, mono: number): Fields => ({
+      6: {
+        1: [
+          { 1: 6, 2: boot },
+          { 1: 3, 2: mono },
+        ],
+      },
+    })
+    const stats = (ts: number): Fields => ({ 8: ts, 58: 3, 7: { 2: { 1: 42, 2: 9 } } })
+    // The device slept between the snapshots; 90 lies before the first.
+    const { events, info } = await readBytes(
+      trace(snapshot(1000, 100), snapshot(5000, 200), stats(150), stats(250), stats(90)),
+    )
+    expect(events.map(({ ts }) => BigInt(ts) + info.baseNs)).toEqual([990n, 1050n, 5050n])
+  })
+
+  it('that were set back convert by what they read since then', async () => {
+    const snapshot = (boot: number, real: number): Fields => ({
+      6: {
+        1: [
+          { 1: 6, 2: boot },
+          { 1: 1, 2: real },
+        ],
+      },
+    })
+    const { events, info } = await readBytes(
+      trace(snapshot(1000, 500), snapshot(2000, 300), { 8: 310, 58: 1, 7: { 2: { 1: 42, 2: 9 } } }),
+    )
+    expect(events.map(({ ts }) => BigInt(ts) + info.baseNs)).toEqual([2010n])
+  })
+
+  it('of a trace without the boot clock are those of its primary clock', async () => {
+    const { events, info } = await readBytes(
+      trace(
+        {
+          6: {
+            1: [
+              { 1: 3, 2: 7000 },
+              { 1: 1, 2: 90 },
+            ],
+            2: 3,
+          },
+        },
+        { 8: 7100, 7: { 2: { 1: 42, 2: 9 } } },
+        { 8: 95, 58: 1, 7: { 2: { 1: 42, 2: 9 } } },
+      ),
+    )
+    expect(info.clock).toBe('mono')
+    expect(events.map(({ ts }) => BigInt(ts) + info.baseNs)).toEqual([7005n, 7100n])
   })
 
   it("count up a sequence's own incremental clock", async () => {
@@ -363,6 +431,38 @@ describe('other data', () => {
       [-1, 73, 'other'],
       [501, 69, ''],
     ])
+  })
+})
+
+describe('packets that rest on others', () => {
+  const names = { 2: { 1: 1, 2: 'frame' } }
+  const instant = (ts: number, more: Fields): Fields => ({
+    10: 1,
+    8: ts,
+    11: { 9: 3, 10: 1 },
+    ...more,
+  })
+
+  it('are not read once some of these were dropped, until their sequence begins anew', async () => {
+    const { events, issues } = await readBytes(
+      trace(
+        instant(1, { 13: 1, 12: names }),
+        instant(2, { 13: 2 }),
+        instant(3, { 13: 2, 42: 1 }),
+        instant(4, { 13: 2 }),
+        instant(5, { 13: 3, 12: { 2: { 1: 1, 2: 'other' } } }),
+      ),
+    )
+    expect(events.map(({ ts, fields }) => [ts, fields['name']])).toEqual([
+      [0, 'frame'],
+      [1, 'frame'],
+      [4, 'other'],
+    ])
+    expect(issues.map(({ code, count }) => [code, count])).toEqual([['sequence_incomplete', 2]])
+  })
+
+  it('are not read where the begin of their sequence is not in the trace', async () => {
+    expect(await codes(trace(instant(1, { 13: 2 }), { 8: 2 }))).toEqual(['sequence_incomplete'])
   })
 })
 

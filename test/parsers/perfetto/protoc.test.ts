@@ -1,12 +1,17 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
+import { MEMINFO_NAMES, PSI_NAMES, VMSTAT_NAMES } from '../../../parsers/perfetto/counter-names.ts'
+import { TYPED_EVENTS } from '../../../parsers/perfetto/typed-events.ts'
 import { generated, scenarioNamed } from '../../generate/file.ts'
 import { type ReadEvent, readBytes } from '../open-bytes.ts'
+import { trace } from './packets.ts'
 
 /** A checkout of Perfetto's sources: its protos say what every field is. */
 const protos = process.env['PSTRACE_PERFETTO_PROTOS']
+const fixtures = fileURLToPath(new URL('../../../fixtures/perfetto/', import.meta.url))
 const traces = process.env['PSTRACE_TRACES']
 const canRun = protos !== undefined && spawnSync('protoc', ['--version']).error === undefined
 const folder = traces === undefined ? '' : join(traces, 'public/perfetto')
@@ -18,17 +23,22 @@ interface Decoded {
   readonly fields: Map<string, string>
 }
 
-/** FtraceEvents of `protoc --decode` text: generic events get the fields that they name. */
-function decode(bytes: Uint8Array): Decoded[] {
+function protoc(direction: 'encode' | 'decode', input: Uint8Array): Buffer {
   const { stdout } = spawnSync(
     'protoc',
     [
       `-I${protos}`,
-      '--decode=perfetto.protos.Trace',
+      `--${direction}=perfetto.protos.Trace`,
       join(protos ?? '', 'protos/perfetto/trace/trace.proto'),
     ],
-    { input: bytes, encoding: 'latin1', maxBuffer: 2 ** 30 },
+    { input, maxBuffer: 2 ** 30 },
   )
+  return stdout
+}
+
+/** FtraceEvents of `protoc --decode` text: generic events get the fields that they name. */
+function decode(bytes: Uint8Array): Decoded[] {
+  const stdout = protoc('decode', bytes).toString('latin1')
   const events: Decoded[] = []
   const path: string[] = []
   let cpu = 0
@@ -71,9 +81,15 @@ function toText(event: ReadEvent): string[] {
     .sort()
 }
 
+/** KprobeEvent.KprobeType: protoc prints its names. */
+const ENUMERATORS: Readonly<Record<string, string>> = {
+  KPROBE_TYPE_BEGIN: '1',
+  KPROBE_TYPE_END: '2',
+}
+
 /** protoc prints bytes beyond ASCII in octal. */
 function plain(value: string): string {
-  if (!value.startsWith('"')) return value
+  if (!value.startsWith('"')) return ENUMERATORS[value] ?? value
   const named: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r' }
   const bytes = value
     .slice(1, -1)
@@ -109,6 +125,38 @@ describe.runIf(canRun)('beside protoc with the protos of Perfetto', () => {
   const files = folder !== '' && existsSync(folder) ? readdirSync(folder) : []
   it.each(files)('every event and field of %s is the same', async (file) => {
     await compare(readFileSync(join(folder, file)))
+  })
+
+  it('every event and field that is known by its number has the name that Perfetto gives it', async () => {
+    const events = [...TYPED_EVENTS.values()].map(({ id, fields }, index) => ({
+      1: 1000 + index,
+      2: 1,
+      [id]: Object.fromEntries(
+        fields.map(({ number, kind }) => [number, kind === 'string' ? `text ${number}` : number]),
+      ),
+    }))
+    expect(await compare(trace({ 1: { 1: 0, 2: events } }))).toBe(TYPED_EVENTS.size)
+  })
+
+  it.each([
+    ['meminfo', 1, 'MEMINFO_', MEMINFO_NAMES],
+    ['vmstat', 2, 'VMSTAT_', VMSTAT_NAMES],
+    ['psi', 14, 'PSI_RESOURCE_', PSI_NAMES],
+  ] as const)(
+    'every counter of %s has the name that Perfetto gives it',
+    (_, field, prefix, names) => {
+      const counters = names.map((__, key) => ({ 1: key, 2: 1 }))
+      const text = protoc('decode', trace({ 7: { [field]: counters } })).toString()
+      const theirs = [...text.matchAll(/(?:key|resource): (\w+)/g)].map(([, name = '']) => name)
+      expect(theirs).toEqual(names.map((name) => `${prefix}${name.toUpperCase()}`))
+    },
+  )
+
+  it('fixtures/perfetto/every-packet.pftrace is what protoc makes of its text', () => {
+    const text = readFileSync(join(fixtures, 'every-packet.textproto'))
+    expect(
+      protoc('encode', text).equals(readFileSync(join(fixtures, 'every-packet.pftrace'))),
+    ).toBe(true)
   })
 
   it('every event and field of a generated trace is the same', async () => {
