@@ -18,6 +18,8 @@ import { liveBytes } from '../shared/live-bytes.ts'
 import { type BenchRow, pairedRow } from './row.ts'
 
 const ROUNDS = 5
+/** A round is a fraction of a second, most of the first few goes into compiling: a run of a recording is that many rounds long. */
+const WARM_ROUNDS = 5
 const EVENTS = 400_000
 const PENDING = 64
 
@@ -276,8 +278,10 @@ export async function bench(): Promise<BenchRow[]> {
     mine: () => number,
     other: () => number,
   ): void => {
-    mine()
-    other()
+    for (let round = 0; round < WARM_ROUNDS; round++) {
+      mine()
+      other()
+    }
     const a: number[] = []
     const b: number[] = []
     for (let round = 0; round < ROUNDS; round++) {
