@@ -2,7 +2,12 @@ import type { Cursor } from '../cursor.ts'
 import { readFully } from '../cursor.ts'
 import type { IssueLog } from '../issues.ts'
 import type { ByteSource, Loss } from '../reader.ts'
-import type { RingBufferScanner, StampBase } from '../ring-buffer.ts'
+import {
+  type RingBufferScanner,
+  readStamp,
+  type StampBase,
+  type SubBufferLayout,
+} from '../ring-buffer.ts'
 import type { RecordStream } from '../window.ts'
 import type { TimeConversion } from './time.ts'
 
@@ -115,14 +120,12 @@ export class CpuStream implements RecordStream {
   }
 
   /** Stamp of the first page with data; reads the first block. */
-  firstStamp(
-    toStamp: (words: Uint32Array, page: number) => StampBase | undefined,
-  ): StampBase | undefined {
+  firstStamp(layout: SubBufferLayout): StampBase | undefined {
     if (this.#cursor !== undefined) this.#readChunkCount(this.#cursor)
     this.#primed = this.#next()
     const { pageBytes } = this.#buffer
     for (let page = 0; page + pageBytes <= (this.#primed?.bytes ?? 0); page += pageBytes) {
-      const stamp = toStamp(this.words, page)
+      const stamp = readStamp(layout, this.words, page)
       if (stamp !== undefined) return stamp
     }
     return undefined
@@ -322,6 +325,19 @@ export class CpuStream implements RecordStream {
       `${this.instance} ${this.cpu}`,
     )
   }
+}
+
+/** The earliest of the streams' first stamps: what all times are relative to. Reads the first block of each. */
+export function earliestStamp(streams: readonly CpuStream[], layout: SubBufferLayout): StampBase {
+  let least: StampBase | undefined
+  for (const stream of streams) {
+    const stamp = stream.firstStamp(layout)
+    if (stamp === undefined) continue
+    const isEarlier =
+      least === undefined || stamp.hi < least.hi || (stamp.hi === least.hi && stamp.lo < least.lo)
+    if (isEarlier) least = stamp
+  }
+  return least ?? { hi: 0, lo: 0 }
 }
 
 /** Losses of a cpu, with what the kernel's own counters add to the gaps that its pages show. */

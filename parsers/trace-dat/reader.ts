@@ -4,9 +4,15 @@ import { Cursor } from '../cursor.ts'
 import { IssueLog } from '../issues.ts'
 import { MergedReader } from '../merged-reader.ts'
 import type { ByteSource, Loss, TraceInfo, TraceReader } from '../reader.ts'
-import { RingBufferScanner, readStamp, type StampBase } from '../ring-buffer.ts'
+import { RingBufferScanner } from '../ring-buffer.ts'
 import { WindowBuilder } from '../window.ts'
-import { CpuStream, settleLosses, UnpackBudget, type Unpacker } from './cpu-stream.ts'
+import {
+  CpuStream,
+  earliestStamp,
+  settleLosses,
+  UnpackBudget,
+  type Unpacker,
+} from './cpu-stream.ts'
 import { parseHeader, parsePreamble, type TraceDatHeader } from './header.ts'
 import { isNanosecondClock } from './options.ts'
 import { TimeConversion } from './time.ts'
@@ -57,7 +63,7 @@ class TraceDatReader extends MergedReader<CpuStream> {
     this.#issues = issues
     this.formats = header.formats.records.map((record) => record.format)
     this.#streams = this.#makeStreams(source, budget)
-    const base = this.#findBase()
+    const base = earliestStamp(this.#streams, header.layout)
     const { tsc, timeShift, offsetNs } = header.options
     const time = new TimeConversion({ base, tsc, shift: timeShift, offsetNs })
     for (const stream of this.#streams)
@@ -96,23 +102,6 @@ class TraceDatReader extends MergedReader<CpuStream> {
       (buffer) =>
         new CpuStream({ source, buffer, issues: this.#issues, cursor, blockBytes, budget }),
     )
-  }
-
-  /** The earliest of the cpus' first stamps: what all times are relative to. */
-  #findBase(): StampBase {
-    const { layout } = this.#header
-    let least: StampBase | undefined
-    for (const stream of this.#streams) {
-      const stamp = stream.firstStamp((words, page) => readStamp(layout, words, page))
-      if (stamp === undefined) continue
-      if (
-        least === undefined ||
-        stamp.hi < least.hi ||
-        (stamp.hi === least.hi && stamp.lo < least.lo)
-      )
-        least = stamp
-    }
-    return least ?? { hi: 0, lo: 0 }
   }
 
   #toInfo(time: TimeConversion): TraceInfo {

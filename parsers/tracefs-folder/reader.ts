@@ -5,8 +5,8 @@ import { EventMetadata } from '../event-metadata.ts'
 import { IssueLog } from '../issues.ts'
 import { MergedReader } from '../merged-reader.ts'
 import type { FolderFile, FolderSource, Loss, TraceInfo, TraceReader } from '../reader.ts'
-import { RingBufferScanner, readStamp, type StampBase } from '../ring-buffer.ts'
-import { CpuStream, settleLosses, UnpackBudget } from '../trace-dat/cpu-stream.ts'
+import { RingBufferScanner, type StampBase } from '../ring-buffer.ts'
+import { CpuStream, earliestStamp, settleLosses, UnpackBudget } from '../trace-dat/cpu-stream.ts'
 import { isNanosecondClock, TimeOptions, toClock } from '../trace-dat/options.ts'
 import { TimeConversion } from '../trace-dat/time.ts'
 import { WindowBuilder } from '../window.ts'
@@ -204,7 +204,6 @@ class TracefsFolderReader extends MergedReader<CpuStream> {
     const { layout } = this.#metadata
     if (layout === undefined) throw this.#error('bad_header_page', 'the layout is unknown')
     const blockBytes = Math.min(MAX_BLOCK_BYTES, READ_AHEAD_BYTES / Math.max(1, this.#files.length))
-    let least: StampBase | undefined
     for (const { cpu, file } of this.#files) {
       const stream = new CpuStream({
         source: file,
@@ -215,16 +214,8 @@ class TracefsFolderReader extends MergedReader<CpuStream> {
         budget: new UnpackBudget(),
       })
       this.#streams.push(stream)
-      const stamp = stream.firstStamp((words, page) => readStamp(layout, words, page))
-      if (stamp === undefined) continue
-      if (
-        least === undefined ||
-        stamp.hi < least.hi ||
-        (stamp.hi === least.hi && stamp.lo < least.lo)
-      )
-        least = stamp
     }
-    return least ?? { hi: 0, lo: 0 }
+    return earliestStamp(this.#streams, layout)
   }
 
   #toInfo(time: TimeConversion, pageBytes: number): TraceInfo {

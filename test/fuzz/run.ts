@@ -3,11 +3,12 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { traceFormats } from '../../parsers/index.ts'
-import { generated, scenarioNamed } from '../generate/file.ts'
+import { generated, generatedFiles, scenarioNamed } from '../generate/file.ts'
+import { split } from '../parsers/perf-data/perf-folder.ts'
 import { Coverage } from './coverage.ts'
+import { packFolder } from './folder-bytes.ts'
 import { Mutator } from './mutator.ts'
-import { readAsFormat } from './target.ts'
+import { folderNameOf, readAsFormat, TARGETS } from './target.ts'
 
 /**
  * Coverage-guided fuzzing of the readers: `npm run fuzz -- [format ...] [--seconds 60] [--seed 1]`. An input that runs blocks which none
@@ -36,19 +37,33 @@ const TEXTS: Readonly<Record<string, string>> = {
     '  app-0-1000  ( 1000) [000] ...1     5.000200: tracing_mark_write: B|1000|frame\n</script>\n</html>\n',
 }
 
-function seedsOf(format: string): Uint8Array[] {
+const SMALL = { scenario: scenarioNamed('phone'), events: 40, clock: 'boot' } as const
+/** Events of a folder that are described; the rest of a real one's descriptions is like them. */
+const DESCRIBED =
+  /^events\/[^/]*$|mm_vmscan_(direct_reclaim|kswapd_|write_folio)|sched_switch|^[^e]/
+
+const FOLDERS: Readonly<Record<string, () => readonly Uint8Array[]>> = {
+  'tracefs folder': () => {
+    const { files } = generatedFiles({ ...SMALL, pageSize: 1024 })
+    return [packFolder(new Map([...files].filter(([path]) => DESCRIBED.test(path))))]
+  },
+  'perf.data folder': () => {
+    const file = generated({ ...SMALL, format: 'perf' }).bytes
+    return [packFolder(split(file)), packFolder(split(file, { zstd: true }))]
+  },
+}
+
+function seedsOf(format: string): readonly Uint8Array[] {
   const text = TEXTS[format]
   if (text !== undefined) return [new TextEncoder().encode(text)]
+  const folder = FOLDERS[format]
+  if (folder !== undefined) return folder()
   const formats = Object.entries(SEEDS).find(([name]) => name === format)?.[1] ?? []
-  return formats.map(
-    (form) =>
-      generated({ scenario: scenarioNamed('phone'), events: 40, format: form, clock: 'boot' })
-        .bytes,
-  )
+  return formats.map((form) => generated({ ...SMALL, format: form }).bytes)
 }
 
 function folderOf(format: string): string {
-  return join(corpus, format.replaceAll(' ', '-'))
+  return join(corpus, folderNameOf(format))
 }
 
 function kept(format: string): Uint8Array[] {
@@ -105,7 +120,7 @@ const { values, positionals } = parseArgs({
     seed: { type: 'string', default: '1' },
   },
 })
-const names = positionals.length > 0 ? positionals : traceFormats.map(({ name }) => name)
+const names = positionals.length > 0 ? positionals : TARGETS
 let failures = 0
 for (const name of names) failures += await fuzz(name, Number(values.seconds), Number(values.seed))
 process.exitCode = failures === 0 ? 0 : 1

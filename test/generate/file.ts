@@ -82,8 +82,11 @@ export function generated(choice: Choice): { bytes: Uint8Array; truth: Generated
   return { bytes: file.bytes(), truth }
 }
 
-/** The same in the folder format, written below `root`. */
-export function generatedFolder(choice: Choice, root: string): GeneratedTruth {
+/** The same in the folder format: contents by path. */
+export function generatedFiles(choice: Choice): {
+  files: ReadonlyMap<string, Uint8Array>
+  truth: GeneratedTruth
+} {
   const files = new Map<string, MemoryFile>()
   const newFile = (path: string): Output => {
     const file = new MemoryFile()
@@ -91,9 +94,15 @@ export function generatedFolder(choice: Choice, root: string): GeneratedTruth {
     return file
   }
   const { truth } = generated({ ...choice, format: 'folder', newFile })
-  for (const [path, file] of files) {
+  return { files: new Map([...files].map(([path, file]) => [path, file.bytes()])), truth }
+}
+
+/** The same, written below `root`. */
+export function generatedFolder(choice: Choice, root: string): GeneratedTruth {
+  const { files, truth } = generatedFiles(choice)
+  for (const [path, bytes] of files) {
     mkdirSync(dirname(join(root, path)), { recursive: true })
-    writeFileSync(join(root, path), file.bytes())
+    writeFileSync(join(root, path), bytes)
   }
   return truth
 }
