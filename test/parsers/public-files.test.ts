@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { inflateSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { openTrace, TraceParseError } from '../../parsers/index.ts'
 import { openInput } from '../../src/io/input.ts'
@@ -85,6 +86,16 @@ const decodeRaw: Reference = (path) => {
 /** COMPRESSED2 is of 6.16: older perf refuses it. */
 const NEWER_THAN_PERF = /compressed2/
 
+/** A CPU, and a time before a colon: no reader needed. */
+const EVENT_LINE = /\[\d{3}\].* \d+\.\d{6}: /
+
+/** A file's text; atrace -z writes a zlib stream behind its first line. */
+function textOf(path: string): string {
+  const bytes = readFileSync(path)
+  const mark = bytes.indexOf('TRACE:\n')
+  return (mark < 0 ? bytes : inflateSync(bytes.subarray(mark + 7))).toString('latin1')
+}
+
 const FAMILIES: readonly (readonly [string, string, Reference, RegExp])[] = [
   ['perf', 'perf', perfScript, /\.data(\.|$)(?!script)/],
   ['tracecmd', 'trace-cmd', traceCmdReport, /\.dat$/],
@@ -129,7 +140,10 @@ describe.runIf(tracesFolder !== undefined)('files that others recorded', () => {
     },
   }
   it.each(Object.entries(TEXTS))('of text are read or refused: %s', async (path, expected) => {
-    expect(await read(folder(path))).toMatchObject(expected)
+    const reading = await read(folder(path))
+    expect(reading).toMatchObject(expected)
+    if (reading.refused === undefined && !path.startsWith('perf/'))
+      expect(reading.events).toBe(lines(textOf(folder(path)), EVENT_LINE))
   })
 
   it('are all of them held to something', () => {
