@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import type { Codec } from '../../src/memory/codecs/codec.ts'
 import { openCodec } from '../../src/memory/codecs/index.ts'
+import { createCodecMemory } from '../../src/memory/codecs/wasm-region.ts'
 import {
   CORPUS_GROUP_BYTES,
   createGenerator,
@@ -15,7 +17,7 @@ import { type BenchRow, pairedRow } from './row.ts'
 const ROUNDS = 21
 const PAGES = 2048
 
-/** The portable codec, the library that does the same natively, and the bound on the ratio. */
+/** The portable codec, the library that does the same natively, and the bound on the ratio. ` -d`: decompression. */
 const PAIRS = [
   { codec: 'lz4', native: 'lz4', peerName: 'liblz4', goal: 1.3 },
   { codec: 'lzo-rle', native: 'lzo', peerName: 'liblzo2 (lzo1x_1)', goal: 1.4 },
@@ -23,6 +25,9 @@ const PAIRS = [
   { codec: 'zstd', native: 'zstd', peerName: 'libzstd level 3', goal: 4 },
   { codec: 'lz4hc', native: 'lz4hc', peerName: 'liblz4 HC level 9' },
   { codec: 'deflate', native: 'deflate', peerName: 'zlib level 6' },
+  { codec: 'lz4', native: 'lz4 -d', peerName: 'liblz4 (safe)' },
+  { codec: 'lzo-rle', native: 'lzo -d', peerName: 'liblzo2 (safe)' },
+  { codec: 'zstd', native: 'zstd -d', peerName: 'libzstd' },
 ]
 
 /** Nanoseconds of CPU time per 4 KiB page of real memory, portable beside native, pass by pass in turn; and the generator beside lz4. */
@@ -31,15 +36,14 @@ export async function bench(): Promise<readonly BenchRow[]> {
   const folder = mkdtempSync(join(tmpdir(), 'pstrace-bench-'))
   const rows: BenchRow[] = []
   try {
-    const pages = Array.from({ length: PAGES }, (_, i) => bytes.subarray(i * 4096, (i + 1) * 4096))
     const native = startNative(folder, bytes)
     if (native !== undefined) {
       for (const { codec: name, native: peer, ...rest } of PAIRS) {
-        const codec = await openCodec(name)
-        const target = new Uint8Array(codec.bound(4096))
+        const decompresses = peer.endsWith(' -d')
+        const work = await (decompresses ? decompression(name, bytes) : compression(name, bytes))
         const pass = (): number => {
           const start = cpuNs()
-          for (const page of pages) codec.compress(page, target)
+          work()
           return (cpuNs() - start) / PAGES
         }
         const ours: number[] = []
@@ -52,12 +56,9 @@ export async function bench(): Promise<readonly BenchRow[]> {
           peers.push(other)
         }
         if (peers.some((time) => time < 0)) continue
+        const title = `codec ${name}${decompresses ? ' decompression' : ''}`
         rows.push(
-          pairedRow(
-            { name: `codec ${name}`, unit: 'ns/page', better: 'lower', ...rest },
-            ours,
-            peers,
-          ),
+          pairedRow({ name: title, unit: 'ns/page', better: 'lower', ...rest }, ours, peers),
         )
       }
       native.stop()
@@ -67,6 +68,47 @@ export async function bench(): Promise<readonly BenchRow[]> {
     rmSync(folder, { recursive: true })
   }
   return rows
+}
+
+/** A codec in a memory with the pages beside it, as a run's threads have them: both sides read each page where it lies. */
+async function codecBeside(
+  name: string,
+  pages: readonly Uint8Array[],
+): Promise<{ readonly codec: Codec; readonly own: readonly Uint8Array[] }> {
+  const length = pages.reduce((sum, page) => sum + page.length, 0)
+  const { memory, pagesAt } = createCodecMemory(1, 4096, length)
+  const codec = await openCodec(name, { region: { memory, base: 0 } })
+  let at = pagesAt
+  const own = pages.map((page) => {
+    const view = new Uint8Array(memory.buffer, at, page.length)
+    view.set(page)
+    at += page.length
+    return view
+  })
+  return { codec, own }
+}
+
+async function compression(name: string, bytes: Uint8Array): Promise<() => void> {
+  const { codec, own } = await codecBeside(name, pagesOf(bytes))
+  const target = codec.workspace?.compressed ?? new Uint8Array(codec.bound(4096))
+  return () => {
+    for (const page of own) codec.compress(page, target)
+  }
+}
+
+async function decompression(name: string, bytes: Uint8Array): Promise<() => void> {
+  const encoder = await openCodec(name)
+  const target = new Uint8Array(encoder.bound(4096))
+  const blocks = pagesOf(bytes).map((page) => target.slice(0, encoder.compress(page, target)))
+  const { codec, own } = await codecBeside(name, blocks)
+  const page = codec.workspace?.restored ?? new Uint8Array(4096)
+  return () => {
+    for (const block of own) codec.decompress(block, page)
+  }
+}
+
+function pagesOf(bytes: Uint8Array): readonly Uint8Array[] {
+  return Array.from({ length: PAGES }, (_, i) => bytes.subarray(i * 4096, (i + 1) * 4096))
 }
 
 /** CPU time of this process: a busy machine disturbs it much less than the clock on the wall. */

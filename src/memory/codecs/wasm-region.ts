@@ -5,6 +5,9 @@ import type { Codec, CodecOptions, CodecRegion, CodecWorkspace } from './codec.t
 /** The largest scratch of any codec (zstd's tables) for pages up to 64 KiB. */
 const SCRATCH = 1 << 20
 
+/** Encoders may look so far beyond an input's end before they know it: deflate compares the longest match, 258 bytes. */
+const LOOK_AHEAD = 512
+
 /** Bytes of region that any codec of the list needs for inputs up to `pageSize`. */
 export function codecRegionBytes(pageSize: number): number {
   return SCRATCH + 16 * ((pageSize + 7) & ~7)
@@ -17,7 +20,7 @@ export function createCodecMemory(
   pageBytes: number,
 ): { readonly memory: CodecRegion['memory']; readonly pagesAt: number } {
   const pagesAt = regions * codecRegionBytes(pageSize)
-  return { memory: createSharedMemory(pagesAt + pageBytes), pagesAt }
+  return { memory: createSharedMemory(pagesAt + pageBytes + LOOK_AHEAD), pagesAt }
 }
 
 /** What a codec's modules do; places are addresses in the memory. */
@@ -41,6 +44,7 @@ export class WasmRegion<Exports> {
   readonly #input: number
   readonly #codec: string
   readonly #memory: CodecRegion['memory']
+  readonly #buffer: ArrayBufferLike
   readonly #room: (length: number) => number
   readonly #outputBytes: number
 
@@ -66,6 +70,7 @@ export class WasmRegion<Exports> {
     this.#room = room
     this.#codec = codec
     this.#memory = region.memory
+    this.#buffer = region.memory.buffer
     this.#input = region.base
     // Encoders and decoders may write some bytes beyond the end before they know it: 64 spare ones behind each area.
     this.#output = region.base + ((room(pageSize) + 64 + 7) & ~7)
@@ -115,7 +120,7 @@ export class WasmRegion<Exports> {
 
   /** Address of `source` in the memory: its own when it lies there, else that of a copy in the input area. */
   #place(source: Uint8Array): number {
-    if (source.buffer === this.bytes.buffer) return source.byteOffset
+    if (this.#holds(source)) return source.byteOffset
     if (source.length > this.#outputBytes) this.#rejectLength(source.length)
     this.bytes.set(source, this.#input)
     return this.#input
@@ -123,9 +128,13 @@ export class WasmRegion<Exports> {
 
   /** Where to write up to `needed` bytes for `target`: itself when it lies in the memory with enough room, else the output area. */
   #outputFor(target: Uint8Array, needed: number): number {
-    return target.buffer === this.bytes.buffer && target.length >= needed
-      ? target.byteOffset
-      : this.#output
+    return target.length >= needed && this.#holds(target) ? target.byteOffset : this.#output
+  }
+
+  /** A view's `buffer` costs a call out of compiled code: the workspace is known without it. */
+  #holds(view: Uint8Array): boolean {
+    const { page, restored, compressed } = this.#workspace
+    return view === page || view === compressed || view === restored || view.buffer === this.#buffer
   }
 
   /** Moves what was written at `at` to `target`; 0 when it does not fit. */

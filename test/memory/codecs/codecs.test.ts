@@ -240,9 +240,30 @@ describe('threads', () => {
     }
   })
 
+  test('the last page of a memory is compressed as anywhere else, whatever lies behind it', async () => {
+    // The pages end where a 64 KiB page of WebAssembly does.
+    const { memory, pagesAt } = createCodecMemory(1, 4096, 16 * 4096)
+    const shared = new Uint8Array(memory.buffer)
+    const behind = pagesAt + 16 * 4096
+    for (const name of ['lz4', 'lz4hc', 'lzo', 'lzo-rle', 'zstd', 'deflate']) {
+      const alone = await openCodec(name)
+      const codec = await openCodec(name, { region: { memory, base: 0 } })
+      const target = new Uint8Array(codec.bound(4096))
+      for (let at = 0; at < 200 * 4096; at += 4096) {
+        const page = pages.subarray(at, at + 4096)
+        const last = shared.subarray(behind - 4096, behind)
+        last.set(page)
+        // The page goes on as it began: matches that reach its end would reach further.
+        shared.set(page.subarray(0, shared.length - behind), behind)
+        const length = codec.compress(last, target)
+        expect(Buffer.compare(target.subarray(0, length), compressed(alone, page))).toBe(0)
+      }
+    }
+  })
+
   test('a region that is too small is refused', async () => {
     const { memory } = createCodecMemory(1, 4096, 0)
-    await expect(openCodec('lz4', { region: { memory, base: 65_536 } })).rejects.toMatchObject({
+    await expect(openCodec('lz4', { region: { memory, base: 131_072 } })).rejects.toMatchObject({
       code: 'codec-region',
     })
   })

@@ -229,41 +229,71 @@ function compressLarge(src: u32, n: u32, dst: u32, table: u32, acceleration: u32
   }
 }
 
+/** Behind the bytes that continue a length of 15, of which all but the last are 255; 0 when `end` cuts them off. */
+function behindLength(at: u32, end: u32): u32 {
+  let ip = at
+  do {
+    if (ip >= end) return 0
+  } while (load<u8>(ip++) == 255)
+  return ip
+}
+
+/** What those bytes make of it. */
+// @ts-ignore: decorator
+@inline
+function continuedLength(at: u32, behind: u32): u32 {
+  return 15 + (behind - at - 1) * 255 + load<u8>(behind - 1)
+}
+
 /** Decodes `n` bytes at `src` into at most `room` bytes at `dst`; the decoded length, or -1 for a malformed block. */
 export function decompress(src: u32, n: u32, dst: u32, room: u32): i32 {
   let ip = src
   const end = src + n
   let op = dst
   const limit = dst + room
+  // Before these, short literals and a short match are copied as whole vectors: nothing to check but the distance.
+  const easyEnd = n > 18 ? end - 18 : src
+  const easyLimit = room > 48 ? limit - 48 : dst
   while (true) {
-    if (ip >= end) return -1
-    const token = <u32>load<u8>(ip++)
-    let literals = token >>> 4
-    if (literals < 15 && end - ip >= 18 && limit - op >= 48) {
-      // Short literals far from both ends, and mostly a short match: nothing to check but the distance.
-      v128.store(op, v128.load(ip))
-      ip += literals
+    while (ip < easyEnd && op < easyLimit) {
+      const token = <u32>load<u8>(ip)
+      const literals = token >>> 4
+      if (literals == 15) break
+      v128.store(op, v128.load(ip + 1))
+      ip += literals + 1
       op += literals
-      const near = <u32>load<u16>(ip)
-      const short = token & 15
-      if (short < 15 && near >= 8 && near <= op - dst) {
-        const from = op - near
+      const distance = <u32>load<u16>(ip)
+      ip += 2
+      // A distance of 0 is refused too.
+      if (distance - 1 >= op - dst) return -1
+      let length = token & 15
+      const from = op - distance
+      if (length < 15 && distance >= 8) {
         store<u64>(op, load<u64>(from))
         store<u64>(op + 8, load<u64>(from + 8))
         store<u16>(op + 16, load<u16>(from + 16))
-        ip += 2
-        op += short + 4
+        op += length + 4
         continue
       }
-      literals = 0
+      if (length == 15) {
+        const behind = behindLength(ip, end)
+        if (behind == 0) return -1
+        length = continuedLength(ip, behind)
+        ip = behind
+      }
+      length += 4
+      if (length > limit - op) return -1
+      copyMatch(op, distance, length, limit)
+      op += length
     }
+    if (ip >= end) return -1
+    const token = <u32>load<u8>(ip++)
+    let literals = token >>> 4
     if (literals == 15) {
-      let more: u32
-      do {
-        if (ip >= end) return -1
-        more = load<u8>(ip++)
-        literals += more
-      } while (more == 255)
+      const behind = behindLength(ip, end)
+      if (behind == 0) return -1
+      literals = continuedLength(ip, behind)
+      ip = behind
     }
     if (literals > end - ip || literals > limit - op) return -1
     copyLiterals(op, ip, literals, limit, end)
@@ -273,21 +303,20 @@ export function decompress(src: u32, n: u32, dst: u32, room: u32): i32 {
     if (end - ip < 2) return -1
     const distance = <u32>load<u16>(ip)
     ip += 2
-    if (distance == 0 || distance > op - dst) return -1
+    if (distance - 1 >= op - dst) return -1
     let length = token & 15
     if (length == 15) {
-      let more: u32
-      do {
-        if (ip >= end) return -1
-        more = load<u8>(ip++)
-        length += more
-      } while (more == 255)
+      const behind = behindLength(ip, end)
+      if (behind == 0) return -1
+      length = continuedLength(ip, behind)
+      ip = behind
     }
     length += 4
     if (length > limit - op) return -1
     copyMatch(op, distance, length, limit)
     op += length
   }
+  return -1
 }
 
 /** Sixteen bytes at a time where that stays inside both buffers: most runs are shorter than that, and a call of memory.copy costs more. */
