@@ -2,7 +2,16 @@ import type { DuckDBAppender, DuckDBConnection, DuckDBType } from '@duckdb/node-
 import { PstraceError } from '../model/error.ts'
 import type { TableRows, ValueKind } from '../model/rows.ts'
 import { CHUNK_ROWS, ChunkWriter, type Halves, ZERO } from './chunk.ts'
-import { BIGINT, BOOLEAN, DOUBLE, DuckDBEnumType, INTEGER, UBIGINT, VARCHAR } from './duckdb.ts'
+import {
+  BIGINT,
+  BOOLEAN,
+  DOUBLE,
+  DuckDBEnumType,
+  INTEGER,
+  UBIGINT,
+  UINTEGER,
+  VARCHAR,
+} from './duckdb.ts'
 import {
   allColumns,
   type ColumnDefinition,
@@ -23,6 +32,7 @@ export interface RowOwner {
 
 const DUCKDB_TYPES: Readonly<Record<SqlType, DuckDBType>> = {
   INTEGER,
+  UINTEGER,
   BIGINT,
   DOUBLE,
   BOOLEAN,
@@ -131,6 +141,7 @@ export class TableAppender {
     }
     const source = rows.columns[column.name]
     if (source === undefined) writer.setNulls(index, count)
+    else if (source.kind === 'int') writer.setIntegers(index, source.values, from, count)
     else if (source.kind === 'wide')
       writer.setWide(index, source.lo, source.hi, from, count, source.valid)
     else if (source.kind === 'text') {

@@ -102,13 +102,10 @@ export class ChunkWriter {
     count: number,
     valid?: Uint8Array,
   ): void {
-    duckdb.copy_data_to_vector(
-      this.#vector(column),
-      0,
-      values.buffer as ArrayBuffer,
-      values.byteOffset + from * 4,
-      count * 4,
-    )
+    const own = values instanceof Int32Array ? this.#ints : this.#halves
+    // The bindings do not take shared memory.
+    own.set(values.subarray(from, from + count))
+    this.#flush(column, count * 4)
     this.setValidity(column, valid, from, count)
   }
 

@@ -1,26 +1,29 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { PstraceError } from '../model/error.ts'
-import { createTable, insertStatements, PACKED_SCHEMA } from './packed.ts'
+import {
+  createPart,
+  createTable,
+  createView,
+  findPacked,
+  insertStatements,
+  PACKED_SCHEMA,
+  qualifiedName,
+} from './packed.ts'
 import { createRawStatements, packRawStatements } from './packed-raw.ts'
 import { queryRows } from './query.ts'
-import { quoteText, RAW_SCHEMA, SCHEMA_VERSION, TABLES } from './schema.ts'
+import { quoteText, RAW_SCHEMA, SCHEMA_VERSION, TABLES, tableOf } from './schema.ts'
 import { inTransaction } from './transaction.ts'
 
 /** Statements that lead from version N (key) to N + 1. */
 const MIGRATIONS: Readonly<
   Record<number, (connection: DuckDBConnection) => Promise<readonly string[]>>
-> = { 1: rewriteTables, 2: packRawTables }
+> = { 1: rewriteTables, 2: packRawTables, 3: narrowBriefs }
 
 /** Version 2 keeps once what rows have in common (packed.ts) and has more columns: every table is written anew. */
 async function rewriteTables(connection: DuckDBConnection): Promise<readonly string[]> {
   const statements = [`CREATE SCHEMA ${PACKED_SCHEMA}`]
   for (const table of TABLES) {
-    const present = await queryRows(
-      connection,
-      `SELECT column_name AS name FROM duckdb_columns()
-       WHERE schema_name = 'main' AND table_name = ${quoteText(table.name)} AND database_name = current_database()`,
-    )
-    const columns = present.map(({ name }) => String(name))
+    const columns = await columnsOf(connection, 'main', table.name)
     statements.push(
       `ALTER TABLE ${table.name} RENAME TO _former`,
       ...createTable(table),
@@ -34,6 +37,35 @@ async function rewriteTables(connection: DuckDBConnection): Promise<readonly str
 /** Version 3 packs raw tables too (packed-raw.ts). */
 async function packRawTables(connection: DuckDBConnection): Promise<readonly string[]> {
   return [...createRawStatements(), ...(await packRawStatements(connection))]
+}
+
+/** Version 4 keeps rows in brief with other columns, which stand for thread states too: rows of before go among the full ones. */
+async function narrowBriefs(connection: DuckDBConnection): Promise<readonly string[]> {
+  const form = findPacked('swapouts_brief')
+  if (form === undefined) return []
+  const former = await columnsOf(connection, PACKED_SCHEMA, form.rows.name)
+  // A file of version 1 was given the current tables at once.
+  if (!former.includes('submit_ns')) return []
+  const [full, brief] = [form.packed.rows, form.rows].map(qualifiedName)
+  return [
+    `INSERT INTO ${full} BY NAME SELECT *, submit_ns AS start_ns, submit_rank AS start_rank FROM ${brief}`,
+    `DROP TABLE ${brief}`,
+    ...createPart(form.rows),
+    ...['swapouts', 'thread_states'].flatMap((name) => createView(tableOf(name))),
+  ]
+}
+
+async function columnsOf(
+  connection: DuckDBConnection,
+  schema: string,
+  table: string,
+): Promise<string[]> {
+  const rows = await queryRows(
+    connection,
+    `SELECT column_name AS name FROM duckdb_columns()
+     WHERE schema_name = ${quoteText(schema)} AND table_name = ${quoteText(table)} AND database_name = current_database()`,
+  )
+  return rows.map(({ name }) => String(name))
 }
 
 /** Creates the schema in an empty database and brings an older one up to date. */

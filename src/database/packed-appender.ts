@@ -57,7 +57,7 @@ export class PackedAppender {
   #shapesWait = false
   #codes = new Int32Array(0)
   #cells = new Float64Array(0)
-  #ids = new Float64Array(0)
+  #ids = new Int32Array(0)
   #closed = false
 
   private constructor(
@@ -91,10 +91,10 @@ export class PackedAppender {
     const given = shape?.kind === 'shape' ? shape : undefined
     const codes = given?.codes ?? this.#find(rows, bound)
     this.#number(given?.shapes ?? bound.own, bound)
-    if (this.#ids.length < length) this.#ids = new Float64Array(length * 2)
+    if (this.#ids.length < length) this.#ids = new Int32Array(length * 2)
     const ids = this.#ids
     lookUp(ids, codes, bound.ids, length)
-    const written: Record<string, ColumnRows> = { shape: { kind: 'number', values: ids } }
+    const written: Record<string, ColumnRows> = { shape: { kind: 'int', values: ids } }
     for (const name of bound.others) {
       const column = columns[name]
       if (column !== undefined) written[name] = column
@@ -186,14 +186,14 @@ export class PackedAppender {
     const from = ids.length - list.first
     const length = list.length - ids.length
     if (length === 0) return
-    const numbers = new Float64Array(length)
+    const numbers = new Int32Array(length)
     for (let i = 0; i < length; i++) {
       const number = this.#numbers.next++
       numbers[i] = number
       ids.push(number)
     }
     const columns: Record<string, ColumnRows> = {
-      shape: { kind: 'number', values: numbers },
+      shape: { kind: 'int', values: numbers },
       trace_id: { kind: 'number', values: new Float64Array(length).fill(owner.traceId) },
     }
     if (owner.runId !== undefined)
@@ -213,7 +213,7 @@ export class PackedAppender {
 }
 
 function lookUp(
-  target: Float64Array,
+  target: Int32Array,
   codes: Int32Array,
   ids: readonly number[],
   length: number,

@@ -17,7 +17,8 @@ import {
  *     swapouts (view) = swapouts_rows (shape, ts_ns, pfn, ...) JOIN swapouts_shapes (shape, trace_id, task_id, cpu, ...)
  *
  * A shape is one combination of the `shared` columns' values, trace and run included. Shapes are numbered over the whole
- * database; two may be alike. Rows without the columns that `brief` names are in a third table, swapouts_brief.
+ * database; two may be alike. Rows that fit the form `brief` are in a third table, swapouts_brief, and can stand for rows of
+ * another view (`implied`).
  */
 export interface PackedTable {
   readonly shapes: TableDefinition
@@ -35,6 +36,7 @@ export const SHAPE: ColumnDefinition = {
   name: 'shape',
   type: 'INTEGER',
   comment: 'Number of the combination of shared values.',
+  filled: true,
 }
 
 /** The two tables behind a table's name; undefined for a plain table. */
@@ -57,11 +59,7 @@ function packedTable(table: TableDefinition): PackedTable | undefined {
     ...(brief === undefined
       ? {}
       : {
-          brief: part(
-            'brief',
-            `Rows of ${table.name} that need fewer columns.`,
-            others.filter(({ name }) => !(name in brief)),
-          ),
+          brief: part('brief', `Rows of ${table.name} that need fewer values.`, brief.kept),
         }),
     shapes: part(
       'shapes',
@@ -104,12 +102,9 @@ export function qualifiedName({ schema, name }: TableDefinition): string {
 /** The statements that create one table, with its views and comments. */
 export function createTable(table: TableDefinition): readonly string[] {
   const packed = packedTable(table)
-  const statements =
-    packed === undefined
-      ? [createPlain(table)]
-      : [...partsOf(packed).flatMap(createPart), createView(table, packed)]
-  const kind = packed === undefined ? 'TABLE' : 'VIEW'
-  return [...statements, ...comments(table, kind)]
+  return packed === undefined
+    ? [createPlain(table), ...comments(table, 'TABLE')]
+    : [...partsOf(packed).flatMap(createPart), ...createView(table)]
 }
 
 /** The statements that create a table of values that others have in common. */
@@ -126,22 +121,42 @@ function partsOf({ shapes, rows, brief }: PackedTable): readonly TableDefinition
   return brief === undefined ? [shapes, rows] : [shapes, rows, brief]
 }
 
-function createView(table: TableDefinition, { shapes, rows, brief }: PackedTable): string {
-  const ofShapes = new Set(shapes.columns.map(({ name }) => name))
-  const cell = ({ name, type }: ColumnDefinition, absent: TableDefinition['brief']): string => {
-    if (ofShapes.has(name)) return `s.${name}`
-    const other = absent?.[name]
-    if (other === undefined) return `r.${name}`
-    return `${other === null ? `NULL::${type}` : `r.${other}`} AS ${name}`
+/** The statements that create the view of a packed table, anew if it is there. */
+export function createView(table: TableDefinition): readonly string[] {
+  const packed = packedTable(table)
+  if (packed === undefined) return []
+  const { shapes, rows, brief } = packed
+  const selects = [selectRows(table, rows, shapes, {})]
+  if (brief !== undefined) selects.push(selectRows(table, brief, shapes, table.brief?.cells ?? {}))
+  for (const { by, where, cells } of table.implied ?? []) {
+    const other = packedTable(tableOf(by))
+    if (other?.brief !== undefined)
+      selects.push(`${selectRows(table, other.brief, other.shapes, cells)} WHERE ${where}`)
   }
-  const select = (from: TableDefinition, absent: TableDefinition['brief']): string =>
-    `SELECT ${allColumns(table)
-      .map((column) => cell(column, absent))
-      .join(', ')}
-     FROM ${qualifiedName(from)} r JOIN ${qualifiedName(shapes)} s ON r.shape = s.shape`
-  const selects = [select(rows, undefined)]
-  if (brief !== undefined) selects.push(select(brief, table.brief))
-  return `CREATE VIEW ${table.name} AS ${selects.join(' UNION ALL ')}`
+  const view = `CREATE OR REPLACE VIEW ${table.name} AS ${selects.join(' UNION ALL ')}`
+  return [view, ...comments(table, 'VIEW')]
+}
+
+/** The SELECT that gives a table's columns from rows and their shapes; `cells` says how those follow that are in neither. */
+function selectRows(
+  table: TableDefinition,
+  rows: TableDefinition,
+  shapes: TableDefinition,
+  cells: Readonly<Record<string, string>>,
+): string {
+  const kept = new Map(rows.columns.map((column) => [column.name, column]))
+  const shared = new Set(shapes.columns.map(({ name }) => name))
+  const cell = (column: ColumnDefinition): string => {
+    const { name } = column
+    const given = cells[name]
+    if (given === undefined && shared.has(name)) return `s.${name}`
+    const type = sqlTypeOf(column)
+    const own = kept.get(name)
+    if (given === undefined && own !== undefined && sqlTypeOf(own) === type) return `r.${name}`
+    return `(${given ?? `r.${name}`})::${type} AS ${name}`
+  }
+  return `SELECT ${allColumns(table).map(cell).join(', ')}
+    FROM ${qualifiedName(rows)} r JOIN ${qualifiedName(shapes)} s ON r.shape = s.shape`
 }
 
 function comment(table: TableDefinition, kind: 'TABLE' | 'VIEW' = 'TABLE'): string {

@@ -6,9 +6,17 @@ import type { ValueKind } from '../model/rows.ts'
  * the reference page all come from here.
  */
 
-export const SCHEMA_VERSION = 3
+export const SCHEMA_VERSION = 4
 
-export type SqlType = 'INTEGER' | 'BIGINT' | 'UBIGINT' | 'DOUBLE' | 'BOOLEAN' | 'VARCHAR' | 'JSON'
+export type SqlType =
+  | 'INTEGER'
+  | 'UINTEGER'
+  | 'BIGINT'
+  | 'UBIGINT'
+  | 'DOUBLE'
+  | 'BOOLEAN'
+  | 'VARCHAR'
+  | 'JSON'
 
 export interface ColumnDefinition {
   readonly name: string
@@ -16,11 +24,26 @@ export interface ColumnDefinition {
   readonly comment: string
   /** A moment on the trace's clock (not a duration): appended relative to the trace's base. */
   readonly moment?: true
+  /** Never NULL; of an INTEGER or UINTEGER. */
+  readonly filled?: true
   /**
    * All values there are, of a VARCHAR that tables store as ENUM: written to millions of rows, strings cost more than all
    * numbers together. Alphabetical, so that ENUM and text sort alike.
    */
   readonly values?: readonly string[]
+}
+
+/** What is kept of a row in brief, and how each other column follows from it: SQL over the row `r` and its shape `s`. */
+interface BriefForm {
+  readonly kept: readonly ColumnDefinition[]
+  readonly cells: Readonly<Record<string, string>>
+}
+
+/** A row for each row `r` in brief of a table, with shape `s`, that fulfils a condition. */
+interface ImpliedRows {
+  readonly by: string
+  readonly where: string
+  readonly cells: Readonly<Record<string, string>>
 }
 
 export interface TableDefinition {
@@ -34,11 +57,10 @@ export interface TableDefinition {
   readonly scope: 'catalogue' | 'trace' | 'run'
   /** Columns with few values together: each combination is kept once, and the rows hold its number (packed.ts). */
   readonly shared?: readonly string[]
-  /**
-   * Columns that rows in brief lack: each is NULL (null), or what another column says. A buffer whose table is NAME_brief holds
-   * such rows.
-   */
-  readonly brief?: Readonly<Record<string, string | null>>
+  /** How most rows can be kept with fewer and narrower values. A buffer whose table is NAME_brief holds such rows. */
+  readonly brief?: BriefForm
+  /** Rows that rows in brief of other tables, above this one, stand for. */
+  readonly implied?: readonly ImpliedRows[]
   /** In table order, without the leading trace_id and run_id of `scope`. */
   readonly columns: readonly ColumnDefinition[]
 }
@@ -70,6 +92,11 @@ const MOMENTS = new Set([
 
 function column(name: string, type: SqlType, comment: string): ColumnDefinition {
   return MOMENTS.has(name) ? { name, type, comment, moment: true } : { name, type, comment }
+}
+
+/** A value of 32 bits in every row. */
+function filled(name: string, type: 'INTEGER' | 'UINTEGER', comment: string): ColumnDefinition {
+  return { name, type, comment, filled: true }
 }
 
 function choice(name: string, values: readonly string[], comment: string): ColumnDefinition {
@@ -217,12 +244,35 @@ export const TABLES: readonly TableDefinition[] = [
       'place',
       'lane',
     ],
-    // A synchronous kernel stores within the hand-over.
+    // A synchronous kernel stores within the hand-over. Times are kept as differences to ts_ns, ids and ranks in 32 bits.
     brief: {
-      start_ns: 'submit_ns',
-      start_rank: 'submit_rank',
-      freed_ns: null,
-      compressed_bytes: null,
+      kept: [
+        filled('swapout_id', 'INTEGER', 'As in swapouts.'),
+        filled('page_id', 'INTEGER', 'As in swapouts.'),
+        TS,
+        filled('held_ns', 'UINTEGER', 'Time from submit_ns to ts_ns.'),
+        filled('after_ns', 'UINTEGER', 'Time from stored_ns to ts_ns.'),
+        filled(
+          'states_ns',
+          'UINTEGER',
+          "0: the task's states are in thread_states; else 1 + the time that it unmapped the folio before submit_ns.",
+        ),
+        filled('pfn', 'UINTEGER', 'As in swapouts.'),
+        filled('swap_offset', 'UINTEGER', 'As in swapouts.'),
+        filled('submit_rank', 'INTEGER', 'As in swapouts.'),
+        filled('passed', 'INTEGER', 'done_rank - submit_rank.'),
+        filled('span_id', 'INTEGER', 'As in swapouts; 0 = none.'),
+      ],
+      cells: {
+        submit_ns: 'r.ts_ns - r.held_ns',
+        start_ns: 'r.ts_ns - r.held_ns',
+        stored_ns: 'r.ts_ns - r.after_ns',
+        freed_ns: 'NULL',
+        compressed_bytes: 'NULL',
+        start_rank: 'r.submit_rank',
+        done_rank: 'r.submit_rank + r.passed',
+        span_id: 'nullif(r.span_id, 0)',
+      },
     },
     columns: [
       column(
@@ -383,6 +433,29 @@ export const TABLES: readonly TableDefinition[] = [
     comment: 'What every thread did, from scheduler events.',
     scope: 'run',
     shared: ['task_id', 'cpu', 'state', 'doing'],
+    // Reclaim unmaps a folio, then stores it: most states are said by the swap-out.
+    implied: [
+      {
+        by: 'swapouts',
+        where: 'r.states_ns > 1',
+        cells: {
+          start_ns: 'r.ts_ns - r.held_ns - (r.states_ns - 1)',
+          end_ns: 'r.ts_ns - r.held_ns',
+          state: "'running'",
+          doing: "'unmap'",
+        },
+      },
+      {
+        by: 'swapouts',
+        where: 'r.states_ns > 0',
+        cells: {
+          start_ns: 'r.ts_ns - r.held_ns',
+          end_ns: 'r.ts_ns',
+          state: "'running'",
+          doing: "'store'",
+        },
+      },
+    ],
     columns: [
       TASK_ID,
       CPU,
@@ -600,6 +673,7 @@ export const RAW_COLUMNS: readonly ColumnDefinition[] = [
 
 const ROW_KINDS: Readonly<Record<SqlType, ValueKind>> = {
   INTEGER: 'number',
+  UINTEGER: 'number',
   BIGINT: 'number',
   DOUBLE: 'number',
   BOOLEAN: 'number',
@@ -609,8 +683,8 @@ const ROW_KINDS: Readonly<Record<SqlType, ValueKind>> = {
 }
 
 /** How a column travels in a RowBuffer. */
-export function rowKindOf({ type }: ColumnDefinition): ValueKind {
-  return ROW_KINDS[type]
+export function rowKindOf({ type, filled }: ColumnDefinition): ValueKind {
+  return filled === true ? 'int' : ROW_KINDS[type]
 }
 
 /** How columns travel in a RowBuffer, by name. */

@@ -232,7 +232,7 @@ class ThreadWriter implements RowWriter {
 }
 
 function bytesOf(arrays: ColumnArrays): ArrayBufferView {
-  if (arrays.kind === 'number') return arrays.values
+  if (arrays.kind === 'number' || arrays.kind === 'int') return arrays.values
   return arrays.kind === 'wide' ? arrays.lo : arrays.codes
 }
 

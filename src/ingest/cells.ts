@@ -1,9 +1,23 @@
-import type { ColumnRows, NumberRows, RowBuffer, ShapeRows, TextRows } from '../model/rows.ts'
+import type {
+  ColumnRows,
+  IntRows,
+  NumberRows,
+  RowBuffer,
+  ShapeRows,
+  TextRows,
+} from '../model/rows.ts'
 
 /** A number column of a table that gets many rows; `values` changes when the buffer grows. */
 export function numbersOf(rows: RowBuffer, name: string): NumberRows {
   const column: ColumnRows | undefined = rows.columns[name]
   if (column?.kind !== 'number') throw new TypeError(`${rows.table} has no numbers ${name}`)
+  return column
+}
+
+/** A column that is set in every row. */
+export function intsOf(rows: RowBuffer, name: string): IntRows {
+  const column: ColumnRows | undefined = rows.columns[name]
+  if (column?.kind !== 'int') throw new TypeError(`${rows.table} has no 32-bit numbers ${name}`)
   return column
 }
 

@@ -104,9 +104,9 @@ export class Families {
     this.identities = new PageIdentities({ freesRecorded })
     this.tasks = new Tasks(info.comms, info.tgids)
     this.processes = new Processes(info.facts, files)
-    this.swapouts = new Swapouts(this.#setting, this.identities)
     const { buffers } = this.tables
     this.#timeline = new Timeline(buffers.thread_states, this.tables.stateShapes)
+    this.swapouts = new Swapouts(this.#setting, this.identities, this.#timeline)
     const blindUntil = (cpu: number): number => this.#blindUntil[cpu] ?? this.#startNs
     const lostUntil = (cpu: number): number => this.#blindUntil[cpu] ?? Number.NaN
     this.#spans = new Spans(

@@ -2,9 +2,9 @@ import { shapedRows } from '../database/packed.ts'
 import type { TableDefinition } from '../database/schema.ts'
 import { RowBuffer } from '../model/rows.ts'
 import type { Shapes } from '../model/shapes.ts'
-import { fromSwapKey } from '../model/swap-entry.ts'
-import { numbersOf, shapesOf, textsOf } from './cells.ts'
+import { intsOf, numbersOf, shapesOf, textsOf } from './cells.ts'
 import type { OpenSwapout } from './swapouts.ts'
+import type { Timeline } from './timeline.ts'
 
 const MOMENTS = new Set(['ts_ns', 'submit_ns', 'start_ns', 'stored_ns', 'freed_ns'])
 const TEXTS = new Set(['context', 'path', 'place'])
@@ -80,7 +80,7 @@ export function stagedSwapouts(): SwapoutRows {
       common.tid.values[row] = swapout.tid
       common.cpu.values[row] = swapout.cpu
       common.node.values[row] = swapout.node
-      common.type.values[row] = typeOf(swapout)
+      common.type.values[row] = swapout.type
       common.order.values[row] = folioOrder
       common.storedBy.values[row] = swapout.storedBy
       common.context.codes[row] = rows.code('context', swapout.context)
@@ -94,45 +94,103 @@ export function stagedSwapouts(): SwapoutRows {
   }
 }
 
-/** Rows for the table itself, with lane and ranks, of a synchronous kernel: in brief if nothing is known of the frame's end. */
-export function finalSwapouts(): SwapoutRows {
-  const [brief, full] = [finalForm('swapouts_brief'), finalForm('swapouts')]
-  const start = numbersOf(full.rows, 'start_ns')
-  const startRank = numbersOf(full.rows, 'start_rank')
-  const freed = numbersOf(full.rows, 'freed_ns')
+/** Rows for the table itself, with lane and ranks, of a synchronous kernel: in brief where they fit. */
+export function finalSwapouts(timeline: Timeline): SwapoutRows {
+  const brief = briefForm(timeline)
+  const full = fullForm()
   return {
     buffers: [brief.rows, full.rows],
     add(swapout, folioOrder, place) {
-      const { startNs, submitNs, freedNs } = swapout
-      if (Number.isNaN(freedNs) && Object.is(startNs, submitNs)) {
-        brief.add(swapout, folioOrder, place)
-        return
-      }
-      const row = full.add(swapout, folioOrder, place)
-      start.values[row] = startNs
-      // A synchronous store starts with its hand-over.
-      startRank.values[row] = Number.isNaN(startNs) ? Number.NaN : swapout.submitRank
-      freed.values[row] = freedNs
+      const form = fitsBrief(swapout) ? brief : full
+      form.add(swapout, folioOrder, place)
     },
   }
 }
 
-function finalForm(name: 'swapouts' | 'swapouts_brief') {
-  const { rows, shapes } = shapedRows(name)
+const MOST_UINT32 = 0xffff_ffff
+const MOST_INT32 = 0x7fff_ffff
+
+/** Nothing is known of the frame's end, the store is the hand-over, and all values have 32 bits. */
+function fitsBrief(swapout: OpenSwapout): boolean {
+  const { ts, submitNs, startNs, storedNs, freedNs, pfn, offset, pageId, id } = swapout
+  return (
+    startNs === submitNs &&
+    Number.isNaN(freedNs) &&
+    submitNs <= ts &&
+    ts - submitNs <= MOST_UINT32 &&
+    storedNs <= ts &&
+    ts - storedNs <= MOST_UINT32 &&
+    pfn >= 0 &&
+    pfn <= MOST_UINT32 &&
+    offset <= MOST_UINT32 &&
+    pageId <= MOST_INT32 &&
+    // The rank within a lane is at most the number among all.
+    id <= MOST_INT32 &&
+    !(swapout.spanId > MOST_INT32)
+  )
+}
+
+function briefForm(timeline: Timeline) {
+  const { rows, shapes } = shapedRows('swapouts_brief')
+  const shape = shapesOf(rows)
+  const known = new SwapoutShapes(shapes)
+  const id = intsOf(rows, 'swapout_id')
+  const page = intsOf(rows, 'page_id')
+  const ts = numbersOf(rows, 'ts_ns')
+  const held = intsOf(rows, 'held_ns')
+  const after = intsOf(rows, 'after_ns')
+  const states = intsOf(rows, 'states_ns')
+  const pfn = intsOf(rows, 'pfn')
+  const offset = intsOf(rows, 'swap_offset')
+  const submitRank = intsOf(rows, 'submit_rank')
+  const passed = intsOf(rows, 'passed')
+  const span = intsOf(rows, 'span_id')
+  return {
+    rows,
+    add(swapout: OpenSwapout, folioOrder: number, place: string | undefined): void {
+      const { submitNs, task, cpu } = swapout
+      const end = swapout.ts
+      const row = rows.add()
+      shape.codes[row] = known.of(swapout, folioOrder, place)
+      id.values[row] = swapout.id
+      page.values[row] = swapout.pageId
+      ts.values[row] = end
+      held.values[row] = end - submitNs
+      after.values[row] = end - swapout.storedNs
+      states.values[row] = timeline.yieldStore(task, submitNs, end, cpu)
+      pfn.values[row] = swapout.pfn
+      offset.values[row] = swapout.offset
+      submitRank.values[row] = swapout.submitRank
+      passed.values[row] = swapout.doneRank - swapout.submitRank
+      // NaN, none, becomes 0.
+      span.values[row] = swapout.spanId
+    },
+  }
+}
+
+function fullForm() {
+  const { rows, shapes } = shapedRows('swapouts')
   const cells = ownCells(rows)
   const shape = shapesOf(rows)
+  const start = numbersOf(rows, 'start_ns')
+  const freed = numbersOf(rows, 'freed_ns')
   const submitRank = numbersOf(rows, 'submit_rank')
+  const startRank = numbersOf(rows, 'start_rank')
   const doneRank = numbersOf(rows, 'done_rank')
   const known = new SwapoutShapes(shapes)
   return {
     rows,
-    add(swapout: OpenSwapout, folioOrder: number, place: string | undefined): number {
+    add(swapout: OpenSwapout, folioOrder: number, place: string | undefined): void {
+      const { startNs, storedNs } = swapout
       const row = rows.add()
       setOwn(cells, row, swapout)
       shape.codes[row] = known.of(swapout, folioOrder, place)
+      start.values[row] = startNs
+      freed.values[row] = swapout.freedNs
       submitRank.values[row] = swapout.submitRank
-      doneRank.values[row] = Number.isNaN(swapout.storedNs) ? Number.NaN : swapout.doneRank
-      return row
+      // A synchronous store starts with its hand-over.
+      startRank.values[row] = Number.isNaN(startNs) ? Number.NaN : swapout.submitRank
+      doneRank.values[row] = Number.isNaN(storedNs) ? Number.NaN : swapout.doneRank
     },
   }
 }
@@ -161,7 +219,7 @@ class SwapoutShapes {
 
   of(swapout: OpenSwapout, order: number, place: string | undefined): number {
     const last = this.#last[swapout.taskId]
-    const type = typeOf(swapout)
+    const { type } = swapout
     if (
       last !== undefined &&
       last.cpu === swapout.cpu &&
@@ -204,10 +262,6 @@ class SwapoutShapes {
   }
 }
 
-function typeOf({ key }: OpenSwapout): number {
-  return Number.isNaN(key) ? Number.NaN : fromSwapKey(key).type
-}
-
 /** The columns of one swap-out alone that staged and final rows have. */
 function ownCells(rows: RowBuffer) {
   return {
@@ -229,6 +283,6 @@ function setOwn(cells: ReturnType<typeof ownCells>, row: number, swapout: OpenSw
   cells.submit.values[row] = swapout.submitNs
   cells.stored.values[row] = swapout.storedNs
   cells.pfn.values[row] = swapout.pfn
-  if (!Number.isNaN(swapout.key)) cells.offset.values[row] = fromSwapKey(swapout.key).offset
+  cells.offset.values[row] = swapout.offset
   cells.span.values[row] = swapout.spanId
 }

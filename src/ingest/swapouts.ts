@@ -4,6 +4,7 @@ import type { PageIdentities } from './identities.ts'
 import type { SpanKind } from './spans.ts'
 import { finalSwapouts, type SwapoutRows, stagedSwapouts } from './swapout-rows.ts'
 import type { Task } from './tasks.ts'
+import type { Timeline } from './timeline.ts'
 
 export type Context = 'kswapd' | 'direct' | 'memcg' | 'proactive'
 type Path = 'inline' | 'queued' | 'displaced'
@@ -21,6 +22,8 @@ export interface OpenSwapout {
   id: number
   pageId: number
   key: number
+  type: number
+  offset: number
   awaits: number
   submitNs: number
   gateEndNs: number
@@ -28,6 +31,7 @@ export interface OpenSwapout {
   storedNs: number
   ts: number
   freedNs: number
+  task: Task
   taskId: number
   tid: number
   cpu: number
@@ -96,12 +100,12 @@ export class Swapouts {
   readonly #popped = new Float64Array(POPS_UNDER_WAY).fill(Number.NEGATIVE_INFINITY)
   #lastPoppedNs = Number.NEGATIVE_INFINITY
 
-  constructor(setting: SwapoutSetting, identities: PageIdentities) {
+  constructor(setting: SwapoutSetting, identities: PageIdentities, timeline: Timeline) {
     this.#setting = setting
     this.#identities = identities
     this.staged = setting.asynchronous || !setting.oneNode
     this.#followsStores = setting.asynchronous || setting.storeProbes
-    this.#complete = this.staged ? stagedSwapouts() : finalSwapouts()
+    this.#complete = this.staged ? stagedSwapouts() : finalSwapouts(timeline)
     this.buffers = this.#complete.buffers
   }
 
@@ -114,14 +118,14 @@ export class Swapouts {
       if (older !== undefined) this.#settle(older, AWAITS_STORE | AWAITS_GATE)
     }
     const id = ++this.submitted
-    const swapout = this.#take()
+    const swapout = this.#take(task)
     swapout.id = id
     swapout.pageId = this.#identities.stored(key, id)
     swapout.key = key
+    swapout.type = type
+    swapout.offset = offset
     swapout.awaits = AWAITS_GATE
     swapout.submitNs = ts
-    swapout.taskId = task.id
-    swapout.tid = task.tid
     swapout.cpu = cpu
     swapout.node = task.kind === 'kswapd' ? task.node : Number.NaN
     swapout.order = order
@@ -307,11 +311,11 @@ export class Swapouts {
   }
 
   #withoutGate(task: Task, ts: number, cpu: number): OpenSwapout {
-    const swapout = this.#take()
+    const swapout = this.#take(task)
     swapout.id = ++this.submitted
     swapout.key = Number.NaN
-    swapout.taskId = task.id
-    swapout.tid = task.tid
+    swapout.type = Number.NaN
+    swapout.offset = Number.NaN
     swapout.cpu = cpu
     swapout.node = task.kind === 'kswapd' ? task.node : Number.NaN
     swapout.context = contextOf(task)
@@ -323,11 +327,13 @@ export class Swapouts {
     return swapout
   }
 
-  #take(): OpenSwapout {
+  #take(task: Task): OpenSwapout {
     const swapout = this.#spare.pop() ?? {
       id: 0,
       pageId: Number.NaN,
       key: 0,
+      type: Number.NaN,
+      offset: Number.NaN,
       awaits: 0,
       submitNs: Number.NaN,
       gateEndNs: Number.NaN,
@@ -335,6 +341,7 @@ export class Swapouts {
       storedNs: Number.NaN,
       ts: Number.NaN,
       freedNs: Number.NaN,
+      task,
       taskId: 0,
       tid: 0,
       cpu: 0,
@@ -350,6 +357,9 @@ export class Swapouts {
       submitRank: Number.NaN,
       doneRank: Number.NaN,
     }
+    swapout.task = task
+    swapout.taskId = task.id
+    swapout.tid = task.tid
     swapout.pageId = Number.NaN
     swapout.gateEndNs = Number.NaN
     swapout.startNs = Number.NaN

@@ -54,6 +54,8 @@ export class Task {
   heldEnd = Number.NaN
   heldCpu = 0
   heldDoing = 0
+  /** Start of the unmapping that ended where the row held back, a store on the same CPU, begins; held back too. */
+  unmapStart = Number.NaN
   /** Shapes of its thread_states rows on `shapesCpu`, by state and doing. */
   readonly shapes = new Int32Array(MOST_STATE_SHAPES).fill(-1)
   shapesCpu = -1

@@ -1,11 +1,13 @@
 import type { NumberRows, RowBuffer, ShapeRows } from '../model/rows.ts'
 import type { Shapes } from '../model/shapes.ts'
 import { numbersOf, shapesOf } from './cells.ts'
-import { ASLEEP, OTHER, PARTS, RUNNABLE, UNINTERRUPTIBLE } from './parts.ts'
+import { ASLEEP, OTHER, PARTS, RUNNABLE, STORE, UNINTERRUPTIBLE, UNMAP } from './parts.ts'
 import { BLOCKED, READY, RUNNING, SLEEPING, type Task, UNKNOWN } from './tasks.ts'
 
 const MOST_PIECES = 3 * 64
 const MOST_NS_BETWEEN_WAITS = 200_000
+/** What fits beside the 1 in states_ns of a row in brief. */
+const MOST_UNMAP_NS = 0xffff_fffe
 
 /**
  * Accounts every task's time. Time on CPU waits unlabelled until an event tells what it was for (the events come at the end
@@ -226,7 +228,10 @@ export class Timeline {
       task.heldEnd = end
       return
     }
-    this.#emitHeld(task)
+    const follows = task.heldEnd === start && task.heldCpu === cpu
+    if (follows && part === STORE && task.heldDoing === UNMAP && Number.isNaN(task.unmapStart))
+      task.unmapStart = task.heldStart
+    else this.#emitHeld(task)
     task.heldStart = start
     task.heldEnd = end
     task.heldCpu = cpu
@@ -234,17 +239,32 @@ export class Timeline {
   }
 
   #emitHeld(task: Task): void {
-    if (Number.isNaN(task.heldStart)) return
-    this.#add(
-      task,
-      task.heldCpu,
-      task.heldStart,
-      task.heldEnd,
-      this.#codes.running,
-      this.#doingOf[task.heldDoing] ?? -1,
-    )
-    task.heldStart = Number.NaN
-    task.heldEnd = Number.NaN
+    const { heldStart, unmapStart } = task
+    if (Number.isNaN(heldStart)) return
+    if (!Number.isNaN(unmapStart)) this.#addRun(task, unmapStart, heldStart, UNMAP)
+    this.#addRun(task, heldStart, task.heldEnd, task.heldDoing)
+    dropHeld(task)
+  }
+
+  #addRun(task: Task, start: number, end: number, part: number): void {
+    const doing = this.#doingOf[part] ?? -1
+    this.#add(task, task.heldCpu, start, end, this.#codes.running, doing)
+  }
+
+  /**
+   * Leaves the task's last states to its swap-out's row, if they are exactly a store on `cpu` from `start` to `end`. Returns 0 if
+   * they are not, else 1 + the time of the unmapping right before it.
+   */
+  yieldStore(task: Task, start: number, end: number, cpu: number): number {
+    if (task.heldStart !== start || task.heldEnd !== end) return 0
+    if (task.heldCpu !== cpu || task.heldDoing !== STORE) return 0
+    let unmapNs = Number.isNaN(task.unmapStart) ? 0 : start - task.unmapStart
+    if (unmapNs > MOST_UNMAP_NS) {
+      this.#addRun(task, task.unmapStart, start, UNMAP)
+      unmapNs = 0
+    }
+    dropHeld(task)
+    return unmapNs + 1
   }
 
   #emitOff(task: Task, ts: number): void {
@@ -288,4 +308,10 @@ export class Timeline {
     shapes[at] = found
     return found
   }
+}
+
+function dropHeld(task: Task): void {
+  task.heldStart = Number.NaN
+  task.heldEnd = Number.NaN
+  task.unmapStart = Number.NaN
 }

@@ -8,6 +8,11 @@ export interface NumberRows {
   readonly kind: 'number'
   values: Float64Array
 }
+/** 32 bits, signed or not as the column is. Never NULL: whoever adds a row sets it. */
+export interface IntRows {
+  readonly kind: 'int'
+  values: Int32Array
+}
 /** hi * 2^32 + lo; NULL where `valid` is 0. */
 export interface WideRows {
   readonly kind: 'wide'
@@ -33,8 +38,8 @@ export interface ShapeRows {
   codes: Int32Array
   readonly shapes: ShapeList
 }
-export type ValueKind = 'number' | 'wide' | 'text'
-export type ColumnRows = NumberRows | WideRows | TextRows | ShapeRows
+export type ValueKind = 'number' | 'int' | 'wide' | 'text'
+export type ColumnRows = NumberRows | IntRows | WideRows | TextRows | ShapeRows
 
 /** Rows of a table, as an appender reads them. */
 export interface TableRows {
@@ -48,6 +53,7 @@ const FIRST_CAPACITY = 256
 /** The arrays of a column on their way to another thread. */
 export type ColumnArrays =
   | { readonly kind: 'number'; readonly values: Float64Array }
+  | { readonly kind: 'int'; readonly values: Int32Array }
   | {
       readonly kind: 'wide'
       readonly lo: Uint32Array
@@ -82,7 +88,7 @@ export class RowBuffer<Name extends string = string> {
 
   number(row: number, name: Name, value: number): void {
     const column = this.columns[name]
-    if (column.kind === 'number') column.values[row] = value
+    if (column.kind === 'number' || column.kind === 'int') column.values[row] = value
   }
 
   wide(row: number, name: Name, lo: number, hi: number): void {
@@ -146,6 +152,8 @@ export class RowBuffer<Name extends string = string> {
     for (const column of this.#list) {
       if (column.kind === 'number')
         column.values = grown(column.values, new Float64Array(this.#capacity))
+      else if (column.kind === 'int')
+        column.values = grown(column.values, new Int32Array(this.#capacity))
       else if (column.kind !== 'wide')
         column.codes = grown(column.codes, new Int32Array(this.#capacity))
       else {
@@ -162,6 +170,7 @@ function newColumn(kind: ValueKind | ShapeList): ColumnRows {
   if (typeof kind !== 'string')
     return { kind: 'shape', codes: new Int32Array(FIRST_CAPACITY).fill(-1), shapes: kind }
   if (kind === 'number') return { kind, values: new Float64Array(FIRST_CAPACITY).fill(Number.NaN) }
+  if (kind === 'int') return { kind, values: new Int32Array(FIRST_CAPACITY) }
   if (kind === 'text') return { kind, codes: new Int32Array(FIRST_CAPACITY).fill(-1), strings: [] }
   return {
     kind,
@@ -174,7 +183,7 @@ function newColumn(kind: ValueKind | ShapeList): ColumnRows {
 function capacityOf(arrays: readonly ColumnArrays[]): number {
   const [first] = arrays
   if (first === undefined) return 0
-  if (first.kind === 'number') return first.values.length
+  if (first.kind === 'number' || first.kind === 'int') return first.values.length
   return first.kind === 'wide' ? first.lo.length : first.codes.length
 }
 
@@ -189,6 +198,11 @@ function exchangeArrays(
     column.values = spare?.kind === 'number' ? spare.values : new Float64Array(shared(8))
     column.values.fill(Number.NaN)
     return { kind: 'number', values }
+  }
+  if (column.kind === 'int') {
+    const { values } = column
+    column.values = spare?.kind === 'int' ? spare.values : new Int32Array(shared(4))
+    return { kind: 'int', values }
   }
   if (column.kind !== 'wide') {
     const { kind, codes } = column
@@ -205,6 +219,7 @@ function exchangeArrays(
 }
 
 function reset(column: ColumnRows, from: number, to: number): void {
+  if (column.kind === 'int') return
   if (column.kind === 'number') column.values.fill(Number.NaN, from, to)
   else if (column.kind !== 'wide') column.codes.fill(-1, from, to)
   else column.valid.fill(0, from, to)

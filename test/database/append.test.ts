@@ -13,6 +13,19 @@ beforeAll(async () => {
 })
 afterAll(() => database.close())
 
+/** What swapouts shows of a row of which nothing is known. */
+const NOTHING = {
+  place: null,
+  pfn: null,
+  submit: null,
+  start: null,
+  stored: null,
+  rank: null,
+  done: null,
+  span: null,
+  freed: null,
+}
+
 describe('append', () => {
   it('brings back exactly the rows it was given, NULLs included', async () => {
     const row = fc.record({
@@ -106,7 +119,7 @@ describe('append', () => {
     })
   })
 
-  it('gives rows in brief the columns they lack, and keeps what rows have in common apart by trace and run', async () => {
+  it('gives rows in brief the columns they lack, the states they stand for, and keeps what rows have in common apart by trace and run', async () => {
     const { rows, shapes } = shapedRows('swapouts_brief')
     const shape = rows.columns['shape']
     const add = (id: number, cpu: number): void => {
@@ -117,9 +130,16 @@ describe('append', () => {
       shapes.cells[shapes.position('place')] = shapes.codeOf('place', 'zram')
       const row = rows.add()
       if (shape?.kind === 'shape') shape.codes[row] = shapes.find()
-      rows.number(row, 'swapout_id', id)
-      rows.number(row, 'submit_ns', id * 10)
-      rows.number(row, 'submit_rank', id)
+      const cells = {
+        ts_ns: id * 100,
+        held_ns: 40,
+        after_ns: 10,
+        states_ns: id - 1,
+        pfn: 2 ** 32 - id,
+      }
+      const others = { page_id: id, swap_offset: id, submit_rank: id, passed: -1, span_id: id - 1 }
+      for (const [name, value] of Object.entries({ swapout_id: id, ...cells, ...others }))
+        rows.number(row, name, value)
     }
     for (const owner of [{ traceId: 9003 }, { traceId: 9003, runId: 3 }]) {
       for (let id = 1; id <= 3; id++) add(id, id % 2)
@@ -131,8 +151,8 @@ describe('append', () => {
     }
     database.flush()
     const found = await database.query(
-      `SELECT run_id, swapout_id AS id, cpu, place, start_ns AS start, start_rank AS rank, freed_ns AS freed
-       FROM swapouts WHERE trace_id = 9003 ORDER BY run_id NULLS FIRST, id`,
+      `SELECT run_id, swapout_id AS id, cpu, place, pfn::VARCHAR AS pfn, submit_ns AS submit, start_ns AS start, stored_ns AS stored,
+         start_rank AS rank, done_rank AS done, span_id AS span, freed_ns AS freed FROM swapouts WHERE trace_id = 9003 ORDER BY run_id NULLS FIRST, id`,
     )
     const expected = [null, 3].flatMap((run_id) => [
       ...[1, 2, 3].map((id) => ({
@@ -140,13 +160,30 @@ describe('append', () => {
         id,
         cpu: id % 2,
         place: 'zram',
-        start: id * 10,
+        pfn: String(2 ** 32 - id),
+        submit: id * 100 - 40,
+        start: id * 100 - 40,
+        stored: id * 100 - 10,
         rank: id,
+        done: id - 1,
+        span: id === 1 ? null : id - 1,
         freed: null,
       })),
-      { run_id, id: 4, cpu: 7, place: null, start: null, rank: null, freed: null },
+      { ...NOTHING, run_id, id: 4, cpu: 7 },
     ])
     expect(found).toEqual(expected)
+    const states = await database.query(
+      `SELECT run_id, cpu, start_ns AS start, end_ns AS "end", state, doing FROM thread_states WHERE trace_id = 9003
+       ORDER BY run_id NULLS FIRST, start`,
+    )
+    const running = { state: 'running' }
+    expect(states).toEqual(
+      [null, 3].flatMap((run_id) => [
+        { run_id, cpu: 0, start: 160, end: 200, ...running, doing: 'store' },
+        { run_id, cpu: 1, start: 259, end: 260, ...running, doing: 'unmap' },
+        { run_id, cpu: 1, start: 260, end: 300, ...running, doing: 'store' },
+      ]),
+    )
     const [count] = await database.query(
       'SELECT count(*) AS n FROM packed.swapouts_shapes WHERE trace_id = 9003',
     )

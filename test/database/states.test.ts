@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { rowKinds } from '../../src/database/append.ts'
 import { Database } from '../../src/database/database.ts'
-import { TABLES } from '../../src/database/schema.ts'
+import { allColumns, TABLES, tableOf } from '../../src/database/schema.ts'
 import {
   beginRun,
   beginTrace,
@@ -172,7 +172,7 @@ describe('opening', () => {
     },
   )
 
-  it.each([1, 2])(
+  it.each([1, 2, 3])(
     'brings a database of version %i up to date with the same rows',
     async (version) => {
       const path = join(folder, `former-${version}.duckdb`)
@@ -190,12 +190,16 @@ describe('opening', () => {
       const batch = batchOf('test:former', [{ kind: 'i32', field: field('n', 'i32'), values }], 300)
       await appendRaw(database, traceId, batch)
       await completeTrace(database, traceId)
+      if (version > 1) await makeFormerBrief(database, traceId)
       const sums = `SELECT count(*) AS n, sum(hash(t)::HUGEINT)::VARCHAR AS sum FROM swapins t
-        UNION ALL SELECT count(*), sum(hash(t)::HUGEINT)::VARCHAR FROM raw."test:former" t`
+        UNION ALL SELECT count(*), sum(hash(t)::HUGEINT)::VARCHAR FROM raw."test:former" t
+        UNION ALL SELECT count(*), sum(hash(t)::HUGEINT)::VARCHAR FROM swapouts t`
       const before = await database.query(sums)
-      expect(before).toMatchObject([{ n: 5000 }, { n: 300 }])
-      await makePlain(database, 'raw', 'test:former')
-      await database.run('DROP SCHEMA packed_raw CASCADE; DROP TABLE packed.raw_shapes')
+      expect(before).toMatchObject([{ n: 5000 }, { n: 300 }, { n: version > 1 ? 100 : 0 }])
+      if (version < 3) {
+        await makePlain(database, 'raw', 'test:former')
+        await database.run('DROP SCHEMA packed_raw CASCADE; DROP TABLE packed.raw_shapes')
+      }
       if (version === 1) await makeFirstVersion(database)
       await database.run(`UPDATE pstrace_schema SET version = ${version}`)
       database.close()
@@ -238,6 +242,25 @@ async function makePlain(database: Database, schema: string, name: string): Prom
     `CREATE TABLE ${schema}._plain AS FROM ${schema}."${name}"; DROP VIEW ${schema}."${name}";
      ALTER TABLE ${schema}._plain RENAME TO "${name}"`,
   )
+}
+
+/** Versions 2 and 3 kept rows in brief with BIGINTs. */
+async function makeFormerBrief(database: Database, traceId: number): Promise<void> {
+  const own =
+    'swapout_id, page_id, ts_ns, submit_ns, stored_ns, pfn, swap_offset, submit_rank, done_rank, span_id'
+  const cells = own.split(', ').map((name, i) => `i + ${i} AS ${name}`)
+  const table = tableOf('swapouts')
+  const shown = allColumns(table).map(({ name }) => {
+    if (name === 'start_ns') return 'submit_ns AS start_ns'
+    if (name === 'start_rank') return 'submit_rank AS start_rank'
+    const isKept = own.split(', ').includes(name) || (table.shared ?? []).includes(name)
+    return isKept || name.endsWith('_id') ? name : `NULL::BIGINT AS ${name}`
+  })
+  await database.run(`
+    INSERT INTO packed.swapouts_shapes (shape, trace_id, cpu, lane) VALUES (1, ${traceId}, 3, '0/kswapd');
+    DROP TABLE packed.swapouts_brief;
+    CREATE TABLE packed.swapouts_brief AS SELECT 1::INTEGER AS shape, ${cells.join(', ')} FROM range(1, 101) t(i);
+    CREATE OR REPLACE VIEW swapouts AS SELECT ${shown.join(', ')} FROM packed.swapouts_brief JOIN packed.swapouts_shapes USING (shape)`)
 }
 
 /** Version 1 had every table plain, and fewer columns of tasks. */
