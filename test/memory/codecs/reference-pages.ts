@@ -99,14 +99,3 @@ export const REFERENCE_CODECS = [
   ['zstd', 'zswap'],
   ['deflate'],
 ] as const
-
-/** What libzstd makes of them at levels that differ from 3, with the source size known: columns as in ZSTD_LEVELS. */
-export const ZSTD_LEVELS = [-50, -1, 1, 2] as const
-export const ZSTD_LEVEL_ROWS = [
-  [4096, 'Z', '70:7277400e', '19:0e941bd4', '19:0e941bd4', '19:0e941bd4'],
-  [4096, 'L', '4106:0088d92a', '3631:b140ec04', '1645:4d714fa4', '1791:82a16261'],
-  [4096, 'W', '3998:f777f611', '2755:646df516', '2481:4a3efa2e', '2420:4a84ab51'],
-  [4096, 'R', '4106:acceb2c6', '4106:acceb2c6', '4106:acceb2c6', '4106:acceb2c6'],
-  [16384, 'W', '15703:57657bac', '10045:b7b3eb31', '9179:7b4157a1', '8872:8ff504f0'],
-  [65536, 'W', '62039:3a55763b', '39429:80aa73e1', '35795:2c071006', '35910:8dc32ee3'],
-] as const

@@ -376,7 +376,7 @@ let offset2: u32 = 0
 let offset3: u32 = 0
 
 /** One compressed block; the address behind what it decodes to, or BAD. */
-function readBlock(from: u32, end: u32, start: u32, to: u32, limit: u32): u32 {
+export function readBlock(from: u32, end: u32, start: u32, to: u32, limit: u32): u32 {
   if (from >= end) return BAD
   let at = readLiterals(from, end)
   if (at == BAD || at >= end) return BAD
@@ -476,6 +476,17 @@ function readBlock(from: u32, end: u32, start: u32, to: u32, limit: u32): u32 {
   return out + rest
 }
 
+/** A frame begins without tables; its offsets are those of RFC 8878, 3.1.1.5. */
+export function beginFrame(): void {
+  huffmanLog = 0
+  llLog = BAD
+  ofLog = BAD
+  mlLog = BAD
+  offset1 = 1
+  offset2 = 4
+  offset3 = 8
+}
+
 /** Decodes one frame; the decoded length, or -1. Checksums are skipped, not verified. */
 export function decodeFrame(src: u32, n: u32, dst: u32, room: u32): i32 {
   const end = src + n
@@ -487,13 +498,7 @@ export function decodeFrame(src: u32, n: u32, dst: u32, room: u32): i32 {
   let at = src + 5 + (single ? 0 : 1)
   if (form > 0 || single) at += <u32>1 << form
   if (at > end) return -1
-  huffmanLog = 0
-  llLog = BAD
-  ofLog = BAD
-  mlLog = BAD
-  offset1 = 1
-  offset2 = 4
-  offset3 = 8
+  beginFrame()
   let out = dst
   const limit = dst + room
   while (true) {

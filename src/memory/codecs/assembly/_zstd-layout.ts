@@ -35,6 +35,10 @@ export const DT_LL: u32 = 24896
 export const DT_OF: u32 = 26944
 export const DT_ML: u32 = 28992
 export const DT_WEIGHTS: u32 = 31040
+export const COST: u32 = 31296 // u16[257]: what a symbol of i / 256 of all takes, in 1 / 256 bit
+export const COST_LL: u32 = 31816 // u16 each: the same by the default tables
+export const COST_OF: u32 = 31888
+export const COST_ML: u32 = 31952
 export const LARGE: u32 = 32768 // hash tables, sequences and literals; the decoder's literals
 
 export const MAX_LL: u32 = 35
@@ -46,6 +50,20 @@ export const DEFAULT_MAX_OF: u32 = 28
 @inline
 export function highBit(value: u32): u32 {
   return 31 - clz<u32>(value)
+}
+
+/** Code of a literal length. */
+// @ts-ignore: decorator
+@inline
+export function codeOfLiterals(length: u32): u32 {
+  return length < 64 ? <u32>load<u8>(scratch + LL_CODE + length) : highBit(length) + 19
+}
+
+/** Code of a match length less 3. */
+// @ts-ignore: decorator
+@inline
+export function codeOfMatch(length: u32): u32 {
+  return length < 128 ? <u32>load<u8>(scratch + ML_CODE + length) : highBit(length) + 36
 }
 
 function fillNorm(from: u32, to: u32, value: i16): void {
@@ -104,5 +122,34 @@ export function setLengthCodes(): void {
     const next = base + (1 << bits)
     for (let value = base; value < next && value < 128; value++) store<u8>(scratch + ML_CODE + value, <u8>code)
     base = next
+  }
+}
+
+/** COST: 256 times the logarithm of 256 / i, cut to whole numbers, digit by digit of the logarithm of i. */
+export function setCosts(): void {
+  store<u16>(scratch + COST, 0)
+  for (let i: u32 = 1; i <= 256; i++) {
+    const whole = highBit(i)
+    let rest = <u64>i << (31 - whole)
+    let digits: u32 = 0
+    for (let digit = 0; digit < 8; digit++) {
+      rest = (rest * rest) >>> 31
+      digits <<= 1
+      if (rest >>> 32 != 0) {
+        digits++
+        rest >>>= 1
+      }
+    }
+    // What is left of a logarithm rounds it up, and so the cost down.
+    const isWhole = (i & (i - 1)) == 0
+    store<u16>(scratch + COST + (i << 1), <u16>(((8 - whole) << 8) - digits - (isWhole ? 0 : 1)))
+  }
+}
+
+/** What the symbols up to `maxSymbol` take by the distribution in NORM, whose sum is 2^log. */
+export function setDefaultCosts(to: u32, maxSymbol: u32, log: u32): void {
+  for (let s: u32 = 0; s <= maxSymbol; s++) {
+    const share = max<i32>(load<i16>(scratch + NORM + (s << 1)), 1)
+    store<u16>(to + (s << 1), load<u16>(scratch + COST + (<u32>(share << (8 - log)) << 1)))
   }
 }

@@ -1,0 +1,111 @@
+import fc from 'fast-check'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { ZSTDDecoder } from 'zstddec/stream'
+import type { Codec } from '../../../src/memory/codecs/codec.ts'
+import { openCodec } from '../../../src/memory/codecs/index.ts'
+import { crc32 } from '../../../src/memory/contents/corpus.ts'
+import { anyPage } from './any-page.ts'
+import { readShippedCorpus } from './corpus-pages.ts'
+import { DIGEST_COLUMNS, type LevelRow, ZSTD_DIGESTS } from './level-digests.ts'
+
+const isFull = process.env['PSTRACE_FULL'] === '1'
+/** The last column takes minutes. */
+const columns = DIGEST_COLUMNS.map((column, index) => ({ ...column, index })).filter(
+  ({ step }) => isFull || step > 1,
+)
+
+let corpus: Uint8Array
+const zstd = new ZSTDDecoder()
+beforeAll(async () => {
+  corpus = (await readShippedCorpus()).bytes
+  await zstd.init()
+})
+
+test('all pages of the corpus are compressed at every level, or it is said that they are not', () => {
+  if (!isFull) process.stdout.write('PSTRACE_FULL is not set: levels are tried on some pages\n')
+  expect(columns.length).toBe(isFull ? 4 : 3)
+})
+
+type Decode = (block: Uint8Array, length: number) => Uint8Array
+
+/** Compresses the pages of a column, each of which must come back from the codec and from a decoder that knows nothing of it. */
+function digestOf(codec: Codec, pageSize: number, step: number, decode: Decode): string {
+  const blocks: Uint8Array[] = []
+  const restored = new Uint8Array(pageSize)
+  for (let at = 0; at + pageSize <= corpus.length; at += pageSize * step) {
+    const page = corpus.subarray(at, at + pageSize)
+    const target = new Uint8Array(codec.bound(pageSize))
+    const block = target.subarray(0, codec.compress(page, target))
+    codec.decompress(block, restored)
+    expect(Buffer.compare(restored, page)).toBe(0)
+    expect(Buffer.compare(decode(block, pageSize), page)).toBe(0)
+    blocks.push(block)
+  }
+  const all = Buffer.concat(blocks)
+  return `${all.length}:${crc32(all).toString(16).padStart(8, '0')}`
+}
+
+/** One digest for each column that is tried. */
+async function digestsOf(name: string, level: number, decode: Decode): Promise<string[]> {
+  const digests: string[] = []
+  for (const { pageSize, step } of columns) {
+    const codec = await openCodec(name, { level, pageSize })
+    digests.push(digestOf(codec, pageSize, step, decode))
+  }
+  return digests
+}
+
+function expectedOf([, ...digests]: LevelRow): (string | undefined)[] {
+  return columns.map(({ index }) => digests[index])
+}
+
+describe('zstd', () => {
+  test.each(ZSTD_DIGESTS.map((row) => ({ level: row[0], row })))(
+    "level $level has the kernel's bytes",
+    async ({ level, row }) => {
+      const decode: Decode = (block, length) => zstd.decode(block, length)
+      expect(await digestsOf('zstd', level, decode)).toEqual(expectedOf(row))
+    },
+    600_000,
+  )
+
+  test.each([4, 5, 6, 7, 9, 11, 12, 13, 16, 22])(
+    'level $0 restores inputs of any length and shape',
+    async (level) => {
+      const codec = await openCodec('zstd', { level, pageSize: 8192 })
+      const target = new Uint8Array(codec.bound(8192))
+      fc.assert(
+        fc.property(anyPage, (page) => {
+          const block = target.subarray(0, codec.compress(page, target))
+          const restored = new Uint8Array(page.length)
+          codec.decompress(block, restored)
+          expect(restored).toEqual(page)
+          expect(new Uint8Array(zstd.decode(block, page.length))).toEqual(page)
+        }),
+        { numRuns: 100 },
+      )
+    },
+  )
+
+  test('the tables of the largest page leave the workspace alone', async () => {
+    const pageSize = 65_536
+    const codec = await openCodec('zstd', { level: 22, pageSize })
+    const { workspace } = codec
+    if (workspace === undefined) throw new Error('unreachable')
+    workspace.page.set(corpus.subarray(0, pageSize))
+    workspace.restored.fill(0x5a)
+    const length = codec.compress(workspace.page, workspace.compressed)
+    expect(Buffer.compare(workspace.page, corpus.subarray(0, pageSize))).toBe(0)
+    expect(workspace.restored.every((byte) => byte === 0x5a)).toBe(true)
+    codec.decompress(workspace.compressed.subarray(0, length), workspace.restored)
+    expect(Buffer.compare(workspace.restored, workspace.page)).toBe(0)
+  })
+
+  test('a level beyond either end is that end, and level 0 is the default', async () => {
+    const version = async (level?: number): Promise<string> =>
+      (await openCodec('zstd', level === undefined ? {} : { level })).version
+    expect(await version(99)).toBe(await version(22))
+    expect(await version(-200_000)).toBe(await version(-131_072))
+    expect(await version(0)).toBe(await version())
+  })
+})
