@@ -104,38 +104,31 @@ function parseTask(bytes: Uint8Array, start: number, bracket: number, line: Even
   return true
 }
 
-const LETTER = {
-  D: 68,
-  H: 72,
-  N: 78,
-  X: 88,
-  Z: 90,
-  b: 98,
-  d: 100,
-  h: 104,
-  n: 110,
-  p: 112,
-  s: 115,
-  z: 122,
-} as const
+/** Flags by letter and place: trace_print_lat_fmt, kernel/trace/trace_output.c (4.9 to 6.18; the lazy ones from 6.13). */
+const IRQS = flagsOf({ d: 0x01, D: 0x81, b: 0x80, X: 0x02 })
+const RESCHED = flagsOf({ N: 0x24, n: 0x04, p: 0x20, B: 0x26, L: 0x22, b: 0x06, l: 0x02 })
+const CONTEXT = flagsOf({ Z: 0x48, z: 0x40, H: 0x18, h: 0x08, s: 0x10 })
+/** Of PREEMPT_RT before 6.13, with columns of their own for lazy rescheduling and its depth. */
+const LAZY_COLUMNS = 7
 
-/** common_flags and, above them, common_preempt_count, from their letters (trace_print_lat_fmt of 6.12). */
+function flagsOf(letters: Readonly<Record<string, number>>): Uint8Array {
+  const flags = new Uint8Array(256)
+  for (const [letter, flag] of Object.entries(letters)) flags[letter.charCodeAt(0)] = flag
+  return flags
+}
+
+/** common_flags and, above them, common_preempt_count. */
 function toFlags(bytes: Uint8Array, start: number, end: number): number {
   if (end - start < 4) return 0
-  let flags = 0
-  const irqs = bytes[start]
-  if (irqs === LETTER.d || irqs === LETTER.D) flags |= 0x01
-  if (irqs === LETTER.b || irqs === LETTER.D) flags |= 0x80
-  if (irqs === LETTER.X) flags |= 0x02
-  const resched = bytes[start + 1]
-  if (resched === LETTER.N || resched === LETTER.n) flags |= 0x04
-  if (resched === LETTER.N || resched === LETTER.p) flags |= 0x20
-  const context = bytes[start + 2]
-  if (context === LETTER.Z || context === LETTER.z) flags |= 0x40
-  if (context === LETTER.H || context === LETTER.h || context === LETTER.Z) flags |= 0x08
-  if (context === LETTER.H || context === LETTER.s) flags |= 0x10
-  flags |= hexDigit(bytes[start + 3] as number) << 8
-  return end - start > 4 ? flags | (hexDigit(bytes[start + 4] as number) << 12) : flags
+  const isLazy = end - start >= LAZY_COLUMNS
+  const context = start + (isLazy ? 3 : 2)
+  const migrate = context + (isLazy ? 3 : 2)
+  const flags =
+    (IRQS[bytes[start] as number] as number) |
+    (RESCHED[bytes[start + 1] as number] as number) |
+    (CONTEXT[bytes[context] as number] as number) |
+    (hexDigit(bytes[context + 1] as number) << 8)
+  return migrate < end ? flags | (hexDigit(bytes[migrate] as number) << 12) : flags
 }
 
 function hexDigit(byte: number): number {

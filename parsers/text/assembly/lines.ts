@@ -63,6 +63,7 @@ export const SLACK: u32 = 64
 const ARROW: u32 = 0x202d3c20
 const PID: u32 = 0x3d646970
 const MAX_FLAG_BYTES: u32 = 12
+const LAZY_COLUMNS: u32 = 7
 // Why a line was not taken: for something else, or only because its text at textStart .. textEnd, or its task, is not known.
 const NOTHING: u32 = 0
 const A_TEXT: u32 = 1
@@ -176,22 +177,43 @@ function readName(start: u32, end: u32): bool {
   return true
 }
 
+/** The letters and their bits: tracefs-line.ts. */
 function toFlags(start: u32, end: u32): i32 {
   if (end - start < 4) return 0
-  let found: i32 = 0
-  const irqs = load<u8>(start)
-  if (irqs == 100 || irqs == 68) found |= 0x01
-  if (irqs == 98 || irqs == 68) found |= 0x80
-  if (irqs == 88) found |= 0x02
-  const resched = load<u8>(start + 1)
-  if (resched == 78 || resched == 110) found |= 0x04
-  if (resched == 78 || resched == 112) found |= 0x20
-  const context = load<u8>(start + 2)
-  if (context == 90 || context == 122) found |= 0x40
-  if (context == 72 || context == 104 || context == 90) found |= 0x08
-  if (context == 72 || context == 115) found |= 0x10
-  found |= hexDigit(load<u8>(start + 3)) << 8
-  return end - start > 4 ? found | (hexDigit(load<u8>(start + 4)) << 12) : found
+  const isLazy = end - start >= LAZY_COLUMNS
+  const context = start + (isLazy ? 3 : 2)
+  const migrate = context + (isLazy ? 3 : 2)
+  const found =
+    irqFlags(load<u8>(start)) |
+    reschedFlags(load<u8>(start + 1)) |
+    contextFlags(load<u8>(context)) |
+    (hexDigit(load<u8>(context + 1)) << 8)
+  return migrate < end ? found | (hexDigit(load<u8>(migrate)) << 12) : found
+}
+
+function irqFlags(letter: u32): i32 {
+  if (letter == 100) return 0x01 // d
+  if (letter == 68) return 0x81 // D
+  if (letter == 98) return 0x80 // b
+  return letter == 88 ? 0x02 : 0 // X
+}
+
+function reschedFlags(letter: u32): i32 {
+  if (letter == 78) return 0x24 // N
+  if (letter == 110) return 0x04 // n
+  if (letter == 112) return 0x20 // p
+  if (letter == 66) return 0x26 // B
+  if (letter == 76) return 0x22 // L
+  if (letter == 98) return 0x06 // b
+  return letter == 108 ? 0x02 : 0 // l
+}
+
+function contextFlags(letter: u32): i32 {
+  if (letter == 115) return 0x10 // s
+  if (letter == 104) return 0x08 // h
+  if (letter == 72) return 0x18 // H
+  if (letter == 122) return 0x40 // z
+  return letter == 90 ? 0x48 : 0 // Z
 }
 
 function hexDigit(byte: u32): i32 {

@@ -143,6 +143,13 @@ describe('the head of a line', () => {
     expect(await flags('.N.1')).toBe(0x0124)
     expect(await flags('b.s..')).toBe(0x0090)
     expect(await flags('..H.1')).toBe(0x1018)
+    expect(await flags('D.Z21')).toBe(0x12c9)
+    // Lazy rescheduling: from 6.13 in letters, before that (PREEMPT_RT) in columns of its own.
+    expect(await flags('.l...')).toBe(0x0002)
+    expect(await flags('.Bs..')).toBe(0x0036)
+    expect(await flags('dL.3.')).toBe(0x0323)
+    expect(await flags('.b...')).toBe(0x0006)
+    expect(await flags('dN.h3.2')).toBe(0x232d)
     expect(await flags('.....')).toBe(0)
   })
 
