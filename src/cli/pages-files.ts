@@ -16,7 +16,7 @@ import { captureImage } from '../io/swap-image.ts'
 import type { Codec } from '../memory/codecs/codec.ts'
 import { codecProviders, openCodec } from '../memory/codecs/index.ts'
 import { PageReport } from '../memory/codecs/page-report.ts'
-import { decodeZstdFrame } from '../memory/codecs/zstd-frame.ts'
+import { zstdFrames } from '../memory/codecs/zstd-frame.ts'
 import {
   CORPUS_GROUP_BYTES,
   CorpusBuilder,
@@ -48,7 +48,7 @@ export async function compressPages(file: string, options: CompressOptions): Pro
     read(file, () =>
       captureImage(
         file,
-        decodeZstdFrame,
+        zstdFrames,
         (page) => {
           const { index, kind, compressedBytes, storedBytes } = report.add(page)
           if (by === 'page')
@@ -171,7 +171,7 @@ export async function buildCorpus(files: readonly string[], options: PagesOption
       read(file, () =>
         captureImage(
           file,
-          decodeZstdFrame,
+          zstdFrames,
           (page) => {
             builder.add(page, basename(file))
             return true

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { openSwapImage } from '../io/swap-image.ts'
 import { openCodec } from '../memory/codecs/index.ts'
-import { decodeZstdFrame } from '../memory/codecs/zstd-frame.ts'
+import { zstdFrames } from '../memory/codecs/zstd-frame.ts'
 import type { PageContents } from '../memory/contents/contents.ts'
 import {
   CORPUS_GROUP_BYTES,
@@ -55,7 +55,7 @@ export async function openContents(
     return { contents, close: () => undefined }
   }
   if (name === 'swap-image' && path !== undefined) {
-    const image = openSwapImage(path, decodeZstdFrame, pageSize)
+    const image = openSwapImage(path, zstdFrames, pageSize)
     const contents = createSwapImageContents({
       readPage: (offset, target) => image.readPage(offset, target),
       name: path,

@@ -1,5 +1,7 @@
-import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import type { ByteSource } from '../../parsers/reader.ts'
 import { PstraceError } from '../model/error.ts'
+import { type FileSource, toFileSource } from './file-source.ts'
 import type { CaptureResult, PageSink } from './page-capture.ts'
 import { readFailure } from './read-failure.ts'
 import { TemporaryFile } from './temporary-file.ts'
@@ -13,45 +15,44 @@ export interface SwapImage {
   close(): void
 }
 
-/** Decompresses a whole zstd frame, or throws. */
-export type FrameDecoder = (frame: Uint8Array, name: string) => Uint8Array
-
-const ZSTD_MAGIC = 0xfd2fb528
+/** How images that are compressed are read. */
+export interface ImageDecoder {
+  /** Whether a file is compressed that begins with this little-endian word. */
+  recognises(word: number): boolean
+  /** Hands the decompressed bytes piece by piece to `sink`, or throws. */
+  decode(source: ByteSource, sink: (bytes: Uint8Array) => void): void
+}
 
 /**
- * Opens a raw image, or one compressed by `zstd --long=30` (recognised by its first bytes; it is decompressed to a temporary file that
- * goes away with the image, and needs memory for all of it meanwhile). Page i lies at swap offset i.
+ * Opens a raw image, or one that `decoder` recognises by its first bytes: it is decompressed to a temporary file that goes away with
+ * the image. Page i lies at swap offset i.
  */
-export function openSwapImage(path: string, decode: FrameDecoder, pageSize = 4096): SwapImage {
-  const { descriptor, magic } = openFile(path)
-  if (magic !== ZSTD_MAGIC) {
-    const { size } = fstatSync(descriptor)
-    return toImage(path, size, pageSize, {
-      readInto: (at, target) => readSync(descriptor, target, 0, target.length, at),
-      close: () => closeSync(descriptor),
-    })
-  }
-  closeSync(descriptor)
-  const bytes = decode(readFileSync(path), path)
+export function openSwapImage(path: string, decoder: ImageDecoder, pageSize = 4096): SwapImage {
+  const { source, head } = openImage(path)
+  return toImage(decoder.recognises(head) ? unpack(source, decoder) : source, pageSize)
+}
+
+function unpack(packed: FileSource, decoder: ImageDecoder): FileSource {
   const spool = new TemporaryFile()
-  for (let at = 0; at < bytes.length; at += SPOOL_BYTES) {
-    spool.write(bytes.subarray(at, at + SPOOL_BYTES))
+  try {
+    decoder.decode(packed, (bytes) => spool.write(bytes))
+  } catch (error) {
+    spool.discard()
+    throw error
+  } finally {
+    packed.close()
   }
-  const source = spool.toSource(path)
-  return toImage(path, bytes.length, pageSize, {
-    readInto: (at, target) => source.readInto(at, target),
-    close: () => source.close(),
-  })
+  return spool.toSource(packed.name)
 }
 
 /** Every page of an image, as `openSwapImage` takes it, from its first offset on; the page is borrowed. */
 export function captureImage(
   path: string,
-  decode: FrameDecoder,
+  decoder: ImageDecoder,
   sink: PageSink,
   pageSize = 4096,
 ): CaptureResult {
-  const image = openSwapImage(path, decode, pageSize)
+  const image = openSwapImage(path, decoder, pageSize)
   try {
     const page = new Uint8Array(pageSize)
     let pages = 0
@@ -66,13 +67,14 @@ export function captureImage(
 }
 
 /** The file and its first four bytes. */
-function openFile(path: string): { descriptor: number; magic: number } {
+function openImage(path: string): { source: FileSource; head: number } {
   let descriptor: number | undefined
   try {
     descriptor = openSync(path, 'r')
     const head = Buffer.alloc(4)
     readSync(descriptor, head, 0, 4, 0)
-    return { descriptor, magic: head.readUInt32LE(0) }
+    const source = toFileSource(path, descriptor, fstatSync(descriptor).size)
+    return { source, head: head.readUInt32LE(0) }
   } catch (cause) {
     if (descriptor !== undefined) closeSync(descriptor)
     throw new PstraceError(
@@ -83,14 +85,8 @@ function openFile(path: string): { descriptor: number; magic: number } {
   }
 }
 
-const SPOOL_BYTES = 16_777_216
-
-function toImage(
-  name: string,
-  size: number,
-  pageSize: number,
-  file: { readInto(at: number, target: Uint8Array): number; close(): void },
-): SwapImage {
+function toImage(file: FileSource, pageSize: number): SwapImage {
+  const { name, size } = file
   if (size % pageSize !== 0) {
     file.close()
     throw new PstraceError(
@@ -106,6 +102,6 @@ function toImage(
       if (offset < 0 || (offset + 1) * pageSize > size) return false
       return file.readInto(offset * pageSize, target) === pageSize
     },
-    close: file.close,
+    close: () => file.close(),
   }
 }

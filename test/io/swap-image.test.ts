@@ -1,11 +1,15 @@
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { captureImage } from '../../src/io/swap-image.ts'
 import { openCodec } from '../../src/memory/codecs/index.ts'
 import { PageReport } from '../../src/memory/codecs/page-report.ts'
-import { decodeZstdFrame } from '../../src/memory/codecs/zstd-frame.ts'
+import { zstdFrames } from '../../src/memory/codecs/zstd-frame.ts'
+import { createGenerator } from '../../src/memory/contents/index.ts'
+import { PstraceError } from '../../src/model/error.ts'
 
 const PAGES = 16
 let folder: string
@@ -33,7 +37,7 @@ function makeImage(): Uint8Array {
 
 function pagesOf(path: string, most = Number.POSITIVE_INFINITY): Uint8Array[] {
   const found: Uint8Array[] = []
-  const { pages } = captureImage(path, decodeZstdFrame, (page) => {
+  const { pages } = captureImage(path, zstdFrames, (page) => {
     found.push(page.slice())
     return found.length < most
   })
@@ -65,7 +69,7 @@ describe('images of a swap device', () => {
     writeFileSync(path, makeImage())
     const report = new PageReport(await openCodec('lzo'), { chain: 4 })
     const kinds: string[] = []
-    captureImage(path, decodeZstdFrame, (page) => {
+    captureImage(path, zstdFrames, (page) => {
       kinds.push(report.add(page).kind)
       return true
     })
@@ -82,6 +86,119 @@ describe('images of a swap device', () => {
     const frame = new Uint8Array(zstd.bound(PAGES * 4096))
     const length = zstd.compress(makeImage(), frame)
     writeFileSync(path, frame.subarray(0, length - 9))
-    expect(() => pagesOf(path)).toThrow('damaged')
+    expect(() => pagesOf(path)).toThrow('is cut')
+  })
+})
+
+function isInstalled(command: string): boolean {
+  if (spawnSync(command, ['--version']).status === 0) return true
+  process.stdout.write(`${command} is not installed: images that it compresses are not read\n`)
+  return false
+}
+
+describe.runIf(isInstalled('zstd'))('images that the zstd command compressed', () => {
+  const BYTES = 768 * 4096
+  /** Pages of all classes, and a stretch of 1 MiB that comes twice: only a long window sees it. */
+  const image = new Uint8Array(BYTES)
+  let path: string
+  beforeAll(() => {
+    const generator = createGenerator({ seed: 11 })
+    for (let page = 0; page < 512; page += 1)
+      generator.fill(page, 0, -1, image.subarray(page * 4096, (page + 1) * 4096))
+    image.copyWithin(512 * 4096, 0, 256 * 4096)
+    path = join(folder, 'device.img')
+    writeFileSync(path, image)
+  })
+
+  function run(command: string, args: readonly string[], input?: Uint8Array): Uint8Array {
+    const { status, stdout } = spawnSync(command, args, {
+      maxBuffer: 2 * BYTES,
+      ...(input === undefined ? {} : { input }),
+    })
+    expect(status).toBe(0)
+    return stdout
+  }
+
+  function unpacked(packed: Uint8Array): Uint8Array {
+    const file = join(folder, 'device.img.zst')
+    writeFileSync(file, packed)
+    return Buffer.concat(pagesOf(file))
+  }
+
+  /** RFC 8878, 3.1.2. */
+  function skippableFrame(length: number): Uint8Array {
+    const frame = Buffer.alloc(8 + length, 0x5a)
+    frame.writeUInt32LE(0x184d2a53, 0)
+    frame.writeUInt32LE(length, 4)
+    return frame
+  }
+
+  it.each([
+    ['one frame', ['-3']],
+    ['a window much smaller than the image', ['-3', '--zstd=wlog=10']],
+    ['a window of 128 KiB', ['-9', '--zstd=wlog=17', '--no-check']],
+    ['a window of 1 GiB', ['-3', '--long=30']],
+    ['blocks that a tool like rsync can match', ['-3', '-T2', '--rsyncable']],
+    ['the highest level', ['-19']],
+    ['negative levels', ['--fast=20']],
+  ])('are read with %s', (_, options) => {
+    expect(Buffer.compare(unpacked(run('zstd', ['-q', '-c', ...options, path])), image)).toBe(0)
+  })
+
+  it('are read from a pipe, where the frame does not state its size', () => {
+    const packed = run('zstd', ['-q', '-c'], image)
+    expect(packed[4]).toBe(0x04)
+    expect(Buffer.compare(unpacked(packed), image)).toBe(0)
+  })
+
+  it('are read as several frames with others to skip before, between and behind', () => {
+    const parts = [0, 100, 101, 400, 768].map((page) => page * 4096 + (page === 101 ? 1000 : 0))
+    const frames = parts
+      .slice(1)
+      .map((end, i) => run('zstd', ['-q', '-c', `-${1 + 5 * i}`], image.subarray(parts[i], end)))
+    const [first = image, ...others] = frames
+    const files = [
+      frames,
+      [skippableFrame(0), ...frames],
+      [first, skippableFrame(70_000), ...others, skippableFrame(3)],
+    ]
+    for (const file of files) expect(Buffer.compare(unpacked(Buffer.concat(file)), image)).toBe(0)
+    expect(() => unpacked(Buffer.concat([first, Buffer.from('more')]))).toThrow(
+      `byte ${first.length}: a zstd frame was expected`,
+    )
+    expect(() => unpacked(Buffer.concat([first, skippableFrame(9).subarray(0, 15)]))).toThrow('cut')
+  })
+
+  it.runIf(isInstalled('pzstd'))('are read as pzstd writes them', () => {
+    const packed = run('pzstd', ['-q', '-c', '-p', '2', path])
+    expect(Buffer.from(packed).readUInt32LE(0) & 0xfffffff0).toBe(0x184d2a50)
+    expect(Buffer.compare(unpacked(packed), image)).toBe(0)
+  })
+
+  it('and are cut or damaged anywhere end in an error with the place, or in pages', () => {
+    const small = image.subarray(0, 24 * 4096)
+    const file = Buffer.concat([
+      run('zstd', ['-q', '-c'], small.subarray(0, 12 * 4096)),
+      skippableFrame(20),
+      run('zstd', ['-q', '-c', '-19', '--no-check'], small.subarray(12 * 4096)),
+    ])
+    const attempt = (bytes: Uint8Array): void => {
+      try {
+        unpacked(bytes)
+      } catch (error) {
+        expect(error).toBeInstanceOf(PstraceError)
+        expect(['zstd-frame', 'swap-image']).toContain((error as PstraceError).code)
+      }
+    }
+    const at = fc.nat(file.length - 1)
+    fc.assert(
+      fc.property(at, fc.integer({ min: 1, max: 255 }), (place, change) => {
+        attempt(file.subarray(0, place))
+        const damaged = Buffer.from(file)
+        damaged[place] = (damaged[place] ?? 0) ^ change
+        attempt(damaged)
+      }),
+      { numRuns: 150 },
+    )
   })
 })

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { openSwapImage } from '../../../src/io/swap-image.ts'
 import { openCodec } from '../../../src/memory/codecs/index.ts'
 import { PageReport } from '../../../src/memory/codecs/page-report.ts'
-import { decodeZstdFrame } from '../../../src/memory/codecs/zstd-frame.ts'
+import { zstdFrames } from '../../../src/memory/codecs/zstd-frame.ts'
 
 const traces = process.env['PSTRACE_TRACES']
 const images = traces === undefined ? undefined : join(traces, 'images')
@@ -28,7 +28,7 @@ describe.runIf(present)('swap devices of running kernels', () => {
     '$name: sizes, huge and same pages are what its zram counted',
     async ({ name, codec, chain }) => {
       const folder = join(images ?? '', name)
-      const image = openSwapImage(join(folder, 'swap.img.zst'), decodeZstdFrame)
+      const image = openSwapImage(join(folder, 'swap.img.zst'), zstdFrames)
       const report = new PageReport(await openCodec(codec), { chain })
       const page = new Uint8Array(4096)
       const states = gunzipSync(readFileSync(join(folder, 'block_state.gz'))).toString()
