@@ -49,6 +49,7 @@ export type EventRole =
   | 'slice'
   | 'oom_kill'
   | 'lmk_kill'
+  | 'signal'
   | 'oom_score'
   | 'cgroup_attach'
   | 'kprobe'
@@ -104,6 +105,7 @@ const ROLES: Readonly<Record<EventRole, readonly string[]>> = {
   oom_kill: ['mark_victim'],
   // Android's killer in the kernel, before 4.12.
   lmk_kill: ['lowmemory_kill'],
+  signal: ['signal_generate'],
   oom_score: ['oom_score_adj_update'],
   cgroup_attach: ['cgroup_attach_task', 'cgroup_transfer_tasks'],
   kprobe: ['kprobe_event'],

@@ -4,7 +4,7 @@ import type { Loss, TraceReader } from '../../parsers/reader.ts'
 import { type EventRole, roleOf } from './aliases.ts'
 import type { EventHandler, IngestContext } from './context.ts'
 import { print } from './events/atrace.ts'
-import { cgroupAttach, kill, oomScore } from './events/kills.ts'
+import { cgroupAttach, kill, oomScore, signal } from './events/kills.ts'
 import { kprobe } from './events/kprobe.ts'
 import { kswapdSleep, kswapdWake, wakeupKswapd } from './events/kswapd.ts'
 import { blockIos, retryZone } from './events/other.ts'
@@ -38,7 +38,7 @@ import {
 import type { FinishOptions } from './finish.ts'
 import { PageIdentities } from './identities.ts'
 import { KswapdSpans } from './kswapd.ts'
-import { Processes } from './processes.ts'
+import { Processes, threadsOf } from './processes.ts'
 import {
   parseCounters,
   parseZoneinfo,
@@ -102,7 +102,7 @@ export class Families {
     }
     const freesRecorded = roles.has('slot_free')
     this.identities = new PageIdentities({ freesRecorded })
-    this.tasks = new Tasks(info.comms, info.tgids)
+    this.tasks = new Tasks(info.comms, new Map([...threadsOf(files), ...info.tgids]))
     this.processes = new Processes(info.facts, files)
     const { buffers } = this.tables
     this.#timeline = new Timeline(buffers.thread_states, this.tables.stateShapes)
@@ -319,6 +319,8 @@ export class Families {
         return kill(context, 'oom')
       case 'lmk_kill':
         return kill(context, 'lowmemorykiller')
+      case 'signal':
+        return signal(context)
       case 'oom_score':
         return oomScore(context)
       case 'cgroup_attach':

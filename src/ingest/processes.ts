@@ -102,6 +102,15 @@ function idOf(task: Task): number {
   return Number.isNaN(task.tgid) ? task.tid : task.tgid
 }
 
+/** Process by thread, of `/proc/PID/task/TID` lines in processes.before and .after: what the former tells counts. */
+export function threadsOf(files: SnapshotFiles): ReadonlyMap<number, number> {
+  const threads = new Map<number, number>()
+  for (const name of ['processes.after', 'processes.before'])
+    for (const [, pid, tid] of (files.get(name) ?? '').matchAll(/^\/proc\/(\d+)\/task\/(\d+)$/gm))
+      threads.set(Number(tid), Number(pid))
+  return threads
+}
+
 /** `/proc/PID/FILE:CONTENT` lines, as grep prints them, of status (Uid), oom_score_adj, cgroup and cmdline. */
 function readProcesses(text: string): Map<number, ProcessFacts & { uid?: number }> {
   const processes = new Map<number, ProcessFacts & { uid?: number }>()

@@ -24,6 +24,8 @@ const EVENTS = [
   'compaction/mm_compaction_begin',
   'compaction/mm_compaction_end',
   'cgroup/cgroup_attach_task',
+  // Of lmkd's kills: perf does not record its marks.
+  'signal/signal_generate',
   // Android before 4.12.
   'lowmemorykiller/lowmemory_kill',
 ] as const
@@ -165,8 +167,9 @@ const SNAPSHOT = `snapshot() {
   return 0
 }
 
-# Lines of file and content: the user, oom_score_adj, control groups and first word of the command line of each process.
+# Lines of file and content: the user, oom_score_adj, control groups and first word of the command line of each process; and its threads.
 list_processes() {
+  echo /proc/[0-9]*/task/[0-9]* | tr ' ' '\\n'
   grep -s -H '^Uid:' /proc/[0-9]*/status
   grep -s -H . /proc/[0-9]*/oom_score_adj
   grep -s -H -E '^0::|:memory:' /proc/[0-9]*/cgroup
@@ -235,6 +238,15 @@ read_rest() {
   done
 }`
 
+/** Descriptions of what is recorded, and of the marks, which are always there. */
+const FORMATS = [
+  ...EVENTS.map((event) => (event.includes('/') ? event : `${event}/*`)),
+  `${GROUP}/*`,
+  'ftrace/print',
+]
+  .map((event) => `"$T"/events/${event}/format`)
+  .join(' \\\n  ')
+
 const TRACEFS = `RESULT=$OUT
 RAW=$OUT/raw
 ${DRAIN}
@@ -270,10 +282,7 @@ done
 mkdir -p "$RAW/events"
 cat "$T/events/header_page" >"$RAW/events/header_page"
 cat "$T/events/header_event" >"$RAW/events/header_event"
-for format in "$T"/events/vmscan/*/format "$T"/events/oom/*/format "$T"/events/compaction/*/format \\
-  "$T"/events/sched/sched_switch/format "$T"/events/sched/sched_waking/format \\
-  "$T"/events/cgroup/cgroup_attach_task/format "$T"/events/lowmemorykiller/*/format \\
-  "$T"/events/${GROUP}/*/format "$T"/events/ftrace/print/format; do
+for format in ${FORMATS}; do
   [ -r "$format" ] || continue
   below=\${format#"$T"/}
   mkdir -p "$RAW/\${below%/format}"

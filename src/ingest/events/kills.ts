@@ -16,6 +16,8 @@ const LMKD_REASONS = [
   'direct reclaim stuck',
 ] as const
 
+const SIGKILL = 9
+
 interface Victim {
   readonly pid: number
   readonly ts: number
@@ -52,6 +54,19 @@ export function kill(context: IngestContext, by: Killer): EventHandler {
   return handle([pid, score], (row, ts, cpu) => {
     addKill(context, { pid: pid.get(row), ts, cpu, by })
     addScore(context, pid.get(row), ts, score.get(row))
+  })
+}
+
+/**
+ * include/trace/events/signal.h: signal_generate {sig, errno, code, comm, pid, group, result}, told in the sender's context. perf records no
+ * marks: there it is what tells of lmkd's kills.
+ */
+export function signal(context: IngestContext): EventHandler {
+  const number = new NumberField(['sig'])
+  const pid = new NumberField(['pid'])
+  return handle([number, pid], (row, ts, cpu, task) => {
+    if (number.get(row) === SIGKILL && task.comm.startsWith('lmkd'))
+      addKill(context, { pid: pid.get(row), ts, cpu, by: 'lmkd' })
   })
 }
 

@@ -18,6 +18,8 @@ export interface BuiltFile {
   readonly records: readonly Uint8Array[]
   readonly memoryNodes?: readonly { node: number; blocks: readonly number[] }[]
   readonly clockData?: { clockId: number; wallNs: bigint; clockNs: bigint }
+  /** Descriptions of events by system; only `small` if absent. */
+  readonly systems?: Readonly<Record<string, readonly string[]>>
   /** As perf leaves it when it is killed: no size of the data, nothing behind it. */
   readonly isUnfinished?: boolean
 }
@@ -27,7 +29,10 @@ const EVENT_ID = 301
 /** Fields of the only event: its record is an int at 8. */
 const SMALL = formatText('small', EVENT_ID, [['int n', 8, 4, 1]])
 
-function tracingData(littleEndian: boolean): Uint8Array {
+function tracingData(
+  littleEndian: boolean,
+  systems: Readonly<Record<string, readonly string[]>>,
+): Uint8Array {
   const out = new ByteWriter(littleEndian)
   const sized = (text: string) => out.u64(BigInt(text.length)).text(text)
   out
@@ -42,8 +47,11 @@ function tracingData(littleEndian: boolean): Uint8Array {
   sized(headerPageText(8, 4096))
   out.cString('header_event')
   sized('')
-  out.u32(0).u32(1).cString('test').u32(1)
-  sized(SMALL)
+  out.u32(0).u32(Object.keys(systems).length)
+  for (const [system, formats] of Object.entries(systems)) {
+    out.cString(system).u32(formats.length)
+    for (const format of formats) sized(format)
+  }
   out.u32(0).u32(0)
   sized('7 worker\n')
   return out.toBytes()
@@ -78,7 +86,9 @@ function reversed(byte: number): number {
 /** A perf.data file (tools/perf/Documentation/perf.data-file-format.txt). */
 export function buildPerfData(file: BuiltFile): Uint8Array {
   const littleEndian = file.littleEndian ?? true
-  const features: [number, Uint8Array][] = [[1, tracingData(littleEndian)]]
+  const features: [number, Uint8Array][] = [
+    [1, tracingData(littleEndian, file.systems ?? { test: [SMALL] })],
+  ]
   if (file.memoryNodes !== undefined)
     features.push([22, memTopology(file.memoryNodes, littleEndian)])
   if (file.clockData !== undefined) {
@@ -157,10 +167,14 @@ export function record(type: number, body: Uint8Array, littleEndian = true): Uin
 }
 
 export interface BuiltSample {
-  readonly n: number
+  /** The field of `small`. */
+  readonly n?: number
+  /** The record of another event. */
+  readonly raw?: Uint8Array
   readonly ts: bigint
   readonly cpu?: number
   readonly tid?: number
+  readonly tgid?: number
   readonly id?: bigint
   /** Addresses of a call chain. */
   readonly chain?: readonly bigint[]
@@ -176,7 +190,7 @@ export function sample(sampleType: number, values: BuiltSample, littleEndian = t
   const tid = values.tid ?? 7
   if (has(SAMPLE.identifier)) body.u64(id)
   if (has(SAMPLE.ip)) body.u64(0xffff_ffff_8100_0000n)
-  if (has(SAMPLE.tid)) body.u32(tid + 1000).u32(tid)
+  if (has(SAMPLE.tid)) body.u32(values.tgid ?? tid + 1000).u32(tid)
   if (has(SAMPLE.time)) body.u64(values.ts)
   if (has(SAMPLE.addr)) body.u64(0n)
   if (has(SAMPLE.id)) body.u64(id)
@@ -188,7 +202,22 @@ export function sample(sampleType: number, values: BuiltSample, littleEndian = t
     body.u64(BigInt(values.chain?.length ?? 0))
     for (const address of values.chain ?? []) body.u64(address)
   }
-  if (has(SAMPLE.raw)) body.u32(12).u16(EVENT_ID).u16(0).u32(tid).u32(values.n)
+  if (has(SAMPLE.raw)) {
+    const raw =
+      values.raw ??
+      new ByteWriter(littleEndian)
+        .u16(EVENT_ID)
+        .u16(0)
+        .u32(tid)
+        .u32(values.n ?? 0)
+        .toBytes()
+    // The size and the record together are a multiple of 8.
+    const padding = (8 - ((4 + raw.length) % 8)) % 8
+    body
+      .u32(raw.length + padding)
+      .bytes(raw)
+      .bytes(new Uint8Array(padding))
+  }
   return record(9, body.toBytes(), littleEndian)
 }
 
