@@ -6,7 +6,8 @@ import { replay } from '../../src/replay/replay.ts'
 import type { Workload } from '../../src/workload/types.ts'
 import { CountingBackend, plainContents, plan, type Row } from './build.ts'
 import { RowCollector } from './rows.ts'
-import { OutsideCase, runSlowly, type SlowOptions, type SlowPolicy } from './slow-engine.ts'
+import { OutsideCase, type SlowOptions, type SlowPolicy } from './slow-engine/case.ts'
+import { runSlowly } from './slow-engine/run.ts'
 
 const CPUS_FOR_THREADS = 12
 

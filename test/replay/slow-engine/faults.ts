@@ -1,0 +1,68 @@
+import type { Program, Thread } from './clock.ts'
+import { allocate } from './direct-reclaim.ts'
+import { drawEach, dropSlot, type Folio, unlock, waitUntilUnlocked } from './folio.ts'
+import { pagesOn } from './lists.ts'
+import type { Machine } from './machine.ts'
+
+/** First use of a folio of the workload; without one, of a page that nobody names again. */
+export function* faultNew(machine: Machine, thread: Thread, wanted: Folio | undefined): Program {
+  const count = wanted?.pages ?? 1
+  yield* allocate(machine, thread, count)
+  yield { spend: drawEach(count, machine.costs.fault) }
+  machine.makeResident(wanted ?? machine.addFolio(0))
+}
+
+/** A task uses a folio wherever it is now: in memory, on its way out of it, or in the pool. */
+export function* touch(machine: Machine, thread: Thread, folio: Folio): Program {
+  if (folio.state === 'free') return
+  const { clock, log } = machine
+  const from = clock.now
+  let met: string | undefined
+  while (folio.locked) {
+    if (isOnItsWay(folio)) met ??= folio.state
+    yield* waitUntilUnlocked(thread, folio)
+  }
+  const found = yield* bringBack(machine, thread, folio)
+  met ??= found
+  if (met !== undefined) log.swapins.push({ page: folio.id + 1, met, from, to: clock.now })
+}
+
+function isOnItsWay({ state }: Folio): boolean {
+  return state === 'queued' || state === 'storing'
+}
+
+/** Where it was found; undefined: mapped. */
+function* bringBack(machine: Machine, thread: Thread, folio: Folio): Program<string | undefined> {
+  const found = folio.state
+  if (found === 'swapped') {
+    yield* swapIn(machine, thread, folio)
+    return 'pool'
+  }
+  folio.accessed = true
+  if (found === 'resident') return undefined
+  if (isOnItsWay(folio)) {
+    if (machine.refaultsWrite) folio.stale = true
+    return found
+  }
+  folio.swapout = undefined
+  folio.state = 'resident'
+  if (machine.refaultsWrite) dropSlot(machine, folio)
+  else folio.cleanCopy = true
+  return found
+}
+
+function* swapIn(machine: Machine, thread: Thread, folio: Folio): Program {
+  const { costs, lists } = machine
+  folio.locked = true
+  yield* allocate(machine, thread, folio.pages)
+  yield { spend: drawEach(folio.pages, costs.swapIn) }
+  dropSlot(machine, folio)
+  // workingset_refault: what the active list could have held was thrown out too early.
+  if (lists.age - folio.evictedAt <= pagesOn(lists.active)) {
+    folio.active = true
+    lists.activations++
+    lists.age += folio.pages
+  }
+  machine.makeResident(folio)
+  unlock(machine, folio)
+}

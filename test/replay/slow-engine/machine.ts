@@ -1,0 +1,69 @@
+import { type CostSamplers, openCosts } from '../../../src/replay/costs.ts'
+import type { Workload } from '../../../src/workload/types.ts'
+import type { SlowOptions } from './case.ts'
+import { Clock, type Program, type Thread } from './clock.ts'
+import { type Folio, newFolio } from './folio.ts'
+import { Frames } from './frames.ts'
+import { Kswapd } from './kswapd.ts'
+import { Lists } from './lists.ts'
+import { Log } from './log.ts'
+import { openPolicy, type Policy } from './policies/index.ts'
+import { Slots } from './slots.ts'
+
+/** All state of a run. */
+export class Machine {
+  readonly clock: Clock
+  readonly costs: CostSamplers
+  readonly cpus: readonly number[]
+  readonly marks: { readonly min: number; readonly low: number; readonly high: number }
+  readonly frames: Frames
+  readonly slots: Slots
+  readonly lists: Lists
+  readonly folios: Folio[] = []
+  readonly log = new Log()
+  readonly kswapd: Kswapd
+  readonly policy: Policy | undefined
+  readonly refaultsWrite: boolean
+  readonly #workload: Workload
+
+  constructor(workload: Workload, options: SlowOptions) {
+    const { cpus, nodes, zones } = workload.machine
+    const [zone] = zones
+    const [memory] = nodes
+    if (zone === undefined || memory === undefined) throw new Error('one node is needed')
+    this.#workload = workload
+    this.costs = openCosts(workload, options.seed, {})
+    this.clock = new Clock(() => this.costs.wakeLatency.draw())
+    this.cpus = cpus.map(({ id }) => id)
+    this.marks = zone
+    this.frames = new Frames(this.clock, cpus.length, memory.freeAtStart.value)
+    this.slots = new Slots(this.frames, options.perPoolPage)
+    this.lists = new Lists(cpus.length)
+    this.refaultsWrite = options.refaultsWrite
+    for (const order of workload.pages.order) this.addFolio(order)
+    for (const folio of this.folios)
+      if (workload.pages.residentAtStart[folio.id] === 1) this.makeResident(folio)
+    this.kswapd = new Kswapd(this)
+    this.policy = openPolicy(this, options.policy)
+  }
+
+  addKernelThread(name: string, program: (self: Thread) => Program): Thread {
+    return this.clock.add({ name, cpus: this.cpus, hasMemory: false }, program)
+  }
+
+  addFolio(order: number): Folio {
+    const { pages } = this.#workload
+    const place = this.folios.length
+    // The other pages of folios have content ids too, after those of the workload's.
+    const others = pages.order.reduce((all, each) => all + (1 << each) - 1, 0)
+    const folio = newFolio(place < pages.length ? place : place + others, 1 << order)
+    this.folios.push(folio)
+    return folio
+  }
+
+  makeResident(folio: Folio): void {
+    folio.state = 'resident'
+    folio.accessed = true
+    this.lists.add(folio)
+  }
+}

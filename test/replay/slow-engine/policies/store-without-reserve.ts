@@ -1,0 +1,43 @@
+import { OutsideCase } from '../case.ts'
+import type { Program, Thread } from '../clock.ts'
+import { directReclaim } from '../direct-reclaim.ts'
+import { drawEach, type Folio } from '../folio.ts'
+import type { Machine } from '../machine.ts'
+import { beginStore, endStore } from '../store.ts'
+
+/** Reclaims in a row that free nothing before the case is given up. */
+const HOPELESS = 200
+
+/**
+ * A worker without PF_MEMALLOC: at the min mark the pool's page is refused, the worker reclaims without writing and compresses once more.
+ * Between two reclaims it sleeps for `restNs`.
+ */
+export function* storeWithoutReserve(
+  machine: Machine,
+  thread: Thread,
+  folio: Folio,
+  restNs: number,
+): Program {
+  const { costs, frames, marks } = machine
+  const poolPages = beginStore(machine, thread, folio)
+  yield { spend: drawEach(folio.pages, costs.store) }
+  if (poolPages > 0 && frames.free <= marks.min) {
+    yield* reclaim(machine, thread, restNs)
+    yield { spend: drawEach(folio.pages, costs.store) }
+  }
+  endStore(machine, folio, poolPages)
+}
+
+function* reclaim(machine: Machine, thread: Thread, restNs: number): Program {
+  const { clock, frames, kswapd, marks } = machine
+  let fruitless = 0
+  while (frames.free <= marks.min) {
+    kswapd.wake()
+    const reclaimed = yield* directReclaim(machine, thread, { mayWrite: false })
+    if (reclaimed > 0 && frames.free <= marks.min) frames.drain()
+    if (frames.free > marks.min) return
+    fruitless = reclaimed > 0 ? 0 : fruitless + 1
+    if (fruitless >= HOPELESS) throw new OutsideCase('nobody frees anything')
+    if (restNs > 0) yield { sleepUntil: clock.now + restNs }
+  }
+}

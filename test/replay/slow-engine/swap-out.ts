@@ -1,0 +1,83 @@
+import type { SlowSwapout } from './case.ts'
+import type { Program, Thread } from './clock.ts'
+import { drawEach, evict, type Folio, unlock } from './folio.ts'
+import type { Machine } from './machine.ts'
+import type { Policy } from './policies/index.ts'
+import type { Scan } from './shrink.ts'
+import { store } from './store.ts'
+
+/** Unmaps a folio and stores it, or hands it to the policy. True: freed. */
+export function* swapOut(machine: Machine, scan: Scan, folio: Folio): Program<boolean> {
+  const { clock, log, policy, slots } = machine
+  const { thread } = scan
+  const slot = slots.take(folio.pages)
+  folio.locked = true
+  folio.slot = slot
+  yield* unmap(machine, thread, folio)
+  folio.referenced = false
+  const row = log.swapOut({
+    page: folio.id + 1,
+    slot,
+    by: thread.name,
+    context: scan.context,
+    submit: clock.now,
+  })
+  folio.swapout = row
+  if (scan.context === 'kswapd') {
+    log.submit(row)
+    if (policy !== undefined && (yield* handOver(machine, policy, thread, folio, row))) return false
+    row.path = 'inline'
+  }
+  return yield* storeHere(machine, thread, folio, row)
+}
+
+/** Other CPUs with an address space are interrupted: they flush at once, the sender waits for it. */
+function* unmap({ clock, costs }: Machine, thread: Thread, folio: Folio): Program {
+  const isRemote = clock.othersWithMemory(thread).length > 0
+  yield { spend: drawEach(folio.pages, isRemote ? costs.unmapRemote : costs.unmap) }
+  if (!isRemote) return
+  for (const other of clock.othersWithMemory(thread)) {
+    const ns = costs.flushReceived.draw()
+    if (other.at !== undefined) other.at += ns
+  }
+}
+
+/** False: the policy leaves it to the caller. */
+function* handOver(
+  machine: Machine,
+  policy: Policy,
+  thread: Thread,
+  folio: Folio,
+  row: SlowSwapout,
+): Program<boolean> {
+  row.path = 'queued'
+  folio.state = 'queued'
+  if (policy.queuesUnderWriteback) {
+    folio.writeback = true
+    unlock(machine, folio)
+  }
+  if (yield* policy.submit(thread, folio)) {
+    if (folio.swapout === row && row.handed === null) row.handed = machine.clock.now
+    return true
+  }
+  folio.state = 'resident'
+  folio.writeback = false
+  folio.locked = true
+  return false
+}
+
+/** Who reclaims stores it. True: freed. */
+function* storeHere(
+  machine: Machine,
+  thread: Thread,
+  folio: Folio,
+  row: SlowSwapout,
+): Program<boolean> {
+  machine.log.takeUp(row)
+  yield* store(machine, thread, folio)
+  row.handed = machine.clock.now
+  const isStored = folio.state === 'stored'
+  if (isStored) evict(machine, folio)
+  unlock(machine, folio)
+  return isStored
+}
