@@ -173,7 +173,8 @@ export class RingBufferScanner {
         time += word * TWO_27 + delta
         at += 8
       } else if (type === TYPE_TIME_STAMP) {
-        time = this.#toAbsolute(word, delta, time)
+        // A call's result of unknown type would make V8 box every time.
+        time = Number(this.#toAbsolute(word, delta, time))
         at += 8
       } else {
         const next = at + 4 + Math.ceil(word / 4) * 4

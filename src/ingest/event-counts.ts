@@ -1,47 +1,63 @@
-import type { EventWindow } from '../../parsers/batch.ts'
+import type { EventBatch, EventWindow } from '../../parsers/batch.ts'
 import type { RowBuffer } from '../model/rows.ts'
 
 /** Moments kept per CPU; with more events every other one is dropped. */
 const MOST_POINTS = 4096
+/** More than the cpus that a kernel can have (CONFIG_NR_CPUS, 8,192). */
+const MOST_CPUS = 1 << 16
 
-interface CpuCount {
-  events: number
+interface Moments {
   /** Events between two kept moments, a power of two. */
   stride: number
   /** Time of every `stride`-th event, from the first on. */
   times: number[]
-  lastNs: number
 }
 
 /** How many events each CPU had recorded at moments spread over its events: what a gap of so many events may have held. */
 export class EventCounts {
-  readonly #cpus: CpuCount[] = []
+  readonly #cpus: Moments[] = []
+  /** By CPU: events until the next kept moment, and the time of the last event. */
+  #left = new Int32Array(0)
+  #lastNs = new Float64Array(0)
 
   add({ batches, batch: batchOf, row: rowOf, length }: EventWindow): void {
     for (let k = 0; k < length; k++) {
-      const batch = batches[batchOf[k] ?? 0]
-      const row = rowOf[k] ?? 0
-      const cpu = batch?.cpu[row] ?? -1
-      if (cpu < 0) continue
-      let count = this.#cpus[cpu]
-      if (count === undefined) {
-        count = { events: 0, stride: 1, times: [], lastNs: Number.NaN }
-        this.#cpus[cpu] = count
-      }
-      const ts = batch?.ts[row] ?? 0
-      count.lastNs = ts
-      if ((count.events++ & (count.stride - 1)) !== 0) continue
-      if (count.times.length === MOST_POINTS) {
-        count.times = count.times.filter((_, i) => (i & 1) === 0)
-        count.stride *= 2
-      }
-      count.times.push(ts)
+      const { cpu: cpus, ts: times } = batches[batchOf[k] as number] as EventBatch
+      const row = rowOf[k] as number
+      const cpu = cpus[row] as number
+      if (cpu < 0 || cpu >= MOST_CPUS) continue
+      if (cpu >= this.#left.length) this.#reserve(cpu)
+      const ts = times[row] as number
+      this.#lastNs[cpu] = ts
+      const left = (this.#left[cpu] as number) - 1
+      this.#left[cpu] = left < 0 ? this.#keep(cpu, ts) : left
     }
   }
 
   /** Time of the CPU's last event; NaN = it has none. */
   lastNs(cpu: number): number {
-    return this.#cpus[cpu]?.lastNs ?? Number.NaN
+    return this.#lastNs[cpu] ?? Number.NaN
+  }
+
+  /** Keeps the moment; returns how many events follow before the next. */
+  #keep(cpu: number, ts: number): number {
+    const moments = this.#cpus[cpu] ?? { stride: 1, times: [] }
+    this.#cpus[cpu] = moments
+    moments.times.push(ts)
+    if (moments.times.length > MOST_POINTS) {
+      moments.times = moments.times.filter((_, i) => (i & 1) === 0)
+      moments.stride *= 2
+    }
+    return moments.stride - 1
+  }
+
+  #reserve(cpu: number): void {
+    const left = new Int32Array(cpu * 2 + 8)
+    const lastNs = new Float64Array(left.length).fill(Number.NaN)
+    left.set(this.#left)
+    lastNs.set(this.#lastNs)
+    this.#left = left
+    this.#lastNs = lastNs
   }
 
   /** Writes `recorded.cpuN`: the CPU's events before each moment kept. */

@@ -1,6 +1,6 @@
 import type { TableDefinition } from '../database/schema.ts'
 import { RowBuffer } from '../model/rows.ts'
-import { SlotNumbers } from './slot-numbers.ts'
+import { placeOf, SlotNumbers } from './slot-numbers.ts'
 
 /** Temporary table of page ids that turned out to be another's. */
 export const PAGE_ALIASES: TableDefinition = {
@@ -20,10 +20,11 @@ export const PAGE_ALIASES: TableDefinition = {
 export class PageIdentities {
   /** Aliases found, for the final join. */
   readonly aliases = new RowBuffer(PAGE_ALIASES.name, { alias: 'number', page_id: 'number' })
-  readonly #pageOfKey = new SlotNumbers()
-  readonly #swapoutOfKey = new SlotNumbers()
-  /** Entries read since their store, whose page may be written to the same entry again. */
-  readonly #reread = new SlotNumbers()
+  /**
+   * By entry: its page, negative when it was read since its store and may be written to the same entry again; the swap-out that
+   * it holds.
+   */
+  readonly #slots = new SlotNumbers()
   /** By address space, then by number of the page in it. */
   readonly #pageOfAddress = new Map<number, Map<number, number>>()
   /** Pages that an address stands for: never aliases. */
@@ -39,15 +40,13 @@ export class PageIdentities {
 
   /** Page id of what is stored at the entry now. */
   stored(key: number, swapoutId: number): number {
-    this.#swapoutOfKey.set(key, swapoutId)
-    if (this.#freesRecorded && this.#reread.get(key) !== 0) {
-      const known = this.#pageOfKey.get(key)
-      // Read and not freed since: still the same page, through the swap cache.
-      this.#reread.set(key, 0)
-      if (known !== 0) return known
-    }
-    const page = this.#next++
-    this.#pageOfKey.set(key, page)
+    const block = this.#slots.blockOf(key)
+    const at = placeOf(key)
+    block[at + 1] = swapoutId
+    const known = block[at] as number
+    // Read and not freed since: still the same page, through the swap cache.
+    const page = known < 0 ? -known : this.#next++
+    block[at] = page
     return page
   }
 
@@ -55,12 +54,8 @@ export class PageIdentities {
   read(key: number, space: number, place: number): number {
     const places = Number.isNaN(place) ? undefined : this.#placesOf(space)
     const first = places?.get(place)
-    let page = this.#pageOfKey.get(key)
-    if (page === 0) {
-      page = first ?? this.#next++
-      this.#pageOfKey.set(key, page)
-    }
-    if (this.#freesRecorded) this.#reread.set(key, 1)
+    const page = this.pageOf(key) ?? first ?? this.#next++
+    this.#setRead(key, page)
     if (places === undefined) return page
     // A page under two addresses (shared memory) keeps its number.
     if (first === undefined || this.#canonical.has(page)) {
@@ -69,24 +64,31 @@ export class PageIdentities {
       return page
     }
     this.#alias(page, first)
-    this.#pageOfKey.set(key, first)
+    this.#setRead(key, first)
     return first
   }
 
   /** Id of the swap-out whose page the entry holds. */
   swapoutOf(key: number): number | undefined {
-    return this.#swapoutOfKey.get(key) || undefined
+    return this.#slots.find(key)?.[placeOf(key) + 1] || undefined
   }
 
   pageOf(key: number): number | undefined {
-    return this.#pageOfKey.get(key) || undefined
+    return Math.abs(this.#slots.find(key)?.[placeOf(key)] ?? 0) || undefined
   }
 
   /** The entry was given back: its next store is of another page. */
   freed(key: number): void {
-    this.#pageOfKey.set(key, 0)
-    this.#swapoutOfKey.set(key, 0)
-    if (this.#freesRecorded) this.#reread.set(key, 0)
+    const block = this.#slots.find(key)
+    if (block === undefined) return
+    const at = placeOf(key)
+    block[at] = 0
+    block[at + 1] = 0
+    this.#slots.release(key)
+  }
+
+  #setRead(key: number, page: number): void {
+    this.#slots.blockOf(key)[placeOf(key)] = this.#freesRecorded ? -page : page
   }
 
   /** Number of aliases found. */

@@ -3,37 +3,50 @@ const KEY_OFFSETS = 2 ** 46
 const DENSE_OFFSETS = 2 ** 24
 const BLOCK_BITS = 10
 const BLOCK = 1 << BLOCK_BITS
+/** Numbers of one entry lie side by side: each entry is a cache miss. */
+const WIDTH = 2
 
-/** A number from 1 on for each swap entry (`swapKey`), 0 = none. Areas are used densely: blocks of numbers beat a map. */
+/** Two numbers for each swap entry (`swapKey`), 0 at first. Areas are used densely: blocks of numbers beat a map. */
 export class SlotNumbers {
   readonly #areas: (Float64Array | undefined)[][] = []
-  readonly #sparse = new Map<number, number>()
+  readonly #sparse = new Map<number, Float64Array>()
 
-  get(key: number): number {
+  /** The block that holds the entry's numbers, from `placeOf(key)` on; undefined = all 0. */
+  find(key: number): Float64Array | undefined {
     const type = Math.floor(key / KEY_OFFSETS)
     const offset = key - type * KEY_OFFSETS
-    if (offset >= DENSE_OFFSETS) return this.#sparse.get(key) ?? 0
-    return this.#areas[type]?.[offset >>> BLOCK_BITS]?.[offset & (BLOCK - 1)] ?? 0
+    if (!(offset < DENSE_OFFSETS)) return this.#sparse.get(key)
+    return this.#areas[type]?.[offset >>> BLOCK_BITS]
   }
 
-  set(key: number, value: number): void {
+  /** The same, to be written to. */
+  blockOf(key: number): Float64Array {
+    return this.find(key) ?? this.#add(key)
+  }
+
+  #add(key: number): Float64Array {
     const type = Math.floor(key / KEY_OFFSETS)
     const offset = key - type * KEY_OFFSETS
     if (!(offset < DENSE_OFFSETS)) {
-      if (value === 0) this.#sparse.delete(key)
-      else this.#sparse.set(key, value)
-      return
+      const numbers = new Float64Array(WIDTH)
+      this.#sparse.set(key, numbers)
+      return numbers
     }
-    let area = this.#areas[type]
-    if (area === undefined) {
-      area = []
-      this.#areas[type] = area
-    }
-    let block = area[offset >>> BLOCK_BITS]
-    if (block === undefined) {
-      block = new Float64Array(BLOCK)
-      area[offset >>> BLOCK_BITS] = block
-    }
-    block[offset & (BLOCK - 1)] = value
+    const area = this.#areas[type] ?? []
+    this.#areas[type] = area
+    const block = new Float64Array(BLOCK * WIDTH)
+    area[offset >>> BLOCK_BITS] = block
+    return block
   }
+
+  /** Forgets an entry whose numbers are all 0 again. */
+  release(key: number): void {
+    if (this.#sparse.size > 0) this.#sparse.delete(key)
+  }
+}
+
+/** Where in its block an entry's first number is. */
+export function placeOf(key: number): number {
+  const offset = key % KEY_OFFSETS
+  return offset < DENSE_OFFSETS ? (offset & (BLOCK - 1)) * WIDTH : 0
 }

@@ -35,7 +35,8 @@ export class Task {
   kind: TaskKind
   node: number
   firstNs: number
-  lastNs: number
+  /** Has a number from the start: V8 makes a new object for every time in a field that was undefined once. */
+  lastNs = Number.NaN
   lastCpu: number
 
   /** Scheduler state, and since when. */
