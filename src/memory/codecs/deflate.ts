@@ -5,9 +5,36 @@ import { WasmRegion } from './wasm-region.ts'
 
 interface DeflateExports {
   init(scratch: number): void
-  compress(from: number, length: number, to: number): number
+  compress(
+    from: number,
+    length: number,
+    to: number,
+    level: number,
+    good: number,
+    lazy: number,
+    nice: number,
+    chain: number,
+  ): number
   decompress(from: number, length: number, to: number, room: number): number
 }
+
+type Row = readonly [good: number, lazy: number, nice: number, chain: number]
+
+/** The table of lib/zlib_deflate by level: match lengths at which a search is shortened, not repeated, ended, and how many candidates it has. */
+const LEVELS: readonly Row[] = [
+  [0, 0, 0, 0],
+  [4, 4, 8, 4],
+  [4, 5, 16, 8],
+  [4, 6, 32, 32],
+  [4, 4, 16, 16],
+  [8, 16, 32, 32],
+  [8, 16, 128, 128],
+  [8, 32, 128, 256],
+  [32, 128, 258, 1024],
+  [32, 258, 258, 4096],
+]
+/** What the kernel takes Z_DEFAULT_COMPRESSION, -1, for. */
+const DEFAULT_LEVEL = 6
 
 /** No stored block where the window has moved on, so a page may grow by 1.1 %: deflateBound for small windows, and more than it needs. */
 function deflateBound(length: number): number {
@@ -19,29 +46,34 @@ function deflateRoom(length: number): number {
 }
 
 function openDeflate(options: CodecOptions = {}): Codec {
-  const { level = 6 } = options
-  if (level !== 6 && level !== -1) {
+  const given = options.level ?? DEFAULT_LEVEL
+  const level = given === -1 ? DEFAULT_LEVEL : given
+  const row = LEVELS[level]
+  if (row === undefined) {
     throw new PstraceError(
       'codec-level',
-      `deflate: level ${level}; only the kernel's default, 6, is available`,
+      `deflate: level ${level}; the kernel takes 0 to 9, or -1 for ${DEFAULT_LEVEL}`,
       { exitStatus: 2 },
     )
   }
+  const [good, lazy, nice, chain] = row
   const region = new WasmRegion<DeflateExports>('deflate', deflateWasm, deflateRoom, options)
   const { exports } = region
   exports.init(region.scratch)
   return region.toCodec({
-    version: '1 linux 6.12 level 6 window 11',
+    version: `1 linux 6.12 level ${level} window 11`,
     bound: deflateBound,
-    compress: exports.compress,
+    compress: (from, length, to) =>
+      exports.compress(from, length, to, level, good, lazy, nice, chain),
     decompress: exports.decompress,
   })
 }
 
-/** The kernel's zlib with the parameters of zram and crypto. */
+/** The kernel's zlib with the window and memory of zram and crypto. */
 export const deflateProvider: CodecProvider = {
   name: 'deflate',
   implementation: 'portable',
-  summary: "raw deflate, level 6, 2 KiB window, with the kernel's bytes (WebAssembly)",
+  summary:
+    "raw deflate, 2 KiB window, with the kernel's bytes (WebAssembly); level 0 to 9, default 6",
   open: async (options) => openDeflate(options),
 }

@@ -304,7 +304,7 @@ describe('variants and levels', () => {
     ['zstd', { level: 19, pageSize: 131_072 }, 'codec-input-too-long'],
     ['zstd', { variant: 'disk' }, 'codec-variant'],
     ['lz4', { variant: 'fast' }, 'codec-variant'],
-    ['deflate', { level: 9 }, 'codec-level'],
+    ['deflate', { level: 10 }, 'codec-level'],
     ['842', {}, 'codec-unknown'],
   ])('%s with %o is refused with %s', async (name, options, code) => {
     await expect(openCodec(name, options)).rejects.toMatchObject({ code })

@@ -1,3 +1,4 @@
+import { inflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { ZSTDDecoder } from 'zstddec/stream'
@@ -6,7 +7,15 @@ import { openCodec } from '../../../src/memory/codecs/index.ts'
 import { crc32 } from '../../../src/memory/contents/corpus.ts'
 import { anyPage } from './any-page.ts'
 import { readShippedCorpus } from './corpus-pages.ts'
-import { DIGEST_COLUMNS, type LevelRow, ZSTD_DIGESTS } from './level-digests.ts'
+import { decodeLz4 } from './independent-decoders.ts'
+import {
+  DEFLATE_DIGESTS,
+  DIGEST_COLUMNS,
+  type LevelRow,
+  LZ4_DIGESTS,
+  LZ4HC_DIGESTS,
+  ZSTD_DIGESTS,
+} from './level-digests.ts'
 
 const isFull = process.env['PSTRACE_FULL'] === '1'
 /** The last column takes minutes. */
@@ -59,18 +68,26 @@ function expectedOf([, ...digests]: LevelRow): (string | undefined)[] {
   return columns.map(({ index }) => digests[index])
 }
 
-describe('zstd', () => {
-  test.each(ZSTD_DIGESTS.map((row) => ({ level: row[0], row })))(
-    "level $level has the kernel's bytes",
+const CODECS: readonly { name: string; rows: readonly LevelRow[]; decode: Decode }[] = [
+  { name: 'zstd', rows: ZSTD_DIGESTS, decode: (block, length) => zstd.decode(block, length) },
+  { name: 'deflate', rows: DEFLATE_DIGESTS, decode: (block) => inflateRawSync(block) },
+  { name: 'lz4hc', rows: LZ4HC_DIGESTS, decode: decodeLz4 },
+  { name: 'lz4', rows: LZ4_DIGESTS, decode: decodeLz4 },
+]
+
+describe.each(CODECS)("levels of $name have the kernel's bytes", ({ name, rows, decode }) => {
+  test.each(rows.map((row) => ({ level: row[0], row })))(
+    '$level',
     async ({ level, row }) => {
-      const decode: Decode = (block, length) => zstd.decode(block, length)
-      expect(await digestsOf('zstd', level, decode)).toEqual(expectedOf(row))
+      expect(await digestsOf(name, level, decode)).toEqual(expectedOf(row))
     },
     600_000,
   )
+})
 
+describe('zstd', () => {
   test.each([4, 5, 6, 7, 9, 11, 12, 13, 16, 22])(
-    'level $0 restores inputs of any length and shape',
+    'level %i restores inputs of any length and shape',
     async (level) => {
       const codec = await openCodec('zstd', { level, pageSize: 8192 })
       const target = new Uint8Array(codec.bound(8192))
@@ -107,5 +124,27 @@ describe('zstd', () => {
     expect(await version(99)).toBe(await version(22))
     expect(await version(-200_000)).toBe(await version(-131_072))
     expect(await version(0)).toBe(await version())
+  })
+})
+
+describe('deflate', () => {
+  test.each(DEFLATE_DIGESTS.map(([level]) => level))(
+    'level %i restores inputs of any length and shape',
+    async (level) => {
+      const codec = await openCodec('deflate', { level, pageSize: 8192 })
+      const target = new Uint8Array(codec.bound(8192))
+      fc.assert(
+        fc.property(anyPage, (page) => {
+          const block = target.subarray(0, codec.compress(page, target))
+          expect(new Uint8Array(inflateRawSync(block))).toEqual(page)
+        }),
+        { numRuns: 100 },
+      )
+    },
+  )
+
+  test('level -1 is the default', async () => {
+    const { version } = await openCodec('deflate', { level: -1 })
+    expect(version).toBe((await openCodec('deflate')).version)
   })
 })
