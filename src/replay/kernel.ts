@@ -98,7 +98,7 @@ export class Kernel {
     this.preemptible = machine.storePreemptible.value
     this.zeroMap = machine.zeroMap.value
     this.keepsCopy = parts.backend.name === 'disk'
-    this.stolen = new Stolen(workload.stolen)
+    this.stolen = new Stolen(workload.stolen, workload.stolenDirect)
     this.pages = new P.Pages(workload.pages, machine.nodes.length, {
       multiGeneration: machine.lru.value === 'mglru',
     })

@@ -1,7 +1,22 @@
 import type { StolenTime } from '../workload/types.ts'
 
-/** CPU time that a hypervisor takes from the machine, page by page that reclaim writes. */
+/** CPU time that a hypervisor takes from the machine, page by page that reclaim writes: kernel threads and tasks that reclaim for themselves. */
 export class Stolen {
+  readonly #kernel: Strikes
+  readonly #direct: Strikes
+
+  constructor(kernel: StolenTime | undefined, direct: StolenTime | undefined) {
+    this.#kernel = new Strikes(kernel)
+    this.#direct = direct === undefined ? this.#kernel : new Strikes(direct)
+  }
+
+  /** One more page is written: what its thread loses meanwhile, ns. */
+  nextPage(isDirect: boolean): number {
+    return (isDirect ? this.#direct : this.#kernel).nextPage()
+  }
+}
+
+class Strikes {
   readonly #time: StolenTime | undefined
   #pages = 0
   #next = 0
@@ -10,7 +25,6 @@ export class Stolen {
     this.#time = time !== undefined && time.pages > 0 && time.ns.length > 0 ? time : undefined
   }
 
-  /** One more page is written: what its thread loses meanwhile, ns. */
   nextPage(): number {
     const time = this.#time
     if (time === undefined) return 0

@@ -36,7 +36,7 @@ export class SwapOuts {
     const doing = thread.doing
     scheduler.setDoing(thread, UNMAP)
     const remote = scheduler.runsMemoryElsewhere(thread)
-    const lost = this.#kernel.stolen.nextPage()
+    const lost = this.#kernel.stolen.nextPage(scan.context === DIRECT_CONTEXT)
     // Each of its pages has an entry of its own in the page table.
     const count = pages.pagesOf(page)
     const unmapNs = drawn(this.#unmapCost(thread, remote), count)

@@ -240,7 +240,7 @@ function describeDevice(facts: WorkloadFact[], { deviceRequests }: Workload): vo
   }
 }
 
-function sumOf(values: Float64Array): number {
+function sumOf(values: Float64Array | readonly number[]): number {
   let sum = 0
   for (const value of values) sum += value
   return sum
@@ -250,8 +250,8 @@ function percentile(sorted: Float64Array, percent: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))] ?? 0
 }
 
-export function stolenNs({ stolen }: Workload): number {
-  return stolen === undefined ? 0 : sumOf(stolen.ns)
+export function stolenNs({ stolen, stolenDirect }: Workload): number {
+  return sumOf(stolen?.ns ?? []) + sumOf(stolenDirect?.ns ?? [])
 }
 
 function describeCost(facts: WorkloadFact[], name: string, cost: Cost): void {

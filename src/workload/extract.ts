@@ -69,7 +69,10 @@ const OP = Object.fromEntries(TASK_OPS.map((op, index) => [op, index])) as Reado
 >
 
 /** Takes the recorded policy out of a recording: what the machine was asked to do, and what each step of reclaim costs on it. */
-function extractFromRecording(recording: Recording, options: ExtractOptions = {}): Extraction {
+function extractFromRecording(
+  recording: Recording,
+  options: ExtractOptions = {},
+): Extraction {
   const share = options.costsUntilShare ?? 1
   const extraction = extractPart(recording, share, undefined)
   // What disturbances took from the tasks' own time must be what a replay with these costs puts back.
@@ -318,7 +321,8 @@ function extractPart(
     tasks,
     stream,
     costs: measured.costs,
-    stolen: stolen.time,
+    stolen: stolen.kernel,
+    stolenDirect: stolen.direct,
     ...(deviceRequests === undefined ? {} : { deviceRequests }),
     unknownNextTouch: {
       value: stores.list.length === 0 ? 0 : identities.neverBack / stores.list.length,

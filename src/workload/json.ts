@@ -70,7 +70,7 @@ export interface WorkloadColumns {
 
 /** Everything but the long columns. */
 export function toWorkloadJson(workload: Workload): string {
-  const { pages, tasks, costs, stolen, deviceRequests, stream: _stream, ...rest } = workload
+  const { pages, tasks, costs, deviceRequests, stream: _stream, ...rest } = workload
   return `${JSON.stringify(
     {
       ...rest,
@@ -82,9 +82,8 @@ export function toWorkloadJson(workload: Workload): string {
       costs: Object.fromEntries(
         Object.entries(costs).map(([name, { samples: _samples, ...cost }]) => [name, cost]),
       ),
-      ...(stolen === undefined
-        ? {}
-        : { stolen: { ...stolen, atPage: Array.from(stolen.atPage), ns: Array.from(stolen.ns) } }),
+      ...stolenJson('stolen', workload.stolen),
+      ...stolenJson('stolenDirect', workload.stolenDirect),
       ...(deviceRequests === undefined
         ? {}
         : {
@@ -99,6 +98,11 @@ export function toWorkloadJson(workload: Workload): string {
     null,
     2,
   )}\n`
+}
+
+function stolenJson(name: 'stolen' | 'stolenDirect', time: StolenTime | undefined): object {
+  if (time === undefined) return {}
+  return { [name]: { ...time, atPage: Array.from(time.atPage), ns: Array.from(time.ns) } }
 }
 
 /** Reads and checks; `file` names the place in errors. */
@@ -173,9 +177,8 @@ class Checker {
       tasks,
       stream,
       costs,
-      ...(root['stolen'] === undefined
-        ? {}
-        : { stolen: this.stolen(this.object(root['stolen'], 'stolen')) }),
+      ...this.stolen(root, 'stolen'),
+      ...this.stolen(root, 'stolenDirect'),
       ...(root['deviceRequests'] === undefined
         ? {}
         : {
@@ -458,9 +461,11 @@ class Checker {
     })
   }
 
-  stolen(json: Json): StolenTime {
-    const [atPage, ns] = this.columns(json, 'stolen', ['atPage', 'ns'])
-    return { atPage, ns, pages: this.amount(json['pages'], 'stolen.pages') }
+  stolen(root: Json, name: 'stolen' | 'stolenDirect'): Pick<Workload, 'stolen' | 'stolenDirect'> {
+    if (root[name] === undefined) return {}
+    const json = this.object(root[name], name)
+    const [atPage, ns] = this.columns(json, name, ['atPage', 'ns'])
+    return { [name]: { atPage, ns, pages: this.amount(json['pages'], `${name}.pages`) } }
   }
 
   deviceRequests(json: Json): DeviceRequests {

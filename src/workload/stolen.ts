@@ -7,7 +7,9 @@ import type { StolenTime } from './types.ts'
 export interface Stolen {
   /** By event: what of the step that ends there is stolen, ns of its thread's CPU time. */
   readonly ofStep: Float64Array
-  readonly time: StolenTime
+  /** Of kernel threads, and of tasks that reclaim for themselves: unmapping their own memory waits for fewer other CPUs. */
+  readonly kernel: StolenTime
+  readonly direct: StolenTime
 }
 
 /**
@@ -19,6 +21,11 @@ const STEPS: readonly (readonly [begin: number, end: number])[] = [
   [EVENT.store, EVENT.storeReturn],
   [EVENT.written, EVENT.gate],
   [EVENT.isolate, EVENT.gate],
+]
+/** Without a probe on the gate: unmapping and store in one. */
+const STEPS_WITHOUT_GATE: typeof STEPS = [
+  [EVENT.written, EVENT.written],
+  [EVENT.isolate, EVENT.written],
 ]
 const KINDS = Math.max(...Object.values(EVENT)) + 1
 
@@ -40,9 +47,12 @@ export function findStolen(
 ): Stolen {
   const spent = new Float64Array(recording.length)
   const kindOf = new Int16Array(recording.length).fill(-1)
-  const samples = STEPS.map(() => new Numbers())
+  const hasGate = recording.kind.includes(EVENT.gate)
+  const steps = hasGate ? STEPS : STEPS_WITHOUT_GATE
+  const given = hasGate ? EVENT.gate : EVENT.written
+  const samples = steps.map(() => new Numbers())
   const stepOf = new Int16Array(KINDS * KINDS).fill(-1)
-  STEPS.forEach(([begin, end], step) => {
+  steps.forEach(([begin, end], step) => {
     stepOf[begin * KINDS + end] = step
   })
   const threads = new Threads(recording, owners)
@@ -72,23 +82,35 @@ export function findStolen(
     return sorted.length < MIN_STEPS ? Number.POSITIVE_INFINITY : (sorted[sorted.length >> 1] ?? 0)
   })
   const ofStep = new Float64Array(recording.length)
-  const at: number[] = []
-  let pages = 0
-  const lengths: number[] = []
+  const kernel = new Strikes()
+  const direct = new Strikes()
   for (let i = 0; i < recording.length; i++) {
     const ns = recording.ns[i] ?? 0
     const isInside = ns >= startNs && ns <= endNs
-    if (isInside && recording.kind[i] === EVENT.gate) pages++
+    const strikes = threads.get(recording.tid[i] ?? 0).isUser ? direct : kernel
+    if (isInside && recording.kind[i] === given) strikes.pages++
     const usual = medians[kindOf[i] ?? -1] ?? Number.POSITIVE_INFINITY
     const long = spent[i] ?? 0
     if (!(long > usual * STOLEN_MEDIANS)) continue
     ofStep[i] = long - usual
-    if (!isInside) continue
-    at.push(pages)
-    lengths.push(Math.round(long - usual))
+    if (isInside) strikes.add(Math.round(long - usual))
   }
-  return {
-    ofStep,
-    time: { atPage: Float64Array.from(at), ns: Float64Array.from(lengths), pages },
+  return { ofStep, kernel: kernel.time(), direct: direct.time() }
+}
+
+/** What struck the threads of one kind, by the pages that they had given to the gate. */
+class Strikes {
+  pages = 0
+  readonly #atPage = new Numbers()
+  readonly #ns = new Numbers()
+
+  add(ns: number): void {
+    this.#atPage.push(this.pages)
+    this.#ns.push(ns)
+  }
+
+  time(): StolenTime {
+    const { pages } = this
+    return { atPage: this.#atPage.copyValues(), ns: this.#ns.copyValues(), pages }
   }
 }

@@ -209,8 +209,8 @@ export type CostName = (typeof COSTS)[number]
 
 /**
  * CPU time that the recorded machine did not have: its hypervisor ran something else, or a CPU waited for one that was not run. Seen where
- * a step of reclaim stood still, so it is told by the pages that had been given to the gate. Load from outside, an input: costs do not
- * contain it.
+ * a step of reclaim stood still, so it is told by the pages that had been given to the gate by threads of that kind. Load from outside, an
+ * input: costs do not contain it.
  */
 export interface StolenTime {
   /** Pages written since the workload's start when it struck, rising. */
@@ -255,8 +255,10 @@ export interface Workload {
   /** page_ids in the order in which reclaim first met them (candidates); also the initial LRU order, oldest first. */
   readonly stream: Uint32Array
   readonly costs: Readonly<Record<CostName, Cost>>
-  /** Absent = none. */
+  /** From kernel threads; absent = none. */
   readonly stolen?: StolenTime
+  /** From tasks that reclaim for themselves; absent = theirs is among the others. */
+  readonly stolenDirect?: StolenTime
   /** Absent = no block events of a swap device were recorded. */
   readonly deviceRequests?: DeviceRequests
   /** Share of swapped-out pages that were never seen again (no next touch known). */

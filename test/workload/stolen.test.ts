@@ -2,23 +2,32 @@ import { describe, expect, it } from 'vitest'
 import { measureCosts } from '../../src/workload/costs.ts'
 import { EVENT, type Recording, RecordingBuilder, STATE } from '../../src/workload/recording.ts'
 import { findStolen } from '../../src/workload/stolen.ts'
-import { KSWAPD, madeRecording } from './made-recording.ts'
+import { APP, KSWAPD, madeRecording } from './made-recording.ts'
 
 const STORE_NS = 60_000
 const UNMAP_NS = 30_000
 
-/** kswapd writes `pages` pages in batches of 32; the store of each page lasts what `storeNs` says. */
-function writing(pages: number, storeNs: (page: number) => number): Recording {
+interface Written {
+  readonly tid?: number
+  readonly hasGate?: boolean
+}
+
+/** A thread writes `pages` pages in batches of 32; the store of each page lasts what `storeNs` says. */
+function writing(
+  pages: number,
+  storeNs: (page: number) => number,
+  { tid = KSWAPD, hasGate = true }: Written = {},
+): Recording {
   const builder = new RecordingBuilder()
   let rank = 0
   let ns = 0
   const add = (kind: (typeof EVENT)[keyof typeof EVENT], a = 0, b = 0, c = 0): void =>
-    builder.add(rank++, kind, ns, 0, KSWAPD, a, b, c, 0)
-  builder.add(rank++, EVENT.switch, 0, 0, 0, 0, STATE.runnable, KSWAPD, 0)
+    builder.add(rank++, kind, ns, 0, tid, a, b, c, 0)
+  builder.add(rank++, EVENT.switch, 0, 0, 0, 0, STATE.runnable, tid, 0)
   for (let page = 0; page < pages; page++) {
     if (page % 32 === 0) add(EVENT.isolate, 32, 32, 32)
     ns += UNMAP_NS
-    add(EVENT.gate, page)
+    if (hasGate) add(EVENT.gate, page)
     ns += storeNs(page)
     add(EVENT.written, page, 1)
     if (page % 32 === 31) add(EVENT.batchEnd, 32, 32, 1)
@@ -30,13 +39,24 @@ const find = (recording: Recording) => findStolen(recording, new Set(), 0, recor
 
 describe('CPU time that the machine did not have', () => {
   const host = 4_000_000
-  const shared = writing(640, (page) => STORE_NS + (page % 100 === 50 ? host : 0))
+  const struck = (page: number): number => STORE_NS + (page % 100 === 50 ? host : 0)
+  const shared = writing(640, struck)
 
   it('is what steps of reclaim that stood still lasted beyond their usual time, page by page', () => {
-    const { time } = find(shared)
-    expect(Array.from(time.atPage)).toEqual([51, 151, 251, 351, 451, 551])
-    expect(Array.from(time.ns)).toEqual(new Array(6).fill(host))
-    expect(time.pages).toBe(640)
+    const { kernel } = find(shared)
+    expect(Array.from(kernel.atPage)).toEqual([51, 151, 251, 351, 451, 551])
+    expect(Array.from(kernel.ns)).toEqual(new Array(6).fill(host))
+    expect(kernel.pages).toBe(640)
+  })
+
+  it('is told apart by who lost it', () => {
+    const { kernel, direct } = find(writing(640, struck, { tid: APP }))
+    expect(kernel).toEqual({ atPage: new Float64Array(), ns: new Float64Array(), pages: 0 })
+    expect(direct).toEqual(find(shared).kernel)
+  })
+
+  it('is seen between two writes where no probe tells when one began', () => {
+    expect(find(writing(640, struck, { hasGate: false })).kernel).toEqual(find(shared).kernel)
   })
 
   it('is not in the costs', () => {
@@ -47,11 +67,13 @@ describe('CPU time that the machine did not have', () => {
   })
 
   it('is none on a machine whose steps are slow or spread, without any that stood still', () => {
-    expect(find(writing(640, () => 50 * STORE_NS)).time.ns.length).toBe(0)
-    expect(find(writing(640, (page) => STORE_NS * (1 + (page % 10)))).time.ns.length).toBe(0)
+    expect(find(writing(640, () => 50 * STORE_NS)).kernel.ns.length).toBe(0)
+    expect(find(writing(640, (page) => STORE_NS * (1 + (page % 10)))).kernel.ns.length).toBe(0)
   })
 
   it('is none where too few steps tell the usual time', () => {
-    expect(find(writing(64, (page) => STORE_NS + (page === 40 ? host : 0))).time.ns.length).toBe(0)
+    expect(find(writing(64, (page) => STORE_NS + (page === 40 ? host : 0))).kernel.ns.length).toBe(
+      0,
+    )
   })
 })

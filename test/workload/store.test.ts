@@ -137,6 +137,7 @@ describe('a workload folder', () => {
     }),
     startOffsetNs: { value: 123, basis: 'event', from: 'first wake-up' },
     stolen: { atPage: Float64Array.of(2, 2.5), ns: Float64Array.of(4e6, 3.5e6), pages: 5 },
+    stolenDirect: { atPage: Float64Array.of(1), ns: Float64Array.of(9e6), pages: 3 },
     residuals: [{ name: 'r', value: -3, unit: 'pages', meaning: 'left' }],
   })
 
