@@ -261,8 +261,14 @@ async function openNamed(
   return openCodec(name, {
     implementation,
     pageSize,
-    ...(options.level === undefined ? {} : { level: parseCount('--level', options.level, 0, 22) }),
+    ...(options.level === undefined ? {} : { level: parseLevel(options.level) }),
   })
+}
+
+/** What a level means is the codec's: those of zstd go below 0, and lz4's is an acceleration. */
+function parseLevel(text: string): number {
+  if (!/^-?\d+$/.test(text)) throw badValue('--level', text, 'a whole number, such as 9 or -5')
+  return Number(text)
 }
 
 function parsePageSize(text: string): number {

@@ -65,7 +65,10 @@ function registerCompress(command: Command): void {
     )
     .option('--codec <name>', 'codec (pstrace codecs lists them)', 'lz4')
     .option('--codec-impl <which>', 'portable or native (default: portable)')
-    .option('--level <n>', 'level of the codec, where it has levels')
+    .option(
+      '--level <n>',
+      'level of the codec, as algorithm_params of zram takes it: 9, -5 (pstrace codecs tells which)',
+    )
     .option(...PAGE_SIZE)
     .option('--chain <n>', 'pages that zsmalloc chains: 8, before 6.3 4', '8')
     .option('--dump <folder>', 'write the compressed bytes of each page into a new folder')

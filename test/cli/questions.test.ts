@@ -155,6 +155,18 @@ describe('pages', () => {
     expect(new Set(rows.map((row) => row['class'])).size).toBeGreaterThan(2)
   })
 
+  it("compress takes levels as zram does, zstd's negative ones too", () => {
+    const bytesAt = (codec: string, level: string): number => {
+      const options = ['--codec', codec, '--level', level, '--by', 'total', '--format', 'json']
+      const { stdout } = door.run(['pages', 'compress', 'few.raw', ...options])
+      const [total] = JSON.parse(stdout) as Record<string, number>[]
+      expect(total?.['damaged']).toBe(0)
+      return total?.['stored_bytes'] ?? 0
+    }
+    expect(bytesAt('zstd', '-50')).toBeGreaterThan(bytesAt('zstd', '22'))
+    expect(bytesAt('lz4', '100')).toBeGreaterThanOrEqual(bytesAt('deflate', '9'))
+  })
+
   it('compress gives its sizes to pool --sizes', () => {
     const piped = door.shell(
       'pstrace pages compress few.raw --by page --format csv | pstrace pool --sizes - --allocator zsmalloc --chain 8 --format json',
@@ -224,6 +236,8 @@ describe('pages', () => {
   it.each([
     [['compress', 'nofile'], 1, 'there is no such file'],
     [['compress', 'few.raw', '--codec', 'lz5'], 2, 'Did you mean lz4?'],
+    [['compress', 'few.raw', '--level', 'best'], 2, 'a whole number, such as 9 or -5'],
+    [['compress', 'few.raw', '--codec', 'deflate', '--level', '10'], 2, 'the kernel takes 0 to 9'],
     [['compress', 'few.raw', '--page-size', '1000'], 2, '--page-size'],
     [['compress', 'few.raw', '--by', 'pages'], 2, 'Did you mean page?'],
     [['compress', 'phone.dat'], 3, 'not a whole number of pages'],
