@@ -1,4 +1,8 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openCodec } from '../../src/memory/codecs/index.ts'
+import { createGenerator } from '../../src/memory/contents/index.ts'
 import { type Door, openDoor } from './front-door.ts'
 import { writeRoomyWork } from './roomy-work.ts'
 
@@ -16,14 +20,17 @@ interface Run {
 
 const made = new Map<string, Run>()
 
-/** A run with these options; each is made once. */
-function run(backend: string, ...settings: readonly string[]): Run {
-  const key = [backend, ...settings].join(' ')
+/** A run with these settings of the backend and options; each is made once. */
+function run(backend: string, ...given: readonly string[]): Run {
+  const key = [backend, ...given].join(' ')
+  const options = given.filter((each) => each.startsWith('--'))
+  const settings = given.filter((each) => !each.startsWith('--'))
   const known = made.get(key)
   if (known !== undefined) return known
   const { stdout, stderr, status } = door.run([
     ...['replay', '-q', '--workload', 'work', '--policy', 'kswapd', '--backend', backend],
     ...settings.flatMap((setting) => ['--set', `${backend}.${setting}`]),
+    ...options,
   ])
   expect(status, stderr).toBe(0)
   const id = stdout.trim()
@@ -76,6 +83,28 @@ describe('zram settings in runs', () => {
     expect(metric(stronger, 'recompressed_pages')).toBe(moves(stronger, 'recompress'))
     expect(moves(stronger, 'recompress')).toBeGreaterThan(0)
     expect(metric(stronger, 'pool_peak_bytes')).toBeLessThan(metric(run('zram'), 'pool_peak_bytes'))
+  })
+
+  it('level: every page is as large as that level of the codec makes it', async () => {
+    const page = new Uint8Array(4096)
+    createGenerator({ seed: 1 }).fill(18, 0, -1, page)
+    writeFileSync(join(door.folder, 'page.raw'), page)
+    expect(door.run(['pages', 'build', 'page.raw', '-o', 'one.pages']).status).toBe(0)
+    const sizes = new Set<number>()
+    for (const level of [undefined, 12, -50]) {
+      const settings = level === undefined ? [] : [`level=${level}`]
+      const leveled = run('zram', ...settings, '--codec=zstd', '--contents=corpus:one.pages')
+      const codec = await openCodec('zstd', level === undefined ? {} : { level })
+      const size = codec.compress(page, new Uint8Array(codec.bound(4096)))
+      sizes.add(size)
+      expect(
+        query(
+          `SELECT DISTINCT compressed_bytes AS size FROM swapouts WHERE run_id = ${leveled.id} AND place = 'zram'`,
+        ),
+      ).toEqual([{ size }])
+      expect(metric(leveled, 'pool_peak_bytes') % size).toBe(0)
+    }
+    expect(sizes.size).toBe(3)
   })
 
   it('writeback without a backing device, and a name that zram does not have, are wrong usage', () => {
