@@ -2,20 +2,22 @@ import type { SwapBackend } from '../memory/backends/backend.ts'
 import type { PageContents } from '../memory/contents/contents.ts'
 import { PstraceError } from '../model/error.ts'
 import type { Policy, TunableValues } from '../policies/policy.ts'
-import type { CostName, Workload, WorkloadCpu } from '../workload/types.ts'
+import type { CostName, Workload, WorkloadCpu, WorkloadTask } from '../workload/types.ts'
 import { openCosts } from './costs.ts'
 import { runTask, type TaskProgress } from './demand.ts'
 import { Kernel } from './kernel.ts'
+import { KernelThreads, type RunTask, toAffinity } from './kernel-threads.ts'
 import type { LogSink } from './log-events.ts'
 import { type TunableChange, VirtualGate, widestLayout } from './policy-gate.ts'
 import { Random } from './random.ts'
 import type { ReadaheadBy } from './readahead.ts'
 import { Recorder, type RowSink } from './recorder.ts'
-import { DEFAULT_SCHEDULER, Scheduler, type SchedulerOptions, type Thread } from './scheduler.ts'
+import { DEFAULT_SCHEDULER, Scheduler, type SchedulerOptions } from './scheduler.ts'
 import { PlainSlots, type SwapSlots } from './slots.ts'
 import type { Steps } from './steps.ts'
 import { type RunSummary, summarize } from './summary.ts'
 import { Tally } from './tally.ts'
+import { completeTunables, sortChanges } from './tunables.ts'
 
 export type { RunSummary } from './summary.ts'
 
@@ -53,15 +55,6 @@ export interface ReplayOptions {
   readonly checkEveryNs?: number
 }
 
-/** A thread of the run, for the tasks table. */
-export interface RunTask {
-  readonly taskId: number
-  readonly tid: number
-  readonly comm: string
-  readonly kind: 'user' | 'kworker' | 'kswapd' | 'compressor' | 'background'
-  readonly node: number
-}
-
 export interface RunResult {
   readonly summary: RunSummary
   readonly tunables: TunableValues
@@ -89,6 +82,49 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
   const tunables = completeTunables(policy, options.tunables ?? {})
   const changes = sortChanges(policy, options.tunableChanges ?? [])
   const recorder = new Recorder(options.sink, options.log)
+  const kernel = openKernel(workload, options, { cpus, seed, recorder })
+  const { scheduler } = kernel
+  recorder.note(0, 'begin', undefined, -1, seed, policy.name)
+  const firstThread = options.firstThreadId ?? followingTaskId(workload)
+  const threads = new KernelThreads(scheduler, cpus, firstThread)
+  addReclaimers(kernel, threads)
+  kernel.gate = openGate(kernel, threads, { policy, tunables, changes, cpus })
+  const { progress, running } = startTasks(kernel, cpus, options)
+  kernel.check()
+  for (const node of kernel.zones.nodes)
+    if (!kernel.zones.isAbove(node, 'low')) kernel.zones.wakeKswapd(node)
+  const checkEvery = options.checkEveryNs ?? 0
+  if (checkEvery > 0) scheduler.everyNs(checkEvery, () => kernel.check())
+  if (running > 0) scheduler.run()
+  const endNs = scheduler.now
+  recorder.note(endNs, 'end', undefined, -1, 0)
+  kernel.finish()
+  const summary = summarize(kernel, scheduler, progress, endNs)
+  kernel.check()
+  backend.check()
+  recorder.flush()
+  return {
+    summary,
+    tunables,
+    tasks: threads.tasks,
+    progress,
+    exhausted: kernel.exhausted,
+    endNs,
+    contents: contents.description,
+  }
+}
+
+/** The machine at the beginning of the run, without a thread. */
+function openKernel(
+  workload: Workload,
+  options: ReplayOptions,
+  of: {
+    readonly cpus: readonly WorkloadCpu[]
+    readonly seed: number
+    readonly recorder: Recorder
+  },
+): Kernel {
+  const { cpus, seed, recorder } = of
   const costs = openCosts(workload, seed, options.costScale ?? {})
   const scheduler = new Scheduler(
     cpus,
@@ -112,123 +148,98 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
     costs,
     recorder,
     tally: new Tally(),
-    backend,
-    contents,
+    backend: options.backend,
+    contents: options.contents,
     slots: options.slots ?? new PlainSlots(),
     watermarkScale: options.watermarkScale ?? 1,
     readahead: options.readahead,
     readaheadBy: options.readaheadBy ?? 'slot',
     dirties: () => dirtied.next() < dirtiedBelow,
   })
-  recorder.note(0, 'begin', undefined, -1, seed, policy.name)
-  const added: RunTask[] = []
-  let nextTask = options.firstThreadId ?? 1
-  if (options.firstThreadId === undefined)
-    for (const { taskId } of workload.tasks) nextTask = Math.max(nextTask, taskId + 1)
-  const affinity = (allows: (cpu: WorkloadCpu) => boolean): Uint8Array => {
-    const allowed = Uint8Array.from(cpus, (cpu) => (allows(cpu) ? 1 : 0))
-    // A thread whose CPUs were all taken away may run anywhere, as after CPU hotplug.
-    return allowed.includes(1) ? allowed : allowed.fill(1)
-  }
-  const addThread = (
-    name: string,
-    kind: RunTask['kind'],
-    node: number,
-    allowed: Uint8Array,
-    program: (thread: Thread) => Steps,
-  ): Thread => {
-    const taskId = nextTask++
-    added.push({ taskId, tid: taskId, comm: name, kind, node })
-    return scheduler.add(
-      {
-        taskId,
-        tid: taskId,
-        name,
-        kind: kind === 'kswapd' ? 'kswapd' : 'worker',
-        node,
-        allowed,
-        hasMemory: false,
-      },
-      program,
-    )
-  }
-  for (const node of kernel.zones.nodes) {
-    node.kswapd = addThread(
-      `kswapd${node.index}`,
-      'kswapd',
-      node.index,
-      affinity((cpu) => cpu.node === node.index),
+  return kernel
+}
+
+function followingTaskId({ tasks }: Workload): number {
+  return tasks.reduce((next, { taskId }) => Math.max(next, taskId + 1), 1)
+}
+
+/** kswapd of every node, and the threads that serve a backend. */
+function addReclaimers(kernel: Kernel, threads: KernelThreads): void {
+  const { backend, pool, scheduler, zones } = kernel
+  for (const node of zones.nodes) {
+    node.kswapd = threads.add(
+      { name: `kswapd${node.index}`, kind: 'kswapd', node: node.index, isUnbound: false },
       (thread) => kernel.kswapd.main(thread, node),
     )
     scheduler.park(node.kswapd)
   }
-  if (backend.shrinkStep !== undefined && kernel.zones.nodes[0] !== undefined) {
-    const [first] = kernel.zones.nodes
-    kernel.pool.shrinker = addThread(
-      SHRINKER,
-      'kworker',
-      first.index,
-      affinity(() => true),
-      (thread) => kernel.pool.shrinkerMain(thread, first),
+  const [first] = zones.nodes
+  if (first === undefined) return
+  const kworker = { kind: 'kworker', node: first.index, isUnbound: true } as const
+  if (backend.shrinkStep !== undefined) {
+    pool.shrinker = threads.add({ ...kworker, name: SHRINKER }, (thread) =>
+      pool.shrinkerMain(thread, first),
     )
-    scheduler.park(kernel.pool.shrinker)
+    scheduler.park(pool.shrinker)
   }
   const { upkeep } = backend
-  if (upkeep !== undefined && kernel.zones.nodes[0] !== undefined) {
-    const [first] = kernel.zones.nodes
-    const thread = addThread(
-      UPKEEP,
-      'kworker',
-      first.index,
-      affinity(() => true),
-      (self) => kernel.pool.upkeepMain(self, first, upkeep),
+  if (upkeep !== undefined) {
+    const thread = threads.add({ ...kworker, name: UPKEEP }, (self) =>
+      pool.upkeepMain(self, first, upkeep),
     )
     scheduler.start(thread, 0)
   }
+}
+
+/** Undefined: a policy without workers on any node, or without a gate for the backend, is mainline's synchronous store, to the last row. */
+function openGate(
+  kernel: Kernel,
+  threads: KernelThreads,
+  of: {
+    readonly policy: Policy
+    readonly tunables: TunableValues
+    readonly changes: readonly TunableChange[]
+    readonly cpus: readonly WorkloadCpu[]
+  },
+): VirtualGate | undefined {
+  const { policy, tunables, changes, cpus } = of
+  if (!policy.covers.some((covered) => covered === kernel.backend.name)) return undefined
   const cpusOfNode = kernel.zones.nodes.map(
     ({ index }) => cpus.filter((cpu) => cpu.node === index).length,
   )
-  // A policy without workers on any node, or without a gate for the backend, is mainline's synchronous store, to the last row.
-  const isSynchronous =
-    !policy.covers.some((covered) => covered === backend.name) ||
-    cpusOfNode.every(
-      (count, node) =>
-        widestLayout(policy, { node, cpus: count }, tunables, changes).workers.length === 0,
-    )
-  if (!isSynchronous)
-    kernel.gate = new VirtualGate(
-      policy,
-      tunables,
-      kernel,
-      cpusOfNode,
-      changes,
-      (name, node, unbound, program) =>
-        addThread(
-          name,
-          name.startsWith('kworker') ? 'kworker' : 'compressor',
-          node,
-          affinity((cpu) => unbound || cpu.node === node),
-          program,
-        ),
-    )
-  const progress: TaskProgress[] = []
-  let running = 0
-  for (const task of workload.tasks) {
-    const state: TaskProgress = {
-      taskId: task.taskId,
-      kind: task.kind,
-      rows: task.op.length,
-      done: 0,
-      startNs: Number.NaN,
-      endNs: Number.NaN,
-      marks: [],
-      ownNs: 0,
-      cpuNs: 0,
-    }
-    progress.push(state)
+  const hasWorkers = cpusOfNode.some(
+    (count, node) =>
+      widestLayout(policy, { node, cpus: count }, tunables, changes).workers.length > 0,
+  )
+  if (!hasWorkers) return undefined
+  return new VirtualGate(
+    policy,
+    tunables,
+    kernel,
+    cpusOfNode,
+    changes,
+    (name, node, isUnbound, program) => {
+      const kind = name.startsWith('kworker') ? 'kworker' : 'compressor'
+      return threads.add({ name, kind, node, isUnbound }, program)
+    },
+  )
+}
+
+/** Every task of the workload on its way; the run is over when those whose demand it is are done. */
+function startTasks(
+  kernel: Kernel,
+  cpus: readonly WorkloadCpu[],
+  options: ReplayOptions,
+): { readonly progress: readonly TaskProgress[]; readonly running: number } {
+  const { scheduler, workload } = kernel
+  const isOpenLoop = options.demand === 'open'
+  const ofDemand = workload.tasks.filter(({ kind }) => kind !== 'background').length
+  let running = ofDemand
+  const progress = workload.tasks.map((task) => {
+    const state = newProgress(task)
     const isLoad = task.kind === 'background'
-    if (!isLoad) running++
-    const allowed = affinity((cpu) => task.cpus.length === 0 || task.cpus.includes(cpu.id))
+    const scale = isLoad ? 1 : (options.demandScale ?? 1)
+    const allowed = toAffinity(cpus, (cpu) => task.cpus.length === 0 || task.cpus.includes(cpu.id))
     const home = cpus[Math.max(0, allowed.indexOf(1))]?.node ?? 0
     const thread = scheduler.add(
       {
@@ -241,76 +252,26 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
         hasMemory: task.hasMemory,
       },
       function* (self): Steps {
-        yield* runTask(
-          self,
-          kernel,
-          task,
-          home,
-          state,
-          isLoad ? 1 : (options.demandScale ?? 1),
-          options.demand === 'open',
-        )
+        yield* runTask(self, kernel, task, home, state, scale, isOpenLoop)
         if (!isLoad && --running === 0) scheduler.stopped = true
       },
     )
     scheduler.start(thread, Math.max(0, Math.round(task.startNs)))
-  }
-  kernel.check()
-  for (const node of kernel.zones.nodes)
-    if (!kernel.zones.isAbove(node, 'low')) kernel.zones.wakeKswapd(node)
-  const checkEvery = options.checkEveryNs ?? 0
-  if (checkEvery > 0) scheduler.everyNs(checkEvery, () => kernel.check())
-  if (running > 0) scheduler.run()
-  const endNs = scheduler.now
-  recorder.note(endNs, 'end', undefined, -1, 0)
-  kernel.finish()
-  const summary = summarize(kernel, scheduler, progress, endNs)
-  kernel.check()
-  backend.check()
-  recorder.flush()
+    return state
+  })
+  return { progress, running: ofDemand }
+}
+
+function newProgress({ taskId, kind, op }: WorkloadTask): TaskProgress {
   return {
-    summary,
-    tunables,
-    tasks: added,
-    progress,
-    exhausted: kernel.exhausted,
-    endNs,
-    contents: contents.description,
+    taskId,
+    kind,
+    rows: op.length,
+    done: 0,
+    startNs: Number.NaN,
+    endNs: Number.NaN,
+    marks: [],
+    ownNs: 0,
+    cpuNs: 0,
   }
-}
-
-function sortChanges(policy: Policy, changes: readonly TunableChange[]): readonly TunableChange[] {
-  for (const { name, value } of changes) {
-    completeTunables(policy, { [name]: value })
-    if (name.startsWith('pstrace.'))
-      throw new PstraceError(
-        'policy-tunable',
-        `${name} says how ${policy.name} is built; only the kernel's own tunables change while it runs`,
-        { exitStatus: 2 },
-      )
-  }
-  return changes.toSorted((a, b) => a.ns - b.ns)
-}
-
-/** Defaults filled in; unknown names and values out of range are refused. */
-export function completeTunables(policy: Policy, given: TunableValues): TunableValues {
-  const complete: Record<string, number> = {}
-  for (const tunable of policy.tunables) complete[tunable.name] = tunable.default
-  for (const [name, value] of Object.entries(given)) {
-    const tunable = policy.tunables.find((candidate) => candidate.name === name)
-    if (tunable === undefined)
-      throw new PstraceError(
-        'policy-tunable',
-        `policy ${policy.name} has no tunable ${name}; it has ${policy.tunables.map((known) => known.name).join(', ') || 'none'}`,
-        { exitStatus: 2 },
-      )
-    if (!Number.isInteger(value) || value < tunable.min || value > tunable.max)
-      throw new PstraceError(
-        'policy-tunable',
-        `${name}: found ${value}, expected a whole number from ${tunable.min} to ${tunable.max}`,
-        { exitStatus: 2 },
-      )
-    complete[name] = value
-  }
-  return complete
 }

@@ -1,6 +1,17 @@
 import type { TaskProgress } from './demand.ts'
 import type { Kernel } from './kernel.ts'
-import { DOINGS, FILE, RUNNABLE, SCAN, type Scheduler, SLAB, STORE, UNMAP } from './scheduler.ts'
+import type { Lane } from './ranks.ts'
+import {
+  DOINGS,
+  FILE,
+  RUNNABLE,
+  SCAN,
+  type Scheduler,
+  SLAB,
+  STORE,
+  type Thread,
+  UNMAP,
+} from './scheduler.ts'
 import type { StallTally } from './tally.ts'
 
 export interface StallSummary {
@@ -101,71 +112,15 @@ export function summarize(
 ): RunSummary {
   const { tally } = kernel
   const seconds = workNs / 1e9
-  let kswapdNs = 0
-  let kswapdStoreNs = 0
-  let kswapdScanNs = 0
-  let kswapdRunnableNs = 0
-  let workerCpuNs = 0
-  let cpuNs = 0
-  let taskCpuNs = 0
-  const threads: ThreadSummary[] = []
-  for (const thread of scheduler.threads) {
-    scheduler.account(thread)
-    const { parts } = thread
-    let runningNs = 0
-    for (let doing = 0; doing < DOINGS.length; doing++) runningNs += parts[doing] as number
-    const part = (index: number): number => parts[index] as number
-    const runnableNs = part(DOINGS.length - 1 + RUNNABLE)
-    cpuNs += runningNs
-    if (thread.kind === 'worker') workerCpuNs += runningNs
-    if (thread.kind === 'user') taskCpuNs += runningNs
-    if (thread.kind === 'kswapd') {
-      kswapdNs += runningNs
-      kswapdStoreNs += part(STORE)
-      kswapdScanNs += part(SCAN) + part(UNMAP) + part(SLAB) + part(FILE)
-      kswapdRunnableNs += runnableNs
-    }
-    threads.push({
-      taskId: thread.taskId,
-      name: thread.name,
-      kind: thread.kind,
-      runningNs,
-      runnableNs,
-      scanNs: part(SCAN),
-      unmapNs: part(UNMAP),
-      storeNs: part(STORE),
-      slabNs: part(SLAB),
-      fileNs: part(FILE),
-    })
-  }
-  let laneSubmitted = 0
-  let startInversions = 0
-  let startDisplacement = 0
-  let doneInversions = 0
-  let doneDisplacement = 0
-  let lowestFree = Number.POSITIVE_INFINITY
-  for (const { lanes, lowestFree: lowest } of kernel.zones.nodes) {
-    const [lane] = lanes
-    laneSubmitted += lane.submitted
-    startInversions += lane.startInversions
-    startDisplacement = Math.max(startDisplacement, lane.startDisplacement)
-    doneInversions += lane.doneInversions
-    doneDisplacement = Math.max(doneDisplacement, lane.doneDisplacement)
-    lowestFree = Math.min(lowestFree, lowest)
-  }
-  const pgstealAnon = tally.stealAnonKswapd + tally.stealAnonDirect
-  const stolen = pgstealAnon + tally.stealFileKswapd + tally.stealFileDirect
-  let rows = 0
-  let done = 0
-  let appUserNs = 0
-  for (const task of progress) {
-    if (task.kind === 'background') continue
-    rows += task.rows
-    done += task.done
-    appUserNs += task.cpuNs
-  }
   const perSecond = (count: number): number => (seconds > 0 ? count / seconds : 0)
+  const { threads, ...cpu } = summarizeCpu(scheduler)
+  const lanes = summarizeLanes(kernel)
+  const demand = summarizeDemand(progress)
   const share = (ns: number): number => (workNs > 0 ? ns / workNs / kernel.zones.nodes.length : 0)
+  const pgstealAnon = tally.stealAnonKswapd + tally.stealAnonDirect
+  const pgstealKswapd = tally.stealAnonKswapd + tally.stealFileKswapd
+  const pgstealDirect = tally.stealAnonDirect + tally.stealFileDirect
+  const stolen = pgstealKswapd + pgstealDirect
   return {
     swapOuts: tally.swapOuts,
     swapIns: tally.swapIns,
@@ -176,8 +131,8 @@ export function summarize(
     swapOutsPerSecond: perSecond(tally.swapOuts),
     pgstealAnon,
     pgstealAnonPerSecond: perSecond(pgstealAnon),
-    pgstealKswapd: tally.stealAnonKswapd + tally.stealFileKswapd,
-    pgstealDirect: tally.stealAnonDirect + tally.stealFileDirect,
+    pgstealKswapd,
+    pgstealDirect,
     pgscanKswapd: tally.scanKswapd,
     pgscanDirect: tally.scanDirect,
     application: summarizeStalls([tally.application]),
@@ -185,26 +140,22 @@ export function summarize(
     all: summarizeStalls([tally.application, tally.worker]),
     throttled: tally.throttled,
     kswapdWakes: tally.kswapdWakes,
-    kswapdBusyShare: share(kswapdNs),
-    kswapdScanShare: share(kswapdScanNs),
-    kswapdStoreShare: share(kswapdStoreNs),
-    kswapdRunnableNs,
-    kswapdStealShare: stolen > 0 ? (tally.stealAnonKswapd + tally.stealFileKswapd) / stolen : 0,
-    laneSubmitted,
-    startInversions,
-    startDisplacement,
-    doneInversions,
-    doneDisplacement,
-    bypassed: tally.swapOuts - laneSubmitted,
+    kswapdBusyShare: share(cpu.kswapdNs),
+    kswapdScanShare: share(cpu.kswapdScanNs),
+    kswapdStoreShare: share(cpu.kswapdStoreNs),
+    kswapdRunnableNs: cpu.kswapdRunnableNs,
+    kswapdStealShare: stolen > 0 ? pgstealKswapd / stolen : 0,
+    ...lanes,
+    bypassed: tally.swapOuts - lanes.laneSubmitted,
     refaultsQueued: tally.refaultsQueued + tally.refaultsStoring,
     refaultsStored: tally.refaultsStored,
     readaheads: tally.readaheads,
     readaheadHits: tally.readaheadHits,
     compressedBytes: tally.compressedBytes,
-    cpuNs,
-    appUserNs,
-    appSysNs: taskCpuNs - appUserNs,
-    workerCpuNs,
+    cpuNs: cpu.allNs,
+    appUserNs: demand.cpuNs,
+    appSysNs: cpu.taskNs - demand.cpuNs,
+    workerCpuNs: cpu.workerNs,
     poolPeakPages: tally.poolPeakPages,
     poolPeakBytes: tally.poolPeakBytes,
     poolEndPages: kernel.backend.poolPages,
@@ -215,12 +166,83 @@ export function summarize(
     rejects: tally.rejects,
     failedStores: tally.failedStores,
     contextSwitches: scheduler.switches,
-    lowestFree,
+    lowestFree: kernel.zones.nodes.reduce(
+      (least, node) => Math.min(least, node.lowestFree),
+      Number.POSITIVE_INFINITY,
+    ),
     psiSomeNs: kernel.pressure.someNs,
     psiFullNs: kernel.pressure.fullNs,
-    workUsed: rows > 0 ? done / rows : 1,
+    workUsed: demand.rows > 0 ? demand.done / demand.rows : 1,
     threads,
   }
+}
+
+/** CPU time of every thread, and by kind of thread. */
+function summarizeCpu(scheduler: Scheduler) {
+  const threads = scheduler.threads.map((thread) => {
+    scheduler.account(thread)
+    return summarizeThread(thread)
+  })
+  const sum = (of: (thread: ThreadSummary) => number, kind?: Thread['kind']): number =>
+    threads.reduce(
+      (ns, thread) => (kind === undefined || thread.kind === kind ? ns + of(thread) : ns),
+      0,
+    )
+  return {
+    threads,
+    allNs: sum(({ runningNs }) => runningNs),
+    workerNs: sum(({ runningNs }) => runningNs, 'worker'),
+    taskNs: sum(({ runningNs }) => runningNs, 'user'),
+    kswapdNs: sum(({ runningNs }) => runningNs, 'kswapd'),
+    kswapdStoreNs: sum(({ storeNs }) => storeNs, 'kswapd'),
+    kswapdScanNs: sum((part) => part.scanNs + part.unmapNs + part.slabNs + part.fileNs, 'kswapd'),
+    kswapdRunnableNs: sum(({ runnableNs }) => runnableNs, 'kswapd'),
+  }
+}
+
+function summarizeThread({ taskId, name, kind, parts }: Thread): ThreadSummary {
+  const part = (index: number): number => parts[index] as number
+  return {
+    taskId,
+    name,
+    kind,
+    runningNs: DOINGS.reduce((ns, _, doing) => ns + part(doing), 0),
+    runnableNs: part(DOINGS.length - 1 + RUNNABLE),
+    scanNs: part(SCAN),
+    unmapNs: part(UNMAP),
+    storeNs: part(STORE),
+    slabNs: part(SLAB),
+    fileNs: part(FILE),
+  }
+}
+
+/** Order of the pages that the kswapd of each node submitted. */
+function summarizeLanes(kernel: Kernel) {
+  const lanes = kernel.zones.nodes.map(({ lanes: [lane] }) => lane)
+  const sum = (of: (lane: Lane) => number): number => lanes.reduce((all, lane) => all + of(lane), 0)
+  const most = (of: (lane: Lane) => number): number =>
+    lanes.reduce((all, lane) => Math.max(all, of(lane)), 0)
+  return {
+    laneSubmitted: sum(({ submitted }) => submitted),
+    startInversions: sum(({ startInversions }) => startInversions),
+    startDisplacement: most(({ startDisplacement }) => startDisplacement),
+    doneInversions: sum(({ doneInversions }) => doneInversions),
+    doneDisplacement: most(({ doneDisplacement }) => doneDisplacement),
+  }
+}
+
+/** What the recorded tasks asked for, without the load beside them. */
+function summarizeDemand(progress: readonly TaskProgress[]) {
+  let rows = 0
+  let done = 0
+  let cpuNs = 0
+  for (const task of progress) {
+    if (task.kind === 'background') continue
+    rows += task.rows
+    done += task.done
+    cpuNs += task.cpuNs
+  }
+  return { rows, done, cpuNs }
 }
 
 function summarizeStalls(tallies: readonly StallTally[]): StallSummary {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { openCodec } from '../../src/memory/codecs/index.ts'
 import { policies } from '../../src/policies/index.ts'
 import { Random } from '../../src/replay/random.ts'
-import { completeTunables } from '../../src/replay/replay.ts'
+import { completeTunables } from '../../src/replay/tunables.ts'
 import { runThreads } from '../../src/threads/run.ts'
 
 const PAGE = 4096
