@@ -1,0 +1,62 @@
+import type { WorkloadCpu } from '../workload/types.ts'
+import type { Scheduler, Thread } from './scheduler.ts'
+import type { Steps } from './steps.ts'
+
+/** A thread of the run, for the tasks table. */
+export interface RunTask {
+  readonly taskId: number
+  readonly tid: number
+  readonly comm: string
+  readonly kind: 'user' | 'kworker' | 'kswapd' | 'compressor' | 'background'
+  readonly node: number
+}
+
+/** Which CPUs a thread may run on: a flag for each. A thread whose CPUs were all taken away may run anywhere, as after CPU hotplug. */
+export function toAffinity(
+  cpus: readonly WorkloadCpu[],
+  allows: (cpu: WorkloadCpu) => boolean,
+): Uint8Array {
+  const allowed = Uint8Array.from(cpus, (cpu) => (allows(cpu) ? 1 : 0))
+  return allowed.includes(1) ? allowed : allowed.fill(1)
+}
+
+/** Threads that the engine adds to the workload's. */
+export class KernelThreads {
+  readonly tasks: RunTask[] = []
+  readonly #scheduler: Scheduler
+  readonly #cpus: readonly WorkloadCpu[]
+  #nextTask: number
+
+  constructor(scheduler: Scheduler, cpus: readonly WorkloadCpu[], firstTask: number) {
+    this.#scheduler = scheduler
+    this.#cpus = cpus
+    this.#nextTask = firstTask
+  }
+
+  /** An unbound thread runs on the CPUs of all nodes. It neither runs nor sleeps yet. */
+  add(
+    of: {
+      readonly name: string
+      readonly kind: 'kworker' | 'kswapd' | 'compressor'
+      readonly node: number
+      readonly isUnbound: boolean
+    },
+    program: (thread: Thread) => Steps,
+  ): Thread {
+    const { name, kind, node, isUnbound } = of
+    const taskId = this.#nextTask++
+    this.tasks.push({ taskId, tid: taskId, comm: name, kind, node })
+    return this.#scheduler.add(
+      {
+        taskId,
+        tid: taskId,
+        name,
+        kind: kind === 'kswapd' ? 'kswapd' : 'worker',
+        node,
+        allowed: toAffinity(this.#cpus, (cpu) => isUnbound || cpu.node === node),
+        hasMemory: false,
+      },
+      program,
+    )
+  }
+}
