@@ -6,42 +6,52 @@ import type { NodeState } from './zones.ts'
 
 const MAX_FRUITLESS = 16
 
+/** Pages taken for one folio; the next allocation overwrites it. */
+export interface Frames {
+  node: NodeState
+  /** How many of them are borrowed (Zones.take). */
+  borrowed: number
+}
+
 /** Page allocation by tasks: the fast path, throttling below half of min, and direct reclaim until there is a page. */
 export class Allocation {
   readonly #kernel: Kernel
   readonly #memcgLimit: number
   readonly #pageSize: number
+  readonly #frames: Frames
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel
     this.#memcgLimit = kernel.workload.machine.memcgLimitPages?.value ?? Number.POSITIVE_INFINITY
     this.#pageSize = kernel.workload.machine.pageSize
+    this.#frames = { node: kernel.zones.nodeOf(0), borrowed: 0 }
   }
 
-  /** Takes the pages of a folio for a task; may wake kswapd, wait for it, and reclaim. Returns how many are borrowed (Zones.take). */
-  *allocate(thread: Thread, node: NodeState, count = 1): StepsTo<number> {
+  /** Takes the pages of a folio for a task, from its CPU's node or the next one that has some; may wake kswapd, wait for it, and reclaim. */
+  *allocate(thread: Thread, count = 1): StepsTo<Frames> {
+    const { zones } = this.#kernel
+    const preferred = zones.localNode(thread)
     // __zone_watermark_unusable_free: the folio's other pages must be there beyond the mark.
     const more = count - 1
     // Kernel threads are in the root cgroup.
     if (this.#memcgLimit !== Number.POSITIVE_INFINITY && thread.kind === 'user') {
-      yield* this.#charge(thread, node)
-      if (this.#kernel.scheduler.stopped) return 0
+      yield* this.#charge(thread, preferred)
+      if (this.#kernel.scheduler.stopped) return this.#frames
     }
-    if (this.#kernel.zones.isAbove(node, 'low', more)) return this.#take(node, count)
+    const quick = zones.firstAbove(preferred, 'low', more)
+    if (quick !== undefined) return this.#take(quick, count)
     let fruitless = 0
     let scan: Scan | undefined
     for (;;) {
-      if (!this.#kernel.zones.isAbove(node, 'low', more)) {
-        this.#kernel.note('low', -1, node.free)
-        this.#kernel.zones.wakeKswapd(node)
-      }
-      if (this.#kernel.zones.isAbove(node, 'min', more)) break
-      this.#kernel.note('min', -1, node.free)
-      yield* this.#throttle(thread, node)
+      this.#wakeKswapds(preferred, more)
+      const node = zones.firstAbove(preferred, 'min', more)
+      if (node !== undefined) return this.#take(node, count)
+      this.#kernel.note('min', -1, preferred.free)
+      yield* this.#throttle(thread, preferred)
       if (scan === undefined) scan = this.#kernel.direct.scanOf(thread, DIRECT_CONTEXT, true)
-      const reclaimed = yield* this.#kernel.direct.directReclaim(thread, node, scan)
+      const reclaimed = yield* this.#kernel.direct.directReclaim(thread, preferred, scan)
       // No page yet: the per-CPU lists are emptied before the next try.
-      if (!this.#kernel.zones.isAbove(node, 'min', more)) this.#kernel.zones.drain(node)
+      if (zones.firstAbove(preferred, 'min', more) === undefined) zones.drainAll()
       if (reclaimed > 0) fruitless = 0
       else {
         fruitless++
@@ -49,7 +59,7 @@ export class Allocation {
           this.#kernel.exhausted = true
           this.#kernel.scheduler.stopped = true
           yield
-          return 0
+          return this.#frames
         }
         if (fruitless >= MAX_FRUITLESS) {
           // Where the kernel would kill: time for stores in flight to end.
@@ -58,15 +68,31 @@ export class Allocation {
         }
       }
     }
-    return this.#take(node, count)
   }
 
-  #take(node: NodeState, count: number): number {
+  /** One page for who may use the reserves (PF_MEMALLOC). */
+  takeReserve(thread: Thread): Frames {
+    return this.#take(this.#kernel.zones.poolNode(thread), 1)
+  }
+
+  /** wake_all_kswapds. */
+  #wakeKswapds(preferred: NodeState, more: number): void {
     const { zones } = this.#kernel
+    for (const node of zones.zonelist(preferred)) {
+      if (zones.isAbove(node, 'low', more)) continue
+      this.#kernel.note('low', -1, node.free)
+      zones.wakeKswapd(node)
+    }
+  }
+
+  #take(node: NodeState, count: number): Frames {
+    const { zones } = this.#kernel
+    const frames = this.#frames
     zones.pendingFrames += count
-    let borrowed = 0
-    for (let frame = 0; frame < count; frame++) if (zones.take(node)) borrowed++
-    return borrowed
+    frames.node = node
+    frames.borrowed = 0
+    for (let frame = 0; frame < count; frame++) if (zones.take(node)) frames.borrowed++
+    return frames
   }
 
   /** try_charge_memcg: the cgroup holds its pages in memory and what zswap has of it. */

@@ -65,9 +65,8 @@ export function* runTask(
         owed += scale
         while (owed >= 1) {
           owed -= 1
-          const node = value >= 0 ? (pages.node[value] as number) : home
           const wanted = value >= 0 && pages.state[value] === FREE ? value : -1
-          const page = yield* kernel.faults.faultNew(thread, wanted, node)
+          const page = yield* kernel.faults.faultNew(thread, wanted)
           if (scheduler.stopped) return
           if (page >= pages.identified) own.push(page)
           else owned.push(page)
@@ -86,7 +85,7 @@ export function* runTask(
         yield
         break
       case FILE:
-        yield* kernel.faults.readFile(thread, home, value)
+        yield* kernel.faults.readFile(thread, value)
         break
       case FREE_PAGES:
         for (let freed = 0; freed < value; freed++) {

@@ -21,15 +21,16 @@ export class DirectReclaim {
     return scan
   }
 
-  /** One call of try_to_free_pages: returns pages freed. */
+  /** One call of try_to_free_pages: returns pages freed, on the preferred node and on all others (shrink_zones). */
   *directReclaim(
     thread: Thread,
-    node: NodeState,
+    preferred: NodeState,
     scan: Scan,
     kind: 'direct' | 'memcg' = 'direct',
     target = CLUSTER,
   ): StepsTo<number> {
-    const { scheduler, recorder } = this.#kernel
+    const { scheduler, recorder, zones } = this.#kernel
+    const nodes = zones.zonelist(preferred)
     scheduler.account(thread)
     const start = scheduler.now
     const before = thread.parts.slice()
@@ -52,12 +53,12 @@ export class DirectReclaim {
       scan.skippedDeactivate = false
       for (scan.priority = DEF_PRIORITY; scan.priority >= 0; scan.priority--) {
         scan.scanned = 0
-        yield* this.#kernel.shrink.shrinkNode(thread, node, scan)
+        for (const node of nodes) yield* this.#kernel.shrink.shrinkNode(thread, node, scan)
         if (scan.reclaimed >= scan.target) break
         if (scan.priority === 1 && scan.reclaimed === 0)
           yield* this.#kernel.throttle.withoutProgress(thread)
       }
-      this.#kernel.lru.snapshotRefaults(node)
+      for (const node of nodes) this.#kernel.lru.snapshotRefaults(node)
       if (scan.reclaimed > 0) break
       scan.forceDeactivate = true
     }
@@ -71,16 +72,17 @@ export class DirectReclaim {
   }
 
   /** A worker without PF_MEMALLOC needs a pool page below min: GFP_NOIO reclaim until there is one. */
-  *reclaimForWorker(thread: Thread, node: NodeState, isKworker: boolean): Steps {
+  *reclaimForWorker(thread: Thread, isKworker: boolean): Steps {
     let scan: Scan | undefined
     let fruitless = 0
     const { zones } = this.#kernel
-    while (!zones.isAbove(node, 'min')) {
-      zones.wakeKswapd(node)
+    const node = zones.localNode(thread)
+    while (zones.firstAbove(node, 'min') === undefined) {
+      for (const each of zones.zonelist(node)) zones.wakeKswapd(each)
       if (scan === undefined) scan = this.scanOf(thread, DIRECT_CONTEXT, false)
       const reclaimed = yield* this.directReclaim(thread, node, scan)
-      if (reclaimed > 0 && !zones.isAbove(node, 'min')) zones.drain(node)
-      if (zones.isAbove(node, 'min')) return
+      if (reclaimed > 0 && zones.firstAbove(node, 'min') === undefined) zones.drainAll()
+      if (zones.firstAbove(node, 'min') !== undefined) return
       // Nobody frees anything any more: a real machine hangs here; the run goes on below min.
       fruitless = reclaimed > 0 ? 0 : fruitless + 1
       if (fruitless >= OOM_FRUITLESS) return

@@ -18,16 +18,16 @@ export class Faults {
   }
 
   /** First touch of an anonymous page; returns its id. */
-  *faultNew(thread: Thread, wanted: number, nodeIndex: number): StepsTo<number> {
+  *faultNew(thread: Thread, wanted: number): StepsTo<number> {
     const { pages } = this.#kernel
-    const node = this.#kernel.zones.nodeOf(nodeIndex)
     const { allocation, costs, scheduler, shrink, tally, zones } = this.#kernel
     const count = wanted >= 0 ? pages.pagesOf(wanted) : 1
-    const borrowed = yield* allocation.allocate(thread, node, count)
+    const { node, borrowed } = yield* allocation.allocate(thread, count)
     if (scheduler.stopped) return -1
     // Every page of it is cleared.
     if (!scheduler.spend(thread, drawn(costs.fault, count))) yield
-    const page = wanted >= 0 ? wanted : pages.create(P.ANON, nodeIndex)
+    const page = wanted >= 0 ? wanted : pages.create(P.ANON, node.index)
+    pages.node[page] = node.index
     pages.state[page] = P.RESIDENT
     pages.flags[page] = P.ACCESSED
     shrink.add(page, borrowed)
@@ -38,14 +38,13 @@ export class Faults {
   }
 
   /** Pages of a file read through the page cache: clean, on the inactive file list. */
-  *readFile(thread: Thread, nodeIndex: number, count: number): Steps {
+  *readFile(thread: Thread, count: number): Steps {
     const { pages } = this.#kernel
-    const node = this.#kernel.zones.nodeOf(nodeIndex)
     for (let read = 0; read < count; read++) {
-      const borrowed = yield* this.#kernel.allocation.allocate(thread, node)
+      const { node, borrowed } = yield* this.#kernel.allocation.allocate(thread)
       if (this.#kernel.scheduler.stopped) return
       if (!this.#kernel.scheduler.spend(thread, this.#kernel.costs.fault.draw())) yield
-      const page = pages.create(P.FILE_PAGE, nodeIndex)
+      const page = pages.create(P.FILE_PAGE, node.index)
       pages.state[page] = P.RESIDENT
       this.#kernel.shrink.add(page, borrowed)
       this.#kernel.zones.pendingFrames--
@@ -122,16 +121,15 @@ export class Faults {
         continue
       }
       pages.set(page, P.LOCKED)
-      const nodeIndex = pages.node[page] as number
-      const node = this.#kernel.zones.nodeOf(nodeIndex)
+      const evictor = this.#kernel.zones.nodeOf(pages.node[page] as number)
       const { readahead } = this.#kernel
       const along = readahead.isOn ? yield* readahead.around(thread, page) : NONE_ALONG
       if (scheduler.stopped) return
       const count = pages.pagesOf(page)
-      const borrowed = yield* this.#kernel.allocation.allocate(thread, node, count)
+      const { node, borrowed } = yield* this.#kernel.allocation.allocate(thread, count)
       if (scheduler.stopped) return
       // swap_read_folio: only the return of a page that was in use when it was evicted counts as a stall.
-      const entered = this.#wasInUse(node, page) && pressure.enter(thread, scheduler.now)
+      const entered = this.#wasInUse(evictor, page) && pressure.enter(thread, scheduler.now)
       if (!scheduler.spend(thread, drawn(costs.swapIn, count))) yield
       const slot = pages.slot[page] as number
       const place = this.#load(node, page)
@@ -147,8 +145,9 @@ export class Faults {
       else this.#kernel.pool.dropSlot(page)
       pages.state[page] = P.RESIDENT
       pages.set(page, P.ACCESSED)
-      const distance = node.age - (pages.evictedAt[page] as number)
-      this.#kernel.lru.refaulted(node, page, distance)
+      const distance = evictor.age - (pages.evictedAt[page] as number)
+      pages.node[page] = node.index
+      this.#kernel.lru.refaulted(evictor, page, distance)
       this.#kernel.shrink.add(page, borrowed)
       this.#kernel.zones.pendingFrames -= count
       this.#kernel.locks.unlock(page)
@@ -170,9 +169,9 @@ export class Faults {
   *readAhead(thread: Thread, page: number): StepsTo<boolean> {
     const { pages, scheduler, costs, zones, tally, pool } = this.#kernel
     const start = scheduler.now
-    const node = zones.nodeOf(pages.node[page] as number)
+    const evictor = zones.nodeOf(pages.node[page] as number)
     const count = pages.pagesOf(page)
-    const borrowed = yield* this.#kernel.allocation.allocate(thread, node, count)
+    const { node, borrowed } = yield* this.#kernel.allocation.allocate(thread, count)
     if (scheduler.stopped) return false
     if (!scheduler.spend(thread, drawn(costs.swapIn, count))) yield
     const slot = pages.slot[page] as number
@@ -182,12 +181,13 @@ export class Faults {
     else pool.dropSlot(page)
     pages.state[page] = P.RESIDENT
     pages.set(page, P.READ_AHEAD)
+    pages.node[page] = node.index
     this.#kernel.shrink.add(page, borrowed)
     zones.pendingFrames -= count
     if (place !== 'disk') this.#kernel.locks.unlock(page)
     tally.swapIns += count
     tally.readaheads += count
-    const distance = node.age - (pages.evictedAt[page] as number)
+    const distance = evictor.age - (pages.evictedAt[page] as number)
     const from = place === 'disk' ? 'disk' : 'pool'
     this.#recordSwapIn(thread, page, 0, slot, from, start, distance, 1)
     return place === 'disk'

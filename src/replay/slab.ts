@@ -98,7 +98,7 @@ export class Slab {
       if (!scheduler.spend(thread, Math.round(ns))) yield
       scheduler.setDoing(thread, doing)
       zones.poolChanged(node, -pages)
-      yield* device.writeBack(thread, node, writes)
+      yield* device.writeBack(thread, writes)
       freed += done
       scanned += wanted
       left -= wanted

@@ -14,6 +14,8 @@ const ROTATE_BATCH = 31
 /** A thread's store under way. */
 interface StoreWork {
   node: NodeState
+  /** Whose memory holds what is stored. */
+  poolNode: NodeState
   page: number
   flight: number
   /** What the thread did before. */
@@ -67,7 +69,7 @@ export class Stores {
     memalloc: boolean,
     isKworker: boolean,
   ): number {
-    const { pages, scheduler, costs, tally } = this.#kernel
+    const { pages, scheduler, costs, tally, zones } = this.#kernel
     const { flights } = this.#kernel.recorder
     const flight = pages.swapout[page] as number
     const state = pages.state[page] as number
@@ -88,7 +90,9 @@ export class Stores {
     work.memalloc = memalloc
     work.isKworker = isKworker
     scheduler.setDoing(thread, STORE)
-    work.isFailed = memalloc && node.free + (node.lists.counts[thread.cpu] as number) <= 0
+    const poolNode = zones.poolNode(thread)
+    work.poolNode = poolNode
+    work.isFailed = memalloc && poolNode.free + (poolNode.lists.counts[thread.cpu] as number) <= 0
     if (work.isFailed) {
       // Even the reserves are empty: the pool gets no page, the write ends in an error and the folio is dirty again.
       tally.failedStores++
@@ -98,7 +102,7 @@ export class Stores {
     request.nowNs = scheduler.now
     request.node = node.index
     request.memcg = this.#kernel.memcgOf(page)
-    request.poolPageScarce = !memalloc && !this.#kernel.zones.isAbove(node, 'min')
+    request.poolPageScarce = !memalloc && !this.#hasPoolPage(thread)
     work.poolPagesTaken = 0
     work.compressedBytes = 0
     work.deviceWrites = 0
@@ -114,7 +118,7 @@ export class Stores {
   /** Gives one base page to the backend; returns what that costs. */
   #storePart(thread: Thread, work: StoreWork, part: number): number {
     const { backend, costs, pages, pool } = this.#kernel
-    const { node, page } = work
+    const { page } = work
     const request = this.#request
     pool.fill(page, part)
     request.slot = (pages.slot[page] as number) + part
@@ -125,11 +129,16 @@ export class Stores {
     work.poolPagesTaken += result.poolPagesTaken
     work.compressedBytes += result.compressedBytes
     work.deviceWrites += result.deviceWrites
-    if (result.place !== 'reject') pool.hold(request.slot, HOLDS_COPY, node, page)
+    if (result.place !== 'reject') pool.hold(request.slot, HOLDS_COPY, work.poolNode, page)
     // Same-filled pages, and those refused unseen, are not compressed.
     if (result.compressions === 0) return costs.storeSame.draw()
     const isDirect = thread.kind === 'user' && !costs.storeDirect.isNone
     return (isDirect ? costs.storeDirect : costs.store).draw()
+  }
+
+  #hasPoolPage(thread: Thread): boolean {
+    const { zones } = this.#kernel
+    return zones.firstAbove(zones.localNode(thread), 'min') !== undefined
   }
 
   /** After the store's time: a switch was due meanwhile, and the caller must yield. */
@@ -150,7 +159,7 @@ export class Stores {
       this.#kernel.swapOuts.backOut(node, page, false)
       return false
     }
-    if (!memalloc && poolPagesTaken > 0 && !this.#kernel.zones.isAbove(node, 'min'))
+    if (!memalloc && poolPagesTaken > 0 && !this.#hasPoolPage(thread))
       return this.#reclaimAndEnd(thread, { ...work })
     return this.#end(thread, work)
   }
@@ -159,7 +168,7 @@ export class Stores {
   *#reclaimAndEnd(thread: Thread, work: StoreWork): StepsTo<boolean> {
     const { scheduler, costs, direct, backend, preemptible, tally } = this.#kernel
     tally.writestalls++
-    yield* direct.reclaimForWorker(thread, work.node, work.isKworker)
+    yield* direct.reclaimForWorker(thread, work.isKworker)
     scheduler.setDoing(thread, STORE)
     if (backend.traits?.compressesAgain !== false) {
       // The stream was released meanwhile: zram up to 6.12 compresses once more.
@@ -186,7 +195,7 @@ export class Stores {
     if (submitRank > 0)
       flights.doneRank[flight] = this.#kernel.swapOuts.laneOf(node, flight).finish(submitRank)
     this.#kernel.note('stored', page, compressedBytes, place)
-    this.#kernel.zones.poolChanged(node, work.poolPagesTaken)
+    this.#kernel.zones.poolChanged(work.poolNode, work.poolPagesTaken)
     this.#kernel.pool.kickShrinker()
     if (place === 'reject') {
       // zswap's refusal activates the page (AOP_WRITEPAGE_ACTIVATE); zram's failed write only leaves it dirty.
@@ -197,26 +206,20 @@ export class Stores {
     this.#refusedInRow = 0
     pages.state[page] = P.STORED
     if (deviceWrites > 0 && this.#kernel.device.exists)
-      return this.#write(thread, node, page, place, deviceWrites)
+      return this.#write(thread, page, place, deviceWrites)
     this.#dropStale(page)
     return true
   }
 
   /** A refused page is written by itself: under writeback until the device is done. Others were pushed out for it. */
-  *#write(
-    thread: Thread,
-    node: NodeState,
-    page: number,
-    place: Place,
-    deviceWrites: number,
-  ): StepsTo<boolean> {
+  *#write(thread: Thread, page: number, place: Place, deviceWrites: number): StepsTo<boolean> {
     const { pages, device } = this.#kernel
     const own = place === 'disk' ? 1 : 0
     if (own > 0) {
       this.startsWriting(page)
       yield* device.write(thread, pages.slot[page] as number, page)
     }
-    yield* device.writeBack(thread, node, deviceWrites - own)
+    yield* device.writeBack(thread, deviceWrites - own)
     this.#dropStale(page)
     return true
   }
@@ -236,6 +239,7 @@ export class Stores {
     if (work === undefined) {
       work = {
         node: this.#kernel.zones.nodeOf(0),
+        poolNode: this.#kernel.zones.nodeOf(0),
         page: -1,
         flight: 0,
         doing: thread.doing,

@@ -70,18 +70,17 @@ export class SwapDevice {
   }
 
   /** Pages that the backend pushes out by itself need a frame each (zswap_writeback_entry). */
-  *writeBack(thread: Thread, node: NodeState, pages: number): Steps {
+  *writeBack(thread: Thread, pages: number): Steps {
     if (pages === 0) return
     // A copy: what is stored meanwhile may push out others.
     const slots = this.#kernel.backend.writtenBack?.slice(0, pages) ?? []
     for (let page = 0; page < pages; page++) {
-      let borrowed: number
       // A kworker allocates like any task; reclaimers take from the reserves.
-      if (thread.kind === 'worker') borrowed = yield* this.#kernel.allocation.allocate(thread, node)
-      else {
-        this.#kernel.zones.pendingFrames++
-        borrowed = this.#kernel.zones.take(node) ? 1 : 0
-      }
+      const { allocation } = this.#kernel
+      const { node, borrowed } =
+        thread.kind === 'worker'
+          ? yield* allocation.allocate(thread)
+          : allocation.takeReserve(thread)
       if (this.#kernel.scheduler.stopped) return
       const slot = slots[page] ?? -1
       yield* this.write(thread, slot, this.#enterSwapCache(slot, node, borrowed))
@@ -97,8 +96,9 @@ export class SwapDevice {
     const page = pool.pageOf(slot)
     const isOut = page >= 0 && pages.state[page] === P.SWAPPED && !pages.has(page, P.LOCKED)
     const isSmall = (workload.pages.order[page] ?? 0) === 0
-    if (!isOut || !isSmall || pages.node[page] !== node.index) return -1 - node.index
+    if (!isOut || !isSmall) return -1 - node.index
     pages.state[page] = P.STORED
+    pages.node[page] = node.index
     shrink.add(page, borrowed)
     zones.pendingFrames--
     stores.startsWriting(page)

@@ -78,7 +78,7 @@ export class SwapPool {
         for (let write = 0; write < deviceWrites; write++) ns += costs.swapIn.draw()
         for (let entry = deviceWrites; entry < scanned; entry++) ns += costs.scanKept.draw()
         if (!scheduler.spend(thread, Math.max(1, ns))) yield
-        yield* this.#kernel.device.writeBack(thread, node, deviceWrites)
+        yield* this.#kernel.device.writeBack(thread, deviceWrites)
         if (sleepUntilNs > scheduler.now) {
           scheduler.sleepUntil(thread, sleepUntilNs, SLEEPING)
           yield

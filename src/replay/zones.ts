@@ -57,6 +57,7 @@ const PTE_BYTES = 8
 export class Zones {
   readonly #kernel: Kernel
   readonly nodes: NodeState[] = []
+  readonly #zonelists: readonly (readonly NodeState[])[]
   readonly #boostStep: number
   readonly #boostMax: number
   readonly #boostEvery: number
@@ -141,10 +142,36 @@ export class Zones {
         lowestFree: free,
       })
     }
+    this.#zonelists = this.nodes.map((_, first) => [
+      ...this.nodes.slice(first),
+      ...this.nodes.slice(0, first),
+    ])
   }
 
   nodeOf(index: number): NodeState {
     return this.nodes[index] as NodeState
+  }
+
+  /** Where a task's memory comes from first: the node of its CPU (numa_node_id, the default policy). */
+  localNode(thread: Thread): NodeState {
+    return this.nodeOf(this.#kernel.scheduler.cpus[thread.cpu]?.node ?? 0)
+  }
+
+  /** The nodes of an allocation's zone list: the preferred one, then the others (build_zonelists). */
+  zonelist(preferred: NodeState): readonly NodeState[] {
+    return this.#zonelists[preferred.index] as readonly NodeState[]
+  }
+
+  /** get_page_from_freelist: the first node of the list with so many pages beyond the mark. */
+  firstAbove(preferred: NodeState, mark: Mark, pages = 0): NodeState | undefined {
+    for (const node of this.zonelist(preferred)) if (this.isAbove(node, mark, pages)) return node
+    return undefined
+  }
+
+  /** Whose memory a reclaimer's store takes for the pool: with PF_MEMALLOC watermarks end the search only where one is met. */
+  poolNode(thread: Thread): NodeState {
+    const local = this.localNode(thread)
+    return this.firstAbove(local, 'low') ?? local
   }
 
   /** Are so many pages free beyond the mark? Of any zone where each is watched, else of the node. */
@@ -260,7 +287,12 @@ export class Zones {
     node.otherFree += back
   }
 
-  /** drain_all_pages: the lists of all CPUs go back to the zone. */
+  /** drain_all_pages. */
+  drainAll(): void {
+    for (const node of this.nodes) this.drain(node)
+  }
+
+  /** The lists of all CPUs go back to the zone. */
   drain(node: NodeState): void {
     this.#gain(node, node.lists.drain())
     for (let cpu = 0; cpu < node.borrowedOnList.length; cpu++)

@@ -93,6 +93,7 @@ export const PAGE_FILLS = ['unknown', 'zero', 'same', 'data'] as const
 /** Every page that takes part, by page_id = row. A page is one identity over out and in; never a pfn. */
 export interface WorkloadPages {
   readonly length: number
+  /** Where it lies if it is resident or in swap at the start; later pages come from the zone list of their task's CPU. */
   readonly node: Uint8Array
   /** Index into PAGE_KINDS. */
   readonly kind: Uint8Array
