@@ -71,7 +71,7 @@ const perfData: SeekableFormat = {
   name: 'perf.data',
   access: 'seek',
   sniff: isPerfData,
-  open: async (source) => (await import('./perf-data/reader.ts')).openPerfData(source),
+  open: async (source) => (await import('./perf-data/open.ts')).openPerfData(source),
 }
 
 const perfetto: SeekableFormat = {
@@ -112,7 +112,7 @@ const perfFolder: FolderFormat = {
   name: 'perf.data folder',
   access: 'folder',
   sniffFolder: isPerfFolder,
-  openFolder: async (folder) => (await import('./perf-data/reader.ts')).openPerfFolder(folder),
+  openFolder: async (folder) => (await import('./perf-data/open.ts')).openPerfFolder(folder),
 }
 
 /** Formats that are folders, in the order in which they are tried. */

@@ -1,32 +1,22 @@
 import type { EventFormat, EventWindow } from '../batch.ts'
-import { TraceParseError } from '../error.ts'
-import { IssueLog } from '../issues.ts'
-import { readSymbols } from '../kernel-symbols.ts'
-import type {
-  ByteSource,
-  FolderSource,
-  ImportIssue,
-  Loss,
-  TraceInfo,
-  TraceReader,
-} from '../reader.ts'
+import type { IssueLog } from '../issues.ts'
+import type { ByteSource, ImportIssue, Loss, TraceInfo, TraceReader } from '../reader.ts'
 import { HOST_LITTLE_ENDIAN } from '../record-decoder.ts'
 import { FormatTable, StreamMerge, WindowBuilder } from '../window.ts'
 import {
   type PerfAttr,
   parseAttr,
   readBytes,
-  SAMPLE,
   type SampleLayout,
   sampleLayout,
-  type TrailerLayout,
   TYPE_TRACEPOINT,
-  trailerLayout,
 } from './attr.ts'
-import { type FolderPart, openFolderParts } from './folder.ts'
-import { PerfHeader, recordCursor } from './header.ts'
+import type { FolderPart } from './folder.ts'
+import { type PerfHeader, recordCursor } from './header.ts'
+import { LossLog } from './loss-log.ts'
 import { PendingSamples } from './pending.ts'
 import { RecordFile, type RecordRun, type ZstdStream } from './record-file.ts'
+import { RecordView } from './record-view.ts'
 import { SampleRuns } from './sample-runs.ts'
 import { ThreadGroups } from './thread-groups.ts'
 
@@ -52,7 +42,6 @@ const MAX_PENDING_BYTES = 1 << 27
 /** Rounds may have a few samples only; so many are sorted at once. */
 const WORTH_SORTING = 1 << 13
 const MAX_CPU = 8192
-const TWO_32 = 2 ** 32
 /** Bytes that the files of a folder together read ahead. */
 const READ_AHEAD_BYTES = 1 << 25
 /** Read of one file of a folder before another is the one that lags. */
@@ -62,67 +51,7 @@ const SAMPLES_A_TURN = 4096
 const ENOUGH_PENDING = 1 << 16
 
 /** Of a folder, the file with the header. */
-const HEADER_FILE = 'data'
-
-/** Opens perf.data in file or pipe mode. Throws `TraceParseError`. */
-export async function openPerfData(source: ByteSource): Promise<TraceReader> {
-  return await openWithZstd((zstd) => {
-    const issues = new IssueLog()
-    const header = new PerfHeader(source, issues)
-    if (header.folderVersion > 0)
-      issues.add(
-        'folder_expected',
-        'data_loss',
-        undefined,
-        'This file is the header of a folder (perf record --threads); the samples are in the files data.* beside it: give the folder.',
-      )
-    return new PerfDataReader(header, issues, zstd)
-  })
-}
-
-/** Opens the folder that `perf record --threads` or `--kcore` writes. Throws `TraceParseError`. */
-export async function openPerfFolder(folder: FolderSource): Promise<TraceReader> {
-  const parts = openFolderParts(folder)
-  try {
-    return await openWithZstd((zstd) => {
-      const issues = new IssueLog()
-      issues.place = HEADER_FILE
-      const header = new PerfHeader(parts.header, issues)
-      issues.place = ''
-      if (parts.copySymbols !== undefined) header.symbols = readSymbols(issues, parts.copySymbols)
-      if (header.folderVersion > 1)
-        throw new TraceParseError(
-          'unsupported_version',
-          parts.header.name,
-          { unit: 'byte', at: 0 },
-          `a folder of version ${header.folderVersion}; 1, or 0 for a single file, was expected`,
-        )
-      // Without --threads (version 0) all samples are in the header's file; a recording that was cut short does not say.
-      const files = header.folderVersion === 1 || header.isUnfinished ? parts.files : []
-      if (header.folderVersion === 1 && files.length === 0)
-        issues.add(
-          'no_data_files',
-          'data_loss',
-          undefined,
-          'The folder has no file data.0, data.1, ...',
-        )
-      return new PerfDataReader(header, issues, zstd, { files, close: parts.close })
-    })
-  } catch (error) {
-    parts.close()
-    throw error
-  }
-}
-
-/** Opens without a decoder for zstd, whose start takes longer than reading most files; and with one where that is needed. */
-async function openWithZstd(
-  open: (zstd: ZstdStream | undefined) => PerfDataReader,
-): Promise<PerfDataReader> {
-  const reader = open(undefined)
-  if (!reader.needsZstd) return reader
-  const { loadZstdStream } = await import('../zstd.ts')
-  return open(await loadZstdStream())
-}
+export const HEADER_FILE = 'data'
 
 /** One file of records. */
 interface DataFile {
@@ -133,27 +62,25 @@ interface DataFile {
   newestNs: number
 }
 
-class PerfDataReader implements TraceReader {
+/** Reads perf.data whose header has been read: records are sorted round by round. */
+export class PerfDataReader implements TraceReader {
   readonly #header: PerfHeader
   readonly #issues: IssueLog
   readonly #files: DataFile[]
   readonly #folder: { close(): void } | undefined
-  readonly #losses: Loss[] = []
+  readonly #view: RecordView
+  readonly #losses: LossLog
   readonly #comms = new Map<number, string>()
   readonly #groups = new ThreadGroups()
   readonly #attrOfId = new Map<number, number>()
   readonly #pending: PendingSamples
   readonly #runs: SampleRuns
-  readonly #throttledAt = new Map<number, number>()
   #layouts: SampleLayout[] = []
-  #trailers: TrailerLayout[] = []
   #isTracepoint: boolean[] = []
-  #hasIdentifier = false
   #window: WindowBuilder | undefined
   #merge: StreamMerge | undefined
   #formats = new FormatTable()
   #seenMetadata: unknown
-  #baseHi = -1
   /** Samples that may come before some are let go. */
   #enough = Number.POSITIVE_INFINITY
   #previousRoundMax = Number.NEGATIVE_INFINITY
@@ -163,10 +90,8 @@ class PerfDataReader implements TraceReader {
   #ended = false
   #exhausted = false
 
-  /** What is being read, and of it the record that is being handled: its bytes, where it starts there and in the file. */
+  /** What is being read, and where in it the record starts that is being handled. */
   #file: DataFile
-  #bytes: Uint8Array = new Uint8Array(0)
-  #at = 0
   #position = 0
 
   constructor(
@@ -178,7 +103,9 @@ class PerfDataReader implements TraceReader {
     this.#header = header
     this.#issues = issues
     const { source, littleEndian, dataStart, dataEnd } = header
+    this.#view = new RecordView(littleEndian)
     this.#pending = new PendingSamples(littleEndian)
+    this.#losses = new LossLog(this.#view, (cpu) => this.#pending.lastNs(cpu))
     this.#runs = new SampleRuns(this.#pending, this.#groups)
     const parts = folder?.files ?? []
     const readBytes = Math.floor(READ_AHEAD_BYTES / (1 + parts.length))
@@ -213,7 +140,7 @@ class PerfDataReader implements TraceReader {
       cpus: header.cpus,
       pageSize: header.pageSize,
       clock,
-      baseNs: BigInt(Math.max(0, this.#baseHi)) << 32n,
+      baseNs: BigInt(Math.max(0, this.#view.baseHi)) << 32n,
       ticks: false,
       instances: [{ name: '', clock }],
       comms: new Map([...(header.metadata?.comms ?? []), ...this.#comms]),
@@ -233,7 +160,7 @@ class PerfDataReader implements TraceReader {
   }
 
   get losses(): readonly Loss[] {
-    return this.#losses
+    return this.#losses.list
   }
 
   get issues(): readonly ImportIssue[] {
@@ -258,7 +185,7 @@ class PerfDataReader implements TraceReader {
     }
     if (this.#ended) return undefined
     this.#ended = true
-    this.#closeThrottles()
+    this.#losses.close()
     if (this.#header.isPipe && this.#marksRounds && this.#isRoundOpen)
       // __record__mmap_read_all, tools/perf/builtin-record.c (6.12): whatever was written is closed by FINISHED_ROUND.
       this.#issues.add(
@@ -353,10 +280,11 @@ class PerfDataReader implements TraceReader {
   /** Takes plain samples, once the first has said what time all are counted from. */
   #takeRun(run: RecordRun): number {
     const { littleEndian, metadata } = this.#header
-    if (this.#baseHi < 0 || littleEndian !== HOST_LITTLE_ENDIAN) return run.from
+    const { baseHi } = this.#view
+    if (baseHi < 0 || littleEndian !== HOST_LITTLE_ENDIAN) return run.from
     if (this.#seenMetadata !== metadata) this.#learnFormats()
     const runs = this.#runs
-    const to = runs.take(run, this.#baseHi, this.#enough - this.#pending.count, MAX_CPU)
+    const to = runs.take(run, baseHi, this.#enough - this.#pending.count, MAX_CPU)
     if (to > run.from) {
       this.#isRoundOpen = true
       this.#position = run.position + runs.lastAt * run.positionStep
@@ -368,8 +296,9 @@ class PerfDataReader implements TraceReader {
 
   #record(type: number, size: number): void {
     const { records } = this.#file
-    this.#bytes = records.bytes
-    this.#at = records.at
+    const view = this.#view
+    view.bytes = records.bytes
+    view.at = records.at
     this.#position = records.position
     switch (type) {
       case RECORD.sample:
@@ -391,32 +320,34 @@ class PerfDataReader implements TraceReader {
         this.#marksRounds = true
         break
       case RECORD.lost:
-        if (size >= 24) this.#lost(this.#u64(this.#at + 16), size)
+        if (size >= 24) this.#losses.lost(view.u64(16), size)
         break
       case RECORD.lostSamples:
-        if (size >= 16) this.#lost(this.#u64(this.#at + 8), size)
+        if (size >= 16) this.#losses.lost(view.u64(8), size)
         break
       case RECORD.throttle:
+        this.#losses.throttle(size)
+        break
       case RECORD.unthrottle:
-        this.#throttle(type, size)
+        this.#losses.unthrottle(size)
         break
       case RECORD.comm:
         this.#comm(size)
         break
       case RECORD.fork:
-        if (size >= 24) this.#groups.set(this.#u32(this.#at + 16), this.#u32(this.#at + 8))
+        if (size >= 24) this.#groups.set(this.#view.u32(16), this.#view.u32(8))
         break
       case RECORD.attr:
         this.#attr(size)
         break
       case RECORD.feature:
-        if (size >= 16) this.#header.parseFeature(this.#u64(this.#at + 8), this.#cursor(16, size))
+        if (size >= 16) this.#header.parseFeature(this.#view.u64(8), this.#cursor(16, size))
         break
       case RECORD.tracingData:
         this.#tracingData(size)
         break
       case RECORD.auxtrace:
-        if (size >= 16) records.skip(this.#u64(this.#at + 8))
+        if (size >= 16) records.skip(this.#view.u64(8))
         break
       default:
         break
@@ -426,7 +357,6 @@ class PerfDataReader implements TraceReader {
   #sample(size: number): void {
     this.#isRoundOpen = true
     if (this.#seenMetadata !== this.#header.metadata) this.#learnFormats()
-    let attr = 0
     const first = this.#layouts[0]
     if (first === undefined) {
       this.#issues.add(
@@ -437,39 +367,25 @@ class PerfDataReader implements TraceReader {
       )
       return
     }
-    if (this.#layouts.length > 1 && first.id >= 0 && first.id + 8 <= size) {
-      const known = this.#attrOfId.get(this.#u64(this.#at + first.id))
-      if (known !== undefined) attr = known
-    }
+    const view = this.#view
+    const attr = this.#attrOf(first, size)
     const layout = this.#layouts[attr] ?? first
     if (layout.variable > size) {
       this.#shortSample(size)
       return
     }
-    if (layout.tid >= 0)
-      this.#groups.set(this.#u32(this.#at + layout.tid + 4), this.#u32(this.#at + layout.tid))
+    if (layout.tid >= 0) this.#groups.set(view.u32(layout.tid + 4), view.u32(layout.tid))
     if (!layout.hasRaw || this.#isTracepoint[attr] === false) {
-      const name = this.#header.attrs[attr]?.name || `event ${attr}`
-      this.#issues.add(
-        'not_a_tracepoint',
-        'info',
-        this.#position,
-        `Samples of ${name} are no tracepoint events and were left out.`,
-        name,
-      )
+      this.#leaveOut(attr)
       return
     }
     const raw = this.#rawOffset(layout, size)
-    if (raw < 0) {
+    const length = raw < 0 ? 0 : view.u32(raw)
+    if (raw < 0 || raw + 4 + length > size) {
       this.#shortSample(size)
       return
     }
-    const length = this.#u32(this.#at + raw)
-    if (raw + 4 + length > size) {
-      this.#shortSample(size)
-      return
-    }
-    const cpu = layout.cpu < 0 ? 0 : this.#u32(this.#at + layout.cpu)
+    const cpu = layout.cpu < 0 ? 0 : view.u32(layout.cpu)
     if (cpu > MAX_CPU) {
       this.#issues.add(
         'bad_cpu',
@@ -479,18 +395,38 @@ class PerfDataReader implements TraceReader {
       )
       return
     }
-    const ts =
-      layout.time < 0 ? (this.#pending.lastNs(cpu) ?? 0) : this.#time(this.#at + layout.time)
-    if (layout.time < 0)
-      this.#issues.add(
-        'no_time',
-        'error',
-        this.#position,
-        'Samples have no time (recorded without -T): their order is that of the file.',
-      )
-    const from = this.#at + raw + 4
-    this.#pending.add(cpu, this.#bytes, from, from + length, ts, this.#position)
+    const ts = this.#timeOf(layout, cpu)
+    const from = view.at + raw + 4
+    this.#pending.add(cpu, view.bytes, from, from + length, ts, this.#position)
     this.#file.newestNs = ts
+  }
+
+  /** Number of the event that a sample is of. */
+  #attrOf(first: SampleLayout, size: number): number {
+    if (this.#layouts.length < 2 || first.id < 0 || first.id + 8 > size) return 0
+    return this.#attrOfId.get(this.#view.u64(first.id)) ?? 0
+  }
+
+  #timeOf(layout: SampleLayout, cpu: number): number {
+    if (layout.time >= 0) return this.#view.time(layout.time)
+    this.#issues.add(
+      'no_time',
+      'error',
+      this.#position,
+      'Samples have no time (recorded without -T): their order is that of the file.',
+    )
+    return this.#pending.lastNs(cpu) ?? 0
+  }
+
+  #leaveOut(attr: number): void {
+    const name = this.#header.attrs[attr]?.name || `event ${attr}`
+    this.#issues.add(
+      'not_a_tracepoint',
+      'info',
+      this.#position,
+      `Samples of ${name} are no tracepoint events and were left out.`,
+      name,
+    )
   }
 
   /** Where the raw size stands behind the parts of variable length; -1 = outside the record. */
@@ -498,11 +434,11 @@ class PerfDataReader implements TraceReader {
     let at = layout.variable
     if (layout.hasRead) {
       if (at + 8 > size) return -1
-      at += readBytes(layout.readFormat, this.#u64(this.#at + at))
+      at += readBytes(layout.readFormat, this.#view.u64(at))
     }
     if (layout.hasCallchain) {
       if (at + 8 > size) return -1
-      at += 8 + 8 * this.#u64(this.#at + at)
+      at += 8 + 8 * this.#view.u64(at)
     }
     return at + 4 <= size ? at : -1
   }
@@ -516,70 +452,18 @@ class PerfDataReader implements TraceReader {
     )
   }
 
-  #lost(events: number, size: number): void {
-    if (events === 0) return
-    const { cpu, ts } = this.#whereAndWhen(size)
-    const lastNs = this.#pending.lastNs(cpu)
-    const endNs = ts ?? lastNs ?? 0
-    this.#losses.push({ cpu, startNs: Math.min(lastNs ?? endNs, endNs), endNs, events })
-  }
-
-  /** The cpu and time that follow a record that is no sample. */
-  #whereAndWhen(size: number): { cpu: number; ts: number | undefined } {
-    const { bytes, cpu, time } = this.#trailerOf(size)
-    if (bytes === 0 || bytes + 8 > size) return { cpu: 0, ts: undefined }
-    const end = this.#at + size
-    return {
-      cpu: cpu < 0 ? 0 : Math.min(MAX_CPU, this.#u32(end - cpu)),
-      ts: time < 0 ? undefined : this.#time(end - time),
-    }
-  }
-
-  /** Events with different parts carry their id at the very end. */
-  #trailerOf(size: number): TrailerLayout {
-    const first = this.#trailers[0] ?? NO_TRAILER
-    if (this.#trailers.length < 2 || !this.#hasIdentifier || first.bytes === 0 || size < 16)
-      return first
-    const attr = this.#attrOfId.get(this.#u64(this.#at + size - 8))
-    return attr === undefined ? first : (this.#trailers[attr] ?? first)
-  }
-
-  #throttle(type: number, size: number): void {
-    if (size < 32) return
-    const { cpu } = this.#whereAndWhen(size)
-    const ts = this.#time(this.#at + 8)
-    const since = this.#throttledAt.get(cpu)
-    if (type === RECORD.throttle) {
-      if (since === undefined) this.#throttledAt.set(cpu, ts)
-    } else if (since !== undefined) {
-      this.#throttledAt.delete(cpu)
-      this.#losses.push({ cpu, startNs: Math.min(since, ts), endNs: ts, events: undefined })
-    }
-  }
-
-  #closeThrottles(): void {
-    for (const [cpu, since] of this.#throttledAt)
-      this.#losses.push({
-        cpu,
-        startNs: since,
-        endNs: Math.max(since, this.#pending.lastNs(cpu) ?? since),
-        events: undefined,
-      })
-    this.#throttledAt.clear()
-  }
-
   #comm(size: number): void {
-    const end = size - this.#trailerOf(size).bytes
+    const end = size - this.#losses.trailerBytes(size)
     if (end < 17) return
-    const text = TEXT.decode(this.#bytes.subarray(this.#at + 16, this.#at + end))
-    const tid = this.#u32(this.#at + 12)
+    const text = TEXT.decode(this.#view.borrow(16, end))
+    const tid = this.#view.u32(12)
     this.#comms.set(tid, text.split('\0', 1)[0] ?? '')
-    this.#groups.set(tid, this.#u32(this.#at + 8))
+    this.#groups.set(tid, this.#view.u32(8))
   }
 
   #attr(size: number): void {
     const cursor = this.#cursor(8, size)
-    const attrSize = this.#u32(this.#at + 12)
+    const attrSize = this.#view.u32(12)
     const bytes = attrSize >= 64 && attrSize <= size - 8 ? attrSize : Math.min(size - 8, 64)
     const attr = parseAttr(cursor, bytes)
     while (cursor.remaining >= 8) attr.ids.push(cursor.u64())
@@ -590,7 +474,7 @@ class PerfDataReader implements TraceReader {
   /** The data follows the record and is not counted in its size. */
   #tracingData(size: number): void {
     if (size < 12) return
-    const length = this.#u32(this.#at + 8)
+    const length = this.#view.u32(8)
     const { records } = this.#file
     const bytes = records.copyAhead(length)
     this.#header.parseTracingData(recordCursor(this.#header, bytes, this.#position + size))
@@ -599,7 +483,7 @@ class PerfDataReader implements TraceReader {
   }
 
   #cursor(from: number, size: number) {
-    const bytes = this.#bytes.slice(this.#at + from, this.#at + size)
+    const bytes = this.#view.borrow(from, size).slice()
     return recordCursor(this.#header, bytes, this.#position + from)
   }
 
@@ -607,11 +491,10 @@ class PerfDataReader implements TraceReader {
     const attrs: readonly PerfAttr[] = this.#header.attrs
     this.#layouts = attrs.map(sampleLayout)
     this.#isTracepoint = attrs.map(({ type }) => type === TYPE_TRACEPOINT)
-    this.#trailers = attrs.map(trailerLayout)
-    this.#hasIdentifier = attrs.every(({ sampleType }) => (sampleType & SAMPLE.identifier) !== 0)
     this.#attrOfId.clear()
     for (const [index, attr] of attrs.entries())
       for (const id of attr.ids) this.#attrOfId.set(id, index)
+    this.#losses.learn(attrs, this.#attrOfId)
     this.#runs.learn(attrs, this.#layouts)
     this.#learnFormats()
   }
@@ -621,36 +504,8 @@ class PerfDataReader implements TraceReader {
     this.#seenMetadata = metadata
     if (metadata !== undefined) this.#formats = metadata.formats
   }
-
-  /** Nanoseconds since a multiple of 2^32 ns that lies before the first time met, so that they stay exact. */
-  #time(at: number): number {
-    const { littleEndian } = this.#header
-    const lo = this.#u32(littleEndian ? at : at + 4)
-    const hi = this.#u32(littleEndian ? at + 4 : at)
-    // 2^53 ns are 104 days: only clocks that count from 1970 (or a very long uptime) need a base.
-    if (this.#baseHi < 0) this.#baseHi = hi < 2 ** 20 ? 0 : hi
-    return (hi - this.#baseHi) * TWO_32 + lo
-  }
-
-  #u32(at: number): number {
-    const bytes = this.#bytes
-    const a = bytes[at] as number
-    const b = bytes[at + 1] as number
-    const c = bytes[at + 2] as number
-    const d = bytes[at + 3] as number
-    return this.#header.littleEndian
-      ? (a | (b << 8) | (c << 16) | (d << 24)) >>> 0
-      : (d | (c << 8) | (b << 16) | (a << 24)) >>> 0
-  }
-
-  #u64(at: number): number {
-    const first = this.#u32(at)
-    const second = this.#u32(at + 4)
-    return this.#header.littleEndian ? second * TWO_32 + first : first * TWO_32 + second
-  }
 }
 
-const NO_TRAILER: TrailerLayout = { bytes: 0, tid: -1, time: -1, cpu: -1 }
 const TEXT = new TextDecoder('utf-8')
 
 /** CLOCK_* of include/uapi/linux/time.h by the names that tracefs uses. */
