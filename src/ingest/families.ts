@@ -102,7 +102,7 @@ export class Families {
     }
     const freesRecorded = roles.has('slot_free')
     this.identities = new PageIdentities({ freesRecorded })
-    this.tasks = new Tasks(info.comms, new Map([...threadsOf(files), ...info.tgids]))
+    this.tasks = new Tasks(info.comms, [info.tgids, threadsOf(files)])
     this.processes = new Processes(info.facts, files)
     const { buffers } = this.tables
     this.#timeline = new Timeline(buffers.thread_states, this.tables.stateShapes)

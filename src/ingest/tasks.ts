@@ -129,9 +129,10 @@ export class Tasks {
   readonly #idle: Task[] = []
   readonly #kinds = new Map<string, TaskKind>()
   readonly #comms: ReadonlyMap<number, string>
-  readonly #tgids: ReadonlyMap<number, number>
+  readonly #tgids: readonly ReadonlyMap<number, number>[]
 
-  constructor(comms: ReadonlyMap<number, string>, tgids: ReadonlyMap<number, number>) {
+  /** `tgids`: the first that has a task tells its group; readers may still add to theirs. */
+  constructor(comms: ReadonlyMap<number, string>, tgids: readonly ReadonlyMap<number, number>[]) {
     this.#comms = comms
     this.#tgids = tgids
   }
@@ -176,17 +177,18 @@ export class Tasks {
   }
 
   #add(tid: number, comm: string, ts: number, cpu: number): Task {
-    const task = new Task(
-      this.all.length + 1,
-      tid,
-      this.#tgids.get(tid) ?? Number.NaN,
-      comm,
-      ts,
-      cpu,
-    )
+    const task = new Task(this.all.length + 1, tid, this.#tgidOf(tid), comm, ts, cpu)
     this.all.push(task)
     this.#put(tid, task)
     return task
+  }
+
+  #tgidOf(tid: number): number {
+    for (const tgids of this.#tgids) {
+      const tgid = tgids.get(tid)
+      if (tgid !== undefined) return tgid
+    }
+    return Number.NaN
   }
 
   #put(tid: number, task: Task | undefined): void {
