@@ -245,7 +245,7 @@ export async function statCorpus(file: string, options: StatOptions): Promise<vo
 /** An unknown name lists the known ones. */
 async function openNamed(
   name: string,
-  options: Pick<Partial<CompressOptions>, 'codecImpl' | 'level'>,
+  options: Pick<Partial<CompressOptions>, 'codecImpl' | 'level' | 'variant'>,
   pageSize: number,
 ): Promise<Codec> {
   const implementation = options.codecImpl ?? 'portable'
@@ -262,6 +262,7 @@ async function openNamed(
     implementation,
     pageSize,
     ...(options.level === undefined ? {} : { level: parseLevel(options.level) }),
+    ...(options.variant === undefined ? {} : { variant: options.variant }),
   })
 }
 

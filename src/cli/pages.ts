@@ -9,6 +9,7 @@ export interface CompressOptions extends PagesOptions {
   readonly codec: string
   readonly codecImpl?: string
   readonly level?: string
+  readonly variant?: string
   readonly chain: string
   readonly dump?: string
   readonly by?: string
@@ -69,6 +70,7 @@ function registerCompress(command: Command): void {
       '--level <n>',
       'level of the codec, as algorithm_params of zram takes it: 9, -5 (pstrace codecs tells which)',
     )
+    .option('--variant <name>', 'variant of the codec (pstrace codecs tells which): zswap')
     .option(...PAGE_SIZE)
     .option('--chain <n>', 'pages that zsmalloc chains: 8, before 6.3 4', '8')
     .option('--dump <folder>', 'write the compressed bytes of each page into a new folder')

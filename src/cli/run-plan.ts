@@ -2,7 +2,6 @@ import type { Background, CLOCKS, ReplayRequest } from '../config/replay.ts'
 import type { SwapBackend } from '../memory/backends/backend.ts'
 import { BlockDevice } from '../memory/backends/device.ts'
 import { BACKENDS, openBackend } from '../memory/backends/index.ts'
-import { recompressionCodecs } from '../memory/backends/zram-upkeep.ts'
 import type { Codec } from '../memory/codecs/codec.ts'
 import { codecProviders, openCodec } from '../memory/codecs/index.ts'
 import type { PageContents } from '../memory/contents/contents.ts'
@@ -17,6 +16,7 @@ import type { SwapSlots } from '../replay/slots.ts'
 import { completeTunables } from '../replay/tunables.ts'
 import { COSTS, type CostName, type Workload, type WorkloadCpu } from '../workload/types.ts'
 import { withBackground } from './background.ts'
+import { chooseRunCodec, openRecompressors } from './run-codec.ts'
 import { type OpenContents, openContents } from './run-contents.ts'
 
 /** pstrace's own scales; 1 changes nothing. */
@@ -320,21 +320,6 @@ export interface RunResources {
   readonly slots: SwapSlots | undefined
 }
 
-/** Only zram can be told a level. */
-function codecLevel({ backend, backendParameters }: RunConfig): { readonly level?: number } {
-  const given = backend === 'zram' ? (backendParameters['level'] ?? '') : ''
-  if (given === '') return {}
-  const level = Number(given)
-  if (Number.isInteger(level)) return { level }
-  throw new PstraceError(
-    'backend-parameter',
-    `zram: level is "${given}"; expected a whole number`,
-    {
-      exitStatus: 2,
-    },
-  )
-}
-
 /** Service times come from the trace's block events, unless latency or bandwidth are given. */
 function usesRecordedDevice({ backend, backendParameters }: RunConfig): boolean {
   return (
@@ -348,14 +333,8 @@ function usesRecordedDevice({ backend, backendParameters }: RunConfig): boolean 
 export async function openResources(workload: Workload, config: RunConfig): Promise<RunResources> {
   const { machine, pages } = workload
   const { pageSize } = machine
-  const codec = await openCodec(config.codec, {
-    implementation: config.codecImplementation,
-    pageSize,
-    ...codecLevel(config),
-  })
-  const recompressors = await Promise.all(
-    recompressionCodecs(config.backendParameters).map((name) => openCodec(name, { pageSize })),
-  )
+  const codec = await openCodec(config.codec, chooseRunCodec(config, pageSize))
+  const recompressors = await openRecompressors(config, pageSize)
   const options = {
     codec,
     openPool,

@@ -12,6 +12,7 @@ import type { RunTask } from '../replay/kernel-threads.ts'
 import { runThreads, type ThreadsOptions, type ThreadsResult } from '../threads/run.ts'
 import { PAGE_KINDS, type Workload } from '../workload/types.ts'
 import { runInterruptibly } from './interrupt.ts'
+import { chooseRunCodec } from './run-codec.ts'
 import { openContents } from './run-contents.ts'
 import type { PlannedRun, RunConfig } from './run-plan.ts'
 import {
@@ -59,10 +60,8 @@ export async function runPolicyOnThreads(
   const { workload } = plan
   const config = completeConfig(run, options.keep)
   const { pageSize } = workload.machine
-  const codec = await openCodec(config.codec, {
-    implementation: config.codecImplementation,
-    pageSize,
-  })
+  const codecChoice = chooseRunCodec(config, pageSize)
+  const codec = await openCodec(config.codec, codecChoice)
   const open = await openContents(config.contents, workload, config.seed)
   const stream = readStream(workload, open.contents)
   open.close()
@@ -80,6 +79,7 @@ export async function runPolicyOnThreads(
       pageSize,
       cpus,
       codec,
+      codecChoice,
       admits: (folio) =>
         !(zeroMap.value && stream.zero[folio] === 1) &&
         (gatesAll || workload.pages.kind[stream.ids[folio] as number] === ANON),

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
-import type { Codec } from '../memory/codecs/codec.ts'
+import type { Codec, CodecChoice } from '../memory/codecs/codec.ts'
 import { PstraceError } from '../model/error.ts'
 import type { Policy, SubmitEnd, TunableValues } from '../policies/policy.ts'
 import { Lane } from '../replay/ranks.ts'
@@ -17,6 +17,8 @@ export interface ThreadsOptions {
   /** CPUs that the policy is told of. */
   readonly cpus: number
   readonly codec: Codec
+  /** What opens such a codec in a worker. */
+  readonly codecChoice: CodecChoice
   /** Does the folio go to the policy? The others are stored by kswapd at once. Default: all do. */
   readonly admits?: (folio: number) => boolean
   /** How long kswapd's CPU is busy unmapping the folio before it submits it; default: no time. */
@@ -88,7 +90,7 @@ export async function runThreads(options: ThreadsOptions): Promise<ThreadsResult
       policy: policy.name,
       codecs: options.modules.codecs,
       codec: codec.name,
-      implementation: codec.implementation,
+      codecChoice: options.codecChoice,
     }
     const thread = new Worker(options.modules.worker ?? new URL('./worker.js', import.meta.url), {
       workerData: start,

@@ -1,12 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import type { Codec } from '../memory/codecs/codec.ts'
+import type { Codec, CodecChoice } from '../memory/codecs/codec.ts'
 import type { Policy } from '../policies/policy.ts'
 import { type SharedState, ThreadExecutor } from './shared.ts'
-
-interface CodecChoice {
-  readonly implementation: 'portable' | 'native'
-  readonly pageSize: number
-}
 
 /** What a worker thread is started with: modules by address, because neither policies nor codecs can be sent. */
 export interface WorkerStart {
@@ -20,7 +15,7 @@ export interface WorkerStart {
   /** Module with `openCodec(name)`. */
   readonly codecs: string
   readonly codec: string
-  readonly implementation: 'portable' | 'native'
+  readonly codecChoice: CodecChoice
 }
 
 const start: WorkerStart = workerData
@@ -31,10 +26,7 @@ type OpenCodec = (name: string, options: CodecChoice) => Promise<Codec>
 const { openCodec }: { openCodec: OpenCodec } = await import(start.codecs)
 const policy = findPolicy(start.policy)
 if (policy === undefined) throw new RangeError(`no policy ${start.policy}`)
-const codec = await openCodec(start.codec, {
-  implementation: start.implementation,
-  pageSize: start.shared.pageSize,
-})
+const codec = await openCodec(start.codec, start.codecChoice)
 const target = new Uint8Array(codec.bound(start.shared.pageSize))
 const executor = new ThreadExecutor(start.shared, start.thread, (page) =>
   codec.compress(page, target),

@@ -236,6 +236,7 @@ describe('pages', () => {
   it.each([
     [['compress', 'nofile'], 1, 'there is no such file'],
     [['compress', 'few.raw', '--codec', 'lz5'], 2, 'Did you mean lz4?'],
+    [['compress', 'few.raw', '--codec', 'zstd', '--variant', 'zcache'], 2, 'zram, zswap, acomp'],
     [['compress', 'few.raw', '--level', 'best'], 2, 'a whole number, such as 9 or -5'],
     [['compress', 'few.raw', '--codec', 'deflate', '--level', '10'], 2, 'the kernel takes 0 to 9'],
     [['compress', 'few.raw', '--page-size', '1000'], 2, '--page-size'],

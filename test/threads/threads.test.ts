@@ -29,6 +29,17 @@ function somePages(): SharedArrayBuffer {
 }
 
 const pages = somePages()
+/** A level with other sizes than the default's. */
+const codecChoice = { implementation: 'portable', pageSize: PAGE, level: 64 } as const
+
+/** Compressed size of each page on this thread alone. */
+async function sizesOf(options: { readonly level?: number }): Promise<readonly number[]> {
+  const codec = await openCodec('lz4', options)
+  const target = new Uint8Array(codec.bound(PAGE))
+  return Array.from({ length: FOLIOS }, (_, page) =>
+    codec.compress(new Uint8Array(pages, page * PAGE, PAGE).slice(), target),
+  )
+}
 
 async function run(policy: (typeof policies)[number]) {
   return runThreads({
@@ -37,7 +48,8 @@ async function run(policy: (typeof policies)[number]) {
     pages,
     pageSize: PAGE,
     cpus: 3,
-    codec: await openCodec('lz4'),
+    codec: await openCodec('lz4', codecChoice),
+    codecChoice,
     modules,
     execArgv,
   })
@@ -47,11 +59,8 @@ describe.each(policies.map((policy) => [policy.name, policy] as const))(
   '%s on worker_threads',
   (_name, policy) => {
     it('stores every folio once, with the sizes that one thread gets', async () => {
-      const codec = await openCodec('lz4')
-      const target = new Uint8Array(codec.bound(PAGE))
-      const alone = Array.from({ length: FOLIOS }, (_, page) =>
-        codec.compress(new Uint8Array(pages, page * PAGE, PAGE).slice(), target),
-      )
+      const alone = await sizesOf(codecChoice)
+      expect(alone).not.toEqual(await sizesOf({}))
       const result = await run(policy)
       expect([...result.compressedBytes]).toEqual(alone)
       const ranks = Array.from({ length: FOLIOS }, (_, rank) => rank + 1)

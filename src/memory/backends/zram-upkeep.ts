@@ -20,6 +20,12 @@ export const UPKEEP_PARAMETERS: readonly BackendParameter[] = [
     summary: 'codecs of the recompression in order of priority, separated by commas; up to three',
   },
   {
+    name: 'recomp_level',
+    fallback: '',
+    summary:
+      "their levels in the same order, as zram's algorithm_params sets them; empty = the kernel's default",
+  },
+  {
     name: 'recompress_threshold',
     fallback: 0,
     summary: 'smaller objects are not recompressed, bytes',
@@ -58,16 +64,23 @@ export interface UpkeepTarget {
   recompressSlot(slot: number, threshold: number, nowNs: number): number
 }
 
-/** Does the run need the compressed bytes themselves, and which codecs? */
-export function recompressionCodecs(
+/** A codec that recompresses, and its level as it was given; '' = the default. */
+export interface Recompressor {
+  readonly name: string
+  readonly level: string
+}
+
+/** In order of priority; none = the run does not need the compressed bytes. */
+export function recompressorsOf(
   parameters: Readonly<Record<string, number | string>>,
-): readonly string[] {
-  const wanted = String(parameters['recompress'] ?? '')
-  if (wanted === '') return []
+): readonly Recompressor[] {
+  if (String(parameters['recompress'] ?? '') === '') return []
   const fallback = UPKEEP_PARAMETERS.find(({ name }) => name === 'recomp_algorithm')?.fallback
-  return String(parameters['recomp_algorithm'] ?? fallback)
-    .split(',')
-    .filter((name) => name !== '')
+  const names = String(parameters['recomp_algorithm'] ?? fallback).split(',')
+  const levels = String(parameters['recomp_level'] ?? '').split(',')
+  return names
+    .map((name, index) => ({ name, level: levels[index] ?? '' }))
+    .filter(({ name }) => name !== '')
 }
 
 /** A round: mark idle pages, recompress, write back, one page at a time (post-processing in drivers/block/zram/zram_drv.c of 6.12). */

