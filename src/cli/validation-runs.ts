@@ -201,6 +201,8 @@ async function withProgress<T>(
 
 /** Contents of which a stored page takes as much of the pool as it did in the recording. */
 function calibrated(workload: Workload, codec: string, seed: number): PageContents | undefined {
+  // Of zswap the trace's counters tell more: what a page takes, and which share is refused.
+  if (workload.machine.backendParameters['pool_share'] !== undefined) return undefined
   // The slope of free memory over stored pages holds the slots' records too, which replay charges apart.
   const perPage =
     Number(workload.machine.backendParameters['poolPagesPerStoredPage']?.value) -

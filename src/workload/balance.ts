@@ -1,5 +1,6 @@
 import { RECLAIM_FILE } from './page-cache.ts'
 import { EVENT, type Recording } from './recording.ts'
+import { storesOutsidePool } from './refused.ts'
 import type { Stores } from './stores.ts'
 import type { Based } from './types.ts'
 
@@ -215,7 +216,8 @@ function collectPoints(recording: Recording, stores: Stores, options: BalanceOpt
   const samples = recording.samples.get('free_pages') ?? []
   const zone = mostFrequentZone(recording)
   const isolated = new Map<number, number>()
-  const same = new Set<number>()
+  const outsidePool = storesOutsidePool(recording, stores)
+  const outside = new Set<number>()
   let sample = 0
   let store = 0
   let reclaimed = 0
@@ -250,7 +252,7 @@ function collectPoints(recording: Recording, stores: Stores, options: BalanceOpt
     const ns = recording.ns[i] ?? 0
     if (ns > options.endNs) break
     while (store < stores.length && (stores.event[store] ?? 0) <= i) {
-      if (stores.isSame[store] === 1) same.add(stores.entry[store] ?? 0)
+      if (outsidePool[store] === 1) outside.add(stores.entry[store] ?? 0)
       else stored++
       store++
     }
@@ -277,7 +279,7 @@ function collectPoints(recording: Recording, stores: Stores, options: BalanceOpt
       }
       case EVENT.read:
         swappedIn++
-        if (!same.delete(recording.a[i] ?? 0)) stored--
+        if (!outside.delete(recording.a[i] ?? 0)) stored--
         break
       case EVENT.retry: {
         if (recording.d[i] !== zone) break

@@ -27,6 +27,7 @@ import { type FileReads, RECLAIM_FILE, readPageCache } from './page-cache.ts'
 import { followPages, type StoredPage, type TouchedPage } from './pages.ts'
 import { recognisePolicy } from './recorded-policy.ts'
 import { EVENT, type RecordedZone, type Recording } from './recording.ts'
+import { storesOutsidePool } from './refused.ts'
 import { findStolen } from './stolen.ts'
 import { readBackendFigures } from './stored-sizes.ts'
 import type { Stores } from './stores.ts'
@@ -389,7 +390,8 @@ function freeAtBoosts(recording: Recording, parts: BoostParts): number[] {
   const { balance, allocNs, stores } = parts
   const per = balance.poolPerPage.value
   const constant = balance.lruAtStart.value + balance.freeAtStart.value
-  const same = new Set<number>()
+  const outsidePool = storesOutsidePool(recording, stores)
+  const outside = new Set<number>()
   const found: number[] = []
   let store = 0
   let stored = 0
@@ -401,7 +403,7 @@ function freeAtBoosts(recording: Recording, parts: BoostParts): number[] {
   for (let i = 0; i < recording.length; i++) {
     const ns = recording.ns[i] ?? 0
     while (store < stores.length && (stores.event[store] ?? 0) <= i) {
-      if (stores.isSame[store] === 1) same.add(stores.entry[store] ?? 0)
+      if (outsidePool[store] === 1) outside.add(stores.entry[store] ?? 0)
       else stored++
       store++
     }
@@ -416,12 +418,12 @@ function freeAtBoosts(recording: Recording, parts: BoostParts): number[] {
         break
       case EVENT.read:
         swappedIn++
-        if (!same.delete(recording.a[i] ?? 0)) stored--
+        if (!outside.delete(recording.a[i] ?? 0)) stored--
         break
       case EVENT.wakeKswapd:
         // While the first page cache goes, how much was allocated meanwhile is known too coarsely.
         if (isBoostWake(recording, i) && allocated > 0 && reclaimedFile >= parts.cacheAtStart) {
-          mostStored = Math.max(mostStored, stored + same.size)
+          mostStored = Math.max(mostStored, stored + outside.size)
           found.push(
             constant -
               per * stored -

@@ -3,6 +3,7 @@ import {
   EVENT,
   type EventKind,
   type RecordedIos,
+  type RecordedRefusals,
   type RecordedTask,
   type RecordedZone,
   type Recording,
@@ -70,11 +71,14 @@ function number(...names: string[]): (fields: Fields) => string {
     fieldValue(fields, names, ({ name, isText }) => (isText ? `TRY_CAST(${name} AS DOUBLE)` : name))
 }
 
+/** A swap entry's type in columns of events; the offset lies below. */
+const ENTRY_TYPE = 2 ** 40
+
 /** Swap entries: type in the top six bits of 64, offset below (include/linux/swapops.h, SWP_TYPE_SHIFT). */
 function entry(fields: Fields): string {
   return fieldValue(fields, ['entry', 'ent', 'swap_entry', 'val'], ({ name }) => {
     const value = `${name}::UBIGINT`
-    return `((${value}) >> 58)::DOUBLE * 1099511627776 + ((${value}) & 288230376151711743)::DOUBLE`
+    return `((${value}) >> 58)::DOUBLE * ${ENTRY_TYPE} + ((${value}) & 288230376151711743)::DOUBLE`
   })
 }
 
@@ -268,6 +272,7 @@ export async function loadRecording(tables: WorkloadTables, traceId: number): Pr
   let cpus = trace.number('cpus')
   if (!(cpus > 0)) cpus = 1 + columns.cpu.reduce((most, cpu) => Math.max(most, cpu), 0)
   const pageSize = trace.number('page_size')
+  const isZswap = [...events].some((event) => /^zswap_(frontswap_)?store$/.test(event))
   return {
     name,
     ...columns,
@@ -279,6 +284,7 @@ export async function loadRecording(tables: WorkloadTables, traceId: number): Pr
     samples: await loadSamples(tables, traceId, start),
     snapshot: parseSnapshot(trace.text('snapshot')),
     swapKinds: await loadSwapKinds(tables, traceId),
+    ...(isZswap ? { refusals: await loadRefusals(tables, traceId, start) } : {}),
     ios: await loadIos(tables, traceId, start),
     events,
     losses: trace.number('lost_events') || 0,
@@ -386,6 +392,19 @@ async function loadSamples(
     samples.set(key, list)
   }
   return samples
+}
+
+async function loadRefusals(
+  tables: WorkloadTables,
+  traceId: number,
+  start: string,
+): Promise<RecordedRefusals> {
+  const rows = await tables.queryColumns(
+    `SELECT (submit_ns - ${start})::DOUBLE AS ns, swap_type::DOUBLE * ${ENTRY_TYPE} + swap_offset::DOUBLE AS entry
+     FROM swapouts WHERE trace_id = ${traceId} AND run_id IS NULL AND place = 'disk'
+     ORDER BY submit_ns, swapout_id`,
+  )
+  return { ns: floats(rows, 'ns'), entry: floats(rows, 'entry') }
 }
 
 async function loadIos(

@@ -82,6 +82,13 @@ export interface RecordedZone {
   readonly basis: 'snapshot' | 'inferred'
 }
 
+/** Pages that zswap refused, by time: they went on to the device below it. */
+export interface RecordedRefusals {
+  readonly ns: Float64Array
+  /** As in columns of events. */
+  readonly entry: Float64Array
+}
+
 export interface RecordedIos {
   readonly length: number
   /** major:minor. */
@@ -116,6 +123,8 @@ export interface Recording {
   /** Files read beside the trace, by name: counters and settings before and after. */
   readonly snapshot: Readonly<Record<string, unknown>>
   readonly swapKinds: readonly string[]
+  /** Absent = none. */
+  readonly refusals?: RecordedRefusals
   /** Completed requests to block devices, by time of issue; absent = none. */
   readonly ios?: RecordedIos
   /** Names of events in the trace, as recorded. */
