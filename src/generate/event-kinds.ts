@@ -1,6 +1,6 @@
 /**
  * The events that a scenario can emit, apart from any kernel's layout of them: name and arguments in a fixed order. An argument is a
- * number; `entry` is a swap entry (its type, and after it its offset), `text` an index into the scenario's strings.
+ * number; `entry` is a swap entry (its type, and after it its offset), `text` an index into the scenario's strings (as `comm` and `rwbs` are).
  */
 export const EVENT_KINDS = {
   kswapdSleep: ['nid'],
@@ -46,6 +46,8 @@ export const EVENT_KINDS = {
   fault: ['address'],
   faultReturn: ['ret'],
   slotFree: ['index'],
+  blockIssue: ['dev', 'sector', 'sectors', 'bytes', 'rwbs', 'comm'],
+  blockComplete: ['dev', 'sector', 'sectors', 'error', 'rwbs'],
 } as const
 
 export type EventKind = keyof typeof EVENT_KINDS
@@ -73,10 +75,11 @@ const PROBES = new Set<EventKind>([
   'slotFree',
 ])
 const SCHED = new Set<EventKind>(['switch', 'waking'])
+const BLOCK = new Set<EventKind>(['blockIssue', 'blockComplete'])
 
-/** `none`: vmscan, oom, compaction and marks only; `stock`: scheduler events too; `full`: probes too. */
+/** `none`: vmscan, oom, compaction and marks only; `stock`: scheduler and block events too; `full`: probes too. */
 export function isRecorded(kind: EventKind, probes: ProbeSet): boolean {
   if (PROBES.has(kind)) return probes === 'full'
-  if (SCHED.has(kind)) return probes !== 'none'
+  if (SCHED.has(kind) || BLOCK.has(kind)) return probes !== 'none'
   return true
 }

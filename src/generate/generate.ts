@@ -1,9 +1,10 @@
 import { PstraceError } from '../model/error.ts'
 import { type EventKind, isRecorded, KINDS, type ProbeSet } from './event-kinds.ts'
-import { type EventLayout, KERNELS, layoutsOf, parseKernel } from './layouts.ts'
+import type { EventLayout } from './layout-fields.ts'
+import { KERNELS, layoutsOf, parseKernel } from './layouts.ts'
 import { Random } from './random.ts'
 import { RecordEncoder } from './record.ts'
-import type { Scenario } from './scenario.ts'
+import { hasRequests, type Scenario } from './scenario.ts'
 import { simulate, stringsOf } from './simulate.ts'
 import { Truth, type TruthRow, type TruthTable, toJson } from './truth.ts'
 import { FolderWriter } from './writers/folder.ts'
@@ -121,6 +122,7 @@ export function generate(options: GenerateOptions): GeneratedTruth {
     ({ kind }) =>
       isRecorded(kind, options.probes) &&
       (options.scenario.storeQueue !== undefined || !kind.startsWith('store')) &&
+      (hasRequests(options.scenario) || !kind.startsWith('block')) &&
       !(kind === 'print' && isPerf(options.format)),
   )
   const encoders = new Map<string, RecordEncoder>(

@@ -1,41 +1,21 @@
+import { blockLayouts } from './block-layouts.ts'
 import type { EventKind } from './event-kinds.ts'
-
-/** How a field's bytes are made from an event's arguments. */
-export type FieldSource =
-  | { readonly arg: string }
-  | { readonly constant: number }
-  /** A kernel address: upper half fixed, lower half from the argument. */
-  | { readonly pointer: string }
-  /** A swap entry value, type << 58 | offset. */
-  | { readonly entry: readonly [type: string, offset: string] }
-  /** A fixed-size char array holding a comm. */
-  | { readonly comm: string }
-  /** prev_state; `preempted` is the bit this kernel sets for a task that was preempted while runnable. */
-  | { readonly state: string; readonly preempted: number }
-  /** A NUL-terminated tail (`char buf[]`), size 0 in the format file. */
-  | { readonly tail: string }
-
-export interface LayoutField {
-  readonly name: string
-  /** C type as the format file prints it. */
-  readonly type: string
-  /** Bytes; `long` follows the machine word. */
-  readonly size: number | 'long'
-  readonly signed: boolean
-  readonly source: FieldSource
-  /** Printed after the name, e.g. `[16]`. */
-  readonly suffix?: string
-}
-
-/** One event as one kernel lays it out. */
-export interface EventLayout {
-  readonly kind: EventKind
-  readonly system: string
-  readonly name: string
-  readonly fields: readonly LayoutField[]
-  /** Text after the name; `{field:style}` is replaced, see `STYLES` of text-values.ts. */
-  readonly text: string
-}
+import {
+  comm,
+  type EventLayout,
+  field,
+  inSystem,
+  int,
+  type LayoutField,
+  long,
+  pointer,
+  probeFunc,
+  probeIp,
+  probeRetIp,
+  uint,
+  ulong,
+  zero,
+} from './layout-fields.ts'
 
 export type KernelVersion = readonly [major: number, minor: number]
 
@@ -70,41 +50,8 @@ function atLeast([major, minor]: KernelVersion, [wantMajor, wantMinor]: KernelVe
   return major > wantMajor || (major === wantMajor && minor >= wantMinor)
 }
 
-const int = (name: string, arg = name): LayoutField => field(name, 'int', 4, true, { arg })
-const uint = (name: string, arg: string): LayoutField =>
-  field(name, 'unsigned int', 4, false, { arg })
-const ulong = (name: string, arg: string): LayoutField =>
-  field(name, 'unsigned long', 'long', false, { arg })
-const long = (name: string, arg: string): LayoutField => field(name, 'long', 'long', true, { arg })
-const zero = (name: string, type: string, size: number | 'long'): LayoutField =>
-  field(name, type, size, !type.startsWith('unsigned') && !type.startsWith('u'), { constant: 0 })
-const pointer = (name: string, type: string, arg: string): LayoutField =>
-  field(name, type, 'long', false, { pointer: arg })
-const comm = (name: string, arg: string): LayoutField =>
-  field(name, 'char', 16, false, { comm: arg }, '[16]')
-const probeIp: LayoutField = field('__probe_ip', 'unsigned long', 'long', false, { pointer: '' })
-const probeFunc: LayoutField = field('__probe_func', 'unsigned long', 'long', false, {
-  pointer: '',
-})
-const probeRetIp: LayoutField = field('__probe_ret_ip', 'unsigned long', 'long', false, {
-  pointer: '',
-})
-
-function field(
-  name: string,
-  type: string,
-  size: number | 'long',
-  signed: boolean,
-  source: FieldSource,
-  suffix?: string,
-): LayoutField {
-  return suffix === undefined
-    ? { name, type, size, signed, source }
-    : { name, type, size, signed, source, suffix }
-}
-
 /**
- * Every event's layout in a kernel. Source: include/trace/events/{vmscan,oom,compaction,sched}.h of the versions named; the release in
+ * Every event's layout in a kernel. Source: include/trace/events/{vmscan,oom,compaction,sched,block}.h of the versions named; the release in
  * which each form changed is the first of the two neighbours that has the new one.
  */
 export function layoutsOf(kernel: KernelVersion): EventLayout[] {
@@ -259,6 +206,11 @@ export function layoutsOf(kernel: KernelVersion): EventLayout[] {
       text: '{buf:s}',
     },
     ...probes(kernel),
+    ...blockLayouts({
+      hasPriority: since(6, 11),
+      hasLongFlags: since(6, 18),
+      error: since(4, 12) ? 'error' : 'errors',
+    }),
   ]
   if (since(5, 2))
     layouts.push(
@@ -410,17 +362,6 @@ function compaction(kind: EventKind, name: string, withStatus: boolean): EventLa
     ],
     text: `zone_start={zone_start:x} migrate_pfn={migrate_pfn:x} free_pfn={free_pfn:x} zone_end={zone_end:x}, mode={sync:sync}${withStatus ? ' status={status:compaction}' : ''}`,
   }
-}
-
-/** Makes layouts of events of one system. */
-function inSystem(system: string) {
-  return (kind: EventKind, name: string, fields: LayoutField[], text: string): EventLayout => ({
-    kind,
-    system,
-    name,
-    fields,
-    text,
-  })
 }
 
 /** The probes of the recording recipes; the kernel's function names change, the fetched values do not. */

@@ -87,6 +87,12 @@ const SWAP_DEVICE: Rules = {
   sizePages: pages,
   priority: integer(-32_768, 32_767),
 }
+const REQUESTS: Rules = {
+  major: integer(0, 4095),
+  minor: integer(0, 1_048_575),
+  readNs: duration,
+  writeNs: duration,
+}
 const ACTOR: Rules = {
   comm: text(15),
   tid: integer(1, 4_194_304),
@@ -139,6 +145,8 @@ export function parseScenario(json: string, source: string): Scenario {
   const nodes = root['cpuNodes'] as readonly number[]
   const zones = each(root['zones'], 'zones', ZONE, bad)
   const devices = each(root['swapDevices'], 'swapDevices', SWAP_DEVICE, bad)
+  for (const [i, { requests }] of devices.entries())
+    if (requests !== undefined) check(requests, `swapDevices[${i}].requests`, REQUESTS, bad)
   if (root['storeQueue'] !== undefined)
     check(root['storeQueue'], 'storeQueue', { depth: integer(1, MOST_ITEMS) }, bad)
   const nodeOf: Rule = {

@@ -1,4 +1,4 @@
-import type { EventLayout, LayoutField } from './layouts.ts'
+import type { EventLayout, LayoutField } from './layout-fields.ts'
 import {
   argIndex,
   DATA_HIGH,
@@ -20,7 +20,7 @@ interface PlacedField {
   readonly spec: LayoutField
   readonly offset: number
   readonly size: number
-  readonly mode: 'comm' | 'tail' | 'entry' | 'pointer' | 'number'
+  readonly mode: 'comm' | 'tail' | 'noText' | 'entry' | 'pointer' | 'number'
   /** Index of the (first) argument; -1 = none. */
   readonly arg: number
   readonly offsetArg: number
@@ -42,6 +42,8 @@ export class RecordEncoder {
   readonly id: number
   readonly #abi: Abi
   readonly #fields: readonly PlacedField[]
+  /** Where the NUL of an empty dynamic string lies. */
+  readonly #noTextAt: number
   readonly #fixedBytes: number
   readonly #strings: readonly Uint8Array[]
   readonly #text: PayloadText
@@ -69,7 +71,8 @@ export class RecordEncoder {
       offset += size
     }
     this.#fields = fields
-    this.#fixedBytes = offset
+    this.#noTextAt = offset
+    this.#fixedBytes = offset + (fields.some(({ mode }) => mode === 'noText') ? 1 : 0)
   }
 
   /** The `format` file of the event. */
@@ -122,7 +125,8 @@ export class RecordEncoder {
   eachField(args: Float64Array, take: FieldTaker): void {
     for (const { spec, size, mode, arg, offsetArg } of this.#fields) {
       const value = args[arg] ?? 0
-      if (mode === 'comm') take.text(spec.name, this.#string(args, arg).subarray(0, 15))
+      if (mode === 'comm') take.text(spec.name, this.#string(args, arg).subarray(0, size - 1))
+      else if (mode === 'noText') take.text(spec.name, NO_BYTES)
       else if (mode === 'tail') take.text(spec.name, this.#string(args, arg))
       else if (mode === 'entry') {
         const offset = args[offsetArg] ?? 0
@@ -149,7 +153,11 @@ export class RecordEncoder {
     const value = args[field.arg] ?? 0
     switch (field.mode) {
       case 'comm':
-        copy(this.#string(args, field.arg), bytes, at, 15)
+        copy(this.#string(args, field.arg), bytes, at, size - 1)
+        break
+      case 'noText':
+        // __data_loc: length << 16 | offset.
+        this.#number(view, at, size, (1 << 16) | this.#noTextAt)
         break
       case 'tail':
         copy(this.#string(args, field.arg), bytes, at, 0xffff)
@@ -218,6 +226,7 @@ function placed(layout: EventLayout, spec: LayoutField, offset: number, size: nu
   })
   if ('comm' in source) return place('comm', source.comm)
   if ('tail' in source) return place('tail', source.tail)
+  if ('noText' in source) return place('noText', '')
   if ('entry' in source) return place('entry', source.entry[0], source.entry[1])
   if ('pointer' in source) return place('pointer', source.pointer)
   return place('number', 'arg' in source ? source.arg : 'state' in source ? source.state : '')

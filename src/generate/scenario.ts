@@ -79,12 +79,22 @@ export interface ScenarioZone {
   readonly high: number
 }
 
+/** What a block device takes from the issue of a request of one page to its completion; requests do not wait for each other. */
+export interface DeviceRequests {
+  readonly major: number
+  readonly minor: number
+  readonly readNs: Duration
+  readonly writeNs: Duration
+}
+
 export interface ScenarioSwapDevice {
   readonly swapType: number
   readonly device: string
   readonly kind: 'zram' | 'disk' | 'file'
   readonly sizePages: number
   readonly priority: number
+  /** With them the recording has block events, writes go on behind the store, and faults sleep until their read is complete. */
+  readonly requests?: DeviceRequests
 }
 
 /** A script of a machine. Everything a generated trace says, and its truth, follow from it, the seed and the number of events. */
@@ -107,4 +117,8 @@ export interface Scenario {
    */
   readonly storeQueue?: { readonly depth: number }
   readonly actors: readonly Actor[]
+}
+
+export function hasRequests({ swapDevices }: Scenario): boolean {
+  return swapDevices.some(({ requests }) => requests !== undefined)
 }

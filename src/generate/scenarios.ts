@@ -256,5 +256,19 @@ const queue: Scenario = {
   actors: [...phone.actors, compressor(0, 2), compressor(1, 3)],
 }
 
+/** Swap on a disk alone: writes go on behind the stores, faults sleep until the disk has read. */
+const laptop: Scenario = {
+  ...phone,
+  name: 'laptop',
+  summary: 'swap on a disk, with the requests to it: stores end before the writes do, faults wait',
+  swapDevices: [
+    {
+      ...disk,
+      swapType: 0,
+      requests: { major: 254, minor: 16, readNs: [70_000, 400_000], writeNs: [20_000, 3 * MS] },
+    },
+  ],
+}
+
 /** Built-in scenarios by name. */
-export const SCENARIOS: readonly Scenario[] = [phone, server, late, burst, queue, stream]
+export const SCENARIOS: readonly Scenario[] = [phone, server, late, burst, queue, laptop, stream]

@@ -1,7 +1,14 @@
 import { Account, type Activity, type State, type Totals } from './account.ts'
 import { type EventKind, type EventSink, MAX_ARGS } from './event-kinds.ts'
 import { Random } from './random.ts'
-import type { Actor, Duration, Scenario, Step } from './scenario.ts'
+import {
+  type Actor,
+  type DeviceRequests,
+  type Duration,
+  hasRequests,
+  type Scenario,
+  type Step,
+} from './scenario.ts'
 import { PREEMPTED, SHRINKERS } from './text-values.ts'
 import type { Truth } from './truth.ts'
 
@@ -28,6 +35,7 @@ const MAX_SWAPPED = 100_000
 /** Where the addresses of pages begin, in the order in which they are swapped out. */
 const FIRST_ADDRESS = 0x7f00_0000_0000
 const PAGE_BYTES = 4096
+const PAGE_SECTORS = PAGE_BYTES / 512
 /** A page is put into the queue. */
 const HAND_OVER_NS = 700
 const STATE_SLEEP = 1
@@ -151,9 +159,10 @@ interface OpenSpan {
   readonly before: Totals
 }
 
-/** The strings that a scenario's events refer to by index: comms and marks. */
+/** The strings that a scenario's events refer to by index: comms, marks and the operations of requests. */
 export function stringsOf(scenario: Scenario): string[] {
   const strings = scenario.cpuNodes.map((_, cpu) => `swapper/${cpu}`)
+  if (hasRequests(scenario)) strings.push('R', 'W')
   for (const actor of scenario.actors) {
     strings.push(actor.comm, `E|${actor.tgid}\n`)
     for (const name of markNames(actor.steps)) strings.push(`B|${actor.tgid}|${name}\n`)
@@ -187,8 +196,8 @@ class Machine {
   readonly #strings: ReadonlyMap<string, number>
   readonly #cpus: Cpu[]
   readonly #running: Running[]
-  /** Sleepers by wake time, unsorted: scenarios have few actors. */
-  readonly #timers: { at: number; running: Running }[] = []
+  /** Sleepers to wake and requests to complete, unsorted: there are few at once. */
+  readonly #timers: { readonly at: number; readonly fire: () => void }[] = []
   readonly #swapped = new SwappedPages()
   readonly #slots: readonly Slots[]
   readonly #queue: QueuedPage[] = []
@@ -250,7 +259,7 @@ class Machine {
       })
     // Actors start one after another, so that no two CPUs begin at the same instant.
     for (const [i, running] of this.#running.entries())
-      this.#timers.push({ at: this.#now + 1_000 * (i + 1), running })
+      this.#wakeAt(this.#now + 1_000 * (i + 1), running)
     while (this.#step()) {
       // Each step is one scheduling decision or one resumption.
     }
@@ -321,7 +330,7 @@ class Machine {
     const cpu = this.#cpus[cpuOf]
     if (cpu === undefined) {
       const [entry] = this.#timers.splice(timer, 1)
-      if (entry !== undefined) this.#wake(entry.running, undefined)
+      entry?.fire()
     } else if (what === 'dispatch') this.#dispatch(cpu, cpuOf)
     else if (what === 'slice') this.#preempt(cpu, cpuOf)
     else this.#resume(cpu, cpuOf)
@@ -343,7 +352,7 @@ class Machine {
         this.#switch(cpu, id, STATE_SLEEP, 'sleeping')
       }
     } else {
-      this.#timers.push({ at: this.#now + running.amount, running })
+      this.#wakeAt(this.#now + running.amount, running)
       const io = running.request === 'io'
       this.#switch(cpu, id, io ? STATE_IO : STATE_SLEEP, io ? 'io' : 'sleeping')
     }
@@ -390,13 +399,17 @@ class Machine {
     cpu.sliceEnd = this.#now + SLICE_NS
   }
 
+  #wakeAt(at: number, running: Running): void {
+    this.#timers.push({ at, fire: () => this.#wake(running, undefined) })
+  }
+
   /** Makes a sleeping task runnable; `waker` undefined = the timer interrupt on its own CPU. */
   #wake(running: Running, waker: Running | undefined): void {
     const id = running.actor.cpu
     const cpu = this.#cpus[id]
     if (cpu === undefined) return
     const onCpu = waker?.actor.cpu ?? id
-    const by = waker?.actor.tid ?? this.#cpus[onCpu]?.current?.actor.tid ?? 0
+    const by = waker?.actor.tid ?? this.#tidOn(onCpu)
     this.#emit('waking', onCpu, by, this.#text(running.actor.comm), running.actor.tid, PRIO, id)
     if (this.#isRecording)
       this.#truth?.add('wakeups', {
@@ -409,6 +422,11 @@ class Machine {
     cpu.queue.push(running)
     if (cpu.current === undefined && cpu.dispatchAt === Number.POSITIVE_INFINITY)
       cpu.dispatchAt = this.#now + WAKE_LATENCY_NS
+  }
+
+  /** The task that an interrupt of a CPU meets; 0 = idle. */
+  #tidOn(cpu: number): number {
+    return this.#cpus[cpu]?.current?.actor.tid ?? 0
   }
 
   #emitSwitch(
@@ -795,9 +813,57 @@ class Machine {
       page.row =
         this.#truth?.add('swapouts', { ...what, stored_ns: stored, write_ns: this.#now }) ?? -1
     running.reclaimed++
-    if (!isQueued) this.#swapped.push(page)
+    if (!isQueued) this.#leave(page, running)
     yield* this.#spend(running, STEP_NS)
-    if (this.#swapped.length > MAX_SWAPPED) this.#dropOne(cpu, tid)
+  }
+
+  /** A stored page: on a disk that takes requests it is still to be written. */
+  #leave(page: SwappedPage, running: Running): void {
+    const keep = () => this.#keep(page, running.actor.cpu)
+    const requests = this.#scenario.swapDevices[page.device]?.requests
+    if (requests === undefined) keep()
+    else this.#request(requests, 'W', page, running, keep)
+  }
+
+  /** The page may be swapped in from now on; where there are too many, one is given up. */
+  #keep(page: SwappedPage, cpu: number): void {
+    this.#swapped.push(page)
+    if (this.#swapped.length > MAX_SWAPPED) this.#dropOne(cpu, this.#tidOn(cpu))
+  }
+
+  /** Issues a request for a page's slot; returns what it takes. An interrupt of the same CPU completes it, before `then`. */
+  #request(
+    { major, minor, readNs, writeNs }: DeviceRequests,
+    operation: 'R' | 'W',
+    { offset }: SwappedPage,
+    { actor: { cpu, tid, comm } }: Running,
+    then: () => void,
+  ): number {
+    const dev = major * 2 ** 20 + minor
+    const sector = offset * PAGE_SECTORS
+    const flags = this.#text(operation)
+    const ns = this.#draw(operation === 'R' ? readNs : writeNs)
+    const name = this.#text(comm)
+    this.#emit('blockIssue', cpu, tid, dev, sector, PAGE_SECTORS, PAGE_BYTES, flags, name)
+    const row = this.#isRecording
+      ? this.#truth?.add('block_ios', {
+          device: `${major}:${minor}`,
+          sector,
+          sectors: PAGE_SECTORS,
+          op: operation,
+          issue_ns: this.#now,
+          tid,
+        })
+      : undefined
+    this.#timers.push({
+      at: this.#now + ns,
+      fire: () => {
+        this.#emit('blockComplete', cpu, this.#tidOn(cpu), dev, sector, PAGE_SECTORS, 0, flags)
+        if (row !== undefined) this.#truth?.set('block_ios', row, { complete_ns: this.#now })
+        then()
+      },
+    })
+    return ns
   }
 
   /** The store itself, by whoever does it; between its own probes where there is a queue. */
@@ -838,8 +904,7 @@ class Machine {
         continue
       }
       yield* this.#store(queued, step.ns, running, 'queued')
-      this.#swapped.push(queued.page)
-      if (this.#swapped.length > MAX_SWAPPED) this.#dropOne(running.actor.cpu, running.actor.tid)
+      this.#leave(queued.page, running)
     }
   }
 
@@ -892,13 +957,19 @@ class Machine {
     const index =
       step.page === 'oldest' ? 0 : step.page === 'newest' ? count - 1 : this.#random.below(count)
     const page = this.#swapped.take(index)
-    const type = this.#scenario.swapDevices[page.device]?.swapType ?? 0
+    const device = this.#scenario.swapDevices[page.device]
+    const type = device?.swapType ?? 0
     const start = this.#now
     const recorded = this.#isRecording
     this.#emit('fault', cpu, tid, FIRST_ADDRESS + page.before * PAGE_BYTES)
     yield* this.#spend(running, STEP_NS)
     const read = this.#now
     this.#emit('swapRead', cpu, tid, type, page.offset)
+    if (device?.requests !== undefined) {
+      yield* this.#spend(running, STEP_NS)
+      const ns = this.#request(device.requests, 'R', page, running, () => undefined)
+      yield* this.#spend(running, ns, 'io')
+    }
     yield* this.#spend(running, this.#draw(step.ns))
     this.#freeSlot(page, cpu, tid)
     yield* this.#spend(running, STEP_NS)

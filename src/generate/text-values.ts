@@ -1,5 +1,5 @@
 import { EVENT_KINDS } from './event-kinds.ts'
-import type { EventLayout, FieldSource, LayoutField } from './layouts.ts'
+import type { EventLayout, FieldSource, LayoutField } from './layout-fields.ts'
 
 /** Argument value that stands for "preempted while runnable" in `prevState`. */
 export const PREEMPTED = -1
@@ -57,6 +57,15 @@ const STATES: FlagTable = [
   [0x40, 'P'],
   [0x80, 'I'],
 ]
+/** enum of IOPRIO_CLASS_* (uapi/linux/ioprio.h). */
+const PRIORITY_CLASSES: FlagTable = [
+  [0, 'none'],
+  [1, 'rt'],
+  [2, 'be'],
+  [3, 'idle'],
+  [7, 'invalid'],
+]
+const MINOR_BITS = 20
 const LRU = ['inactive_anon', 'active_anon', 'inactive_file', 'active_file', 'unevictable']
 const ZONES = ['DMA', 'DMA32', 'Normal', 'Movable']
 const COMPACTION = [
@@ -155,6 +164,7 @@ function renderValue(
   const { source } = spec
   if ('comm' in source) return strings[args[argIndex(layout, source.comm)] ?? 0] ?? ''
   if ('tail' in source) return strings[args[argIndex(layout, source.tail)] ?? 0] ?? ''
+  if ('noText' in source) return ''
   if ('entry' in source) {
     const type = args[argIndex(layout, source.entry[0])] ?? 0
     const offset = args[argIndex(layout, source.entry[1])] ?? 0
@@ -195,6 +205,13 @@ function renderValue(
       return value === 0 ? 'async' : 'sync'
     case 'compaction':
       return COMPACTION[value] ?? `0x${value.toString(16)}`
+    case 'major':
+      return String(value >>> MINOR_BITS)
+    case 'minor':
+      return String(value & ((1 << MINOR_BITS) - 1))
+    case 'priority':
+      // No request of a scenario has another one.
+      return `${PRIORITY_CLASSES[0]?.[1]},0,0`
     default:
       return String(value)
   }
@@ -233,6 +250,19 @@ function conversionOf(spec: LayoutField, style: string): readonly [string, strin
   switch (style) {
     case 's':
       return ['%s', value]
+    case 'str':
+      return ['%s', `__get_str(${spec.name})`]
+    case 'llu':
+      return ['%llu', `(unsigned long long)${value}`]
+    case 'major':
+      return ['%d', `((unsigned int) ((${value}) >> ${MINOR_BITS}))`]
+    case 'minor':
+      return ['%d', `((unsigned int) ((${value}) & ((1U << ${MINOR_BITS}) - 1)))`]
+    case 'priority':
+      return [
+        '%s,%u,%u',
+        `__print_symbolic((((${value}) >> 13) & (8 - 1)), ${PRIORITY_CLASSES.map(([number, name]) => `{ ${number}, "${name}" }`).join(', ')}), (((${value}) >> 3) & ((1 << 10) - 1)), ((${value}) & ((1 << 3) - 1))`,
+      ]
     case '03d':
       return ['%03d', value]
     case 'x':

@@ -108,6 +108,16 @@ const TRUTH_TABLES = {
     nr_scanned: 'number',
     nr_freed: 'number',
   },
+  /** Without `complete_ns`: under way at the end. */
+  block_ios: {
+    device: 'text',
+    sector: 'number',
+    sectors: 'number',
+    op: 'text',
+    issue_ns: 'number',
+    complete_ns: 'number',
+    tid: 'number',
+  },
   /** `swapout` is the row of the page's last swap-out. */
   pool_moves: { ts_ns: 'number', swapout: 'number', from_place: 'text', reason: 'text' },
   samples: { ts_ns: 'number', node: 'number', name: 'text', value: 'number' },

@@ -124,6 +124,7 @@ async function compareAll(
   await compare('shrink_batches', expected.batches(), withTid('shrink_batches'), 'ts_ns')
   await compare('slab_shrinks', expected.slabs(), withTid('slab_shrinks'), 'end_ns')
   await compare('markers', expected.markers(), withTid('markers'), 'ts_ns')
+  await compare('block_ios', expected.blockIos(), withTid('block_ios'), 'issue_ns', 'sector')
   equal(
     'samples',
     expected.samples(),

@@ -317,6 +317,16 @@ export class Expected {
     return byTask(rows, 'ts_ns')
   }
 
+  /** Requests that were completed while the recording ran. */
+  blockIos(): Row[] {
+    const rows = this.isScheduled ? this.table('block_ios') : []
+    return byTask(
+      rows.filter((row) => row['complete_ns'] !== null),
+      'issue_ns',
+      'sector',
+    )
+  }
+
   get #isPerfetto(): boolean {
     return this.#recorded.format.startsWith('perfetto')
   }

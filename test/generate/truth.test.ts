@@ -13,7 +13,7 @@ beforeAll(async () => {
 })
 afterAll(() => database.close())
 
-const SCENARIOS = ['phone', 'server', 'late', 'queue'] as const
+const SCENARIOS = ['phone', 'server', 'late', 'queue', 'laptop'] as const
 const PROBES: readonly ProbeSet[] = ['full', 'stock', 'none']
 const EVENTS = 800
 
