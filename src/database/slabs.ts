@@ -1,7 +1,7 @@
+import type { Numbers } from './gathered-batches.ts'
+
 /** Columns of a window of events fill one or two. */
 const SLAB_BYTES = 1 << 20
-
-type Numbers = Float64Array | Int32Array | Uint32Array | Uint8Array
 
 /** Copies of many arrays in few buffers, which move to another thread and come back to be filled again. */
 export class Slabs {
@@ -30,8 +30,11 @@ export class Slabs {
     return taken
   }
 
-  giveBack(slabs: readonly ArrayBuffer[]): void {
-    for (const slab of slabs) if (slab.byteLength === SLAB_BYTES) this.#spare.push(slab)
+  /** False if the buffer is none of the common size, which are filled again. */
+  giveBack(slab: ArrayBuffer): boolean {
+    if (slab.byteLength !== SLAB_BYTES) return false
+    this.#spare.push(slab)
+    return true
   }
 
   #room(bytes: number): [ArrayBuffer, number] {

@@ -135,25 +135,32 @@ class ThreadWriter implements RowWriter {
   }
 
   async appendRaw(batches: readonly RawBatch[]): Promise<void> {
-    const sent = batches
-      .filter(({ batch }) => batch.length > 0)
-      .map((batch) => this.#batches.copy(batch))
-    const slabs = this.#batches.slabs.take()
-    const bytes = slabs.reduce((sum, { byteLength }) => sum + byteLength, 0)
-    await this.#send({ call: 'appendRaw', batches: sent, slabs }, slabs, bytes)
+    for (const batch of batches) if (batch.batch.length > 0) this.#batches.add(batch)
+    await this.#sendRaw({ all: false })
   }
 
-  endRaw(): Promise<readonly RenamedField[]> {
-    return this.#call({ call: 'endRaw' })
+  async #sendRaw(options: { all: boolean }): Promise<void> {
+    const parcel = this.#batches.take(options)
+    if (parcel === undefined) return
+    const { batches, buffers } = parcel
+    const bytes = buffers.reduce((sum, { byteLength }) => sum + byteLength, 0)
+    await this.#send({ call: 'appendRaw', batches, buffers }, buffers, bytes)
+  }
+
+  async endRaw(): Promise<readonly RenamedField[]> {
+    await this.#sendRaw({ all: true })
+    return await this.#call({ call: 'endRaw' })
   }
 
   async flush(): Promise<void> {
+    await this.#sendRaw({ all: true })
     await this.#call({ call: 'flush' })
   }
 
   async rollback(): Promise<void> {
     // What failed before is told already; the thread may still be able to go back.
     this.#failure = undefined
+    this.#batches.discard()
     await this.#call({ call: 'rollback' })
   }
 
@@ -199,7 +206,7 @@ class ThreadWriter implements RowWriter {
       waiting?.reject(error)
     } else {
       if (answer.answer === 'appended') this.#keepSpare(answer.table, answer.set)
-      if (answer.answer === 'appendedRaw') this.#batches.slabs.giveBack(answer.slabs)
+      if (answer.answer === 'appendedRaw') this.#batches.giveBack(answer.buffers)
       if (this.#failure !== undefined) waiting?.reject(this.#failure)
       else waiting?.resolve(answer.answer === 'done' ? (answer.renamed ?? []) : [])
     }

@@ -21,7 +21,7 @@ export type WriterCall =
       readonly call: 'appendRaw'
       readonly batches: readonly SentBatch[]
       /** The memory of the batches, which comes back with the answer. */
-      readonly slabs: ArrayBuffer[]
+      readonly buffers: ArrayBuffer[]
     }
   | { readonly call: 'endRaw' | 'flush' | 'rollback' | 'close' }
 
@@ -51,7 +51,7 @@ export interface SentShapes {
 export type WriterAnswer =
   | { readonly answer: 'done'; readonly renamed?: readonly RenamedField[] }
   | { readonly answer: 'appended'; readonly table: string; readonly set: number }
-  | { readonly answer: 'appendedRaw'; readonly slabs: ArrayBuffer[] }
+  | { readonly answer: 'appendedRaw'; readonly buffers: ArrayBuffer[] }
   | { readonly answer: 'failed'; readonly message: string; readonly code: string | undefined }
 
 /** Copies the shapes from number `first` on; of their texts those from `sent[column]` on, which is brought up to date. */

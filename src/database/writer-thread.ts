@@ -75,7 +75,7 @@ async function answer(call: WriterCall): Promise<void> {
       break
     case 'appendRaw':
       await writer.appendRaw(call.batches.map((batch) => received.receive(batch)))
-      post({ answer: 'appendedRaw', slabs: call.slabs }, call.slabs)
+      post({ answer: 'appendedRaw', buffers: call.buffers }, call.buffers)
       return
     case 'endRaw':
       post({ answer: 'done', renamed: await writer.endRaw() })
