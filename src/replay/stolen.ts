@@ -18,8 +18,10 @@ export class Stolen {
 
 class Strikes {
   readonly #time: StolenTime | undefined
-  #pages = 0
+  #page = 0
   #next = 0
+  /** 1 towards the recording's end, -1 back from there: a run that writes more pages meets the machine as it was last. */
+  #step: 1 | -1 = 1
 
   constructor(time: StolenTime | undefined) {
     this.#time = time !== undefined && time.pages > 0 && time.ns.length > 0 ? time : undefined
@@ -28,16 +30,25 @@ class Strikes {
   nextPage(): number {
     const time = this.#time
     if (time === undefined) return 0
-    this.#pages++
+    this.#page += this.#step
     let lost = 0
-    while (this.#next < time.ns.length && (time.atPage[this.#next] as number) <= this.#pages) {
+    while (this.#isDue(time)) {
       lost += time.ns[this.#next] as number
-      this.#next++
+      this.#next += this.#step
     }
-    if (this.#pages >= time.pages) {
-      this.#pages = 0
-      this.#next = 0
-    }
+    if (this.#page >= time.pages) this.#turn(-1, time.ns.length - 1)
+    else if (this.#page <= 0) this.#turn(1, 0)
     return lost
+  }
+
+  #isDue({ atPage, ns }: StolenTime): boolean {
+    if (this.#next < 0 || this.#next >= ns.length) return false
+    const at = atPage[this.#next] as number
+    return this.#step > 0 ? at <= this.#page : at > this.#page
+  }
+
+  #turn(step: 1 | -1, next: number): void {
+    this.#step = step
+    this.#next = next
   }
 }

@@ -6,8 +6,10 @@ const lost = (stolen: Stolen, pages: number): number[] =>
   Array.from({ length: pages }, () => stolen.nextPage(false))
 
 describe('stolen CPU time in a replay', () => {
-  it('strikes at the pages at which it was recorded, and begins again after the last of them', () => {
-    expect(lost(new Stolen(time, undefined), 10)).toEqual([10, 0, 50, 0, 10, 0, 50, 0, 10, 0])
+  it('strikes at the pages at which it was recorded, and goes back from the last of them', () => {
+    const once = [10, 0, 50, 0]
+    const back = [0, 50, 0, 10]
+    expect(lost(new Stolen(time, undefined), 12)).toEqual([...once, ...back, ...once])
   })
 
   it('is none without a record of it', () => {
