@@ -1,6 +1,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { readEventKinds, recordedEvents } from './fitness.ts'
 import { readRows } from './query.ts'
+import { VMSTAT_PREFIX, wholeCounters } from './whole-counters.ts'
 
 /** A sum of the kernel's own counters that the recording's rows must reach; both sides, so that nobody has to believe. */
 export interface Equation {
@@ -112,12 +113,8 @@ export async function readEquations(
   connection: DuckDBConnection,
   traceId: number,
 ): Promise<Equation[]> {
-  const samples = await readRows<{ name: string; rise: number; n: number }>(
-    connection,
-    `SELECT substr(name, 8) AS name, arg_max(value, ts_ns) - arg_min(value, ts_ns) AS rise, count(*) AS n
-     FROM samples WHERE trace_id = ${traceId} AND run_id IS NULL AND name LIKE 'vmstat.%' GROUP BY name`,
-  )
-  const rises = new Map(samples.filter(({ n }) => n > 1).map(({ name, rise }) => [name, rise]))
+  const whole = await readRows<{ name: string; rise: number }>(connection, wholeCounters(traceId))
+  const rises = new Map(whole.map(({ name, rise }) => [name.slice(VMSTAT_PREFIX.length), rise]))
   const recorded = new Set(
     recordedEvents(await readEventKinds(connection, traceId)).map(({ name }) => name),
   )

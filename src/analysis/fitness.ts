@@ -1,6 +1,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { type Evidence, type Question, toQuestions } from './fitness-questions.ts'
 import { readRows } from './query.ts'
+import { wholeCounters } from './whole-counters.ts'
 
 export type { Evidence } from './fitness-questions.ts'
 
@@ -94,7 +95,7 @@ export async function readFitness(
     `SELECT lost_gaps AS gaps, lost_events AS lost,
       (SELECT count(*) FROM tasks WHERE trace_id = ${traceId} AND kind = 'compressor' AND first_ns IS NOT NULL) AS compressors,
       (SELECT count(*) FROM zones WHERE trace_id = ${traceId} AND wmark_low IS NOT NULL) AS zones,
-      (SELECT count(*) FROM samples WHERE trace_id = ${traceId} AND run_id IS NULL AND name LIKE 'vmstat.%') AS vmstat,
+      (SELECT count(*) FROM (${wholeCounters(traceId)})) AS vmstat,
       (SELECT count(*) FROM swap_devices WHERE trace_id = ${traceId} AND kind <> 'zram') AS disks
     FROM traces WHERE trace_id = ${traceId}`,
   )

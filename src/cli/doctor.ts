@@ -1,8 +1,9 @@
 import type { Command } from 'commander'
-import type { ImportIssue, Loss, TraceInfo } from '../../parsers/index.ts'
-import { openTrace } from '../../parsers/index.ts'
+import type { EventBatch, ImportIssue, Loss, TraceInfo, TraceReader } from '../../parsers/index.ts'
+import { findColumn, openTrace } from '../../parsers/index.ts'
 import { diagnose, type Evidence, recordedRoles } from '../analysis/fitness.ts'
 import { toResult } from '../analysis/result.ts'
+import { VMSTAT_PREFIX } from '../analysis/whole-counters.ts'
 import { roleOf } from '../ingest/aliases.ts'
 import { swapDevicesOf } from '../ingest/snapshot.ts'
 import { openInput } from '../io/input.ts'
@@ -71,21 +72,7 @@ export async function readContents(file: string): Promise<Contents> {
   try {
     const reader = await openTrace(input.folder ?? input.source)
     try {
-      const events = new Map<string, number>()
-      let count = 0
-      let first = Number.NaN
-      let last = Number.NaN
-      for (let window = reader.read(); window !== undefined; window = reader.read()) {
-        for (const { format, length } of window.batches) {
-          const name = toFullName(format)
-          events.set(name, (events.get(name) ?? 0) + length)
-        }
-        count += window.length
-        const at = (k: number) =>
-          window.batches[window.batch[k] ?? 0]?.ts[window.row[k] ?? 0] ?? Number.NaN
-        if (Number.isNaN(first)) first = at(0)
-        last = at(window.length - 1)
-      }
+      const { events, count, firstNs, lastNs, hasWholeCounters } = readEvents(reader)
       const { info, losses, issues } = reader
       const kinds = reader.formats.map((format) => ({
         system: format.system,
@@ -100,14 +87,15 @@ export async function readContents(file: string): Promise<Contents> {
         info,
         events,
         count,
-        lengthNs: Number.isNaN(first) ? 0 : last - first,
+        lengthNs: Number.isNaN(firstNs) ? 0 : lastNs - firstNs,
         evidence: {
           roles: recordedRoles(kinds, roleOf),
           gaps: losses.length,
           lost: sumOf(losses),
           hasCompressor: [...info.comms.values()].some((comm) => taskKindOf(comm) === 'compressor'),
           hasZoneinfo: snapshots.has('zoneinfo.before') || snapshots.has('zoneinfo.after'),
-          hasVmstat: snapshots.has('vmstat.before') && snapshots.has('vmstat.after'),
+          hasVmstat:
+            hasWholeCounters || (snapshots.has('vmstat.before') && snapshots.has('vmstat.after')),
           hasDisk: swapDevicesOf(snapshots).some(({ kind }) => kind !== 'zram'),
         },
         issues,
@@ -117,6 +105,63 @@ export async function readContents(file: string): Promise<Contents> {
     }
   } finally {
     input.close()
+  }
+}
+
+interface Events {
+  /** Number by `system:name`. */
+  readonly events: ReadonlyMap<string, number>
+  readonly count: number
+  /** NaN without events. */
+  readonly firstNs: number
+  readonly lastNs: number
+  /** Counters of /proc/vmstat were read before all other events and after them. */
+  readonly hasWholeCounters: boolean
+}
+
+function readEvents(reader: TraceReader): Events {
+  const events = new Map<string, number>()
+  const counters = new CounterTimes()
+  let count = 0
+  let firstNs = Number.NaN
+  let lastNs = Number.NaN
+  for (let window = reader.read(); window !== undefined; window = reader.read()) {
+    for (const batch of window.batches) {
+      const name = toFullName(batch.format)
+      events.set(name, (events.get(name) ?? 0) + batch.length)
+      if (name === 'pstrace:sample') counters.add(batch)
+    }
+    count += window.length
+    const at = (k: number) =>
+      window.batches[window.batch[k] ?? 0]?.ts[window.row[k] ?? 0] ?? Number.NaN
+    if (Number.isNaN(firstNs)) firstNs = at(0)
+    lastNs = at(window.length - 1)
+  }
+  return { events, count, firstNs, lastNs, hasWholeCounters: counters.span(firstNs, lastNs) }
+}
+
+/** When each counter of /proc/vmstat was read that a trace holds itself. */
+class CounterTimes {
+  readonly #times = new Map<string, { readonly first: number; last: number }>()
+
+  add(batch: EventBatch): void {
+    const names = findColumn(batch, 'name')
+    if (names?.kind !== 'string') return
+    for (let row = 0; row < batch.length; row++) {
+      const name = names.dictionary.get(names.codes[row] ?? 0)
+      if (!name.startsWith(VMSTAT_PREFIX)) continue
+      const ts = batch.ts[row] ?? Number.NaN
+      const known = this.#times.get(name)
+      if (known === undefined) this.#times.set(name, { first: ts, last: ts })
+      else known.last = ts
+    }
+  }
+
+  /** True where one was read before and after whatever lies between these times. */
+  span(firstNs: number, lastNs: number): boolean {
+    for (const { first, last } of this.#times.values())
+      if (first < last && first <= firstNs && last >= lastNs) return true
+    return false
   }
 }
 

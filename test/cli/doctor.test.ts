@@ -17,6 +17,7 @@ import { readSnapshots } from '../../src/io/snapshots.ts'
 import { PstraceError } from '../../src/model/error.ts'
 import { extractWorkload } from '../../src/workload/extract.ts'
 import { type Choice, generated, generatedFolder, scenarioNamed } from '../generate/file.ts'
+import { trace } from '../parsers/perfetto/packets.ts'
 import { binary } from '../shared/binary.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -85,6 +86,22 @@ const phone = scenarioNamed('phone')
 const generatedFile = (name: string, choice: Partial<Choice>) => () =>
   written(name, generated({ scenario: phone, format: 'v7', events: 3000, ...choice }).bytes)
 
+const S = 1_000_000_000
+
+/** A Perfetto trace that reads a counter at some times and swaps a page out at others. */
+function toPerfetto(reads: readonly number[], reclaims: readonly number[]): Uint8Array {
+  return trace(...reads.map((ts) => ({ 8: ts, 7: { 2: { 1: 73, 2: ts / S } } })), {
+    1: {
+      1: 0,
+      2: reclaims.flatMap((ts) => [
+        { 1: ts, 2: 7, 46: { 1: 0 } },
+        { 1: ts + 1, 2: 7, 327: { 1: 'mm_vmscan_write_folio', 2: { 1: 'pfn', 5: 9 } } },
+        { 1: ts + 5, 2: 7, 47: { 1: 32 } },
+      ]),
+    },
+  })
+}
+
 describe('what doctor says of a file', () => {
   it('is the same of one recording in every format', async () => {
     const choice = { scenario: phone, events: 1500, clock: 'boot' } as const
@@ -99,11 +116,29 @@ describe('what doctor says of a file', () => {
     expect(answers(first)).toContain('yes')
   })
 
+  it('counts the counters that a trace holds where they were read before all else and after', async () => {
+    const answers = async (reclaims: readonly number[]) => {
+      const path = written('read.pftrace', toPerfetto([S, 3 * S], reclaims))
+      const said = await diagnoseFile(path)
+      return said.find(({ question }) => question.includes("kernel's counters"))?.answer
+    }
+    expect(await answers([2 * S])).toBe('yes')
+    expect(await answers([2 * S, 4 * S])).toBe('no')
+  })
+
   const cases: readonly (readonly [string, () => string])[] = [
     ['all events and probes', generatedFile('full.dat', { probes: 'full' })],
     ['neither probes nor scheduler', generatedFile('none.dat', { probes: 'none' })],
     ['the layouts of 4.9 and losses', generatedFile('lossy.dat', { kernel: '4.9', loss: 0.1 })],
     ['a real kernel', () => join(root, 'fixtures/zram-lz4-6.1/trace.dat')],
+    [
+      "Perfetto's own counters, read before and after",
+      () => written('counters.pftrace', toPerfetto([S, 3 * S], [2 * S])),
+    ],
+    [
+      "Perfetto's own counters, of a part of the trace",
+      () => written('part.pftrace', toPerfetto([S, 3 * S], [2 * S, 4 * S])),
+    ],
     ['perf without probes', () => join(root, 'fixtures/perf/vmscan-6.12-cut.data')],
     [
       'no event of memory',
