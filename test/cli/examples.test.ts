@@ -39,6 +39,7 @@ function toWords(example: string): string[] {
 function tried(example: string): string {
   return example
     .replace('--events 100000000', '--events 2000')
+    .replace(/^pstrace generate (?!.*--events)/, '$&--events 2000 ')
     .replace('--seeds 3', '--seeds 1')
     .replace('=1,2,3 --cpus 4 --cpus 8', '=1,2 --cpus 4')
 }
