@@ -1,5 +1,6 @@
 import type { Chart, ChartRow, ChartRows, ChartSubject, JsonObject } from './chart.ts'
 import { columnsIn, rowsOf, SCHEMA } from './chart.ts'
+import { amount, only, panelTitle } from './encodings.ts'
 import { configOf, dataset, plural, titleOf } from './theme.ts'
 
 const CLASSES = ['compressed', 'stored raw', 'same-filled', 'zero', 'on disk'] as const
@@ -40,17 +41,11 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
     datasets: { compressed_sizes: sizes },
     vconcat: columns.map(
       (column, index): JsonObject => ({
-        title: {
-          text: column,
-          subtitle: shares(sizes, column),
-          fontSize: 12,
-          subtitleFontSize: 10,
-          offset: 6,
-        },
+        title: panelTitle(column, shares(sizes, column)),
         width: subject.width,
         height: 90,
         data: dataset('compressed_sizes'),
-        transform: [{ filter: { field: 'column', equal: column } }],
+        transform: only(column),
         mark: { type: 'bar', binSpacing: 1 },
         encoding: {
           x: {
@@ -81,10 +76,10 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
           },
           tooltip: [
             { field: 'class', type: 'nominal' },
-            { field: 'from_bytes', title: 'from, bytes', type: 'quantitative', format: ',' },
-            { field: 'to_bytes', title: 'to, bytes', type: 'quantitative', format: ',' },
-            { field: 'pages', title: 'pages', type: 'quantitative', format: ',' },
-            { field: 'share', title: 'share', type: 'quantitative', format: '.2%' },
+            amount('from_bytes', 'from, bytes', ','),
+            amount('to_bytes', 'to, bytes', ','),
+            amount('pages', 'pages', ','),
+            amount('share', 'share', '.2%'),
           ],
         },
       }),

@@ -1,5 +1,6 @@
 import type { Chart, ChartRows, ChartSubject, JsonObject } from './chart.ts'
 import { columnsIn, rowsOf, SCHEMA } from './chart.ts'
+import { amount, word } from './encodings.ts'
 import { configOf, dataset, inkOf, PARTS, partScale, timeUnit, titleOf } from './theme.ts'
 
 export const kswapdSplit: Chart = {
@@ -57,15 +58,15 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
           color: {
             field: 'part',
             type: 'nominal',
-            scale: partScale(subject, new Set(split.map((row) => row['part' as keyof typeof row]))),
+            scale: partScale(subject, new Set(given.map((row) => row['part']))),
             legend: { title: null, columns: 10 },
           },
           order: { field: 'rank', type: 'quantitative' },
           tooltip: [
-            { field: 'label', title: 'kswapd', type: 'nominal' },
-            { field: 'part', title: 'time in', type: 'nominal' },
-            { field: 'ms', title: 'ms', type: 'quantitative', format: ',.3f' },
-            { field: 'share', title: 'share', type: 'quantitative', format: '.1%' },
+            word('label', 'kswapd'),
+            word('part', 'time in'),
+            amount('ms', 'ms', ',.3f'),
+            amount('share', 'share', '.1%'),
           ],
         },
       },

@@ -1,5 +1,6 @@
-import type { Chart, ChartRows, ChartSubject, JsonObject } from './chart.ts'
+import type { Chart, ChartRow, ChartRows, ChartSubject, JsonObject } from './chart.ts'
 import { columnsIn, largest, rowsOf, SCHEMA } from './chart.ts'
+import { amount, only, panelTitle } from './encodings.ts'
 import { configOf, dataset, inkOf, titleOf } from './theme.ts'
 
 export const order: Chart = {
@@ -48,7 +49,6 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
   const bins = rowsOf(rows, 'order_bins')
   const paths = rowsOf(rows, 'order_paths')
   const columns = columnsIn([...bins, ...paths], subject)
-  const ink = inkOf(subject.theme)
   const ticks = ticksTo(
     Math.max(
       4,
@@ -56,103 +56,98 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
       ...bins.map((row) => -Number(row['displacement_from'])),
     ),
   )
-  const reach = ticks[ticks.length - 1] ?? 4
-  const panels = columns.map((column, index): JsonObject => {
-    const own = paths
-      .filter((row) => row['column'] === column)
-      .sort((a, b) => PATHS.indexOf(String(a['path'])) - PATHS.indexOf(String(b['path'])))
-    const said = own
-      .map((row) => `${row['path']} ${Number(row['pages']).toLocaleString('en-US')}`)
-      .join(', ')
-    let overtaken = 0
-    for (const row of own) overtaken += Number(row['overtaken'] ?? 0)
-    return {
-      title: {
-        text: column,
-        subtitle: `pages: ${said || 'not known'}; pages overtaken: ${overtaken.toLocaleString('en-US')}`,
-        fontSize: 12,
-        subtitleFontSize: 10,
-        offset: 6,
-      },
-      width: subject.width,
-      height: 130,
-      layer: [
-        {
-          data: dataset('order_bins'),
-          transform: [{ filter: { field: 'column', equal: column } }],
-          mark: { type: 'rect' },
-          encoding: {
-            x: {
-              field: 'submit_from',
-              type: 'quantitative',
-              axis: {
-                title:
-                  index === columns.length - 1 ? 'rank at submission (pages of the lane)' : null,
-                tickCount: 8,
-              },
-              scale: { nice: false },
-            },
-            x2: { field: 'submit_to' },
-            y: {
-              field: 'displacement_from',
-              type: 'quantitative',
-              axis: {
-                title: ['completion rank', '− submission rank'],
-                values: ticks,
-                // Vega drops every other value where there are more than tickCount.
-                tickCount: ticks.length + 1,
-                labelExpr: "datum.value === 0 ? '0' : format(datum.value, '+,d')",
-                labelOverlap: false,
-              },
-              scale: { type: 'symlog', constant: LINEAR, domain: [-reach, reach], nice: false },
-            },
-            y2: { field: 'displacement_to' },
-            color: {
-              field: 'pages',
-              type: 'quantitative',
-              scale: {
-                type: 'log',
-                range: subject.theme === 'light' ? ['#9ecae1', '#08306b'] : ['#1f5f86', '#d6f0ff'],
-                interpolate: 'lab',
-              },
-              legend: { title: 'pages per cell', orient: 'top', gradientLength: 160, tickCount: 3 },
-            },
-            tooltip: [
-              {
-                field: 'submit_from',
-                title: 'submitted from rank',
-                type: 'quantitative',
-                format: ',',
-              },
-              { field: 'submit_to', title: 'to rank', type: 'quantitative', format: ',' },
-              {
-                field: 'displacement_from',
-                title: 'displaced from',
-                type: 'quantitative',
-                format: ',',
-              },
-              { field: 'displacement_to', title: 'to', type: 'quantitative', format: ',' },
-              { field: 'pages', title: 'pages', type: 'quantitative', format: ',' },
-            ],
-          },
-        },
-        {
-          data: { values: [{ zero: 0 }] },
-          mark: { type: 'rule', color: ink.faint, strokeDash: [2, 2] },
-          encoding: { y: { field: 'zero', type: 'quantitative' } },
-        },
-      ],
-    }
-  })
   return {
     $schema: SCHEMA,
     title: titleOf(subject, 'Completion order against submission order', [
       'dotted line: stored in turn; above it: overtaken (logarithmic beyond 4 pages); kswapd of each node is a lane',
     ]),
     datasets: { order_bins: bins },
-    vconcat: panels,
+    vconcat: columns.map((column, index) => ({
+      title: panelTitle(column, sayPaths(paths.filter((row) => row['column'] === column))),
+      width: subject.width,
+      height: 130,
+      layer: [
+        cells(column, ticks, subject, index === columns.length - 1 ? SUBMISSION : null),
+        inTurn(subject),
+      ],
+    })),
     spacing: 14,
     resolve: { scale: { color: 'shared', x: 'shared', y: 'shared' } },
     config: configOf(subject.theme),
+  }
+}
+
+const SUBMISSION = 'rank at submission (pages of the lane)'
+
+function sayPaths(paths: readonly ChartRow[]): string {
+  const said = paths
+    .toSorted((a, b) => PATHS.indexOf(String(a['path'])) - PATHS.indexOf(String(b['path'])))
+    .map((row) => `${row['path']} ${Number(row['pages']).toLocaleString('en-US')}`)
+    .join(', ')
+  const overtaken = paths.reduce((sum, row) => sum + Number(row['overtaken'] ?? 0), 0)
+  return `pages: ${said || 'not known'}; pages overtaken: ${overtaken.toLocaleString('en-US')}`
+}
+
+/** How many pages of a stretch of submissions got how far from their turn. */
+function cells(
+  column: string,
+  ticks: readonly number[],
+  subject: ChartSubject,
+  title: string | null,
+): JsonObject {
+  const reach = ticks[ticks.length - 1] ?? 4
+  return {
+    data: dataset('order_bins'),
+    transform: only(column),
+    mark: { type: 'rect' },
+    encoding: {
+      x: {
+        field: 'submit_from',
+        type: 'quantitative',
+        axis: { title, tickCount: 8 },
+        scale: { nice: false },
+      },
+      x2: { field: 'submit_to' },
+      y: {
+        field: 'displacement_from',
+        type: 'quantitative',
+        axis: {
+          title: ['completion rank', '− submission rank'],
+          values: ticks,
+          // Vega drops every other value where there are more than tickCount.
+          tickCount: ticks.length + 1,
+          labelExpr: "datum.value === 0 ? '0' : format(datum.value, '+,d')",
+          labelOverlap: false,
+        },
+        scale: { type: 'symlog', constant: LINEAR, domain: [-reach, reach], nice: false },
+      },
+      y2: { field: 'displacement_to' },
+      color: {
+        field: 'pages',
+        type: 'quantitative',
+        scale: {
+          type: 'log',
+          range: subject.theme === 'light' ? ['#9ecae1', '#08306b'] : ['#1f5f86', '#d6f0ff'],
+          interpolate: 'lab',
+        },
+        legend: { title: 'pages per cell', orient: 'top', gradientLength: 160, tickCount: 3 },
+      },
+      tooltip: [
+        amount('submit_from', 'submitted from rank', ','),
+        amount('submit_to', 'to rank', ','),
+        amount('displacement_from', 'displaced from', ','),
+        amount('displacement_to', 'to', ','),
+        amount('pages', 'pages', ','),
+      ],
+    },
+  }
+}
+
+/** The line of pages that were stored in their turn. */
+function inTurn({ theme }: ChartSubject): JsonObject {
+  return {
+    data: { values: [{ zero: 0 }] },
+    mark: { type: 'rule', color: inkOf(theme).faint, strokeDash: [2, 2] },
+    encoding: { y: { field: 'zero', type: 'quantitative' } },
   }
 }

@@ -1,5 +1,6 @@
 import type { Chart, ChartRow, ChartRows, ChartSubject, JsonObject } from './chart.ts'
 import { columnsIn, rowsOf, SCHEMA } from './chart.ts'
+import { word } from './encodings.ts'
 import { columnScale, configOf, dataset, inkOf, titleOf } from './theme.ts'
 
 export const policyComparison: Chart = {
@@ -73,8 +74,8 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
               },
               tooltip: [
                 { field: 'column', type: 'nominal' },
-                { field: 'title', title: 'metric', type: 'nominal' },
-                { field: 'said', title: 'value', type: 'nominal' },
+                word('title', 'metric'),
+                word('said', 'value'),
                 { field: 'basis', type: 'nominal' },
               ],
             },

@@ -1,5 +1,6 @@
-import type { Chart, ChartRows, ChartSubject, JsonObject } from './chart.ts'
+import type { Chart, ChartRow, ChartRows, ChartSubject, JsonObject } from './chart.ts'
 import { columnsIn, largest, rowsOf, SCHEMA, timeExtent } from './chart.ts'
+import { amount, only, panelTitle } from './encodings.ts'
 import { configOf, dataset, inkOf, plural, titleOf } from './theme.ts'
 
 export const queueDepth: Chart = {
@@ -20,110 +21,10 @@ export const queueDepth: Chart = {
 function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
   const depth = rowsOf(rows, 'queue_depth')
   const bounds = rowsOf(rows, 'queue_bounds')
-  const ink = inkOf(subject.theme)
-  const columns = columnsIn(depth, subject)
-  const { start, end } = timeExtent(rows)
-  const panels: JsonObject[] = []
-  const views: string[] = []
-  const last = columns[columns.length - 1]
-  for (const column of columns) {
-    const nodes = [
-      ...new Set(depth.filter((row) => row['column'] === column).map((row) => Number(row['node']))),
-    ].sort((a, b) => a - b)
-    for (const node of nodes) {
-      const own = [
-        { filter: { field: 'column', equal: column } },
-        { filter: { field: 'node', equal: node } },
-      ]
-      const name = `depth_${panels.length}`
-      views.push(name)
-      const x = {
-        field: 'start_s',
-        type: 'quantitative',
-        scale: { domain: [start, end], nice: false },
-        axis: {
-          title:
-            column === last && node === nodes[nodes.length - 1]
-              ? "time since the recording's start, s"
-              : null,
-        },
-      }
-      const tooltip = [
-        { field: 'start_s', title: 'from, s', type: 'quantitative', format: '.3f' },
-        { field: 'end_s', title: 'to, s', type: 'quantitative', format: '.3f' },
-        { field: 'depth_mean', title: 'mean depth, pages', type: 'quantitative', format: '.1f' },
-        { field: 'depth_max', title: 'deepest, pages', type: 'quantitative', format: ',' },
-      ]
-      const bar = (field: string, color: string): JsonObject => ({
-        transform: own,
-        mark: { type: 'rect', color },
-        encoding: {
-          x,
-          x2: { field: 'end_s' },
-          y: {
-            field,
-            type: 'quantitative',
-            axis: { title: 'waiting, pages', tickCount: 4 },
-            scale: { zero: true },
-          },
-          y2: { datum: 0 },
-          tooltip,
-        },
-      })
-      const limits = bounds.filter((row) => row['column'] === column && row['node'] === node)
-      const bound = largest(limits, 'bound')
-      const capacity = largest(limits, 'capacity')
-      const deepest = largest(
-        depth.filter((row) => row['column'] === column && row['node'] === node),
-        'depth_max',
-      )
-      // A bound far above the queue would flatten it; the title says it all the same.
-      const boundShown = bound !== undefined && deepest !== undefined && deepest * 3 > bound
-      panels.push({
-        title: {
-          text: `${column}, node ${node}`,
-          subtitle: sayBound(bound, capacity),
-          fontSize: 12,
-          subtitleFontSize: 10,
-          offset: 6,
-        },
-        width: subject.width,
-        height: 100,
-        data: dataset('queue_depth'),
-        layer: [
-          { name, ...bar('depth_max', ink.band) },
-          bar('depth_mean', ink.line),
-          ...(boundShown
-            ? [
-                {
-                  data: dataset('queue_bounds'),
-                  transform: own,
-                  mark: { type: 'rule', color: ink.alarm, strokeDash: [5, 3] },
-                  encoding: { y: { field: 'bound', type: 'quantitative' } },
-                },
-                {
-                  data: dataset('queue_bounds'),
-                  transform: own,
-                  mark: {
-                    type: 'text',
-                    clip: false,
-                    align: 'left',
-                    dx: 4,
-                    fontSize: 10,
-                    color: ink.alarm,
-                  },
-                  encoding: {
-                    x: { value: subject.width },
-                    y: { field: 'bound', type: 'quantitative' },
-                    text: { field: 'bound', type: 'quantitative', format: ',' },
-                  },
-                },
-              ]
-            : []),
-        ],
-      })
-    }
-  }
+  const queues = columnsIn(depth, subject).flatMap((column) =>
+    nodesOf(depth, column).map((node) => ({ column, node })),
+  )
+  const views = queues.map((_, index) => `depth_${index}`)
   return {
     $schema: SCHEMA,
     title: titleOf(subject, 'Pages waiting in the queue', [
@@ -133,11 +34,110 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
     params: [
       { name: 'zoom', select: { type: 'interval', encodings: ['x'] }, bind: 'scales', views },
     ],
-    vconcat: panels,
+    vconcat: queues.map((queue, index) =>
+      toPanel(rows, subject, queue, {
+        name: `depth_${index}`,
+        isLast: index === queues.length - 1,
+      }),
+    ),
     spacing: 14,
     resolve: { scale: { x: 'shared' } },
     config: configOf(subject.theme),
   }
+}
+
+interface Queue {
+  readonly column: string
+  readonly node: number
+}
+
+function nodesOf(depth: readonly ChartRow[], column: string): number[] {
+  const nodes = depth.filter((row) => row['column'] === column).map((row) => Number(row['node']))
+  return [...new Set(nodes)].sort((a, b) => a - b)
+}
+
+function toPanel(
+  rows: ChartRows,
+  subject: ChartSubject,
+  queue: Queue,
+  { name, isLast }: { readonly name: string; readonly isLast: boolean },
+): JsonObject {
+  const { column, node } = queue
+  const ink = inkOf(subject.theme)
+  const isOwn = (row: ChartRow): boolean => row['column'] === column && row['node'] === node
+  const limits = rowsOf(rows, 'queue_bounds').filter(isOwn)
+  const bound = largest(limits, 'bound')
+  const deepest = largest(rowsOf(rows, 'queue_depth').filter(isOwn), 'depth_max')
+  // A bound far above the queue would flatten it; the title says it all the same.
+  const isBoundShown = bound !== undefined && deepest !== undefined && deepest * 3 > bound
+  const { start, end } = timeExtent(rows)
+  const x = {
+    field: 'start_s',
+    type: 'quantitative',
+    scale: { domain: [start, end], nice: false },
+    axis: { title: isLast ? "time since the recording's start, s" : null },
+  }
+  return {
+    title: panelTitle(`${column}, node ${node}`, sayBound(bound, largest(limits, 'capacity'))),
+    width: subject.width,
+    height: 100,
+    data: dataset('queue_depth'),
+    layer: [
+      { name, ...depthBar(queue, x, 'depth_max', ink.band) },
+      depthBar(queue, x, 'depth_mean', ink.line),
+      ...(isBoundShown ? boundMarks(queue, subject) : []),
+    ],
+  }
+}
+
+function ofQueue({ column, node }: Queue): JsonObject[] {
+  return [...only(column), { filter: { field: 'node', equal: node } }]
+}
+
+function depthBar(queue: Queue, x: JsonObject, field: string, color: string): JsonObject {
+  return {
+    transform: ofQueue(queue),
+    mark: { type: 'rect', color },
+    encoding: {
+      x,
+      x2: { field: 'end_s' },
+      y: {
+        field,
+        type: 'quantitative',
+        axis: { title: 'waiting, pages', tickCount: 4 },
+        scale: { zero: true },
+      },
+      y2: { datum: 0 },
+      tooltip: [
+        amount('start_s', 'from, s', '.3f'),
+        amount('end_s', 'to, s', '.3f'),
+        amount('depth_mean', 'mean depth, pages', '.1f'),
+        amount('depth_max', 'deepest, pages', ','),
+      ],
+    },
+  }
+}
+
+/** A line at the bound, with its number beside the panel. */
+function boundMarks(queue: Queue, subject: ChartSubject): JsonObject[] {
+  const color = inkOf(subject.theme).alarm
+  const own = { data: dataset('queue_bounds'), transform: ofQueue(queue) }
+  return [
+    {
+      ...own,
+      mark: { type: 'rule', color, strokeDash: [5, 3] },
+      encoding: { y: { field: 'bound', type: 'quantitative' } },
+    },
+    {
+      ...own,
+      mark: { type: 'text', clip: false, align: 'left', dx: 4, fontSize: 10, color },
+      encoding: {
+        x: { value: subject.width },
+        y: { field: 'bound', type: 'quantitative' },
+        text: { field: 'bound', type: 'quantitative', format: ',' },
+      },
+    },
+  ]
 }
 
 function sayBound(bound: number | undefined, capacity: number | undefined): string {

@@ -1,5 +1,6 @@
 import type { Chart, ChartRow, ChartRows, ChartSubject, JsonObject } from './chart.ts'
 import { columnsIn, largest, rowsOf, SCHEMA } from './chart.ts'
+import { amount, panelTitle, word } from './encodings.ts'
 import { columnScale, configOf, dataset, inkOf, plural, TASK_CLASSES, titleOf } from './theme.ts'
 
 export const stallDistribution: Chart = {
@@ -34,129 +35,21 @@ function decadesOf(quantiles: readonly ChartRow[]): {
   return { extent: [Number(`1e${from}`), Number(`1e${to}`)], ticks }
 }
 
+interface Lengths {
+  readonly quantiles: readonly ChartRow[]
+  readonly columns: readonly string[]
+  readonly decades: ReturnType<typeof decadesOf>
+  readonly color: JsonObject
+}
+
 function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
   const quantiles = rowsOf(rows, 'stall_quantiles')
   const curve = rowsOf(rows, 'stall_curve')
   const columns = columnsIn(quantiles, subject)
   const classes = TASK_CLASSES.filter((name) => quantiles.some((row) => row['task_class'] === name))
   const censored = quantiles.reduce((sum, row) => sum + Number(row['censored'] ?? 0), 0)
-  const decades = decadesOf(quantiles)
-  const leastPercent = 100 / Math.max(10, largest(quantiles, 'stalls') ?? 10)
   const color = { field: 'column', type: 'nominal', scale: columnScale(subject), legend: null }
-  const panels = classes.flatMap((of): JsonObject[] => {
-    const own = [{ filter: { field: 'task_class', equal: of } }]
-    // A curve over a handful of stalls says nothing that the marks above it do not.
-    const hasCurve = quantiles.some(
-      (row) => row['task_class'] === of && Number(row['stalls']) >= FEWEST_FOR_CURVE,
-    )
-    const x = (field: string, titled: boolean): JsonObject => ({
-      field,
-      type: 'quantitative',
-      scale: { type: 'log', domain: decades.extent, nice: false },
-      axis: {
-        title: titled ? 'length of a stall, ms (logarithmic)' : null,
-        labels: titled,
-        values: decades.ticks,
-        tickCount: decades.ticks.length + 1,
-        format: ',~g',
-        grid: true,
-      },
-    })
-    const y = {
-      field: 'column',
-      type: 'nominal',
-      sort: [...columns],
-      axis: { title: null, labelLimit: 200, ticks: false, domain: false, labelOverlap: false },
-    }
-    const tooltip = [
-      { field: 'column', title: 'column', type: 'nominal' },
-      { field: 'stalls', title: 'stalls', type: 'quantitative', format: ',' },
-      { field: 'censored', title: 'censored', type: 'quantitative', format: ',' },
-      { field: 'p50_ms', title: 'p50, ms', type: 'quantitative', format: '.3f' },
-      { field: 'p99_ms', title: 'p99, ms', type: 'quantitative', format: '.3f' },
-      { field: 'max_ms', title: 'max, ms', type: 'quantitative', format: '.3f' },
-    ]
-    const said = columns
-      .map((column) => {
-        const row = quantiles.find((q) => q['column'] === column && q['task_class'] === of)
-        return `${column}: ${plural(Number(row?.['stalls'] ?? 0), 'stall')}`
-      })
-      .join(', ')
-    const label = (
-      field: string,
-      dx: number,
-      align: string,
-      word: string,
-      clear = 'true',
-    ): JsonObject => ({
-      transform: [
-        { filter: clear },
-        { calculate: `'${word} ' + format(datum.${field}, ',.3~r')`, as: `${field}_said` },
-      ],
-      mark: { type: 'text', align, dx, dy: -10, fontSize: 9.5, color: inkOf(subject.theme).faint },
-      encoding: {
-        x: x(field, !hasCurve),
-        y,
-        text: { field: `${field}_said`, type: 'nominal' },
-      },
-    })
-    const ranges: JsonObject = {
-      title: { text: `${of} tasks`, subtitle: said, fontSize: 12, subtitleFontSize: 10, offset: 6 },
-      width: subject.width,
-      height: { step: 34 },
-      data: dataset('stall_quantiles'),
-      transform: own,
-      layer: [
-        {
-          mark: { type: 'rule', strokeWidth: 2 },
-          encoding: { x: x('p50_ms', !hasCurve), x2: { field: 'max_ms' }, y, color, tooltip },
-        },
-        {
-          mark: { type: 'tick', opacity: 1, thickness: 3, height: 14, orient: 'vertical' },
-          encoding: { x: x('p50_ms', !hasCurve), y, color, tooltip },
-        },
-        {
-          mark: { type: 'tick', opacity: 1, thickness: 3, height: 14, orient: 'vertical' },
-          encoding: { x: x('p99_ms', !hasCurve), y, color, tooltip },
-        },
-        {
-          mark: { type: 'point', filled: true, size: 60, opacity: 1 },
-          encoding: { x: x('max_ms', !hasCurve), y, color, tooltip },
-        },
-        label('p50_ms', -2, 'right', 'p50', 'datum.p99_ms > datum.p50_ms * 2.5'),
-        label('p99_ms', -4, 'right', 'p99'),
-        label('max_ms', 4, 'left', 'max'),
-      ],
-    }
-    const lines: JsonObject = {
-      width: subject.width,
-      height: 110,
-      data: dataset('stall_curve'),
-      transform: own,
-      mark: { type: 'line', interpolate: 'step-after', strokeWidth: 1.8, clip: true },
-      encoding: {
-        x: x('ms', true),
-        y: {
-          field: 'longer_percent',
-          type: 'quantitative',
-          axis: {
-            title: ['stalls longer', 'than this, %'],
-            tickCount: 6,
-            values: [100, 10, 1, 0.1, 0.01].filter((percent) => percent >= leastPercent),
-            format: '~g',
-          },
-          scale: { type: 'log', domain: [leastPercent, 100], nice: false, clamp: true },
-        },
-        color,
-        tooltip: [
-          { field: 'column', type: 'nominal' },
-          { field: 'ms', title: 'longer than, ms', type: 'quantitative', format: '.3f' },
-          { field: 'longer_percent', title: 'stalls, %', type: 'quantitative', format: '.1f' },
-        ],
-      },
-    }
-    return hasCurve ? [ranges, lines] : [ranges]
-  })
+  const lengths = { quantiles, columns, decades: decadesOf(quantiles), color }
   return {
     $schema: SCHEMA,
     title: titleOf(subject, 'Length of stalls', [
@@ -165,9 +58,150 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
         : 'no stall was censored',
     ]),
     datasets: { stall_quantiles: quantiles, stall_curve: curve },
-    vconcat: panels,
+    vconcat: classes.flatMap((taskClass) => toPanels(lengths, taskClass, subject)),
     spacing: 14,
     resolve: { scale: { x: 'shared', color: 'shared' } },
     config: configOf(subject.theme),
   }
+}
+
+function toPanels(lengths: Lengths, taskClass: string, subject: ChartSubject): JsonObject[] {
+  // A curve over a handful of stalls says nothing that the marks above it do not.
+  const hasCurve = lengths.quantiles.some(
+    (row) => row['task_class'] === taskClass && Number(row['stalls']) >= FEWEST_FOR_CURVE,
+  )
+  const ranges = rangesPanel(lengths, taskClass, subject, hasCurve ? 'bare' : 'titled')
+  return hasCurve ? [ranges, curvePanel(lengths, taskClass, subject)] : [ranges]
+}
+
+function lengthAxis({ decades }: Lengths, field: string, axis: 'bare' | 'titled'): JsonObject {
+  const isTitled = axis === 'titled'
+  return {
+    field,
+    type: 'quantitative',
+    scale: { type: 'log', domain: decades.extent, nice: false },
+    axis: {
+      title: isTitled ? 'length of a stall, ms (logarithmic)' : null,
+      labels: isTitled,
+      values: decades.ticks,
+      tickCount: decades.ticks.length + 1,
+      format: ',~g',
+      grid: true,
+    },
+  }
+}
+
+const TOOLTIP = [
+  word('column', 'column'),
+  amount('stalls', 'stalls', ','),
+  amount('censored', 'censored', ','),
+  amount('p50_ms', 'p50, ms', '.3f'),
+  amount('p99_ms', 'p99, ms', '.3f'),
+  amount('max_ms', 'max, ms', '.3f'),
+]
+
+/** A bar from median to maximum for each column. */
+function rangesPanel(
+  lengths: Lengths,
+  taskClass: string,
+  subject: ChartSubject,
+  axis: 'bare' | 'titled',
+): JsonObject {
+  const { color, columns } = lengths
+  const x = (field: string): JsonObject => lengthAxis(lengths, field, axis)
+  const y = {
+    field: 'column',
+    type: 'nominal',
+    sort: [...columns],
+    axis: { title: null, labelLimit: 200, ticks: false, domain: false, labelOverlap: false },
+  }
+  const tooltip = TOOLTIP
+  const tick = { type: 'tick', opacity: 1, thickness: 3, height: 14, orient: 'vertical' }
+  const label = (
+    field: string,
+    mark: { readonly dx: number; readonly align: string },
+    text: string,
+    clear = 'true',
+  ): JsonObject => ({
+    transform: [
+      { filter: clear },
+      { calculate: `'${text} ' + format(datum.${field}, ',.3~r')`, as: `${field}_said` },
+    ],
+    mark: {
+      type: 'text',
+      align: mark.align,
+      dx: mark.dx,
+      dy: -10,
+      fontSize: 9.5,
+      color: inkOf(subject.theme).faint,
+    },
+    encoding: { x: x(field), y, text: { field: `${field}_said`, type: 'nominal' } },
+  })
+  return {
+    title: panelTitle(`${taskClass} tasks`, sayStalls(lengths, taskClass)),
+    width: subject.width,
+    height: { step: 34 },
+    data: dataset('stall_quantiles'),
+    transform: ofClass(taskClass),
+    layer: [
+      {
+        mark: { type: 'rule', strokeWidth: 2 },
+        encoding: { x: x('p50_ms'), x2: { field: 'max_ms' }, y, color, tooltip },
+      },
+      { mark: tick, encoding: { x: x('p50_ms'), y, color, tooltip } },
+      { mark: tick, encoding: { x: x('p99_ms'), y, color, tooltip } },
+      {
+        mark: { type: 'point', filled: true, size: 60, opacity: 1 },
+        encoding: { x: x('max_ms'), y, color, tooltip },
+      },
+      label('p50_ms', { dx: -2, align: 'right' }, 'p50', 'datum.p99_ms > datum.p50_ms * 2.5'),
+      label('p99_ms', { dx: -4, align: 'right' }, 'p99'),
+      label('max_ms', { dx: 4, align: 'left' }, 'max'),
+    ],
+  }
+}
+
+/** Share of the stalls that are longer than a given time. */
+function curvePanel(lengths: Lengths, taskClass: string, subject: ChartSubject): JsonObject {
+  const leastPercent = 100 / Math.max(10, largest(lengths.quantiles, 'stalls') ?? 10)
+  return {
+    width: subject.width,
+    height: 110,
+    data: dataset('stall_curve'),
+    transform: ofClass(taskClass),
+    mark: { type: 'line', interpolate: 'step-after', strokeWidth: 1.8, clip: true },
+    encoding: {
+      x: lengthAxis(lengths, 'ms', 'titled'),
+      y: {
+        field: 'longer_percent',
+        type: 'quantitative',
+        axis: {
+          title: ['stalls longer', 'than this, %'],
+          tickCount: 6,
+          values: [100, 10, 1, 0.1, 0.01].filter((percent) => percent >= leastPercent),
+          format: '~g',
+        },
+        scale: { type: 'log', domain: [leastPercent, 100], nice: false, clamp: true },
+      },
+      color: lengths.color,
+      tooltip: [
+        { field: 'column', type: 'nominal' },
+        amount('ms', 'longer than, ms', '.3f'),
+        amount('longer_percent', 'stalls, %', '.1f'),
+      ],
+    },
+  }
+}
+
+function ofClass(taskClass: string): JsonObject[] {
+  return [{ filter: { field: 'task_class', equal: taskClass } }]
+}
+
+function sayStalls({ columns, quantiles }: Lengths, taskClass: string): string {
+  return columns
+    .map((column) => {
+      const row = quantiles.find((q) => q['column'] === column && q['task_class'] === taskClass)
+      return `${column}: ${plural(Number(row?.['stalls'] ?? 0), 'stall')}`
+    })
+    .join(', ')
 }

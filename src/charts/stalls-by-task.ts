@@ -1,5 +1,6 @@
 import type { Chart, ChartRow, ChartRows, ChartSubject, JsonObject } from './chart.ts'
 import { columnsIn, rowsOf, SCHEMA } from './chart.ts'
+import { amount, word } from './encodings.ts'
 import { configOf, dataset, inkOf, PARTS, partScale, timeUnit, titleOf } from './theme.ts'
 
 const MOST_TASKS = 12
@@ -105,12 +106,12 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
             },
             order: { field: 'cause_rank', type: 'quantitative' },
             tooltip: [
-              { field: 'column', title: 'column', type: 'nominal' },
-              { field: 'task', title: 'task', type: 'nominal' },
-              { field: 'task_class', title: 'class', type: 'nominal' },
-              { field: 'cause', title: 'time in', type: 'nominal' },
-              { field: 'ms', title: 'ms', type: 'quantitative', format: '.3f' },
-              { field: 'stalls', title: 'stalls', type: 'quantitative', format: ',' },
+              word('column', 'column'),
+              word('task', 'task'),
+              word('task_class', 'class'),
+              word('cause', 'time in'),
+              amount('ms', 'ms', '.3f'),
+              amount('stalls', 'stalls', ','),
             ],
           },
         },

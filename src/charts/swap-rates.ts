@@ -1,5 +1,6 @@
 import type { Chart, ChartRows, ChartSubject, JsonObject } from './chart.ts'
 import { columnsIn, rowsOf, SCHEMA, timeExtent } from './chart.ts'
+import { amount, only } from './encodings.ts'
 import { configOf, dataset, titleOf } from './theme.ts'
 
 export const swapRates: Chart = {
@@ -35,7 +36,7 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
         width: subject.width,
         height: 90,
         data: dataset('swap_activity'),
-        transform: [{ filter: { field: 'column', equal: column } }],
+        transform: only(column),
         mark: { type: 'rect' },
         encoding: {
           x: {
@@ -65,10 +66,10 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
             legend: { title: null },
           },
           tooltip: [
-            { field: 'start_s', title: 'from, s', type: 'quantitative', format: '.3f' },
-            { field: 'end_s', title: 'to, s', type: 'quantitative', format: '.3f' },
+            amount('start_s', 'from, s', '.3f'),
+            amount('end_s', 'to, s', '.3f'),
             { field: 'direction', type: 'nominal' },
-            { field: 'pages_per_s', title: 'pages/s', type: 'quantitative', format: ',.0f' },
+            amount('pages_per_s', 'pages/s', ',.0f'),
           ],
         },
       }),

@@ -1,5 +1,6 @@
 import type { Chart, ChartRow, ChartRows, ChartSubject, Json, JsonObject } from './chart.ts'
 import { largest, rowsOf, SCHEMA, timeExtent } from './chart.ts'
+import { amount, only, panelTitle, word } from './encodings.ts'
 import { classScale, configOf, dataset, inkOf, titleOf } from './theme.ts'
 
 const MEMORY_HEIGHT = 120
@@ -87,8 +88,6 @@ function clipped(bounds: readonly ChartRow[], top: number): readonly ChartRow[] 
   })
 }
 
-const only = (column: string): Json => [{ filter: { field: 'column', equal: column } }]
-
 function timeAxis({ start, end }: Time, shown: boolean): JsonObject {
   return {
     type: 'quantitative',
@@ -109,51 +108,14 @@ function memoryPanel(
   const ink = inkOf(subject.theme)
   const described = rowsOf(rows, 'columns').find((row) => row['column'] === column)
   const sample = rowsOf(rows, 'free_samples').find((row) => row['column'] === column)
-  const sampled = sample !== undefined
   const x = timeAxis(extent.time, false)
   const scale = { domain: [0, extent.top], nice: false, clamp: false }
-  const axis = { title: 'free, MiB', tickCount: 4 }
-  const basis = sampled
-    ? `; free memory of ${String(sample['zones'])}`
-    : '; no samples of free memory, so the band is what kswapd and direct reclaim prove'
-  const memory: Json = sampled
-    ? {
-        name,
-        data: dataset('free_samples'),
-        transform: only(column),
-        mark: {
-          type: 'line',
-          interpolate: 'step-after',
-          strokeWidth: 1.5,
-          color: ink.line,
-          clip: true,
-        },
-        encoding: {
-          x: { field: 'time_s', ...x },
-          y: { field: 'free_mib', type: 'quantitative', scale, axis },
-          tooltip: [
-            { field: 'time_s', title: 'time, s', type: 'quantitative', format: '.4f' },
-            { field: 'free_mib', title: 'free, MiB', type: 'quantitative', format: '.2f' },
-          ],
-        },
-      }
-    : {
-        name,
-        data: dataset('free_bounds'),
-        transform: only(column),
-        mark: { type: 'rect', color: ink.band, clip: true },
-        encoding: {
-          x: { field: 'start_s', ...x },
-          x2: { field: 'end_s' },
-          y: { field: 'lo_mib', type: 'quantitative', scale, axis },
-          y2: { field: 'hi_mib' },
-          tooltip: [
-            { field: 'start_s', title: 'from, s', type: 'quantitative', format: '.4f' },
-            { field: 'end_s', title: 'to, s', type: 'quantitative', format: '.4f' },
-            { field: 'proof', title: 'proved by', type: 'nominal' },
-          ],
-        },
-      }
+  const y = { type: 'quantitative', scale, axis: { title: 'free, MiB', tickCount: 4 } }
+  const basis =
+    sample === undefined
+      ? '; no samples of free memory, so the band is what kswapd and direct reclaim prove'
+      : `; free memory of ${String(sample['zones'])}`
+  const subtitle = `${String(described?.['description'] ?? '')}${basis}`
   const ownEnd = Number(described?.['end_s'] ?? extent.time.end)
   const marks = spread(
     rowsOf(rows, 'watermarks').filter((row) => row['column'] === column),
@@ -162,50 +124,90 @@ function memoryPanel(
   return {
     width: subject.width,
     height: MEMORY_HEIGHT,
-    title: {
-      text: column,
-      subtitle: `${String(described?.['description'] ?? '')}${basis}`,
-      fontSize: 12,
-      subtitleFontSize: 10,
-      offset: 6,
-      limit: subject.width,
-    },
+    title: { ...panelTitle(column, subtitle), limit: subject.width },
     layer: [
-      memory,
       {
-        data: dataset('watermarks'),
-        transform: only(column),
-        mark: { type: 'rule', strokeDash: [5, 3], color: ink.alarm, clip: true },
-        encoding: {
-          y: { field: 'mib', type: 'quantitative', scale },
-          tooltip: [
-            { field: 'name', title: 'watermark', type: 'nominal' },
-            { field: 'mib', title: 'MiB', type: 'quantitative', format: '.2f' },
-            { field: 'basis', type: 'nominal' },
-          ],
-        },
+        name,
+        ...(sample === undefined
+          ? provedMemory(column, x, y, ink.band)
+          : sampledMemory(column, x, y, ink.line)),
       },
+      watermarkRules(column, scale, ink.alarm),
       ...(rowsOf(rows, 'gaps').some((row) => row['column'] === column)
         ? [gapMarks(column, ink.faint)]
         : []),
       ...(ownEnd < extent.time.end * 0.995 ? endMarks(ownEnd, ink.faint) : []),
-      ...marks.map(
-        (mark): Json => ({
-          data: { values: [{ y: mark.mib }] },
-          mark: {
-            type: 'text',
-            clip: false,
-            text: mark.name,
-            align: 'left',
-            dx: 4,
-            dy: mark.dy,
-            fontSize: 10,
-            color: ink.alarm,
-          },
-          encoding: { x: { value: subject.width }, y: { field: 'y', type: 'quantitative', scale } },
-        }),
-      ),
+      ...marks.map((mark): Json => watermarkLabel(mark, subject, scale)),
     ],
+  }
+}
+
+function sampledMemory(column: string, x: JsonObject, y: JsonObject, color: string): JsonObject {
+  return {
+    data: dataset('free_samples'),
+    transform: only(column),
+    mark: { type: 'line', interpolate: 'step-after', strokeWidth: 1.5, color, clip: true },
+    encoding: {
+      x: { field: 'time_s', ...x },
+      y: { field: 'free_mib', ...y },
+      tooltip: [amount('time_s', 'time, s', '.4f'), amount('free_mib', 'free, MiB', '.2f')],
+    },
+  }
+}
+
+function provedMemory(column: string, x: JsonObject, y: JsonObject, color: string): JsonObject {
+  return {
+    data: dataset('free_bounds'),
+    transform: only(column),
+    mark: { type: 'rect', color, clip: true },
+    encoding: {
+      x: { field: 'start_s', ...x },
+      x2: { field: 'end_s' },
+      y: { field: 'lo_mib', ...y },
+      y2: { field: 'hi_mib' },
+      tooltip: [
+        amount('start_s', 'from, s', '.4f'),
+        amount('end_s', 'to, s', '.4f'),
+        word('proof', 'proved by'),
+      ],
+    },
+  }
+}
+
+function watermarkRules(column: string, scale: JsonObject, color: string): JsonObject {
+  return {
+    data: dataset('watermarks'),
+    transform: only(column),
+    mark: { type: 'rule', strokeDash: [5, 3], color, clip: true },
+    encoding: {
+      y: { field: 'mib', type: 'quantitative', scale },
+      tooltip: [
+        word('name', 'watermark'),
+        amount('mib', 'MiB', '.2f'),
+        { field: 'basis', type: 'nominal' },
+      ],
+    },
+  }
+}
+
+function watermarkLabel(
+  { name, mib, dy }: Label,
+  subject: ChartSubject,
+  scale: JsonObject,
+): JsonObject {
+  return {
+    data: { values: [{ y: mib }] },
+    mark: {
+      type: 'text',
+      clip: false,
+      text: name,
+      align: 'left',
+      dx: 4,
+      dy,
+      fontSize: 10,
+      color: inkOf(subject.theme).alarm,
+    },
+    encoding: { x: { value: subject.width }, y: { field: 'y', type: 'quantitative', scale } },
   }
 }
 
@@ -219,10 +221,10 @@ function gapMarks(column: string, color: string): Json {
       x: { field: 'start_s', type: 'quantitative' },
       x2: { field: 'end_s' },
       tooltip: [
-        { field: 'start_s', title: 'events lost from, s', type: 'quantitative', format: '.4f' },
-        { field: 'end_s', title: 'to, s', type: 'quantitative', format: '.4f' },
+        amount('start_s', 'events lost from, s', '.4f'),
+        amount('end_s', 'to, s', '.4f'),
         { field: 'cpu', title: 'CPU', type: 'quantitative' },
-        { field: 'events', title: 'lost events', type: 'quantitative', format: ',' },
+        amount('events', 'lost events', ','),
       ],
     },
   }
@@ -251,11 +253,15 @@ function endMarks(end: number, color: string): readonly Json[] {
   ]
 }
 
+/** Name of a watermark beside its line, moved by `dy` pixels. */
+interface Label {
+  readonly name: string
+  readonly mib: number
+  readonly dy: number
+}
+
 /** Labels of close watermarks move apart until none covers another. */
-function spread(
-  rows: readonly ChartRow[],
-  top: number,
-): readonly { readonly name: string; readonly mib: number; readonly dy: number }[] {
+function spread(rows: readonly ChartRow[], top: number): readonly Label[] {
   const sorted = rows
     .map((row) => ({ name: String(row['name']), mib: Number(row['mib']) }))
     .sort((a, b) => a.mib - b.mib)
@@ -287,9 +293,9 @@ function kswapdPanel(subject: ChartSubject, column: string, name: string, time: 
       },
       y2: { datum: 0 },
       tooltip: [
-        { field: 'start_s', title: 'from, s', type: 'quantitative', format: '.3f' },
-        { field: 'end_s', title: 'to, s', type: 'quantitative', format: '.3f' },
-        { field: 'busy_percent', title: 'kswapd awake, %', type: 'quantitative', format: '.1f' },
+        amount('start_s', 'from, s', '.3f'),
+        amount('end_s', 'to, s', '.3f'),
+        amount('busy_percent', 'kswapd awake, %', '.1f'),
       ],
     },
   }
@@ -338,9 +344,9 @@ function stallPanel(
         legend: { title: 'stalled tasks' },
       },
       tooltip: [
-        { field: 'start_s', title: 'from, s', type: 'quantitative', format: '.3f' },
-        { field: 'task_class', title: 'tasks', type: 'nominal' },
-        { field: 'stalled_tasks', title: 'stalled (mean)', type: 'quantitative', format: '.2f' },
+        amount('start_s', 'from, s', '.3f'),
+        word('task_class', 'tasks'),
+        amount('stalled_tasks', 'stalled (mean)', '.2f'),
       ],
     },
   }
