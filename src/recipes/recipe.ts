@@ -29,6 +29,8 @@ const EVENTS = [
   // Android before 4.12.
   'lowmemorykiller/lowmemory_kill',
 ] as const
+/** Recorded as well where swap lies on a disk: they tell how long its requests take. */
+const DISK_EVENTS = ['block/block_rq_issue', 'block/block_rq_complete'] as const
 /** Where adb's shell may write and run on an Android device. */
 export const DEVICE_HOME = '/data/local/tmp'
 const DEVICE_FOLDER = `${DEVICE_HOME}/pstrace`
@@ -74,6 +76,7 @@ function head({ tool, kernel, arch, adb, seconds, bufferKib }: RecipeOptions): s
 #
 # Cost: an event takes 0.1 to 0.3 us, a probe 0.3 to 1 us, a return probe 1 to 2 us; storing a page 3 to 30 us. A swapped-out page is
 # about 4 events. ${COSTS[tool]}
+# Where swap lies on a disk (also below zswap), its requests are recorded too: two events for each request to any disk.
 # Buffers: ${bufferKib} KiB per CPU. Raise BUFFER_KIB if pstrace reports losses: a page swapped out needs about 200 bytes.
 set -u
 SECONDS_TO_RECORD=\${1:-${seconds}}
@@ -83,6 +86,10 @@ T=\${TRACEFS:-/sys/kernel/tracing}
 [ -e "$T/trace_clock" ] || T=/sys/kernel/debug/tracing
 [ -e "$T/trace_clock" ] || { echo "pstrace: tracefs is not mounted" >&2; exit 1; }
 clock=$(sed -n 's/.*\\[\\(.*\\)\\].*/\\1/p' "$T/trace_clock")
+disk_events=
+if grep -q -v -E '^Filename|zram' "\${SWAPS:-/proc/swaps}" 2>/dev/null; then
+  disk_events='${DISK_EVENTS.join(' ')}'
+fi
 failed=`
 }
 
@@ -124,9 +131,15 @@ ${probes.map(addProbe).join('\n')}
   done
   return 0
 }`,
+    `switch_events() {
+  for event in ${EVENTS.join(' ')} $disk_events; do
+    [ -e "$T/events/$event/enable" ] && echo "$1" >"$T/events/$event/enable"
+  done
+  return 0
+}`,
     `reset_tracing() {
   echo 0 >"$T/tracing_on"
-${EVENTS.map((event) => `  [ -e "$T/events/${event}/enable" ] && echo 0 >"$T/events/${event}/enable"`).join('\n')}
+  switch_events 0
   remove_probes
   [ -z "$clock" ] || echo "$clock" >"$T/trace_clock"
   echo 1 >"$T/tracing_on"
@@ -176,10 +189,13 @@ list_processes() {
   grep -s -a -H . /proc/[0-9]*/cmdline | tr '\\000' '\\t' | cut -f 1
 }`
 
-/** Free pages and zram's counters each second, with the time of the trace's own clock. */
+/**
+ * Free pages and zram's counters each second, with the time of the trace's own clock. It ends with the script, for a signal that meets
+ * a shell just begun may be lost.
+ */
 const SAMPLES = `sample_each_second() {
   printf 'mono_ns\\tnr_free_pages\\torig_data_size compr_data_size mem_used_total mem_limit mem_used_max same_pages pages_compacted huge_pages huge_pages_since\\n'
-  while sleep 1; do
+  while sleep 1 && kill -0 $$ 2>/dev/null; do
     now=$(sed -n 's/^now ts: *\\([0-9]*\\)\\.\\([0-9]*\\)$/\\1\\2000/p' "$T/per_cpu/cpu0/stats")
     free=$(sed -n 's/^nr_free_pages //p' /proc/vmstat)
     zram=$(cat /sys/block/zram0/mm_stat 2>/dev/null)
@@ -199,10 +215,6 @@ function recordWith(options: RecipeOptions, probes: readonly Probe[]): string {
       return perfetto(options, probes)
   }
 }
-
-const ENABLE = EVENTS.map(
-  (event) => `[ -e "$T/events/${event}/enable" ] && echo 1 >"$T/events/${event}/enable"`,
-).join('\n')
 
 /** Reads each cpu's buffer: only whole pages while events come, for a reader that waits for the next one is woken by its own wake-up. */
 const DRAIN = `# Bytes that a page holds are those of its data field; its head stands before them.
@@ -240,7 +252,7 @@ read_rest() {
 
 /** Descriptions of what is recorded, and of the marks, which are always there. */
 const FORMATS = [
-  ...EVENTS.map((event) => (event.includes('/') ? event : `${event}/*`)),
+  ...[...EVENTS, ...DISK_EVENTS].map((event) => (event.includes('/') ? event : `${event}/*`)),
   `${GROUP}/*`,
   'ftrace/print',
 ]
@@ -258,7 +270,7 @@ echo "$BUFFER_KIB" >"$T/buffer_size_kb"
 [ -e "$T/options/record-tgid" ] && echo 1 >"$T/options/record-tgid"
 [ -e "$T/saved_cmdlines_size" ] && echo 4096 >"$T/saved_cmdlines_size"
 echo >"$T/trace"
-${ENABLE}
+switch_events 1
 [ -d "$T/events/${GROUP}" ] && echo 1 >"$T/events/${GROUP}/enable"
 cpus=
 for cpu in "$T"/per_cpu/cpu*; do
@@ -294,7 +306,7 @@ cat "$T/trace_clock" >"$RAW/trace_clock"
 
 function existing(format: (event: string) => string): string {
   return `events=
-for event in ${EVENTS.join(' ')} ${GROUP}; do
+for event in ${EVENTS.join(' ')} $disk_events ${GROUP}; do
   [ -d "$T/events/$event" ] && events="$events ${format('$event')}"
 done`
 }
@@ -339,6 +351,7 @@ function perfetto(options: RecipeOptions, probes: readonly Probe[]): string {
   return `RESULT=$OUT/trace.perfetto-trace
 cat >"$OUT/config.pbtxt" <<'CONFIG'
 ${toPerfettoConfig(options, probes)}CONFIG
+[ -n "$disk_events" ] || sed -i '/"block\\//d' "$OUT/config.pbtxt"
 sed "s/duration_ms: .*/duration_ms: $((SECONDS_TO_RECORD * 1000))/" "$OUT/config.pbtxt" |
   perfetto --txt -c - -o - >"$RESULT" || failed="perfetto did not record"`
 }
@@ -352,6 +365,7 @@ export function toPerfettoConfig(
     'vmscan/*',
     'oom/*',
     ...EVENTS.filter((event) => event.includes('/')),
+    ...DISK_EVENTS,
     ...probes.map(({ event }) => `${GROUP}/${event}`),
   ]
   return `# Recording of memory reclaim and swap for kernel ${toText(options.kernel)} on ${options.arch}. The probes of group ${GROUP} must exist

@@ -151,11 +151,12 @@ describe.each(TOOLS)('scripts for %s', (tool) => {
 
 const FILES_OF_TRACEFS = ['tracing_on', 'buffer_size_kb', 'trace', 'kprobe_events']
 const GROUPS = ['vmscan', 'oom', 'sched/sched_switch', 'sched/sched_waking', 'pstrace']
+const REQUESTS = ['block/block_rq_issue', 'block/block_rq_complete']
 
 /** A folder that stands for tracefs, with a recording in its buffers. */
-function fakeTracefs(name: string): string {
+function fakeTracefs(name: string, scenario = 'phone'): string {
   const path = join(folder, name)
-  generatedFolder({ scenario: scenarioNamed('phone'), events: 300 }, path)
+  generatedFolder({ scenario: scenarioNamed(scenario), events: 300 }, path)
   for (const cpu of readdirSync(join(path, 'per_cpu'))) {
     const buffer = join(path, 'per_cpu', cpu)
     const { size } = statSync(join(buffer, 'trace_pipe_raw'))
@@ -168,7 +169,7 @@ function fakeTracefs(name: string): string {
     join(path, 'available_filter_functions'),
     'do_swap_page\nswap_writepage\nswap_read_folio [mod]\nswap_writepage_bdev\n',
   )
-  for (const group of GROUPS) {
+  for (const group of [...GROUPS, ...REQUESTS]) {
     mkdirSync(join(path, 'events', group), { recursive: true })
     writeFileSync(join(path, 'events', group, 'enable'), '')
   }
@@ -321,6 +322,37 @@ describe.runIf(isRoot)('a script that runs', () => {
     expect(called).toContain(`sched${separator}sched_switch`)
     if (tool === 'perfetto') expect(called).toContain('duration_ms: 1000')
     else expect(called).toMatch(/-e vmscan(:\*)? /)
+  })
+
+  const swaps = (device: string) =>
+    `Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n${device} partition 1048572 0 -2\n`
+
+  it.each([
+    ['/dev/zram0', false],
+    ['/dev/block/zram0', false],
+    ['/dev/sda2', true],
+    ['/swapfile', true],
+  ])('records requests to disks where swap lies on one: %s, %s', (device, recorded) => {
+    const file = join(folder, 'swaps')
+    writeFileSync(file, swaps(device))
+    for (const tool of TOOLS) {
+      const tracefs = fakeTracefs(`${tool}${device.replaceAll('/', '-')}`, 'laptop')
+      const log = join(folder, `requests-${tool}`)
+      writeFileSync(log, '')
+      const { status } = run(withLog(toScript(recipe({ tool })), log), {
+        tracefs,
+        out: join(folder, `requests-out-${tool}`),
+        bins: tool === 'tracefs' ? [] : [standIn(tool, `echo "$@" >>${log}\ncat >>${log}\n`)],
+        env: { SWAPS: file },
+      })
+      expect(status).toBe(0)
+      const said = readFileSync(log, 'utf8')
+      const asked =
+        tool === 'tracefs'
+          ? REQUESTS.map((event) => `events/${event}/enable=1`)
+          : REQUESTS.map((event) => (tool === 'perfetto' ? event : event.replace('/', ':')))
+      for (const event of asked) expect([tool, said.includes(event)]).toEqual([tool, recorded])
+    }
   })
 
   it.each(['trace-cmd', 'perf', 'perfetto'] as const)(
