@@ -45,10 +45,16 @@ function parseLevel(parameter: string, given: string): Pick<CodecChoice, 'level'
 }
 
 /** zstd's parameters depend on who calls it: zram's own backend, or the crypto API for zswap and for the zram of 6.1. */
-function variantOf(config: CodecOfRun): Pick<CodecChoice, 'variant'> {
-  if (config.codec !== 'zstd') return {}
-  const form = String(config.backendParameters['form'] ?? '')
-  if (config.backend === 'zram') return { variant: form === '6.1' ? 'zswap' : 'zram' }
-  if (config.backend === 'zswap') return { variant: form === '2026' ? 'acomp' : 'zswap' }
+function variantOf({
+  backend,
+  backendParameters,
+  codec,
+}: CodecOfRun): Pick<CodecChoice, 'variant'> {
+  const form = String(backendParameters['form'] ?? '')
+  const window = String(backendParameters['winbits'] ?? '')
+  if (codec === 'zstd' && backend === 'zram') return { variant: form === '6.1' ? 'zswap' : 'zram' }
+  if (codec === 'zstd' && backend === 'zswap')
+    return { variant: form === '2026' ? 'acomp' : 'zswap' }
+  if (codec === 'deflate' && backend === 'zram' && window !== '') return { variant: window }
   return {}
 }

@@ -20,6 +20,11 @@ describe('the codec of a run', () => {
     expect(choose(backend, 'zstd', parameters).variant).toBe(variant)
   })
 
+  it('has the window that zram is told, if it is deflate', () => {
+    expect(choose('zram', 'deflate', { winbits: '-15' }).variant).toBe('-15')
+    expect(choose('zram', 'lz4', { winbits: '-15' }).variant).toBeUndefined()
+  })
+
   it('has no variant where it is not zstd', () => {
     expect(choose('zswap', 'lz4')).toEqual({ implementation: 'portable', pageSize: 4096 })
   })

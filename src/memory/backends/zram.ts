@@ -31,6 +31,12 @@ const PARAMETERS: readonly BackendParameter[] = [
     fallback: '',
     summary: "level of the codec, as zram's algorithm_params sets it; empty = the kernel's default",
   },
+  {
+    name: 'winbits',
+    fallback: '',
+    summary:
+      'window bits of deflate, as deflate.winbits of algorithm_params sets them: -9 to -15; empty = -11',
+  },
   { name: 'mem_limit', fallback: 0, summary: 'bytes the pool may hold; 0 = no limit' },
   { name: 'backing_pages', fallback: 0, summary: 'pages of the backing device; 0 = none' },
   {

@@ -24,7 +24,7 @@ export function createCodecMemory(
 }
 
 /** What a codec's modules do; places are addresses in the memory. */
-interface ModuleFunctions {
+export interface ModuleFunctions {
   readonly version: string
   bound(length: number): number
   /** Returns the compressed length. */

@@ -305,6 +305,8 @@ describe('variants and levels', () => {
     ['zstd', { variant: 'disk' }, 'codec-variant'],
     ['lz4', { variant: 'fast' }, 'codec-variant'],
     ['deflate', { level: 10 }, 'codec-level'],
+    ['deflate', { variant: '-8' }, 'codec-variant'],
+    ['deflate', { variant: 'zlib' }, 'codec-variant'],
     ['842', {}, 'codec-unknown'],
   ])('%s with %o is refused with %s', async (name, options, code) => {
     await expect(openCodec(name, options)).rejects.toMatchObject({ code })

@@ -51,6 +51,17 @@ export const DEFLATE_DIGESTS: readonly LevelRow[] = [
   [9, '145715:db8f85a4', '114913:b952be9f', '129596:0e298648', '4408991:8947e149'],
 ]
 
+/** The same at level 6 with other windows, by window bits; those above 0 are with zlib's frame. */
+export const WINDOW_DIGESTS: readonly LevelRow[] = [
+  [-9, '152713:b11471c6', '122241:68cb1194', '142153:b6bfd41f', '4669562:06e5937c'],
+  [-10, '147871:7265e2c3', '117386:2f2051c3', '132663:762bec96', '4485182:6b9b70eb'],
+  [-12, '145543:1dd58815', '113969:b158cb0a', '129355:cb22797b', '4406637:d8384268'],
+  [-13, '145542:d1747301', '112191:a5046f9a', '128195:e307510b', '4406589:38ee446d'],
+  [-15, '145542:d1747301', '111899:ea31df80', '127027:b1274a65', '4406589:38ee446d'],
+  [12, '146269:1e9336a2', '114113:3aed88d2', '129391:c5cc1e34', '4429695:db014097'],
+  [15, '146268:8e9830f1', '112043:0b5fcf42', '127063:6ca1aca8', '4429647:3f0307ef'],
+]
+
 /** Of liblz4 1.7.3, which has the kernel's search. */
 export const LZ4HC_DIGESTS: readonly LevelRow[] = [
   [1, '192295:10e0608a', '148849:3ef29588', '151410:5be2d727', '5961443:0c8da11e'],

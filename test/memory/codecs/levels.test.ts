@@ -1,8 +1,8 @@
-import { inflateRawSync } from 'node:zlib'
+import { inflateRawSync, inflateSync } from 'node:zlib'
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { ZSTDDecoder } from 'zstddec/stream'
-import type { Codec } from '../../../src/memory/codecs/codec.ts'
+import type { Codec, CodecOptions } from '../../../src/memory/codecs/codec.ts'
 import { openCodec } from '../../../src/memory/codecs/index.ts'
 import { crc32 } from '../../../src/memory/contents/corpus.ts'
 import { anyPage } from './any-page.ts'
@@ -14,6 +14,7 @@ import {
   type LevelRow,
   LZ4_DIGESTS,
   LZ4HC_DIGESTS,
+  WINDOW_DIGESTS,
   ZSTD_DIGESTS,
 } from './level-digests.ts'
 
@@ -55,10 +56,14 @@ function digestOf(codec: Codec, pageSize: number, step: number, decode: Decode):
 }
 
 /** One digest for each column that is tried. */
-async function digestsOf(name: string, level: number, decode: Decode): Promise<string[]> {
+async function digestsOf(
+  name: string,
+  options: Pick<CodecOptions, 'level' | 'variant'>,
+  decode: Decode,
+): Promise<string[]> {
   const digests: string[] = []
   for (const { pageSize, step } of columns) {
-    const codec = await openCodec(name, { level, pageSize })
+    const codec = await openCodec(name, { ...options, pageSize })
     digests.push(digestOf(codec, pageSize, step, decode))
   }
   return digests
@@ -79,7 +84,7 @@ describe.each(CODECS)("levels of $name have the kernel's bytes", ({ name, rows, 
   test.each(rows.map((row) => ({ level: row[0], row })))(
     '$level',
     async ({ level, row }) => {
-      expect(await digestsOf(name, level, decode)).toEqual(expectedOf(row))
+      expect(await digestsOf(name, { level }, decode)).toEqual(expectedOf(row))
     },
     600_000,
   )
@@ -142,6 +147,25 @@ describe('deflate', () => {
       )
     },
   )
+
+  test.each(WINDOW_DIGESTS.map((row) => ({ bits: row[0], row })))(
+    "window bits $bits give the kernel's bytes",
+    async ({ bits, row }) => {
+      const decode: Decode =
+        bits < 0 ? (block) => inflateRawSync(block) : (block) => inflateSync(block)
+      expect(await digestsOf('deflate', { variant: String(bits) }, decode)).toEqual(expectedOf(row))
+    },
+  )
+
+  test("a damaged page in zlib's frame is found by its checksum", async () => {
+    const codec = await openCodec('deflate', { variant: '15', level: 0 })
+    const block = new Uint8Array(codec.bound(4096))
+    const length = codec.compress(corpus.subarray(0, 4096), block)
+    block[1000] = (block[1000] ?? 0) ^ 1
+    expect(() => codec.decompress(block.subarray(0, length), new Uint8Array(4096))).toThrow(
+      expect.objectContaining({ code: 'codec-corrupt' }),
+    )
+  })
 
   test('level -1 is the default', async () => {
     const { version } = await openCodec('deflate', { level: -1 })

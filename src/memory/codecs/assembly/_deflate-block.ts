@@ -177,8 +177,8 @@ export function putStored(from: u32, length: u32, last: u32): void {
   out += 4 + length
 }
 
-/** Writes the block in the shortest of the three forms; `from` 0: its bytes have left the window, so it cannot be stored. */
-export function endBlock(from: u32, length: u32, last: u32): void {
+/** Writes the block in the shortest of the three forms; `isHeld`: its bytes are still in the window; else it cannot be stored. */
+export function endBlock(from: u32, length: u32, isHeld: bool, last: u32): void {
   const literalMax = buildTree(scratch + LITERAL_TREE, LITERALS, OF_LITERALS)
   const distanceMax = buildTree(scratch + DISTANCE_TREE, DISTANCES, OF_DISTANCES)
   runLengths(scratch + LITERAL_TREE, literalMax, false)
@@ -189,7 +189,7 @@ export function endBlock(from: u32, length: u32, last: u32): void {
   let dynamicBytes = (dynamicBits + 3 * (lengthMax + 1) + 5 + 5 + 4 + 3 + 7) >>> 3
   const staticBytes = (staticBits + 3 + 7) >>> 3
   if (staticBytes <= dynamicBytes) dynamicBytes = staticBytes
-  if (length + 4 <= dynamicBytes && from != 0) {
+  if (length + 4 <= dynamicBytes && isHeld) {
     putStored(from, length, last)
   } else if (staticBytes == dynamicBytes) {
     putBits((1 << 1) + last, 3)

@@ -17,8 +17,8 @@ export const LENGTH_COUNTS: u32 = 7168
 export const NEXT_CODES: u32 = 7232
 export const LENGTH_ORDER: u32 = 7296
 export const PREVIOUS: u32 = 8192
-export const HEADS: u32 = 12288
-export const SYMBOLS: u32 = 77824
+export const HEADS: u32 = 73728
+export const SYMBOLS: u32 = 139264
 
 export let scratch: u32 = 0
 

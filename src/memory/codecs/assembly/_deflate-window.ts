@@ -1,14 +1,16 @@
 // The window of deflate, which slides by its half over the input, and the chains of positions with the same three bytes.
 import { HEADS, PREVIOUS, scratch } from './_deflate-layout'
 
-const WINDOW: u32 = 2048
-const WINDOW_MASK: u32 = 2047
 export const SHORTEST: u32 = 3
 const LONGEST: u32 = 258
+const HEADS_BYTES: u32 = 65536
 export const LEAST_AHEAD: u32 = LONGEST + SHORTEST + 1
-/** A match may not lie further back. */
-export const FARTHEST: u32 = WINDOW - LEAST_AHEAD
 
+/** Bytes of the window's half. */
+let half: u32 = 0
+let mask: u32 = 0
+/** A match may not lie further back. */
+export let farthest: u32 = 0
 let goodLength: u32 = 0
 let niceLength: u32 = 0
 let chainLength: u32 = 0
@@ -24,18 +26,21 @@ export let matchStart: u32 = 0
 export let blockStart: i32 = 0
 let unread: u32 = 0
 
-/** `good`: a match from which on fewer candidates are tried; `nice`: one that ends the search; `chain`: how many are tried. */
-export function openWindow(src: u32, n: u32, good: u32, nice: u32, chain: u32): void {
+/** The window's half has 2^`bits` bytes. `good`: a match from which on fewer candidates are tried; `nice`: one that ends the search; `chain`: how many are tried. */
+export function openWindow(src: u32, n: u32, bits: u32, good: u32, nice: u32, chain: u32): void {
   base = src
   start = 0
   ahead = 0
   unread = n
   blockStart = 0
   matchStart = 0
+  half = 1 << bits
+  mask = half - 1
+  farthest = half - LEAST_AHEAD
   goodLength = good
   niceLength = nice
   chainLength = chain
-  memory.fill(scratch + HEADS, 0, 65536)
+  memory.fill(scratch + HEADS, 0, HEADS_BYTES)
 }
 
 // @ts-ignore: decorator
@@ -49,24 +54,25 @@ export function beginBlockHere(): void {
   blockStart = <i32>start
 }
 
+function slideAll(positions: u32, bytes: u32): void {
+  for (let slot = positions; slot < positions + bytes; slot += 2) {
+    const position = <u32>load<u16>(slot)
+    store<u16>(slot, <u16>(position >= half ? position - half : 0))
+  }
+}
+
 /** Moves the window on when its upper half is nearly used up, and takes in what fits. */
 export function fillWindow(): void {
   do {
-    let more = 2 * WINDOW - ahead - start
-    if (start >= WINDOW + FARTHEST) {
-      base += WINDOW
-      matchStart -= WINDOW
-      start -= WINDOW
-      blockStart -= <i32>WINDOW
-      for (let slot = scratch + HEADS; slot < scratch + HEADS + 65536; slot += 2) {
-        const position = <u32>load<u16>(slot)
-        store<u16>(slot, <u16>(position >= WINDOW ? position - WINDOW : 0))
-      }
-      for (let slot = scratch + PREVIOUS; slot < scratch + PREVIOUS + 4096; slot += 2) {
-        const position = <u32>load<u16>(slot)
-        store<u16>(slot, <u16>(position >= WINDOW ? position - WINDOW : 0))
-      }
-      more += WINDOW
+    let more = 2 * half - ahead - start
+    if (start >= half + farthest) {
+      base += half
+      matchStart -= half
+      start -= half
+      blockStart -= <i32>half
+      slideAll(scratch + HEADS, HEADS_BYTES)
+      slideAll(scratch + PREVIOUS, half << 1)
+      more += half
     }
     if (unread == 0) return
     const taken = min(more, unread)
@@ -83,7 +89,7 @@ export function enter(position: u32): u32 {
   const hash = ((<u32>load<u8>(at) << 10) ^ (<u32>load<u8>(at + 1) << 5) ^ <u32>load<u8>(at + 2)) & 0x7fff
   const slot = scratch + HEADS + (hash << 1)
   const before = load<u16>(slot)
-  store<u16>(scratch + PREVIOUS + ((position & WINDOW_MASK) << 1), before)
+  store<u16>(scratch + PREVIOUS + ((position & mask) << 1), before)
   store<u16>(slot, <u16>position)
   return before
 }
@@ -94,7 +100,7 @@ export function longestMatch(first: u32, least: u32): u32 {
   let tries: u32 = least >= goodLength ? chainLength >>> 2 : chainLength
   let best = least
   const nice = min(niceLength, ahead)
-  const limit: u32 = start > FARTHEST ? start - FARTHEST : 0
+  const limit: u32 = start > farthest ? start - farthest : 0
   const scan = base + start
   do {
     const match = base + current
@@ -107,7 +113,7 @@ export function longestMatch(first: u32, least: u32): u32 {
         if (length >= nice) break
       }
     }
-    current = <u32>load<u16>(scratch + PREVIOUS + ((current & WINDOW_MASK) << 1))
+    current = <u32>load<u16>(scratch + PREVIOUS + ((current & mask) << 1))
   } while (current > limit && --tries != 0)
   return min(best, ahead)
 }

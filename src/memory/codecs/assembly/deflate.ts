@@ -1,11 +1,10 @@
-// Raw deflate as the kernel's zlib (1.1 line) writes it for crypto and zram: window of 2 KiB, memory level 8, one call.
+// Raw deflate as the kernel's zlib (1.1 line) writes it for crypto and zram: memory level 8, one call.
 // Own code after RFC 1951 and the library's algorithms. All addresses come from the caller, so that several instances may share one memory.
 import { openBlocks, out, endBlock, putStored, tally } from './_deflate-block'
 import { inflate } from './_deflate-decoder'
 import { setLengthOrder, setScratch } from './_deflate-layout'
 import { setStaticTrees } from './_deflate-trees'
 import {
-  FARTHEST,
   LEAST_AHEAD,
   SHORTEST,
   advance,
@@ -14,6 +13,7 @@ import {
   beginBlockHere,
   blockStart,
   enter,
+  farthest,
   fillWindow,
   longestMatch,
   matchStart,
@@ -24,6 +24,11 @@ import {
 const HIGHEST_GREEDY_LEVEL: u32 = 3
 /** Up to this level blocks do not end early. */
 const HIGHEST_PLAIN_LEVEL: u32 = 2
+
+/** A match of 3 bytes is not worth a distance above. */
+const TOO_FAR: u32 = 4096
+/** As many bytes as a stored block has at most: what zlib's pending buffer holds, less the block's head. */
+const LONGEST_STORED: u32 = 65531
 
 /** Constant tables; once per instance. */
 export function init(at: u32): void {
@@ -37,7 +42,7 @@ function covered(): u32 {
 }
 
 function flush(last: u32): void {
-  endBlock(blockStart >= 0 ? base + <u32>blockStart : 0, covered(), last)
+  endBlock(base + <u32>blockStart, covered(), blockStart >= 0, last)
   beginBlockHere()
 }
 
@@ -49,10 +54,11 @@ function flushStored(last: u32): void {
 /** Level 0: blocks end where the window would move on. */
 function storeAll(): void {
   while (true) {
-    fillWindow()
+    if (ahead <= 1) fillWindow()
     if (ahead == 0) break
-    advance(ahead)
-    if (covered() >= FARTHEST) flushStored(0)
+    const isFull = covered() + ahead >= LONGEST_STORED
+    advance(isFull ? LONGEST_STORED - covered() : ahead)
+    if (isFull || covered() >= farthest) flushStored(0)
   }
   flushStored(1)
 }
@@ -75,7 +81,7 @@ function enterStart(): u32 {
 // @ts-ignore: decorator
 @inline
 function isNear(candidate: u32): bool {
-  return candidate != 0 && start - candidate <= FARTHEST
+  return candidate != 0 && start - candidate <= farthest
 }
 
 /** Levels 1 to 3: takes the first match, and enters all of its positions only if it is not longer than `entered`. */
@@ -108,6 +114,7 @@ function parseLazily(lazy: u32): void {
     const previousLength = length
     const previousMatch = matchStart
     length = previousLength < lazy && isNear(candidate) ? longestMatch(candidate, previousLength) : SHORTEST - 1
+    if (length == SHORTEST && start - matchStart > TOO_FAR) length = SHORTEST - 1
     if (previousLength >= SHORTEST && length <= previousLength) {
       const lastEntry = start + ahead - SHORTEST
       const ends = tally(start - 1 - previousMatch, previousLength - SHORTEST, covered())
@@ -128,11 +135,22 @@ function parseLazily(lazy: u32): void {
 }
 
 /**
- * Compresses `n` bytes at `src` to `dst`, which has room for 2 n + 1024. Of a level: `good`, `nice` and `chain` as openWindow has them, and
- * `lazy`, the length from which on a match is taken at once, or up to level 3 the longest of which all positions are entered.
+ * Compresses `n` bytes at `src` to `dst`, which has room for 2 n + 1024, with a window of 2^`bits` bytes, 9 to 15. Of a level: `good`, `nice`
+ * and `chain` as openWindow has them, and `lazy`, the length from which on a match is taken at once, or up to level 3 the longest of which all
+ * positions are entered.
  */
-export function compress(src: u32, n: u32, dst: u32, level: u32, good: u32, lazy: u32, nice: u32, chain: u32): u32 {
-  openWindow(src, n, good, nice, chain)
+export function compress(
+  src: u32,
+  n: u32,
+  dst: u32,
+  bits: u32,
+  level: u32,
+  good: u32,
+  lazy: u32,
+  nice: u32,
+  chain: u32,
+): u32 {
+  openWindow(src, n, bits, good, nice, chain)
   openBlocks(dst, level > HIGHEST_PLAIN_LEVEL)
   if (level == 0) storeAll()
   else if (level <= HIGHEST_GREEDY_LEVEL) parseGreedily(lazy)
