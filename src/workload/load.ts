@@ -266,7 +266,9 @@ export async function loadRecording(tables: WorkloadTables, traceId: number): Pr
   if (columns.length === 0)
     throw new PstraceError(
       'workload_no_events',
-      `${name}: no raw reclaim or scheduler events in the database; ingest the trace with --raw all`,
+      (await wereRead(tables, traceId))
+        ? `${name}: no raw reclaim or scheduler events in the database; ingest the trace with --raw all`
+        : `${name}: the trace holds no reclaim or scheduler events; \`pstrace doctor\` says what to record`,
       { exitStatus: 3 },
     )
   let cpus = trace.number('cpus')
@@ -438,6 +440,17 @@ function parseSnapshot(text: string | undefined): Readonly<Record<string, unknow
   if (text === undefined) return {}
   const value: unknown = JSON.parse(text)
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+}
+
+/** True when the trace had events that a workload is made of, kept as raw rows or not. */
+async function wereRead(tables: WorkloadTables, traceId: number): Promise<boolean> {
+  const names = SOURCES.flatMap((source) => source.names.map((name) => `'${name}'`))
+  const counted = await one(
+    tables,
+    `SELECT count(*)::DOUBLE AS n FROM samples WHERE trace_id = ${traceId} AND run_id IS NULL
+       AND regexp_extract(name, '^events[.].*:(.*)$', 1) IN (${names.join(', ')}) AND value > 0`,
+  )
+  return (counted?.number('n') ?? 0) > 0
 }
 
 async function one(

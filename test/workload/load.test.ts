@@ -40,3 +40,20 @@ describe('a recording that shares its database with another', () => {
     expect(digestOf(await loadLast([other, own]))).toBe(digestOf(await loadLast([own])))
   })
 })
+
+describe('a trace without events that a workload is made of', () => {
+  const kswapd =
+    '  kswapd0-51 [000] d..2.     1.000000: mm_vmscan_direct_reclaim_begin: order=0 gfp_flags=GFP_KERNEL\n'
+  it.each([
+    ['holds none', '  a-7 [000] d..2.     1.000000: irq_exit: x=1\n', 'all', 'the trace holds no'],
+    ['was ingested without its raw events', kswapd, 'none', 'ingest the trace with --raw all'],
+  ])('is refused for what it lacks: it %s', async (_, text, raw, reason) => {
+    const database = await Database.open(':memory:', { mode: 'write' })
+    try {
+      const traceId = await ingestBytes(database, new TextEncoder().encode(text), { raw })
+      await expect(loadRecording(database, traceId)).rejects.toThrow(reason)
+    } finally {
+      database.close()
+    }
+  })
+})
