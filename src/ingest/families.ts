@@ -332,10 +332,10 @@ export class Families {
 
   #counted(handler: EventHandler): EventHandler {
     return {
-      bind: (batch) => handler.bind(batch),
-      event: (row, ts, cpu, task) => {
-        this.counts.writeFolio++
-        handler.event(row, ts, cpu, task)
+      ...handler,
+      bind: (batch) => {
+        this.counts.writeFolio += batch.length
+        handler.bind(batch)
       },
     }
   }

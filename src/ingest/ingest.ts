@@ -51,12 +51,6 @@ export interface IngestResult {
   readonly issues: readonly ImportIssue[]
 }
 
-/**
- * Events between two commits. A commit ends row groups early and writes them once more at the checkpoint; within a
- * transaction DuckDB moves full row groups to the file, so memory does not grow with the block.
- */
-const EVENTS_PER_BLOCK = 8_000_000
-
 /** Reads a trace into the database. The trace is visible when this returns; on failure nothing of it stays. */
 export async function ingestTrace(options: IngestOptions): Promise<IngestResult> {
   const { database, reader } = options
@@ -144,9 +138,10 @@ class Import {
     const writer = this.#writer
     await writer.createTemporary(STAGED_SWAPOUTS)
     await writer.createTemporary(PAGE_ALIASES)
+    // One transaction: DuckDB moves its full row groups to the file, so memory does not grow with it, and a commit in between
+    // would end row groups early.
     await writer.begin()
     await writer.beginRaw(this.#traceId, this.#owner.base)
-    let commitAt = EVENTS_PER_BLOCK
     for (;;) {
       await reader.wait?.()
       const window = reader.read()
@@ -157,12 +152,6 @@ class Import {
       this.#eventCounts.add(window)
       await this.#keepRaw(window)
       await this.#drain({ all: false })
-      if (this.#events >= commitAt) {
-        commitAt += EVENTS_PER_BLOCK
-        await writer.flush()
-        await writer.run('COMMIT')
-        await writer.begin()
-      }
       // Lets signals and timers run between windows: everything else here is synchronous.
       await setImmediate()
       progress?.({ bytesRead: reader.bytesRead, events: this.#events })
