@@ -86,8 +86,8 @@ function textFormat(name: TextForm['name']): SeekableFormat {
     name,
     access: 'stream',
     sniff: (head) => isText(head, name),
-    open: async (source) => (await import('./text/reader.ts')).openText(source, name),
-    openLive: async (stream) => (await import('./text/reader.ts')).openLiveText(stream),
+    open: async (source) => (await import('./text/open.ts')).openText(source, name),
+    openLive: async (stream) => (await import('./text/open.ts')).openLiveText(stream),
   }
 }
 

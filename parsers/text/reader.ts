@@ -1,10 +1,8 @@
 import { type EventFormat, type EventWindow, WINDOW_ROWS } from '../batch.ts'
-import { toByteStream } from '../byte-stream.ts'
-import { readFully, toByteSource, toText } from '../cursor.ts'
+import { toText } from '../cursor.ts'
 import { TraceParseError } from '../error.ts'
 import { IssueLog } from '../issues.ts'
 import type {
-  ByteSource,
   ByteStream,
   ImportIssue,
   LiveStream,
@@ -12,150 +10,39 @@ import type {
   TraceInfo,
   TraceReader,
 } from '../reader.ts'
-import { ByteDictionary } from '../string-dictionary.ts'
 import { COLON, EVENT, EventLine, NO_MATCH, SPACE, timeSince } from './event-line.ts'
 import { EventRows } from './event-rows.ts'
-import { detectForm, FORMS, FTRACE_TEXT, type Refusal, type TextForm } from './form.ts'
-import type { KnownLines } from './known-lines.ts'
+import type { TextForm } from './form.ts'
 import { LineScanner } from './line-scanner.ts'
+import { LossLines } from './loss-lines.ts'
 import { PageLines } from './page-lines.ts'
+import { MAX_CPU, Tasks } from './tasks.ts'
 import type { TextBatch } from './text-batch.ts'
 
-const HEAD_BYTES = 65_536
 /** Rows of a window: their columns stay in a core's cache. */
 const ROWS = Math.min(WINDOW_ROWS, 16_384)
 const MAX_IDLE_ROWS = 8 * ROWS
-const MAX_CPU = 8192
-const MAX_TASKS = 1 << 20
 const HASH = 35
 const TAB = 9
-const LESS = 60
 const BACKSLASH = 92
 const CAPITAL_C = 67
 const OPEN_BRACKET = 91
 /** Uptimes below 50 days need no base: their nanoseconds are exact. */
 const BASELESS_SECONDS = 2 ** 22
 
-const REFUSALS: Readonly<Record<Refusal, string>> = {
-  function_graph:
-    'the output of the function_graph tracer, which has no events; record with the nop tracer (echo nop > current_tracer)',
-  latency:
-    'the latency format, which lacks what the default format has; switch it off (echo 0 > options/latency-format, or no -l for trace-cmd report)',
-}
-
-/** Opens text of a file; it is read twice, because what events there are must be known first. Throws `TraceParseError`. */
-export function openText(source: ByteSource, name?: TextForm['name']): TraceReader {
-  const head = new Uint8Array(Math.min(HEAD_BYTES, source.size))
-  const form = requireForm(source.name, head.subarray(0, readFully(source, 0, head)), name)
-  const reader = new TextReader(source.name, form, toByteStream(source))
-  reader.survey(toByteStream(source))
-  return reader
-}
-
-/** Opens text that is still being written. Events that are not in what has come when this returns are met later. */
-export async function openLiveText(stream: LiveStream): Promise<TraceReader> {
-  const pieces: Uint8Array[] = []
-  let length = 0
-  let reader: TextReader | undefined
-  const replayed: LiveStream = {
-    name: stream.name,
-    wait: () => (pieces.length > 0 ? Promise.resolve() : stream.wait()),
-    next: () => pieces.shift() ?? stream.next(),
-  }
-  for (;;) {
-    await stream.wait()
-    const piece = stream.next()
-    if (piece !== undefined) {
-      pieces.push(piece.slice())
-      length += piece.length
-    }
-    const head = Buffer.concat(pieces)
-    if (length < HEAD_BYTES && piece !== undefined && detectForm(head) === undefined) continue
-    reader = new TextReader(stream.name, requireForm(stream.name, head), replayed, replayed)
-    reader.survey(toByteStream(toByteSource(stream.name, head)), piece !== undefined)
-    if (reader.hasEvents || piece === undefined || length >= HEAD_BYTES) return reader
-  }
-}
-
-/** The text's form; where it does not show, the one that was asked for. */
-function requireForm(name: string, head: Uint8Array, asked?: TextForm['name']): TextForm {
-  const form = detectForm(head) ?? FORMS.find((each) => each.name === asked) ?? FTRACE_TEXT
-  if (typeof form !== 'string') return form
-  throw new TraceParseError(
-    `unsupported_${form}`,
-    name,
-    { unit: 'line', at: 1 },
-    `this is ${REFUSALS[form]}`,
-  )
-}
-
-const COMM_BYTES = 32
-
-/** Tasks whose name, cpu and group are known as the line has them; by tid, so that a busy task costs a comparison. */
-class RecentTasks {
-  readonly #tids: Int32Array
-  readonly #tgids: Int32Array
-  readonly #cpus: Int32Array
-  readonly #lengths: Uint8Array
-  readonly #comms: Uint8Array
-  readonly #mask: number
-
-  constructor({ tids, tgids, cpus, lengths, comms }: KnownLines['tasks']) {
-    this.#tids = tids
-    this.#tgids = tgids
-    this.#cpus = cpus
-    this.#lengths = lengths
-    this.#comms = comms
-    this.#mask = tids.length - 1
-  }
-
-  isKnown(bytes: Uint8Array, line: EventLine): boolean {
-    const slot = line.tid & this.#mask
-    const { commStart } = line
-    const length = line.commEnd - commStart
-    if (
-      this.#tids[slot] !== line.tid ||
-      this.#tgids[slot] !== line.tgid ||
-      this.#lengths[slot] !== length ||
-      (this.#cpus[slot] as number) < line.cpu
-    )
-      return false
-    const comms = this.#comms
-    const from = slot * COMM_BYTES
-    for (let i = 0; i < length; i++) if (comms[from + i] !== bytes[commStart + i]) return false
-    return true
-  }
-
-  remember(bytes: Uint8Array, line: EventLine): void {
-    const slot = line.tid & this.#mask
-    const { commStart } = line
-    const length = line.commEnd - commStart
-    if (length > COMM_BYTES || length < 0) return
-    this.#tids[slot] = line.tid
-    this.#tgids[slot] = line.tgid
-    this.#cpus[slot] = line.cpu
-    this.#lengths[slot] = length
-    this.#comms.set(bytes.subarray(commStart, commStart + length), slot * COMM_BYTES)
-  }
-}
-
-class TextReader implements TraceReader {
+/** Reads text of one form line by line; `survey` comes before the first `read`. */
+export class TextReader implements TraceReader {
   readonly #name: string
   readonly #form: TextForm
   readonly #lines: LineScanner
   readonly #live: LiveStream | undefined
   readonly #page: PageLines | undefined
   readonly #issues = new IssueLog('line')
-  readonly #rows = new EventRows((bytes, line) => this.#learnTask(bytes, line))
+  readonly #rows = new EventRows((bytes, line) => this.#tasks.learn(bytes, line))
   readonly #line = new EventLine()
-  readonly #losses: Loss[] = []
-  readonly #comms = new Map<number, string>()
-  readonly #tgids = new Map<number, number>()
-  readonly #commNames = new ByteDictionary()
-  readonly #commOfTid = new Map<number, number>()
-  readonly #tasks = new RecentTasks(this.#rows.known.tasks)
+  readonly #losses = new LossLines()
+  readonly #tasks: Tasks = new Tasks(this.#rows.known.tasks)
   readonly #facts = new Map<string, string>()
-  #cpus = 0
   #saidCpus: number | undefined
   #baseSeconds = 0
   #isBare = false
@@ -168,11 +55,8 @@ class TextReader implements TraceReader {
   #length = 0
   #firstSeq = 0
   #isDisordered = false
-  #firstTs = 0
   #lastTs = Number.NEGATIVE_INFINITY
   #previousWindowTs = Number.NEGATIVE_INFINITY
-  readonly #lastOfCpu: number[] = []
-  readonly #openLosses = new Map<number, { startNs: number; events: number | undefined }>()
   #liveEnded = false
   #ended = false
 
@@ -193,14 +77,14 @@ class TextReader implements TraceReader {
       format: this.#form.name,
       kernelRelease: undefined,
       arch: undefined,
-      cpus: this.#saidCpus ?? (this.#cpus > 0 ? this.#cpus : undefined),
+      cpus: this.#saidCpus ?? (this.#tasks.cpus > 0 ? this.#tasks.cpus : undefined),
       pageSize: undefined,
       clock: undefined,
       baseNs: BigInt(this.#baseSeconds) * 1_000_000_000n,
       ticks: this.#isBare,
       instances: [{ name: '', clock: '' }],
-      comms: this.#comms,
-      tgids: this.#tgids,
+      comms: this.#tasks.comms,
+      tgids: this.#tasks.tgids,
       nodeRanges: [],
       facts: this.#facts,
     }
@@ -211,7 +95,7 @@ class TextReader implements TraceReader {
   }
 
   get losses(): readonly Loss[] {
-    return this.#losses
+    return this.#losses.list
   }
 
   get issues(): readonly ImportIssue[] {
@@ -260,7 +144,7 @@ class TextReader implements TraceReader {
       }
       if (found !== EVENT || !this.#isTracepoint(bytes)) continue
       if (this.#events++ === 0) this.#setBase(line)
-      this.#learnTask(bytes, line)
+      this.#tasks.learn(bytes, line)
       const state = this.#rows.stateOf(bytes, line)
       if (state !== undefined) this.#rows.learn(state, bytes, line, end)
     }
@@ -303,9 +187,7 @@ class TextReader implements TraceReader {
 
   #last(): EventWindow | undefined {
     this.#ended = true
-    for (const [cpu, { startNs, events }] of this.#openLosses)
-      this.#losses.push({ cpu, startNs, endNs: Math.max(startNs, this.#lastTs), events })
-    this.#openLosses.clear()
+    this.#losses.close(this.#lastTs)
     if (this.#lines.skipped > 0)
       this.#issues.add(
         'line_too_long',
@@ -403,7 +285,7 @@ class TextReader implements TraceReader {
       return
     }
     if (this.#isLostRecord(bytes, line, end)) {
-      this.#lose(cpu, lostNumber(bytes, line.bodyStart, end), ts)
+      this.#losses.add(cpu, lostNumber(bytes, line.bodyStart, end), ts)
       return
     }
     const state = this.#rows.stateOf(bytes, line)
@@ -416,7 +298,7 @@ class TextReader implements TraceReader {
       )
       return
     }
-    this.#learnTask(bytes, line)
+    this.#tasks.learn(bytes, line)
     const batch = this.#rows.fill(state, bytes, line.bodyStart, end)
     // perf does not know the pid of a task that has ended; its last event does.
     if (line.tid < 0 && state.name === 'sched_switch') line.tid = previousTid(batch)
@@ -447,17 +329,7 @@ class TextReader implements TraceReader {
     this.#length++
     if (ts < this.#lastTs) this.#meetDisorder(ts)
     else this.#lastTs = ts
-    this.#lastOfCpu[cpu] = ts
-    const loss = this.#openLosses.size === 0 ? undefined : this.#openLosses.get(cpu)
-    if (loss !== undefined) {
-      this.#openLosses.delete(cpu)
-      this.#losses.push({
-        cpu,
-        startNs: Math.min(loss.startNs, ts),
-        endNs: ts,
-        events: loss.events,
-      })
-    }
+    this.#losses.meet(cpu, ts)
   }
 
   #meetDisorder(ts: number): void {
@@ -471,27 +343,13 @@ class TextReader implements TraceReader {
       )
   }
 
-  /** Events are missing on `cpu` between its last line and its next. */
-  #lose(cpu: number, events: number | undefined, ts?: number): void {
-    const startNs = this.#lastOfCpu[cpu] ?? this.#firstTs
-    if (ts !== undefined) {
-      this.#losses.push({ cpu, startNs: Math.min(startNs, ts), endNs: ts, events })
-      return
-    }
-    const open = this.#openLosses.get(cpu)
-    if (open === undefined) this.#openLosses.set(cpu, { startNs, events })
-    else
-      open.events =
-        open.events === undefined || events === undefined ? undefined : open.events + events
-  }
-
   #otherLine(bytes: Uint8Array, start: number, end: number): void {
     const first = bytes[start]
     if (first === HASH) {
       this.#comment(bytes, start, end)
       return
     }
-    if (first === CAPITAL_C && this.#isLossLine(bytes, start, end)) return
+    if (first === CAPITAL_C && this.#losses.takesLine(bytes, start, end)) return
     // Call chains are indented; perf prints an empty line behind them.
     if (first === TAB || isBlank(bytes, start, end)) return
     const text = toText(bytes.subarray(start, Math.min(end, start + 100)))
@@ -502,17 +360,6 @@ class TextReader implements TraceReader {
       this.#lines.number,
       `A line is no event: "${text.slice(0, 60).trim()}".`,
     )
-  }
-
-  /** `CPU:1 [LOST 12 EVENTS]`, `CPU:1 [LOST EVENTS]` (trace_output.c); `CPU:1 [12 EVENTS DROPPED]` (trace-cmd). */
-  #isLossLine(bytes: Uint8Array, start: number, end: number): boolean {
-    const text = toText(bytes.subarray(start, Math.min(end, start + 80)))
-    const [, cpu, lost, dropped] =
-      /^CPU:(\d{1,4}) \[(?:LOST (?:(\d+) )?EVENTS|(?:(\d+) )?EVENTS DROPPED)\]/.exec(text) ?? []
-    if (cpu === undefined) return /^CPU \d+ is empty$/.test(text)
-    const events = lost ?? dropped
-    this.#lose(Number(cpu), events === undefined ? undefined : Number(events))
-    return true
   }
 
   #isLostRecord(bytes: Uint8Array, line: EventLine, end: number): boolean {
@@ -553,24 +400,7 @@ class TextReader implements TraceReader {
   #setBase(line: EventLine): void {
     this.#isBare = line.isBare
     this.#baseSeconds = line.seconds < BASELESS_SECONDS ? 0 : line.seconds
-    this.#firstTs = timeSince(this.#baseSeconds, line)
-  }
-
-  #learnTask(bytes: Uint8Array, line: EventLine): void {
-    const { tid, tgid, cpu } = line
-    if (this.#tasks.isKnown(bytes, line)) return
-    this.#tasks.remember(bytes, line)
-    if (cpu >= this.#cpus && cpu <= MAX_CPU) this.#cpus = cpu + 1
-    if (tgid >= 0 && this.#tgids.get(tid) !== tgid && this.#tgids.size < MAX_TASKS)
-      this.#tgids.set(tid, tgid)
-    // <...> and <idle> are no names; perf prints :tid for a task without one.
-    const first = bytes[line.commStart]
-    if (tid <= 0 || line.commStart >= line.commEnd || first === COLON) return
-    if (first === LESS && isPlaceholder(bytes, line)) return
-    const code = this.#commNames.intern(bytes, line.commStart, line.commEnd)
-    if (this.#commOfTid.get(tid) === code || this.#comms.size >= MAX_TASKS) return
-    this.#commOfTid.set(tid, code)
-    this.#comms.set(tid, this.#commNames.get(code))
+    this.#losses.firstNs = timeSince(this.#baseSeconds, line)
   }
 
   #finish(): EventWindow {
@@ -628,7 +458,6 @@ function previousTid(batch: TextBatch): number {
 
 const PREAMBLE_OR_STACK =
   /^(?:version = |cpus=|trace-cmd|TRACE:|capturing trace|CPU \d+ is empty| => |\s+[0-9a-f]{5,} )/
-const PLACEHOLDER = /^<(?:\.\.\.|\d+)>$/
 const LOST_RECORD = /^PERF_RECORD_LOST/
 
 function nameOf(bytes: Uint8Array, line: EventLine): string {
@@ -643,11 +472,6 @@ function lostNumber(bytes: Uint8Array, start: number, end: number): number | und
 /** `[FAILED TO PARSE]`: libtraceevent could not follow the event's print format. */
 function isFailure(bytes: Uint8Array, start: number, end: number): boolean {
   return toText(bytes.subarray(start, Math.min(end, start + 17))) === '[FAILED TO PARSE]'
-}
-
-/** `<...>` of tracefs and `<123>` of systrace: the name was not known. */
-function isPlaceholder(bytes: Uint8Array, line: EventLine): boolean {
-  return PLACEHOLDER.test(toText(bytes.subarray(line.commStart, line.commEnd)))
 }
 
 function isBlank(bytes: Uint8Array, start: number, end: number): boolean {

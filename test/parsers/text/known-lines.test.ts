@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { toByteSource } from '../../../parsers/cursor.ts'
-import { openText } from '../../../parsers/text/reader.ts'
+import { openText } from '../../../parsers/text/open.ts'
 import { runs } from '../hostile.ts'
 import { eventAt, forEachEvent } from '../open-bytes.ts'
 
