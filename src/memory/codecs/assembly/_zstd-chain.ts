@@ -1,5 +1,5 @@
 // The search of greedy and lazy parsing: each position is linked to the one before it with the same hash.
-import { commonBytes } from './_zstd-match'
+import { commonBytes } from './_common-bytes'
 import { FIRST, base, end, headOf, links, nextPosition, setNextPosition, tries } from './_zstd-index'
 
 /** Offset value of the last match found. */

@@ -1,6 +1,6 @@
 // The way down a binary tree of positions, ordered by the bytes from each on. A position has two links: to those that come before it and to
 // those behind. On the way the tree is split for the position that becomes its root.
-import { commonBytes } from './_zstd-match'
+import { commonBytes } from './_common-bytes'
 import { base, end, links } from './_zstd-index'
 
 // Where the next smaller and the next larger position are to be linked, and what all that follow there have in common with the new one.

@@ -1,5 +1,6 @@
 // Level 3: two hash tables, one of 8 bytes and one of 4 or 5.
-import { commonBytes, hash8, hashShort } from './_zstd-match'
+import { commonBytes } from './_common-bytes'
+import { hash8, hashShort } from './_zstd-hash'
 import { putRest, putSequence } from './_zstd-store'
 
 /**

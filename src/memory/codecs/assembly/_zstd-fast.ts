@@ -1,5 +1,6 @@
 // Levels below 3: one hash table.
-import { commonBytes, hashShort } from './_zstd-match'
+import { commonBytes } from './_common-bytes'
+import { hashShort } from './_zstd-hash'
 import { putRest, putSequence } from './_zstd-store'
 
 // @ts-ignore: decorator

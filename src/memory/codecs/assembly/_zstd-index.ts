@@ -1,6 +1,6 @@
 // The positions that the stronger searches have entered: heads by hash, and links from one position to others. Positions are counted from
 // 2, as the library does: 0 is none, and 1 marks what is not sorted yet. Pages are at most as long as the links, so nothing leaves the window.
-import { hash3, hash4 } from './_zstd-match'
+import { hash3, hash4 } from './_zstd-hash'
 
 export const FIRST: u32 = 2
 

@@ -1,6 +1,6 @@
 // Greedy and lazy parsing: a match is taken at once, or only when none that begins one or two bytes later promises more.
 import { highBit } from './_zstd-layout'
-import { commonBytes } from './_zstd-match'
+import { commonBytes } from './_common-bytes'
 import { putRest, putSequence } from './_zstd-store'
 import { end, limit } from './_zstd-index'
 import { chainOffset, findInChain } from './_zstd-chain'

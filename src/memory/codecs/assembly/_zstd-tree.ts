@@ -2,7 +2,7 @@
 // in a table of their hashes.
 import { agreement, closeDescent, descend, openDescent } from './_zstd-descent'
 import { FIRST, base, end, headOf, nextPosition, setNextPosition, shortHeadOf, tries } from './_zstd-index'
-import { commonBytes } from './_zstd-match'
+import { commonBytes } from './_common-bytes'
 
 /** How far the parser looks ahead, and the longest match that the tree goes on with. */
 export const LOOK_AHEAD: u32 = 4096

@@ -1,5 +1,6 @@
 // LZ4 blocks as the kernel's lib/lz4 writes them (an upstream encoder of the 1.7 line). AssemblyScript: compiled by scripts/build-wasm.mjs.
 // All addresses come from the caller, so that several instances may share one memory.
+import { commonBytes } from './_common-bytes'
 
 // A match may not reach into the last 5 bytes, and none is looked for in the last 12.
 const LAST_LITERALS: u32 = 5
@@ -20,20 +21,8 @@ function hash32(p: u32): u32 {
   return (<u32>(((load<u64>(p) << 24) * 889523592379) >>> 52)) << 2
 }
 
-function commonBytes(a: u32, b: u32, limit: u32): u32 {
-  let p = a
-  let q = b
-  while (p + 8 <= limit) {
-    const difference = load<u64>(p) ^ load<u64>(q)
-    if (difference != 0) return p - a + <u32>(ctz<u64>(difference) >>> 3)
-    p += 8
-    q += 8
-  }
-  while (p < limit && load<u8>(p) == load<u8>(q)) {
-    p++
-    q++
-  }
-  return p - a
+function extent(a: u32, b: u32, limit: u32): u32 {
+  return commonBytes(a, b, limit)
 }
 
 function putLength(at: u32, length: u32): u32 {
@@ -131,9 +120,9 @@ function compressSmall(src: u32, n: u32, dst: u32, table: u32, acceleration: u32
       let extra: u32
       if (ip + 8 <= matchLimit) {
         const difference = load<u64>(ip) ^ load<u64>(match)
-        extra = difference != 0 ? <u32>(ctz<u64>(difference) >>> 3) : 8 + commonBytes(ip + 8, match + 8, matchLimit)
+        extra = difference != 0 ? <u32>(ctz<u64>(difference) >>> 3) : 8 + extent(ip + 8, match + 8, matchLimit)
       } else {
-        extra = commonBytes(ip, match, matchLimit)
+        extra = extent(ip, match, matchLimit)
       }
       ip += extra
       if (extra >= 15) {
@@ -206,7 +195,7 @@ function compressLarge(src: u32, n: u32, dst: u32, table: u32, acceleration: u32
     while (true) {
       store<u16>(op, <u16>(ip - match))
       op += 2
-      const extra = commonBytes(ip + 4, match + 4, matchLimit)
+      const extra = extent(ip + 4, match + 4, matchLimit)
       ip += 4 + extra
       if (extra >= 15) {
         store<u8>(token, load<u8>(token) + 15)

@@ -1,5 +1,6 @@
 // LZ4 blocks of the high-compression encoder in the kernel's lib/lz4. All addresses come from the caller, so that several instances
 // may share one memory.
+import { commonBytes } from './_common-bytes'
 
 const LAST_LITERALS: u32 = 5
 const MATCH_FIND_LIMIT: u32 = 12
@@ -32,24 +33,6 @@ function headSlot(p: u32): u32 {
 @inline
 function chainSlot(position: u32): u32 {
   return chain + ((position & 0xffff) << 1)
-}
-
-// @ts-ignore: decorator
-@inline
-function commonBytes(a: u32, b: u32, limit: u32): u32 {
-  let p = a
-  let q = b
-  while (p + 8 <= limit) {
-    const difference = load<u64>(p) ^ load<u64>(q)
-    if (difference != 0) return p - a + <u32>(ctz<u64>(difference) >>> 3)
-    p += 8
-    q += 8
-  }
-  while (p < limit && load<u8>(p) == load<u8>(q)) {
-    p++
-    q++
-  }
-  return p - a
 }
 
 /** Links every position before `p` that is not linked yet. */
