@@ -34,7 +34,6 @@ export const KERNELS = [
   '7.1',
 ] as const
 
-/** Major and minor of a release such as `6.12` or `6.1.0-25-amd64`; undefined = it begins otherwise. */
 /** The last minor of each major version that there is between the first and the last of KERNELS. */
 const LAST_MINOR: Readonly<Record<number, number>> = { 4: 20, 5: 19, 6: 19, 7: 1 }
 

@@ -1,3 +1,5 @@
+import type { Duration } from './scenario.ts'
+
 /** Seeded 32-bit xorshift: the same numbers everywhere. */
 export class Random {
   #state: number
@@ -25,5 +27,10 @@ export class Random {
   /** An integer in min .. max. */
   between(min: number, max: number): number {
     return min + this.below(max - min + 1)
+  }
+
+  /** A duration that is given, or one of its range. */
+  draw(duration: Duration): number {
+    return typeof duration === 'number' ? duration : this.between(duration[0], duration[1])
   }
 }

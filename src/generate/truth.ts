@@ -128,6 +128,10 @@ export type TruthTable = keyof typeof TRUTH_TABLES
 export type TruthRow = Readonly<Record<string, number | string | null>>
 type ColumnsOf<T extends TruthTable> = keyof (typeof TRUTH_TABLES)[T] & string
 
+export type TruthCells<T extends TruthTable> = Readonly<
+  Partial<Record<ColumnsOf<T>, number | string | undefined>>
+>
+
 /** What really happened, table by table. Memory grows with the number of rows: switch it off for very long traces. */
 export class Truth {
   readonly tables: { readonly [T in TruthTable]: RowBuffer<ColumnsOf<T>> }
@@ -140,21 +144,14 @@ export class Truth {
   }
 
   /** Adds a row; returns its index, by which other rows refer to it. */
-  add<T extends TruthTable>(
-    table: T,
-    row: Readonly<Partial<Record<ColumnsOf<T>, number | string | undefined>>>,
-  ): number {
+  add<T extends TruthTable>(table: T, row: TruthCells<T>): number {
     const rows = this.tables[table] as RowBuffer
     const index = rows.add()
     this.set(table, index, row)
     return index
   }
 
-  set<T extends TruthTable>(
-    table: T,
-    index: number,
-    row: Readonly<Partial<Record<ColumnsOf<T>, number | string | undefined>>>,
-  ): void {
+  set<T extends TruthTable>(table: T, index: number, row: TruthCells<T>): void {
     const rows = this.tables[table] as RowBuffer
     for (const [column, value] of Object.entries(row)) {
       if (typeof value === 'number') rows.number(index, column, value)
