@@ -29,7 +29,8 @@ export class Faults {
     const page = wanted >= 0 ? wanted : pages.create(P.ANON, node.index)
     pages.node[page] = node.index
     pages.state[page] = P.RESIDENT
-    pages.flags[page] = P.ACCESSED
+    pages.flags[page] = 0
+    this.#access(page)
     shrink.add(page, borrowed)
     zones.pendingFrames -= count
     for (let mapped = 0; mapped < count; mapped++) zones.pageMapped(node)
@@ -67,7 +68,7 @@ export class Faults {
           yield* this.#kernel.locks.waitForLock(thread, page)
           continue
         }
-        pages.set(page, P.ACCESSED)
+        this.#access(page)
         if (pages.has(page, P.READ_AHEAD)) this.#touchReadAhead(page)
         if (met !== undefined) this.#recordSwapIn(thread, page, 0, -1, met, start)
         return
@@ -77,7 +78,7 @@ export class Faults {
         if (pages.has(page, P.LOCKED)) yield* this.#kernel.locks.waitForLock(thread, page)
         else {
           // Under writeback the fault maps it at once; its store goes on for nothing.
-          pages.set(page, P.ACCESSED)
+          this.#access(page)
           if (this.#kernel.dirties()) this.#kernel.stores.redirtied.add(page)
           this.#recordSwapIn(
             thread,
@@ -106,7 +107,7 @@ export class Faults {
           pages.swapout[page] = 0
         }
         pages.state[page] = P.RESIDENT
-        pages.set(page, P.ACCESSED)
+        this.#access(page)
         if (this.#kernel.dirties()) {
           pages.version[page] = (pages.version[page] as number) + 1
           this.#kernel.pool.dropSlot(page)
@@ -144,7 +145,7 @@ export class Faults {
       } else if (this.#kernel.keepsCopy) pages.set(page, P.CLEAN_COPY)
       else this.#kernel.pool.dropSlot(page)
       pages.state[page] = P.RESIDENT
-      pages.set(page, P.ACCESSED)
+      this.#access(page)
       const distance = evictor.age - (pages.evictedAt[page] as number)
       pages.node[page] = node.index
       this.#kernel.lru.refaulted(evictor, page, distance)
@@ -152,15 +153,9 @@ export class Faults {
       this.#kernel.zones.pendingFrames -= count
       this.#kernel.locks.unlock(page)
       this.#kernel.tally.swapIns += count
-      this.#recordSwapIn(
-        thread,
-        page,
-        0,
-        slot,
-        met ?? (place === 'disk' ? 'disk' : 'pool'),
-        start,
-        distance,
-      )
+      const from = place === 'disk' ? 'disk' : 'pool'
+      this.#kernel.note('load', page, count, from)
+      this.#recordSwapIn(thread, page, 0, slot, met ?? from, start, distance)
       return
     }
   }
@@ -191,6 +186,11 @@ export class Faults {
     const from = place === 'disk' ? 'disk' : 'pool'
     this.#recordSwapIn(thread, page, 0, slot, from, start, distance, 1)
     return place === 'disk'
+  }
+
+  #access(page: number): void {
+    this.#kernel.pages.set(page, P.ACCESSED)
+    this.#kernel.generations?.used(page)
   }
 
   /** A folio comes back as it went out: all its pages. */

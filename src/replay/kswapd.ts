@@ -67,6 +67,7 @@ export class Kswapd {
     scan.priority = DEF_PRIORITY
     scan.reclaimed = 0
     let total = 0
+    let isBalanced = false
     scan.forceDeactivate = false
     node.lists.isReclaimActive = true
     do {
@@ -76,7 +77,10 @@ export class Kswapd {
         scan.priority = DEF_PRIORITY
         continue
       }
-      if (balanced && boostLeft === 0) break
+      if (balanced && boostLeft === 0) {
+        isBalanced = true
+        break
+      }
       let raise = !(boostLeft > 0 && scan.priority === DEF_PRIORITY - 2)
       scan.mayUnmapSwap = boostLeft === 0
       scheduler.setDoing(thread, SCAN)
@@ -94,7 +98,7 @@ export class Kswapd {
       if (raise || reclaimed === 0) scan.priority--
     } while (scan.priority >= 1)
     node.lists.isReclaimActive = false
-    if (scan.priority < 1 && total === 0) node.failures++
+    if (!isBalanced && total === 0) node.failures++
     scheduler.setDoing(thread, NONE)
     this.#kernel.zones.lowerBoost(node, boosted)
     this.#kernel.lru.snapshotRefaults(node)

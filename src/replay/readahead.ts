@@ -1,3 +1,4 @@
+import { AddressSpace } from './address-space.ts'
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
 import type { Thread } from './scheduler.ts'
@@ -21,7 +22,7 @@ export class Readahead {
     this.isOn = mostPages > 1 && kernel.backend.name !== 'zram'
     this.#neighbours =
       by === 'address'
-        ? new AddressNeighbours(kernel.workload.pages, mostPages)
+        ? new AddressNeighbours(new AddressSpace(kernel.workload.pages), mostPages)
         : new SlotNeighbours(kernel, mostPages)
   }
 

@@ -31,6 +31,9 @@ export class Scan {
   mayUnmapSwap = true
   readonly batch = new Int32Array(64)
   batchLength = 0
+  /** Base pages of the batch, and those passed over since the last one. */
+  taken = 0
+  skipped = 0
   readonly keep = new Int32Array(64)
   activated = 0
   writeback = 0

@@ -107,8 +107,12 @@ export class Shrink {
       scan.activated += pages.pagesOf(page)
       return KEPT
     }
+    const { generations } = this.#kernel
+    // Found accessed while it was isolated (folio_update_gen).
+    if (generations !== undefined && pages.has(page, P.REFERENCED)) return KEPT
     if (pages.has(page, P.ACCESSED)) {
       pages.clear(page, P.ACCESSED)
+      generations?.lookAround(page)
       if (pages.has(page, P.REFERENCED)) {
         pages.set(page, P.ACTIVE)
         scan.activated += pages.pagesOf(page)

@@ -1,4 +1,4 @@
-import type { WorkloadPages } from '../workload/types.ts'
+import { type AddressSpace, TABLE_PAGES } from './address-space.ts'
 import type { Kernel } from './kernel.ts'
 
 /** Which pages a swap-in reads beside the one that is asked for. */
@@ -68,61 +68,37 @@ export class SlotNeighbours implements Neighbours {
 const MOST_BY_ADDRESS = 32
 const FIRST_HITS = 4
 const MOST_HITS = 63
-/** A fault reads within its page table. */
-const TABLE_PAGES = 512
 
-interface Mapping {
-  readonly first: number
-  readonly last: number
+/** What the faults of one mapping tell of the next ones. */
+interface History {
   hits: number
   previous: number
   pages: number
 }
 
-/**
- * Neighbours by address (swap_vma_readahead, of devices that do not rotate). Workloads hold no addresses: the pages of a task are taken to lie
- * in the order in which it allocated them, in one mapping; those that were there at the start in another.
- */
+/** Neighbours by address (swap_vma_readahead, of devices that do not rotate), within the page table of the fault. */
 export class AddressNeighbours implements Neighbours {
   readonly #mostPages: number
-  /** Pages by place, and places by page. */
-  readonly #pages: Int32Array
-  readonly #places: Int32Array
-  readonly #mappings: readonly Mapping[]
+  readonly #space: AddressSpace
+  readonly #histories: readonly History[]
 
-  constructor(pages: WorkloadPages, mostPages: number) {
+  constructor(space: AddressSpace, mostPages: number) {
     this.#mostPages = Math.min(mostPages, MOST_BY_ADDRESS)
-    const byOwner = Int32Array.from({ length: pages.length }, (_, page) => page)
-    byOwner.sort((a, b) => (pages.owner[a] as number) - (pages.owner[b] as number) || a - b)
-    const places: number[] = []
-    const mappings: Mapping[] = []
-    let first = 0
-    byOwner.forEach((page, index) => {
-      const next = byOwner[index + 1]
-      places.push(page)
-      if (next !== undefined && pages.owner[next] === pages.owner[page]) return
-      mappings.push({ first, last: places.length, hits: FIRST_HITS, previous: -1, pages: 0 })
-      // Mappings begin with a page table of their own.
-      while (places.length % TABLE_PAGES !== 0) places.push(-1)
-      first = places.length
-    })
-    this.#pages = Int32Array.from(places)
-    this.#mappings = mappings
-    this.#places = new Int32Array(pages.length).fill(-1)
-    places.forEach((page, place) => {
-      if (page >= 0) this.#places[page] = place
-    })
+    this.#space = space
+    this.#histories = space.mappings.map(() => ({ hits: FIRST_HITS, previous: -1, pages: 0 }))
   }
 
   window(page: number): readonly [number, number] {
-    const place = this.#places[page] ?? -1
-    const mapping = this.#mappingOf(place)
-    if (mapping === undefined) return [0, 0]
-    const { previous, hits } = mapping
-    const pages = windowPages(hits, isNext(place, previous), this.#mostPages, mapping.pages)
-    mapping.hits = 0
-    mapping.previous = place
-    mapping.pages = pages
+    const place = this.#space.placeOf(page)
+    const index = this.#space.mappingOf(place)
+    const history = this.#histories[index]
+    const mapping = this.#space.mappings[index]
+    if (mapping === undefined || history === undefined) return [0, 0]
+    const { previous, hits } = history
+    const pages = windowPages(hits, isNext(place, previous), this.#mostPages, history.pages)
+    history.hits = 0
+    history.previous = place
+    history.pages = pages
     const before =
       place === previous + 1 ? 0 : place === previous - 1 ? pages - 1 : (pages - 1) >> 1
     const table = place - (place % TABLE_PAGES)
@@ -133,20 +109,14 @@ export class AddressNeighbours implements Neighbours {
   }
 
   at(place: number): number {
-    return this.#pages[place] ?? -1
+    return this.#space.pageAt(place)
   }
 
   hit(page: number): void {
-    const place = this.#places[page] ?? -1
-    const mapping = this.#mappingOf(place)
-    if (mapping === undefined) return
-    mapping.hits = Math.min(mapping.hits + 1, MOST_HITS)
-    mapping.previous = place
-  }
-
-  /** Pages without an identity have no place. */
-  #mappingOf(place: number): Mapping | undefined {
-    if (place < 0) return undefined
-    return this.#mappings.find(({ last }) => place < last)
+    const place = this.#space.placeOf(page)
+    const history = this.#histories[this.#space.mappingOf(place)]
+    if (history === undefined) return
+    history.hits = Math.min(history.hits + 1, MOST_HITS)
+    history.previous = place
   }
 }

@@ -3,6 +3,7 @@ import { openBackend } from '../../src/memory/backends/index.ts'
 import { openCodec } from '../../src/memory/codecs/index.ts'
 import { openPool } from '../../src/memory/pools/index.ts'
 import { policies } from '../../src/policies/index.ts'
+import { AddressSpace } from '../../src/replay/address-space.ts'
 import { type RunSummary, replay } from '../../src/replay/replay.ts'
 import { AddressNeighbours } from '../../src/replay/swap-neighbours.ts'
 import type { Workload } from '../../src/workload/types.ts'
@@ -137,7 +138,7 @@ describe('readahead by address', () => {
   /** Swapped out in an order that has nothing to do with addresses, then touched one after the other. */
   const windows = (faults: readonly number[], mostPages: number): (readonly number[])[] => {
     const { pages } = plan({ free: 1, min: 0, low: 0, high: 0, pages: 600, tasks: [] })
-    const neighbours = new AddressNeighbours(pages, mostPages)
+    const neighbours = new AddressNeighbours(new AddressSpace(pages), mostPages)
     return faults.map((page) => {
       const [start, end] = neighbours.window(page)
       return Array.from({ length: end - start }, (_, place) => neighbours.at(start + place))
