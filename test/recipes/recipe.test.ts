@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openTrace } from '../../parsers/index.ts'
+import { diagnose } from '../../src/analysis/fitness.ts'
 import { roleOf } from '../../src/ingest/aliases.ts'
 import { openFolder } from '../../src/io/folder-source.ts'
 import { readSnapshots } from '../../src/io/snapshots.ts'
@@ -146,6 +147,39 @@ describe.each(TOOLS)('scripts for %s', (tool) => {
     ])
       expect(script).toContain(needed)
     expect(script).not.toMatch(/filter(?!_functions)/)
+  })
+})
+
+describe('what doctor asks for', () => {
+  /** Events, functions and files that a sentence names. */
+  const NAMED =
+    /\b(?:mm_\w+|sched_\w+|reclaim_retry_zone|block_rq_\w+|swap_\w+|do_swap_page|zram_\w+)\b|\/proc\/\w+/g
+  const GROUPS_OF: readonly (readonly [RegExp, string])[] = [
+    [/^mm_(vmscan|shrink_slab)_/, 'vmscan'],
+    [/^reclaim_retry_zone$/, 'oom'],
+    [/^\/proc\//, '/proc/$file'],
+  ]
+  const asked = diagnose({
+    roles: new Set(['block_issue']),
+    gaps: 0,
+    lost: 0,
+    hasCompressor: false,
+    hasZoneinfo: false,
+    hasVmstat: false,
+    hasDisk: true,
+  }).flatMap(({ add }) => [...add.matchAll(NAMED)].map(([name]) => name))
+
+  it.each(TOOLS)('is recorded by the recipe for %s, whatever the kernel', (tool) => {
+    expect(new Set(asked).size).toBeGreaterThan(12)
+    for (const kernel of KERNELS) {
+      const script = toScript(recipe({ tool, kernel }))
+      const missing = asked.filter((name) => {
+        // Recipes ask for whole groups, and for all files of /proc in one loop.
+        const group = GROUPS_OF.find(([pattern]) => pattern.test(name))?.[1] ?? name
+        return !script.includes(group)
+      })
+      expect([kernel, missing]).toEqual([kernel, []])
+    }
   })
 })
 
