@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -413,15 +413,17 @@ describe.runIf(hasTraceCmd)('files from the builder', () => {
         ])
         const bytes = build(options(cpus))
         writeFileSync(path, bytes)
-        const report = execFileSync('trace-cmd', ['report', '-R', '-t', path], {
-          encoding: 'utf8',
-          stdio: ['ignore', 'pipe', 'ignore'],
-        })
-        const printed = [...report.matchAll(/\[00(\d)\]\s+0\.(\d{9}): small:\s+n=(\d+)/g)].map(
+        const { stdout, stderr, status, signal } = spawnSync(
+          'trace-cmd',
+          ['report', '-R', '-t', path],
+          { encoding: 'utf8' },
+        )
+        const said = `${name}: status ${status ?? signal}\n${stderr}${stdout}`
+        const printed = [...stdout.matchAll(/\[00(\d)\]\s+0\.(\d{9}): small:\s+n=(\d+)/g)].map(
           ([, cpu, ns, n]) => [Number(cpu), Number(ns), Number(n)],
         )
         const { events, info } = await readBytes(bytes)
-        expect(printed, name).toEqual(
+        expect(printed, said).toEqual(
           events.map(({ cpu, ts, fields }) => [cpu, Number(info.baseNs) + ts, fields['n']]),
         )
         expect(printed).toHaveLength(5)
