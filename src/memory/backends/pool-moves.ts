@@ -1,4 +1,5 @@
 import type { Place, PoolMove } from './backend.ts'
+import type { SlotTable } from './slot-table.ts'
 
 /** Tells whoever listens of each page that a backend moves, with one object for all. */
 export class PoolMoves {
@@ -10,6 +11,23 @@ export class PoolMoves {
     to: 'disk',
     reason: 'writeback',
     ageNs: 0,
+  }
+  readonly #slots: SlotTable
+
+  constructor(slots: SlotTable) {
+    this.#slots = slots
+  }
+
+  /** Of the page that the slot holds, or held last. */
+  reportHeld(
+    slot: number,
+    from: Place,
+    to: Place,
+    reason: PoolMove['reason'],
+    nowNs: number,
+  ): void {
+    const { page } = this.#slots
+    this.report(slot, page[slot] ?? 0, from, to, reason, this.#slots.ageNs(slot, nowNs))
   }
 
   report(

@@ -1,6 +1,6 @@
 import { PstraceError } from '../../model/error.ts'
 
-const FIRST_LENGTH = 1024
+export const FIRST_LENGTH = 1024
 const MOST_SLOTS = 0x3fffffff
 
 type Column = Uint8Array | Int16Array | Int32Array | Uint32Array | Float64Array
@@ -39,6 +39,18 @@ export class SlotTable {
     this.grow(length)
   }
 
+  /** What the slot holds; never nothing. */
+  held(slot: number): number {
+    const kind = this.kind[slot] ?? 0
+    if (kind === 0)
+      throw new PstraceError('slot-empty', `${this.#backend}: slot ${slot} holds nothing`)
+    return kind
+  }
+
+  ageNs(slot: number, nowNs: number): number {
+    return nowNs - (this.storedNs[slot] ?? 0)
+  }
+
   keepWords(slot: number, page: Uint8Array): void {
     this.#sameLow[slot] = wordAt(page, 0)
     this.#sameHigh[slot] = wordAt(page, 4)
@@ -59,46 +71,6 @@ export class SlotTable {
     this.storedNs = grown(this.storedNs, new Float64Array(length))
     this.#sameLow = grown(this.#sameLow, new Uint32Array(length))
     this.#sameHigh = grown(this.#sameHigh, new Uint32Array(length))
-  }
-}
-
-/** zram's table entries. */
-export class ZramSlots extends SlotTable {
-  flags = new Uint8Array(FIRST_LENGTH)
-  /** Which algorithm the object is in; 0 = the primary one. */
-  algorithm = new Uint8Array(FIRST_LENGTH)
-  accessNs = new Float64Array(FIRST_LENGTH)
-
-  constructor() {
-    super('zram')
-  }
-
-  protected override grow(length: number): void {
-    super.grow(length)
-    this.flags = grown(this.flags, new Uint8Array(length))
-    this.algorithm = grown(this.algorithm, new Uint8Array(length))
-    this.accessNs = grown(this.accessNs, new Float64Array(length))
-  }
-}
-
-/** zswap's entries, and pages that it left to the device. */
-export class ZswapSlots extends SlotTable {
-  referenced = new Uint8Array(FIRST_LENGTH)
-  /** Read since it was stored: dropping it then loses nothing that was stored in vain. */
-  loaded = new Uint8Array(FIRST_LENGTH)
-  memcg = new Int16Array(FIRST_LENGTH)
-  node = new Uint8Array(FIRST_LENGTH)
-
-  constructor() {
-    super('zswap')
-  }
-
-  protected override grow(length: number): void {
-    super.grow(length)
-    this.referenced = grown(this.referenced, new Uint8Array(length))
-    this.loaded = grown(this.loaded, new Uint8Array(length))
-    this.memcg = grown(this.memcg, new Int16Array(length))
-    this.node = grown(this.node, new Uint8Array(length))
   }
 }
 

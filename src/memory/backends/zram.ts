@@ -2,7 +2,6 @@ import { PstraceError } from '../../model/error.ts'
 import type { Pool } from '../pools/pool.ts'
 import type {
   BackendOptions,
-  BackendParameter,
   BackendProvider,
   BackendTraits,
   DeviceQueue,
@@ -14,69 +13,26 @@ import type {
   SwapBackend,
 } from './backend.ts'
 import { BackendCheck } from './backend-check.ts'
-import { BlockDevice, DEVICE_PARAMETERS } from './device.ts'
-import { PageCompressor, VERIFY_PARAMETER } from './page-compressor.ts'
+import { BlockDevice } from './device.ts'
+import { KeptBytes } from './kept-bytes.ts'
+import { PageCompressor } from './page-compressor.ts'
 import { Parameters } from './parameters.ts'
 import { PoolMoves } from './pool-moves.ts'
 import { isSameFilled } from './same-filled.ts'
-import { ZramSlots } from './slot-table.ts'
-import { UPKEEP_PARAMETERS, type UpkeepTarget, ZramUpkeep } from './zram-upkeep.ts'
-
-const PARAMETERS: readonly BackendParameter[] = [
-  { name: 'form', fallback: '6.12', summary: 'kernel whose zram is modelled: 6.1, 6.12 or 2026' },
-  { name: 'allocator', fallback: 'zsmalloc', summary: 'zsmalloc; others for experiments' },
-  { name: 'chain', fallback: 0, summary: 'zsmalloc chain length; 0 = 4 for 6.1, else 8' },
-  {
-    name: 'level',
-    fallback: '',
-    summary: "level of the codec, as zram's algorithm_params sets it; empty = the kernel's default",
-  },
-  {
-    name: 'winbits',
-    fallback: '',
-    summary:
-      'window bits of deflate, as deflate.winbits of algorithm_params sets them: -9 to -15; empty = -11',
-  },
-  { name: 'mem_limit', fallback: 0, summary: 'bytes the pool may hold; 0 = no limit' },
-  { name: 'backing_pages', fallback: 0, summary: 'pages of the backing device; 0 = none' },
-  {
-    name: 'writeback_limit',
-    fallback: -1,
-    summary: 'pages that may be written back; -1 = no limit',
-  },
-  VERIFY_PARAMETER,
-  ...UPKEEP_PARAMETERS,
-  ...DEVICE_PARAMETERS,
-]
-
-export type WritebackMode =
-  | 'idle'
-  | 'huge'
-  | 'huge_idle'
-  | 'incompressible'
-  | { readonly pageIndex: number }
-
-export interface RecompressOptions {
-  /** Only idle, only huge, only huge idle pages; absent = all. */
-  readonly type?: 'idle' | 'huge' | 'huge_idle'
-  /** Objects below this size are left alone; must be below huge_class_size. */
-  readonly threshold?: number
-  /** Position in `recompressors`; absent = each in turn. */
-  readonly codec?: number
-  readonly nowNs?: number
-}
-
-/** What a slot holds. */
-const EMPTY = 0
-const OBJECT = 1
-const RAW = 2
-const SAME = 3
-const BACKED = 4
-
-const IDLE = 1
-const INCOMPRESSIBLE = 2
-/** Read since it was stored: dropping it loses nothing that was stored in vain. */
-const LOADED = 4
+import { type RecompressOptions, type WritebackMode, ZramCandidates } from './zram-candidates.ts'
+import { ZRAM_PARAMETERS } from './zram-parameters.ts'
+import {
+  BACKED,
+  EMPTY,
+  IDLE,
+  INCOMPRESSIBLE,
+  LOADED,
+  OBJECT,
+  RAW,
+  SAME,
+  ZramSlots,
+} from './zram-slots.ts'
+import { type UpkeepTarget, ZramUpkeep } from './zram-upkeep.ts'
 
 /** zram's write, read and free paths: drivers/block/zram/zram_drv.c of 6.1 and 6.12, and of the development tree of 2026. */
 export class ZramBackend implements SwapBackend, UpkeepTarget {
@@ -86,16 +42,16 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
   /** Holds what was written back. */
   readonly device: DeviceQueue | undefined
   readonly upkeep: ZramUpkeep | undefined
-  readonly #moves = new PoolMoves()
+  readonly #slots = new ZramSlots()
+  readonly #moves = new PoolMoves(this.#slots)
   readonly #pageSize: number
   readonly #compressors: readonly PageCompressor[]
   readonly #recompressesOnSlowPath: boolean
-  readonly #largestFirst: boolean
   readonly #limitPages: number
   readonly #backingPages: number
   #writebackLeft: number
-  readonly #kept: Map<number, Uint8Array> | undefined
-  readonly #slots = new ZramSlots()
+  readonly #kept: KeptBytes
+  readonly #candidates: ZramCandidates
   #pagesStored = 0
   #samePages = 0
   #hugePages = 0
@@ -125,7 +81,7 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
     done: true,
   }
   constructor(options: BackendOptions) {
-    const parameters = new Parameters('zram', PARAMETERS, options)
+    const parameters = new Parameters('zram', ZRAM_PARAMETERS, options)
     const form = parameters.word('form', ['6.1', '6.12', '2026'])
     this.#pageSize = options.pageSize ?? 4096
     const chain = parameters.number('chain', 0, 16)
@@ -138,14 +94,14 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
       (codec) => new PageCompressor(codec, this.#pageSize, verifyEvery),
     )
     this.#recompressesOnSlowPath = form !== '2026'
-    this.#largestFirst = form === '2026'
+    this.#candidates = new ZramCandidates(this.#slots, this.pool, form === '2026')
     this.#limitPages = Math.floor(
       parameters.number('mem_limit', 0, Number.MAX_SAFE_INTEGER) / this.#pageSize,
     )
     this.#backingPages = parameters.number('backing_pages', 0, 0x7fffffff)
     const limit = parameters.number('writeback_limit', -1, Number.MAX_SAFE_INTEGER)
     this.#writebackLeft = limit < 0 ? Number.POSITIVE_INFINITY : limit
-    this.#kept = options.keepBytes === true ? new Map() : undefined
+    this.#kept = new KeptBytes('zram', options.keepBytes === true)
     this.device =
       this.#backingPages === 0 ? undefined : (options.device ?? new BlockDevice(options))
     this.upkeep = ZramUpkeep.open(this, parameters, this.#backingPages > 0)
@@ -207,7 +163,7 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
       return result
     }
     const compressor = this.#compressor(0)
-    const keptBytes = this.#kept === undefined ? undefined : compressor.copyCompressed(bytes)
+    const keptBytes = this.#kept.isKept ? compressor.copyCompressed(bytes) : undefined
     let size = keptBytes?.length ?? compressor.size(bytes, request.key)
     const raw = size >= this.pool.hugeClassSize
     if (raw) size = this.#pageSize
@@ -241,7 +197,7 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
       this.#hugePages++
       this.#hugePagesSince++
     }
-    if (keptBytes !== undefined) this.#kept?.set(slot, raw ? bytes.slice() : keptBytes)
+    if (keptBytes !== undefined) this.#kept.set(slot, raw ? bytes.slice() : keptBytes)
     this.#stored(slot, request.page, nowNs)
     result.place = 'zram'
     result.compressedBytes = size
@@ -250,22 +206,20 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
   }
 
   load(slot: number, target?: Uint8Array, nowNs = 0): Place {
-    const kind = this.#kindOf(slot)
+    const kind = this.#slots.held(slot)
     this.#numReads++
-    this.#slots.flags[slot] = ((this.#slots.flags[slot] ?? 0) & ~IDLE) | LOADED
+    this.#slots.clearFlag(slot, IDLE)
+    this.#slots.setFlag(slot, LOADED)
     this.#slots.accessNs[slot] = nowNs
     if (kind === BACKED) this.#bdReads++
     if (target !== undefined) this.#fill(slot, kind, target)
-    return kind === SAME ? 'same' : kind === BACKED ? 'disk' : 'zram'
+    return placeOf(kind)
   }
 
   free(slot: number, nowNs = 0): number {
-    const kind = this.#kindOf(slot)
-    if (((this.#slots.flags[slot] ?? 0) & LOADED) === 0) {
-      const place = kind === SAME ? 'same' : kind === BACKED ? 'disk' : 'zram'
-      const age = nowNs - (this.#slots.storedNs[slot] ?? 0)
-      this.#moves.report(slot, this.#slots.page[slot] ?? 0, place, place, 'invalidate', age)
-    }
+    const place = placeOf(this.#slots.held(slot))
+    if (!this.#slots.hasFlag(slot, LOADED))
+      this.#moves.reportHeld(slot, place, place, 'invalidate', nowNs)
     this.#notifyFree++
     const before = this.pool.pages
     this.#drop(slot)
@@ -282,17 +236,8 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
     return this.#ended(0, 0, this.pool.compact())
   }
 
-  /** Marks slots as idle: all of them, or those not accessed for `olderThanNs`. Same-filled and written back slots never are. */
   markIdle(nowNs: number, olderThanNs = 0): number {
-    let marked = 0
-    for (let slot = 0; slot < this.#slots.length; slot++) {
-      const kind = this.#slots.kind[slot] ?? EMPTY
-      if (kind !== OBJECT && kind !== RAW) continue
-      if (olderThanNs > 0 && nowNs - (this.#slots.accessNs[slot] ?? 0) < olderThanNs) continue
-      this.#slots.flags[slot] = (this.#slots.flags[slot] ?? 0) | IDLE
-      marked++
-    }
-    return marked
+    return this.#slots.markIdle(nowNs, olderThanNs)
   }
 
   /** Moves pages to the backing device: one decompressed page per write. */
@@ -314,23 +259,21 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
   }
 
   writebackCandidates(mode: WritebackMode): readonly number[] {
-    return this.#candidates((candidate) => this.#wantsWriteback(candidate, mode))
+    return this.#candidates.forWriteback(mode)
   }
 
   writeBackSlot(slot: number, mode: WritebackMode, nowNs: number): boolean {
-    const kind = this.#slots.kind[slot]
-    if ((kind !== OBJECT && kind !== RAW) || !this.#wantsWriteback(slot, mode)) return false
+    if (!this.#slots.isInPool(slot) || !this.#candidates.wantsWriteback(slot, mode)) return false
     if (this.#writebackLeft <= 0 || this.#bdCount >= this.#backingPages) return false
-    const age = nowNs - (this.#slots.storedNs[slot] ?? 0)
-    const keep = this.#kept === undefined ? undefined : this.#content(slot)
+    const keep = this.#kept.isKept ? this.#content(slot) : undefined
     this.#release(slot)
     this.#slots.kind[slot] = BACKED
     this.#slots.flags[slot] = (this.#slots.flags[slot] ?? 0) & LOADED
-    if (keep !== undefined) this.#kept?.set(slot, keep)
+    if (keep !== undefined) this.#kept.set(slot, keep)
     this.#bdCount++
     this.#bdWrites++
     this.#writebackLeft--
-    this.#moves.report(slot, this.#slots.page[slot] ?? 0, 'zram', 'disk', 'writeback', age)
+    this.#moves.reportHeld(slot, 'zram', 'disk', 'writeback', nowNs)
     return true
   }
 
@@ -353,7 +296,7 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
   }
 
   recompressCandidates(type: RecompressOptions['type'], threshold: number): readonly number[] {
-    return this.#candidates((candidate) => this.#wantsRecompress(candidate, type, threshold))
+    return this.#candidates.forRecompression(type, threshold)
   }
 
   counters(): Readonly<Record<string, number>> {
@@ -411,14 +354,12 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
 
   /** `only`: position in `recompressors`. Returns the compressions tried. */
   recompressSlot(slot: number, threshold: number, nowNs: number, only?: number): number {
-    const kept = this.#kept
-    if (kept === undefined || this.#compressors.length < 2)
+    if (!this.#kept.isKept || this.#compressors.length < 2)
       throw new PstraceError(
         'zram-recompress',
         'zram: recompression needs keepBytes and at least one more codec',
       )
-    const kind = this.#slots.kind[slot]
-    if (kind !== OBJECT && kind !== RAW) return 0
+    if (!this.#slots.isInPool(slot)) return 0
     const content = this.#content(slot)
     const oldSize = this.pool.sizeOf(this.#slots.handle[slot] ?? 0)
     const oldClass = this.pool.storedSize(oldSize)
@@ -438,60 +379,18 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
       this.#slots.kind[slot] = OBJECT
       this.#slots.handle[slot] = handle
       this.#slots.algorithm[slot] = k
-      this.#slots.flags[slot] = (this.#slots.flags[slot] ?? 0) & ~IDLE
-      kept.set(slot, bytes)
-      this.#moves.report(
-        slot,
-        this.#slots.page[slot] ?? 0,
-        'zram',
-        'zram',
-        'recompress',
-        nowNs - (this.#slots.storedNs[slot] ?? 0),
-      )
+      this.#slots.clearFlag(slot, IDLE)
+      this.#kept.set(slot, bytes)
+      this.#moves.reportHeld(slot, 'zram', 'zram', 'recompress', nowNs)
       return tried
     }
-    if (tried === this.#compressors.length - 1)
-      this.#slots.flags[slot] = (this.#slots.flags[slot] ?? 0) | INCOMPRESSIBLE
+    if (tried === this.#compressors.length - 1) this.#slots.setFlag(slot, INCOMPRESSIBLE)
     return tried
-  }
-
-  #wantsWriteback(slot: number, mode: WritebackMode): boolean {
-    const flags = this.#slots.flags[slot] ?? 0
-    if (typeof mode === 'object') return slot === mode.pageIndex
-    if (mode === 'incompressible') return (flags & INCOMPRESSIBLE) !== 0
-    const huge = this.#slots.kind[slot] === RAW
-    const idle = (flags & IDLE) !== 0
-    return mode === 'idle' ? idle : mode === 'huge' ? huge : huge && idle
-  }
-
-  #wantsRecompress(slot: number, type: RecompressOptions['type'], threshold: number): boolean {
-    const flags = this.#slots.flags[slot] ?? 0
-    if ((flags & INCOMPRESSIBLE) !== 0) return false
-    if (this.pool.sizeOf(this.#slots.handle[slot] ?? 0) < threshold) return false
-    if (type === undefined) return true
-    const huge = this.#slots.kind[slot] === RAW
-    const idle = (flags & IDLE) !== 0
-    return type === 'idle' ? idle : type === 'huge' ? huge : huge && idle
-  }
-
-  /** By index up to 6.12; since then from the largest 64-byte bucket down. */
-  #candidates(wants: (slot: number) => boolean): number[] {
-    const slots: number[] = []
-    for (let slot = 0; slot < this.#slots.length; slot++) {
-      const kind = this.#slots.kind[slot] ?? EMPTY
-      if ((kind === OBJECT || kind === RAW) && wants(slot)) slots.push(slot)
-    }
-    if (this.#largestFirst) {
-      const bucket = (slot: number) =>
-        Math.floor(this.pool.sizeOf(this.#slots.handle[slot] ?? 0) / 64)
-      slots.sort((a, b) => bucket(b) - bucket(a) || a - b)
-    }
-    return slots
   }
 
   #content(slot: number): Uint8Array {
     const target = new Uint8Array(this.#pageSize)
-    this.#fill(slot, this.#kindOf(slot), target)
+    this.#fill(slot, this.#slots.held(slot), target)
     return target
   }
 
@@ -500,12 +399,7 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
       this.#slots.fillWords(slot, target)
       return
     }
-    const bytes = this.#kept?.get(slot)
-    if (bytes === undefined)
-      throw new PstraceError(
-        'content-not-kept',
-        'zram: the backend was opened without keepBytes, so it cannot give back a page',
-      )
+    const bytes = this.#kept.borrow(slot)
     if (kind === OBJECT)
       this.#compressor(this.#slots.algorithm[slot] ?? 0).decompress(bytes, target)
     else target.set(bytes)
@@ -535,13 +429,7 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
       if (kind === RAW) this.#hugePages--
       this.pool.free(this.#slots.handle[slot] ?? 0)
     }
-    this.#kept?.delete(slot)
-  }
-
-  #kindOf(slot: number): number {
-    const kind = this.#slots.kind[slot] ?? EMPTY
-    if (kind === EMPTY) throw new PstraceError('slot-empty', `zram: slot ${slot} holds nothing`)
-    return kind
+    this.#kept.delete(slot)
   }
 
   #compressor(index: number): PageCompressor {
@@ -560,10 +448,14 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
   }
 }
 
+function placeOf(kind: number): Place {
+  return kind === SAME ? 'same' : kind === BACKED ? 'disk' : 'zram'
+}
+
 export const zram: BackendProvider = {
   name: 'zram',
   summary:
     'compressed block device in memory; zsmalloc, same and huge pages, writeback, recompression',
-  parameters: PARAMETERS,
+  parameters: ZRAM_PARAMETERS,
   open: (options) => new ZramBackend(options),
 }
