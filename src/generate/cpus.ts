@@ -163,7 +163,7 @@ export class Cpus {
       PRIO,
       id,
     )
-    this.#tracer.add('wakeups', {
+    this.#tracer.truth?.add('wakeups', {
       ts_ns: this.#tracer.now,
       waker_tid: by,
       tid: running.actor.tid,

@@ -74,7 +74,7 @@ export class Reclaim {
     account.did('other', tracer.now)
     const delayedUs = Math.floor((tracer.now - start) / 1000)
     tracer.emit('throttled', cpu, tid, node, 100_000, delayedUs, step.reason)
-    const row = tracer.add('reclaim_spans', {
+    const row = tracer.truth?.add('reclaim_spans', {
       parent,
       kind: 'throttle',
       tid,
@@ -82,7 +82,7 @@ export class Reclaim {
       start_ns: start,
       end_ns: tracer.now,
     })
-    if (row >= 0) account.addParts(row, before)
+    if (row !== undefined) account.addParts(row, before)
   }
 
   *compact(step: Step & { do: 'compaction' }, running: Running): Steps {
@@ -99,7 +99,7 @@ export class Reclaim {
     const { cpu, tid } = running.actor
     this.#tracer.emit('wakeupKswapd', cpu, tid, node, ZONE_NORMAL, 0, GFP_KERNEL)
     const kswapd = this.#running.find(({ actor }) => actor.kind === 'kswapd' && actor.node === node)
-    this.#tracer.add('wakeups', {
+    this.#tracer.truth?.add('wakeups', {
       ts_ns: this.#tracer.now,
       waker_tid: tid,
       tid: kswapd?.actor.tid,
@@ -134,7 +134,7 @@ export class Reclaim {
     account.awake = false
     account.reclaims = false
     running.between = 'other'
-    tracer.add('kswapd_spans', {
+    tracer.truth?.add('kswapd_spans', {
       node,
       tid,
       start_ns: recorded ? start : undefined,
@@ -153,8 +153,8 @@ export class Reclaim {
     const available = free + reclaimable
     tracer.emit('retryZone', cpu, tid, node, ZONE_NORMAL, 0, reclaimable, available, min, 0, 1)
     const sample = { ts_ns: tracer.now, node }
-    tracer.add('samples', { ...sample, name: `free_pages.zone${ZONE_NORMAL}`, value: free })
-    tracer.add('samples', { ...sample, name: `wmark_min.zone${ZONE_NORMAL}`, value: min })
+    tracer.truth?.add('samples', { ...sample, name: `free_pages.zone${ZONE_NORMAL}`, value: free })
+    tracer.truth?.add('samples', { ...sample, name: `wmark_min.zone${ZONE_NORMAL}`, value: min })
     yield* spend(running, STEP_NS)
   }
 
@@ -162,7 +162,7 @@ export class Reclaim {
     const { cpu, tid } = running.actor
     const { now } = this.#tracer
     this.#tracer.emit('markVictim', cpu, tid, victim)
-    this.#tracer.add('markers', { ts_ns: now, end_ns: now, tid: victim, name: 'oom kill' })
+    this.#tracer.truth?.add('markers', { ts_ns: now, end_ns: now, tid: victim, name: 'oom kill' })
     yield* spend(running, STEP_NS)
   }
 
@@ -194,7 +194,7 @@ export class Reclaim {
       WB_ANON_ASYNC,
     )
     running.account.did('scan', this.#tracer.now)
-    this.#tracer.add('shrink_batches', {
+    this.#tracer.truth?.add('shrink_batches', {
       ts_ns: this.#tracer.now,
       start_ns: isolated,
       lru: isolated === undefined ? undefined : 'inactive_anon',
@@ -231,7 +231,7 @@ export class Reclaim {
     this.#tracer.emit('slabEnd', cpu, tid, step.shrinker, node, 0, SLAB_OBJECTS, step.freed, 0)
     account.did('slab', this.#tracer.now)
     if (recorded)
-      this.#tracer.add('slab_shrinks', {
+      this.#tracer.truth?.add('slab_shrinks', {
         start_ns: start,
         end_ns: this.#tracer.now,
         tid,
@@ -251,15 +251,16 @@ export class Reclaim {
   ): OpenSpan {
     running.account.did('other', this.#tracer.now)
     running.account.reclaims = true
-    const row = this.#tracer.add('reclaim_spans', {
-      parent: running.spans.at(-1),
-      kind,
-      tid: running.actor.tid,
-      cpu: running.actor.cpu,
-      start_ns: this.#tracer.now,
-      alloc_order: order,
-      gfp_flags: gfp,
-    })
+    const row =
+      this.#tracer.truth?.add('reclaim_spans', {
+        parent: running.spans.at(-1),
+        kind,
+        tid: running.actor.tid,
+        cpu: running.actor.cpu,
+        start_ns: this.#tracer.now,
+        alloc_order: order,
+        gfp_flags: gfp,
+      }) ?? -1
     running.spans.push(row)
     return { row, before: running.account.totals() }
   }
@@ -274,10 +275,10 @@ export class Reclaim {
     running.account.reclaims = running.spans.length > 0 || running.account.awake
     const end = { end_ns: this.#tracer.now, nr_reclaimed: reclaimed }
     if (row >= 0) {
-      this.#tracer.set('reclaim_spans', row, end)
+      this.#tracer.truth?.set('reclaim_spans', row, end)
       running.account.addParts(row, before)
     } else
-      this.#tracer.add('reclaim_spans', {
+      this.#tracer.truth?.add('reclaim_spans', {
         ...end,
         kind,
         tid: running.actor.tid,

@@ -1,6 +1,6 @@
 import { Account, type Activity } from './account.ts'
 import type { Actor } from './scenario.ts'
-import type { Tracer } from './tracer.ts'
+import type { Truth } from './truth.ts'
 
 /** Between two events of one code path. */
 export const STEP_NS = 300
@@ -27,7 +27,7 @@ export interface Running {
   between: Activity
 }
 
-export function newRunning(actor: Actor, { recordFrom, truth }: Tracer): Running {
+export function newRunning(actor: Actor, truth: Truth | undefined, recordFrom: number): Running {
   return {
     actor,
     body: nothing(),

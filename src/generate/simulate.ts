@@ -70,7 +70,9 @@ class Simulation {
     const tracer = new Tracer(scenario, sink, options.truth)
     const cpus = new Cpus(tracer, scenario.cpuNodes.length)
     const random = new Random(options.seed)
-    const running = scenario.actors.map((actor) => newRunning(actor, tracer))
+    const running = scenario.actors.map((actor) =>
+      newRunning(actor, options.truth, tracer.recordFrom),
+    )
     for (const one of running) one.body = this.#steps(one.actor.steps, one)
     this.#tracer = tracer
     this.#maxEvents = options.maxEvents
@@ -150,7 +152,7 @@ class Simulation {
     tracer.emit('print', cpu, tid, tracer.text(`B|${tgid}|${name}\n`))
     yield* this.#steps(steps, running)
     tracer.emit('print', cpu, tid, tracer.text(`E|${tgid}\n`))
-    if (recorded) tracer.add('markers', { ts_ns: start, end_ns: tracer.now, tid, name })
+    if (recorded) tracer.truth?.add('markers', { ts_ns: start, end_ns: tracer.now, tid, name })
   }
 
   *#repeat({ times, steps }: Step & { do: 'repeat' }, running: Running): Steps {

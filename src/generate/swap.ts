@@ -85,7 +85,9 @@ export class Swap {
       context,
       span: running.spans.at(-1),
     }
-    const row = this.#tracer.add('swapouts', { ...what, submit_rank: submitRank, start_ns: start })
+    const row =
+      this.#tracer.truth?.add('swapouts', { ...what, submit_rank: submitRank, start_ns: start }) ??
+      -1
     const page = { device: index, offset, row, before: number }
     const { storeQueue } = this.#scenario
     const isQueued =
@@ -101,9 +103,11 @@ export class Swap {
     yield* spend(running, STEP_NS)
     this.#tracer.emit('write', cpu, tid, pfn, WB_ANON_ASYNC)
     account.did('store', this.#tracer.now)
-    const written = { write_ns: this.#tracer.now }
-    if (row >= 0) this.#tracer.set('swapouts', row, written)
-    else page.row = this.#tracer.add('swapouts', { ...what, ...written, stored_ns: stored })
+    const writtenNs = this.#tracer.now
+    const { truth } = this.#tracer
+    if (row >= 0) truth?.set('swapouts', row, { write_ns: writtenNs })
+    else if (truth !== undefined)
+      page.row = truth.add('swapouts', { ...what, stored_ns: stored, write_ns: writtenNs })
     running.reclaimed++
     if (!isQueued) this.#leave(page, running)
     yield* spend(running, STEP_NS)
@@ -124,7 +128,7 @@ export class Swap {
       if (path === 'queued') running.account.beginStore(this.#tracer.now)
     }
     if (page.row >= 0)
-      this.#tracer.set('swapouts', page.row, {
+      this.#tracer.truth?.set('swapouts', page.row, {
         path,
         start_rank: ++lane.started,
         begin_ns: this.#tracer.now,
@@ -132,7 +136,7 @@ export class Swap {
       })
     yield* spend(running, this.#random.draw(storeNs))
     if (page.row >= 0)
-      this.#tracer.set('swapouts', page.row, {
+      this.#tracer.truth?.set('swapouts', page.row, {
         done_rank: ++lane.done,
         stored_ns: this.#tracer.now,
       })
@@ -179,7 +183,7 @@ export class Swap {
     yield* spend(running, STEP_NS)
     this.#tracer.emit('faultReturn', cpu, tid, 0)
     if (recorded)
-      this.#tracer.add('swapins', {
+      this.#tracer.truth?.add('swapins', {
         ts_ns: read,
         end_ns: this.#tracer.now,
         tid,
@@ -221,7 +225,7 @@ export class Swap {
     const ns = this.#random.draw(operation === 'R' ? readNs : writeNs)
     const name = this.#tracer.text(comm)
     this.#tracer.emit('blockIssue', cpu, tid, dev, sector, PAGE_SECTORS, PAGE_BYTES, flags, name)
-    const row = this.#tracer.add('block_ios', {
+    const row = this.#tracer.truth?.add('block_ios', {
       device: `${major}:${minor}`,
       sector,
       sectors: PAGE_SECTORS,
@@ -232,7 +236,8 @@ export class Swap {
     this.#cpus.after(ns, () => {
       const by = this.#cpus.tidOn(cpu)
       this.#tracer.emit('blockComplete', cpu, by, dev, sector, PAGE_SECTORS, 0, flags)
-      this.#tracer.set('block_ios', row, { complete_ns: this.#tracer.now })
+      if (row !== undefined)
+        this.#tracer.truth?.set('block_ios', row, { complete_ns: this.#tracer.now })
       then()
     })
     return ns
@@ -271,7 +276,7 @@ export class Swap {
     this.#slots[page.device]?.giveBack(page.offset)
     if (this.#scenario.swapDevices[page.device]?.kind !== 'zram') return
     this.#tracer.emit('slotFree', cpu, tid, page.offset)
-    this.#tracer.add('pool_moves', {
+    this.#tracer.truth?.add('pool_moves', {
       ts_ns: this.#tracer.now,
       swapout: page.row < 0 ? undefined : page.row,
       from_place: 'zram',
