@@ -1,6 +1,7 @@
 import { toResult } from '../analysis/result.ts'
 import { findTrace } from '../analysis/selection.ts'
 import {
+  type HalfRow,
   type PolicyRow,
   type Replayer,
   validateHalves,
@@ -56,17 +57,7 @@ async function validateOne(
   settings: Settings,
 ): Promise<void> {
   const trace = await findTrace(database.connection, await catalogOf(database), options.trace)
-  const extraction = await extractWorkload(database, trace.trace_id, {
-    costsUntilShare: FIRST_HALF,
-  })
-  const policy = extraction.workload.recordedPolicy.value
-  const rows = await withProgress(
-    settings,
-    seeds.length,
-    (replayer) => validateHalves(extraction, replayer, seeds),
-    policy,
-    options,
-  )
+  const { policy, rows } = await halvesOf(database, trace.trace_id, seeds, settings, options)
   if (toFormat(options) === 'table')
     await printLine(
       `${trace.name}: second half of the work replayed under ${policy} with costs of the first half, ${seeds.length} seeds; demand, page stream and touches are inputs, contents from a generator calibrated to the pool's growth\n`,
@@ -88,6 +79,26 @@ async function validateOne(
       : `misses its tolerance: ${missed.join(', ')}`,
   )
   if (beaten.length > 0) remark(settings, `no better than a null model: ${beaten.join(', ')}`)
+}
+
+/** What the replay of a trace's second half misses, and the policy it was recorded under. */
+export async function halvesOf(
+  database: Database,
+  traceId: number,
+  seeds: readonly number[],
+  settings: Settings,
+  options: Pick<ValidateOptions, 'set'> = {},
+): Promise<{ readonly policy: string; readonly rows: HalfRow[] }> {
+  const extraction = await extractWorkload(database, traceId, { costsUntilShare: FIRST_HALF })
+  const policy = extraction.workload.recordedPolicy.value
+  const rows = await withProgress(
+    settings,
+    seeds.length,
+    (replayer) => validateHalves(extraction, replayer, seeds),
+    policy,
+    options,
+  )
+  return { policy, rows }
 }
 
 async function validateTwo(
@@ -160,7 +171,7 @@ async function withProgress<T>(
   total: number,
   validate: (replayer: Replayer) => Promise<T>,
   recordedPolicy: string,
-  options: ValidateOptions,
+  options: Pick<ValidateOptions, 'set'>,
 ): Promise<T> {
   const progress = startProgress(settings, 'replaying', 'count')
   let done = 0

@@ -1,21 +1,14 @@
-import { existsSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { halvesOf } from '../analysis/halves.ts'
-import { tracesFolder } from '../workload/recordings.ts'
+import type { HalfRow } from '../../src/analysis/validate.ts'
+import { toSettings } from '../../src/cli/settings.ts'
+import { halvesOf } from '../../src/cli/validation-runs.ts'
+import { openRecordings, tracesFolder } from '../workload/recordings.ts'
 import { type BenchRow, median } from './row.ts'
 
-const RECORDINGS = [
-  'captured/zram-lz4-6.1',
-  'captured/zram-lzorle-6.1',
-  'captured/zram-lz4-6.12',
-  'captured/zram-lz4-6.12-alloc',
-  'captured/zram-zstd-6.12-numa2',
-  ...['idle', 'busy', 'mglru'].map((regime) => `pairs/fixed-work/${regime}-1/sync`),
-]
-
-/** What the replay of a recording's second half may miss, as shares; counts by their chance where that is more. */
+/** What the replay of a recording's second half may miss, as shares of what was recorded; counts by their chance where that is more. */
 const HELD: readonly {
-  readonly metric: string
+  readonly metric: HalfRow['metric']
   readonly tolerance: (recorded: number) => number
 }[] = [
   { metric: 'swapouts_per_s', tolerance: () => 0.1 },
@@ -25,22 +18,32 @@ const HELD: readonly {
   { metric: 'pool_peak', tolerance: () => 0.05 },
 ]
 
-/** Errors of replays of second halves over what is allowed: the worst recording and the one in the middle, one seed. */
+const SEEDS = [1]
+
+/** Errors of replays of second halves over what is allowed: the worst recording and the one in the middle, as `pstrace validate` has them. */
 export async function bench(): Promise<BenchRow[]> {
   if (tracesFolder === undefined) {
     console.log('validate: PSTRACE_TRACES is not set, no replay is compared with a recording')
     return []
   }
+  const captured = join(tracesFolder, 'captured')
+  const settings = toSettings({ quiet: true, progress: 'none' })
   const found: { readonly folder: string; readonly errors: Map<string, [number, number]> }[] = []
-  for (const folder of RECORDINGS) {
-    if (!existsSync(join(tracesFolder, folder))) continue
-    const rows = await halvesOf(tracesFolder, folder, [1])
-    const errors = new Map<string, [number, number]>()
-    for (const { metric, tolerance } of HELD) {
-      const row = rows.get(metric)
-      if (row !== undefined) errors.set(metric, [Math.abs(row.error), tolerance(row.recorded)])
+  for (const folder of readdirSync(captured).sort()) {
+    const { database, traceIds, close } = await openRecordings([join(captured, folder)])
+    try {
+      const { rows } = await halvesOf(database, traceIds[0] ?? 0, SEEDS, settings)
+      const errors = new Map<string, [number, number]>()
+      for (const { metric, tolerance } of HELD) {
+        const row = rows.find((each) => each.metric === metric)
+        if (row === undefined) continue
+        const error = Math.abs(row.replayed / row.recorded - 1)
+        errors.set(metric, [error, tolerance(row.recorded)])
+      }
+      found.push({ folder, errors })
+    } finally {
+      close()
     }
-    found.push({ folder, errors })
   }
   return HELD.flatMap(({ metric }) => {
     const all = found.flatMap(({ folder, errors }) => {

@@ -11,6 +11,15 @@ const given = process.env['PSTRACE_TRACES']
 /** The folder of the real recordings, where there is one. */
 export const tracesFolder = given !== undefined && existsSync(given) ? given : undefined
 
+/** The trace in a recording's folder, by what it was recorded with. */
+const TRACES = ['trace.dat', 'perf.data.zst', 'trace.txt.gz', 'raw']
+
+function traceOf(folder: string): string {
+  const found = TRACES.map((name) => join(folder, name)).find((path) => existsSync(path))
+  if (found === undefined) throw new Error(`${folder}: none of ${TRACES.join(', ')}`)
+  return found
+}
+
 /** A database of its own with the recordings of some folders, in their order. */
 export async function openRecordings(
   folders: readonly string[],
@@ -19,9 +28,9 @@ export async function openRecordings(
   const database = await Database.open(join(temporary, 'pstrace.duckdb'), { mode: 'write' })
   const traceIds: number[] = []
   for (const folder of folders) {
-    const input = await openInput(join(folder, 'trace.dat'))
+    const input = await openInput(traceOf(folder))
     try {
-      const reader = await openTrace(input.source)
+      const reader = await openTrace(input.folder ?? input.source)
       const { traceId } = await ingestTrace({
         database,
         reader,
