@@ -20,7 +20,7 @@ const VMSTAT = '/proc/vmstat before and after, beside the trace'
 export interface Evidence {
   /**
    * Roles of the events that were recorded; `gate:entry` and `swap_read:entry` where those have the swap entry, `demand` where a task asked
-   * for memory under pressure.
+   * for memory under pressure, `swap-outs` where a page was written out.
    */
   readonly roles: ReadonlySet<string>
   readonly gaps: number
@@ -216,20 +216,31 @@ function askOrder({ addStores, has, stores, writes }: Known): Question {
 function askReplay(known: Known): Question {
   const { direct, gateEntry, has, hasZoneinfo, kswapd, readEntry, sched, stores } = known
   const demand = has('demand')
+  const swapsOut = has('swap-outs')
   return {
     question: 'what another policy would have done (replay)',
-    yes: demand && direct && kswapd && sched && stores && gateEntry && readEntry && hasZoneinfo,
-    partly: demand && known.writes && (direct || kswapd),
+    yes:
+      demand &&
+      swapsOut &&
+      direct &&
+      kswapd &&
+      sched &&
+      stores &&
+      gateEntry &&
+      readEntry &&
+      hasZoneinfo,
+    partly: demand && swapsOut,
     sure: has('retry_zone')
       ? 'pages, entries, times; free memory at anchors of reclaim_retry_zone'
       : 'pages, entries, times; free memory only from watermarks',
-    ...(demand ? {} : { none: 'no task reclaimed, woke kswapd or swapped in' }),
+    none: demand ? 'no page was swapped out' : 'no task reclaimed, woke kswapd or swapped in',
     unsure: toGuessed(known),
     add: [
       [direct, DIRECT],
       [kswapd, KSWAPD],
       [sched, SWITCH],
       [has('waking'), WAKING],
+      [known.writes, WRITE],
       [gateEntry, GATE],
       ...known.addStoreEnds,
       [readEntry, READ],

@@ -30,6 +30,7 @@ const MOST_CHOSEN_SYSTEMS = 20
 const ENTRY_FIELDS: ReadonlySet<string> = new Set(['entry', 'ent', 'swap_entry', 'val'])
 
 const SHOWS_DEMAND: ReadonlySet<string> = new Set(['direct_begin', 'wakeup_kswapd', 'swap_read'])
+const SHOWS_SWAP_OUTS: ReadonlySet<string> = new Set(['write_folio', 'gate'])
 
 /** An event that never came was recorded where its description shows that it was asked for. */
 export function recordedEvents(events: readonly EventKind[]): readonly EventKind[] {
@@ -71,6 +72,7 @@ export function recordedRoles(
     if (role === undefined) continue
     roles.add(role)
     if (count > 0 && SHOWS_DEMAND.has(role)) roles.add('demand')
+    if (count > 0 && SHOWS_SWAP_OUTS.has(role)) roles.add('swap-outs')
     if (fields.some((field) => ENTRY_FIELDS.has(field))) roles.add(`${role}:entry`)
   }
   return roles

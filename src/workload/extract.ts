@@ -70,10 +70,7 @@ const OP = Object.fromEntries(TASK_OPS.map((op, index) => [op, index])) as Reado
 >
 
 /** Takes the recorded policy out of a recording: what the machine was asked to do, and what each step of reclaim costs on it. */
-function extractFromRecording(
-  recording: Recording,
-  options: ExtractOptions = {},
-): Extraction {
+function extractFromRecording(recording: Recording, options: ExtractOptions = {}): Extraction {
   const share = options.costsUntilShare ?? 1
   const extraction = extractPart(recording, share, undefined)
   // What disturbances took from the tasks' own time must be what a replay with these costs puts back.
@@ -93,6 +90,12 @@ function extractPart(
     throw new PstraceError(
       'workload_no_demand',
       `${recording.name}: no task allocated under memory pressure; a workload needs direct reclaim, kswapd wake-ups or swap-ins by tasks, with sched_switch recorded`,
+      { exitStatus: 3 },
+    )
+  if (!recording.kind.includes(EVENT.written) && !recording.kind.includes(EVENT.gate))
+    throw new PstraceError(
+      'workload_no_swapouts',
+      `${recording.name}: no page was swapped out while the trace was recorded; a workload needs mm_vmscan_write_folio or a probe of swap_writepage`,
       { exitStatus: 3 },
     )
   const startEvent = findStart(recording)

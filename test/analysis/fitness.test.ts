@@ -14,6 +14,7 @@ const STOCK = [
   'waking',
   'retry_zone',
   'demand',
+  'swap-outs',
 ]
 const PROBES = [
   'gate',
@@ -84,6 +85,14 @@ describe('diagnose', () => {
     expect(find(evidence(roles), 'replay')?.confidence).toContain('pages without identity')
   })
 
+  it('replays nothing where no page was swapped out', () => {
+    const roles = [...STOCK, ...PROBES].filter((role) => role !== 'swap-outs')
+    expect(find(evidence(roles), 'replay')).toMatchObject({
+      answer: 'no',
+      confidence: 'no page was swapped out',
+    })
+  })
+
   it('replays nothing where no task asked for memory', () => {
     const roles = [...STOCK, ...PROBES].filter((role) => role !== 'demand')
     expect(find(evidence(roles), 'replay')).toMatchObject({
@@ -135,6 +144,7 @@ describe('recorded events', () => {
     ]
     expect([...recordedRoles(events, roleOf)]).toEqual([
       'gate',
+      'swap-outs',
       'gate:entry',
       'swap_read',
       'demand',

@@ -141,6 +141,15 @@ describe('what doctor says of a file', () => {
     ],
     ['perf without probes', () => join(root, 'fixtures/perf/vmscan-6.12-cut.data')],
     [
+      'a stall, and no page swapped out',
+      () =>
+        written(
+          'stall.txt',
+          '  a-7 [000] d..2.     1.000000: mm_vmscan_direct_reclaim_begin: order=0 gfp_flags=GFP_KERNEL\n' +
+            '  a-7 [000] d..2.     1.000100: mm_vmscan_direct_reclaim_end: nr_reclaimed=32\n',
+        ),
+    ],
+    [
       'no event of memory',
       () =>
         written(
