@@ -1,0 +1,85 @@
+import type { Balance } from './balance.ts'
+import { RECLAIM_FILE } from './page-cache.ts'
+import { EVENT, type Recording } from './recording.ts'
+import { storesOutsidePool } from './refused.ts'
+import type { Stores } from './stores.ts'
+
+interface BoostParts {
+  readonly balance: Balance
+  readonly allocNs: Float64Array
+  readonly stores: Stores
+  readonly startEvent: number
+  readonly untilNs: number
+  readonly recordPagesPerSlot: number
+  readonly cacheAtStart: number
+}
+
+/** Entries of a page table on 64-bit machines with pages of 4 KiB. */
+const TABLE_ENTRIES = 512
+
+/** mm/page_alloc.c rmqueue: woken without allocation flags. */
+export function isBoostWake(recording: Recording, event: number): boolean {
+  return (
+    recording.kind[event] === EVENT.wakeKswapd &&
+    recording.b[event] === 0 &&
+    recording.a[event] === 0
+  )
+}
+
+/**
+ * Free memory by balance at each wake-up of kswapd that no allocation flag asked for: rmqueue wakes it with gfp 0 after a fallback
+ * allocation boosted the watermarks (mm/page_alloc.c, ZONE_BOOSTED_WATERMARK).
+ */
+export function freeAtBoosts(recording: Recording, parts: BoostParts): number[] {
+  const { balance, allocNs, stores } = parts
+  const per = balance.poolPerPage.value
+  const constant = balance.lruAtStart.value + balance.freeAtStart.value
+  const outsidePool = storesOutsidePool(recording, stores)
+  const outside = new Set<number>()
+  const found: number[] = []
+  let store = 0
+  let stored = 0
+  let allocated = 0
+  let reclaimed = 0
+  let swappedIn = 0
+  let mostStored = 0
+  let reclaimedFile = 0
+  for (let i = 0; i < recording.length; i++) {
+    const ns = recording.ns[i] ?? 0
+    while (store < stores.length && (stores.event[store] ?? 0) <= i) {
+      if (outsidePool[store] === 1) outside.add(stores.entry[store] ?? 0)
+      else stored++
+      store++
+    }
+    if (i < parts.startEvent) continue
+    if (ns > parts.untilNs) break
+    while (allocated < allocNs.length && (allocNs[allocated] ?? 0) <= ns) allocated++
+    switch (recording.kind[i]) {
+      case EVENT.batchEnd:
+        // What the page cache took and gave back since the start leaves free memory as it was.
+        if (((recording.c[i] ?? 0) & RECLAIM_FILE) === 0) reclaimed += recording.b[i] ?? 0
+        else reclaimedFile += recording.b[i] ?? 0
+        break
+      case EVENT.read:
+        swappedIn++
+        if (!outside.delete(recording.a[i] ?? 0)) stored--
+        break
+      case EVENT.wakeKswapd:
+        // While the first page cache goes, how much was allocated meanwhile is known too coarsely.
+        if (isBoostWake(recording, i) && allocated > 0 && reclaimedFile >= parts.cacheAtStart) {
+          mostStored = Math.max(mostStored, stored + outside.size)
+          found.push(
+            constant -
+              per * stored -
+              (balance.lruAtStart.value + allocated + swappedIn - reclaimed) +
+              Math.min(reclaimedFile, parts.cacheAtStart) +
+              parts.recordPagesPerSlot * mostStored +
+              allocated / TABLE_ENTRIES,
+          )
+        }
+        break
+      default:
+    }
+  }
+  return found
+}

@@ -1,0 +1,43 @@
+import { counterRise, readCounter } from './machine.ts'
+import type { Recording } from './recording.ts'
+import type { Based } from './types.ts'
+
+/** Pages in zram below which their kinds tell nothing of all stores. */
+const FEWEST_HELD = 1000
+
+export function findSameShare(recording: Recording): { value: number } | undefined {
+  const zero = counterRise(recording, 'vmstat.swpout_zero')
+  const out = counterRise(recording, 'vmstat.pswpout')
+  const zswap = counterRise(recording, 'vmstat.zswpout') ?? 0
+  if (zero === undefined) {
+    // Without a zero map zram itself finds them: of what it holds at the end they are as large a share as of what was stored.
+    const same = readCounter(recording, 'mm_stat.same_pages')?.last
+    const original = readCounter(recording, 'mm_stat.orig_data_size')?.last ?? 0
+    return same === undefined || original < FEWEST_HELD * recording.pageSize
+      ? undefined
+      : { value: same / (original / recording.pageSize) }
+  }
+  if (out === undefined || zero + out + zswap <= 0) return undefined
+  return { value: zero / (zero + out + zswap) }
+}
+
+export function findZeroMap(recording: Recording): Based<boolean> {
+  const counter = readCounter(recording, 'vmstat.swpout_zero')
+  if (counter !== undefined) return { value: true, basis: 'snapshot', from: 'vmstat swpout_zero' }
+  const known = readCounter(recording, 'vmstat.pswpout') !== undefined
+  return known
+    ? { value: false, basis: 'snapshot', from: 'vmstat without swpout_zero' }
+    : { value: false, basis: 'default', from: 'no vmstat' }
+}
+
+export function poolPerPageSnapshot(recording: Recording): number | undefined {
+  const used = readCounter(recording, 'mm_stat.mem_used_total')?.last
+  const original = readCounter(recording, 'mm_stat.orig_data_size')?.last
+  return used === undefined ||
+    original === undefined ||
+    original <= 0 ||
+    // A pool that was emptied since holds its overhead only.
+    used > original
+    ? undefined
+    : used / original
+}

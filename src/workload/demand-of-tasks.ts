@@ -1,0 +1,160 @@
+import { PstraceError } from '../model/error.ts'
+import { type Balance, balanceMemory } from './balance.ts'
+import { freeAtBoosts, isBoostWake } from './boosts.ts'
+import type { TaskClock } from './clocks.ts'
+import { poolPerPageSnapshot } from './counters.ts'
+import {
+  type Allocations,
+  type Allocator,
+  fitDemand,
+  type Knot,
+  spreadAllocations,
+  toAnonAnchors,
+} from './demand.ts'
+import { findBoostLevel, largestZones } from './machine.ts'
+import { type PageCache, readPageCache } from './page-cache.ts'
+import type { RecordedZone, Recording } from './recording.ts'
+import type { Stores } from './stores.ts'
+import type { MemoryUsers } from './threads.ts'
+
+/** The demand's tasks, in the order of their ids; a task's row is its place here. */
+export interface DemandTasks {
+  readonly clocks: ReadonlyMap<number, TaskClock>
+  readonly list: readonly TaskClock[]
+  readonly rows: ReadonlyMap<number, number>
+}
+
+export function listDemandTasks(
+  users: MemoryUsers,
+  clocks: ReadonlyMap<number, TaskClock>,
+): DemandTasks {
+  const tids = [...users.demanders].filter((tid) => clocks.has(tid)).sort((x, y) => x - y)
+  return {
+    clocks,
+    list: tids.map((tid) => clocks.get(tid) ?? missingClock(tid)),
+    rows: new Map(tids.map((tid, row) => [tid, row])),
+  }
+}
+
+function missingClock(tid: number): TaskClock {
+  throw new PstraceError('workload_no_clock', `task ${tid} has no own clock`)
+}
+
+/** What the tasks allocated, when, and the balance of memory that tells so. */
+export interface Demand {
+  readonly balance: Balance
+  readonly knots: readonly Knot[]
+  readonly allocations: Allocations
+  readonly cache: PageCache
+  /** Free memory at boosts up to a moment. */
+  boostFree(untilNs: number): number[]
+}
+
+interface DemandParts {
+  readonly users: MemoryUsers
+  readonly tasks: DemandTasks
+  readonly stores: Stores
+  readonly zones: readonly RecordedZone[]
+  readonly startEvent: number
+  readonly recordPagesPerSlot: number
+}
+
+/** The balance of memory up to a moment. */
+export function balanceUntil(
+  recording: Recording,
+  parts: Pick<DemandParts, 'stores' | 'zones' | 'startEvent'>,
+  endNs: number,
+  freeAtStart?: number,
+): Balance {
+  return balanceMemory(recording, parts.stores, {
+    startEvent: parts.startEvent,
+    endNs,
+    ...watermarkSums(parts.zones),
+    poolSnapshot: poolPerPageSnapshot(recording),
+    totalSnapshot: undefined,
+    ...(freeAtStart === undefined ? {} : { freeAtStart }),
+  })
+}
+
+export function findDemand(recording: Recording, parts: DemandParts): Demand {
+  const { users, tasks, startEvent } = parts
+  const startNs = recording.ns[startEvent] ?? 0
+  const allocators = tasks.list.map(
+    (clock): Allocator => ({
+      clock,
+      weight: allocationRate(clock, recording, users, tasks.clocks),
+    }),
+  )
+  const clockAt = (ns: number): number => {
+    let sum = 0
+    for (const { clock, weight } of allocators) sum += weight * clock.ownAt(ns)
+    return sum
+  }
+  const cache = readPageCache(recording, tasks.list, users, startEvent)
+  const demandBy = (balance: Balance): Demand => {
+    // The balance takes every page-cache page that went for one that was read since; those of the start were not.
+    const anchors = balance.anchors.map((anchor) => ({
+      ...anchor,
+      anon: anchor.anon + Math.min(anchor.file, cache.atStart),
+    }))
+    const knots = fitDemand(toAnonAnchors(anchors, startNs), clockAt)
+    const allocations = spreadAllocations(knots, allocators)
+    const boostFree = (untilNs: number): number[] =>
+      freeAtBoosts(recording, {
+        balance,
+        allocNs: allocations.ns,
+        stores: parts.stores,
+        startEvent,
+        untilNs,
+        recordPagesPerSlot: parts.recordPagesPerSlot,
+        cacheAtStart: cache.atStart,
+      })
+    return { balance, knots, allocations, cache, boostFree }
+  }
+  const demand = demandBy(balanceUntil(recording, parts, recording.endNs))
+  if (!isBoostWake(recording, startEvent)) return demand
+  // The first wake-up came when the movable pages were used up, not at low. What is free then and what later boosts show depend on each other.
+  const { low } = watermarkSums(parts.zones)
+  const levelOf = ({ boostFree }: Demand): number =>
+    findBoostLevel(boostFree(recording.endNs), low).boostBelowFree?.value ?? low
+  const demandFrom = (freeAtStart: number): Demand =>
+    demandBy(balanceUntil(recording, parts, recording.endNs, freeAtStart))
+  const first = levelOf(demand)
+  return demandFrom(Math.round((first + levelOf(demandFrom(first))) / 2))
+}
+
+/** Pages per own CPU time of a task's class (its name without numbers), from how often its allocations met low memory. */
+function allocationRate(
+  clock: TaskClock,
+  recording: Recording,
+  users: MemoryUsers,
+  clocks: ReadonlyMap<number, TaskClock>,
+): number {
+  const classOf = (tid: number): string =>
+    (recording.tasks.get(tid)?.comm ?? '').replace(/\d+/g, '')
+  const own = classOf(clock.tid)
+  let evidence = 0
+  let time = 0
+  for (const tid of users.demanders) {
+    if (classOf(tid) !== own) continue
+    evidence += users.uses.get(tid)?.anonEvidence ?? 0
+    time += clocks.get(tid)?.ownNs ?? 0
+  }
+  return time > 0 ? evidence / time : 0
+}
+
+function watermarkSums(zones: readonly RecordedZone[]): {
+  low: number
+  min: number
+  high: number
+  managed: number
+} {
+  const sum = (of: (zone: RecordedZone) => number): number =>
+    zones.reduce((total, zone) => total + of(zone), 0)
+  return {
+    low: sum((zone) => zone.low),
+    high: sum((zone) => zone.high),
+    managed: sum((zone) => zone.managed),
+    min: Math.max(0, ...largestZones(zones).map((zone) => zone.min)),
+  }
+}

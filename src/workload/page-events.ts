@@ -1,0 +1,128 @@
+import type { TaskClock } from './clocks.ts'
+import type { StoredPage, TouchedPage } from './pages.ts'
+import { EVENT, type RecordedZone, type Recording } from './recording.ts'
+
+export function nodeFinder(
+  recording: Recording,
+  zones: readonly RecordedZone[],
+): (event: number, pfn: number) => number {
+  const ranged = zones.filter((zone) => zone.startPfn >= 0 && zone.spanned > 0)
+  const several = new Set(zones.map((zone) => zone.node)).size > 1
+  return (event, pfn) => {
+    if (!several) return zones[0]?.node ?? 0
+    for (const zone of ranged)
+      if (pfn >= zone.startPfn && pfn < zone.startPfn + zone.spanned) return zone.node
+    const match = /^kswapd(\d+)$/.exec(recording.tasks.get(recording.tid[event] ?? 0)?.comm ?? '')
+    return match === null ? 0 : Number(match[1])
+  }
+}
+
+export interface StoreList {
+  readonly list: readonly StoredPage[]
+}
+
+/** Every page that reclaim gave to the gate, in order, whoever stored it later. */
+export function listStores(
+  recording: Recording,
+  stores: {
+    readonly length: number
+    readonly event: Uint32Array
+    readonly entry: Float64Array
+    readonly isSame: Uint8Array
+  },
+  startEvent: number,
+  nodeOf: (event: number, pfn: number) => number,
+): StoreList {
+  const sameAt = new Set<number>()
+  for (let k = 0; k < stores.length; k++)
+    if (stores.isSame[k] === 1) sameAt.add(stores.event[k] ?? 0)
+  const list: StoredPage[] = []
+  const gate = new Map<number, number>()
+  for (let i = startEvent; i < recording.length; i++) {
+    const kind = recording.kind[i]
+    const tid = recording.tid[i] ?? 0
+    if (kind === EVENT.gate) {
+      gate.set(tid, list.length)
+      list.push({
+        ns: recording.ns[i] ?? 0,
+        entry: recording.a[i] ?? 0,
+        isSame: sameAt.has(i),
+        node: 0,
+      })
+    } else if (kind === EVENT.written) {
+      const row = gate.get(tid)
+      const stored = row === undefined ? undefined : list[row]
+      if (row !== undefined && stored !== undefined) {
+        const node = nodeOf(i, recording.a[i] ?? 0)
+        if (node !== 0) list[row] = { ...stored, node }
+      } else if (row === undefined && ((recording.b[i] ?? 0) & 1) !== 0)
+        // Without a probe on the gate the write event is all there is: no entry, so never followed.
+        list.push({
+          ns: recording.ns[i] ?? 0,
+          entry: -1 - i,
+          isSame: false,
+          node: nodeOf(i, recording.a[i] ?? 0),
+        })
+      gate.delete(tid)
+    }
+  }
+  return { list }
+}
+
+export interface Touch extends TouchedPage {
+  readonly own: number
+}
+
+/**
+ * Swap-ins, and faults on pages whose content was still in memory (queued, or stored and not yet freed): those read nothing, so only
+ * their address tells which page it was.
+ */
+export function listTouches(
+  recording: Recording,
+  clocks: ReadonlyMap<number, TaskClock>,
+  rows: ReadonlyMap<number, number>,
+  startEvent: number,
+): Touch[] {
+  const touches: Touch[] = []
+  const next = new Map<number, number>()
+  const faults = new Map<number, { address: number; hasRead: boolean }>()
+  for (let i = startEvent; i < recording.length; i++) {
+    const kind = recording.kind[i]
+    const tid = recording.tid[i] ?? 0
+    const ns = recording.ns[i] ?? 0
+    const row = rows.get(tid) ?? -1
+    const clock = row < 0 ? undefined : clocks.get(tid)
+    const space = recording.tasks.get(tid)?.tgid ?? -1
+    if (kind === EVENT.fault) faults.set(tid, { address: recording.a[i] ?? -1, hasRead: false })
+    else if (kind === EVENT.faultReturn) {
+      const fault = faults.get(tid)
+      faults.delete(tid)
+      if (fault === undefined || fault.hasRead || clock === undefined) continue
+      const { address } = fault
+      touches.push({ ns, entry: -1, space, address, task: row, node: 0, own: clock.ownAt(ns) })
+    } else if (kind === EVENT.read) {
+      const fault = faults.get(tid)
+      if (fault !== undefined) fault.hasRead = true
+      let own = 0
+      let address = -1
+      if (clock !== undefined) {
+        const at = next.get(tid) ?? 0
+        if (clock.readEvent.at(at) === i) {
+          own = clock.readOwn.at(at)
+          address = clock.readAddress.at(at)
+          next.set(tid, at + 1)
+        }
+      }
+      touches.push({
+        ns,
+        entry: recording.a[i] ?? 0,
+        space,
+        address,
+        task: row,
+        node: 0,
+        own,
+      })
+    }
+  }
+  return touches
+}

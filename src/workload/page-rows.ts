@@ -1,0 +1,115 @@
+import { readCounter, snapshotText } from './machine.ts'
+import type { StoreList } from './page-events.ts'
+import type { RecordedZone, Recording } from './recording.ts'
+import { PAGE_FILLS, PAGE_KINDS, type WorkloadPages } from './types.ts'
+
+interface PageParts {
+  readonly stores: StoreList
+  readonly identities: {
+    readonly length: number
+    readonly resident: number
+    readonly inSwap: number
+    readonly ofStore: Int32Array
+  }
+  readonly allocations: { readonly length: number; readonly task: Int32Array }
+  readonly recording: Recording
+  readonly nodes: readonly RecordedZone[]
+  /** Pages of the page cache at the start: the last ones, after those in swap. */
+  readonly cached: number
+}
+
+export function buildPages(parts: PageParts): WorkloadPages {
+  const { identities, allocations, stores, recording, cached } = parts
+  const { length: known } = identities
+  const length = known + cached
+  const owner = new Int32Array(length).fill(-1)
+  for (let n = 0; n < allocations.length; n++)
+    owner[identities.resident + n] = allocations.task[n] ?? -1
+  const residentAtStart = new Uint8Array(length).fill(1, 0, identities.resident).fill(1, known)
+  const swappedAtStart = new Uint8Array(length).fill(1, known - identities.inSwap, known)
+  const slot = new Float64Array(length).fill(-1)
+  const fill = new Uint8Array(length)
+  const node = spreadNodes(length, parts.nodes)
+  const zero = PAGE_FILLS.indexOf('zero')
+  const data = PAGE_FILLS.indexOf('data')
+  stores.list.forEach((store, index) => {
+    const page = identities.ofStore[index] ?? -1
+    if (page < 0 || (slot[page] ?? 0) >= 0) return
+    slot[page] = store.entry % SLOT_SPAN
+    fill[page] = store.isSame ? zero : data
+    node[page] = store.node
+  })
+  const kind = new Uint8Array(length).fill(PAGE_KINDS.indexOf('anon'))
+  // Shared memory of the start (tmpfs, the root file system in memory) is older than what was allocated since.
+  const shmem = Math.min(sharedPages(recording), identities.resident)
+  kind.fill(PAGE_KINDS.indexOf('shmem'), 0, shmem)
+  kind.fill(PAGE_KINDS.indexOf('file'), known)
+  return {
+    length,
+    node,
+    kind,
+    order: new Uint8Array(length),
+    fill,
+    slot,
+    owner,
+    residentAtStart,
+    swappedAtStart,
+    recordedBytes: new Int32Array(length).fill(-1),
+  }
+}
+
+/** Offsets of one swap device lie below this (RecordedEntry = type * 2^40 + offset). */
+const SLOT_SPAN = 2 ** 40
+
+function sharedPages(recording: Recording): number {
+  const counter = readCounter(recording, 'vmstat.nr_shmem')
+  if (counter !== undefined) return counter.first
+  const text = snapshotText(recording, 'zoneinfo.before')
+  let sum = 0
+  for (const match of (text ?? '').matchAll(/^\s+nr_shmem\s+(\d+)/gm)) sum += Number(match[1])
+  return sum
+}
+
+/** Pages never seen in reclaim lie on the nodes in proportion to their memory. */
+function spreadNodes(length: number, zones: readonly RecordedZone[]): Uint8Array {
+  const node = new Uint8Array(length)
+  const shares = new Map<number, number>()
+  for (const zone of zones) shares.set(zone.node, (shares.get(zone.node) ?? 0) + zone.managed)
+  if (shares.size < 2) return node.fill(zones[0]?.node ?? 0)
+  const total = [...shares.values()].reduce((sum, share) => sum + share, 0)
+  const due = new Map<number, number>()
+  for (let page = 0; page < length; page++) {
+    let best = 0
+    let most = Number.NEGATIVE_INFINITY
+    for (const [id, share] of shares) {
+      const owed = (due.get(id) ?? 0) + share / total
+      due.set(id, owed)
+      if (owed > most) {
+        most = owed
+        best = id
+      }
+    }
+    due.set(best, (due.get(best) ?? 0) - 1)
+    node[page] = best
+  }
+  return node
+}
+
+export function buildStream(
+  stores: number,
+  identities: { readonly length: number; readonly inSwap: number; readonly ofStore: Int32Array },
+  cached: number,
+): Uint32Array {
+  const met = new Uint8Array(identities.length)
+  const stream: number[] = []
+  for (let k = 0; k < stores; k++) {
+    const page = identities.ofStore[k] ?? -1
+    if (page < 0 || met[page] === 1) continue
+    met[page] = 1
+    stream.push(page)
+  }
+  for (let page = 0; page < identities.length - identities.inSwap; page++)
+    if (met[page] === 0) stream.push(page)
+  for (let page = 0; page < cached; page++) stream.push(identities.length + page)
+  return Uint32Array.from(stream)
+}

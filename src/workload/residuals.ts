@@ -1,0 +1,77 @@
+import type { TaskClock } from './clocks.ts'
+import type { Demand } from './demand-of-tasks.ts'
+import type { Residual } from './types.ts'
+
+interface ResidualParts {
+  readonly demand: Demand
+  readonly clocks: readonly TaskClock[]
+  readonly identities: { readonly unmatched: number; readonly ofTouch: Int32Array }
+  readonly backgroundNs: number
+  readonly cutNs: number
+}
+
+/** What an extraction could not explain. */
+export function listResiduals(parts: ResidualParts): readonly Residual[] {
+  const { identities, clocks } = parts
+  const { balance, knots, allocations } = parts.demand
+  return [
+    {
+      name: 'demand_unplaced',
+      value: Math.round((knots[knots.length - 1]?.pages ?? 0) - allocations.length),
+      unit: 'pages',
+      meaning: 'demand by balance for which no task was running',
+    },
+    {
+      name: 'demand_last_anchor',
+      value: Math.round(
+        (balance.anchors[balance.anchors.length - 1]?.anon ?? 0) -
+          (knots[knots.length - 1]?.pages ?? 0),
+      ),
+      unit: 'pages',
+      meaning: 'balance at the last anchor less the fitted demand',
+    },
+    {
+      name: 'pool_line',
+      value: Math.round(balance.residual),
+      unit: 'pages',
+      meaning: 'median distance of exact anchors from available + pool = constant',
+    },
+    {
+      name: 'stores_unmatched',
+      value: identities.unmatched,
+      unit: 'pages',
+      meaning: 'stores for which no page was waiting on the LRU',
+    },
+    {
+      name: 'touches_unplaced',
+      value: identities.ofTouch.reduce((count, page) => count + (page < 0 ? 1 : 0), 0),
+      unit: '',
+      meaning: 'faults on pages still in memory whose identity no swap-in told',
+    },
+    {
+      name: 'background_left_out',
+      value: parts.backgroundNs,
+      unit: 'ns',
+      meaning: 'CPU time of tasks too small to be listed',
+    },
+    {
+      name: 'blocked',
+      value: clocks.reduce((sum, clock) => sum + clock.blockedNs, 0),
+      unit: 'ns',
+      meaning:
+        'uninterruptible waits of the demand outside direct reclaim: throttling and locked pages, results and not demand',
+    },
+    {
+      name: 'flush_debt',
+      value: clocks.reduce((sum, clock) => sum + clock.debtNs, 0),
+      unit: 'ns',
+      meaning: 'interruptions and switches that did not fit into the own time of their task',
+    },
+    {
+      name: 'time_cut',
+      value: parts.cutNs,
+      unit: 'ns',
+      meaning: 'end of the recording after the last demand',
+    },
+  ]
+}

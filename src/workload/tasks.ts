@@ -1,0 +1,127 @@
+import type { TaskClock } from './clocks.ts'
+import type { FileReads } from './page-cache.ts'
+import type { Touch } from './page-events.ts'
+import type { Recording } from './recording.ts'
+import type { MemoryUsers } from './threads.ts'
+import { TASK_OPS, type TaskOp, type WorkloadTask } from './types.ts'
+
+const OP = Object.fromEntries(TASK_OPS.map((op, index) => [op, index])) as Readonly<
+  Record<TaskOp, number>
+>
+
+export interface TaskParts {
+  readonly startNs: number
+  readonly halfNs: number
+  readonly resident: number
+  readonly allocations: {
+    readonly length: number
+    readonly task: Int32Array
+    readonly own: Float64Array
+  }
+  readonly touches: readonly Touch[]
+  readonly identities: { readonly ofTouch: Int32Array }
+  readonly file: FileReads
+  readonly users: MemoryUsers
+}
+
+export function buildTask(
+  recording: Recording,
+  clock: TaskClock,
+  row: number,
+  parts: TaskParts,
+): WorkloadTask {
+  const ops: number[] = []
+  const owns: number[] = []
+  const args: number[] = []
+  const add = (own: number, op: number, arg: number): void => {
+    owns.push(own)
+    ops.push(op)
+    args.push(arg)
+  }
+  add(0, OP.mark, 0)
+  add(clock.ownAt(parts.halfNs), OP.mark, 1)
+  for (let n = 0; n < parts.allocations.length; n++)
+    if (parts.allocations.task[n] === row)
+      add(parts.allocations.own[n] ?? 0, OP.alloc, parts.resident + n)
+  parts.touches.forEach((touch, index) => {
+    const page = parts.identities.ofTouch[index] ?? -1
+    if (touch.task === row && page >= 0) add(touch.own, OP.touch, page)
+  })
+  for (let n = 0; n < clock.sleepNs.length; n++)
+    add(clock.sleepOwn.at(n), OP.sleep, clock.sleepNs.at(n))
+  for (let n = 0; n < clock.memcgPages.length; n++)
+    add(clock.memcgOwn.at(n), OP.reclaim, clock.memcgPages.at(n))
+  if (parts.file.task === row)
+    for (let n = 0; n < parts.file.ns.length; n++) {
+      const own = clock.ownAt(parts.file.ns[n] ?? 0)
+      const last = owns.length - 1
+      if (ops[last] === OP.file && owns[last] === own)
+        args[last] = (args[last] ?? 0) + (parts.file.pages[n] ?? 0)
+      else add(own, OP.file, parts.file.pages[n] ?? 0)
+    }
+  const order = Uint32Array.from(ops, (_, index) => index)
+  order.sort((x, y) => (owns[x] ?? 0) - (owns[y] ?? 0) || x - y)
+  // Sleeping on at the end is no demand.
+  let length = order.length
+  while (length > 0 && ops[order[length - 1] ?? 0] === OP.sleep) length--
+  const task = recording.tasks.get(clock.tid)
+  const op = new Uint8Array(length)
+  const cpuNs = new Float64Array(length)
+  const arg = new Float64Array(length)
+  let before = 0
+  for (let k = 0; k < length; k++) {
+    const index = order[k] ?? 0
+    const own = owns[index] ?? 0
+    op[k] = ops[index] ?? 0
+    arg[k] = args[index] ?? 0
+    cpuNs[k] = Math.max(0, Math.round(own - before))
+    before = own
+  }
+  return {
+    taskId: task?.taskId ?? clock.tid,
+    tid: clock.tid,
+    comm: task?.comm ?? '',
+    kind: task?.kind === 'kworker' ? 'kworker' : 'user',
+    cpus: [],
+    hasMemory: parts.users.owners.has(clock.tid),
+    op,
+    cpuNs,
+    arg,
+    startNs: Math.max(0, Math.round(clock.firstNs - parts.startNs)),
+  }
+}
+
+export function buildLoad(
+  recording: Recording,
+  load: {
+    readonly tid: number
+    readonly sleepNs: Float64Array
+    readonly cpuNs: Float64Array
+    readonly cpus: readonly number[]
+  },
+): WorkloadTask {
+  const count = load.cpuNs.length
+  const op = new Uint8Array(count * 2)
+  const cpuNs = new Float64Array(count * 2)
+  const arg = new Float64Array(count * 2)
+  for (let k = 0; k < count; k++) {
+    op[2 * k] = OP.sleep
+    arg[2 * k] = Math.round(load.sleepNs[k] ?? 0)
+    // The burst is spent before a sleep of no length.
+    op[2 * k + 1] = OP.sleep
+    cpuNs[2 * k + 1] = Math.round(load.cpuNs[k] ?? 0)
+  }
+  const task = recording.tasks.get(load.tid)
+  return {
+    taskId: task?.taskId ?? load.tid,
+    tid: load.tid,
+    comm: task?.comm ?? '',
+    kind: 'background',
+    cpus: load.cpus,
+    hasMemory: false,
+    op,
+    cpuNs,
+    arg,
+    startNs: 0,
+  }
+}
