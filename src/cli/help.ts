@@ -11,7 +11,7 @@ Examples:
   pstrace ingest trace.dat     read a recording into pstrace.duckdb
   pstrace info                 what it holds and how far it can be trusted
   pstrace stalls               who stalled, how long, on what
-  pstrace replay               the same work under three other policies
+  pstrace replay               the same work under three policies
 
 Options: -h, --help; -V, --version; --db FILE names the database of every
 command that has one.
