@@ -1,0 +1,380 @@
+import { Numbers } from './numbers.ts'
+import { EVENT, type Recording } from './recording.ts'
+import type { StoreSample } from './stores.ts'
+import { type Thread, Threads } from './threads.ts'
+import { DISPLACED, type Gap, QUEUED } from './unmap-costs.ts'
+
+/** Where a store, or a page's way through the gate, began. */
+interface Begun {
+  readonly event: number
+  readonly entry: number
+  readonly cpu: number
+  readonly flushes: number
+  readonly switches: number
+}
+
+/** Where a thread stands inside reclaim; CPU times are its own, and `...Disturbances` what had disturbed it up to then. */
+class Position {
+  gate: Begun | undefined
+  store: Begun | undefined
+  storedInGate = false
+  writtenCpu = -1
+  isolateCpu = -1
+  batchEndCpu = -1
+  gates = 0
+  taken = 0
+  slabCpu = -1
+  slabEndCpu = -1
+  directCpu = -1
+  directSpent = 0
+  reclaimMark = -1
+  faultCpu = -1
+  faultDisturbances = 0
+  faultReads = 0
+  faultReclaims = 0
+  /** CPU time of the page's store before that, QUEUED = another's task. */
+  writtenAfter = QUEUED
+  writtenDisturbances = 0
+  batchEndDisturbances = 0
+  isolateDisturbances = 0
+  slabDisturbances = 0
+  directDisturbances = 0
+  /** Gaps of the batch under way. */
+  readonly gaps: Omit<Gap, 'isFull'>[] = []
+  batchSpent = 0
+  batchDisturbances = 0
+}
+
+/** Share of a batch's pages that must have been written for its gaps to say what unmapping costs. */
+const WRITTEN_SHARE = 1
+
+/** RECLAIM_WB_ANON of include/trace/events/vmscan.h. */
+const RECLAIM_ANON = 0x1
+
+/** What each step of reclaim took, in CPU time of the thread that did it, as the recording is walked event by event. */
+export class CostSamples {
+  readonly gaps: Gap[] = []
+  readonly scanKept = new Numbers()
+  readonly freeClean = new Numbers()
+  readonly batch = new Numbers()
+  readonly slab = new Numbers()
+  readonly directEntry = new Numbers()
+  readonly swapIn = new Numbers()
+  readonly swapInAny = new Numbers()
+  readonly push = new Numbers()
+  readonly wakeLatency = new Numbers()
+  readonly stores: StoreSample[] = []
+  readonly hasGate: boolean
+  hasFaults = false
+  readonly #recording: Recording
+  readonly #threads: Threads
+  readonly #positions = new Map<Thread, Position>()
+  readonly #isQueued: Uint8Array
+  readonly #wokenIdle = new Map<number, number>()
+
+  /** Only events before `untilEvent` give samples; what is stolen of the step that ends at an event is left out. */
+  constructor(
+    recording: Recording,
+    owners: ReadonlySet<number>,
+    options: { readonly untilEvent: number; readonly stolenOfStep: Float64Array },
+  ) {
+    this.#recording = recording
+    this.#threads = new Threads(recording, owners)
+    this.#isQueued = findQueued(recording)
+    this.hasGate = recording.kind.includes(EVENT.gate)
+    for (let i = 0; i < recording.length; i++) {
+      const counts = i < options.untilEvent
+      const kind = recording.kind[i]
+      if (kind === EVENT.switch) this.#switched(i, counts)
+      else if (kind === EVENT.waking) this.#wakes(i)
+      this.#threads.step(i)
+      if (kind === EVENT.switch || kind === EVENT.waking) continue
+      const thread = this.#threads.get(recording.tid[i] ?? 0)
+      thread.stolenNs += options.stolenOfStep[i] ?? 0
+      this.#take(thread, thread.cpuAt(recording.ns[i] ?? 0) - thread.stolenNs, i, counts)
+    }
+  }
+
+  #switched(i: number, counts: boolean): void {
+    const { a, c, ns } = this.#recording
+    const tid = c[i] ?? 0
+    const wokenNs = this.#wokenIdle.get(tid)
+    if (wokenNs === undefined) return
+    if (a[i] === 0 && counts) this.wakeLatency.push((ns[i] ?? 0) - wokenNs)
+    this.#wokenIdle.delete(tid)
+  }
+
+  #wakes(i: number): void {
+    const { a, b, ns } = this.#recording
+    if (this.#threads.running[b[i] ?? 0]?.tid === 0) this.#wokenIdle.set(a[i] ?? 0, ns[i] ?? 0)
+  }
+
+  /** An event of a thread, which had so much CPU time by then. */
+  #take(thread: Thread, cpu: number, i: number, counts: boolean): void {
+    switch (this.#recording.kind[i]) {
+      case EVENT.directBegin:
+        this.#directBegins(thread, cpu)
+        break
+      case EVENT.directEnd:
+        this.#directEnds(thread, cpu, counts)
+        break
+      case EVENT.isolate:
+        this.#isolates(thread, cpu, i)
+        break
+      case EVENT.gate:
+        this.#gateEntered(thread, cpu, i)
+        break
+      case EVENT.store:
+        this.#storeBegins(thread, cpu, i)
+        break
+      case EVENT.storeReturn:
+        this.#storeReturns(thread, cpu, counts)
+        break
+      case EVENT.written:
+        this.#written(thread, cpu, i, counts)
+        break
+      case EVENT.batchEnd:
+        this.#batchEnds(thread, cpu, i, counts)
+        break
+      case EVENT.slabBegin:
+        this.#slabBegins(thread, cpu)
+        break
+      case EVENT.slabEnd:
+        this.#slabEnds(thread, cpu, i, counts)
+        break
+      case EVENT.fault:
+        this.#faultBegins(thread, cpu)
+        break
+      case EVENT.read:
+        this.#reads(thread)
+        break
+      case EVENT.faultReturn:
+        this.#faultReturns(thread, cpu, counts)
+        break
+      default:
+    }
+  }
+
+  #at(thread: Thread): Position {
+    let position = this.#positions.get(thread)
+    if (position === undefined) {
+      position = new Position()
+      this.#positions.set(thread, position)
+    }
+    return position
+  }
+
+  #begin(event: number, { flushes, switches }: Thread, cpu: number): Begun {
+    return { event, entry: this.#recording.a[event] ?? 0, cpu, flushes, switches }
+  }
+
+  /** A store that ends now. */
+  #addStore(begun: Begun, thread: Thread, cpu: number): void {
+    this.stores.push({
+      event: begun.event,
+      entry: begun.entry,
+      cpuNs: cpu - begun.cpu,
+      isKernel: !thread.isUser,
+      flushes: thread.flushes - begun.flushes,
+      switches: thread.switches - begun.switches,
+    })
+  }
+
+  #directBegins(thread: Thread, cpu: number): void {
+    const position = this.#at(thread)
+    position.directCpu = cpu
+    position.directSpent = 0
+    position.reclaimMark = cpu
+    position.batchEndCpu = -1
+    position.slabEndCpu = -1
+    position.faultReclaims++
+  }
+
+  #directEnds(thread: Thread, cpu: number, counts: boolean): void {
+    const position = this.#at(thread)
+    if (position.directCpu >= 0) {
+      if (position.reclaimMark >= 0) position.directSpent += cpu - position.reclaimMark
+      if (counts) this.directEntry.push(position.directSpent)
+    }
+    position.directCpu = -1
+    position.reclaimMark = -1
+    position.batchEndCpu = -1
+  }
+
+  #isolates(thread: Thread, cpu: number, i: number): void {
+    const position = this.#at(thread)
+    if (position.directCpu >= 0 && position.directSpent === 0 && position.batchEndCpu < 0)
+      position.directSpent += cpu - position.reclaimMark
+    position.batchSpent = position.batchEndCpu >= 0 ? cpu - position.batchEndCpu : 0
+    position.batchDisturbances =
+      position.batchEndCpu >= 0 ? thread.disturbances - position.batchEndDisturbances : 0
+    position.isolateCpu = cpu
+    position.isolateDisturbances = thread.disturbances
+    position.writtenCpu = -1
+    position.gates = 0
+    position.taken = this.#recording.c[i] ?? 0
+    position.gaps.length = 0
+  }
+
+  #gateEntered(thread: Thread, cpu: number, i: number): void {
+    const position = this.#at(thread)
+    position.gates++
+    // What an interruption or a switch adds is counted apart.
+    if (position.writtenCpu >= 0 && thread.disturbances === position.writtenDisturbances)
+      position.gaps.push({
+        ns: cpu - position.writtenCpu,
+        isOwner: thread.hasMemory,
+        isRemote: this.#threads.hasRemoteOwner(thread),
+        after: position.writtenAfter,
+      })
+    position.gate = this.#begin(i, thread, cpu)
+    position.storedInGate = false
+  }
+
+  #storeBegins(thread: Thread, cpu: number, i: number): void {
+    const position = this.#at(thread)
+    position.store = this.#begin(i, thread, cpu)
+    position.storedInGate = true
+  }
+
+  #storeReturns(thread: Thread, cpu: number, counts: boolean): void {
+    const position = this.#at(thread)
+    if (position.store !== undefined && counts) this.#addStore(position.store, thread, cpu)
+    position.store = undefined
+  }
+
+  #written(thread: Thread, cpu: number, i: number, counts: boolean): void {
+    const position = this.#at(thread)
+    const { gate } = position
+    position.writtenAfter = position.storedInGate ? DISPLACED : QUEUED
+    if (gate !== undefined) {
+      const spent = cpu - gate.cpu
+      if (this.#isQueued[gate.event] === 0) {
+        position.writtenAfter = spent
+        if (counts) this.#addStore(gate, thread, cpu)
+      } else if (!position.storedInGate && counts && !thread.isUser) this.push.push(spent)
+    }
+    if (!this.hasGate && counts && ((this.#recording.b[i] ?? 0) & RECLAIM_ANON) !== 0) {
+      // Without a probe on the gate the way from one write's end to the next is all there is: unmapping and store in one.
+      const from = position.writtenCpu >= 0 ? position.writtenCpu : position.isolateCpu
+      const begun = { ...this.#begin(i, thread, from >= 0 ? from : cpu), entry: -1 - i }
+      this.#addStore(begun, thread, cpu)
+      position.gates++
+    }
+    position.gate = undefined
+    position.writtenCpu = cpu
+    position.writtenDisturbances = thread.disturbances
+  }
+
+  #batchEnds(thread: Thread, cpu: number, i: number, counts: boolean): void {
+    const position = this.#at(thread)
+    const scanned = this.#recording.a[i] ?? 0
+    const reclaimed = this.#recording.b[i] ?? 0
+    if (position.isolateCpu >= 0 && counts) {
+      const full = position.gates >= scanned * WRITTEN_SHARE && position.gates > 0
+      const loose = position.gates * 2 >= scanned
+      if (full || loose) for (const gap of position.gaps) this.gaps.push({ ...gap, isFull: full })
+      if (
+        position.gates === 0 &&
+        scanned >= 8 &&
+        thread.disturbances === position.isolateDisturbances
+      ) {
+        const each = (cpu - position.isolateCpu) / scanned
+        if (reclaimed === 0) this.scanKept.push(each)
+        else if (reclaimed === scanned) this.freeClean.push(each)
+      }
+      if (
+        position.writtenCpu >= 0 &&
+        position.gates === scanned &&
+        position.batchDisturbances === 0 &&
+        thread.disturbances === position.writtenDisturbances
+      )
+        this.batch.push(position.batchSpent + cpu - position.writtenCpu)
+    }
+    position.isolateCpu = -1
+    position.writtenCpu = -1
+    position.batchEndCpu = cpu
+    position.batchEndDisturbances = thread.disturbances
+    position.reclaimMark = cpu
+  }
+
+  #slabBegins(thread: Thread, cpu: number): void {
+    const position = this.#at(thread)
+    if (position.slabCpu < 0) {
+      position.slabCpu = cpu
+      position.slabDisturbances = thread.disturbances
+      if (position.directCpu >= 0 && position.batchEndCpu < 0)
+        position.directSpent += cpu - position.reclaimMark
+    }
+  }
+
+  #slabEnds(thread: Thread, cpu: number, i: number, counts: boolean): void {
+    const position = this.#at(thread)
+    position.slabEndCpu = cpu
+    position.reclaimMark = cpu
+    position.batchEndCpu = cpu
+    position.batchEndDisturbances = thread.disturbances
+    const next = nextKindOfThread(this.#recording, i)
+    if (next !== EVENT.slabBegin && position.slabCpu >= 0) {
+      if (counts && thread.disturbances === position.slabDisturbances)
+        this.slab.push(cpu - position.slabCpu)
+      position.slabCpu = -1
+    }
+  }
+
+  #faultBegins(thread: Thread, cpu: number): void {
+    this.hasFaults = true
+    const position = this.#at(thread)
+    position.faultCpu = cpu
+    position.faultDisturbances = thread.disturbances
+    position.faultReads = 0
+    position.faultReclaims = 0
+  }
+
+  #reads(thread: Thread): void {
+    this.#at(thread).faultReads++
+  }
+
+  #faultReturns(thread: Thread, cpu: number, counts: boolean): void {
+    const position = this.#at(thread)
+    if (
+      position.faultCpu >= 0 &&
+      position.faultReads > 0 &&
+      position.faultReclaims === 0 &&
+      thread.hasMemory
+    ) {
+      if (counts) {
+        this.swapInAny.push(cpu - position.faultCpu)
+        if (thread.disturbances === position.faultDisturbances)
+          this.swapIn.push(cpu - position.faultCpu)
+      }
+    }
+    position.faultCpu = -1
+  }
+}
+
+/** 1 at the gate events whose page is stored between a begin and an end of its own: it went through a queue. */
+function findQueued(recording: Recording): Uint8Array {
+  const queued = new Uint8Array(recording.length)
+  const gates = new Map<number, number>()
+  for (let i = 0; i < recording.length; i++) {
+    const kind = recording.kind[i]
+    if (kind === EVENT.gate) gates.set(recording.a[i] ?? 0, i)
+    else if (kind === EVENT.store) {
+      const gate = gates.get(recording.a[i] ?? 0)
+      if (gate !== undefined) queued[gate] = 1
+    }
+  }
+  return queued
+}
+
+function nextKindOfThread(recording: Recording, i: number): number {
+  const tid = recording.tid[i]
+  const end = Math.min(recording.length, i + 400)
+  for (let k = i + 1; k < end; k++) {
+    const kind = recording.kind[k] ?? 0
+    if (recording.tid[k] !== tid || kind <= EVENT.wakeup) continue
+    return kind
+  }
+  return -1
+}
