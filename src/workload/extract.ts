@@ -43,10 +43,7 @@ export interface Extraction {
 }
 
 /** Takes the recorded policy out of a recording: what the machine was asked to do, and what each step of reclaim costs on it. */
-function extractFromRecording(
-  recording: Recording,
-  options: ExtractOptions = {},
-): Extraction {
+function extractFromRecording(recording: Recording, options: ExtractOptions = {}): Extraction {
   const share = options.costsUntilShare ?? 1
   const extraction = extractPart(recording, share, undefined)
   // What disturbances took from the tasks' own time must be what a replay with these costs puts back.
