@@ -21,8 +21,10 @@ import { openPool } from '../memory/pools/index.ts'
 import { PstraceError } from '../model/error.ts'
 import type { Workload } from '../workload/types.ts'
 
-/** Share of zsmalloc's pages that holds data: the rest is lost to size classes and partly filled pages. */
+/** Share of zsmalloc's pages that holds data while the pool grows: the rest is lost to size classes and partly filled pages. */
 export const POOL_FILL = 0.98
+/** The same after pages have gone again: compr_data_size over mem_used_total at the end of recordings is .951 to .964. */
+const FILL_AT_END = 0.96
 
 export interface OpenContents {
   readonly contents: PageContents
@@ -78,14 +80,16 @@ function openGenerator(workload: Workload, seed: number): PageContents {
   const random = figure('random_share')
   if (random !== undefined) return createPartlyRandom({ seed, share: random, pageSize })
   const poolShare = figure('pool_share')
-  const stored = poolShare === undefined ? figure('stored_bytes') : poolShare * pageSize * POOL_FILL
-  const hugeShare = figure('huge_share')
+  const stored =
+    poolShare === undefined ? figure('stored_bytes') : poolShare * pageSize * FILL_AT_END
+  const refused = figure('incompressible_share') ?? 0
+  // Pages that zswap refused are in no pool: the share counts them all, so the others have none of their own.
+  const hugeShare = refused > 0 ? 0 : figure('huge_share')
   const calibrated =
     stored === undefined
       ? undefined
       : calibratedGenerator(workload, machine.codec.value, seed, stored, hugeShare)
   if (calibrated === undefined) return createGenerator({ seed, pageSize, fills: pages.fill })
-  const refused = figure('incompressible_share') ?? 0
   return refused > 0 ? createIncompressible(calibrated, { seed, share: refused }) : calibrated
 }
 

@@ -73,6 +73,11 @@ export interface BalanceOptions {
   readonly managed: number
   /** Free pages at the start where they are known otherwise; undefined = as the events have it. */
   readonly freeAtStart?: number | undefined
+  /**
+   * Pool pages per page held, from counters that contents are calibrated to as well: the balance has to hold with what a replay's pool
+   * takes. The fall of available memory has more in it: what else went while the pool grew.
+   */
+  readonly poolCounted: number | undefined
   /** From counters beside the trace: pool pages and pages stored in them; undefined = none. */
   readonly poolSnapshot: number | undefined
   /** Pages on the LRU and free together, from counters; undefined = none. */
@@ -89,58 +94,26 @@ export function balanceMemory(
   const zone = mostFrequentZone(recording)
   const retries = points.filter((point) => point.basis === 'retry')
   const scale = zoneScale(recording, zone)
-
-  let poolPerPage: Based<number>
-  let total: Based<number>
   const fit = fitLine(retries)
-  if (
+  const isFitted =
     retries.length >= MIN_RETRIES &&
     fit.range >= MIN_POOL_CHANGE &&
     fit.slope > 0 &&
     fit.slope < 1.1
-  ) {
-    poolPerPage = {
-      value: fit.slope,
-      basis: 'event',
-      n: retries.length,
-      from: 'reclaim_retry_zone: fall of available memory per stored page',
-    }
-    total = {
-      value: fit.constant,
-      basis: 'event',
-      n: retries.length,
-      from: 'reclaim_retry_zone: available memory plus pool',
-    }
-  } else {
-    const snapshot = options.poolSnapshot
-    poolPerPage =
-      snapshot === undefined
-        ? { value: DEFAULT_POOL_PER_PAGE, basis: 'default', from: 'no counters of the pool' }
-        : { value: snapshot, basis: 'snapshot', from: 'pool pages per stored page' }
-    const per = poolPerPage.value
-    if (retries.length > 0) {
-      const sums = retries
-        .map((point) => (point.available + per * point.stored) * scale)
-        .sort((x, y) => x - y)
-      total = {
-        value: sums[sums.length >> 1] ?? 0,
-        basis: scale === 1 ? 'event' : 'inferred',
-        n: retries.length,
-        from: 'reclaim_retry_zone: available memory plus pool',
-      }
-    } else if (options.totalSnapshot !== undefined)
-      total = {
-        value: options.totalSnapshot,
-        basis: 'snapshot',
-        from: 'free pages and LRU before the trace',
-      }
-    else
-      total = {
-        value: options.managed * DEFAULT_TOTAL_SHARE,
-        basis: 'default',
-        from: 'share of managed pages',
-      }
-  }
+  const isCounted = options.poolCounted !== undefined
+  const poolPerPage = findPoolPerPage(
+    options,
+    isFitted ? { slope: fit.slope, n: retries.length } : undefined,
+  )
+  const total =
+    isFitted && !isCounted
+      ? {
+          value: fit.constant,
+          basis: 'event' as const,
+          n: retries.length,
+          from: 'reclaim_retry_zone: available memory plus pool',
+        }
+      : findTotal(retries, poolPerPage.value, scale, options)
   const per = poolPerPage.value
   const first = points[0]
   const freeAtStart: Based<number> =
@@ -203,6 +176,51 @@ export function balanceMemory(
     boosts: effectiveMins(recording, options.startEvent, zone).map((min) => min - options.min),
     poolPeak: peak,
     residual: errors[errors.length >> 1] ?? Number.NaN,
+  }
+}
+
+function findPoolPerPage(
+  { poolCounted, poolSnapshot }: BalanceOptions,
+  fitted: { readonly slope: number; readonly n: number } | undefined,
+): Based<number> {
+  if (poolCounted !== undefined)
+    return { value: poolCounted, basis: 'snapshot', from: "zswap's pool pages per page held" }
+  if (fitted !== undefined)
+    return {
+      value: fitted.slope,
+      basis: 'event',
+      n: fitted.n,
+      from: 'reclaim_retry_zone: fall of available memory per stored page',
+    }
+  return poolSnapshot === undefined
+    ? { value: DEFAULT_POOL_PER_PAGE, basis: 'default', from: 'no counters of the pool' }
+    : { value: poolSnapshot, basis: 'snapshot', from: 'pool pages per stored page' }
+}
+
+/** Free + LRU + pool, the pool by what a page takes of it. */
+function findTotal(
+  retries: readonly Point[],
+  per: number,
+  scale: number,
+  { totalSnapshot, managed }: BalanceOptions,
+): Based<number> {
+  if (retries.length > 0) {
+    const sums = retries
+      .map((point) => (point.available + per * point.stored) * scale)
+      .sort((x, y) => x - y)
+    return {
+      value: sums[sums.length >> 1] ?? 0,
+      basis: scale === 1 ? 'event' : 'inferred',
+      n: retries.length,
+      from: 'reclaim_retry_zone: available memory plus pool',
+    }
+  }
+  if (totalSnapshot !== undefined)
+    return { value: totalSnapshot, basis: 'snapshot', from: 'free pages and LRU before the trace' }
+  return {
+    value: managed * DEFAULT_TOTAL_SHARE,
+    basis: 'default',
+    from: 'share of managed pages',
   }
 }
 

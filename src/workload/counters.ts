@@ -41,3 +41,20 @@ export function poolPerPageSnapshot(recording: Recording): number | undefined {
     ? undefined
     : used / original
 }
+
+/** Pages of zswap's pool per page that it held at the recording's end. */
+export function findZswapShare(recording: Recording): Based<number> | undefined {
+  const pool = counterRise(recording, 'vmstat.nr_zspages')
+  const stored = counterRise(recording, 'vmstat.zswpout')
+  const loaded = counterRise(recording, 'vmstat.zswpin')
+  const written = counterRise(recording, 'vmstat.zswpwb') ?? 0
+  if (pool === undefined || stored === undefined || loaded === undefined) return undefined
+  const held = stored - loaded - written
+  if (!(pool > 0 && held > pool)) return undefined
+  return {
+    value: pool / held,
+    basis: 'snapshot',
+    n: held,
+    from: 'vmstat: nr_zspages over zswpout less zswpin less zswpwb',
+  }
+}

@@ -2,7 +2,7 @@ import { PstraceError } from '../model/error.ts'
 import { type Balance, balanceMemory } from './balance.ts'
 import { freeAtBoosts, isBoostWake } from './boosts.ts'
 import type { TaskClock } from './clocks.ts'
-import { poolPerPageSnapshot } from './counters.ts'
+import { findZswapShare, poolPerPageSnapshot } from './counters.ts'
 import {
   type Allocations,
   type Allocator,
@@ -70,6 +70,7 @@ export function balanceUntil(
     startEvent: parts.startEvent,
     endNs,
     ...watermarkSums(parts.zones),
+    poolCounted: findZswapShare(recording)?.value,
     poolSnapshot: poolPerPageSnapshot(recording),
     totalSnapshot: undefined,
     ...(freeAtStart === undefined ? {} : { freeAtStart }),

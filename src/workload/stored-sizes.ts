@@ -1,5 +1,6 @@
+import { findZswapShare } from './counters.ts'
 import type { TableColumns, WorkloadTables } from './load.ts'
-import { counterRise, readCounter, snapshotText } from './machine.ts'
+import { readCounter, snapshotText } from './machine.ts'
 import type { Recording } from './recording.ts'
 import type { Based } from './types.ts'
 
@@ -103,21 +104,8 @@ function number(columns: TableColumns['columns'], name: string): number | undefi
 }
 
 function readZswapSizes(recording: Recording): Parameters {
-  const pool = counterRise(recording, 'vmstat.nr_zspages')
-  const stored = counterRise(recording, 'vmstat.zswpout')
-  const loaded = counterRise(recording, 'vmstat.zswpin')
-  const written = counterRise(recording, 'vmstat.zswpwb') ?? 0
-  if (pool === undefined || stored === undefined || loaded === undefined) return {}
-  const held = stored - loaded - written
-  if (!(pool > 0 && held > pool)) return {}
-  return {
-    pool_share: {
-      value: pool / held,
-      basis: 'snapshot',
-      n: held,
-      from: 'vmstat: nr_zspages over zswpout less zswpin less zswpwb',
-    },
-  }
+  const share = findZswapShare(recording)
+  return share === undefined ? {} : { pool_share: share }
 }
 
 function readZramSizes(recording: Recording): Parameters {
