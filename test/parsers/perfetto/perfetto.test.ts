@@ -263,6 +263,25 @@ describe('losses', () => {
 })
 
 describe('clocks', () => {
+  const REALTIME = 1
+  const MONOTONIC = 3
+  const BOOT = 6
+  /** A snapshot of the boot clock and another. */
+  const readTogether = (boot: number, clock: number, value: number): Fields => ({
+    6: {
+      1: [
+        { 1: BOOT, 2: boot },
+        { 1: clock, 2: value },
+      ],
+    },
+  })
+  /** A packet of vmstat's pswpout with the time of that clock. */
+  const counter = (time: number, clock: number): Fields => ({
+    8: time,
+    58: clock,
+    7: { 2: { 1: 42, 2: 9 } },
+  })
+
   it('put ftrace events of another clock on the boot clock', async () => {
     const { events, info } = await readBytes(
       trace(bundle(0, [waking(1000, 1, 2)], { 5: 4, 6: 2000, 7: 7000 })),
@@ -271,50 +290,39 @@ describe('clocks', () => {
   })
 
   it('convert by the last snapshot before the packet', async () => {
-    const snapshot = (boot: number, mono: number): Fields => ({
-      6: {
-        1: [
-          { 1: 6, 2: boot },
-          { 1: 3, 2: mono },
-        ],
-      },
-    })
-    const stats = (ts: number): Fields => ({ 8: ts, 58: 3, 7: { 2: { 1: 42, 2: 9 } } })
     const { events, info } = await readBytes(
-      trace(snapshot(1000, 100), stats(150), snapshot(5000, 200), stats(250)),
+      trace(
+        readTogether(1000, MONOTONIC, 100),
+        counter(150, MONOTONIC),
+        readTogether(5000, MONOTONIC, 200),
+        counter(250, MONOTONIC),
+      ),
     )
     expect(events.map(({ ts }) => BigInt(ts) + info.baseNs)).toEqual([1050n, 5050n])
     expect(events[0]?.fields).toEqual({ name: 'vmstat.pswpout', value: 9n })
   })
 
   it('convert what was written late by the snapshot of its own time', async () => {
-    const snapshot = (boot: number, mono: number): Fields => ({
-      6: {
-        1: [
-          { 1: 6, 2: boot },
-          { 1: 3, 2: mono },
-        ],
-      },
-    })
-    const stats = (ts: number): Fields => ({ 8: ts, 58: 3, 7: { 2: { 1: 42, 2: 9 } } })
     // The device slept between the snapshots; 90 lies before the first.
     const { events, info } = await readBytes(
-      trace(snapshot(1000, 100), snapshot(5000, 200), stats(150), stats(250), stats(90)),
+      trace(
+        readTogether(1000, MONOTONIC, 100),
+        readTogether(5000, MONOTONIC, 200),
+        counter(150, MONOTONIC),
+        counter(250, MONOTONIC),
+        counter(90, MONOTONIC),
+      ),
     )
     expect(events.map(({ ts }) => BigInt(ts) + info.baseNs)).toEqual([990n, 1050n, 5050n])
   })
 
   it('that were set back convert by what they read since then', async () => {
-    const snapshot = (boot: number, real: number): Fields => ({
-      6: {
-        1: [
-          { 1: 6, 2: boot },
-          { 1: 1, 2: real },
-        ],
-      },
-    })
     const { events, info } = await readBytes(
-      trace(snapshot(1000, 500), snapshot(2000, 300), { 8: 310, 58: 1, 7: { 2: { 1: 42, 2: 9 } } }),
+      trace(
+        readTogether(1000, REALTIME, 500),
+        readTogether(2000, REALTIME, 300),
+        counter(310, REALTIME),
+      ),
     )
     expect(events.map(({ ts }) => BigInt(ts) + info.baseNs)).toEqual([2010n])
   })
