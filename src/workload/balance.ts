@@ -1,6 +1,6 @@
 import { RECLAIM_FILE } from './page-cache.ts'
 import { EVENT, type Recording } from './recording.ts'
-import { storesOutsidePool } from './refused.ts'
+import { PoolPages } from './refused.ts'
 import type { Stores } from './stores.ts'
 import type { Based } from './types.ts'
 
@@ -94,26 +94,9 @@ export function balanceMemory(
   const zone = mostFrequentZone(recording)
   const retries = points.filter((point) => point.basis === 'retry')
   const scale = zoneScale(recording, zone)
-  const fit = fitLine(retries)
-  const isFitted =
-    retries.length >= MIN_RETRIES &&
-    fit.range >= MIN_POOL_CHANGE &&
-    fit.slope > 0 &&
-    fit.slope < 1.1
-  const isCounted = options.poolCounted !== undefined
-  const poolPerPage = findPoolPerPage(
-    options,
-    isFitted ? { slope: fit.slope, n: retries.length } : undefined,
-  )
-  const total =
-    isFitted && !isCounted
-      ? {
-          value: fit.constant,
-          basis: 'event' as const,
-          n: retries.length,
-          from: 'reclaim_retry_zone: available memory plus pool',
-        }
-      : findTotal(retries, poolPerPage.value, scale, options)
+  const fit = options.poolCounted === undefined ? fitLine(retries) : undefined
+  const poolPerPage = fit?.poolPerPage ?? countPoolPerPage(options)
+  const total = fit?.total ?? findTotal(retries, poolPerPage.value, scale, options)
   const per = poolPerPage.value
   const first = points[0]
   const freeAtStart: Based<number> =
@@ -179,19 +162,9 @@ export function balanceMemory(
   }
 }
 
-function findPoolPerPage(
-  { poolCounted, poolSnapshot }: BalanceOptions,
-  fitted: { readonly slope: number; readonly n: number } | undefined,
-): Based<number> {
+function countPoolPerPage({ poolCounted, poolSnapshot }: BalanceOptions): Based<number> {
   if (poolCounted !== undefined)
     return { value: poolCounted, basis: 'snapshot', from: "zswap's pool pages per page held" }
-  if (fitted !== undefined)
-    return {
-      value: fitted.slope,
-      basis: 'event',
-      n: fitted.n,
-      from: 'reclaim_retry_zone: fall of available memory per stored page',
-    }
   return poolSnapshot === undefined
     ? { value: DEFAULT_POOL_PER_PAGE, basis: 'default', from: 'no counters of the pool' }
     : { value: poolSnapshot, basis: 'snapshot', from: 'pool pages per stored page' }
@@ -234,14 +207,11 @@ function collectPoints(recording: Recording, stores: Stores, options: BalanceOpt
   const samples = recording.samples.get('free_pages') ?? []
   const zone = mostFrequentZone(recording)
   const isolated = new Map<number, number>()
-  const outsidePool = storesOutsidePool(recording, stores)
-  const outside = new Set<number>()
+  const pool = new PoolPages(recording, stores)
   let sample = 0
-  let store = 0
   let reclaimed = 0
   let reclaimedFile = 0
   let swappedIn = 0
-  let stored = 0
   let inFlight = 0
   let boost = 0
   let atStart = { reclaimed: 0, reclaimedFile: 0, swappedIn: 0 }
@@ -258,7 +228,7 @@ function collectPoints(recording: Recording, stores: Stores, options: BalanceOpt
       reclaimedFile: reclaimedFile - atStart.reclaimedFile,
       swappedIn: swappedIn - atStart.swappedIn,
       isolated: inFlight,
-      stored,
+      stored: pool.stored,
       reclaimable,
       available: reclaimable + free,
       free,
@@ -269,11 +239,7 @@ function collectPoints(recording: Recording, stores: Stores, options: BalanceOpt
   for (let i = 0; i < recording.length; i++) {
     const ns = recording.ns[i] ?? 0
     if (ns > options.endNs) break
-    while (store < stores.length && (stores.event[store] ?? 0) <= i) {
-      if (outsidePool[store] === 1) outside.add(stores.entry[store] ?? 0)
-      else stored++
-      store++
-    }
+    pool.advance(i)
     if (i === options.startEvent) atStart = { reclaimed, reclaimedFile, swappedIn }
     const isCounted = i >= options.startEvent
     while (sample < samples.length && (samples[sample]?.ns ?? 0) <= ns) {
@@ -297,7 +263,7 @@ function collectPoints(recording: Recording, stores: Stores, options: BalanceOpt
       }
       case EVENT.read:
         swappedIn++
-        if (!outside.delete(recording.a[i] ?? 0)) stored--
+        pool.read(i)
         break
       case EVENT.retry: {
         if (recording.d[i] !== zone) break
@@ -336,8 +302,11 @@ function nearestError(retries: readonly Point[], ns: number, total: number, per:
   return errorOf(before) * (1 - share) + errorOf(after) * share
 }
 
-function fitLine(points: readonly Point[]): { slope: number; constant: number; range: number } {
-  let n = 0
+/** The line available = total - poolPerPage * stored through the exact anchors; undefined where they do not tell it. */
+function fitLine(
+  points: readonly Point[],
+): { readonly poolPerPage: Based<number>; readonly total: Based<number> } | undefined {
+  const n = points.length
   let sx = 0
   let sy = 0
   let sxx = 0
@@ -345,7 +314,6 @@ function fitLine(points: readonly Point[]): { slope: number; constant: number; r
   let least = Number.POSITIVE_INFINITY
   let most = Number.NEGATIVE_INFINITY
   for (const { stored, available } of points) {
-    n++
     sx += stored
     sy += available
     sxx += stored * stored
@@ -353,8 +321,23 @@ function fitLine(points: readonly Point[]): { slope: number; constant: number; r
     least = Math.min(least, stored)
     most = Math.max(most, stored)
   }
+  if (n < MIN_RETRIES || most - least < MIN_POOL_CHANGE) return undefined
   const slope = -(n * sxy - sx * sy) / (n * sxx - sx * sx)
-  return { slope, constant: (sy + slope * sx) / n, range: most - least }
+  if (!(slope > 0 && slope < 1.1)) return undefined
+  return {
+    poolPerPage: {
+      value: slope,
+      basis: 'event',
+      n,
+      from: 'reclaim_retry_zone: fall of available memory per stored page',
+    },
+    total: {
+      value: (sy + slope * sx) / n,
+      basis: 'event',
+      n,
+      from: 'reclaim_retry_zone: available memory plus pool',
+    },
+  }
 }
 
 function mostFrequentZone(recording: Recording): number {

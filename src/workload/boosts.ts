@@ -1,7 +1,7 @@
 import type { Balance } from './balance.ts'
 import { RECLAIM_FILE } from './page-cache.ts'
 import { EVENT, type Recording } from './recording.ts'
-import { storesOutsidePool } from './refused.ts'
+import { PoolPages } from './refused.ts'
 import type { Stores } from './stores.ts'
 
 interface BoostParts {
@@ -34,11 +34,8 @@ export function freeAtBoosts(recording: Recording, parts: BoostParts): number[] 
   const { balance, allocNs, stores } = parts
   const per = balance.poolPerPage.value
   const constant = balance.lruAtStart.value + balance.freeAtStart.value
-  const outsidePool = storesOutsidePool(recording, stores)
-  const outside = new Set<number>()
+  const pool = new PoolPages(recording, stores)
   const found: number[] = []
-  let store = 0
-  let stored = 0
   let allocated = 0
   let reclaimed = 0
   let swappedIn = 0
@@ -46,11 +43,7 @@ export function freeAtBoosts(recording: Recording, parts: BoostParts): number[] 
   let reclaimedFile = 0
   for (let i = 0; i < recording.length; i++) {
     const ns = recording.ns[i] ?? 0
-    while (store < stores.length && (stores.event[store] ?? 0) <= i) {
-      if (outsidePool[store] === 1) outside.add(stores.entry[store] ?? 0)
-      else stored++
-      store++
-    }
+    pool.advance(i)
     if (i < parts.startEvent) continue
     if (ns > parts.untilNs) break
     while (allocated < allocNs.length && (allocNs[allocated] ?? 0) <= ns) allocated++
@@ -62,15 +55,15 @@ export function freeAtBoosts(recording: Recording, parts: BoostParts): number[] 
         break
       case EVENT.read:
         swappedIn++
-        if (!outside.delete(recording.a[i] ?? 0)) stored--
+        pool.read(i)
         break
       case EVENT.wakeKswapd:
         // While the first page cache goes, how much was allocated meanwhile is known too coarsely.
         if (isBoostWake(recording, i) && allocated > 0 && reclaimedFile >= parts.cacheAtStart) {
-          mostStored = Math.max(mostStored, stored + outside.size)
+          mostStored = Math.max(mostStored, pool.stored + pool.outside)
           found.push(
             constant -
-              per * stored -
+              per * pool.stored -
               (balance.lruAtStart.value + allocated + swappedIn - reclaimed) +
               Math.min(reclaimedFile, parts.cacheAtStart) +
               parts.recordPagesPerSlot * mostStored +

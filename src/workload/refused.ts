@@ -1,6 +1,41 @@
 import type { Recording } from './recording.ts'
 import type { Stores } from './stores.ts'
 
+/** How many pages the pool holds as a recording is followed, event by event. */
+export class PoolPages {
+  stored = 0
+  readonly #recording: Recording
+  readonly #stores: Stores
+  readonly #isOutside: Uint8Array
+  /** Entries that hold something, but nothing in the pool. */
+  readonly #outside = new Set<number>()
+  #next = 0
+
+  constructor(recording: Recording, stores: Stores) {
+    this.#recording = recording
+    this.#stores = stores
+    this.#isOutside = storesOutsidePool(recording, stores)
+  }
+
+  /** Pages in swap that take no memory of the pool. */
+  get outside(): number {
+    return this.#outside.size
+  }
+
+  /** Takes the stores up to an event. */
+  advance(event: number): void {
+    const { length, event: events, entry } = this.#stores
+    for (; this.#next < length && (events[this.#next] ?? 0) <= event; this.#next++)
+      if (this.#isOutside[this.#next] === 1) this.#outside.add(entry[this.#next] ?? 0)
+      else this.stored++
+  }
+
+  /** The event reads its entry back. */
+  read(event: number): void {
+    if (!this.#outside.delete(this.#recording.a[event] ?? 0)) this.stored--
+  }
+}
+
 /** 1 at the stores that took no memory of the pool: zero and same-filled pages, and those that zswap refused. */
 export function storesOutsidePool(recording: Recording, stores: Stores): Uint8Array {
   const outside = stores.isSame.slice()
