@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { HalfRow } from '../../src/analysis/validate.ts'
-import { tracesFolder } from '../workload/recordings.ts'
+import { tracesFolder } from '../shared/given-folders.ts'
 import { halvesOf } from './halves.ts'
 
 const SEEDS = 2

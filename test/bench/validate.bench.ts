@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import type { HalfRow } from '../../src/analysis/validate.ts'
 import { toSettings } from '../../src/cli/settings.ts'
 import { halvesOf } from '../../src/cli/validation-runs.ts'
-import { openRecordings, tracesFolder } from '../workload/recordings.ts'
+import { tracesFolder } from '../shared/given-folders.ts'
+import { openRecordings } from '../workload/recordings.ts'
 import { type BenchRow, median } from './row.ts'
 
 /** What the replay of a recording's second half may miss, as shares of what was recorded; counts by their chance where that is more. */

@@ -7,12 +7,12 @@ import { afterAll, describe, expect, it } from 'vitest'
 import type { GeneratedTruth } from '../../src/generate/generate.ts'
 import { KERNELS } from '../../src/generate/layouts.ts'
 import { SCENARIOS } from '../../src/generate/scenarios.ts'
+import { isInstalled } from '../shared/installed.ts'
 import { type Choice, generated, scenarioNamed } from './file.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'pstrace-generate-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-const has = (command: string) => spawnSync(command, ['--version']).error === undefined
 const zstdCompress = (bytes: Uint8Array): Uint8Array =>
   spawnSync('zstd', ['-c', '-1'], { input: bytes, maxBuffer: 1 << 26 }).stdout
 
@@ -83,7 +83,7 @@ function expectFields(lines: readonly string[], truth: GeneratedTruth): void {
   expect(all(/sched_waking: .*?pid=(\d+)/).map(Number)).toEqual(wakes.map(({ tid }) => tid))
 }
 
-describe.runIf(has('trace-cmd'))('a generated trace.dat', () => {
+describe.runIf(isInstalled('trace-cmd'))('a generated trace.dat', () => {
   const report = (choice: Choice) => {
     const { path, truth } = written(choice)
     return { lines: linesOf('trace-cmd', ['report', path]), truth }
@@ -145,7 +145,7 @@ describe.runIf(has('trace-cmd'))('a generated trace.dat', () => {
   })
 })
 
-describe.runIf(has('perf'))('a generated perf.data', () => {
+describe.runIf(isInstalled('perf'))('a generated perf.data', () => {
   const scripted = /^ *.+ +\d+ +\[\d+\] +\d+\.\d+: +([\w:]+): /
 
   it.each([
@@ -249,7 +249,7 @@ function inflated(bytes: Uint8Array): Uint8Array[] {
   return found
 }
 
-describe.runIf(has('protoc'))('a generated Perfetto trace', () => {
+describe.runIf(isInstalled('protoc'))('a generated Perfetto trace', () => {
   it.each(['perfetto', 'perfetto-dense', 'perfetto-z'] as const)(
     'is well-formed protobuf: %s',
     (format) => {
@@ -302,7 +302,7 @@ describe('generation', () => {
   })
 
   it('says when a reference reader is missing', () => {
-    const missing = ['trace-cmd', 'perf', 'protoc'].filter((command) => !has(command))
+    const missing = ['trace-cmd', 'perf', 'protoc'].filter((command) => !isInstalled(command))
     if (missing.length > 0)
       process.stderr.write(`not compared with ${missing.join(', ')}: not installed\n`)
     expect(process.env['CI'] === undefined ? [] : missing).toEqual([])

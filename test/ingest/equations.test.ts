@@ -8,9 +8,9 @@ import { Database } from '../../src/database/database.ts'
 import { ingestTrace } from '../../src/ingest/ingest.ts'
 import { openInput } from '../../src/io/input.ts'
 import { readSnapshots } from '../../src/io/snapshots.ts'
+import { tracesFolder } from '../shared/given-folders.ts'
 import { type MadeEvent, readerOf } from './event-source.ts'
 
-const folder = process.env['PSTRACE_TRACES']
 const full = process.env['PSTRACE_FULL'] === '1'
 
 const FEW = [
@@ -139,14 +139,14 @@ describe('the equations of a made trace', () => {
   })
 })
 
-if (folder === undefined)
+if (tracesFolder === undefined)
   it('is skipped for want of PSTRACE_TRACES, the folder of recorded traces', () => {
-    expect(folder).toBeUndefined()
+    expect(tracesFolder).toBeUndefined()
   })
 
-describe.runIf(folder !== undefined)('the counts of a recording', () => {
-  const root = folder ?? ''
-  const traces = folder === undefined ? [] : full ? findTraces(root) : FEW
+describe.runIf(tracesFolder !== undefined)('the counts of a recording', () => {
+  const root = tracesFolder ?? ''
+  const traces = tracesFolder === undefined ? [] : full ? findTraces(root) : FEW
   it.each(traces)('%s agree with the kernel’s counters', async (trace) => {
     const path = join(root, trace)
     expect(existsSync(path)).toBe(true)

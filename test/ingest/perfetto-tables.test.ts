@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,8 +10,9 @@ import { ingestTrace } from '../../src/ingest/ingest.ts'
 import { openInput } from '../../src/io/input.ts'
 import { type Fields, trace } from '../parsers/perfetto/packets.ts'
 import { zstdCompressSync } from '../parsers/zstd-command.ts'
+import { isInstalled } from '../shared/installed.ts'
 
-const hasZstd = spawnSync('zstd', ['--version']).error === undefined
+const hasZstd = isInstalled('zstd')
 const folder = mkdtempSync(join(tmpdir(), 'pstrace-perfetto-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 let database: Database

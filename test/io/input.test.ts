@@ -1,4 +1,3 @@
-import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
   mkdirSync,
@@ -17,8 +16,9 @@ import type { ByteSource } from '../../parsers/index.ts'
 import { openInput } from '../../src/io/input.ts'
 import { PstraceError } from '../../src/model/error.ts'
 import { zstdCompressSync } from '../parsers/zstd-command.ts'
+import { isInstalled } from '../shared/installed.ts'
 
-const hasZstd = spawnSync('zstd', ['--version']).error === undefined
+const hasZstd = isInstalled('zstd')
 let folder = ''
 let spool = ''
 

@@ -10,6 +10,7 @@ import { PageReport } from '../../src/memory/codecs/page-report.ts'
 import { zstdFrames } from '../../src/memory/codecs/zstd-frame.ts'
 import { createGenerator } from '../../src/memory/contents/index.ts'
 import { PstraceError } from '../../src/model/error.ts'
+import { isInstalled } from '../shared/installed.ts'
 
 const PAGES = 16
 let folder: string
@@ -90,13 +91,13 @@ describe('images of a swap device', () => {
   })
 })
 
-function isInstalled(command: string): boolean {
-  if (spawnSync(command, ['--version']).status === 0) return true
+function canCompressWith(command: string): boolean {
+  if (isInstalled(command)) return true
   process.stdout.write(`${command} is not installed: images that it compresses are not read\n`)
   return false
 }
 
-describe.runIf(isInstalled('zstd'))('images that the zstd command compressed', () => {
+describe.runIf(canCompressWith('zstd'))('images that the zstd command compressed', () => {
   const BYTES = 768 * 4096
   /** Pages of all classes, and a stretch of 1 MiB that comes twice: only a long window sees it. */
   const image = new Uint8Array(BYTES)

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseEventFormat } from '../../parsers/event-format.ts'
+import { tracesFolder } from '../shared/given-folders.ts'
 import { formatText } from './trace-dat-builder.ts'
 
-const tracesFolder = process.env['PSTRACE_TRACES']
 const deviceFormats =
   tracesFolder === undefined ? undefined : join(tracesFolder, 'public', 'event-formats')
 

@@ -1,13 +1,13 @@
-import { spawnSync } from 'node:child_process'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { sniffFormat } from '../../parsers/index.ts'
+import { isInstalled } from '../shared/installed.ts'
 import { itReadsPieces, itSeesCuts, itSurvivesDamage, readHostileBytes, runs } from './hostile.ts'
 import { MACHINES, sampleTrace } from './sample-traces.ts'
 import { buildVersion6, buildVersion7, NONE, ZLIB } from './trace-dat-builder.ts'
 import { zstdCompressSync } from './zstd-command.ts'
 
-const hasZstd = spawnSync('zstd', ['--version']).error === undefined
+const hasZstd = isInstalled('zstd')
 const LITTLE = { littleEndian: true, longSize: 8, pageBytes: 4096 } as const
 const BIG = MACHINES['big endian, 32 bit'] ?? LITTLE
 const FILES: readonly (readonly [string, Uint8Array])[] = [

@@ -28,6 +28,8 @@ import {
 } from '../../src/recipes/recipe.ts'
 import { generatedFolder, scenarioNamed } from '../generate/file.ts'
 import { forEachEvent } from '../parsers/open-bytes.ts'
+import { perfettoSources } from '../shared/given-folders.ts'
+import { isInstalled } from '../shared/installed.ts'
 
 /** Every release from 4.9 to 7.1 (4.20 was the last of 4, 5.19 of 5, 6.19 of 6). */
 const KERNELS: readonly Kernel[] = [
@@ -38,8 +40,6 @@ const KERNELS: readonly Kernel[] = [
 ].flatMap(([major = 0, first = 0, last = 0]) =>
   Array.from({ length: last - first + 1 }, (_, i) => ({ major, minor: first + i })),
 )
-const has = (command: string) => spawnSync(command, ['--version']).error === undefined
-const protos = process.env['PSTRACE_PERFETTO_PROTOS']
 const isRoot = process.getuid?.() === 0
 
 function recipe(options: Partial<RecipeOptions>): RecipeOptions {
@@ -117,11 +117,11 @@ describe.each(TOOLS)('scripts for %s', (tool) => {
           const shape = script.replaceAll(/\d+\.\d+|\d+/g, '0')
           if (checked.has(shape)) continue
           checked.add(shape)
-          for (const shell of ['sh', 'dash', 'bash', 'mksh'].filter(has)) {
+          for (const shell of ['sh', 'dash', 'bash', 'mksh'].filter(isInstalled)) {
             const run = spawnSync(shell, ['-n'], { input: script, encoding: 'utf8' })
             expect([run.status, run.stderr]).toEqual([0, ''])
           }
-          if (has('shellcheck')) {
+          if (isInstalled('shellcheck')) {
             // SC2016: fetch arguments have a $ of their own.
             const run = spawnSync('shellcheck', ['-s', 'sh', '-S', 'style', '-e', 'SC2016', '-'], {
               input: script,
@@ -447,25 +447,28 @@ esac
   })
 })
 
-describe.runIf(protos !== undefined && has('protoc'))('configurations for Perfetto', () => {
-  it('are valid TraceConfigs for every kernel', () => {
-    for (const kernel of KERNELS) {
-      const { status, stderr } = spawnSync(
-        'protoc',
-        [
-          `-I${protos}`,
-          '--encode=perfetto.protos.TraceConfig',
-          join(protos ?? '', 'protos/perfetto/config/trace_config.proto'),
-        ],
-        { input: toPerfettoConfig(recipe({ tool: 'perfetto', kernel })), encoding: 'latin1' },
-      )
-      expect([status, stderr]).toEqual([0, ''])
-    }
-  })
-})
+describe.runIf(perfettoSources !== undefined && isInstalled('protoc'))(
+  'configurations for Perfetto',
+  () => {
+    it('are valid TraceConfigs for every kernel', () => {
+      for (const kernel of KERNELS) {
+        const { status, stderr } = spawnSync(
+          'protoc',
+          [
+            `-I${perfettoSources}`,
+            '--encode=perfetto.protos.TraceConfig',
+            join(perfettoSources ?? '', 'protos/perfetto/config/trace_config.proto'),
+          ],
+          { input: toPerfettoConfig(recipe({ tool: 'perfetto', kernel })), encoding: 'latin1' },
+        )
+        expect([status, stderr]).toEqual([0, ''])
+      }
+    })
+  },
+)
 
-it.runIf(!isRoot || protos === undefined)('not everything was checked here', () => {
+it.runIf(!isRoot || perfettoSources === undefined)('not everything was checked here', () => {
   if (!isRoot) process.stdout.write('recipes: skipped running scripts, which need root\n')
-  if (protos === undefined)
+  if (perfettoSources === undefined)
     process.stdout.write('recipes: skipped protoc, PSTRACE_PERFETTO_PROTOS is not set\n')
 })

@@ -5,7 +5,8 @@ import type { Database } from '../../src/database/database.ts'
 import { describeWorkload } from '../../src/workload/describe.ts'
 import { type Extraction, extractWorkload } from '../../src/workload/extract.ts'
 import { COSTS, TASK_OPS } from '../../src/workload/types.ts'
-import { openRecordings, tracesFolder } from './recordings.ts'
+import { tracesFolder } from '../shared/given-folders.ts'
+import { openRecordings } from './recordings.ts'
 
 const ALLOC = TASK_OPS.indexOf('alloc')
 const TOUCH = TASK_OPS.indexOf('touch')

@@ -7,10 +7,6 @@ import { ingestTrace } from '../../src/ingest/ingest.ts'
 import { openInput } from '../../src/io/input.ts'
 import { readSnapshots } from '../../src/io/snapshots.ts'
 
-const given = process.env['PSTRACE_TRACES']
-/** The folder of the real recordings, where there is one. */
-export const tracesFolder = given !== undefined && existsSync(given) ? given : undefined
-
 /** The trace in a recording's folder, by what it was recorded with. */
 const TRACES = ['trace.dat', 'perf.data.zst', 'trace.txt.gz', 'raw']
 

@@ -6,10 +6,9 @@ import { describe, expect, it } from 'vitest'
 import { ZswapBackend } from '../../../src/memory/backends/zswap.ts'
 import { openCodec } from '../../../src/memory/codecs/index.ts'
 import { openPool } from '../../../src/memory/pools/index.ts'
+import { tracesFolder } from '../../shared/given-folders.ts'
 import { readImageSizes } from '../pools/recorded-pool.ts'
 import { lengthCodec, pageOf } from './length-codec.ts'
-
-const traces = process.env['PSTRACE_TRACES']
 
 interface Returned {
   readonly what: 'store' | 'load'
@@ -36,14 +35,14 @@ async function readCalls(recording: string): Promise<readonly Returned[]> {
   return calls
 }
 
-describe.runIf(traces !== undefined)('a recorded zswap', () => {
+describe.runIf(tracesFolder !== undefined)('a recorded zswap', () => {
   it('finds in the pool exactly the loads that zswap served, and ends within 3 % of its pool pages', async () => {
-    const recording = join(traces ?? '', 'captured', 'zswap-lz4-6.12')
+    const recording = join(tracesFolder ?? '', 'captured', 'zswap-lz4-6.12')
     const [calls, image] = await Promise.all([
       readCalls(recording),
       // Another run of the same workload: this recording has no image.
       openCodec('lz4').then((codec) =>
-        readImageSizes(join(traces ?? '', 'images', 'zram-lz4-6.1'), codec),
+        readImageSizes(join(tracesFolder ?? '', 'images', 'zram-lz4-6.1'), codec),
       ),
     ])
     const sizes = image.filter((size) => size > 12 && size <= 4096)
@@ -83,7 +82,7 @@ describe.runIf(traces !== undefined)('a recorded zswap', () => {
   })
 })
 
-describe.runIf(traces === undefined)('a recorded zswap', () => {
+describe.runIf(tracesFolder === undefined)('a recorded zswap', () => {
   it('is not tested: PSTRACE_TRACES is not set', () => {
     process.stdout.write('skipped: recorded zswap (set PSTRACE_TRACES)\n')
   })

@@ -6,14 +6,16 @@ import { openSwapImage } from '../../../src/io/swap-image.ts'
 import { openCodec } from '../../../src/memory/codecs/index.ts'
 import { PageReport } from '../../../src/memory/codecs/page-report.ts'
 import { zstdFrames } from '../../../src/memory/codecs/zstd-frame.ts'
+import { tracesFolder } from '../../shared/given-folders.ts'
 
-const traces = process.env['PSTRACE_TRACES']
-const images = traces === undefined ? undefined : join(traces, 'images')
+const images = tracesFolder === undefined ? undefined : join(tracesFolder, 'images')
 const present = images !== undefined && existsSync(images)
 
 test('the images of swap devices are there, or it is said that they are not', () => {
   if (!present) process.stdout.write('PSTRACE_TRACES is not set: swap images are not compared\n')
-  expect(present || traces === undefined || !existsSync(join(traces, 'images'))).toBe(true)
+  expect(present || tracesFolder === undefined || !existsSync(join(tracesFolder, 'images'))).toBe(
+    true,
+  )
 })
 
 /** Kernels before 6.3 have zsmalloc chains of 4 pages. */

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { codecProviders, openCodec } from '../../../src/memory/codecs/index.ts'
 import { ZsmallocPool } from '../../../src/memory/pools/zsmalloc.ts'
+import { tracesFolder } from '../../shared/given-folders.ts'
 import {
   hasZeroMap,
   readImageSizes,
@@ -11,20 +12,18 @@ import {
   replayPool,
 } from './recorded-pool.ts'
 
-const traces = process.env['PSTRACE_TRACES']
-
 const RECORDINGS = [
   { name: 'zram-lz4-6.1', codec: 'lz4', chain: 4 },
   { name: 'zram-lzorle-6.1', codec: 'lzo-rle', chain: 4 },
   { name: 'zram-zstd-6.12-numa2', codec: 'zstd', chain: 8 },
 ].filter(({ codec }) => codecProviders.some((provider) => provider.name === codec))
 
-describe.runIf(traces !== undefined)('the pool of a recorded device', () => {
+describe.runIf(tracesFolder !== undefined)('the pool of a recorded device', () => {
   it.each(RECORDINGS)(
     '$name: image and recording give mem_used_total within 3 %',
     async ({ name, codec, chain }) => {
-      const image = join(traces ?? '', 'images', name)
-      const recording = join(traces ?? '', 'captured', name)
+      const image = join(tracesFolder ?? '', 'images', name)
+      const recording = join(tracesFolder ?? '', 'captured', name)
       const [sizes, events] = await Promise.all([
         openCodec(codec).then((opened) => readImageSizes(image, opened)),
         readPoolEvents(recording),
@@ -64,7 +63,7 @@ describe.runIf(traces !== undefined)('the pool of a recorded device', () => {
   )
 })
 
-describe.runIf(traces === undefined)('the pool of a recorded device', () => {
+describe.runIf(tracesFolder === undefined)('the pool of a recorded device', () => {
   it('is not tested: PSTRACE_TRACES is not set', () => {
     process.stdout.write('skipped: recorded pools (set PSTRACE_TRACES)\n')
   })

@@ -5,8 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { ClusterSlots } from '../../../src/memory/slots/cluster.ts'
 import { openSlots } from '../../../src/memory/slots/index.ts'
 import { SwapMapSlots } from '../../../src/memory/slots/swap-map.ts'
-
-const traces = process.env['PSTRACE_TRACES']
+import { tracesFolder } from '../../shared/given-folders.ts'
 
 /** Share of the first `count` recorded writes whose slot the allocator gives, driven by recorded CPUs and releases. */
 async function agreement(
@@ -37,22 +36,24 @@ async function agreement(
   return equal / count
 }
 
-describe.runIf(traces !== undefined)('recorded swap slots', () => {
+describe.runIf(tracesFolder !== undefined)('recorded swap slots', () => {
   it('of 6.1 are those of the swap map until a slot is allocated and not written', async () => {
     const slots = new SwapMapSlots({ size: 768 * 256, cpus: 2 })
-    expect(await agreement(join(traces ?? '', 'captured', 'zram-lz4-6.1'), slots, 3669)).toBe(1)
+    expect(await agreement(join(tracesFolder ?? '', 'captured', 'zram-lz4-6.1'), slots, 3669)).toBe(
+      1,
+    )
   })
 
   it('of 6.12 are those of the cluster allocator but for tasks that change CPU between allocation and write', async () => {
     const slots = openSlots('cluster', { size: 1024 * 256, cpus: 4 })
     if (!(slots instanceof ClusterSlots)) throw new Error('cluster is another class')
     expect(
-      await agreement(join(traces ?? '', 'captured', 'zram-zstd-6.12-numa2'), slots, 30_000),
+      await agreement(join(tracesFolder ?? '', 'captured', 'zram-zstd-6.12-numa2'), slots, 30_000),
     ).toBeGreaterThan(0.95)
   })
 })
 
-describe.runIf(traces === undefined)('recorded swap slots', () => {
+describe.runIf(tracesFolder === undefined)('recorded swap slots', () => {
   it('are not tested: PSTRACE_TRACES is not set', () => {
     process.stdout.write('skipped: recorded swap slots (set PSTRACE_TRACES)\n')
   })

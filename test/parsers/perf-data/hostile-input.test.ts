@@ -1,13 +1,13 @@
-import { spawnSync } from 'node:child_process'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { sniffFormat } from '../../../parsers/index.ts'
 import { generated, scenarioNamed } from '../../generate/file.ts'
+import { isInstalled } from '../../shared/installed.ts'
 import { itReadsPieces, itSeesCuts, itSurvivesDamage, readHostileBytes, runs } from '../hostile.ts'
 import { ByteWriter } from '../trace-dat-builder.ts'
 import { zstdCompressSync } from '../zstd-command.ts'
 
-const hasZstd = spawnSync('zstd', ['--version']).error === undefined
+const hasZstd = isInstalled('zstd')
 const choice = { scenario: scenarioNamed('phone'), events: 150 }
 const FILES: readonly (readonly [string, Uint8Array])[] = [
   ['a file', generated({ ...choice, format: 'perf' }).bytes],

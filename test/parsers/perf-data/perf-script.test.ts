@@ -6,11 +6,11 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { openTrace } from '../../../parsers/index.ts'
 import { openInput } from '../../../src/io/input.ts'
 import { type Choice, generated, scenarioNamed } from '../../generate/file.ts'
+import { tracesFolder } from '../../shared/given-folders.ts'
 import { eventAt, forEachEvent } from '../open-bytes.ts'
 import { zstdCompressSync } from '../zstd-command.ts'
 import { compare, hasPerf, parseScript, script } from './perf-script.ts'
 
-const tracesFolder = process.env['PSTRACE_TRACES']
 const folder = mkdtempSync(join(tmpdir(), 'pstrace-perf-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 

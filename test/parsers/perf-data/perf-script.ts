@@ -1,10 +1,11 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { expect } from 'vitest'
 import { openTrace } from '../../../parsers/index.ts'
 import { openInput } from '../../../src/io/input.ts'
+import { isInstalled } from '../../shared/installed.ts'
 import { eventAt, forEachEvent, type ReadEvent } from '../open-bytes.ts'
 
-export const hasPerf = spawnSync('perf', ['--version']).error === undefined
+export const hasPerf = isInstalled('perf')
 
 export interface ScriptLine {
   readonly comm: string

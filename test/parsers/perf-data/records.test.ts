@@ -1,13 +1,13 @@
-import { spawnSync } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
 import { SAMPLE } from '../../../parsers/perf-data/attr.ts'
 import { generated, scenarioNamed } from '../../generate/file.ts'
+import { isInstalled } from '../../shared/installed.ts'
 import { readBytes } from '../open-bytes.ts'
 import { ByteWriter } from '../trace-dat-builder.ts'
 import { zstdCompressSync } from '../zstd-command.ts'
 import { buildPerfData, joined, record, sample, trailer } from './perf-data-builder.ts'
 
-const hasZstd = spawnSync('zstd', ['--version']).error === undefined
+const hasZstd = isInstalled('zstd')
 const PLAIN = SAMPLE.tid | SAMPLE.time | SAMPLE.cpu | SAMPLE.raw
 const IDENTIFIED = PLAIN | SAMPLE.identifier
 const ATTR = { sampleType: PLAIN, ids: [1n] }

@@ -1,17 +1,17 @@
-import { spawnSync } from 'node:child_process'
 import { deflateSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { toByteSource } from '../../../parsers/cursor.ts'
 import { openTrace, sniffFormat } from '../../../parsers/index.ts'
 import { generated, scenarioNamed } from '../../generate/file.ts'
+import { isInstalled } from '../../shared/installed.ts'
 import { itReadsPieces, itSeesCuts, itSurvivesDamage, readHostileBytes, runs } from '../hostile.ts'
 import { readBytes } from '../open-bytes.ts'
 import { zstdCompressSync } from '../zstd-command.ts'
 import { type Fields, kswapdWake, message, packed, trace, waking } from './packets.ts'
 
 const PERFETTO = { format: 'perfetto' } as const
-const hasZstd = spawnSync('zstd', ['--version']).error === undefined
+const hasZstd = isInstalled('zstd')
 
 function bundle(cpu: number, events: readonly Fields[], more: Fields = {}): Fields {
   return { 1: { 1: cpu, 2: [...events], ...more } }

@@ -6,15 +6,14 @@ import { describe, expect, it } from 'vitest'
 import { MEMINFO_NAMES, PSI_NAMES, VMSTAT_NAMES } from '../../../parsers/perfetto/counter-names.ts'
 import { TYPED_EVENTS } from '../../../parsers/perfetto/typed-events.ts'
 import { generated, scenarioNamed } from '../../generate/file.ts'
+import { perfettoSources, tracesFolder } from '../../shared/given-folders.ts'
+import { isInstalled } from '../../shared/installed.ts'
 import { type ReadEvent, readBytes } from '../open-bytes.ts'
 import { trace } from './packets.ts'
 
-/** A checkout of Perfetto's sources: its protos say what every field is. */
-const protos = process.env['PSTRACE_PERFETTO_PROTOS']
 const fixtures = fileURLToPath(new URL('../../../fixtures/perfetto/', import.meta.url))
-const traces = process.env['PSTRACE_TRACES']
-const canRun = protos !== undefined && spawnSync('protoc', ['--version']).error === undefined
-const folder = traces === undefined ? '' : join(traces, 'public/perfetto')
+const canRun = perfettoSources !== undefined && isInstalled('protoc')
+const folder = tracesFolder === undefined ? '' : join(tracesFolder, 'public/perfetto')
 
 interface Decoded {
   readonly cpu: number
@@ -27,9 +26,9 @@ function protoc(direction: 'encode' | 'decode', input: Uint8Array): Buffer {
   const { stdout } = spawnSync(
     'protoc',
     [
-      `-I${protos}`,
+      `-I${perfettoSources}`,
       `--${direction}=perfetto.protos.Trace`,
-      join(protos ?? '', 'protos/perfetto/trace/trace.proto'),
+      join(perfettoSources ?? '', 'protos/perfetto/trace/trace.proto'),
     ],
     { input, maxBuffer: 2 ** 30 },
   )

@@ -15,6 +15,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openTrace, TraceParseError } from '../../../parsers/index.ts'
 import { openFolder } from '../../../src/io/folder-source.ts'
 import { generatedFolder, scenarioNamed } from '../../generate/file.ts'
+import { tracesFolder } from '../../shared/given-folders.ts'
 import { runs } from '../hostile.ts'
 import { eventAt, forEachEvent, type ReadTrace } from '../open-bytes.ts'
 
@@ -208,8 +209,7 @@ describe('the committed folder of a 6.12 kernel', () => {
   })
 })
 
-const traces = process.env['PSTRACE_TRACES']
-const recorded = traces === undefined ? '' : join(traces, 'captured/raw-6.12')
+const recorded = tracesFolder === undefined ? '' : join(tracesFolder, 'captured/raw-6.12')
 
 describe.runIf(recorded !== '' && existsSync(recorded))('the recorded folder', () => {
   it("has the events that the kernel's own counters say were read", async () => {
