@@ -5,9 +5,10 @@ import { inflateSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { openTrace, TraceParseError } from '../../parsers/index.ts'
 import { openInput } from '../../src/io/input.ts'
+import { tracesFolder } from '../shared/given-folders.ts'
+import { isInstalled } from '../shared/installed.ts'
+import { REPORT_LINE } from './trace-cmd.ts'
 
-const tracesFolder = process.env['PSTRACE_TRACES']
-const has = (command: string) => spawnSync(command, ['--version']).error === undefined
 const folder = (name: string) => join(tracesFolder ?? '', 'public', name)
 const filesOf = (name: string) =>
   tracesFolder === undefined ? [] : readdirSync(folder(name)).sort()
@@ -63,7 +64,7 @@ const traceCmdReport: Reference = (path) => {
     encoding: 'latin1',
     maxBuffer: 2 ** 28,
   })
-  return status === 0 ? lines(stdout, /^ .*-\d+ +\[\d+\] /) : undefined
+  return status === 0 ? lines(stdout, REPORT_LINE) : undefined
 }
 
 /** Events of the bundles: packet, field 1, field 2. */
@@ -105,7 +106,7 @@ const FAMILIES: readonly (readonly [string, string, Reference, RegExp])[] = [
 describe.runIf(tracesFolder !== undefined)('files that others recorded', () => {
   for (const [family, tool, reference, pattern] of FAMILIES)
     for (const file of filesOf(family).filter((name) => pattern.test(name)))
-      it.runIf(has(tool))(
+      it.runIf(isInstalled(tool))(
         `are read or refused as ${tool} does: ${file}`,
         async () => {
           const path = join(folder(family), file)

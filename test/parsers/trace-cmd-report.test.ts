@@ -1,19 +1,18 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { openTrace } from '../../parsers/index.ts'
+import { tracesFolder } from '../shared/given-folders.ts'
 import { eventAt, forEachEvent, openTestFile, type ReadEvent, type Value } from './open-bytes.ts'
+import { hasTraceCmd, parseReportLine, REPORT_LINE, type ReportLine } from './trace-cmd.ts'
 
-const tracesFolder = process.env['PSTRACE_TRACES']
 const isFull = process.env['PSTRACE_FULL'] === '1'
-const hasTraceCmd = spawnSync('trace-cmd', ['--version']).error === undefined
 const fixture = fileURLToPath(new URL('../../fixtures/zram-lz4-6.1/trace.dat', import.meta.url))
 
 /** Events compared field by field, over all files. */
 const COMPARED = Number(process.env['PSTRACE_COMPARED'] ?? 1000)
-const LINE = /^\s*(.*)-(\d+)\s+\[(\d+)\]\s+(\d+)\.(\d{9}):\s+(\S+):\s?\s*(.*)$/
 
 function findTraces(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })
@@ -35,14 +34,6 @@ function chooseTraces(): string[] {
   )
 }
 
-interface ReportLine {
-  readonly cpu: number
-  readonly tid: number
-  readonly ns: bigint
-  readonly name: string
-  readonly payload: string
-}
-
 /** Lines of `trace-cmd report -R -t` that are events, and counts by name. */
 function readReport(path: string): {
   counts: Map<string, number>
@@ -59,7 +50,7 @@ function readReport(path: string): {
     let end = lines.indexOf(10, start)
     if (end < 0) end = lines.length
     const head = lines.toString('latin1', start, Math.min(end, start + 120))
-    const name = /^.*?\[\d+\]\s+\d+\.\d{9}:\s+(\S+):/.exec(head)?.[1]
+    const name = REPORT_LINE.exec(head)?.[5]
     if (name !== undefined) {
       counts.set(name, (counts.get(name) ?? 0) + 1)
       starts.push(start)
@@ -69,18 +60,12 @@ function readReport(path: string): {
   return { counts, lines, starts }
 }
 
-function parseLine(lines: Buffer, start: number): ReportLine {
+function lineAt(lines: Buffer, start: number): ReportLine {
   const end = lines.indexOf(10, start)
   const text = lines.toString('utf8', start, end < 0 ? lines.length : end)
-  const [, , tid, cpu, seconds, ns, name, payload] = LINE.exec(text) ?? []
-  if (name === undefined || payload === undefined) throw new Error(`not a report line: ${text}`)
-  return {
-    cpu: Number(cpu),
-    tid: Number(tid),
-    ns: BigInt(seconds ?? 0) * 1_000_000_000n + BigInt(ns ?? 0),
-    name,
-    payload,
-  }
+  const line = parseReportLine(text)
+  if (line === undefined) throw new Error(`not a report line: ${text}`)
+  return line
 }
 
 /** `a=1 b=x y c=2` by the names that the format gives; values may hold spaces. */
@@ -150,7 +135,7 @@ describe.runIf(traces.length > 0)('trace.dat read as trace-cmd report reads it',
       Object.fromEntries([...report.counts].sort()),
     )
     for (const event of events) {
-      const line = parseLine(report.lines, report.starts[event.seq] ?? -1)
+      const line = lineAt(report.lines, report.starts[event.seq] ?? -1)
       expect([
         event.seq,
         event.name,

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { TraceParseError } from '../../parsers/index.ts'
+import { isInstalled } from '../shared/installed.ts'
 import { readBytes } from './open-bytes.ts'
 import {
   EVERY_VALUE,
@@ -13,6 +14,7 @@ import {
   sampleTrace,
   smallPage,
 } from './sample-traces.ts'
+import { hasTraceCmd, parseReportLine } from './trace-cmd.ts'
 import {
   ByteWriter,
   buildVersion6,
@@ -27,8 +29,7 @@ import {
 } from './trace-dat-builder.ts'
 import { zstdCompressSync } from './zstd-command.ts'
 
-const hasZstd = spawnSync('zstd', ['--version']).error === undefined
-const hasTraceCmd = spawnSync('trace-cmd', ['--version']).error === undefined
+const hasZstd = isInstalled('zstd')
 const ZSTD: Compression = { name: 'zstd', pack: zstdCompressSync }
 const PC: MachineOptions = { littleEndian: true, longSize: 8, pageBytes: 4096 }
 
@@ -399,6 +400,16 @@ describe('cut data', () => {
   })
 })
 
+describe('a line of trace-cmd report', () => {
+  it.each([
+    ['in seconds', 1_000_005n, ' <...>-1     [000]     0.001000005: small:       n=1'],
+    ['bare', 1_000_005n, ' <...>-1     [000]     1000005: small:       n=1'],
+    ['bare and long', 7_615_709_442_088n, ' <...>-1     [000]7615709442088: small:       n=1'],
+  ])('may have its time %s', (_, ns, line) => {
+    expect(parseReportLine(line)).toEqual({ cpu: 0, tid: 1, ns, name: 'small', payload: 'n=1' })
+  })
+})
+
 describe.runIf(hasTraceCmd)('files from the builder', () => {
   it('are read alike by trace-cmd', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'pstrace-test-'))
@@ -419,12 +430,13 @@ describe.runIf(hasTraceCmd)('files from the builder', () => {
           { encoding: 'utf8' },
         )
         const said = `${name}: status ${status ?? signal}\n${stderr}${stdout}`
-        const printed = [...stdout.matchAll(/\[00(\d)\]\s+0\.(\d{9}): small:\s+n=(\d+)/g)].map(
-          ([, cpu, ns, n]) => [Number(cpu), Number(ns), Number(n)],
-        )
+        const printed = stdout
+          .split('\n')
+          .flatMap((line) => parseReportLine(line) ?? [])
+          .map(({ cpu, ns, payload }) => [cpu, Number(ns), payload])
         const { events, info } = await readBytes(bytes)
         expect(printed, said).toEqual(
-          events.map(({ cpu, ts, fields }) => [cpu, Number(info.baseNs) + ts, fields['n']]),
+          events.map(({ cpu, ts, fields }) => [cpu, Number(info.baseNs) + ts, `n=${fields['n']}`]),
         )
         expect(printed).toHaveLength(5)
       }

@@ -1,4 +1,4 @@
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,14 +8,14 @@ import { toByteSource } from '../../../parsers/cursor.ts'
 import { type ByteSource, openTrace } from '../../../parsers/index.ts'
 import { openInput } from '../../../src/io/input.ts'
 import { generated, scenarioNamed } from '../../generate/file.ts'
+import { tracesFolder } from '../../shared/given-folders.ts'
 import { eventAt, forEachEvent, openTestFile, type ReadEvent, type Value } from '../open-bytes.ts'
 import { hasPerf } from '../perf-data/perf-script.ts'
+import { hasTraceCmd } from '../trace-cmd.ts'
 
 const fixture = fileURLToPath(
   new URL('../../../fixtures/trace-dat/zram-lzorle-6.1-v6-cut.dat', import.meta.url),
 )
-const tracesFolder = process.env['PSTRACE_TRACES']
-const hasTraceCmd = spawnSync('trace-cmd', ['--version']).error === undefined
 
 function run(command: string, ...options: readonly string[]): Uint8Array {
   return execFileSync(command, options, { maxBuffer: 2 ** 30, stdio: ['ignore', 'pipe', 'ignore'] })
