@@ -1,8 +1,9 @@
 import type { EventBatch } from '../../parsers/batch.ts'
-import type { swapinCellsOf } from './events/swap.ts'
+import type { Clock } from './clock.ts'
 import type { PageIdentities } from './identities.ts'
 import type { Processes } from './processes.ts'
 import type { Spans } from './spans.ts'
+import type { Swapins } from './swapins.ts'
 import type { Swapouts } from './swapouts.ts'
 import type { Tables } from './tables.ts'
 import type { Task, Tasks } from './tasks.ts'
@@ -10,17 +11,15 @@ import type { Timeline } from './timeline.ts'
 
 /** What the event families share. Times are ns since the reader's base. */
 export interface IngestContext {
+  readonly clock: Clock
   readonly tables: Tables
   readonly tasks: Tasks
   readonly processes: Processes
   readonly timeline: Timeline
   readonly spans: Spans
   readonly swapouts: Swapouts
+  readonly swapins: Swapins
   readonly identities: PageIdentities
-  readonly swapinCells: ReturnType<typeof swapinCellsOf>
-  readonly zswapLoadsRecorded: boolean
-  /** What a page met that was read from the device itself. */
-  readonly deviceMet: 'pool' | 'disk' | undefined
   /** Area number of the zram device whose slot frees are recorded. */
   readonly zramType: number
   /** Name of the kernel function that begins at an address, where the trace has the kernel's symbols. */
@@ -31,10 +30,10 @@ export interface IngestContext {
   lostUntil(cpu: number): number
 }
 
-/** Handles the rows of one event format. `bind` comes before the rows of each batch. */
+/** Handles the rows of one event format, each at the clock's time. `bind` comes before the rows of each batch. */
 export interface EventHandler {
   bind(batch: EventBatch): void
-  event(row: number, ts: number, cpu: number, task: Task): void
+  event(row: number, cpu: number, task: Task): void
 }
 
 interface Bindable {
@@ -44,7 +43,7 @@ interface Bindable {
 /** A handler whose fields are bound with every batch. */
 export function handle(
   fields: readonly Bindable[],
-  event: (row: number, ts: number, cpu: number, task: Task) => void,
+  event: (row: number, cpu: number, task: Task) => void,
 ): EventHandler {
   return {
     bind(batch) {

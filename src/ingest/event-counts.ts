@@ -1,4 +1,3 @@
-import type { EventBatch, EventWindow } from '../../parsers/batch.ts'
 import type { RowBuffer } from '../model/rows.ts'
 
 /** Moments kept per CPU; with more events every other one is dropped. */
@@ -20,18 +19,12 @@ export class EventCounts {
   #left = new Int32Array(0)
   #lastNs = new Float64Array(0)
 
-  add({ batches, batch: batchOf, row: rowOf, length }: EventWindow): void {
-    for (let k = 0; k < length; k++) {
-      const { cpu: cpus, ts: times } = batches[batchOf[k] as number] as EventBatch
-      const row = rowOf[k] as number
-      const cpu = cpus[row] as number
-      if (cpu < 0 || cpu >= MOST_CPUS) continue
-      if (cpu >= this.#left.length) this.#reserve(cpu)
-      const ts = times[row] as number
-      this.#lastNs[cpu] = ts
-      const left = (this.#left[cpu] as number) - 1
-      this.#left[cpu] = left < 0 ? this.#keep(cpu, ts) : left
-    }
+  add(cpu: number, ts: number): void {
+    if (cpu < 0 || cpu >= MOST_CPUS) return
+    if (cpu >= this.#left.length) this.#reserve(cpu)
+    this.#lastNs[cpu] = ts
+    const left = (this.#left[cpu] as number) - 1
+    this.#left[cpu] = left < 0 ? this.#keep(cpu, ts) : left
   }
 
   /** Time of the CPU's last event; NaN = it has none. */

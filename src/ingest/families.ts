@@ -2,6 +2,7 @@ import type { EventFormat } from '../../parsers/batch.ts'
 import { KernelSymbols } from '../../parsers/kernel-symbols.ts'
 import type { Loss, TraceReader } from '../../parsers/reader.ts'
 import { type EventRole, roleOf } from './aliases.ts'
+import { Clock } from './clock.ts'
 import type { EventHandler, IngestContext } from './context.ts'
 import { print } from './events/atrace.ts'
 import { cgroupAttach, kill, oomScore, signal } from './events/kills.ts'
@@ -21,14 +22,12 @@ import { sample, slice } from './events/side.ts'
 import {
   fault,
   faultEnd,
-  finishReads,
   gate,
   gateEnd,
   pageFree,
   slotFree,
   store,
   storeEnd,
-  swapinCellsOf,
   swapRead,
   writeFolio,
   zswapLoadEnd,
@@ -48,6 +47,7 @@ import {
   vmstatDelta,
 } from './snapshot.ts'
 import { Spans } from './spans.ts'
+import { Swapins } from './swapins.ts'
 import { Swapouts } from './swapouts.ts'
 import { Tables } from './tables.ts'
 import { type Task, Tasks } from './tasks.ts'
@@ -56,6 +56,7 @@ import { Timeline } from './timeline.ts'
 /** The event families of one import: their common state, and a handler for each event format. */
 export class Families {
   readonly tables = new Tables()
+  readonly clock = new Clock()
   readonly tasks: Tasks
   readonly processes: Processes
   readonly swapouts: Swapouts
@@ -102,14 +103,15 @@ export class Families {
     }
     const freesRecorded = roles.has('slot_free')
     this.identities = new PageIdentities({ freesRecorded })
-    this.tasks = new Tasks(info.comms, [info.tgids, threadsOf(files)])
+    this.tasks = new Tasks(this.clock, info.comms, [info.tgids, threadsOf(files)])
     this.processes = new Processes(info.facts, files)
     const { buffers } = this.tables
-    this.#timeline = new Timeline(buffers.thread_states, this.tables.stateShapes)
-    this.swapouts = new Swapouts(this.#setting, this.identities, this.#timeline)
+    this.#timeline = new Timeline(this.clock, buffers.thread_states, this.tables.stateShapes)
+    this.swapouts = new Swapouts(this.clock, this.#setting, this.identities, this.#timeline)
     const blindUntil = (cpu: number): number => this.#blindUntil[cpu] ?? this.#startNs
     const lostUntil = (cpu: number): number => this.#blindUntil[cpu] ?? Number.NaN
     this.#spans = new Spans(
+      this.clock,
       buffers.reclaim_spans,
       buffers.stall_parts,
       this.#timeline,
@@ -120,16 +122,20 @@ export class Families {
     const symbols = new KernelSymbols(() => files.get(SYMBOLS_FILE))
     const zram = swaps.findIndex(({ kind }) => kind === 'zram')
     this.#context = {
+      clock: this.clock,
       tables: this.tables,
       tasks: this.tasks,
       processes: this.processes,
       timeline: this.#timeline,
       spans: this.#spans,
       swapouts: this.swapouts,
+      swapins: new Swapins(
+        this.clock,
+        { zswapLoads: roles.has('zswap_load_end') && zswapOn, deviceMet: metOfDevices(swaps) },
+        buffers.swapins,
+        this,
+      ),
       identities: this.identities,
-      swapinCells: swapinCellsOf(buffers.swapins),
-      zswapLoadsRecorded: roles.has('zswap_load_end') && zswapOn,
-      deviceMet: metOfDevices(swaps),
       zramType: Math.max(0, zram),
       symbolOf: (hi, lo) => reader.symbolOf?.(hi, lo) ?? symbols.nameOf(hi, lo),
       blindUntil,
@@ -168,17 +174,19 @@ export class Families {
   lose(loss: Loss): void {
     this.#blindUntil[loss.cpu] = Math.max(loss.endNs, this.#blindUntil[loss.cpu] ?? 0)
     this.swapouts.lostUntilNs = Math.max(loss.endNs, this.swapouts.lostUntilNs)
+    this.clock.now = loss.startNs
     for (const task of this.tasks.all)
-      if (task.lastCpu === loss.cpu && task.firstNs <= loss.startNs) this.#drop(task, loss.startNs)
+      if (task.lastCpu === loss.cpu && task.firstNs <= loss.startNs) this.#drop(task)
   }
 
   /** Closes everything that is open at the trace's end, and writes the tasks. */
   finish(ts: number): void {
+    this.clock.now = ts
     for (const task of this.tasks.all) {
-      this.#spans.censor(task, ts)
+      this.#spans.censor(task)
       this.#kswapd.censor(task, ts)
-      finishReads(this.#context, task, Number.NaN)
-      this.#timeline.finish(task, ts)
+      this.#context.swapins.abandon(task)
+      this.#timeline.finish(task)
     }
     this.swapouts.finish(this.tasks.all)
     this.#kswapd.finish(this.tasks.all)
@@ -204,12 +212,12 @@ export class Families {
     }
   }
 
-  #drop(task: Task, ts: number): void {
-    this.#spans.censor(task, ts)
-    this.#kswapd.censor(task, ts)
-    finishReads(this.#context, task, Number.NaN)
+  #drop(task: Task): void {
+    this.#spans.censor(task)
+    this.#kswapd.censor(task, this.clock.now)
+    this.#context.swapins.abandon(task)
     this.swapouts.lose(task)
-    this.#timeline.lose(task, ts)
+    this.#timeline.lose(task)
     task.faultNs = Number.NaN
     task.faultAddress = Number.NaN
     task.slabStartNs = Number.NaN
@@ -255,7 +263,7 @@ export class Families {
       case 'kswapd_sleep':
         return kswapdSleep(context, kswapd)
       case 'wakeup_kswapd':
-        return wakeupKswapd(kswapd)
+        return wakeupKswapd(context, kswapd)
       case 'isolate':
         return isolate(context, kswapd)
       case 'shrink_inactive':
@@ -279,7 +287,7 @@ export class Families {
       case 'zswap_store_end':
         return zswapStoreEnd(context)
       case 'zswap_load_end':
-        return zswapLoadEnd()
+        return zswapLoadEnd(context)
       case 'zswap_writeback':
         return zswapWriteback(context)
       case 'swap_read':
@@ -294,7 +302,7 @@ export class Families {
         return pageFree(context)
       case 'sched_switch':
         this.#timeline.scheduled = true
-        return schedSwitch(context, (task, ts) => this.#drop(task, ts))
+        return schedSwitch(context, (task) => this.#drop(task))
       case 'waking':
         return this.#waking()
       case 'wakeup':
@@ -350,8 +358,8 @@ export class Families {
     const handler = schedWaking(this.#context)
     return {
       bind: (batch) => handler.bind(batch),
-      event: (row, ts, cpu, task) => {
-        if (!this.#wakingSeen) handler.event(row, ts, cpu, task)
+      event: (row, cpu, task) => {
+        if (!this.#wakingSeen) handler.event(row, cpu, task)
       },
     }
   }

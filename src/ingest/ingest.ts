@@ -1,5 +1,5 @@
 import { setImmediate } from 'node:timers/promises'
-import type { EventBatch, EventFormat, EventWindow } from '../../parsers/batch.ts'
+import type { EventFormat, EventWindow } from '../../parsers/batch.ts'
 import type { ImportIssue, Loss, TraceReader } from '../../parsers/reader.ts'
 import { toHalves } from '../database/chunk.ts'
 import type { Database } from '../database/database.ts'
@@ -7,10 +7,9 @@ import { beginTrace, completeTrace, type Facts, removeTrace } from '../database/
 import { openWriter } from '../database/thread-writer.ts'
 import type { RowWriter } from '../database/writer.ts'
 import { PstraceError } from '../model/error.ts'
-import type { EventHandler } from './context.ts'
-import { EventCounts } from './event-counts.ts'
 import { Families } from './families.ts'
 import { amendSwapouts, finishSwapouts, renumberPages } from './finish.ts'
+import { Follower } from './follower.ts'
 import { PAGE_ALIASES } from './identities.ts'
 import { OwnIssues } from './issues.ts'
 import { addMachine } from './machine.ts'
@@ -107,19 +106,12 @@ class Import {
   readonly #traceId: number
   readonly #files: SnapshotFiles
   readonly #families: Families
+  readonly #follower: Follower
   readonly #writer: RowWriter
   readonly #keepsRaw: (format: EventFormat) => boolean
-  readonly #handlers = new Map<EventFormat, (EventHandler | undefined)[]>()
-  readonly #counts = new Map<EventFormat, number>()
-  readonly #eventCounts = new EventCounts()
   readonly #issues = new OwnIssues()
   readonly #owner
   #seqs: Float64Array[] = []
-  #events = 0
-  #startNs = Number.NaN
-  #endNs = Number.NaN
-  readonly #lossesTaken = new Set<Loss>()
-  #pendingLosses: Loss[] = []
 
   constructor(options: IngestOptions, writer: RowWriter, traceId: number, files: SnapshotFiles) {
     const { reader } = options
@@ -129,6 +121,7 @@ class Import {
     this.#files = files
     this.#owner = { traceId, base }
     this.#families = new Families(reader, files)
+    this.#follower = new Follower(this.#families)
     this.#writer = writer
     this.#keepsRaw = rawFilter(options.raw ?? 'all')
   }
@@ -136,6 +129,7 @@ class Import {
   async run(): Promise<{ result: IngestResult; facts: Facts }> {
     const { reader, progress, signal } = this.#options
     const writer = this.#writer
+    const follower = this.#follower
     await writer.createTemporary(STAGED_SWAPOUTS)
     await writer.createTemporary(PAGE_ALIASES)
     // One transaction: DuckDB moves its full row groups to the file, so memory does not grow with it, and a commit in between
@@ -147,17 +141,16 @@ class Import {
       const window = reader.read()
       if (window === undefined) break
       signal?.throwIfAborted()
-      this.#takeLosses(reader.losses)
-      this.#follow(window)
-      this.#eventCounts.add(window)
+      follower.takeLosses(reader.losses)
+      follower.follow(window)
       await this.#keepRaw(window)
       await this.#drain({ all: false })
       // Lets signals and timers run between windows: everything else here is synchronous.
       await setImmediate()
-      progress?.({ bytesRead: reader.bytesRead, events: this.#events })
+      progress?.({ bytesRead: reader.bytesRead, events: follower.events })
       if (this.#options.strict === true) this.#requireClean()
     }
-    this.#takeLosses(reader.losses)
+    follower.takeLosses(reader.losses)
     if (this.#options.strict === true) this.#requireClean()
     return await this.#finish()
   }
@@ -166,18 +159,15 @@ class Import {
     const { reader } = this.#options
     const writer = this.#writer
     const families = this.#families
-    const hiddenSinceNs = this.#hiddenSinceNs()
-    if (!Number.isNaN(this.#endNs)) {
-      for (const loss of this.#pendingLosses) families.lose(loss)
-      families.finish(this.#endNs)
-    }
+    const follower = this.#follower
+    const hiddenSinceNs = follower.finish(reader.losses)
     const renamed = await writer.endRaw()
     const machine = addMachine(families.tables, {
       files: this.#files,
       reader,
-      startNs: this.#startNs,
-      endNs: this.#endNs,
-      counts: this.#counts,
+      startNs: follower.startNs,
+      endNs: follower.endNs,
+      counts: follower.counts,
     })
     for (const { table, field, column } of renamed)
       this.#issues.add(
@@ -219,71 +209,20 @@ class Import {
     await writer.dropTemporary(STAGED_SWAPOUTS)
     await writer.dropTemporary(PAGE_ALIASES)
     const facts = {
-      start_ns: absolute(this.#startNs),
-      end_ns: absolute(this.#endNs),
-      events: this.#events,
+      start_ns: absolute(follower.startNs),
+      end_ns: absolute(follower.endNs),
+      events: follower.events,
       lost_events: knownLost(reader.losses),
       lost_gaps: reader.losses.length,
       nodes: machine.nodes ?? null,
     }
     const result = {
       traceId: this.#traceId,
-      events: this.#events,
+      events: follower.events,
       lostGaps: reader.losses.length,
       issues,
     }
     return { result, facts }
-  }
-
-  /** Runs the window's events in total order through their handlers. */
-  #follow(window: EventWindow): void {
-    const { batches, batch: batchOf, row: rowOf, length } = window
-    const families = this.#families
-    const handlers = batches.map((batch) => {
-      this.#counts.set(batch.format, (this.#counts.get(batch.format) ?? 0) + batch.length)
-      const handler = this.#handlerOf(batch)
-      handler?.bind(batch)
-      return handler
-    })
-    this.#events += length
-    if (length === 0) return
-    const first = batches[batchOf[0] ?? 0]?.ts[rowOf[0] ?? 0] ?? Number.NaN
-    if (Number.isNaN(this.#startNs)) {
-      this.#startNs = first
-      families.start(first)
-    }
-    this.#endNs = batches[batchOf[length - 1] ?? 0]?.ts[rowOf[length - 1] ?? 0] ?? this.#endNs
-    if (this.#pendingLosses.length === 0 && !handlers.some((handler) => handler !== undefined))
-      return
-    const { tasks } = families
-    let lossAt = this.#pendingLosses[0]?.startNs ?? Number.POSITIVE_INFINITY
-    for (let k = 0; k < length; k++) {
-      const b = batchOf[k] ?? 0
-      const handler = handlers[b]
-      if (handler === undefined) continue
-      const batch = batches[b]
-      if (batch === undefined) continue
-      const row = rowOf[k] ?? 0
-      const ts = batch.ts[row] ?? 0
-      if (ts > lossAt) lossAt = this.#applyLosses(ts)
-      const cpu = batch.cpu[row] ?? 0
-      const task = tasks.at(batch.tid[row] ?? 0, ts, cpu)
-      // Data that is of no cpu has -1.
-      if (cpu >= 0) task.lastCpu = cpu
-      handler.event(row, ts, cpu, task)
-    }
-  }
-
-  #handlerOf(batch: EventBatch): EventHandler | undefined {
-    let byInstance = this.#handlers.get(batch.format)
-    if (byInstance === undefined) {
-      byInstance = []
-      this.#handlers.set(batch.format, byInstance)
-    }
-    // Two instances' batches of one format are bound at the same time.
-    if (!(batch.instance in byInstance))
-      byInstance[batch.instance] = this.#families.handlerOf(batch.format)
-    return byInstance[batch.instance]
   }
 
   async #keepRaw(window: EventWindow): Promise<void> {
@@ -318,44 +257,10 @@ class Import {
       if (options.all || rows.length >= BLOCK_ROWS) await writer.append(rows, this.#owner)
   }
 
-  /** Readers list losses by CPU: new ones stand between old ones. */
-  #takeLosses(losses: readonly Loss[]): void {
-    if (losses.length === this.#lossesTaken.size) return
-    for (const loss of losses) {
-      if (this.#lossesTaken.has(loss)) continue
-      this.#lossesTaken.add(loss)
-      if (loss.isUnplaced !== true) this.#pendingLosses.push(loss)
-    }
-    this.#pendingLosses.sort((a, b) => a.startNs - b.startNs)
-  }
-
-  /** Applies the losses that began before `ts`; returns when the next one begins. */
-  #applyLosses(ts: number): number {
-    const losses = this.#pendingLosses
-    for (;;) {
-      const [loss] = losses
-      if (loss === undefined || loss.startNs >= ts) return loss?.startNs ?? Number.POSITIVE_INFINITY
-      this.#families.lose(loss)
-      losses.shift()
-    }
-  }
-
-  /** Losses that only a CPU's counter tells may lie after its last event: from there on nothing is known of it. Returns since when at the earliest. */
-  #hiddenSinceNs(): number {
-    let sinceNs = Number.NaN
-    for (const { cpu, isUnplaced, events } of this.#options.reader.losses) {
-      const startNs = this.#eventCounts.lastNs(cpu)
-      if (isUnplaced !== true || Number.isNaN(startNs)) continue
-      this.#pendingLosses.push({ cpu, startNs, endNs: this.#endNs, events })
-      sinceNs = Number.isNaN(sinceNs) ? startNs : Math.min(sinceNs, startNs)
-    }
-    return sinceNs
-  }
-
   #addLosses(): void {
     const rows = this.#families.tables.buffers.losses
     const { losses } = this.#options.reader
-    if (losses.length > 0) this.#eventCounts.write(this.#families.tables.buffers.samples)
+    if (losses.length > 0) this.#follower.moments.write(this.#families.tables.buffers.samples)
     for (const loss of losses) {
       const row = rows.add()
       rows.number(row, 'cpu', loss.cpu)

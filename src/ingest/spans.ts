@@ -1,4 +1,5 @@
 import type { RowBuffer } from '../model/rows.ts'
+import type { Clock } from './clock.ts'
 import { NOT_SEEN, OTHER, PARTS, RUNNABLE, THROTTLE } from './parts.ts'
 import type { Task } from './tasks.ts'
 import type { Timeline } from './timeline.ts'
@@ -35,6 +36,7 @@ const MOST_NS_AFTER_THROTTLE = 1_000_000
  * closes a span whose begin was not seen.
  */
 export class Spans {
+  readonly #clock: Clock
   readonly #rows: RowBuffer
   readonly #parts: RowBuffer
   readonly #timeline: Timeline
@@ -45,12 +47,14 @@ export class Spans {
   #nextId = 1
 
   constructor(
+    clock: Clock,
     rows: RowBuffer,
     parts: RowBuffer,
     timeline: Timeline,
     blindUntil: (task: Task) => number,
     lostUntil: (task: Task) => number,
   ) {
+    this.#clock = clock
     this.#rows = rows
     this.#parts = parts
     this.#timeline = timeline
@@ -58,9 +62,10 @@ export class Spans {
     this.#lostUntil = lostUntil
   }
 
-  begin(task: Task, kind: SpanKind, ts: number, cpu: number, details: BeginDetails): void {
-    if (kind === 'direct') this.#throttledBefore(task, ts, cpu)
-    this.#timeline.label(task, ts, OTHER)
+  begin(task: Task, kind: SpanKind, cpu: number, details: BeginDetails): void {
+    const ts = this.#clock.now
+    if (kind === 'direct') this.#throttledBefore(task, cpu)
+    this.#timeline.label(task, OTHER)
     // The same kind does not nest: its end was lost without notice.
     const open = task.spans.findIndex((span) => span.kind === kind)
     if (open >= 0) this.#closeDown(task, open, ts, 'end')
@@ -77,8 +82,9 @@ export class Spans {
     })
   }
 
-  end(task: Task, kind: SpanKind, ts: number, cpu: number, part: number, reclaimed: number): void {
-    this.#timeline.label(task, ts, part)
+  end(task: Task, kind: SpanKind, cpu: number, part: number, reclaimed: number): void {
+    const ts = this.#clock.now
+    this.#timeline.label(task, part)
     let at = task.spans.length - 1
     while (at >= 0 && task.spans[at]?.kind !== kind) at--
     if (at < 0) {
@@ -94,10 +100,11 @@ export class Spans {
     if (span !== undefined) this.#close(task, span, ts, undefined, reclaimed)
   }
 
-  /** mm_vmscan_throttled: the task slept from `ts - delayed` on (or since the scheduler says) until now. */
-  throttled(task: Task, ts: number, cpu: number, delayedNs: number, node: number): void {
+  /** mm_vmscan_throttled: the task slept from `delayedNs` ago on (or since the scheduler says) until now. */
+  throttled(task: Task, cpu: number, delayedNs: number, node: number): void {
     const timeline = this.#timeline
-    timeline.advance(task, ts)
+    const ts = this.#clock.now
+    timeline.advance(task)
     const parent = task.spans.at(-1)
     const floor = Math.max(parent?.startNs ?? 0, 0)
     let start: number
@@ -119,29 +126,30 @@ export class Spans {
       task.unlabelledNs -= slept
     }
     const ready = seen ? Math.min(task.lastReadyNs, ts - start - slept) : 0
-    timeline.label(task, ts, OTHER)
+    timeline.label(task, OTHER)
     task.sinceBlockedNs = Number.NaN
     this.#addThrottle(task, parent?.id, start, ts, slept, ready, cpu, node)
   }
 
-  /** Closes all open spans of a task as censored at `ts`. */
-  censor(task: Task, ts: number): void {
+  /** Closes all open spans of a task as censored now. */
+  censor(task: Task): void {
     if (task.spans.length === 0) return
-    this.#timeline.advance(task, ts)
+    this.#timeline.advance(task)
     task.totals[NOT_SEEN] = (task.totals[NOT_SEEN] ?? 0) + task.unlabelledNs
     task.unlabelledNs = 0
     // A loss found late may begin before the task's last event.
-    this.#closeDown(task, 0, Math.max(ts, task.accountedNs), 'end')
+    this.#closeDown(task, 0, Math.max(this.#clock.now, task.accountedNs), 'end')
   }
 
   /**
    * throttle_direct_reclaim() sleeps uninterruptibly before direct_reclaim_begin and has no event of its own: the wait that
    * ended just before the begin, woken by kswapd (mm/vmscan.c 6.12, wake_up_all(&pgdat->pfmemalloc_wait)).
    */
-  #throttledBefore(task: Task, ts: number, cpu: number): void {
+  #throttledBefore(task: Task, cpu: number): void {
     const timeline = this.#timeline
+    const ts = this.#clock.now
     if (!timeline.scheduled || task.spans.length > 0 || Number.isNaN(task.sinceBlockedNs)) return
-    timeline.advance(task, ts)
+    timeline.advance(task)
     if (task.sinceBlockedNs + task.unlabelledNs > MOST_NS_AFTER_THROTTLE) return
     if (task.lastWaker !== undefined && task.lastWaker.kind !== 'kswapd') return
     if (task.wokenInBatch) return

@@ -49,7 +49,7 @@ export const STAGED_SWAPOUTS: TableDefinition = {
 /** Where complete swap-outs go. */
 export interface SwapoutRows {
   readonly buffers: readonly RowBuffer[]
-  add(swapout: OpenSwapout, folioOrder: number, place: string | undefined): void
+  add(swapout: OpenSwapout): void
 }
 
 /** Rows for `STAGED_SWAPOUTS`. */
@@ -73,7 +73,7 @@ export function stagedSwapouts(): SwapoutRows {
   }
   return {
     buffers: [rows],
-    add(swapout, folioOrder, place) {
+    add(swapout) {
       const row = rows.add()
       setOwn(cells, row, swapout)
       common.task.values[row] = swapout.taskId
@@ -81,11 +81,11 @@ export function stagedSwapouts(): SwapoutRows {
       common.cpu.values[row] = swapout.cpu
       common.node.values[row] = swapout.node
       common.type.values[row] = swapout.type
-      common.order.values[row] = folioOrder
+      common.order.values[row] = swapout.order
       common.storedBy.values[row] = swapout.storedBy
       common.context.codes[row] = rows.code('context', swapout.context)
       rows.text(row, 'path', swapout.path)
-      rows.text(row, 'place', place)
+      rows.text(row, 'place', swapout.place)
       common.start.values[row] = swapout.startNs
       common.freed.values[row] = swapout.freedNs
       common.gate.values[row] = swapout.gateEndNs - swapout.submitNs
@@ -100,9 +100,9 @@ export function finalSwapouts(timeline: Timeline): SwapoutRows {
   const full = fullForm()
   return {
     buffers: [brief.rows, full.rows],
-    add(swapout, folioOrder, place) {
+    add(swapout) {
       const form = fitsBrief(swapout) ? brief : full
-      form.add(swapout, folioOrder, place)
+      form.add(swapout)
     },
   }
 }
@@ -147,17 +147,17 @@ function briefForm(timeline: Timeline) {
   const span = intsOf(rows, 'span_id')
   return {
     rows,
-    add(swapout: OpenSwapout, folioOrder: number, place: string | undefined): void {
-      const { submitNs, task, cpu } = swapout
+    add(swapout: OpenSwapout): void {
+      const { submitNs } = swapout
       const end = swapout.ts
       const row = rows.add()
-      shape.codes[row] = known.of(swapout, folioOrder, place)
+      shape.codes[row] = known.of(swapout)
       id.values[row] = swapout.id
       page.values[row] = swapout.pageId
       ts.values[row] = end
       held.values[row] = end - submitNs
       after.values[row] = end - swapout.storedNs
-      states.values[row] = timeline.yieldStore(task, submitNs, end, cpu)
+      states.values[row] = timeline.yieldStore(swapout)
       pfn.values[row] = swapout.pfn
       offset.values[row] = swapout.offset
       submitRank.values[row] = swapout.submitRank
@@ -180,11 +180,11 @@ function fullForm() {
   const known = new SwapoutShapes(shapes)
   return {
     rows,
-    add(swapout: OpenSwapout, folioOrder: number, place: string | undefined): void {
+    add(swapout: OpenSwapout): void {
       const { startNs, storedNs } = swapout
       const row = rows.add()
       setOwn(cells, row, swapout)
-      shape.codes[row] = known.of(swapout, folioOrder, place)
+      shape.codes[row] = known.of(swapout)
       start.values[row] = startNs
       freed.values[row] = swapout.freedNs
       submitRank.values[row] = swapout.submitRank
@@ -217,31 +217,30 @@ class SwapoutShapes {
     this.#shapes = shapes
   }
 
-  of(swapout: OpenSwapout, order: number, place: string | undefined): number {
+  of(swapout: OpenSwapout): number {
     const last = this.#last[swapout.taskId]
-    const { type } = swapout
     if (
       last !== undefined &&
       last.cpu === swapout.cpu &&
       last.storedBy === swapout.storedBy &&
       last.context === swapout.context &&
       last.path === swapout.path &&
-      last.place === place &&
+      last.place === swapout.place &&
       Object.is(last.node, swapout.node) &&
-      Object.is(last.type, type) &&
-      Object.is(last.order, order)
+      Object.is(last.type, swapout.type) &&
+      Object.is(last.order, swapout.order)
     )
       return last.shape
-    const shape = this.#find(swapout, type, order, place)
-    const { cpu, node, context, path, storedBy } = swapout
+    const shape = this.#find(swapout)
+    const { cpu, node, type, order, context, path, storedBy, place } = swapout
     this.#last[swapout.taskId] = { cpu, node, type, order, context, path, storedBy, place, shape }
     return shape
   }
 
-  #find(swapout: OpenSwapout, type: number, order: number, place: string | undefined): number {
+  #find(swapout: OpenSwapout): number {
     const shapes = this.#shapes
     const { cells } = shapes
-    const { context, path, node } = swapout
+    const { context, path, node, type, order, place } = swapout
     const lane = `${Number.isNaN(node) ? '?' : node}/${context}`
     const values: Readonly<Record<string, number>> = {
       task_id: swapout.taskId,

@@ -1,5 +1,6 @@
 import type { RowBuffer } from '../model/rows.ts'
 import { swapKey } from '../model/swap-entry.ts'
+import type { Clock } from './clock.ts'
 import type { PageIdentities } from './identities.ts'
 import type { SpanKind } from './spans.ts'
 import { finalSwapouts, type SwapoutRows, stagedSwapouts } from './swapout-rows.ts'
@@ -86,6 +87,7 @@ export class Swapouts {
   lostUntilNs = Number.NEGATIVE_INFINITY
   /** Set by the first page-free event: from then on rows wait for their frame's end. */
   freesSeen = false
+  readonly #clock: Clock
   readonly #complete: SwapoutRows
   readonly #lanes: (Lane | undefined)[] = []
   readonly #setting: SwapoutSetting
@@ -100,7 +102,13 @@ export class Swapouts {
   readonly #popped = new Float64Array(POPS_UNDER_WAY).fill(Number.NEGATIVE_INFINITY)
   #lastPoppedNs = Number.NEGATIVE_INFINITY
 
-  constructor(setting: SwapoutSetting, identities: PageIdentities, timeline: Timeline) {
+  constructor(
+    clock: Clock,
+    setting: SwapoutSetting,
+    identities: PageIdentities,
+    timeline: Timeline,
+  ) {
+    this.#clock = clock
     this.#setting = setting
     this.#identities = identities
     this.staged = setting.asynchronous || !setting.oneNode
@@ -109,8 +117,8 @@ export class Swapouts {
     this.buffers = this.#complete.buffers
   }
 
-  /** Entry of swap_writepage. `order` NaN = not recorded. */
-  submit(task: Task, ts: number, cpu: number, type: number, offset: number, order: number): void {
+  /** Entry of swap_writepage. The folio's order, where it is recorded, is the caller's to set. */
+  submit(task: Task, cpu: number, type: number, offset: number): OpenSwapout {
     this.#leaveGate(task)
     const key = swapKey(type, offset)
     if (this.#followsStores) {
@@ -125,10 +133,9 @@ export class Swapouts {
     swapout.type = type
     swapout.offset = offset
     swapout.awaits = AWAITS_GATE
-    swapout.submitNs = ts
+    swapout.submitNs = this.#clock.now
     swapout.cpu = cpu
     swapout.node = task.kind === 'kswapd' ? task.node : Number.NaN
-    swapout.order = order
     swapout.context = contextOf(task)
     swapout.spanId = innermostReclaim(task)
     this.#enterLane(swapout)
@@ -136,24 +143,25 @@ export class Swapouts {
     if (this.#followsStores) this.#pending.set(key, swapout)
     task.gate = swapout
     task.gateEndNs = Number.NaN
+    return swapout
   }
 
   /** Entry of swap_writepage where the swap entry is not recorded: the row has its times but no page. */
-  submitUnknown(task: Task, ts: number, cpu: number, order: number): void {
+  submitUnknown(task: Task, cpu: number): OpenSwapout {
     this.#leaveGate(task)
-    const swapout = this.#withoutGate(task, ts, cpu)
-    swapout.submitNs = ts
+    const swapout = this.#withoutGate(task, cpu)
+    swapout.submitNs = this.#clock.now
     swapout.gateEndNs = Number.NaN
-    swapout.order = order
     if (swapout.lane !== undefined) swapout.submitRank = ++swapout.lane.submitted
     task.gate = swapout
+    return swapout
   }
 
   /** Return of swap_writepage. */
-  gateEnd(task: Task, ts: number): void {
+  gateEnd(task: Task): void {
     const { gate } = task
     if (gate === undefined) return
-    gate.gateEndNs = ts
+    gate.gateEndNs = this.#clock.now
     if (gate.lane !== undefined) gate.doneRank = ++gate.lane.stored
   }
 
@@ -162,17 +170,17 @@ export class Swapouts {
   }
 
   /** mm_vmscan_write_folio: the folio left the gate. */
-  written(task: Task, ts: number, cpu: number, pfn: number, anonymous: boolean): void {
+  written(task: Task, cpu: number, pfn: number, anonymous: boolean): void {
     let swapout = task.gate
     if (swapout === undefined) {
       if (!anonymous) {
         this.otherWrites++
         return
       }
-      swapout = this.#withoutGate(task, ts, cpu)
+      swapout = this.#withoutGate(task, cpu)
     }
     task.gate = undefined
-    swapout.ts = ts
+    swapout.ts = this.#clock.now
     swapout.pfn = pfn
     if (Number.isNaN(swapout.node)) swapout.node = this.#setting.nodeOfPfn(pfn)
     if (this.freesSeen) {
@@ -181,11 +189,12 @@ export class Swapouts {
       this.#byPfn.set(pfn, swapout)
       swapout.awaits |= AWAITS_FREE
     }
-    this.#gateDone(swapout, ts)
+    this.#gateDone(swapout)
   }
 
   /** Begin of the actual store, by whoever does it. */
-  storeBegin(task: Task, ts: number, type: number, offset: number): void {
+  storeBegin(task: Task, type: number, offset: number): void {
+    const ts = this.#clock.now
     const swapout = this.#pending.get(swapKey(type, offset))
     this.#setting.asynchronous = true
     task.storeStartNs = ts
@@ -208,19 +217,19 @@ export class Swapouts {
     this.#settlePassed()
   }
 
-  storeEnd(task: Task, ts: number): void {
+  storeEnd(task: Task): void {
     const swapout = task.store
     task.store = undefined
     if (swapout === undefined) return
-    swapout.storedNs = ts
+    swapout.storedNs = this.#clock.now
     this.#settle(swapout, AWAITS_STORE)
   }
 
-  pageFreed(pfn: number, ts: number): void {
+  pageFreed(pfn: number): void {
     this.freesSeen = true
     const swapout = this.#byPfn.get(pfn)
     if (swapout === undefined) return
-    swapout.freedNs = ts
+    swapout.freedNs = this.#clock.now
     this.#settle(swapout, AWAITS_FREE)
   }
 
@@ -244,11 +253,12 @@ export class Swapouts {
     return this.#pending.size + this.#byPfn.size
   }
 
-  #gateDone(swapout: OpenSwapout, ts: number): void {
+  /** The folio left the gate; what its row needs of that is set. */
+  #gateDone(swapout: OpenSwapout): void {
     if (!this.#setting.asynchronous) {
       swapout.path = 'inline'
       swapout.startNs = swapout.submitNs
-      swapout.storedNs = Number.isNaN(swapout.gateEndNs) ? ts : swapout.gateEndNs
+      swapout.storedNs = Number.isNaN(swapout.gateEndNs) ? swapout.ts : swapout.gateEndNs
       swapout.storedBy = swapout.taskId
       if (swapout.lane !== undefined && Number.isNaN(swapout.doneRank))
         swapout.doneRank = ++swapout.lane.stored
@@ -295,7 +305,7 @@ export class Swapouts {
     task.gate = undefined
     if (gate === undefined) return
     // pageout() reports nothing when the folio was activated again: the store, if there was one, ended at the gate's return.
-    this.#gateDone(gate, gate.gateEndNs)
+    this.#gateDone(gate)
   }
 
   /** Folios handed over before one that was popped a while ago never were in the queue. */
@@ -310,7 +320,7 @@ export class Swapouts {
     }
   }
 
-  #withoutGate(task: Task, ts: number, cpu: number): OpenSwapout {
+  #withoutGate(task: Task, cpu: number): OpenSwapout {
     const swapout = this.#take(task)
     swapout.id = ++this.submitted
     swapout.key = Number.NaN
@@ -321,7 +331,7 @@ export class Swapouts {
     swapout.context = contextOf(task)
     swapout.spanId = innermostReclaim(task)
     swapout.submitNs = Number.NaN
-    swapout.gateEndNs = ts
+    swapout.gateEndNs = this.#clock.now
     swapout.awaits = AWAITS_GATE
     this.#enterLane(swapout)
     return swapout
@@ -393,8 +403,9 @@ export class Swapouts {
   }
 
   #emit(swapout: OpenSwapout): void {
-    const order = this.#setting.singlePages && Number.isNaN(swapout.order) ? 0 : swapout.order
-    this.#complete.add(swapout, order, this.#placeOf(swapout))
+    if (this.#setting.singlePages && Number.isNaN(swapout.order)) swapout.order = 0
+    swapout.place = this.#placeOf(swapout)
+    this.#complete.add(swapout)
   }
 
   #placeOf(swapout: OpenSwapout): string | undefined {

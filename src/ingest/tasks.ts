@@ -1,4 +1,5 @@
 import { nodeOfComm, type TaskKind, taskKindOf } from '../model/task-kind.ts'
+import type { Clock } from './clock.ts'
 import { PARTS } from './parts.ts'
 import type { OpenSpan } from './spans.ts'
 import type { OpenSwapout } from './swapouts.ts'
@@ -130,20 +131,27 @@ export class Tasks {
   readonly #kinds = new Map<string, TaskKind>()
   readonly #comms: ReadonlyMap<number, string>
   readonly #tgids: readonly ReadonlyMap<number, number>[]
+  readonly #clock: Clock
 
   /** `tgids`: the first that has a task tells its group; readers may still add to theirs. */
-  constructor(comms: ReadonlyMap<number, string>, tgids: readonly ReadonlyMap<number, number>[]) {
+  constructor(
+    clock: Clock,
+    comms: ReadonlyMap<number, string>,
+    tgids: readonly ReadonlyMap<number, number>[],
+  ) {
+    this.#clock = clock
     this.#comms = comms
     this.#tgids = tgids
   }
 
-  at(tid: number, ts: number, cpu: number): Task {
-    if (tid === 0) return this.#idleOf(cpu, ts)
+  /** The task that the clock's event is of or names. */
+  at(tid: number, cpu: number): Task {
+    if (tid === 0) return this.#idleOf(cpu)
     if (tid < 0) return this.#nobody
     let task = this.#current[tid >>> PAGE_BITS]?.[tid & (PAGE_TIDS - 1)]
     if (task === undefined || task.tid !== tid)
-      task = this.#strange.get(tid) ?? this.#add(tid, this.#comms.get(tid) ?? '', ts, cpu)
-    task.lastNs = ts
+      task = this.#strange.get(tid) ?? this.#add(tid, this.#comms.get(tid) ?? '', cpu)
+    task.lastNs = this.#clock.now
     return task
   }
 
@@ -176,8 +184,9 @@ export class Tasks {
     this.#put(tid, undefined)
   }
 
-  #add(tid: number, comm: string, ts: number, cpu: number): Task {
-    const task = new Task(this.all.length + 1, tid, this.#tgidOf(tid), comm, ts, cpu)
+  #add(tid: number, comm: string, cpu: number): Task {
+    const { now } = this.#clock
+    const task = new Task(this.all.length + 1, tid, this.#tgidOf(tid), comm, now, cpu)
     this.all.push(task)
     this.#put(tid, task)
     return task
@@ -205,14 +214,14 @@ export class Tasks {
     page[tid & (PAGE_TIDS - 1)] = task
   }
 
-  #idleOf(cpu: number, ts: number): Task {
+  #idleOf(cpu: number): Task {
     let task = this.#idle[cpu]
     if (task === undefined) {
-      task = new Task(this.all.length + 1, 0, 0, `swapper/${cpu}`, ts, cpu)
+      task = new Task(this.all.length + 1, 0, 0, `swapper/${cpu}`, this.#clock.now, cpu)
       this.all.push(task)
       this.#idle[cpu] = task
     }
-    task.lastNs = ts
+    task.lastNs = this.#clock.now
     return task
   }
 }

@@ -1,7 +1,9 @@
 import type { NumberRows, RowBuffer, ShapeRows } from '../model/rows.ts'
 import type { Shapes } from '../model/shapes.ts'
 import { numbersOf, shapesOf } from './cells.ts'
+import type { Clock } from './clock.ts'
 import { ASLEEP, OTHER, PARTS, RUNNABLE, STORE, UNINTERRUPTIBLE, UNMAP } from './parts.ts'
+import type { OpenSwapout } from './swapouts.ts'
 import { BLOCKED, READY, RUNNING, SLEEPING, type Task, UNKNOWN } from './tasks.ts'
 
 const MOST_PIECES = 3 * 64
@@ -18,6 +20,7 @@ const MOST_UNMAP_NS = 0xffff_fffe
  *          label(A)      `------- label(B) for both runs -----'
  */
 export class Timeline {
+  readonly #clock: Clock
   readonly #rows: RowBuffer
   readonly #shapes: Shapes
   readonly #places: {
@@ -32,10 +35,13 @@ export class Timeline {
   readonly #codes
   /** Code of what a part is in `doing`. */
   readonly #doingOf: Int32Array
+  /** Begin and end of what is to be shown: as arguments they would be made objects. */
+  readonly #piece = new Float64Array(2)
   /** The trace has scheduler events; without them a task is taken to run between its own events. */
   scheduled = false
 
-  constructor(states: RowBuffer, shapes: Shapes) {
+  constructor(clock: Clock, states: RowBuffer, shapes: Shapes) {
+    this.#clock = clock
     this.#rows = states
     this.#shapes = shapes
     this.#shape = shapesOf(states)
@@ -58,11 +64,12 @@ export class Timeline {
     }
   }
 
-  /** Brings the task's account up to `ts`. */
-  advance(task: Task, ts: number): void {
+  /** Brings the task's account up to now. */
+  advance(task: Task): void {
+    const ts = this.#clock.now
     const elapsed = ts - task.accountedNs
     if (!(elapsed > 0)) {
-      if (Number.isNaN(task.accountedNs)) this.#meet(task, ts)
+      if (Number.isNaN(task.accountedNs)) this.#meet(task)
       return
     }
     task.accountedNs = ts
@@ -89,21 +96,22 @@ export class Timeline {
   }
 
   /** An event of the task itself: it runs now, and its time on CPU since the last such event was spent on `part`. */
-  label(task: Task, ts: number, part: number): void {
-    this.advance(task, ts)
-    if (task.state !== RUNNING) this.#run(task, ts)
+  label(task: Task, part: number): void {
+    this.advance(task)
+    if (task.state !== RUNNING) this.#run(task)
     const { totals } = task
     totals[part] = (totals[part] ?? 0) + task.unlabelledNs
     if (!Number.isNaN(task.sinceBlockedNs)) task.sinceBlockedNs += task.unlabelledNs
     task.unlabelledNs = 0
     if (!this.scheduled) return
     this.#emitPieces(task, part)
-    if (task.pieceStart < ts) this.#emit(task, task.pieceStart, ts, task.lastCpu, part)
-    task.pieceStart = ts
+    this.#emitPiece(task, task.lastCpu, part)
+    task.pieceStart = this.#clock.now
   }
 
-  switchOut(task: Task, ts: number, cpu: number, state: number): void {
-    this.advance(task, ts)
+  switchOut(task: Task, cpu: number, state: number): void {
+    const ts = this.#clock.now
+    this.advance(task)
     if (task.state === RUNNING && task.pieceStart < ts) {
       if (task.reclaims) {
         task.unlabelled.push(task.pieceStart, ts, cpu)
@@ -112,7 +120,7 @@ export class Timeline {
         task.totals[OTHER] = (task.totals[OTHER] ?? 0) + task.unlabelledNs
         if (!Number.isNaN(task.sinceBlockedNs)) task.sinceBlockedNs += task.unlabelledNs
         task.unlabelledNs = 0
-        this.#emit(task, task.pieceStart, ts, cpu, OTHER)
+        this.#emitPiece(task, cpu, OTHER)
       }
     }
     task.state = state
@@ -135,39 +143,40 @@ export class Timeline {
   }
 
   /** The task, of which nothing was known since events were lost, has been on the CPU since `from` (NaN = not known). */
-  resume(task: Task, from: number, ts: number): void {
-    if (task.state !== UNKNOWN || !(from < ts)) return
-    this.#run(task, from)
+  resume(task: Task, from: number): void {
+    if (task.state !== UNKNOWN || !(from < this.#clock.now)) return
+    this.#run(task)
+    task.since = from
+    task.pieceStart = from
     task.accountedNs = from
   }
 
-  wake(task: Task, ts: number, waker: Task | undefined): void {
+  wake(task: Task, waker: Task | undefined): void {
     if (task.state !== SLEEPING && task.state !== BLOCKED) return
-    this.advance(task, ts)
-    this.#emitOff(task, ts)
+    this.advance(task)
+    this.#emitOff(task)
     task.state = READY
-    task.since = ts
+    task.since = this.#clock.now
     task.lastWaker = waker
     task.wokenInBatch = waker !== undefined && (waker.gate !== undefined || waker.isolateTaken > 0)
   }
 
-  switchIn(task: Task, ts: number, cpu: number): void {
-    this.advance(task, ts)
-    if (task.state !== RUNNING) this.#emitOff(task, ts)
+  switchIn(task: Task, cpu: number): void {
+    this.advance(task)
+    if (task.state !== RUNNING) this.#emitOff(task)
     if (task.slept) {
       task.slept = false
       task.sinceBlockedNs = task.lastSleepPart === UNINTERRUPTIBLE ? 0 : Number.NaN
     }
     task.lastCpu = cpu
-    this.#run(task, ts)
+    this.#run(task)
   }
 
-  /** Nothing is known of the task from `ts` on: events were lost. */
-  lose(task: Task, ts: number): void {
-    this.advance(task, ts)
+  /** Nothing is known of the task from now on: events were lost. */
+  lose(task: Task): void {
+    this.advance(task)
     this.#emitPieces(task, OTHER)
-    if (this.scheduled && task.state === RUNNING && task.pieceStart < ts)
-      this.#emit(task, task.pieceStart, ts, task.lastCpu, OTHER)
+    if (this.scheduled && task.state === RUNNING) this.#emitPiece(task, task.lastCpu, OTHER)
     this.#emitHeld(task)
     task.state = UNKNOWN
     task.unlabelledNs = 0
@@ -179,13 +188,13 @@ export class Timeline {
   }
 
   /** The trace ends: states still open end with it. */
-  finish(task: Task, ts: number): void {
+  finish(task: Task): void {
     if (this.scheduled && task.state !== UNKNOWN && task.state !== RUNNING) {
-      this.advance(task, ts)
-      this.#emitOff(task, ts)
+      this.advance(task)
+      this.#emitOff(task)
       task.state = UNKNOWN
     }
-    this.lose(task, ts)
+    this.lose(task)
   }
 
   /** The last sleep was of kind `part` after all. */
@@ -197,13 +206,15 @@ export class Timeline {
     task.lastSleepPart = part
   }
 
-  #meet(task: Task, ts: number): void {
+  #meet(task: Task): void {
+    const ts = this.#clock.now
     task.accountedNs = ts
     task.since = ts
     task.pieceStart = ts
   }
 
-  #run(task: Task, ts: number): void {
+  #run(task: Task): void {
+    const ts = this.#clock.now
     task.state = RUNNING
     task.since = ts
     task.pieceStart = ts
@@ -212,14 +223,32 @@ export class Timeline {
   #emitPieces(task: Task, part: number): void {
     const { unlabelled } = task
     if (unlabelled.length === 0) return
-    for (let i = 0; i + 2 < unlabelled.length; i += 3)
-      this.#emit(task, unlabelled[i] ?? 0, unlabelled[i + 1] ?? 0, unlabelled[i + 2] ?? 0, part)
+    for (let i = 0; i + 2 < unlabelled.length; i += 3) {
+      this.#setPiece(unlabelled[i] ?? 0, unlabelled[i + 1] ?? 0)
+      this.#emit(task, unlabelled[i + 2] ?? 0, part)
+    }
     // V8 sets `length` by a call out of optimized code.
     while (unlabelled.length > 0) unlabelled.pop()
   }
 
-  #emit(task: Task, start: number, end: number, cpu: number, part: number): void {
+  /** What the task did on `cpu` since its run or its last event began, if that took any time. */
+  #emitPiece(task: Task, cpu: number, part: number): void {
+    const { now } = this.#clock
+    if (!(task.pieceStart < now)) return
+    this.#setPiece(task.pieceStart, now)
+    this.#emit(task, cpu, part)
+  }
+
+  #setPiece(start: number, end: number): void {
+    this.#piece[0] = start
+    this.#piece[1] = end
+  }
+
+  /** The time in #piece. */
+  #emit(task: Task, cpu: number, part: number): void {
     if (task.tid === 0) return
+    const start = this.#piece[0] as number
+    const end = this.#piece[1] as number
     if (
       task.heldEnd === start &&
       task.heldCpu === cpu &&
@@ -239,35 +268,43 @@ export class Timeline {
   }
 
   #emitHeld(task: Task): void {
-    const { heldStart, unmapStart } = task
+    const { heldStart } = task
     if (Number.isNaN(heldStart)) return
-    if (!Number.isNaN(unmapStart)) this.#addRun(task, unmapStart, heldStart, UNMAP)
-    this.#addRun(task, heldStart, task.heldEnd, task.heldDoing)
+    if (!Number.isNaN(task.unmapStart)) this.#addUnmap(task)
+    const row = this.#addRun(task, task.heldDoing)
+    this.#start.values[row] = heldStart
+    this.#end.values[row] = task.heldEnd
     dropHeld(task)
   }
 
-  #addRun(task: Task, start: number, end: number, part: number): void {
-    const doing = this.#doingOf[part] ?? -1
-    this.#add(task, task.heldCpu, start, end, this.#codes.running, doing)
+  #addUnmap(task: Task): void {
+    const row = this.#addRun(task, UNMAP)
+    this.#start.values[row] = task.unmapStart
+    this.#end.values[row] = task.heldStart
+  }
+
+  #addRun(task: Task, part: number): number {
+    return this.#add(task, task.heldCpu, this.#codes.running, this.#doingOf[part] ?? -1)
   }
 
   /**
-   * Leaves the task's last states to its swap-out's row, if they are exactly a store on `cpu` from `start` to `end`. Returns 0 if
+   * Leaves the task's last states to its swap-out's row, if they are exactly the store from its hand-over to `ts`. Returns 0 if
    * they are not, else 1 + the time of the unmapping right before it.
    */
-  yieldStore(task: Task, start: number, end: number, cpu: number): number {
-    if (task.heldStart !== start || task.heldEnd !== end) return 0
+  yieldStore({ task, submitNs: start, ts, cpu }: OpenSwapout): number {
+    if (task.heldStart !== start || task.heldEnd !== ts) return 0
     if (task.heldCpu !== cpu || task.heldDoing !== STORE) return 0
     let unmapNs = Number.isNaN(task.unmapStart) ? 0 : start - task.unmapStart
     if (unmapNs > MOST_UNMAP_NS) {
-      this.#addRun(task, task.unmapStart, start, UNMAP)
+      this.#addUnmap(task)
       unmapNs = 0
     }
     dropHeld(task)
     return unmapNs + 1
   }
 
-  #emitOff(task: Task, ts: number): void {
+  #emitOff(task: Task): void {
+    const ts = this.#clock.now
     if (task.tid === 0 || !this.scheduled || task.state === UNKNOWN || ts <= task.since) return
     // Pieces that still wait for their label are earlier than this row; rows of one task need no order.
     const { runnable, io, nap, sleeping, none } = this.#codes
@@ -279,14 +316,15 @@ export class Timeline {
           : task.kswapdOpen
             ? nap
             : sleeping
-    this.#add(task, task.lastCpu, task.since, ts, state, none)
+    const row = this.#add(task, task.lastCpu, state, none)
+    this.#start.values[row] = task.since
+    this.#end.values[row] = ts
   }
 
-  #add(task: Task, cpu: number, start: number, end: number, state: number, doing: number): void {
+  #add(task: Task, cpu: number, state: number, doing: number): number {
     const row = this.#rows.add()
     this.#shape.codes[row] = this.#shapeOf(task, cpu, state, doing)
-    this.#start.values[row] = start
-    this.#end.values[row] = end
+    return row
   }
 
   #shapeOf(task: Task, cpu: number, state: number, doing: number): number {

@@ -36,7 +36,8 @@ export function print(context: IngestContext): EventHandler {
     open.delete(key)
     add(begun.name, begun.ts, ts, taskId)
   }
-  return handle([text], (row, ts, cpu, task) => {
+  return handle([text], (row, cpu, task) => {
+    const ts = context.clock.now
     const mark = text.get(row).replace(/\n$/, '')
     const [, phase, tgid = '', rest = ''] =
       /^([BEICSFGHN])(?:\|(\d*)(?:\|(.*))?)?$/s.exec(mark) ?? []

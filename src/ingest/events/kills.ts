@@ -33,7 +33,7 @@ function addKill(context: IngestContext, { pid, ts, cpu, by, reason }: Victim): 
   const row = rows.add()
   rows.number(row, 'ts_ns', ts)
   rows.number(row, 'end_ns', ts)
-  rows.number(row, 'task_id', context.tasks.at(pid, ts, cpu).id)
+  rows.number(row, 'task_id', context.tasks.at(pid, cpu).id)
   rows.text(row, 'name', `${by} kill${reason === undefined ? '' : `: ${reason}`}`)
 }
 
@@ -51,7 +51,8 @@ function addScore(context: IngestContext, pid: number, ts: number, score: number
 export function kill(context: IngestContext, by: Killer): EventHandler {
   const pid = new NumberField(['pid'])
   const score = new NumberField(['oom_score_adj'])
-  return handle([pid, score], (row, ts, cpu) => {
+  return handle([pid, score], (row, cpu) => {
+    const ts = context.clock.now
     addKill(context, { pid: pid.get(row), ts, cpu, by })
     addScore(context, pid.get(row), ts, score.get(row))
   })
@@ -64,9 +65,9 @@ export function kill(context: IngestContext, by: Killer): EventHandler {
 export function signal(context: IngestContext): EventHandler {
   const number = new NumberField(['sig'])
   const pid = new NumberField(['pid'])
-  return handle([number, pid], (row, ts, cpu, task) => {
+  return handle([number, pid], (row, cpu, task) => {
     if (number.get(row) === SIGKILL && task.comm.startsWith('lmkd'))
-      addKill(context, { pid: pid.get(row), ts, cpu, by: 'lmkd' })
+      addKill(context, { pid: pid.get(row), ts: context.clock.now, cpu, by: 'lmkd' })
   })
 }
 
@@ -74,7 +75,9 @@ export function signal(context: IngestContext): EventHandler {
 export function oomScore(context: IngestContext): EventHandler {
   const pid = new NumberField(['pid'])
   const score = new NumberField(['oom_score_adj'])
-  return handle([pid, score], (row, ts) => addScore(context, pid.get(row), ts, score.get(row)))
+  return handle([pid, score], (row) =>
+    addScore(context, pid.get(row), context.clock.now, score.get(row)),
+  )
 }
 
 /** lmkd's slice or instant `lmk,pid,reason,oom_score_adj,...` (Android 12 and later). */
@@ -109,8 +112,8 @@ export function cgroupAttach(context: IngestContext): EventHandler {
   const pid = new NumberField(['pid'])
   const hierarchy = new NumberField(['dst_root', 'root'])
   const path = new TextField(['dst_path', 'cname'])
-  return handle([pid, hierarchy, path], (row, ts, cpu) => {
-    const task = context.tasks.at(pid.get(row), ts, cpu)
+  return handle([pid, hierarchy, path], (row, cpu) => {
+    const task = context.tasks.at(pid.get(row), cpu)
     const unified = hierarchy.get(row) === 0
     if (path.get(row) === '' || (task.cgroupUnified && !unified)) return
     task.cgroup = path.get(row)

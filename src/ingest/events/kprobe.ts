@@ -29,11 +29,11 @@ export function kprobe(make: (role: EventRole) => EventHandler): EventHandler {
         handler.bind(batch)
       }
     },
-    event(row, ts, cpu, task) {
+    event(row, cpu, task) {
       const kind = type.get(row)
       if (kind !== BEGIN && kind !== END) return
       const role = roleOf('', kind === END ? `${name.get(row)}_ret` : name.get(row))
-      if (role !== undefined) handlers.get(role)?.event(row, ts, cpu, task)
+      if (role !== undefined) handlers.get(role)?.event(row, cpu, task)
     },
   }
 }

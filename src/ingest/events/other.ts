@@ -11,7 +11,8 @@ export function retryZone(context: IngestContext): EventHandler {
   const available = new NumberField(['available'])
   const min = new NumberField(['min_wmark'])
   const rows = context.tables.buffers.samples
-  return handle([node, zone, reclaimable, available, min], (row, ts) => {
+  return handle([node, zone, reclaimable, available, min], (row) => {
+    const ts = context.clock.now
     const index = Number.isNaN(zone.get(row)) ? '' : `${zone.get(row)}`
     const add = (name: string, value: number): void => {
       const added = rows.add()
@@ -64,7 +65,7 @@ export function blockIos(context: IngestContext): {
       const sector = new NumberField(['sector'])
       const sectors = new NumberField(['nr_sector'])
       const op = new TextField(['rwbs'])
-      return handle([dev, devText, sector, sectors, op], (row, ts, _cpu, task) => {
+      return handle([dev, devText, sector, sectors, op], (row, _cpu, task) => {
         const device = deviceOf(dev, devText, row)
         const key = `${device}+${sector.get(row)}`
         const io = {
@@ -72,7 +73,7 @@ export function blockIos(context: IngestContext): {
           sector: sector.get(row),
           sectors: sectors.get(row),
           op: op.get(row),
-          ts,
+          ts: context.clock.now,
           taskId: task.id,
         }
         open.delete(key)
@@ -88,12 +89,12 @@ export function blockIos(context: IngestContext): {
       const dev = new NumberField(['dev'])
       const devText = new TextField(['dev'])
       const sector = new NumberField(['sector'])
-      return handle([dev, devText, sector], (row, ts) => {
+      return handle([dev, devText, sector], (row) => {
         const key = `${deviceOf(dev, devText, row)}+${sector.get(row)}`
         const io = open.get(key)
         if (io === undefined) return
         open.delete(key)
-        emit(io, ts)
+        emit(io, context.clock.now)
       })
     },
   }

@@ -9,19 +9,19 @@ export function reclaimBegin(context: IngestContext, kind: SpanKind): EventHandl
   const order = new NumberField(FIELDS.order)
   const gfp = new NumberField(FIELDS.gfp)
   const node = new NumberField(FIELDS.nid)
-  return handle([order, gfp, node], (row, ts, cpu, task) => {
+  return handle([order, gfp, node], (row, cpu, task) => {
     const details = { order: order.get(row), gfp: gfp.get(row), node: node.get(row) }
-    context.spans.begin(task, kind, ts, cpu, details)
+    context.spans.begin(task, kind, cpu, details)
   })
 }
 
 /** include/trace/events/vmscan.h: ..._reclaim_end. */
 export function reclaimEnd(context: IngestContext, kind: SpanKind): EventHandler {
   const reclaimed = new NumberField(['nr_reclaimed'])
-  return handle([reclaimed], (row, ts, cpu, task) => {
+  return handle([reclaimed], (row, cpu, task) => {
     const part = Number.isNaN(task.isolateNs) ? OTHER : SCAN
     task.isolateNs = Number.NaN
-    context.spans.end(task, kind, ts, cpu, part, reclaimed.get(row))
+    context.spans.end(task, kind, cpu, part, reclaimed.get(row))
   })
 }
 
@@ -29,22 +29,22 @@ export function reclaimEnd(context: IngestContext, kind: SpanKind): EventHandler
 export function throttled(context: IngestContext): EventHandler {
   const delayed = new NumberField(FIELDS.delayed)
   const node = new NumberField(FIELDS.nid)
-  return handle([delayed, node], (row, ts, cpu, task) => {
+  return handle([delayed, node], (row, cpu, task) => {
     const ns = delayed.get(row) * 1000
-    context.spans.throttled(task, ts, cpu, Number.isNaN(ns) ? 0 : ns, node.get(row))
+    context.spans.throttled(task, cpu, Number.isNaN(ns) ? 0 : ns, node.get(row))
   })
 }
 
 /** include/trace/events/compaction.h: mm_compaction_begin. */
 export function compactionBegin(context: IngestContext): EventHandler {
-  return handle([], (_row, ts, cpu, task) => {
-    context.spans.begin(task, 'compaction', ts, cpu, NO_DETAILS)
+  return handle([], (_row, cpu, task) => {
+    context.spans.begin(task, 'compaction', cpu, NO_DETAILS)
   })
 }
 
 /** include/trace/events/compaction.h: mm_compaction_end. */
 export function compactionEnd(context: IngestContext): EventHandler {
-  return handle([], (_row, ts, cpu, task) => {
-    context.spans.end(task, 'compaction', ts, cpu, COMPACTION, Number.NaN)
+  return handle([], (_row, cpu, task) => {
+    context.spans.end(task, 'compaction', cpu, COMPACTION, Number.NaN)
   })
 }

@@ -23,10 +23,7 @@ function stateOfText(text: string): number {
 }
 
 /** include/trace/events/sched.h: sched_switch. Its comm fields are authoritative, unlike saved_cmdlines. */
-export function schedSwitch(
-  context: IngestContext,
-  drop: (task: Task, ts: number) => void,
-): EventHandler {
+export function schedSwitch(context: IngestContext, drop: (task: Task) => void): EventHandler {
   const { tasks, timeline } = context
   const prevTid = new NumberField(['prev_pid'])
   const nextTid = new NumberField(['next_pid'])
@@ -35,33 +32,33 @@ export function schedSwitch(
   const prevComm = new TextField(['prev_comm'])
   const nextComm = new TextField(['next_comm'])
   const fields = [prevTid, nextTid, prevState, prevStateText, prevComm, nextComm]
-  return handle(fields, (row, ts, cpu) => {
+  return handle(fields, (row, cpu) => {
     // Compact scheduling events of Perfetto do not name the thread before the first and after a loss.
     if (prevTid.there) {
-      const prev = tasks.at(prevTid.get(row), ts, cpu)
+      const prev = tasks.at(prevTid.get(row), cpu)
       const prevName = prevComm.get(row)
       if (prevComm.there && prevName !== prev.comm) tasks.rename(prev, prevName)
       const state = prevStateText.there
         ? stateOfText(prevStateText.get(row))
         : stateOf(prevState.get(row))
       // Nothing else was on the CPU since the loss that hid how it got there.
-      timeline.resume(prev, context.lostUntil(cpu), ts)
-      timeline.switchOut(prev, ts, cpu, state < 0 ? SLEEPING : state)
+      timeline.resume(prev, context.lostUntil(cpu))
+      timeline.switchOut(prev, cpu, state < 0 ? SLEEPING : state)
       if (state < 0 && prev.tid !== 0) {
-        drop(prev, ts)
+        drop(prev)
         tasks.retire(prev.tid)
       }
     }
-    const next = tasks.at(nextTid.get(row), ts, cpu)
+    const next = tasks.at(nextTid.get(row), cpu)
     const nextName = nextComm.get(row)
     if (nextName !== next.comm) tasks.rename(next, nextName)
-    timeline.switchIn(next, ts, cpu)
+    timeline.switchIn(next, cpu)
   })
 }
 
 /** include/trace/events/sched.h: sched_waking (by the waker) or, where only that is recorded, sched_wakeup. */
 export function schedWaking(context: IngestContext): EventHandler {
-  const { tasks, timeline } = context
+  const { clock, tasks, timeline } = context
   const tid = new NumberField(['pid'])
   const comm = new TextField(['comm'])
   const rows = context.tables.buffers.wakeups
@@ -70,13 +67,13 @@ export function schedWaking(context: IngestContext): EventHandler {
   const wokens = numbersOf(rows, 'task_id')
   const reasons = textsOf(rows, 'reason')
   const sched = rows.code('reason', 'sched')
-  return handle([tid, comm], (row, ts, cpu, waker) => {
-    const woken = tasks.at(tid.get(row), ts, cpu)
+  return handle([tid, comm], (row, cpu, waker) => {
+    const woken = tasks.at(tid.get(row), cpu)
     const name = comm.get(row)
     if (name !== '' && name !== woken.comm) tasks.rename(woken, name)
-    timeline.wake(woken, ts, waker)
+    timeline.wake(woken, waker)
     const added = rows.add()
-    times.values[added] = ts
+    times.values[added] = clock.now
     wakers.values[added] = waker.id
     wokens.values[added] = woken.id
     reasons.codes[added] = sched
@@ -88,9 +85,9 @@ export function fork(context: IngestContext): EventHandler {
   const { tasks } = context
   const child = new NumberField(['child_pid'])
   const comm = new TextField(['child_comm'])
-  return handle([child, comm], (row, ts, cpu) => {
+  return handle([child, comm], (row, cpu) => {
     tasks.retire(child.get(row))
-    tasks.rename(tasks.at(child.get(row), ts, cpu), comm.get(row))
+    tasks.rename(tasks.at(child.get(row), cpu), comm.get(row))
   })
 }
 

@@ -49,11 +49,11 @@ export function isolate(context: IngestContext, kswapd: KswapdSpans): EventHandl
   const lruName = new TextField(['lru'])
   const file = new NumberField(['file'])
   const cells = batchCells(context.tables.buffers.shrink_batches)
-  return handle([scanned, taken, lru, lruName, file], (row, ts, cpu, task) => {
+  return handle([scanned, taken, lru, lruName, file], (row, cpu, task) => {
     if (task.isolateTaken > 0) emitIsolation(cells, task)
     if (task.kind === 'kswapd') kswapd.active(task, task.node, context.blindUntil(cpu))
-    context.timeline.label(task, ts, SCAN)
-    task.isolateNs = ts
+    context.timeline.label(task, SCAN)
+    task.isolateNs = context.clock.now
     task.isolateScanned = scanned.get(row)
     task.isolateTaken = taken.get(row)
     task.isolateLru = lruName.there
@@ -79,8 +79,8 @@ export function shrinkInactive(context: IngestContext): EventHandler {
   const numbers = [node, scanned, reclaimed, dirty, writeback, activate0, activate1, priority]
   const fields = [...numbers, flags, flagText]
   const cells = batchCells(context.tables.buffers.shrink_batches)
-  return handle(fields, (row, ts, _cpu, task) => {
-    context.timeline.label(task, ts, SCAN)
+  return handle(fields, (row, _cpu, task) => {
+    context.timeline.label(task, SCAN)
     const added = emitIsolation(cells, task)
     // evict_folios (mm/vmscan.c, 6.1 and later) shrinks once more, without isolating, what was rotated meanwhile.
     if (cells.lru.codes[added] === -1) {
@@ -90,7 +90,7 @@ export function shrinkInactive(context: IngestContext): EventHandler {
       if (flags.there || flagText.there)
         cells.lru.codes[added] = cells.lruCodes[isAnon ? INACTIVE_ANON : INACTIVE_FILE] ?? -1
     }
-    cells.ts.values[added] = ts
+    cells.ts.values[added] = context.clock.now
     cells.node.values[added] = node.get(row)
     cells.scanned.values[added] = scanned.get(row)
     cells.reclaimed.values[added] = reclaimed.get(row)
@@ -110,10 +110,10 @@ export function shrinkActive(context: IngestContext): EventHandler {
   const active = new NumberField(['nr_active'])
   const priority = new NumberField(FIELDS.priority)
   const cells = batchCells(context.tables.buffers.shrink_batches)
-  return handle([node, taken, active, priority], (row, ts, _cpu, task) => {
-    context.timeline.label(task, ts, SCAN)
+  return handle([node, taken, active, priority], (row, _cpu, task) => {
+    context.timeline.label(task, SCAN)
     const added = emitIsolation(cells, task)
-    cells.ts.values[added] = ts
+    cells.ts.values[added] = context.clock.now
     cells.node.values[added] = node.get(row)
     cells.taken.values[added] = taken.get(row)
     cells.activate.values[added] = active.get(row)
@@ -134,10 +134,10 @@ export function slabBegin(context: IngestContext): EventHandler {
   const node = new NumberField(FIELDS.nid)
   const total = new NumberField(['total_scan'])
   const symbol = new TextField(['shrink', 'shrinker'])
-  return handle([node, total, symbol], (row, ts, _cpu, task) => {
-    context.timeline.label(task, ts, Number.isNaN(task.isolateNs) ? OTHER : SCAN)
+  return handle([node, total, symbol], (row, _cpu, task) => {
+    context.timeline.label(task, Number.isNaN(task.isolateNs) ? OTHER : SCAN)
     task.isolateNs = Number.NaN
-    task.slabStartNs = ts
+    task.slabStartNs = context.clock.now
     task.slabNode = node.get(row)
     task.slabScanned = total.get(row)
     // Text has the function's symbol with its place, which is 0 unless the printer's symbol table is wrong.
@@ -162,8 +162,9 @@ export function slabEnd(context: IngestContext): EventHandler {
   const codes = new AddressCodes((lo, hi) =>
     rows.code('shrinker', context.symbolOf(hi, lo) ?? toHex(lo, hi)),
   )
-  return handle([node, freed, left, shrink], (row, ts, cpu, task) => {
-    context.timeline.label(task, ts, SLAB)
+  return handle([node, freed, left, shrink], (row, cpu, task) => {
+    const ts = context.clock.now
+    context.timeline.label(task, SLAB)
     const added = rows.add()
     const begun = !Number.isNaN(task.slabStartNs)
     starts.values[added] = begun ? task.slabStartNs : Math.min(ts, context.blindUntil(cpu))

@@ -32,9 +32,9 @@ function addMarker(
 export function sample(context: IngestContext): EventHandler {
   const name = new TextField(['name'])
   const value = new NumberField(['value'])
-  return handle([name, value], (row, ts) => {
+  return handle([name, value], (row) => {
     const counter = name.get(row)
-    addSample(context, ts, counter, value.get(row))
+    addSample(context, context.clock.now, counter, value.get(row))
     if (counter.endsWith('.oom_score_adj'))
       context.processes.setScore(Number(counter.split('.')[1]), value.get(row))
   })
@@ -48,7 +48,8 @@ export function slice(context: IngestContext): EventHandler {
   const value = new NumberField(['value'])
   const open = new Map<number, { name: string; ts: number }[]>()
   let depth = 0
-  return handle([phase, track, name, value], (row, ts, cpu, task) => {
+  return handle([phase, track, name, value], (row, cpu, task) => {
+    const ts = context.clock.now
     const kind = phase.get(row)
     if (kind === COUNTER) {
       addSample(context, ts, name.get(row), value.get(row))
