@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import { openTrace } from '../../../parsers/index.ts'
 import { openInput } from '../../../src/io/input.ts'
@@ -11,24 +12,28 @@ import { eventAt, forEachEvent } from '../open-bytes.ts'
 import { zstdCompressSync } from '../zstd-command.ts'
 import { compare, hasPerf, parseScript, script } from './perf-script.ts'
 
+const RECORDED = fileURLToPath(
+  new URL('../../../fixtures/perf/vmscan-6.12.data.zst', import.meta.url),
+)
 const folder = mkdtempSync(join(tmpdir(), 'pstrace-perf-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-if (tracesFolder === undefined || !hasPerf)
-  it('compares no recorded perf.data: PSTRACE_TRACES or perf is missing', () => {
-    expect(tracesFolder === undefined || !hasPerf).toBe(true)
-  })
-
-describe.runIf(tracesFolder !== undefined && hasPerf)('a recorded perf.data', () => {
+describe.runIf(hasPerf)('a recorded perf.data', () => {
   it('has the events, times, cpus, tasks and fields that perf script prints', async () => {
-    const packed = join(tracesFolder ?? '', 'captured/perf-6.12/perf.data.zst')
     const path = join(folder, 'perf.data')
-    execFileSync('zstd', ['-q', '-d', packed, '-o', path])
-    const { compared, issues, losses } = await compare(packed, script(path), 1000)
+    execFileSync('zstd', ['-q', '-d', RECORDED, '-o', path])
+    const { compared, issues, losses } = await compare(RECORDED, script(path), 1000)
     expect(compared).toBeGreaterThan(2000)
     expect({ issues, losses }).toEqual({ issues: [], losses: [] })
   })
+})
 
+if (tracesFolder === undefined)
+  it('compares no perf.data of others: PSTRACE_TRACES is not set', () => {
+    expect(tracesFolder).toBeUndefined()
+  })
+
+describe.runIf(tracesFolder !== undefined)('a perf.data of others', () => {
   it('equals, line by line, the text that its owner put beside it', async () => {
     const path = join(tracesFolder ?? '', 'public/perf/damonitor+damo__tests_report_perf.data')
     const lines = parseScript(readFileSync(`${path}.script`, 'utf8'))
