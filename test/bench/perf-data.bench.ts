@@ -1,106 +1,72 @@
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
+import { join } from 'node:path'
+import { isInstalled } from '../shared/installed.ts'
 import { writeGeneratedFile } from './generated-file.ts'
+import { Programs } from './programs.ts'
+import { type RateRow, rateRow, rateRows } from './rates.ts'
 import { writeRepeatedPerf } from './repeated-perf.ts'
-import { type BenchRow, pairedRow } from './row.ts'
-import { runTimed, type TimedRun } from './timed.ts'
+import type { BenchRow } from './row.ts'
 
-const ROUNDS = 3
-const EVENTS = 3_000_000
+const ROUNDS = 5
 const GOAL = 10
 
-/** Files to measure with: a recording's mix of events, and a generated one's, which has many short records. */
-const FILES: readonly (readonly [string, (path: string) => number])[] = [
-  ['recorded', (path) => writeRepeatedPerf(path, EVENTS)],
-  ['generated', (path) => writeGeneratedFile(path, 'perf', EVENTS)],
+interface BenchFile {
+  readonly name: string
+  readonly events: number
+  /** Returns how many events the file has. */
+  readonly write: (path: string, events: number) => Promise<number> | number
+  /** Of the database's rows without raw events. */
+  readonly goal?: number
+}
+
+const FILES: readonly BenchFile[] = [
+  {
+    name: 'recorded',
+    // As in the ingest bench: starting takes as long at any size.
+    events: 8_000_000,
+    write: async (path, events) => (await writeRepeatedPerf(path, events)).events,
+    goal: GOAL,
+  },
+  // Many short records.
+  {
+    name: 'generated',
+    events: 3_000_000,
+    write: (path, events) => writeGeneratedFile(path, 'perf', events),
+  },
 ]
 
 /** perf.data to columns, and into a database, whole processes: ours beside `perf script`. */
 export async function bench(): Promise<readonly BenchRow[]> {
-  if (spawnSync('perf', ['--version']).error !== undefined) {
+  if (!isInstalled('perf')) {
     console.log('perf-data: skipped, perf is not installed')
     return []
   }
-  const folder = mkdtempSync(join(tmpdir(), 'pstrace-bench-'))
-  // Packages with native parts stay outside the bundle and are found from here.
-  const programs = fileURLToPath(new URL('../../.scratch/perf-bench', import.meta.url))
-  mkdirSync(dirname(programs), { recursive: true })
-  const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
-  try {
-    await build({
-      entryPoints: {
-        'decode-trace': here('./decode-trace.ts'),
-        'ingest-trace': here('./ingest-trace.ts'),
-        'writer-thread': here('../../src/database/writer-thread.ts'),
-      },
-      outdir: programs,
-      bundle: true,
-      packages: 'external',
-      platform: 'node',
-      format: 'esm',
-    })
-    return FILES.flatMap(([name, write]) => measure(name, write, folder, programs))
-  } finally {
-    rmSync(folder, { recursive: true })
-    rmSync(programs, { recursive: true, force: true })
-  }
+  return Programs.with(['decode-trace', 'ingest-trace'], async (programs) => {
+    const rows: BenchRow[] = []
+    for (const file of FILES) rows.push(...(await measure(programs, file)))
+    return rows
+  })
 }
 
-function measure(
-  name: string,
-  write: (path: string) => number,
-  folder: string,
-  programs: string,
-): readonly BenchRow[] {
-  const trace = join(folder, 'perf.data')
-  const database = join(folder, 'bench.duckdb')
-  const events = write(trace)
-  const script: TimedRun[] = []
-  const decode: TimedRun[] = []
-  const ingest: TimedRun[] = []
-  const node = process.execPath
-  for (let round = 0; round < ROUNDS; round++) {
-    decode.push(runTimed([node, join(programs, 'decode-trace.js'), trace]))
-    script.push(runTimed(['perf', 'script', '-i', trace], join(folder, 'script.txt')))
-    ingest.push(runTimed([node, join(programs, 'ingest-trace.js'), trace, database, 'none']))
-    rmSync(database)
-  }
-  const shared = { peerName: 'perf script', better: 'higher', goal: GOAL } as const
-  const what = `perf.data, ${name}, 3 M events`
-  const rate = (time: 'cpuSeconds' | 'wallSeconds') => (run: TimedRun) => events / run[time] / 1e6
+async function measure(programs: Programs, file: BenchFile): Promise<readonly BenchRow[]> {
+  const trace = join(programs.folder, 'perf.data')
+  const written = await file.write(trace, file.events)
+  const rounds = Array.from({ length: ROUNDS }, () => ({
+    decode: programs.run('decode-trace', trace),
+    script: programs.read('perf', 'script', '-i', trace),
+    none: programs.ingest(trace, 'none'),
+    all: programs.ingest(trace, 'all'),
+  }))
+  const { events } = rounds[0]?.decode ?? {}
+  if (events !== written) throw new Error(`${events} events, ${written} were written`)
+  const of = <Key extends keyof (typeof rounds)[number]>(key: Key) => rounds.map((run) => run[key])
+  const row = (what: string, goal?: number): RateRow => ({
+    name: `perf.data, ${file.name}, ${file.events / 1e6} M events, ${what}`,
+    peerName: 'perf script',
+    ...(goal === undefined ? {} : { goal }),
+  })
   return [
-    pairedRow(
-      {
-        ...shared,
-        name: `${what}, decode all fields`,
-        unit: 'M events/s of cpu time',
-        peakMiB: peakOf(decode, events),
-      },
-      decode.map(rate('cpuSeconds')),
-      script.map(rate('cpuSeconds')),
-    ),
-    pairedRow(
-      {
-        ...shared,
-        name: `${what}, domain tables`,
-        unit: 'M events/s',
-        peakMiB: peakOf(ingest, events),
-      },
-      ingest.map(rate('wallSeconds')),
-      script.map(rate('wallSeconds')),
-    ),
+    rateRow(row('decode all fields'), 'cpuSeconds', of('decode'), of('script')),
+    ...rateRows(row('into DuckDB, --raw none', file.goal), of('none'), of('script')),
+    ...rateRows(row('into DuckDB, --raw all'), of('all'), of('script')),
   ]
-}
-
-function peakOf(runs: readonly TimedRun[], events: number): number {
-  const results = runs.map(
-    ({ stdout }) => JSON.parse(stdout) as { events: number; peakMiB: number },
-  )
-  for (const result of results)
-    if (result.events !== events) throw new Error(`${result.events} events, ${events} were written`)
-  return Math.round(Math.max(...results.map(({ peakMiB }) => peakMiB)))
 }
