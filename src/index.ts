@@ -29,8 +29,8 @@ export {
   findChart,
 } from './charts/index.ts'
 export { renderHtml, renderPng, renderSvg } from './charts/render.ts'
-export { rowKinds } from './database/append.ts'
 export { Database } from './database/database.ts'
+export { rowKinds } from './database/schema.ts'
 export { beginRun, completeRun, removeRun, removeTrace } from './database/states.ts'
 export { roleOf } from './ingest/aliases.ts'
 export { ingestTrace } from './ingest/ingest.ts'

@@ -3,9 +3,10 @@ import { basename, dirname, join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import { isLiveFormat, openTrace, traceFormats } from '../../parsers/index.ts'
 import type { Settings } from '../config/settings.ts'
-import { Database } from '../database/database.ts'
+import { openWriter } from '../database/thread-writer.ts'
+import type { RowWriter } from '../database/writer.ts'
 import { compileLater } from '../ingest/compile-later.ts'
-import { ingestTrace } from '../ingest/ingest.ts'
+import { writeTrace } from '../ingest/ingest.ts'
 import { openInput } from '../io/input.ts'
 import { readSnapshots } from '../io/snapshots.ts'
 import { unknownName } from '../model/names.ts'
@@ -26,12 +27,14 @@ export async function ingestAll(
   for (const file of files)
     if (file !== '-' && !existsSync(file)) throw usageError(`${file}: no such file or folder`)
   compileLater()
-  const database = await Database.open(settings.databasePath, { mode: 'write' })
+  const writer = await openWriter(settings.databasePath)
   try {
+    // What is piped in may not come twice: a database that cannot be opened is told before anything is read.
+    if (files.includes('-')) await writer.query('SELECT 1')
     for (const file of files) {
       if (signal.aborted) break
       try {
-        await ingestOne(database, file, options, settings, signal)
+        await ingestOne(writer, file, options, settings, signal)
       } catch (error) {
         if (signal.aborted) break
         if (files.length === 1) throw error
@@ -42,12 +45,12 @@ export async function ingestAll(
     }
     if (signal.aborted) remark(settings, 'interrupted: what was read completely is kept')
   } finally {
-    database.close()
+    await writer.close()
   }
 }
 
 async function ingestOne(
-  database: Database,
+  writer: RowWriter,
   file: string,
   options: IngestOptions,
   settings: Settings,
@@ -71,8 +74,7 @@ async function ingestOne(
       'bytes',
     )
     try {
-      const result = await ingestTrace({
-        database,
+      const result = await writeTrace(writer, {
         reader,
         name: options.name ?? toName(file),
         path: file,
@@ -87,7 +89,7 @@ async function ingestOne(
         ...(live ? {} : { signal }),
       })
       progress.stop()
-      await report(database, result.traceId, settings, Date.now() - begun)
+      await report(writer, result.traceId, settings, Date.now() - begun)
     } finally {
       progress.stop()
       reader.close()
@@ -166,16 +168,16 @@ export function snapshotFolder(file: string): string | undefined {
 
 /** One line per import issue and one of totals on stderr; the id alone on stdout. */
 async function report(
-  database: Database,
+  writer: RowWriter,
   traceId: number,
   settings: Settings,
   tookMs: number,
 ): Promise<void> {
-  const [trace] = await database.query(
+  const [trace] = await writer.query(
     'SELECT name, format, events, lost_events, lost_gaps, start_ns, end_ns FROM traces WHERE trace_id = ?',
     [traceId],
   )
-  const issues = await database.query(
+  const issues = await writer.query(
     "SELECT severity, code, count, message FROM import_issues WHERE trace_id = ? AND severity <> 'info' ORDER BY count DESC",
     [traceId],
   )

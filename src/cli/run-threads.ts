@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import type { Figure } from '../analysis/figures.ts'
-import { rowKinds } from '../database/append.ts'
+import { rowKinds } from '../database/schema.ts'
 import { beginRun, completeRun, removeRun } from '../database/states.ts'
 import type { Codec } from '../memory/codecs/codec.ts'
 import { openCodec } from '../memory/codecs/index.ts'

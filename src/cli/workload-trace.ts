@@ -1,5 +1,5 @@
-import { rowKinds } from '../database/append.ts'
 import type { Database } from '../database/database.ts'
+import { rowKinds } from '../database/schema.ts'
 import { beginTrace, completeTrace } from '../database/states.ts'
 import { RowBuffer } from '../model/rows.ts'
 import type { Workload } from '../workload/types.ts'

@@ -1,6 +1,6 @@
 import type { DuckDBAppender, DuckDBConnection, DuckDBType } from '@duckdb/node-api'
 import { PstraceError } from '../model/error.ts'
-import type { TableRows, ValueKind } from '../model/rows.ts'
+import type { TableRows } from '../model/rows.ts'
 import { CHUNK_ROWS, ChunkWriter, type Halves, ZERO } from './chunk.ts'
 import {
   BIGINT,
@@ -15,11 +15,9 @@ import {
 import {
   allColumns,
   type ColumnDefinition,
-  kindsOf,
   rowKindOf,
   type SqlType,
   type TableDefinition,
-  tableOf,
 } from './schema.ts'
 import { StringPool } from './string-pool.ts'
 
@@ -39,11 +37,6 @@ const DUCKDB_TYPES: Readonly<Record<SqlType, DuckDBType>> = {
   UBIGINT,
   VARCHAR,
   JSON: VARCHAR,
-}
-
-/** How the columns of a table travel in a RowBuffer. */
-export function rowKinds(table: string): Record<string, ValueKind> {
-  return kindsOf(tableOf(table).columns)
 }
 
 /** Appends RowBuffers to one table; rows are in the database after `flush`. */

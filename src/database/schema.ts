@@ -692,6 +692,11 @@ export function kindsOf(columns: readonly ColumnDefinition[]): Record<string, Va
   return Object.fromEntries(columns.map((column) => [column.name, rowKindOf(column)]))
 }
 
+/** How the columns of a table travel in a RowBuffer. */
+export function rowKinds(table: string): Record<string, ValueKind> {
+  return kindsOf(tableOf(table).columns)
+}
+
 /** All columns in table order, trace_id and run_id included. */
 export function allColumns(table: TableDefinition): readonly ColumnDefinition[] {
   if (table.scope === 'catalogue') return table.columns

@@ -1,75 +1,107 @@
 import { Worker } from 'node:worker_threads'
+import type { DuckDBValue } from '@duckdb/node-api'
 import { PstraceError } from '../model/error.ts'
-import type { ColumnArrays, RowBuffer } from '../model/rows.ts'
-import type { RowOwner } from './append.ts'
-import type { Halves } from './chunk.ts'
+import type { RowBuffer } from '../model/rows.ts'
 import type { Database } from './database.ts'
+import type { Row } from './query.ts'
 import type { RenamedField } from './raw.ts'
 import type { TableDefinition } from './schema.ts'
 import { BatchSender } from './sent-batches.ts'
-import { DirectWriter, type RawBatch, type RowWriter } from './writer.ts'
-import {
-  copyShapes,
-  type SentShapes,
-  type WriterAnswer,
-  type WriterCall,
-  type WriterSetting,
-} from './writer-messages.ts'
+import { RowSender } from './sent-rows.ts'
+import type { Facts } from './states.ts'
+import type { RawBatch, RowWriter } from './writer.ts'
+import type { ResultOf, WriterAnswer, WriterCall, WriterSetting } from './writer-messages.ts'
 
 /** Bytes under way at which the caller waits for the writing thread. */
 const MOST_BYTES_UNDER_WAY = 16 * 1024 * 1024
 
-/** A writer in a thread of its own where that is possible: the database is a file, and the code is compiled to JavaScript. */
-export async function openWriter(database: Database): Promise<RowWriter> {
-  const compiled = import.meta.url.endsWith('js')
-  if (database.path === ':memory:' || !compiled) return new DirectWriter(database)
-  return await ThreadWriter.open(database)
+/**
+ * Opens a database for writing traces: in a thread of its own where that is possible, that is if it is a file and the code is
+ * compiled to JavaScript. Such a thread opens it beside what the caller does next, and tells of a failure with the first call.
+ */
+export async function openWriter(path: string): Promise<RowWriter> {
+  if (canHaveThread(path))
+    return new ThreadWriter({ path, memoryLimit: undefined, keepUnfinished: false })
+  const { Database } = await import('./database.ts')
+  return await writeHere(await Database.open(path, { mode: 'write' }), { ownsDatabase: true })
+}
+
+/** The same for a database that is open: until the writer is closed it must not be used, and then it is its owner's again. */
+export async function borrowWriter(database: Database): Promise<RowWriter> {
+  const { path, memoryLimit } = database
+  if (!canHaveThread(path)) return await writeHere(database, { ownsDatabase: false })
+  await database.detach()
+  return new ThreadWriter({ path, memoryLimit, keepUnfinished: true }, () => database.attach())
+}
+
+function canHaveThread(path: string): boolean {
+  return path !== ':memory:' && import.meta.url.endsWith('js')
+}
+
+/** Loaded only here: with it comes DuckDB, which a thread loads for itself. */
+async function writeHere(
+  database: Database,
+  options: { ownsDatabase: boolean },
+): Promise<RowWriter> {
+  const { DirectWriter } = await import('./direct-writer.ts')
+  return new DirectWriter(database, options)
 }
 
 interface Waiting {
   readonly bytes: number
-  resolve(renamed: readonly RenamedField[]): void
+  /** What failed before is no concern of this call. */
+  readonly recovers?: true
+  resolve(result: ResultOf<WriterCall['call']>): void
   reject(error: Error): void
 }
 
-/** Writes in a thread of its own. Until `close` that thread has the database's file, and `database` must not be used. */
+/** Writes in a thread of its own, which has the database's file until `close`. */
 class ThreadWriter implements RowWriter {
-  readonly #database: Database
   readonly #worker: Worker
+  readonly #whenClosed: () => Promise<void>
   readonly #waiting: Waiting[] = []
-  /** Sets of arrays by number, and the number of the set that begins with an array. */
-  readonly #sets: (readonly ColumnArrays[])[] = []
-  readonly #numbers = new WeakMap<ArrayBufferView, number>()
-  readonly #spare = new Map<string, (readonly ColumnArrays[])[]>()
-  readonly #stringsSent = new Map<string, number[]>()
-  readonly #shapesSent = new Map<
-    string,
-    { length: number; readonly strings: Map<string, number> }
-  >()
-  readonly #batches = new BatchSender()
+  #rows = new RowSender()
+  #batches = new BatchSender()
   #bytesUnderWay = 0
   #failure: Error | undefined
   /** Resolves when fewer calls are under way. */
   #relief: (() => void) | undefined
-  #closed = false
+  #ended = false
 
-  static async open(database: Database): Promise<ThreadWriter> {
-    await database.detach()
-    return new ThreadWriter(database)
-  }
-
-  private constructor(database: Database) {
-    this.#database = database
-    const { path, memoryLimit } = database
-    const workerData: WriterSetting = { path, memoryLimit }
+  constructor(workerData: WriterSetting, whenClosed = async (): Promise<void> => {}) {
+    this.#whenClosed = whenClosed
     this.#worker = new Worker(new URL('./writer-thread.js', import.meta.url), { workerData })
     this.#worker.on('message', (answer: WriterAnswer) => this.#take(answer))
     this.#worker.on('error', (error) => this.#fail(error))
     this.#worker.on('exit', () => this.#fail(new Error('the writing thread ended')))
   }
 
-  run(sql: string): Promise<unknown> {
+  beginTrace(facts: Facts, options: { baseNs: bigint; force: boolean }): Promise<void> {
+    // Rows of another trace come in other buffers: the thread starts anew as well.
+    this.#rows = new RowSender()
+    this.#batches = new BatchSender()
+    return this.#send({ call: 'beginTrace', facts, ...options })
+  }
+
+  traceId(): Promise<number> {
+    return this.#call({ call: 'traceId' })
+  }
+
+  completeTrace(facts: Facts): Promise<void> {
+    return this.#call({ call: 'completeTrace', facts })
+  }
+
+  async removeTrace(): Promise<void> {
+    this.#batches.discard()
+    await this.#call({ call: 'removeTrace' }, { recovers: true })
+  }
+
+  run(sql: string): Promise<void> {
     return this.#call({ call: 'run', sql })
+  }
+
+  query(sql: string, values?: DuckDBValue[]): Promise<readonly Row[]> {
+    return this.#call({ call: 'query', sql, values })
   }
 
   begin(): Promise<void> {
@@ -84,54 +116,14 @@ class ThreadWriter implements RowWriter {
     await this.#call({ call: 'dropTemporary', definition })
   }
 
-  async append(rows: RowBuffer, owner: RowOwner): Promise<void> {
-    const { length, table } = rows
-    if (length === 0) return
-    let sent = this.#stringsSent.get(table)
-    if (sent === undefined) {
-      sent = []
-      this.#stringsSent.set(table, sent)
-    }
-    const names = Object.keys(rows.columns)
-    const strings: (readonly string[])[] = []
-    for (let i = 0; i < names.length; i++) {
-      const column = rows.columns[names[i] ?? '']
-      strings[i] = column?.kind === 'text' ? column.strings.slice(sent[i] ?? 0) : []
-      if (column?.kind === 'text') sent[i] = column.strings.length
-    }
-    const shapes = this.#newShapes(rows)
-    const given = rows.exchange(this.#spare.get(table)?.pop())
-    // The first column's array stands for its set: columns exchange their arrays together.
-    const [first] = given
-    const key = first === undefined ? undefined : bytesOf(first)
-    let set = key === undefined ? undefined : this.#numbers.get(key)
-    const known = set !== undefined
-    if (set === undefined) {
-      set = this.#sets.length
-      this.#sets.push(given)
-      if (key !== undefined) this.#numbers.set(key, set)
-    }
-    const arrays = known ? undefined : given
-    const sentRows = { table, length, names, set, arrays, strings, shapes }
-    await this.#send({ call: 'append', rows: sentRows, owner }, [], length * names.length * 8)
+  async append(rows: RowBuffer): Promise<void> {
+    if (rows.length === 0) return
+    const sent = this.#rows.take(rows)
+    await this.#send({ call: 'append', rows: sent }, [], sent.length * sent.names.length * 8)
   }
 
-  #newShapes({ table, columns }: RowBuffer): SentShapes | undefined {
-    const { shape } = columns
-    if (shape?.kind !== 'shape') return undefined
-    let sent = this.#shapesSent.get(table)
-    if (sent === undefined) {
-      sent = { length: 0, strings: new Map() }
-      this.#shapesSent.set(table, sent)
-    }
-    const first = sent.length
-    if (first === shape.shapes.length) return undefined
-    sent.length = shape.shapes.length
-    return copyShapes(shape.shapes, first, sent.strings)
-  }
-
-  beginRaw(traceId: number, base: Halves): Promise<void> {
-    return this.#send({ call: 'beginRaw', traceId, base })
+  beginRaw(): Promise<void> {
+    return this.#send({ call: 'beginRaw' })
   }
 
   async appendRaw(batches: readonly RawBatch[]): Promise<void> {
@@ -157,21 +149,13 @@ class ThreadWriter implements RowWriter {
     await this.#call({ call: 'flush' })
   }
 
-  async rollback(): Promise<void> {
-    // What failed before is told already; the thread may still be able to go back.
-    this.#failure = undefined
-    this.#batches.discard()
-    await this.#call({ call: 'rollback' })
-  }
-
   async close(): Promise<void> {
     try {
-      this.#failure = undefined
-      await this.#call({ call: 'close' })
+      await this.#call({ call: 'close' }, { recovers: true })
     } finally {
-      this.#closed = true
+      this.#ended = true
       await this.#worker.terminate()
-      await this.#database.attach()
+      await this.#whenClosed()
     }
   }
 
@@ -188,10 +172,16 @@ class ThreadWriter implements RowWriter {
     if (this.#failure !== undefined) throw this.#failure
   }
 
-  #call(call: WriterCall): Promise<readonly RenamedField[]> {
-    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+  #call<Call extends WriterCall>(
+    call: Call,
+    options: { recovers?: true } = {},
+  ): Promise<ResultOf<Call['call']>> {
+    if (this.#failure !== undefined && (this.#ended || options.recovers !== true))
+      return Promise.reject(this.#failure)
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ bytes: 0, resolve, reject })
+      const take = (result: ResultOf<WriterCall['call']>) =>
+        resolve(result as ResultOf<Call['call']>)
+      this.#waiting.push({ bytes: 0, ...options, resolve: take, reject })
       this.#worker.postMessage(call)
     })
   }
@@ -199,34 +189,27 @@ class ThreadWriter implements RowWriter {
   #take(answer: WriterAnswer): void {
     const waiting = this.#waiting.shift()
     this.#bytesUnderWay -= waiting?.bytes ?? 0
+    if (waiting?.recovers === true) this.#failure = undefined
     if (answer.answer === 'failed') {
-      const { message, code } = answer
-      const error = code === undefined ? new Error(message) : new PstraceError(code, message)
+      const { message, own } = answer
+      const error =
+        own === undefined ? new Error(message) : new PstraceError(own.code, message, own)
       this.#failure ??= error
       waiting?.reject(error)
     } else {
-      if (answer.answer === 'appended') this.#keepSpare(answer.table, answer.set)
+      if (answer.answer === 'appended') this.#rows.giveBack(answer.table, answer.set)
       if (answer.answer === 'appendedRaw') this.#batches.giveBack(answer.buffers)
       if (this.#failure !== undefined) waiting?.reject(this.#failure)
-      else waiting?.resolve(answer.answer === 'done' ? (answer.renamed ?? []) : [])
+      else waiting?.resolve(answer.answer === 'done' ? answer.result : undefined)
     }
     if (this.#bytesUnderWay < MOST_BYTES_UNDER_WAY / 2 || this.#failure !== undefined)
       this.#relieve()
   }
 
-  #keepSpare(table: string, set: number): void {
-    const arrays = this.#sets[set]
-    const [first] = arrays ?? []
-    // Arrays that were copied on their way are not shared.
-    if (arrays === undefined || first === undefined || !isShared(bytesOf(first))) return
-    const spare = this.#spare.get(table)
-    if (spare === undefined) this.#spare.set(table, [arrays])
-    else spare.push(arrays)
-  }
-
   /** The thread cannot answer any more. */
   #fail(error: Error): void {
-    if (this.#closed) return
+    if (this.#ended) return
+    this.#ended = true
     this.#failure = error
     for (const { reject } of this.#waiting.splice(0)) reject(error)
     this.#relieve()
@@ -236,13 +219,4 @@ class ThreadWriter implements RowWriter {
     this.#relief?.()
     this.#relief = undefined
   }
-}
-
-function bytesOf(arrays: ColumnArrays): ArrayBufferView {
-  if (arrays.kind === 'number' || arrays.kind === 'int') return arrays.values
-  return arrays.kind === 'wide' ? arrays.lo : arrays.codes
-}
-
-function isShared(view: ArrayBufferView): boolean {
-  return view.buffer instanceof SharedArrayBuffer
 }

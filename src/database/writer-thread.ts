@@ -1,39 +1,27 @@
 // The thread that writes to the database while another one reads and follows the trace.
 import { parentPort, workerData } from 'node:worker_threads'
 import { PstraceError } from '../model/error.ts'
-import type { ColumnArrays, ColumnRows, TableRows } from '../model/rows.ts'
 import { Database } from './database.ts'
+import { DirectWriter } from './direct-writer.ts'
 import { memoryLimit as ownMemoryLimit } from './limits.ts'
 import { BatchReceiver } from './sent-batches.ts'
-import { DirectWriter } from './writer.ts'
-import {
-  ReceivedShapes,
-  type SentRows,
-  type WriterAnswer,
-  type WriterCall,
-  type WriterSetting,
-} from './writer-messages.ts'
+import { RowReceiver } from './sent-rows.ts'
+import type { ResultOf, WriterAnswer, WriterCall, WriterSetting } from './writer-messages.ts'
 
 const port = parentPort
 if (port === null) throw new Error('writer-thread is started by ThreadWriter')
 
-const { path, memoryLimit } = workerData as WriterSetting
-// One thread each for reading and writing: a second one here would only take the reader's processor.
-const opening = Database.open(path, {
-  mode: 'write',
-  threads: 1,
-  keepUnfinished: true,
-  ...(memoryLimit === undefined ? {} : { memoryLimit }),
-})
+const { path, memoryLimit, keepUnfinished } = workerData as WriterSetting
+const opening = open()
+// Told by every call.
+opening.catch(() => undefined)
 /**
  * While rows only come in, more memory would only keep written blocks cached: DuckDB fills what it may have, so memory would
  * grow with the trace. The statements after the load may need it all.
  */
 const LOAD_MEMORY = '128MiB'
-const received = new BatchReceiver()
-const tables = new Map<string, Record<string, ColumnRows>>()
-const sets = new Map<number, readonly ColumnArrays[]>()
-let writer: DirectWriter | undefined
+let batches = new BatchReceiver()
+let rows = new RowReceiver()
 let last: Promise<void> = Promise.resolve()
 
 port.on('message', (call: WriterCall) => {
@@ -41,84 +29,91 @@ port.on('message', (call: WriterCall) => {
     try {
       await answer(call)
     } catch (error) {
-      const code = error instanceof PstraceError ? error.code : undefined
       const message = error instanceof Error ? error.message : String(error)
-      post({ answer: 'failed', message, code })
+      const own =
+        error instanceof PstraceError
+          ? { code: error.code, exitStatus: error.exitStatus }
+          : undefined
+      post({ answer: 'failed', message, own })
     }
   })
 })
 
-async function answer(call: WriterCall): Promise<void> {
-  const database = await opening
-  if (writer === undefined) {
-    writer = new DirectWriter(database)
-    if (memoryLimit === undefined) await database.run(`SET memory_limit = '${LOAD_MEMORY}'`)
-  }
-  switch (call.call) {
-    case 'run':
-      await writer.run(call.sql)
-      break
-    case 'createTemporary':
-      await writer.createTemporary(call.definition)
-      break
-    case 'dropTemporary':
-      await writer.dropTemporary(call.definition)
-      break
-    case 'append': {
-      const { rows } = call
-      await database.appendRows(receiveRows(rows), call.owner)
-      post({ answer: 'appended', table: rows.table, set: rows.set })
-      return
-    }
-    case 'beginRaw':
-      await writer.beginRaw(call.traceId, call.base)
-      break
-    case 'appendRaw':
-      await writer.appendRaw(call.batches.map((batch) => received.receive(batch)))
-      post({ answer: 'appendedRaw', buffers: call.buffers }, call.buffers)
-      return
-    case 'endRaw':
-      post({ answer: 'done', renamed: await writer.endRaw() })
-      if (memoryLimit === undefined) await database.run(`SET memory_limit = '${ownMemoryLimit()}'`)
-      return
-    case 'flush':
-      await writer.flush()
-      break
-    case 'rollback':
-      await writer.rollback()
-      break
-    case 'close':
-      database.close()
-      break
-  }
-  post({ answer: 'done' })
+async function open(): Promise<{ database: Database; writer: DirectWriter }> {
+  const database = await Database.open(path, {
+    mode: 'write',
+    // One thread each for reading and writing: a second one here would only take the reader's processor.
+    threads: 1,
+    ...(keepUnfinished ? { keepUnfinished } : {}),
+    ...(memoryLimit === undefined ? {} : { memoryLimit }),
+  })
+  return { database, writer: new DirectWriter(database, { ownsDatabase: true }) }
 }
 
-function receiveRows(sent: SentRows): TableRows {
-  let columns = tables.get(sent.table)
-  if (columns === undefined) {
-    columns = {}
-    tables.set(sent.table, columns)
+async function answer(call: WriterCall): Promise<void> {
+  if (call.call === 'append') {
+    const { writer } = await opening
+    await writer.appendRows(rows.receive(call.rows))
+    post({ answer: 'appended', table: call.rows.table, set: call.rows.set })
+  } else if (call.call === 'appendRaw') {
+    const { writer } = await opening
+    await writer.appendRaw(call.batches.map((batch) => batches.receive(batch)))
+    post({ answer: 'appendedRaw', buffers: call.buffers }, call.buffers)
+  } else post({ answer: 'done', result: await resultOf(call) })
+}
+
+async function resultOf(
+  call: Exclude<WriterCall, { call: 'append' | 'appendRaw' }>,
+): Promise<ResultOf<WriterCall['call']>> {
+  if (call.call === 'close') {
+    const opened = await opening.catch(() => undefined)
+    await opened?.writer.close()
+    return
   }
-  const arraysOfSet = sent.arrays ?? sets.get(sent.set) ?? []
-  sets.set(sent.set, arraysOfSet)
-  for (let i = 0; i < sent.names.length; i++) {
-    const name = sent.names[i]
-    const arrays = arraysOfSet[i]
-    if (name === undefined || arrays === undefined) continue
-    const column = columns[name]
-    if (arrays.kind === 'shape') {
-      const shapes = column?.kind === 'shape' ? column.shapes : new ReceivedShapes()
-      if (sent.shapes !== undefined && shapes instanceof ReceivedShapes) shapes.take(sent.shapes)
-      columns[name] = { kind: 'shape', codes: arrays.codes, shapes }
-    } else if (arrays.kind === 'text') {
-      const strings = column?.kind === 'text' ? column.strings : []
-      strings.push(...(sent.strings[i] ?? []))
-      if (column?.kind === 'text') column.codes = arrays.codes
-      else columns[name] = { kind: 'text', codes: arrays.codes, strings }
-    } else columns[name] = { ...arrays }
+  const { database, writer } = await opening
+  switch (call.call) {
+    case 'beginTrace':
+      batches = new BatchReceiver()
+      rows = new RowReceiver()
+      await limitMemory(database, LOAD_MEMORY)
+      await writer.beginTrace(call.facts, call)
+      return
+    case 'traceId':
+      return await writer.traceId()
+    case 'completeTrace':
+      await writer.completeTrace(call.facts)
+      return
+    case 'removeTrace':
+      await limitMemory(database, ownMemoryLimit())
+      await writer.removeTrace()
+      return
+    case 'run':
+      await writer.run(call.sql)
+      return
+    case 'query':
+      return await writer.query(call.sql, call.values)
+    case 'createTemporary':
+      await writer.createTemporary(call.definition)
+      return
+    case 'dropTemporary':
+      await writer.dropTemporary(call.definition)
+      return
+    case 'beginRaw':
+      await writer.beginRaw()
+      return
+    case 'endRaw': {
+      const renamed = await writer.endRaw()
+      await limitMemory(database, ownMemoryLimit())
+      return renamed
+    }
+    case 'flush':
+      await writer.flush()
+      return
   }
-  return { table: sent.table, length: sent.length, columns }
+}
+
+async function limitMemory(database: Database, limit: string): Promise<void> {
+  if (memoryLimit === undefined) await database.run(`SET memory_limit = '${limit}'`)
 }
 
 function post(message: WriterAnswer, moved: ArrayBuffer[] = []): void {

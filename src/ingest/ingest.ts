@@ -1,10 +1,9 @@
 import { setImmediate } from 'node:timers/promises'
 import type { EventFormat, EventWindow } from '../../parsers/batch.ts'
 import type { ImportIssue, Loss, TraceReader } from '../../parsers/reader.ts'
-import { toHalves } from '../database/chunk.ts'
 import type { Database } from '../database/database.ts'
-import { beginTrace, completeTrace, type Facts, removeTrace } from '../database/states.ts'
-import { openWriter } from '../database/thread-writer.ts'
+import type { Facts } from '../database/states.ts'
+import { borrowWriter } from '../database/thread-writer.ts'
 import type { RowWriter } from '../database/writer.ts'
 import { PstraceError } from '../model/error.ts'
 import { Families } from './families.ts'
@@ -23,7 +22,6 @@ export interface IngestProgress {
 }
 
 export interface IngestOptions {
-  readonly database: Database
   /** Read to its end but not closed. */
   readonly reader: TraceReader
   readonly name: string
@@ -51,76 +49,62 @@ export interface IngestResult {
 }
 
 /** Reads a trace into the database. The trace is visible when this returns; on failure nothing of it stays. */
-export async function ingestTrace(options: IngestOptions): Promise<IngestResult> {
-  const { database, reader } = options
-  const { info } = reader
-  const files: SnapshotFiles = options.snapshots ?? new Map()
-  const traceId = await beginTrace(
-    database,
-    {
-      name: options.name,
-      path: options.path,
-      format: info.format,
-      sha256: options.sha256 ?? null,
-      kernel_release: info.kernelRelease ?? null,
-      arch: info.arch ?? null,
-      cpus: info.cpus ?? null,
-      page_size: info.pageSize ?? null,
-      clock: info.clock ?? null,
-      snapshot: files.size === 0 ? null : toSnapshotJson(files),
-      pstrace_version: options.pstraceVersion ?? null,
-    },
-    { force: options.force === true },
-  )
+export async function ingestTrace(
+  options: IngestOptions & { readonly database: Database },
+): Promise<IngestResult> {
+  const writer = await borrowWriter(options.database)
   try {
-    const { result, facts } = await load(options, traceId, files)
-    await completeTrace(database, traceId, facts)
-    return result
-  } catch (error) {
-    await removeTrace(database, traceId)
-    throw error
+    return await writeTrace(writer, options)
+  } finally {
+    await writer.close()
   }
 }
 
-/** Writes the trace's rows; when this returns or throws, the database is its owner's again. */
-async function load(
-  options: IngestOptions,
-  traceId: number,
-  files: SnapshotFiles,
-): Promise<{ result: IngestResult; facts: Facts }> {
-  const writer = await openWriter(options.database)
+/** The same with a writer that stays open, for the next trace or to ask what there is now. */
+export async function writeTrace(writer: RowWriter, options: IngestOptions): Promise<IngestResult> {
+  const { info } = options.reader
+  const files: SnapshotFiles = options.snapshots ?? new Map()
   try {
-    const import_ = new Import(options, writer, traceId, files)
-    return await import_.run()
+    await writer.beginTrace(
+      {
+        name: options.name,
+        path: options.path,
+        format: info.format,
+        sha256: options.sha256 ?? null,
+        kernel_release: info.kernelRelease ?? null,
+        arch: info.arch ?? null,
+        cpus: info.cpus ?? null,
+        page_size: info.pageSize ?? null,
+        clock: info.clock ?? null,
+        snapshot: files.size === 0 ? null : toSnapshotJson(files),
+        pstrace_version: options.pstraceVersion ?? null,
+      },
+      { baseNs: info.baseNs, force: options.force === true },
+    )
+    const { result, facts } = await new Import(options, writer, files).run()
+    await writer.completeTrace(facts)
+    return result
   } catch (error) {
-    await writer.rollback()
+    await writer.removeTrace()
     throw error
-  } finally {
-    await writer.close()
   }
 }
 
 /** One trace on its way in. */
 class Import {
   readonly #options: IngestOptions
-  readonly #traceId: number
   readonly #files: SnapshotFiles
   readonly #families: Families
   readonly #follower: Follower
   readonly #writer: RowWriter
   readonly #keepsRaw: (format: EventFormat) => boolean
   readonly #issues = new OwnIssues()
-  readonly #owner
   #seqs: Float64Array[] = []
 
-  constructor(options: IngestOptions, writer: RowWriter, traceId: number, files: SnapshotFiles) {
-    const { reader } = options
-    const base = toHalves(reader.info.baseNs)
+  constructor(options: IngestOptions, writer: RowWriter, files: SnapshotFiles) {
     this.#options = options
-    this.#traceId = traceId
     this.#files = files
-    this.#owner = { traceId, base }
-    this.#families = new Families(reader, files)
+    this.#families = new Families(options.reader, files)
     this.#follower = new Follower(this.#families)
     this.#writer = writer
     this.#keepsRaw = rawFilter(options.raw ?? 'all')
@@ -135,7 +119,7 @@ class Import {
     // One transaction: DuckDB moves its full row groups to the file, so memory does not grow with it, and a commit in between
     // would end row groups early.
     await writer.begin()
-    await writer.beginRaw(this.#traceId, this.#owner.base)
+    await writer.beginRaw()
     for (;;) {
       await reader.wait?.()
       const window = reader.read()
@@ -190,7 +174,7 @@ class Import {
     await writer.run('COMMIT')
     const writes = families.counts.writeFolio
     const singlePages = machine.vmscanWrites === writes && reader.losses.length === 0
-    const traceId = this.#traceId
+    const traceId = await writer.traceId()
     const aliases = families.identities.aliasCount
     const { baseNs } = reader.info
     const absolute = (ns: number): bigint | null =>
@@ -217,7 +201,7 @@ class Import {
       nodes: machine.nodes ?? null,
     }
     const result = {
-      traceId: this.#traceId,
+      traceId,
       events: follower.events,
       lostGaps: reader.losses.length,
       issues,
@@ -252,9 +236,9 @@ class Import {
   async #drain(options: { all: boolean }): Promise<void> {
     const writer = this.#writer
     const families = this.#families
-    await families.tables.drain(writer, this.#owner, options)
+    await families.tables.drain(writer, options)
     for (const rows of [...families.swapouts.buffers, families.identities.aliases])
-      if (options.all || rows.length >= BLOCK_ROWS) await writer.append(rows, this.#owner)
+      if (options.all || rows.length >= BLOCK_ROWS) await writer.append(rows)
   }
 
   #addLosses(): void {

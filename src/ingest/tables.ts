@@ -1,5 +1,5 @@
-import { type RowOwner, rowKinds } from '../database/append.ts'
 import { shapedRows } from '../database/packed.ts'
+import { rowKinds } from '../database/schema.ts'
 import type { RowWriter } from '../database/writer.ts'
 import { RowBuffer } from '../model/rows.ts'
 import type { Shapes } from '../model/shapes.ts'
@@ -45,10 +45,10 @@ export class Tables {
   }
 
   /** Appends the buffers that are worth it. */
-  async drain(writer: RowWriter, owner: RowOwner, options: { all: boolean }): Promise<void> {
+  async drain(writer: RowWriter, options: { all: boolean }): Promise<void> {
     for (const name of NAMES) {
       const buffer = this.buffers[name]
-      if (buffer.length >= (options.all ? 1 : BLOCK_ROWS)) await writer.append(buffer, owner)
+      if (buffer.length >= (options.all ? 1 : BLOCK_ROWS)) await writer.append(buffer)
     }
   }
 }

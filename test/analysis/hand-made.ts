@@ -1,7 +1,7 @@
 import { selectEverything } from '../../src/analysis/selection.ts'
 import { createViews } from '../../src/analysis/views.ts'
-import { rowKinds } from '../../src/database/append.ts'
 import { Database } from '../../src/database/database.ts'
+import { rowKinds } from '../../src/database/schema.ts'
 import { beginRun, beginTrace, completeRun, completeTrace } from '../../src/database/states.ts'
 import { RowBuffer } from '../../src/model/rows.ts'
 

@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { rowKinds } from '../../src/database/append.ts'
 import { toHalves } from '../../src/database/chunk.ts'
 import { Database } from '../../src/database/database.ts'
 import { shapedRows } from '../../src/database/packed.ts'
+import { rowKinds } from '../../src/database/schema.ts'
 import { PstraceError } from '../../src/model/error.ts'
 import { RowBuffer } from '../../src/model/rows.ts'
 

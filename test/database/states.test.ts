@@ -4,9 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { rowKinds } from '../../src/database/append.ts'
 import { Database } from '../../src/database/database.ts'
-import { allColumns, TABLES, tableOf } from '../../src/database/schema.ts'
+import { allColumns, rowKinds, TABLES, tableOf } from '../../src/database/schema.ts'
 import {
   beginRun,
   beginTrace,

@@ -10,7 +10,10 @@ import { ingestTrace } from '../../src/ingest/ingest.ts'
 import { openFileSource } from '../../src/io/file-source.ts'
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
-const TRACE = join(ROOT, 'fixtures/zram-lz4-6.1/trace.dat')
+const TRACES = ['zram-lz4-6.1/trace.dat', 'perf/vmscan-6.12-cut.data'].map((path) =>
+  join(ROOT, 'fixtures', path),
+)
+const [TRACE = ''] = TRACES
 // Packages with native parts stay outside the bundle and are found from inside the project.
 const SCRATCH = join(ROOT, '.scratch')
 let folder = ''
@@ -18,43 +21,44 @@ let database: Database
 
 /** Sources run in one thread; only compiled code can start another. */
 async function compile(): Promise<void> {
-  await build({
-    entryPoints: {
-      'ingest-trace': join(ROOT, 'test/bench/ingest-trace.ts'),
-      'writer-thread': join(ROOT, 'src/database/writer-thread.ts'),
-    },
-    outdir: folder,
+  const stdin = (contents: string) => ({ contents, resolveDir: ROOT, loader: 'ts' as const })
+  const shared = {
     bundle: true,
     packages: 'external',
     platform: 'node',
     format: 'esm',
+  } as const
+  await build({
+    ...shared,
+    entryPoints: { 'writer-thread': join(ROOT, 'src/database/writer-thread.ts') },
+    outdir: folder,
   })
+  await build({ ...shared, stdin: stdin(SEVERAL), outfile: join(folder, 'several.js') })
+  await build({ ...shared, stdin: stdin(STOPPED), outfile: join(folder, 'stopped.js') })
 }
 
-function ingestInThreads(trace: string, path: string): { status: number | null; stderr: string } {
-  const program = join(folder, 'ingest-trace.js')
-  return spawnSync(process.execPath, [program, trace, path, 'all'], { encoding: 'utf8' })
+function runThreads(program: string, ...args: string[]): { stdout: string; stderr: string } {
+  return spawnSync(process.execPath, [join(folder, program), ...args], { encoding: 'utf8' })
 }
 
 async function ingestHere(path: string): Promise<void> {
   const own = await Database.open(path, { mode: 'write' })
-  const source = openFileSource(TRACE)
-  try {
+  for (const trace of TRACES) {
+    const source = openFileSource(trace)
     const reader = await openTrace(source)
-    await ingestTrace({ database: own, reader, name: 'bench', path: TRACE, raw: 'all' })
+    await ingestTrace({ database: own, reader, name: 'bench', path: trace, sha256: trace })
     reader.close()
-  } finally {
     source.close()
-    own.close()
   }
+  own.close()
 }
 
 beforeAll(async () => {
   mkdirSync(SCRATCH, { recursive: true })
   folder = mkdtempSync(join(SCRATCH, 'writer-'))
   await compile()
-  const run = ingestInThreads(TRACE, join(folder, 'two.duckdb'))
-  expect(run.status, run.stderr).toBe(0)
+  const { stdout, stderr } = runThreads('several.js', join(folder, 'two.duckdb'), ...TRACES, TRACE)
+  expect(stdout, stderr).toBe('trace 1\ntrace 2\nPstraceError already_ingested\n')
   await ingestHere(join(folder, 'one.duckdb'))
   database = await Database.open(':memory:', { mode: 'write' })
   await database.run(`ATTACH '${join(folder, 'one.duckdb')}' AS one (READ_ONLY)`)
@@ -90,26 +94,35 @@ describe('the writing thread', () => {
 
   it('keeps the order of events in the raw tables', async () => {
     const [row] = await database.query(
-      'SELECT count(*) AS n, max(seq) AS last FROM two.raw."sched:sched_switch"',
+      'SELECT count(*) AS n, max(seq) AS last FROM two.raw."sched:sched_switch" WHERE trace_id = 1',
     )
     expect(row).toEqual({ n: 21_526, last: 278_660 })
   })
 
   it('gives the file back without the rows of an ingest that was stopped', async () => {
-    const program = join(folder, 'stopped.js')
-    await build({
-      stdin: { contents: STOPPED, resolveDir: ROOT, loader: 'ts' },
-      outfile: program,
-      bundle: true,
-      packages: 'external',
-      platform: 'node',
-      format: 'esm',
-    })
     const path = join(folder, 'stopped.duckdb')
-    const run = spawnSync(process.execPath, [program, TRACE, path], { encoding: 'utf8' })
-    expect(run.stdout, run.stderr).toBe('stopped at 65536 or later: true; 0 traces, 0 swap-outs\n')
+    const { stdout, stderr } = runThreads('stopped.js', TRACE, path)
+    expect(stdout, stderr).toBe('stopped at 65536 or later: true; 0 traces, 0 swap-outs\n')
   })
 })
+
+/** Writes traces one after the other, and says what became of each. */
+const SEVERAL = `
+  import { openTrace } from './parsers/index.ts'
+  import { openWriter } from './src/database/thread-writer.ts'
+  import { writeTrace } from './src/ingest/ingest.ts'
+  import { openFileSource } from './src/io/file-source.ts'
+  const [path, ...traces] = process.argv.slice(2)
+  const writer = await openWriter(path)
+  for (const trace of traces) {
+    const reader = await openTrace(openFileSource(trace))
+    await writeTrace(writer, { reader, name: 'bench', path: trace, sha256: trace }).then(
+      ({ traceId }) => console.log(\`trace \${traceId}\`),
+      (error) => console.log(error.name, error.code),
+    )
+  }
+  await writer.close()
+`
 
 /** Stops an ingest from the outside, then asks the same database what is left. */
 const STOPPED = `
