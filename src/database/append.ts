@@ -7,7 +7,9 @@ import {
   BOOLEAN,
   DOUBLE,
   DuckDBEnumType,
+  DuckDBStructType,
   INTEGER,
+  STRUCT,
   UBIGINT,
   UINTEGER,
   VARCHAR,
@@ -56,14 +58,17 @@ export class TableAppender {
     this.#columns = allColumns(definition)
     this.#appender = appender
     this.#pool = pool
+    const actualTypes = columnTypes(appender)
     const types = this.#columns.map(({ type }, i) => {
-      const actual = appender.columnType(i)
+      const actual = actualTypes[i]
       return actual instanceof DuckDBEnumType ? actual : DUCKDB_TYPES[type]
     })
     this.#enums = types.map((type) =>
       type instanceof DuckDBEnumType ? new EnumCodes(type.values) : undefined,
     )
-    this.#writer = new ChunkWriter(types)
+    this.#writer = new ChunkWriter(
+      definition.nested === true ? [toStruct(this.#columns, types)] : types,
+    )
   }
 
   static async open(
@@ -171,6 +176,21 @@ export class TableAppender {
         )
     }
   }
+}
+
+/** Types of a table's columns, or of the fields of its one STRUCT. */
+function columnTypes(appender: DuckDBAppender): readonly DuckDBType[] {
+  const types = Array.from({ length: appender.columnCount }, (_, i) => appender.columnType(i))
+  const [first] = types
+  return first instanceof DuckDBStructType ? first.entryTypes : types
+}
+
+/** The STRUCT with a field for each column. */
+export function toStruct(
+  columns: readonly { readonly name: string }[],
+  types: readonly DuckDBType[],
+): DuckDBType {
+  return STRUCT(Object.fromEntries(columns.map(({ name }, i) => [name, types[i] ?? VARCHAR])))
 }
 
 /** Codes of an ENUM for the strings of text columns. */

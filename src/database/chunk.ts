@@ -1,6 +1,6 @@
 import type { DuckDBDataChunk as DataChunk, DuckDBType } from '@duckdb/node-api'
 import type { Vector } from '@duckdb/node-bindings'
-import { DuckDBDataChunk, bindings as duckdb } from './duckdb.ts'
+import { DuckDBDataChunk, DuckDBStructType, bindings as duckdb } from './duckdb.ts'
 import type { StringPool } from './string-pool.ts'
 
 /** Rows of a DuckDB chunk. */
@@ -11,7 +11,7 @@ const PER_TWO_32 = 1 / TWO_32
 
 /**
  * One DuckDB chunk that is filled column by column from typed arrays and appended again and again. Every `set*` takes
- * `count` rows from `from` of the source and must be called once per column and chunk.
+ * `count` rows from `from` of the source and must be called once per column and chunk. Fields of a STRUCT count as columns.
  *
  * Filling goes through the bindings because the documented way (setColumnValues) boxes every value: 5-8 times slower.
  */
@@ -29,7 +29,11 @@ export class ChunkWriter {
     this.#ints = new Int32Array(this.#halves.buffer, 0, CHUNK_ROWS)
     this.#doubles = new Float64Array(this.#halves.buffer, 0, CHUNK_ROWS)
     this.#booleans = new Uint8Array(this.#halves.buffer, 0, CHUNK_ROWS)
-    this.#vectors = types.map((_, i) => duckdb.data_chunk_get_vector(this.chunk.chunk, i))
+    this.#vectors = types.flatMap((type, i) => {
+      const vector = duckdb.data_chunk_get_vector(this.chunk.chunk, i)
+      if (!(type instanceof DuckDBStructType)) return [vector]
+      return type.entryTypes.map((_, field) => duckdb.struct_vector_get_child(vector, field))
+    })
   }
 
   /** Empties the chunk for `count` (at most CHUNK_ROWS) new rows. */
@@ -107,6 +111,12 @@ export class ChunkWriter {
     own.set(values.subarray(from, from + count))
     this.#flush(column, count * 4)
     this.setValidity(column, valid, from, count)
+  }
+
+  /** UINTEGER from what whole numbers are beyond a multiple of 2^32. */
+  setLowHalves(column: number, values: Float64Array, from: number, count: number): void {
+    writeIntegers(this.#ints, values, from, count)
+    this.#flush(column, count * 4)
   }
 
   /** INTEGER from numbers; NaN = NULL. */

@@ -1,23 +1,26 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { PstraceError } from '../model/error.ts'
 import {
+  CELLS,
   createPart,
   createTable,
   createView,
   findPacked,
   insertStatements,
+  nestedCells,
   PACKED_SCHEMA,
   qualifiedName,
+  rowsParts,
 } from './packed.ts'
-import { createRawStatements, packRawStatements } from './packed-raw.ts'
+import { createRawStatements, packRawStatements, repackRawStatements } from './packed-raw.ts'
 import { queryRows } from './query.ts'
-import { quoteText, RAW_SCHEMA, SCHEMA_VERSION, TABLES, tableOf } from './schema.ts'
+import { quoteText, RAW_SCHEMA, SCHEMA_VERSION, TABLES } from './schema.ts'
 import { inTransaction } from './transaction.ts'
 
 /** Statements that lead from version N (key) to N + 1. */
 const MIGRATIONS: Readonly<
   Record<number, (connection: DuckDBConnection) => Promise<readonly string[]>>
-> = { 1: rewriteTables, 2: packRawTables, 3: narrowBriefs }
+> = { 1: rewriteTables, 2: packRawTables, 3: narrowBriefs, 4: nestRows }
 
 /** Version 2 keeps once what rows have in common (packed.ts) and has more columns: every table is written anew. */
 async function rewriteTables(connection: DuckDBConnection): Promise<readonly string[]> {
@@ -51,8 +54,24 @@ async function narrowBriefs(connection: DuckDBConnection): Promise<readonly stri
     `INSERT INTO ${full} BY NAME SELECT *, submit_ns AS start_ns, submit_rank AS start_rank FROM ${brief}`,
     `DROP TABLE ${brief}`,
     ...createPart(form.rows),
-    ...['swapouts', 'thread_states'].flatMap((name) => createView(tableOf(name))),
   ]
+}
+
+/** Version 5 nests the values of rows in one column, and raw rows keep times within blocks. Views of before fit neither. */
+async function nestRows(connection: DuckDBConnection): Promise<readonly string[]> {
+  const statements: string[] = []
+  for (const part of TABLES.flatMap(rowsParts)) {
+    const former = await columnsOf(connection, PACKED_SCHEMA, part.name)
+    if (former.includes(CELLS)) continue
+    const cells = former.map((name) => [name, `r.${name}`] as const)
+    statements.push(
+      `ALTER TABLE ${qualifiedName(part)} RENAME TO _former`,
+      ...createPart(part),
+      `INSERT INTO ${qualifiedName(part)} SELECT ${nestedCells(cells)} FROM ${PACKED_SCHEMA}._former r ORDER BY r.rowid`,
+      `DROP TABLE ${PACKED_SCHEMA}._former`,
+    )
+  }
+  return [...statements, ...TABLES.flatMap(createView), ...(await repackRawStatements(connection))]
 }
 
 async function columnsOf(

@@ -1,25 +1,48 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { createPart, PACKED_SCHEMA, qualifiedName, SHAPE } from './packed.ts'
+import {
+  CELLS,
+  createPart,
+  nestedCells,
+  nestedRows,
+  nestedType,
+  PACKED_SCHEMA,
+  qualifiedName,
+  SHAPE,
+} from './packed.ts'
 import { queryRows } from './query.ts'
 import { quoteName, quoteText, RAW_COLUMNS, RAW_SCHEMA, type TableDefinition } from './schema.ts'
 
 /**
  * Raw tables are views, as the packed ones (packed.ts): trace, CPU and task of a row are in one table of shapes for all events, and
- * fields of 32 bits are kept as such.
+ * fields of 32 bits are kept as such. A shape is of one block of 2^32 ns (and of 2^32 events): its rows keep what lies behind the
+ * block's beginning.
  *
  *     raw."system:event" (view) = packed_raw."system:event" (_shape, seq, ts_ns, fields) JOIN packed.raw_shapes
  */
 export const PACKED_RAW_SCHEMA = 'packed_raw'
 
 const OF_SHAPES: ReadonlySet<string> = new Set(['trace_id', 'cpu', 'tid'])
+/** What is kept of a leading column of 64 bits: the block's beginning in the shape, the rest in 32 bits of the row. */
+const FIRST_OF: Readonly<Record<string, string>> = { seq: 'first_seq', ts_ns: 'first_ns' }
 
 export const RAW_SHAPES: TableDefinition = {
   name: 'raw_shapes',
   schema: PACKED_SCHEMA,
   comment: 'What rows of raw tables have in common.',
   scope: 'catalogue',
-  columns: [SHAPE, ...RAW_COLUMNS.filter(({ name }) => OF_SHAPES.has(name))],
+  columns: [
+    SHAPE,
+    ...RAW_COLUMNS.map((column) => {
+      const first = FIRST_OF[column.name]
+      return first === undefined
+        ? column
+        : { ...column, name: first, comment: `Beginning of the block of ${column.name}.` }
+    }),
+  ],
 }
+
+/** What a table is called while its rows move; no event is called so. */
+const FORMER = '_former'
 
 export interface RawColumn {
   readonly name: string
@@ -31,7 +54,11 @@ export interface RawColumn {
 /** Leading columns of every table in `packed_raw`. */
 export const PACKED_RAW_COLUMNS: readonly RawColumn[] = [
   { ...SHAPE, name: '_shape' },
-  ...RAW_COLUMNS.filter(({ name }) => !OF_SHAPES.has(name)),
+  ...RAW_COLUMNS.filter(({ name }) => !OF_SHAPES.has(name)).map(({ name, comment }) => ({
+    name,
+    type: 'UINTEGER',
+    comment,
+  })),
 ]
 
 /** Integers that a view shows as BIGINT. */
@@ -46,8 +73,32 @@ export function packedRawName(event: string): string {
 }
 
 /** Columns that an event's rows are kept in; none before its first row. */
-export function readRawColumns(connection: DuckDBConnection, event: string): Promise<RawColumn[]> {
-  return readColumns(connection, PACKED_RAW_SCHEMA, event)
+export async function readRawColumns(
+  connection: DuckDBConnection,
+  event: string,
+): Promise<RawColumn[]> {
+  const shown = await readColumns(connection, RAW_SCHEMA, event)
+  if (shown.length === 0) return []
+  const comments = new Map(shown.map(({ name, comment }) => [name, comment]))
+  const kept = await queryRows(
+    connection,
+    `SELECT column_name AS name, column_type AS type FROM (DESCRIBE ${nestedRows(packedRawName(event))})`,
+  )
+  return kept.map(({ name, type }) => ({
+    name: String(name),
+    type: String(type),
+    comment: comments.get(String(name)) ?? '',
+  }))
+}
+
+/** The statement that creates an event's table. */
+export function createRawTable(event: string, columns: readonly RawColumn[]): string {
+  return `CREATE TABLE ${packedRawName(event)} (${CELLS} ${nestedType(columns)})`
+}
+
+/** The statement that gives an event's table more columns, or wider ones. */
+export function changeRawTable(event: string, columns: readonly RawColumn[]): string {
+  return `ALTER TABLE ${packedRawName(event)} ALTER COLUMN ${CELLS} TYPE ${nestedType(columns)}`
 }
 
 /** The statements that create what raw tables need before the first of them. */
@@ -60,25 +111,25 @@ export function rawViewStatements(event: string, columns: readonly RawColumn[]):
   const view = `${RAW_SCHEMA}.${quoteName(event)}`
   const fields = columns.slice(PACKED_RAW_COLUMNS.length)
   const cells = [
-    ...RAW_COLUMNS.map(({ name }) => `${OF_SHAPES.has(name) ? 's' : 'r'}.${name}`),
+    ...RAW_COLUMNS.map(({ name }) => {
+      const first = FIRST_OF[name]
+      return first === undefined ? `s.${name}` : `s.${first} + r.${name} AS ${name}`
+    }),
     ...fields.map(({ name, type }) => {
       const column = `r.${quoteName(name)}`
       return isNarrow(type) ? `${column}::BIGINT AS ${quoteName(name)}` : column
     }),
   ]
-  const comments = (object: string, shown: readonly Omit<RawColumn, 'type'>[]): string[] =>
-    shown.map(
-      ({ name, comment }) =>
-        `COMMENT ON COLUMN ${object}.${quoteName(name)} IS ${quoteText(comment)}`,
-    )
   const about = quoteText(`Events ${event} as recorded, one row each.`)
   return [
     `CREATE OR REPLACE VIEW ${view} AS SELECT ${cells.join(', ')}
-     FROM ${packedRawName(event)} r JOIN ${qualifiedName(RAW_SHAPES)} s ON r._shape = s.shape`,
+     FROM ${nestedRows(packedRawName(event))} r JOIN ${qualifiedName(RAW_SHAPES)} s ON r._shape = s.shape`,
     `COMMENT ON VIEW ${view} IS ${about}`,
     `COMMENT ON TABLE ${packedRawName(event)} IS ${about}`,
-    ...comments(view, [...RAW_COLUMNS, ...fields]),
-    ...comments(packedRawName(event), columns),
+    ...[...RAW_COLUMNS, ...fields].map(
+      ({ name, comment }) =>
+        `COMMENT ON COLUMN ${view}.${quoteName(name)} IS ${quoteText(comment)}`,
+    ),
   ]
 }
 
@@ -92,40 +143,81 @@ export async function rawDeleteStatements(
   return [
     ...events.map(
       (event) =>
-        `DELETE FROM ${packedRawName(event)} WHERE _shape IN (SELECT shape FROM ${shapes} WHERE ${condition})`,
+        `DELETE FROM ${packedRawName(event)} WHERE ${CELLS}._shape IN (SELECT shape FROM ${shapes} WHERE ${condition})`,
     ),
     `DELETE FROM ${shapes} WHERE ${condition}`,
   ]
 }
 
-/** The statements that pack raw tables that are none yet. */
+/** The statements that pack the raw tables of version 2, which are plain. */
 export async function packRawStatements(connection: DuckDBConnection): Promise<readonly string[]> {
-  const events = await readTables(connection, RAW_SCHEMA)
-  if (events.length === 0) return []
-  const shapes = qualifiedName(RAW_SHAPES)
-  const all = events.map(
-    (event) => `SELECT trace_id, cpu, tid FROM ${RAW_SCHEMA}.${quoteName(event)}`,
-  )
-  const statements = [
-    `INSERT INTO ${shapes} SELECT row_number() OVER ()::INTEGER, *
-     FROM (SELECT DISTINCT * FROM (${all.join(' UNION ALL ')}) ORDER BY ALL)`,
+  return await moveStatements(connection, RAW_SCHEMA, `${RAW_SCHEMA}.${FORMER}`)
+}
+
+/** The statements that pack the raw tables of versions 3 and 4, whose shapes had no beginnings, as today's. */
+export async function repackRawStatements(
+  connection: DuckDBConnection,
+): Promise<readonly string[]> {
+  const shapes = await readColumns(connection, PACKED_SCHEMA, RAW_SHAPES.name)
+  if (shapes.some(({ name }) => name === FIRST_OF['ts_ns'])) return []
+  const former = `${PACKED_SCHEMA}.${FORMER}`
+  const rows = `(SELECT s.*, r.* FROM ${PACKED_RAW_SCHEMA}.${FORMER} r JOIN ${former} s ON r._shape = s.shape)`
+  return [
+    `ALTER TABLE ${qualifiedName(RAW_SHAPES)} RENAME TO ${FORMER}`,
+    ...createPart(RAW_SHAPES),
+    ...(await moveStatements(connection, PACKED_RAW_SCHEMA, rows)),
+    `DROP TABLE ${former}`,
   ]
-  const leading = new Set(RAW_COLUMNS.map(({ name }) => name))
-  for (const event of events) {
-    const former = `${RAW_SCHEMA}.${quoteName(event)}`
-    const columns = await readColumns(connection, RAW_SCHEMA, event)
-    const fields = columns.filter(({ name }) => !leading.has(name))
-    const cells = ['seq', 'ts_ns', ...fields.map(({ name }) => quoteName(name))]
-    const same = [...OF_SHAPES].map((name) => `r.${name} IS NOT DISTINCT FROM s.${name}`)
+}
+
+/** The statements that write each table of a schema anew as a packed one; `rows` are those of the table that is called FORMER. */
+async function moveStatements(
+  connection: DuckDBConnection,
+  schema: typeof RAW_SCHEMA | typeof PACKED_RAW_SCHEMA,
+  rows: string,
+): Promise<readonly string[]> {
+  const statements: string[] = []
+  const kept = new Set([...RAW_COLUMNS, ...PACKED_RAW_COLUMNS].map(({ name }) => name))
+  for (const event of await readTables(connection, schema)) {
+    const columns = await readColumns(connection, schema, event)
+    const fields = columns.filter(({ name }) => !kept.has(name))
     statements.push(
-      `CREATE TABLE ${packedRawName(event)} AS
-       SELECT s.shape AS _shape, ${cells.map((cell) => `r.${cell}`).join(', ')}
-       FROM ${former} r JOIN ${shapes} s ON ${same.join(' AND ')} ORDER BY r.rowid`,
-      `DROP TABLE ${former}`,
-      ...rawViewStatements(event, [...PACKED_RAW_COLUMNS, ...fields]),
+      `ALTER TABLE ${schema}.${quoteName(event)} RENAME TO ${FORMER}`,
+      ...moveRows(event, [...PACKED_RAW_COLUMNS, ...fields], rows),
+      `DROP TABLE ${schema}.${FORMER}`,
     )
   }
   return statements
+}
+
+function moveRows(event: string, columns: readonly RawColumn[], rows: string): readonly string[] {
+  const shapes = qualifiedName(RAW_SHAPES)
+  const inBlock = (name: string): string => `(f.${name} & 4294967295)`
+  const values = RAW_COLUMNS.map(({ name }) => {
+    const first = FIRST_OF[name]
+    return {
+      name: first ?? name,
+      value: first === undefined ? `f.${name}` : `f.${name} - ${inBlock(name)}`,
+    }
+  })
+  const cell = ({ name }: RawColumn): string => {
+    if (name === '_shape') return 's.shape'
+    return name in FIRST_OF ? inBlock(name) : `f.${quoteName(name)}`
+  }
+  const cells = columns.map((column) => [column.name, cell(column)] as const)
+  const same = values.map(({ name, value }) => `s.${name} IS NOT DISTINCT FROM ${value}`)
+  return [
+    `CREATE TEMP TABLE ${FORMER}_shapes AS
+     SELECT ((SELECT coalesce(max(shape), 0) FROM ${shapes}) + row_number() OVER ())::INTEGER AS shape, *
+     FROM (SELECT DISTINCT ${values.map(({ name, value }) => `${value} AS ${name}`).join(', ')} FROM ${rows} f ORDER BY ALL)`,
+    `INSERT INTO ${shapes} BY NAME FROM temp.${FORMER}_shapes`,
+    createRawTable(event, columns),
+    `INSERT INTO ${packedRawName(event)}
+     SELECT ${nestedCells(cells)} FROM ${rows} f JOIN temp.${FORMER}_shapes s ON ${same.join(' AND ')}
+     ORDER BY f.trace_id, f.seq`,
+    `DROP TABLE temp.${FORMER}_shapes`,
+    ...rawViewStatements(event, columns),
+  ]
 }
 
 async function readTables(connection: DuckDBConnection, schema: string): Promise<string[]> {

@@ -18,7 +18,8 @@ import {
  *
  * A shape is one combination of the `shared` columns' values, trace and run included. Shapes are numbered over the whole
  * database; two may be alike. Rows that fit the form `brief` are in a third table, swapouts_brief, and can stand for rows of
- * another view (`implied`).
+ * another view (`implied`). A row's values are fields of one STRUCT, `cells`: for every other column DuckDB estimates the number
+ * of distinct values while rows come in, which is a quarter of what it costs to write a number.
  */
 export interface PackedTable {
   readonly shapes: TableDefinition
@@ -28,6 +29,8 @@ export interface PackedTable {
 
 export const PACKED_SCHEMA = 'packed'
 const BRIEF = '_brief'
+/** The column that a row's values are fields of. */
+export const CELLS = 'cells'
 
 /** Columns of every shape that are not among its values: trace and run are the owner's, `shape` is its number. */
 const OWNERS = new Set(['shape', 'trace_id', 'run_id'])
@@ -53,20 +56,22 @@ function packedTable(table: TableDefinition): PackedTable | undefined {
       scope: 'catalogue',
       columns: [SHAPE, ...own],
     }) as const
+  const rowsPart = (suffix: string, comment: string, own: readonly ColumnDefinition[]) =>
+    ({ ...part(suffix, comment, own), nested: true }) as const
   const { brief } = table
   const others = columns.filter(({ name }) => !names.has(name))
   return {
     ...(brief === undefined
       ? {}
       : {
-          brief: part('brief', `Rows of ${table.name} that need fewer values.`, brief.kept),
+          brief: rowsPart('brief', `Rows of ${table.name} that need fewer values.`, brief.kept),
         }),
     shapes: part(
       'shapes',
       `What rows of ${table.name} have in common.`,
       columns.filter(({ name }) => names.has(name)),
     ),
-    rows: part('rows', `Rows of ${table.name} without what they have in common.`, others),
+    rows: rowsPart('rows', `Rows of ${table.name} without what they have in common.`, others),
   }
 }
 
@@ -113,12 +118,40 @@ export function createPart(part: TableDefinition): readonly string[] {
 }
 
 function createPlain(table: TableDefinition): string {
-  const list = allColumns(table).map((column) => `${quoteName(column.name)} ${sqlTypeOf(column)}`)
-  return `CREATE TABLE ${qualifiedName(table)} (${list.join(', ')})`
+  const columns = allColumns(table).map(({ name, ...type }) => ({ name, type: sqlTypeOf(type) }))
+  const list = table.nested === true ? `${CELLS} ${nestedType(columns)}` : columnList(columns)
+  return `CREATE TABLE ${qualifiedName(table)} (${list})`
+}
+
+function columnList(columns: readonly { readonly name: string; readonly type: string }[]): string {
+  return columns.map(({ name, type }) => `${quoteName(name)} ${type}`).join(', ')
+}
+
+/** The type of the column that keeps others as its fields. */
+export function nestedType(
+  columns: readonly { readonly name: string; readonly type: string }[],
+): string {
+  return `STRUCT(${columnList(columns)})`
+}
+
+/** The STRUCT of cells, each an SQL expression by name. */
+export function nestedCells(cells: readonly (readonly [name: string, cell: string])[]): string {
+  return `{${cells.map(([name, cell]) => `${quoteText(name)}: ${cell}`).join(', ')}}`
+}
+
+/** The rows of a table whose columns are nested, for FROM. */
+export function nestedRows(name: string): string {
+  return `(SELECT ${CELLS}.* FROM ${name})`
 }
 
 function partsOf({ shapes, rows, brief }: PackedTable): readonly TableDefinition[] {
   return brief === undefined ? [shapes, rows] : [shapes, rows, brief]
+}
+
+/** The tables that hold the rows of a table's view; none of a plain table. */
+export function rowsParts(table: TableDefinition): readonly TableDefinition[] {
+  const packed = packedTable(table)
+  return packed === undefined ? [] : partsOf(packed).filter(({ nested }) => nested === true)
 }
 
 /** The statements that create the view of a packed table, anew if it is there. */
@@ -156,7 +189,7 @@ function selectRows(
     return `(${given ?? `r.${name}`})::${type} AS ${name}`
   }
   return `SELECT ${allColumns(table).map(cell).join(', ')}
-    FROM ${qualifiedName(rows)} r JOIN ${qualifiedName(shapes)} s ON r.shape = s.shape`
+    FROM ${nestedRows(qualifiedName(rows))} r JOIN ${qualifiedName(shapes)} s ON r.shape = s.shape`
 }
 
 function comment(table: TableDefinition, kind: 'TABLE' | 'VIEW' = 'TABLE'): string {
@@ -192,8 +225,8 @@ export function insertStatements(
        SELECT ((SELECT coalesce(max(shape), 0) FROM ${qualifiedName(shapes)}) + row_number() OVER ())::INTEGER AS shape, *
        FROM (SELECT DISTINCT ${own(shapes).join(', ')} FROM temp._packing ORDER BY ALL)`,
     `INSERT INTO ${qualifiedName(shapes)} BY NAME FROM temp._packing_shapes`,
-    `INSERT INTO ${qualifiedName(rows)} BY NAME
-       SELECT ${['s.shape', ...own(rows).map((name) => `p.${name}`)].join(', ')}
+    `INSERT INTO ${qualifiedName(rows)}
+       SELECT ${nestedCells([['shape', 's.shape'], ...own(rows).map((name) => [name, `p.${name}`] as const)])}
        FROM temp._packing p JOIN temp._packing_shapes s ON ${equal.join(' AND ')} ORDER BY p.rowid`,
     'DROP TABLE temp._packing',
     'DROP TABLE temp._packing_shapes',
@@ -207,7 +240,7 @@ export function deleteStatements(table: TableDefinition, condition: string): rea
   const [shapes, ...rows] = partsOf(packed).map(qualifiedName)
   const own = `SELECT shape FROM ${shapes} WHERE ${condition}`
   return [
-    ...rows.map((part) => `DELETE FROM ${part} WHERE shape IN (${own})`),
+    ...rows.map((part) => `DELETE FROM ${part} WHERE ${CELLS}.shape IN (${own})`),
     `DELETE FROM ${shapes} WHERE ${condition}`,
   ]
 }

@@ -1,5 +1,6 @@
 import type { DuckDBAppender, DuckDBConnection, DuckDBType } from '@duckdb/node-api'
 import type { Column, EventBatch, EventFormat, FieldSpec } from '../../parsers/batch.ts'
+import { toStruct } from './append.ts'
 import { CHUNK_ROWS, ChunkWriter, type Halves } from './chunk.ts'
 import {
   BIGINT,
@@ -13,16 +14,17 @@ import {
   VARCHAR,
 } from './duckdb.ts'
 import {
+  changeRawTable,
+  createRawTable,
   isNarrow,
   PACKED_RAW_COLUMNS,
   PACKED_RAW_SCHEMA,
-  packedRawName,
   type RawColumn,
   rawViewStatements,
   readRawColumns,
 } from './packed-raw.ts'
 import { RawShapes } from './raw-shapes.ts'
-import { quoteName, RAW_COLUMNS } from './schema.ts'
+import { RAW_COLUMNS } from './schema.ts'
 import type { StringPool } from './string-pool.ts'
 
 /** Types of raw columns; the class decides whether a later trace's field fits a column. */
@@ -100,9 +102,9 @@ export class RawTables {
     // Two formats of one trace may share a name (a probe defined anew): the table is extended for the second.
     this.#tables.get(name)?.close()
     const columns = await this.#prepare(name, format)
-    this.#shapes ??= await RawShapes.open(this.#connection, this.#traceId)
+    this.#shapes ??= await RawShapes.open(this.#connection, this.#traceId, this.#base)
     const appender = await this.#connection.createAppender(name, PACKED_RAW_SCHEMA)
-    const table = new RawTable(appender, columns, this.#pool, this.#shapes, this.#base)
+    const table = new RawTable(appender, columns, this.#pool, this.#shapes)
     this.#tables.set(name, table)
     for (const [known] of this.#byFormat)
       if (`${known.system}:${known.name}` === name) this.#byFormat.delete(known)
@@ -112,14 +114,10 @@ export class RawTables {
 
   /** Makes the table hold the format's fields; returns its columns with the field each takes, if any. */
   async #prepare(name: string, format: EventFormat): Promise<readonly TargetColumn[]> {
-    const table = packedRawName(name)
     const columns = await readRawColumns(this.#connection, name)
-    const statements: string[] = []
-    if (columns.length === 0) {
-      columns.push(...PACKED_RAW_COLUMNS)
-      const head = columns.map(({ name: column, type }) => `${quoteName(column)} ${type}`)
-      statements.push(`CREATE TABLE ${table} (${head.join(', ')})`)
-    }
+    const isNew = columns.length === 0
+    if (isNew) columns.push(...PACKED_RAW_COLUMNS)
+    let changed = isNew
     const fieldOf = new Map<string, number>()
     const used = new Set([...PACKED_RAW_COLUMNS, ...RAW_COLUMNS].map(({ name: column }) => column))
     for (const [i, field] of format.fields.entries()) {
@@ -130,21 +128,21 @@ export class RawTables {
       const at = columns.findIndex((known) => known.name === column)
       const known = columns[at]
       if (known === undefined) {
-        statements.push(`ALTER TABLE ${table} ADD COLUMN ${quoteName(column)} ${type}`)
+        changed = true
         const comment = `Field ${field.name} of the kernel's event: ${field.type}.`
         columns.push({ name: column, type, comment })
         continue
       }
       const wider = widerType(known.type, type)
       if (wider === known.type) continue
-      statements.push(`ALTER TABLE ${table} ALTER COLUMN ${quoteName(column)} TYPE ${wider}`)
+      changed = true
       columns[at] = { ...known, type: wider }
     }
-    if (statements.length > 0) {
-      statements.push(...rawViewStatements(name, columns))
-      await this.#connection.run(statements.join(';\n'))
+    if (changed) {
+      const table = isNew ? createRawTable(name, columns) : changeRawTable(name, columns)
+      await this.#connection.run([table, ...rawViewStatements(name, columns)].join(';\n'))
     }
-    return columns.map(({ name: column, type }) => ({ type, field: fieldOf.get(column) }))
+    return columns.map((column) => ({ ...column, field: fieldOf.get(column.name) }))
   }
 
   #place(
@@ -169,6 +167,7 @@ export class RawTables {
 }
 
 interface TargetColumn {
+  readonly name: string
   readonly type: string
   /** Index of the format's field; undefined = the format lacks it. */
   readonly field: number | undefined
@@ -180,7 +179,6 @@ class RawTable {
   readonly #columns: readonly TargetColumn[]
   readonly #pool: StringPool
   readonly #shapes: RawShapes
-  readonly #base: Halves
   #closed = false
 
   constructor(
@@ -188,25 +186,24 @@ class RawTable {
     columns: readonly TargetColumn[],
     pool: StringPool,
     shapes: RawShapes,
-    base: Halves,
   ) {
     this.#appender = appender
     this.#columns = columns
     this.#pool = pool
     this.#shapes = shapes
-    this.#base = base
-    this.#writer = new ChunkWriter(columns.map(({ type }) => TYPES[type]?.type ?? BLOB))
+    const types = columns.map(({ type }) => TYPES[type]?.type ?? BLOB)
+    this.#writer = new ChunkWriter([toStruct(columns, types)])
   }
 
   append(batch: EventBatch, seq: Float64Array): void {
     const writer = this.#writer
-    const shapes = this.#shapes.of(batch)
+    const shapes = this.#shapes.of(batch, seq)
     for (let from = 0; from < batch.length; from += CHUNK_ROWS) {
       const count = Math.min(CHUNK_ROWS, batch.length - from)
       writer.start(count)
       writer.setIntegers(0, shapes, from, count)
-      writer.setWidened(1, seq, from, count, undefined)
-      writer.setBigints(2, batch.ts, from, count, this.#base)
+      writer.setLowHalves(1, seq, from, count)
+      writer.setLowHalves(2, batch.ts, from, count)
       for (let i = PACKED_RAW_COLUMNS.length; i < this.#columns.length; i++) {
         const target = this.#columns[i]
         const column = target?.field === undefined ? undefined : batch.columns[target.field]

@@ -6,7 +6,7 @@ import type { ValueKind } from '../model/rows.ts'
  * the reference page all come from here.
  */
 
-export const SCHEMA_VERSION = 4
+export const SCHEMA_VERSION = 5
 
 export type SqlType =
   | 'INTEGER'
@@ -53,6 +53,8 @@ export interface TableDefinition {
   /** The table that this one is a part of (packed.ts). */
   readonly partOf?: string
   readonly comment: string
+  /** All of a row's values are fields of one STRUCT column (packed.ts). */
+  readonly nested?: true
   /** What the rows belong to: nothing, a trace, or a trace and (NULL for the recording) a run. */
   readonly scope: 'catalogue' | 'trace' | 'run'
   /** Columns with few values together: each combination is kept once, and the rows hold its number (packed.ts). */
@@ -726,6 +728,6 @@ export function quoteText(text: string): string {
 }
 
 /** Type of a column in the file. */
-export function sqlTypeOf({ type, values }: ColumnDefinition): string {
+export function sqlTypeOf({ type, values }: Pick<ColumnDefinition, 'type' | 'values'>): string {
   return values === undefined ? type : `ENUM (${values.map(quoteText).join(', ')})`
 }

@@ -118,8 +118,8 @@ export async function renumberPages(
   const parts = table === 'swapouts' ? ['rows', 'brief'] : ['rows']
   for (const part of parts)
     await writer.run(`
-      UPDATE packed.${table}_${part} r SET page_id = a.page_id FROM ${aliases} a
-      WHERE r.page_id = a.alias AND r.shape IN (${own})`)
+      UPDATE packed.${table}_${part} r SET cells = struct_update(r.cells, page_id := a.page_id) FROM ${aliases} a
+      WHERE r.cells.page_id = a.alias AND r.cells.shape IN (${own})`)
 }
 
 /** A folio of kswapd whose store is not in the trace was handed over all the same, where stores are. */

@@ -29,14 +29,15 @@ export function batchOf(event: string, columns: readonly Column[], length: numbe
   }
 }
 
-/** Appends the batch as events 7, 8, ... of the trace, whose clock begins at 5. */
+/** Appends the batch as events 7, 8, ... of the trace, or from `first` on; its clock begins at 5. */
 export async function appendRaw(
   database: Database,
   traceId: number,
   batch: EventBatch,
+  first = 7,
 ): Promise<RawTables> {
   const raw = new RawTables(database.connection, database.strings, traceId, toHalves(5n))
-  const seq = Float64Array.from({ length: batch.length }, (_, i) => 7 + i)
+  const seq = Float64Array.from({ length: batch.length }, (_, i) => first + i)
   await raw.append(batch, seq)
   raw.close()
   return raw

@@ -154,6 +154,22 @@ describe('raw tables', () => {
     expect(comments.filter(({ comment }) => String(comment ?? '').length < 4)).toEqual([])
   })
 
+  it('keep ranks and times beyond 32 bits, in any order, before 0 too', async () => {
+    const times = [2 ** 32 - 1, 2 ** 32, 2 ** 33 + 7, 0, -1, 2 ** 51, 2 ** 32 - 2]
+    const values = Int32Array.from(times, (_, i) => i)
+    const field32: Column = { kind: 'i32', field: field('n', 'i32'), values }
+    const batch = batchOf('test:long', [field32], times.length)
+    batch.ts.set(times)
+    batch.tid.fill(9)
+    await appendRaw(database, 8, batch, 2 ** 32 - 3)
+    const rows = await database.query(
+      'SELECT seq, ts_ns, cpu, tid, n FROM raw."test:long" ORDER BY seq',
+    )
+    expect(rows).toEqual(
+      times.map((time, n) => ({ seq: 2 ** 32 - 3 + n, ts_ns: time + 5, cpu: 1, tid: 9, n })),
+    )
+  })
+
   it('widen a field of 32 bits to 64 where a later trace needs them', async () => {
     const wide = (kind: 'i64' | 'u32'): Column =>
       kind === 'i64'

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Database } from '../../src/database/database.ts'
+import { shapedRows } from '../../src/database/packed.ts'
 import { allColumns, rowKinds, TABLES, tableOf } from '../../src/database/schema.ts'
 import {
   beginRun,
@@ -171,7 +172,7 @@ describe('opening', () => {
     },
   )
 
-  it.each([1, 2, 3])(
+  it.each([1, 2, 3, 4])(
     'brings a database of version %i up to date with the same rows',
     async (version) => {
       const path = join(folder, `former-${version}.duckdb`)
@@ -189,16 +190,18 @@ describe('opening', () => {
       const batch = batchOf('test:former', [{ kind: 'i32', field: field('n', 'i32'), values }], 300)
       await appendRaw(database, traceId, batch)
       await completeTrace(database, traceId)
-      if (version > 1) await makeFormerBrief(database, traceId)
+      if (version === 4) await addBriefs(database, traceId)
+      else if (version > 1) await makeFormerBrief(database, traceId)
       const sums = `SELECT count(*) AS n, sum(hash(t)::HUGEINT)::VARCHAR AS sum FROM swapins t
         UNION ALL SELECT count(*), sum(hash(t)::HUGEINT)::VARCHAR FROM raw."test:former" t
         UNION ALL SELECT count(*), sum(hash(t)::HUGEINT)::VARCHAR FROM swapouts t`
       const before = await database.query(sums)
       expect(before).toMatchObject([{ n: 5000 }, { n: 300 }, { n: version > 1 ? 100 : 0 }])
+      if (version > 1) await unnestRows(database)
       if (version < 3) {
         await makePlain(database, 'raw', 'test:former')
         await database.run('DROP SCHEMA packed_raw CASCADE; DROP TABLE packed.raw_shapes')
-      }
+      } else await makeFormerRaw(database)
       if (version === 1) await makeFirstVersion(database)
       await database.run(`UPDATE pstrace_schema SET version = ${version}`)
       database.close()
@@ -241,6 +244,46 @@ async function makePlain(database: Database, schema: string, name: string): Prom
     `CREATE TABLE ${schema}._plain AS FROM ${schema}."${name}"; DROP VIEW ${schema}."${name}";
      ALTER TABLE ${schema}._plain RENAME TO "${name}"`,
   )
+}
+
+async function addBriefs(database: Database, traceId: number): Promise<void> {
+  const { rows, shapes } = shapedRows('swapouts_brief')
+  const shape = shapes.find()
+  for (let i = 0; i < 100; i++) {
+    const row = rows.add()
+    rows.number(row, 'ts_ns', 1e13 + i)
+    for (const name of ['swapout_id', 'held_ns', 'states_ns', 'span_id']) rows.number(row, name, i)
+    if (rows.columns['shape']?.kind === 'shape') rows.columns['shape'].codes[row] = shape
+  }
+  await database.append(rows, { traceId })
+  database.flush()
+}
+
+/** Versions before 5 kept the values of packed rows in columns of their own. */
+async function unnestRows(database: Database): Promise<void> {
+  const parts = await database.query(
+    "SELECT table_name AS name FROM duckdb_columns() WHERE schema_name = 'packed' AND column_name = 'cells'",
+  )
+  for (const { name } of parts) await unnest(database, 'packed', String(name))
+}
+
+async function unnest(database: Database, schema: string, name: string): Promise<void> {
+  await database.run(
+    `CREATE TABLE ${schema}._plain AS SELECT cells.* FROM ${schema}."${name}"; DROP TABLE ${schema}."${name}";
+     ALTER TABLE ${schema}._plain RENAME TO "${name}"`,
+  )
+}
+
+/** Versions 3 and 4 kept ranks and times of raw rows whole. */
+async function makeFormerRaw(database: Database): Promise<void> {
+  await unnest(database, 'packed_raw', 'test:former')
+  await database.run(`
+    ALTER TABLE packed_raw."test:former" ALTER COLUMN seq TYPE BIGINT;
+    ALTER TABLE packed_raw."test:former" ALTER COLUMN ts_ns TYPE BIGINT;
+    UPDATE packed_raw."test:former" r SET seq = r.seq + s.first_seq, ts_ns = r.ts_ns + s.first_ns
+      FROM packed.raw_shapes s WHERE r._shape = s.shape;
+    ALTER TABLE packed.raw_shapes DROP COLUMN first_seq;
+    ALTER TABLE packed.raw_shapes DROP COLUMN first_ns`)
 }
 
 /** Versions 2 and 3 kept rows in brief with BIGINTs. */
