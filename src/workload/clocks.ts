@@ -47,6 +47,21 @@ export class TaskClock {
     const share = span > 0 ? (ns - this.wall.at(low)) / span : 1
     return this.own.at(low) + share * (this.own.at(high) - this.own.at(low))
   }
+
+  /** The first moment of the wall clock at which the own clock shows `own`. */
+  wallAt(own: number): number {
+    let low = 0
+    let high = this.own.length - 1
+    if (high < 0) return 0
+    while (high - low > 1) {
+      const mid = (low + high) >> 1
+      if (this.own.at(mid) < own) low = mid
+      else high = mid
+    }
+    const span = this.own.at(high) - this.own.at(low)
+    const share = span > 0 ? Math.min(1, Math.max(0, (own - this.own.at(low)) / span)) : 1
+    return this.wall.at(low) + share * (this.wall.at(high) - this.wall.at(low))
+  }
 }
 
 export interface ClockOptions {

@@ -152,7 +152,7 @@ export function spreadAllocations(
         const at = begin + ((end - begin) * (n + 0.5)) / count
         task.push(t)
         own.push(at)
-        wall.push(wallAt(allocator.clock, at))
+        wall.push(allocator.clock.wallAt(at))
         placed++
       }
     }
@@ -165,21 +165,6 @@ export function spreadAllocations(
     own: Float64Array.from(order, (row) => own[row] ?? 0),
     ns: Float64Array.from(order, (row) => wall[row] ?? 0),
   }
-}
-
-/** The first moment at which the task's own clock shows `own`. */
-function wallAt(clock: TaskClock, own: number): number {
-  let low = 0
-  let high = clock.own.length - 1
-  if (high < 0) return 0
-  while (high - low > 1) {
-    const mid = (low + high) >> 1
-    if (clock.own.at(mid) < own) low = mid
-    else high = mid
-  }
-  const span = clock.own.at(high) - clock.own.at(low)
-  const share = span > 0 ? Math.min(1, Math.max(0, (own - clock.own.at(low)) / span)) : 1
-  return clock.wall.at(low) + share * (clock.wall.at(high) - clock.wall.at(low))
 }
 
 /** Anchors of the anonymous demand, in the form that `fitDemand` takes. */

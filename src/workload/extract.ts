@@ -112,7 +112,13 @@ function extractPart(
 
   const touchedNs = touches.map((touch) => touch.ns)
   const halfNs = halfOf(allocations.ns, touchedNs, file.ns)
-  const endNs = endOfDemand(recording, demandTasks.list, allocations.ns, touches, startNs)
+  const endNs = endOfDemand({
+    startNs,
+    allocated: allocations.ns,
+    touches,
+    read: file.task < 0 ? new Float64Array(0) : file.ns,
+    clocks: demandTasks.list,
+  })
   const background = readBackground(recording, users.owners, {
     startEvent,
     endNs,

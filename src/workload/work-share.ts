@@ -32,20 +32,21 @@ export function eventAt(recording: Recording, ns: number): number {
   return low
 }
 
-/** The last allocation, touch or burst of own time of the demand: what follows is idle. */
-export function endOfDemand(
-  recording: Recording,
-  clocks: readonly TaskClock[],
-  allocated: Float64Array,
-  touches: readonly TouchedPage[],
-  startNs: number,
-): number {
-  let end = startNs
-  for (const ns of allocated) end = Math.max(end, ns)
-  for (const { ns, task } of touches) if (task >= 0) end = Math.max(end, ns)
-  for (const clock of clocks) {
-    const last = clock.sleepAtNs.length
-    if (last > 0) end = Math.max(end, Math.min(clock.lastNs, clock.sleepAtNs.at(last - 1)))
+/** What a task of the demand did last is the end of the demand: what it sleeps and runs afterwards asks for nothing. */
+export function endOfDemand(parts: {
+  readonly startNs: number
+  readonly allocated: Float64Array
+  readonly touches: readonly TouchedPage[]
+  readonly read: Float64Array
+  readonly clocks: readonly TaskClock[]
+}): number {
+  let end = parts.startNs
+  for (const ns of parts.allocated) end = Math.max(end, ns)
+  for (const { ns, task } of parts.touches) if (task >= 0) end = Math.max(end, ns)
+  for (const ns of parts.read) end = Math.max(end, ns)
+  for (const clock of parts.clocks) {
+    const { memcgOwn } = clock
+    if (memcgOwn.length > 0) end = Math.max(end, clock.wallAt(memcgOwn.at(memcgOwn.length - 1)))
   }
-  return Math.min(end, recording.endNs)
+  return end
 }
