@@ -14,6 +14,8 @@ import type { ResultOf, WriterAnswer, WriterCall, WriterSetting } from './writer
 
 /** Bytes under way at which the caller waits for the writing thread. */
 const MOST_BYTES_UNDER_WAY = 16 * 1024 * 1024
+/** The same while the thread still opens the database, so that the caller need not wait for that. */
+const MOST_BYTES_AT_START = 64 * 1024 * 1024
 
 /**
  * Opens a database for writing traces: in a thread of its own where that is possible, that is if it is a file and the code is
@@ -66,6 +68,7 @@ class ThreadWriter implements RowWriter {
   #failure: Error | undefined
   /** Resolves when fewer calls are under way. */
   #relief: (() => void) | undefined
+  #answered = false
   #ended = false
 
   constructor(workerData: WriterSetting, whenClosed = async (): Promise<void> => {}) {
@@ -165,7 +168,7 @@ class ThreadWriter implements RowWriter {
     this.#waiting.push({ bytes, resolve: () => {}, reject: () => {} })
     this.#bytesUnderWay += bytes
     this.#worker.postMessage(call, moved)
-    if (this.#bytesUnderWay < MOST_BYTES_UNDER_WAY) return
+    if (this.#bytesUnderWay < (this.#answered ? MOST_BYTES_UNDER_WAY : MOST_BYTES_AT_START)) return
     await new Promise<void>((resolve) => {
       this.#relief = resolve
     })
@@ -188,6 +191,7 @@ class ThreadWriter implements RowWriter {
 
   #take(answer: WriterAnswer): void {
     const waiting = this.#waiting.shift()
+    this.#answered = true
     this.#bytesUnderWay -= waiting?.bytes ?? 0
     if (waiting?.recovers === true) this.#failure = undefined
     if (answer.answer === 'failed') {

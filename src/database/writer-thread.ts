@@ -15,11 +15,6 @@ const { path, memoryLimit, keepUnfinished } = workerData as WriterSetting
 const opening = open()
 // Told by every call.
 opening.catch(() => undefined)
-/**
- * While rows only come in, more memory would only keep written blocks cached: DuckDB fills what it may have, so memory would
- * grow with the trace. The statements after the load may need it all.
- */
-const LOAD_MEMORY = '128MiB'
 let batches = new BatchReceiver()
 let rows = new RowReceiver()
 let last: Promise<void> = Promise.resolve()
@@ -42,7 +37,6 @@ port.on('message', (call: WriterCall) => {
 async function open(): Promise<{ database: Database; writer: DirectWriter }> {
   const database = await Database.open(path, {
     mode: 'write',
-    // One thread each for reading and writing: a second one here would only take the reader's processor.
     threads: 1,
     ...(keepUnfinished ? { keepUnfinished } : {}),
     ...(memoryLimit === undefined ? {} : { memoryLimit }),
@@ -75,7 +69,7 @@ async function resultOf(
     case 'beginTrace':
       batches = new BatchReceiver()
       rows = new RowReceiver()
-      await limitMemory(database, LOAD_MEMORY)
+      await share(database)
       await writer.beginTrace(call.facts, call)
       return
     case 'traceId':
@@ -84,7 +78,7 @@ async function resultOf(
       await writer.completeTrace(call.facts)
       return
     case 'removeTrace':
-      await limitMemory(database, ownMemoryLimit())
+      await takeAll(database)
       await writer.removeTrace()
       return
     case 'run':
@@ -101,19 +95,28 @@ async function resultOf(
     case 'beginRaw':
       await writer.beginRaw()
       return
-    case 'endRaw': {
-      const renamed = await writer.endRaw()
-      await limitMemory(database, ownMemoryLimit())
-      return renamed
-    }
+    case 'endRaw':
+      await takeAll(database)
+      return await writer.endRaw()
     case 'flush':
       await writer.flush()
       return
   }
 }
 
-async function limitMemory(database: Database, limit: string): Promise<void> {
-  if (memoryLimit === undefined) await database.run(`SET memory_limit = '${limit}'`)
+/**
+ * While rows come in, a second thread of DuckDB would only take the reader's processor, and more memory would only keep written
+ * blocks cached: DuckDB fills what it may have, so memory would grow with the trace.
+ */
+async function share(database: Database): Promise<void> {
+  await database.run('SET threads = 1')
+  if (memoryLimit === undefined) await database.run("SET memory_limit = '128MiB'")
+}
+
+/** When all has been read, what is left may take everything: its last blocks and the statements after the load. */
+async function takeAll(database: Database): Promise<void> {
+  await database.run('RESET threads')
+  if (memoryLimit === undefined) await database.run(`SET memory_limit = '${ownMemoryLimit()}'`)
 }
 
 function post(message: WriterAnswer, moved: ArrayBuffer[] = []): void {
