@@ -5,12 +5,11 @@ import type { ColumnArrays, ColumnRows, RowBuffer, ShapeList, TableRows } from '
 export interface SentRows {
   readonly table: string
   readonly length: number
-  readonly names: readonly string[]
   /** Number of the set of arrays, which both threads share; the arrays come with its first use. */
   readonly set: number
-  readonly arrays: readonly ColumnArrays[] | undefined
-  /** Strings of each text column that were not sent before; none for other columns. */
-  readonly strings: readonly (readonly string[])[]
+  readonly columns: readonly { readonly name: string; readonly arrays: ColumnArrays }[] | undefined
+  /** Strings that were not sent before, by text column. */
+  readonly strings: Readonly<Record<string, readonly string[]>>
   /** Shapes that were not sent before, where the rows have some. */
   readonly shapes: SentShapes | undefined
 }
@@ -31,7 +30,8 @@ export class RowSender {
   readonly #sets: (readonly ColumnArrays[])[] = []
   readonly #numbers = new WeakMap<ArrayBufferView, number>()
   readonly #spare = new Map<string, (readonly ColumnArrays[])[]>()
-  readonly #stringsSent = new Map<string, number[]>()
+  /** How many strings of a text column were sent, by table, then column. */
+  readonly #stringsSent = new Map<string, Map<string, number>>()
   readonly #shapesSent = new Map<
     string,
     { length: number; readonly strings: Map<string, number> }
@@ -40,21 +40,21 @@ export class RowSender {
   /** Takes all rows and leaves the buffer empty. */
   take(rows: RowBuffer): SentRows {
     const { length, table } = rows
-    const names = Object.keys(rows.columns)
-    const strings = this.#newStrings(rows, names)
+    const strings = this.#newStrings(rows)
     const shapes = this.#newShapes(rows)
     const given = rows.exchange(this.#spare.get(table)?.pop())
     // The first column's array stands for its set: columns exchange their arrays together.
     const [first] = given
     const key = first === undefined ? undefined : bytesOf(first)
-    let set = key === undefined ? undefined : this.#numbers.get(key)
-    const known = set !== undefined
-    if (set === undefined) {
-      set = this.#sets.length
-      this.#sets.push(given)
-      if (key !== undefined) this.#numbers.set(key, set)
-    }
-    return { table, length, names, set, arrays: known ? undefined : given, strings, shapes }
+    const known = key === undefined ? undefined : this.#numbers.get(key)
+    if (known !== undefined)
+      return { table, length, set: known, columns: undefined, strings, shapes }
+    const set = this.#sets.length
+    this.#sets.push(given)
+    if (key !== undefined) this.#numbers.set(key, set)
+    const names = Object.keys(rows.columns)
+    const columns = given.map((arrays, i) => ({ name: names[i] ?? '', arrays }))
+    return { table, length, set, columns, strings, shapes }
   }
 
   /** The other thread is done with the arrays of the set. */
@@ -68,16 +68,17 @@ export class RowSender {
     else spare.push(arrays)
   }
 
-  #newStrings({ table, columns }: RowBuffer, names: readonly string[]): SentRows['strings'] {
-    const sent = this.#stringsSent.get(table) ?? []
+  #newStrings({ table, columns }: RowBuffer): SentRows['strings'] {
+    const sent = this.#stringsSent.get(table) ?? new Map<string, number>()
     this.#stringsSent.set(table, sent)
-    return names.map((name, i) => {
-      const column = columns[name]
-      if (column?.kind !== 'text') return []
-      const from = sent[i] ?? 0
-      sent[i] = column.strings.length
-      return column.strings.slice(from)
-    })
+    const strings: Record<string, readonly string[]> = {}
+    for (const [name, column] of Object.entries(columns)) {
+      const from = sent.get(name) ?? 0
+      if (column.kind !== 'text' || column.strings.length === from) continue
+      strings[name] = column.strings.slice(from)
+      sent.set(name, column.strings.length)
+    }
+    return strings
   }
 
   #newShapes({ table, columns }: RowBuffer): SentShapes | undefined {
@@ -124,20 +125,14 @@ function copyShapes(list: ShapeList, first: number, sent: Map<string, number>): 
 /** Turns sent rows back into rows. */
 export class RowReceiver {
   readonly #tables = new Map<string, Record<string, ColumnRows>>()
-  readonly #sets = new Map<number, readonly ColumnArrays[]>()
+  readonly #sets = new Map<number, NonNullable<SentRows['columns']>>()
 
   receive(sent: SentRows): TableRows {
-    let columns = this.#tables.get(sent.table)
-    if (columns === undefined) {
-      columns = {}
-      this.#tables.set(sent.table, columns)
-    }
-    const arraysOfSet = sent.arrays ?? this.#sets.get(sent.set) ?? []
-    this.#sets.set(sent.set, arraysOfSet)
-    for (let i = 0; i < sent.names.length; i++) {
-      const name = sent.names[i]
-      const arrays = arraysOfSet[i]
-      if (name === undefined || arrays === undefined) continue
+    const columns = this.#tables.get(sent.table) ?? {}
+    this.#tables.set(sent.table, columns)
+    const set = sent.columns ?? this.#sets.get(sent.set) ?? []
+    this.#sets.set(sent.set, set)
+    for (const { name, arrays } of set) {
       const column = columns[name]
       if (arrays.kind === 'shape') {
         const shapes = column?.kind === 'shape' ? column.shapes : new ReceivedShapes()
@@ -145,7 +140,7 @@ export class RowReceiver {
         columns[name] = { kind: 'shape', codes: arrays.codes, shapes }
       } else if (arrays.kind === 'text') {
         const strings = column?.kind === 'text' ? column.strings : []
-        strings.push(...(sent.strings[i] ?? []))
+        strings.push(...(sent.strings[name] ?? []))
         if (column?.kind === 'text') column.codes = arrays.codes
         else columns[name] = { kind: 'text', codes: arrays.codes, strings }
       } else columns[name] = { ...arrays }

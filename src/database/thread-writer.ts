@@ -14,7 +14,9 @@ import type { ResultOf, WriterAnswer, WriterCall, WriterSetting } from './writer
 
 /** Bytes under way at which the caller waits for the writing thread. */
 const MOST_BYTES_UNDER_WAY = 16 * 1024 * 1024
-/** The same while the thread still opens the database, so that the caller need not wait for that. */
+/** Bytes that travel in one message: each costs both threads as much as writing hundreds of rows. */
+const BYTES_AT_ONCE = 1024 * 1024
+/** MOST_BYTES_UNDER_WAY while the thread still opens the database, so that the caller need not wait for that. */
 const MOST_BYTES_AT_START = 64 * 1024 * 1024
 
 /**
@@ -62,6 +64,10 @@ class ThreadWriter implements RowWriter {
   readonly #worker: Worker
   readonly #whenClosed: () => Promise<void>
   readonly #waiting: Waiting[] = []
+  /** Calls that wait for others to travel with, and the memory that moves with them. */
+  #outbox: WriterCall[] = []
+  #moved: ArrayBuffer[] = []
+  #outboxBytes = 0
   #rows = new RowSender()
   #batches = new BatchSender()
   #bytesUnderWay = 0
@@ -74,7 +80,9 @@ class ThreadWriter implements RowWriter {
   constructor(workerData: WriterSetting, whenClosed = async (): Promise<void> => {}) {
     this.#whenClosed = whenClosed
     this.#worker = new Worker(new URL('./writer-thread.js', import.meta.url), { workerData })
-    this.#worker.on('message', (answer: WriterAnswer) => this.#take(answer))
+    this.#worker.on('message', (answers: readonly WriterAnswer[]) => {
+      for (const answer of answers) this.#take(answer)
+    })
     this.#worker.on('error', (error) => this.#fail(error))
     this.#worker.on('exit', () => this.#fail(new Error('the writing thread ended')))
   }
@@ -121,8 +129,8 @@ class ThreadWriter implements RowWriter {
 
   async append(rows: RowBuffer): Promise<void> {
     if (rows.length === 0) return
-    const sent = this.#rows.take(rows)
-    await this.#send({ call: 'append', rows: sent }, [], sent.length * sent.names.length * 8)
+    const bytes = rows.length * Object.keys(rows.columns).length * 8
+    await this.#send({ call: 'append', rows: this.#rows.take(rows) }, [], bytes)
   }
 
   beginRaw(): Promise<void> {
@@ -162,13 +170,18 @@ class ThreadWriter implements RowWriter {
     }
   }
 
-  /** Sends a call and waits only if too many are under way. */
+  /** Sends a call, sooner or later, and waits only if too many are under way. */
   async #send(call: WriterCall, moved: ArrayBuffer[] = [], bytes = 0): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure
     this.#waiting.push({ bytes, resolve: () => {}, reject: () => {} })
     this.#bytesUnderWay += bytes
-    this.#worker.postMessage(call, moved)
-    if (this.#bytesUnderWay < (this.#answered ? MOST_BYTES_UNDER_WAY : MOST_BYTES_AT_START)) return
+    this.#outboxBytes += bytes
+    this.#outbox.push(call)
+    this.#moved.push(...moved)
+    const most = this.#answered ? MOST_BYTES_UNDER_WAY : MOST_BYTES_AT_START
+    const isFull = this.#bytesUnderWay >= most
+    if (isFull || this.#outboxBytes >= BYTES_AT_ONCE) this.#post()
+    if (!isFull) return
     await new Promise<void>((resolve) => {
       this.#relief = resolve
     })
@@ -185,8 +198,16 @@ class ThreadWriter implements RowWriter {
       const take = (result: ResultOf<WriterCall['call']>) =>
         resolve(result as ResultOf<Call['call']>)
       this.#waiting.push({ bytes: 0, ...options, resolve: take, reject })
-      this.#worker.postMessage(call)
+      this.#outbox.push(call)
+      this.#post()
     })
+  }
+
+  #post(): void {
+    this.#worker.postMessage(this.#outbox, this.#moved)
+    this.#outbox = []
+    this.#moved = []
+    this.#outboxBytes = 0
   }
 
   #take(answer: WriterAnswer): void {

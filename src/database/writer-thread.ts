@@ -19,20 +19,20 @@ let batches = new BatchReceiver()
 let rows = new RowReceiver()
 let last: Promise<void> = Promise.resolve()
 
-port.on('message', (call: WriterCall) => {
+port.on('message', (calls: readonly WriterCall[]) => {
   last = last.then(async () => {
-    try {
-      await answer(call)
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error)
-      const own =
-        error instanceof PstraceError
-          ? { code: error.code, exitStatus: error.exitStatus }
-          : undefined
-      post({ answer: 'failed', message, own })
-    }
+    const answers: WriterAnswer[] = []
+    for (const call of calls) answers.push(await answer(call).catch(toFailed))
+    const moved = answers.flatMap((each) => (each.answer === 'appendedRaw' ? each.buffers : []))
+    port.postMessage(answers, moved)
   })
 })
+
+function toFailed(error: unknown): WriterAnswer {
+  const message = error instanceof Error ? error.message : String(error)
+  if (!(error instanceof PstraceError)) return { answer: 'failed', message, own: undefined }
+  return { answer: 'failed', message, own: { code: error.code, exitStatus: error.exitStatus } }
+}
 
 async function open(): Promise<{ database: Database; writer: DirectWriter }> {
   const database = await Database.open(path, {
@@ -44,16 +44,18 @@ async function open(): Promise<{ database: Database; writer: DirectWriter }> {
   return { database, writer: new DirectWriter(database, { ownsDatabase: true }) }
 }
 
-async function answer(call: WriterCall): Promise<void> {
+async function answer(call: WriterCall): Promise<WriterAnswer> {
   if (call.call === 'append') {
     const { writer } = await opening
     await writer.appendRows(rows.receive(call.rows))
-    post({ answer: 'appended', table: call.rows.table, set: call.rows.set })
-  } else if (call.call === 'appendRaw') {
+    return { answer: 'appended', table: call.rows.table, set: call.rows.set }
+  }
+  if (call.call === 'appendRaw') {
     const { writer } = await opening
     await writer.appendRaw(call.batches.map((batch) => batches.receive(batch)))
-    post({ answer: 'appendedRaw', buffers: call.buffers }, call.buffers)
-  } else post({ answer: 'done', result: await resultOf(call) })
+    return { answer: 'appendedRaw', buffers: call.buffers }
+  }
+  return { answer: 'done', result: await resultOf(call) }
 }
 
 async function resultOf(
@@ -117,8 +119,4 @@ async function share(database: Database): Promise<void> {
 async function takeAll(database: Database): Promise<void> {
   await database.run('RESET threads')
   if (memoryLimit === undefined) await database.run(`SET memory_limit = '${ownMemoryLimit()}'`)
-}
-
-function post(message: WriterAnswer, moved: ArrayBuffer[] = []): void {
-  port?.postMessage(message, moved)
 }

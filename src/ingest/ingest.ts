@@ -16,6 +16,9 @@ import { type SnapshotFiles, SYMBOLS_FILE } from './snapshot.ts'
 import { STAGED_SWAPOUTS } from './swapout-rows.ts'
 import { BLOCK_ROWS } from './tables.ts'
 
+/** Events between two turns of the event loop: a few milliseconds. */
+const EVENTS_PER_TURN = 16_384
+
 export interface IngestProgress {
   readonly bytesRead: number
   readonly events: number
@@ -120,6 +123,7 @@ class Import {
     // would end row groups early.
     await writer.begin()
     await writer.beginRaw()
+    let turnAt = EVENTS_PER_TURN
     for (;;) {
       await reader.wait?.()
       const window = reader.read()
@@ -129,8 +133,11 @@ class Import {
       follower.follow(window)
       await this.#keepRaw(window)
       await this.#drain({ all: false })
-      // Lets signals and timers run between windows: everything else here is synchronous.
-      await setImmediate()
+      if (follower.events >= turnAt) {
+        // Lets signals, timers and the writer's answers come: everything else here is synchronous.
+        await setImmediate()
+        turnAt = follower.events + EVENTS_PER_TURN
+      }
       progress?.({ bytesRead: reader.bytesRead, events: follower.events })
       if (this.#options.strict === true) this.#requireClean()
     }
