@@ -69,8 +69,6 @@ export class Database {
       // Many tables are filled at once: full row groups that wait for more of their table (five, otherwise) fill the memory, and
       // others are spilled for them.
       write_buffer_row_group_count: '1',
-      // Bitpacking writes runs in as few bytes; each method that is tried costs as much as half of what writes the numbers.
-      disabled_compression_methods: 'rle',
     }
     if (options.threads !== undefined) settings['threads'] = String(options.threads)
     const instance = await DuckDBInstance.create(':memory:', settings)
@@ -80,6 +78,8 @@ export class Database {
       // Under a fixed name: DuckDB would call the catalog after the file, and raw.duckdb would hide the schema raw.
       await connection.run(`ATTACH ${quoteText(path)} AS ${CATALOG}${access}`)
       await connection.run(`USE ${CATALOG}`)
+      // Bitpacking keeps runs in as few bytes, and DuckDB tries every method on every number. (As an option at creation it is lost.)
+      await connection.run("SET disabled_compression_methods = 'rle'")
     } catch (cause) {
       connection.closeSync()
       instance.closeSync()
