@@ -1,16 +1,11 @@
 /** The library's public names. Readers of trace files alone are in `pstrace/parsers`. */
 export { openTrace } from '../parsers/index.ts'
 export { type Equation, readEquations } from './analysis/equations.ts'
-export {
-  type Figure,
-  findMetric,
-  METRICS,
-  type Metric as MetricDefinition,
-  readFigures,
-  type SubjectFigures,
-} from './analysis/figures.ts'
+export type { Figure, Metric as MetricDefinition } from './analysis/figure.ts'
+export { readFigures, type SubjectFigures } from './analysis/figures.ts'
 export { readFitness } from './analysis/fitness.ts'
 export { type LossSummary, readLosses } from './analysis/losses.ts'
+export { findMetric, METRICS } from './analysis/metrics.ts'
 export { readLaneOrders } from './analysis/order.ts'
 export { readRows, runQuery, streamQuery } from './analysis/query.ts'
 export {

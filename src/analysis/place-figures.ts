@@ -1,5 +1,5 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
-import type { Metric } from './figures.ts'
+import type { Metric } from './figure.ts'
 import { readRows } from './query.ts'
 
 /** Where pages went and came from below the swap slots, and what the tasks' own CPU time was spent on. */

@@ -1,5 +1,6 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { type Figure, type FigureBasis, METRICS } from './figures.ts'
+import type { Figure, FigureBasis } from './figure.ts'
+import { METRICS } from './metrics.ts'
 import { readRows } from './query.ts'
 
 /** The figures that were stored with a run, also of one whose rows were not kept; empty when there are none. */

@@ -1,4 +1,6 @@
-import { type Figure, METRICS, type Metric, type SubjectFigures } from '../analysis/figures.ts'
+import type { Figure, Metric } from '../analysis/figure.ts'
+import type { SubjectFigures } from '../analysis/figures.ts'
+import { METRICS } from '../analysis/metrics.ts'
 import { type Result, type ResultColumn, toResult, type Value } from '../analysis/result.ts'
 import { formatCell } from './table.ts'
 

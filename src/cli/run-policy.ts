@@ -1,4 +1,5 @@
-import { type Figure, findMetric } from '../analysis/figures.ts'
+import type { Figure } from '../analysis/figure.ts'
+import { findMetric } from '../analysis/metrics.ts'
 import { describeMeasure, readMeasures } from '../analysis/questions/measures.ts'
 import { questionsOf } from '../analysis/questions/question.ts'
 import { resolveSubjects } from '../analysis/selection.ts'

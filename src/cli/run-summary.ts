@@ -1,4 +1,5 @@
-import type { Figure, SubjectFigures } from '../analysis/figures.ts'
+import type { Figure } from '../analysis/figure.ts'
+import type { SubjectFigures } from '../analysis/figures.ts'
 import type { RunOutcome } from './run-policy.ts'
 
 /**

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import type { Figure } from '../analysis/figures.ts'
+import type { Figure } from '../analysis/figure.ts'
 import { rowKinds } from '../database/schema.ts'
 import { beginRun, completeRun, removeRun } from '../database/states.ts'
 import type { Codec } from '../memory/codecs/codec.ts'

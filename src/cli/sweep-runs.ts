@@ -1,4 +1,4 @@
-import { METRICS } from '../analysis/figures.ts'
+import { METRICS } from '../analysis/metrics.ts'
 import { type Result, type ResultColumn, toResult, type Value } from '../analysis/result.ts'
 import { findTrace } from '../analysis/selection.ts'
 import { POLICIES_BY_DEFAULT, type ReplayOptions, resolveReplay } from '../config/replay.ts'

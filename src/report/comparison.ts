@@ -1,10 +1,7 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
-import {
-  type Figure as Known,
-  METRICS,
-  readFigures,
-  type SubjectFigures,
-} from '../analysis/figures.ts'
+import type { Figure as Known } from '../analysis/figure.ts'
+import { readFigures, type SubjectFigures } from '../analysis/figures.ts'
+import { METRICS } from '../analysis/metrics.ts'
 import type { Unit } from '../analysis/result.ts'
 import type { ChartRow } from '../charts/index.ts'
 

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
-import { METRICS } from '../../src/analysis/figures.ts'
+import { METRICS } from '../../src/analysis/metrics.ts'
 import { type AnsweredQuestion, answerQuestions } from '../../src/analysis/questions/answers.ts'
 import { MEASURES, readMeasures } from '../../src/analysis/questions/measures.ts'
 import { QUESTIONS, questionsOf } from '../../src/analysis/questions/question.ts'

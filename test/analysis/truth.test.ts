@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type Figure, readFigures } from '../../src/analysis/figures.ts'
+import type { Figure } from '../../src/analysis/figure.ts'
+import { readFigures } from '../../src/analysis/figures.ts'
 import { readLaneOrders } from '../../src/analysis/order.ts'
 import { readMeasures } from '../../src/analysis/questions/measures.ts'
 import { VIEW_NAMES, type ViewName } from '../../src/analysis/views.ts'

@@ -1,5 +1,6 @@
 import type { FolderSource } from '../../parsers/reader.ts'
-import { type Figure, readFigures } from '../../src/analysis/figures.ts'
+import type { Figure } from '../../src/analysis/figure.ts'
+import { readFigures } from '../../src/analysis/figures.ts'
 import { selectEverything } from '../../src/analysis/selection.ts'
 import { createViews } from '../../src/analysis/views.ts'
 import { Database } from '../../src/database/database.ts'

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { METRICS } from '../../src/analysis/figures.ts'
+import { METRICS } from '../../src/analysis/metrics.ts'
 import { toMetrics } from '../../src/report/comparison.ts'
 
 it('every row of the comparison has a title of its own, as rows are not indented there', () => {

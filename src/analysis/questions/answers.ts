@@ -1,5 +1,6 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
-import type { Figure, SubjectFigures } from '../figures.ts'
+import type { Figure } from '../figure.ts'
+import type { SubjectFigures } from '../figures.ts'
 import { readRows } from '../query.ts'
 import type { ResolvedSelection } from '../selection.ts'
 import type { MeasureUnit } from './measure.ts'

@@ -1,4 +1,4 @@
-import type { FigureBasis } from '../figures.ts'
+import type { FigureBasis } from '../figure.ts'
 import type { Unit } from '../result.ts'
 
 /** `byte_s`: bytes held, times seconds. */

@@ -1,6 +1,6 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { groupBy } from '../../model/group-by.ts'
-import type { Figure } from '../figures.ts'
+import type { Figure } from '../figure.ts'
 import { readRows } from '../query.ts'
 import { readStoredMeasures } from './measures.ts'
 import type { SweepAxis } from './question.ts'
