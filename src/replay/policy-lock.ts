@@ -51,7 +51,7 @@ export class PolicyLock {
   /** False: the thread does not have it. */
   release(thread: Thread): boolean {
     if (this.#owner !== thread) return false
-    const [sleeper] = this.#sleepers
+    const sleeper = this.#sleepers[0]
     if (sleeper !== undefined && this.#isPromised) this.#handTo(sleeper)
     else {
       const spinner = this.#spinners.find(
@@ -61,7 +61,8 @@ export class PolicyLock {
       else {
         this.#owner = undefined
         // Those that lost their CPU while they spun look again when they run.
-        for (const preempted of this.#spinners.splice(0)) this.#scheduler.stopSpinning(preempted)
+        for (const preempted of this.#spinners) this.#scheduler.stopSpinning(preempted)
+        this.#spinners.length = 0
       }
       if (sleeper !== undefined) this.#scheduler.wake(sleeper)
     }

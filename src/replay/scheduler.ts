@@ -1,5 +1,6 @@
 import { PstraceError } from '../model/error.ts'
 import { EventQueue } from './event-queue.ts'
+import { resume } from './steps.ts'
 
 /** What a thread is; also decides whose stall is whose. */
 export type ThreadKind = 'user' | 'kswapd' | 'worker' | 'background'
@@ -25,6 +26,12 @@ export const FILE = 5
 
 /** Where a thread's time went: running by what it did, then each other state. */
 export const PARTS = DOINGS.length + STATES.length - 1
+
+/**
+ * What fields of times hold before their class sets them to 0: a field that begins as a small integer gives its objects another shape when it
+ * first holds a larger number, and code that has met many shapes stays slow.
+ */
+const NS_AT_FIRST = Number.NaN
 
 type Program = Generator<undefined, void, undefined>
 
@@ -60,9 +67,9 @@ export class Thread implements ThreadIdentity {
   doing = NONE
   /** CPU of its last run, by index. */
   cpu: number
-  vruntime = 0
+  vruntime = NS_AT_FIRST
   /** CPU time it still owes before its program goes on, ns at speed 1. */
-  work = 0
+  work = NS_AT_FIRST
   /** Above 0: keeps its CPU until the work is done. */
   preemptOff = 0
   /** Spins for a lock: its work ends when somebody says so. */
@@ -70,7 +77,7 @@ export class Thread implements ThreadIdentity {
   /** Set by a wake-up with a meaning; cleared by who waits for it. */
   signal = false
   /** Time up to which `parts` is complete. */
-  since = 0
+  since = NS_AT_FIRST
   readonly parts = new Float64Array(PARTS)
   /** Innermost reclaim span, 0 = none. */
   span = 0
@@ -85,6 +92,9 @@ export class Thread implements ThreadIdentity {
     this.allowed = identity.allowed
     this.hasMemory = identity.hasMemory
     this.cpu = Math.max(0, identity.allowed.indexOf(1))
+    this.vruntime = 0
+    this.work = 0
+    this.since = 0
   }
 }
 
@@ -102,21 +112,31 @@ export interface SchedulerHooks {
   switchCost(): number
 }
 
-interface Cpu {
+class Cpu {
   readonly index: number
   readonly node: number
   readonly speed: number
-  current: Thread | undefined
-  readonly queue: Thread[]
+  current: Thread | undefined = undefined
+  readonly queue: Thread[] = []
   /** Leaving idle: the queue's thread runs when the CPU's event comes. */
-  waking: boolean
-  needResched: boolean
+  waking = false
+  needResched = false
   /** When `current` began its slice and when its progress was last taken. */
-  sliceStart: number
-  progressAt: number
-  minVruntime: number
-  last: Thread | undefined
-  busyNs: number
+  sliceStart = NS_AT_FIRST
+  progressAt = NS_AT_FIRST
+  minVruntime = NS_AT_FIRST
+  last: Thread | undefined = undefined
+  busyNs = NS_AT_FIRST
+
+  constructor(index: number, node: number, speed: number) {
+    this.index = index
+    this.node = node
+    this.speed = speed
+    this.sliceStart = 0
+    this.progressAt = 0
+    this.minVruntime = 0
+    this.busyNs = 0
+  }
 }
 
 export interface SchedulerOptions {
@@ -141,7 +161,7 @@ const STEPS_PER_INSTANT = 1_000_000
  * calls `block` or `sleep` and yields always.
  */
 export class Scheduler {
-  now = 0
+  now = NS_AT_FIRST
   stopped = false
   readonly threads: Thread[] = []
   readonly cpus: Cpu[] = []
@@ -156,7 +176,7 @@ export class Scheduler {
   readonly #moments: { readonly time: number; readonly value: number }[] = []
   #active: Cpu | undefined
   #rotate = 0
-  #checkEvery = 0
+  #checkEvery = NS_AT_FIRST
   #nextCheck = Number.POSITIVE_INFINITY
   #check: () => void = () => {}
 
@@ -165,23 +185,11 @@ export class Scheduler {
     hooks: SchedulerHooks,
     options: SchedulerOptions = DEFAULT_SCHEDULER,
   ) {
+    this.now = 0
     this.#hooks = hooks
     this.#options = options
     cpus.forEach(({ node, speed }, index) => {
-      this.cpus.push({
-        index,
-        node,
-        speed,
-        current: undefined,
-        queue: [],
-        waking: false,
-        needResched: false,
-        sliceStart: 0,
-        progressAt: 0,
-        minVruntime: 0,
-        last: undefined,
-        busyNs: 0,
-      })
+      this.cpus.push(new Cpu(index, node, speed))
     })
     this.#balanceId = cpus.length
     this.#momentId = cpus.length + 1
@@ -573,7 +581,7 @@ export class Scheduler {
         turns = 0
       } else if (++turns > STEPS_PER_INSTANT) throw this.#livelock()
       this.#active = cpu
-      const step = current.program.next()
+      const step = resume(current.program, undefined)
       this.#charge(cpu)
       this.#active = undefined
       if (this.stopped) return

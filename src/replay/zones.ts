@@ -177,7 +177,7 @@ export class Zones {
   /** Are so many pages free beyond the mark? Of any zone where each is watched, else of the node. */
   isAbove(node: NodeState, mark: Mark, pages = 0): boolean {
     return node.zoneList === undefined
-      ? node.free - pages > node[mark] + node.boost
+      ? node.free - pages > markOf(node, mark) + node.boost
       : node.zoneList.passes(mark, pages)
   }
 
@@ -340,4 +340,9 @@ export class Zones {
       this.#kernel.tally.kswapdWakes++
     }
   }
+}
+
+/** By name: a load by a key that varies is a slow one. */
+function markOf(node: NodeState, mark: Mark): number {
+  return mark === 'min' ? node.min : mark === 'low' ? node.low : node.high
 }
