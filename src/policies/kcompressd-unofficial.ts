@@ -1,6 +1,6 @@
 import {
   COVERABLE,
-  length,
+  known,
   lock,
   OWN,
   overridden,
@@ -8,7 +8,6 @@ import {
   PSTRACE_TUNABLES,
   pop,
   push,
-  readTunable,
   store,
   submitters,
   tunable,
@@ -20,12 +19,10 @@ import {
 const FIFO = 0
 const SPINLOCK = 0
 const FIFO_FOLIOS = 256
-const LENGTH = length(FIFO)
 const POP = pop(FIFO)
 const WAIT = wait(FIFO)
 const LOCK = lock(SPINLOCK)
 const UNLOCK = unlock(SPINLOCK)
-const DEPTH = readTunable('vm.kcompressd')
 const WAKE = wake(0)
 /** Releases by their last digit; 0.2a is the backport of parallel-swapper's rule. */
 const RELEASE_0_2A = 2
@@ -98,16 +95,17 @@ export const kcompressdUnofficial: Policy = {
       rotated: overridden(tunables, 'pstrace.rotate', false),
     },
   }),
-  *submit(folio, { initial }) {
-    const depth = yield DEPTH
-    if (depth === 0 || tunable(initial, 'pstrace.workers') === 0) return 'inline'
+  *submit(folio, node) {
+    const { initial } = node
+    const depth = node.tunable('vm.kcompressd')
+    if (depth === 0 || known(initial['pstrace.workers']) === 0) return 'inline'
     let oldest = -1
-    if ((yield LENGTH) >= depth) {
+    if (node.length(FIFO) >= depth) {
       yield LOCK
       oldest = yield POP
       yield UNLOCK
     }
-    const storesFirst = tunable(initial, 'pstrace.release') === RELEASE_0_2A
+    const storesFirst = known(initial['pstrace.release']) === RELEASE_0_2A
     if (storesFirst && oldest >= 0) yield store(oldest)
     // The push is not under the lock: kswapd is the only producer.
     const pushed = yield push(FIFO, folio)

@@ -1,5 +1,5 @@
 import {
-  length,
+  known,
   OWN,
   overridden,
   type Policy,
@@ -7,8 +7,6 @@ import {
   pause,
   pop,
   push,
-  read,
-  readTunable,
   store,
   submitters,
   tryLock,
@@ -23,10 +21,6 @@ const ENTRY_BYTES = 24
 const NEXT = 0
 const DISABLED = 1
 const PRODUCERS = 0
-const THREADS = readTunable('nr_kcompressd')
-const SIZE = readTunable('queue_size_per_kcompressd')
-const READ_NEXT = read(NEXT)
-const READ_DISABLED = read(DISABLED)
 const DISABLE = write(DISABLED, 1)
 /** Vendor forms of the same driver that ship on devices. */
 const IDLE_PAUSE = 1
@@ -36,7 +30,6 @@ const PAUSE = pause(1_500_000)
 const TRY_PRODUCERS = tryLock(PRODUCERS)
 const UNLOCK_PRODUCERS = unlock(PRODUCERS)
 const MOST_THREADS = 64
-const LENGTHS = Array.from({ length: MOST_THREADS }, (_, thread) => length(thread))
 const WAKES = Array.from({ length: MOST_THREADS }, (_, thread) => wake(thread))
 
 /** March 2025, inside zram: up to four threads, each with a queue of its own, filled first-fit; when all are full kswapd stores the newest. */
@@ -120,29 +113,30 @@ export const kcompressdV1: Policy = {
       },
     }
   },
-  *submit(folio, { initial }) {
-    const asked = yield THREADS
-    const size = yield SIZE
-    if (tunable(initial, 'pstrace.write_disables') === 1) {
-      if ((yield READ_DISABLED) === 1) return 'inline'
+  *submit(folio, node) {
+    const { initial } = node
+    const asked = node.tunable('nr_kcompressd')
+    const size = node.tunable('queue_size_per_kcompressd')
+    if (known(initial['pstrace.write_disables']) === 1) {
+      if (node.read(DISABLED) === 1) return 'inline'
       if (
-        asked !== tunable(initial, 'nr_kcompressd') ||
-        size !== tunable(initial, 'queue_size_per_kcompressd')
+        asked !== known(initial['nr_kcompressd']) ||
+        size !== known(initial['queue_size_per_kcompressd'])
       ) {
         yield DISABLE
         return 'inline'
       }
     }
-    const threads = threadCount(asked, tunable(initial, 'pstrace.workers'))
+    const threads = threadCount(asked, known(initial['pstrace.workers']))
     if (threads === 0) return 'inline'
     const capacity = fifoCapacity(size)
-    const vendor = tunable(initial, 'pstrace.vendor')
+    const vendor = known(initial['pstrace.vendor'])
     if (vendor === ANY_CONTEXT && (yield TRY_PRODUCERS) === 0) return 'inline'
-    const first = vendor === ROUND_ROBIN ? yield READ_NEXT : 0
+    const first = vendor === ROUND_ROBIN ? node.read(NEXT) : 0
     let isQueued = false
     for (let step = 0; step < threads && !isQueued; step++) {
       const thread = (first + step) % threads
-      if ((yield LENGTHS[thread] ?? length(thread)) >= capacity) continue
+      if (node.length(thread) >= capacity) continue
       if ((yield push(thread, folio)) === 0) continue
       isQueued = true
       if (vendor === ROUND_ROBIN) yield write(NEXT, (thread + 1) % threads)
@@ -159,7 +153,7 @@ export const kcompressdV1: Policy = {
         if (head < 0) break
         yield store(head)
       }
-      if (tunable(initial, 'pstrace.vendor') === IDLE_PAUSE) yield PAUSE
+      if (known(initial['pstrace.vendor']) === IDLE_PAUSE) yield PAUSE
     }
   },
 }

@@ -1,6 +1,6 @@
 import {
   COVERABLE,
-  length,
+  known,
   overridden,
   type Policy,
   PSTRACE_TUNABLES,
@@ -15,7 +15,6 @@ import {
 
 const FIFO = 0
 const FIFO_FOLIOS = 256
-const LENGTH = length(FIFO)
 const POP = pop(FIFO)
 const WAIT = wait(FIFO)
 
@@ -63,10 +62,11 @@ export const kcompressd: Policy = {
       rotated: overridden(tunables, 'pstrace.rotate', false),
     },
   }),
-  *submit(folio, { initial }) {
-    const workers = workerCount(tunable(initial, 'pstrace.workers'))
+  *submit(folio, node) {
+    const { initial } = node
+    const workers = workerCount(known(initial['pstrace.workers']))
     if (workers === 0) return 'inline'
-    if ((yield LENGTH) >= tunable(initial, 'pstrace.fifo')) return 'inline'
+    if (node.length(FIFO) >= known(initial['pstrace.fifo'])) return 'inline'
     if ((yield push(FIFO, folio)) === 0) return 'inline'
     for (let worker = 0; worker < workers; worker++) if ((yield wake(worker)) === 1) break
     return 'queued'

@@ -3,7 +3,7 @@ import {
   allocItem,
   COVERABLE,
   freeItem,
-  length,
+  known,
   lock,
   OWN,
   overridden,
@@ -12,8 +12,6 @@ import {
   pop,
   push,
   queueWork,
-  read,
-  readTunable,
   store,
   submitters,
   tunable,
@@ -27,18 +25,13 @@ const FIFO_FOLIOS = 256
 const MUTEX = 0
 const WRITER_WAITING = 0
 const RUNNING = 1
-const LENGTH = length(FIFO)
 const POP = pop(FIFO)
 const LOCK = lock(MUTEX)
 const UNLOCK = unlock(MUTEX)
-const WORKERS = readTunable('vm.parallel_swap')
-const FACTOR = readTunable('vm.parallel_swap_factor')
 const QUEUE_WORK = queueWork(0)
 const FIRST_RELEASE = 1
-const READ_WAITING = read(WRITER_WAITING)
 const SET_WAITING = write(WRITER_WAITING, 1)
 const CLEAR_WAITING = write(WRITER_WAITING, 0)
-const READ_RUNNING = read(RUNNING)
 const ONE_MORE = add(RUNNING, 1)
 const ONE_LESS = add(RUNNING, -1)
 
@@ -140,12 +133,17 @@ export const parallel: Policy = {
       rotated: overridden(tunables, 'pstrace.rotate', false),
     },
   }),
-  *submit(folio, { initial, cpus }) {
-    const workers = workerCount(tunable(initial, 'pstrace.workers'), yield WORKERS, cpus)
+  *submit(folio, node) {
+    const { initial } = node
+    const workers = workerCount(
+      known(initial['pstrace.workers']),
+      node.tunable('vm.parallel_swap'),
+      node.cpus,
+    )
     if (workers <= 0) return 'inline'
-    if (tunable(initial, 'pstrace.release') === FIRST_RELEASE) {
+    if (known(initial['pstrace.release']) === FIRST_RELEASE) {
       // No lock: kswapd is the only one that counts up, and it counts after it has queued.
-      if ((yield READ_RUNNING) >= workers) return 'inline'
+      if (node.read(RUNNING) >= workers) return 'inline'
       if ((yield allocItem) === 0) return 'bypass'
       yield push(FIFO, folio)
       yield QUEUE_WORK
@@ -156,15 +154,15 @@ export const parallel: Policy = {
     yield LOCK
     yield CLEAR_WAITING
     let item = 0
-    if ((yield READ_RUNNING) < workers) {
+    if (node.read(RUNNING) < workers) {
       item = yield allocItem
       if (item === 0) {
         yield UNLOCK
         return 'bypass'
       }
     }
-    const depth = queueDepth(workers, yield FACTOR)
-    if ((yield LENGTH) >= depth) {
+    const depth = queueDepth(workers, node.tunable('vm.parallel_swap_factor'))
+    if (node.length(FIFO) >= depth) {
       const oldest = yield POP
       // Stored before the new folio is queued, and under the mutex: workers wait meanwhile.
       if (oldest >= 0) yield store(oldest)
@@ -181,8 +179,8 @@ export const parallel: Policy = {
     yield UNLOCK
     return 'queued'
   },
-  *work(_worker, { initial }) {
-    if (tunable(initial, 'pstrace.release') === FIRST_RELEASE) {
+  *work(_worker, node) {
+    if (known(node.initial['pstrace.release']) === FIRST_RELEASE) {
       const folio = yield POP
       if (folio >= 0) yield store(folio)
       yield ONE_LESS
@@ -191,7 +189,7 @@ export const parallel: Policy = {
     }
     for (;;) {
       yield LOCK
-      if ((yield READ_WAITING) === 1) {
+      if (node.read(WRITER_WAITING) === 1) {
         yield UNLOCK
         continue
       }

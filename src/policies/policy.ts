@@ -24,7 +24,6 @@ export type OperationName =
   | 'push'
   /** The head's folio, or -1. */
   | 'pop'
-  | 'length'
   /** Turns the folio into its swapped-out form, in the calling thread's time. */
   | 'store'
   /** Wakes the worker if it sleeps in `wait`; 1 = it slept. */
@@ -38,10 +37,7 @@ export type OperationName =
   /** Takes an item from the atomic pool; 0 = none. */
   | 'allocItem'
   | 'freeItem'
-  /** Value of the tunable at this moment. */
-  | 'readTunable'
-  /** Cells are the policy's flags and counters, 0 at first. All three return the value after the operation. */
-  | 'read'
+  /** Cells are the policy's flags and counters, 0 at first. Both return the value after the operation. */
   | 'write'
   | 'add'
 
@@ -54,12 +50,10 @@ export interface Operation {
   readonly folio: number
   /** What a cell gets or is raised by; how long a pause is, ns. */
   readonly amount: number
-  /** Of the tunable. */
-  readonly name: string
 }
 
-function operation(op: OperationName, at = -1, folio = -1, amount = 0, name = ''): Operation {
-  return { op, at, folio, amount, name }
+function operation(op: OperationName, at = -1, folio = -1, amount = 0): Operation {
+  return { op, at, folio, amount }
 }
 
 export const lock = (lock: number): Operation => operation('lock', lock)
@@ -67,7 +61,6 @@ export const tryLock = (lock: number): Operation => operation('tryLock', lock)
 export const unlock = (lock: number): Operation => operation('unlock', lock)
 export const push = (queue: number, folio: number): Operation => operation('push', queue, folio)
 export const pop = (queue: number): Operation => operation('pop', queue)
-export const length = (queue: number): Operation => operation('length', queue)
 export const store = (folio: number): Operation => operation('store', -1, folio)
 export const wake = (worker: number): Operation => operation('wake', worker)
 export const wait = (queue: number): Operation => operation('wait', queue)
@@ -75,8 +68,6 @@ export const pause = (ns: number): Operation => operation('pause', -1, -1, ns)
 export const queueWork = (worker: number): Operation => operation('queueWork', worker)
 export const allocItem: Operation = operation('allocItem')
 export const freeItem: Operation = operation('freeItem')
-export const readTunable = (name: string): Operation => operation('readTunable', -1, -1, 0, name)
-export const read = (cell: number): Operation => operation('read', cell)
 export const write = (cell: number, value: number): Operation => operation('write', cell, -1, value)
 export const add = (cell: number, value: number): Operation => operation('add', cell, -1, value)
 
@@ -142,12 +133,18 @@ export interface NodeView {
 /** Tunables by name, complete. */
 export type TunableValues = Readonly<Record<string, number>>
 
-/** What does not change while a policy runs. */
+/** What a policy sees. Looking is no operation: it changes nothing, takes no time, and nobody else runs meanwhile. */
 export interface Setting {
   /** CPUs of the node that its queues belong to. */
   readonly cpus: number
   /** Tunables at the start; those named `pstrace.` keep these values. */
   readonly initial: TunableValues
+  /** Value of the tunable at this moment. */
+  tunable(name: string): number
+  /** Folios that wait in the queue. */
+  length(queue: number): number
+  /** What the cell holds. */
+  read(cell: number): number
 }
 
 export const COVERABLE = ['zram', 'zswap'] as const
@@ -215,8 +212,12 @@ export function submitters(values: TunableValues, ownAll: boolean): PolicyLayout
 
 /** Value of a tunable that the executor has filled in. */
 export function tunable(values: TunableValues, name: string): number {
-  const value = values[name]
-  if (value === undefined) throw new RangeError(`tunable ${name} has no value`)
+  return known(values[name])
+}
+
+/** The same where the name is written out, which is a fast load: for what every folio asks. */
+export function known(value: number | undefined): number {
+  if (value === undefined) throw new RangeError('a tunable has no value')
   return value
 }
 

@@ -4,78 +4,22 @@ import type {
   Operation,
   Policy,
   PolicyLayout,
-  Setting,
   SubmitEnd,
   TunableValues,
 } from '../policies/policy.ts'
 import type { PolicyGate } from './gate.ts'
 import type { Kernel } from './kernel.ts'
+import { LiveTunables, type TunableChange } from './live-tunables.ts'
 import { ANON } from './pages.ts'
-import { PolicyLock } from './policy-lock.ts'
+import { Domain } from './policy-domain.ts'
+import type { PolicyLock } from './policy-lock.ts'
+import { Turn } from './policy-turn.ts'
 import { KSWAPD_CONTEXT } from './scan.ts'
 import { type Scheduler, SLEEPING, type Thread } from './scheduler.ts'
-import type { Steps, StepsTo } from './steps.ts'
+import { resume, type Steps, type StepsTo } from './steps.ts'
 
-interface Queue {
-  readonly name: string
-  readonly folios: Int32Array
-  head: number
-  length: number
-  /** How many the policy lets wait; what the present submit may leave: more only where more waited before, since the depth was lowered. */
-  depth: number
-  limit: number
-}
-
-/** A tunable that gets another value while the run goes on, as by sysctl. */
-export interface TunableChange {
-  readonly ns: number
-  readonly name: string
-  readonly value: number
-}
-
-interface Item {
-  readonly worker: number
-  readonly node: number
-}
-
-/** What the executor owns of one node (or of the machine, for a global policy). */
-interface Domain {
-  readonly node: number
-  readonly layout: PolicyLayout
-  readonly queues: readonly Queue[]
-  readonly locks: readonly PolicyLock[]
-  readonly cells: Float64Array
-  items: number
-  /** Kthreads by worker index; pool threads are in `pool`. */
-  readonly workers: (Thread | undefined)[]
-  readonly waitingFor: Int32Array
-  readonly pool: Thread[]
-  readonly idlePool: Thread[]
-  readonly pending: Item[]
-  readonly setting: Setting
-}
-
-/** A policy's program under way: one submission, or a worker's. */
-interface Turn<End> {
-  readonly domain: Domain
-  readonly worker: number
-  readonly program: Generator<Operation, End, number>
-  /** What the program's latest operation gave. */
-  result: number
-  /** Once it has ended. */
-  end: End | undefined
-  /** An operation that is to be performed (again) when the thread goes on. */
-  pending: Operation | undefined
-  /** To be stored, and to be waited for, by what `advance` says. */
-  folio: number
-  lock: PolicyLock | undefined
-  instant: number
-  operations: number
-  /** Folios in the program's hands: the submitted one, what it popped and has neither stored nor queued. */
-  holding: number
-}
-
-/** What a turn needs to go on: nothing any more, that others run, a folio stored, a lock that another holds. */
+/** What a turn needs to go on: nothing, it has ended, that others run, a folio stored, a lock that another holds. */
+const NOTHING = -1
 const ENDED = 0
 const OTHERS = 1
 const STORE = 2
@@ -99,17 +43,13 @@ export class VirtualGate implements PolicyGate {
   readonly #policy: Policy
   readonly #kernel: Kernel
   readonly #scheduler: Scheduler
-  readonly #tunables: Record<string, number>
+  readonly #tunables: LiveTunables
   readonly #domains: Domain[] = []
   readonly #domainOfNode: readonly number[]
   readonly #cpusOfNode: readonly number[]
   readonly #newThread: ThreadMaker
   readonly #gatesAll: boolean
   readonly #allSubmit: boolean
-  readonly #initial: TunableValues
-  readonly #readTunable: (name: string) => number
-  readonly #changes: readonly TunableChange[]
-  #changed = 0
 
   constructor(
     policy: Policy,
@@ -119,24 +59,17 @@ export class VirtualGate implements PolicyGate {
     changes: readonly TunableChange[],
     newThread: ThreadMaker,
   ) {
-    this.#changes = changes
     this.#policy = policy
     this.#kernel = kernel
     this.#scheduler = kernel.scheduler
-    this.#tunables = { ...tunables }
-    this.#initial = tunables
     this.#newThread = newThread
     this.#cpusOfNode = cpusOfNode
-    this.#readTunable = (name) => {
-      this.#applyChanges()
-      const value = this.#tunables[name]
-      if (value === undefined)
-        throw new PstraceError(
-          'policy-tunable',
-          `policy ${policy.name} reads tunable ${name}, which it does not declare`,
-        )
-      return value
-    }
+    this.#tunables = new LiveTunables(policy.name, {
+      initial: tunables,
+      changes,
+      now: () => kernel.scheduler.now,
+      onChange: (change, values) => this.#tunableChanged(change, values),
+    })
     const layouts = cpusOfNode.map((cpus, node) =>
       widestLayout(policy, { node, cpus }, tunables, changes),
     )
@@ -160,8 +93,9 @@ export class VirtualGate implements PolicyGate {
 
   submit(thread: Thread, page: number, node: number): SubmitEnd | StepsTo<SubmitEnd> {
     const domain = this.#domains[this.#domainOfNode[node] as number] as Domain
-    for (const queue of domain.queues) queue.limit = Math.max(queue.depth, queue.length)
-    const turn = this.#openTurn(domain, -1, this.#policy.submit(page, domain.setting))
+    domain.beginSubmit()
+    const program = this.#policy.submit(page, domain)
+    const turn = new Turn(domain, -1, program, this.#scheduler.now)
     const need = this.#advance(thread, turn)
     return need === ENDED ? (turn.end as SubmitEnd) : this.#perform(thread, turn, need)
   }
@@ -169,42 +103,34 @@ export class VirtualGate implements PolicyGate {
   /** Folios waiting, over all queues. */
   get queued(): number {
     let queued = 0
-    for (const domain of this.#domains) for (const queue of domain.queues) queued += queue.length
+    for (const domain of this.#domains) queued += domain.queued
     return queued
   }
 
   check(): void {
     for (const { queues } of this.#domains)
-      for (const queue of queues)
-        if (queue.length < 0 || queue.length > queue.folios.length)
+      for (const { length, capacity } of queues)
+        if (length < 0 || length > capacity)
           throw new PstraceError(
             'replay-invariant',
-            `a queue of ${this.#policy.name} holds ${queue.length} folios; its capacity is ${queue.folios.length}`,
+            `a queue of ${this.#policy.name} holds ${length} folios; its capacity is ${capacity}`,
           )
   }
 
-  #openDomain(node: number, layout: PolicyLayout): Domain {
-    const domain: Domain = {
-      node,
-      layout,
-      queues: layout.queues.map(({ name, capacity, depth }) => ({
-        name,
-        depth: depth ?? capacity,
-        limit: depth ?? capacity,
-        folios: new Int32Array(capacity),
-        head: 0,
-        length: 0,
-      })),
-      locks: layout.locks.map(({ name, kind }) => new PolicyLock(name, kind, this.#scheduler)),
-      cells: new Float64Array(layout.cells.length),
-      items: layout.items,
-      workers: [],
-      waitingFor: new Int32Array(Math.max(1, layout.workers.length)).fill(-1),
-      pool: [],
-      idlePool: [],
-      pending: [],
-      setting: { cpus: this.#cpusOfNode[node] as number, initial: this.#initial },
+  #tunableChanged({ name, value }: TunableChange, values: TunableValues): void {
+    this.#kernel.note('tunable', -1, value, name)
+    for (const domain of this.#domains) {
+      const { node, cpus } = domain
+      domain.resize(this.#policy.layout({ node, cpus }, values))
     }
+  }
+
+  #openDomain(node: number, layout: PolicyLayout): Domain {
+    const view = { node, cpus: this.#cpusOfNode[node] as number }
+    const domain = new Domain(this.#policy.name, view, layout, {
+      tunables: this.#tunables,
+      scheduler: this.#scheduler,
+    })
     layout.workers.forEach((worker, index) => {
       if (worker.start === 'boot') this.#startKthread(domain, index)
     })
@@ -214,10 +140,7 @@ export class VirtualGate implements PolicyGate {
   #startKthread(domain: Domain, worker: number): Thread {
     const layout = domain.layout.workers[worker] as PolicyLayout['workers'][number]
     const thread = this.#newThread(layout.name, domain.node, layout.unbound, (self) =>
-      this.#perform(
-        self,
-        this.#openTurn(domain, worker, this.#policy.work(worker, domain.setting)),
-      ),
+      this.#perform(self, this.#workerTurn(domain, worker)),
     )
     domain.workers[worker] = thread
     if (layout.start === 'boot') {
@@ -226,6 +149,10 @@ export class VirtualGate implements PolicyGate {
       domain.waitingFor[worker] = 0
     }
     return thread
+  }
+
+  #workerTurn(domain: Domain, worker: number): Turn<void> {
+    return new Turn(domain, worker, this.#policy.work(worker, domain), this.#scheduler.now)
   }
 
   *#poolThread(thread: Thread, domain: Domain): Steps {
@@ -237,12 +164,8 @@ export class VirtualGate implements PolicyGate {
         yield
         continue
       }
-      const { worker } = item
-      const served = this.#servedBy(thread, domain, worker)
-      yield* this.#perform(
-        thread,
-        this.#openTurn(served, worker, this.#policy.work(worker, served.setting)),
-      )
+      const served = this.#servedBy(thread, domain, item.worker)
+      yield* this.#perform(thread, this.#workerTurn(served, item.worker))
     }
   }
 
@@ -250,27 +173,6 @@ export class VirtualGate implements PolicyGate {
     if (domain.layout.workers[worker]?.serves !== 'cpu') return domain
     const node = this.#scheduler.cpus[thread.cpu]?.node ?? domain.node
     return this.#domains[this.#domainOfNode[node] as number] as Domain
-  }
-
-  /** Worker -1 is the submitter. */
-  #openTurn<End>(
-    domain: Domain,
-    worker: number,
-    program: Generator<Operation, End, number>,
-  ): Turn<End> {
-    return {
-      domain,
-      worker,
-      program,
-      result: 0,
-      end: undefined,
-      pending: undefined,
-      folio: -1,
-      lock: undefined,
-      instant: this.#scheduler.now,
-      operations: 0,
-      holding: worker < 0 ? 1 : 0,
-    }
   }
 
   /** Runs a turn to its end. Programs below it are entered directly: each one between would be walked through whenever time passes. */
@@ -305,181 +207,149 @@ export class VirtualGate implements PolicyGate {
 
   /** Performs operations for as long as nobody else has to run first; says what is needed then. */
   #advance<End>(thread: Thread, turn: Turn<End>): number {
-    const { domain, worker, program } = turn
-    const scheduler = this.#scheduler
-    const kernel = this.#kernel
+    const { pending } = turn
+    if (pending !== undefined) {
+      turn.pending = undefined
+      const need = this.#operate(thread, turn, pending)
+      if (need !== NOTHING) return need
+    }
     for (;;) {
-      let operation = turn.pending
-      if (operation === undefined) {
-        const step = program.next(turn.result)
-        if (step.done === true) {
-          turn.end = step.value
-          if (worker < 0 && step.value !== 'queued') turn.holding--
-          if (turn.holding !== 0) throw this.#dropped(thread, turn.holding)
-          return ENDED
-        }
-        operation = step.value
-        if (scheduler.now !== turn.instant) {
-          turn.instant = scheduler.now
-          turn.operations = 0
-        } else if (++turn.operations > OPERATIONS_PER_INSTANT) {
-          turn.operations = 0
-          if (!scheduler.spend(thread, SPIN_NS)) {
-            turn.pending = operation
-            return OTHERS
-          }
-        }
-      } else turn.pending = undefined
-      switch (operation.op) {
-        case 'lock': {
-          const lock = this.#lockOf(domain, operation.at)
-          turn.result = 1
-          if (!lock.tryTake(thread)) {
-            turn.lock = lock
-            return HELD
-          }
-          break
-        }
-        case 'tryLock':
-          turn.result = this.#lockOf(domain, operation.at).tryTake(thread) ? 1 : 0
-          break
-        case 'unlock':
-          this.#unlock(this.#lockOf(domain, operation.at), thread)
-          break
-        case 'push': {
-          const queue = this.#queueOf(domain, operation.at)
-          const { folios } = queue
-          turn.result = queue.length < folios.length ? 1 : 0
-          if (turn.result === 1) {
-            folios[(queue.head + queue.length) % folios.length] = operation.folio
-            queue.length++
-            const { tally } = kernel
-            if (queue.length > tally.queuePeak) tally.queuePeak = queue.length
-            if (queue.length > queue.limit) throw this.#tooDeep(queue)
-            turn.holding--
-            kernel.note('push', operation.folio, queue.length, queue.name)
-            if (kernel.recorder.recordsRows) kernel.swapOuts.queueChanged(domain.node, this.queued)
-            if (!scheduler.spend(thread, kernel.costs.push.draw())) return OTHERS
-          }
-          break
-        }
-        case 'pop': {
-          const queue = this.#queueOf(domain, operation.at)
-          if (queue.length === 0) turn.result = -1
-          else {
-            const folio = queue.folios[queue.head] as number
-            turn.result = folio
-            queue.head = (queue.head + 1) % queue.folios.length
-            queue.length--
-            turn.holding++
-            kernel.note('pop', folio, queue.length, queue.name)
-            kernel.swapOuts.popped(folio)
-            if (kernel.recorder.recordsRows) kernel.swapOuts.queueChanged(domain.node, this.queued)
-          }
-          break
-        }
-        case 'length':
-          turn.result = this.#queueOf(domain, operation.at).length
-          break
-        case 'store':
-          turn.folio = operation.folio
-          turn.holding--
-          return STORE
-        case 'wake':
-          turn.result = 0
-          if (this.#wake(domain, operation.at)) {
-            turn.result = 1
-            if (!scheduler.spend(thread, kernel.costs.wake.draw())) return OTHERS
-          }
-          break
-        case 'wait': {
-          if (turn.holding !== 0) throw this.#dropped(thread, turn.holding)
-          const queue = this.#queueOf(domain, operation.at)
-          if (queue.length === 0) {
-            domain.waitingFor[worker] = operation.at
-            scheduler.block(thread, SLEEPING)
-            turn.pending = operation
-            return OTHERS
-          }
-          domain.waitingFor[worker] = -1
-          break
-        }
-        case 'pause':
-          scheduler.sleepUntil(thread, scheduler.now + operation.amount, SLEEPING)
-          return OTHERS
-        case 'queueWork':
-          this.#queueWork(domain, operation.at)
-          if (!scheduler.spend(thread, kernel.costs.wake.draw())) return OTHERS
-          break
-        case 'allocItem':
-          turn.result = domain.items > 0 ? 1 : 0
-          domain.items -= turn.result
-          break
-        case 'freeItem':
-          domain.items++
-          // mempool_free keeps what fits and gives the rest back to the slab, whoever allocated it.
-          if (domain.layout.workers[worker]?.serves === 'cpu')
-            domain.items = Math.min(domain.items, domain.layout.items)
-          if (domain.items > domain.layout.items)
-            throw new PstraceError(
-              'replay-invariant',
-              `policy ${this.#policy.name} frees more items than it took`,
-            )
-          break
-        case 'readTunable':
-          turn.result = this.#readTunable(operation.name)
-          break
-        case 'read':
-          turn.result = domain.cells[operation.at] as number
-          break
-        case 'write':
-          domain.cells[operation.at] = operation.amount
-          turn.result = operation.amount
-          break
-        case 'add':
-          turn.result = (domain.cells[operation.at] as number) + operation.amount
-          domain.cells[operation.at] = turn.result
-          break
+      const step = resume(turn.program, turn.result)
+      if (step.done === true) {
+        turn.end = step.value
+        if (turn.worker < 0 && step.value !== 'queued') turn.holding--
+        this.#mustHoldNothing(thread, turn)
+        return ENDED
       }
+      if (!this.#mayGoOn(thread, turn)) {
+        turn.pending = step.value
+        return OTHERS
+      }
+      const need = this.#operate(thread, turn, step.value)
+      if (need !== NOTHING) return need
     }
   }
 
-  /** Tunables are only ever seen by reading them: that is when changes due by now are made. */
-  #applyChanges(): void {
+  /** False: the turn has spun for long enough, and time must pass before it goes on. */
+  #mayGoOn<End>(thread: Thread, turn: Turn<End>): boolean {
     const { now } = this.#scheduler
-    for (
-      let change = this.#changes[this.#changed];
-      change !== undefined && change.ns <= now;
-      change = this.#changes[++this.#changed]
-    ) {
-      this.#tunables[change.name] = change.value
-      this.#kernel.note('tunable', -1, change.value, change.name)
-      for (const { node, queues } of this.#domains) {
-        const cpus = this.#cpusOfNode[node] as number
-        const layout = this.#policy.layout({ node, cpus }, this.#tunables)
-        queues.forEach((queue, index) => {
-          const { depth, capacity } = layout.queues[index] ?? { capacity: 0 }
-          queue.depth = Math.min(depth ?? capacity, queue.folios.length)
-          queue.limit = Math.max(queue.limit, queue.depth)
-        })
-      }
+    if (now !== turn.instant) {
+      turn.instant = now
+      turn.operations = 0
+      return true
+    }
+    if (++turn.operations <= OPERATIONS_PER_INSTANT) return true
+    turn.operations = 0
+    return this.#scheduler.spend(thread, SPIN_NS)
+  }
+
+  /** One operation: its result is the turn's. */
+  #operate<End>(thread: Thread, turn: Turn<End>, operation: Operation): number {
+    const { domain } = turn
+    const { at } = operation
+    switch (operation.op) {
+      case 'store':
+        turn.folio = operation.folio
+        turn.holding--
+        return STORE
+      case 'push':
+        return this.#push(thread, turn, operation)
+      case 'pop':
+        this.#pop(turn, at)
+        return NOTHING
+      case 'wake':
+        turn.result = this.#wake(domain, at) ? 1 : 0
+        return turn.result === 1 ? this.#paid(thread, this.#kernel.costs.wake.draw()) : NOTHING
+      case 'wait':
+        return this.#wait(thread, turn, operation)
+      case 'lock':
+        turn.result = 1
+        turn.lock = domain.lockAt(at)
+        return turn.lock.tryTake(thread) ? NOTHING : HELD
+      case 'tryLock':
+        turn.result = domain.lockAt(at).tryTake(thread) ? 1 : 0
+        return NOTHING
+      case 'unlock':
+        this.#unlock(domain.lockAt(at), thread)
+        return NOTHING
+      case 'pause':
+        this.#scheduler.sleepUntil(thread, this.#scheduler.now + operation.amount, SLEEPING)
+        return OTHERS
+      case 'queueWork':
+        this.#queueWork(domain, at)
+        return this.#paid(thread, this.#kernel.costs.wake.draw())
+      case 'allocItem':
+        turn.result = domain.takeItem()
+        return NOTHING
+      case 'freeItem':
+        domain.giveItem(turn.worker)
+        return NOTHING
+      case 'write':
+        domain.cells[at] = operation.amount
+        turn.result = operation.amount
+        return NOTHING
+      case 'add':
+        turn.result = domain.read(at) + operation.amount
+        domain.cells[at] = turn.result
+        return NOTHING
     }
   }
 
-  #tooDeep({ name, length, limit }: Queue): PstraceError {
-    return new PstraceError(
-      'replay-invariant',
-      `policy ${this.#policy.name} lets ${length} folios wait in ${name} at ${this.#scheduler.now} ns; its depth is ${limit}`,
-    )
+  #paid(thread: Thread, ns: number): number {
+    return this.#scheduler.spend(thread, ns) ? NOTHING : OTHERS
   }
 
-  #dropped(thread: Thread, holding: number): PstraceError {
-    return new PstraceError(
-      'replay-invariant',
-      holding > 0
-        ? `policy ${this.#policy.name} drops ${holding} folio(s): ${thread.name} has neither queued nor stored what it held at ${this.#scheduler.now} ns`
-        : `policy ${this.#policy.name} gives away ${-holding} folio(s) more than it had: ${thread.name} at ${this.#scheduler.now} ns`,
-    )
+  #push<End>(thread: Thread, turn: Turn<End>, { at, folio }: Operation): number {
+    const kernel = this.#kernel
+    const { domain } = turn
+    const queue = domain.queueAt(at)
+    turn.result = queue.push(folio) ? 1 : 0
+    if (turn.result === 0) return NOTHING
+    const { name, length, limit } = queue
+    const { tally } = kernel
+    if (length > tally.queuePeak) tally.queuePeak = length
+    if (length > limit)
+      throw new PstraceError(
+        'replay-invariant',
+        `policy ${this.#policy.name} lets ${length} folios wait in ${name} at ${this.#scheduler.now} ns; its depth is ${limit}`,
+      )
+    turn.holding--
+    kernel.note('push', folio, length, name)
+    if (kernel.recorder.recordsRows) kernel.swapOuts.queueChanged(domain.node, this.queued)
+    return this.#paid(thread, kernel.costs.push.draw())
+  }
+
+  #pop<End>(turn: Turn<End>, at: number): void {
+    const kernel = this.#kernel
+    const { domain } = turn
+    const queue = domain.queueAt(at)
+    if (queue.length === 0) {
+      turn.result = -1
+      return
+    }
+    const folio = queue.pop()
+    turn.result = folio
+    turn.holding++
+    kernel.note('pop', folio, queue.length, queue.name)
+    kernel.swapOuts.popped(folio)
+    if (kernel.recorder.recordsRows) kernel.swapOuts.queueChanged(domain.node, this.queued)
+  }
+
+  #wait<End>(thread: Thread, turn: Turn<End>, operation: Operation): number {
+    this.#mustHoldNothing(thread, turn)
+    const { domain, worker } = turn
+    if (domain.length(operation.at) > 0) {
+      domain.waitingFor[worker] = -1
+      return NOTHING
+    }
+    domain.waitingFor[worker] = operation.at
+    this.#scheduler.block(thread, SLEEPING)
+    turn.pending = operation
+    return OTHERS
+  }
+
+  #mustHoldNothing<End>(thread: Thread, turn: Turn<End>): void {
+    if (turn.holding !== 0) turn.mustHoldNothing(this.#policy.name, thread, this.#scheduler.now)
   }
 
   #wake(domain: Domain, worker: number): boolean {
@@ -526,18 +396,6 @@ export class VirtualGate implements PolicyGate {
         `policy ${this.#policy.name}: ${thread.name} unlocks what it does not hold`,
       )
   }
-
-  #lockOf(domain: Domain, lock: number): PolicyLock {
-    const found = domain.locks[lock]
-    if (found === undefined) throw unknownObject(this.#policy, 'lock', lock)
-    return found
-  }
-
-  #queueOf(domain: Domain, queue: number): Queue {
-    const found = domain.queues[queue]
-    if (found === undefined) throw unknownObject(this.#policy, 'queue', queue)
-    return found
-  }
 }
 
 /** The layout at the moment at which the policy has most workers: threads that a later value needs are there from the start. */
@@ -555,11 +413,4 @@ export function widestLayout(
     if (layout.workers.length > widest.workers.length) widest = layout
   }
   return widest
-}
-
-function unknownObject(policy: Policy, kind: string, index: number): PstraceError {
-  return new PstraceError(
-    'policy-layout',
-    `policy ${policy.name} uses ${kind} ${index}, which its layout does not declare`,
-  )
 }

@@ -1,6 +1,6 @@
 import { PstraceError } from '../model/error.ts'
 import type { Policy, TunableValues } from '../policies/policy.ts'
-import type { TunableChange } from './policy-gate.ts'
+import type { TunableChange } from './live-tunables.ts'
 
 /** Defaults filled in; unknown names and values out of range are refused. */
 export function completeTunables(policy: Policy, given: TunableValues): TunableValues {

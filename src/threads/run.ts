@@ -110,14 +110,15 @@ export async function runThreads(options: ThreadsOptions): Promise<ThreadsResult
     const target = new Uint8Array(codec.bound(pageSize))
     const executor = new ThreadExecutor(shared, 0, (page) => codec.compress(page, target))
     const isSynchronous = layout.workers.length === 0
-    const setting = { cpus, initial: tunables }
     const admits = options.admits ?? (() => true)
     const work = (): void => {
       for (let folio = 0; folio < folioCount; folio++) {
         executor.scan(folio, options.unmapNs?.(folio) ?? 0)
         let end: FolioEnd = 'outside'
         if (admits(folio))
-          end = isSynchronous ? 'inline' : (executor.run(policy.submit(folio, setting)) ?? 'inline')
+          end = isSynchronous
+            ? 'inline'
+            : (executor.run(policy.submit(folio, executor)) ?? 'inline')
         ends.push(end)
         if (end === 'activate') {
           executor.giveBack(folio)

@@ -1,5 +1,5 @@
 import { PstraceError } from '../model/error.ts'
-import type { Operation, PolicyLayout, TunableValues } from '../policies/policy.ts'
+import type { Operation, PolicyLayout, Setting, TunableValues } from '../policies/policy.ts'
 
 /** Words of a lock or of a queue's head. */
 const QUEUE_HEADER = 4
@@ -83,8 +83,8 @@ export function openShared(
   return shared
 }
 
-/** Performs a policy's operations on real threads: the same list that the virtual executor has, with Atomics. */
-export class ThreadExecutor {
+/** Performs a policy's operations on real threads, the same list that the virtual executor has, with Atomics; and is what the policy sees. */
+export class ThreadExecutor implements Setting {
   readonly #shared: SharedState
   readonly #control: Int32Array
   readonly #queues: Int32Array
@@ -122,6 +122,29 @@ export class ThreadExecutor {
       result = this.#perform(step.value)
       if (result === OVER) return undefined
     }
+  }
+
+  get cpus(): number {
+    return this.#shared.cpus
+  }
+
+  get initial(): TunableValues {
+    return this.#shared.tunables
+  }
+
+  tunable(name: string): number {
+    const value = this.#shared.tunables[name]
+    if (value === undefined)
+      throw new PstraceError('policy-tunable', `tunable ${name} is not declared`)
+    return value
+  }
+
+  length(queue: number): number {
+    return Atomics.load(this.#queues, this.#offset(queue) + LENGTH)
+  }
+
+  read(cell: number): number {
+    return Atomics.load(this.#control, this.#cell(cell))
   }
 
   /** ns since `began`, the same on every thread. */
@@ -212,8 +235,6 @@ export class ThreadExecutor {
         return this.#push(operation.at, operation.folio)
       case 'pop':
         return this.#pop(operation.at)
-      case 'length':
-        return Atomics.load(this.#queues, this.#offset(operation.at) + LENGTH)
       case 'store':
         this.store(operation.folio)
         return 1
@@ -238,14 +259,6 @@ export class ThreadExecutor {
       case 'freeItem':
         Atomics.add(control, ITEMS, 1)
         return 0
-      case 'readTunable': {
-        const value = this.#shared.tunables[operation.name]
-        if (value === undefined)
-          throw new PstraceError('policy-tunable', `tunable ${operation.name} is not declared`)
-        return value
-      }
-      case 'read':
-        return Atomics.load(control, this.#cell(operation.at))
       case 'write':
         return Atomics.store(control, this.#cell(operation.at), operation.amount)
       case 'add':

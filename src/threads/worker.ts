@@ -32,6 +32,5 @@ const executor = new ThreadExecutor(start.shared, start.thread, (page) =>
   codec.compress(page, target),
 )
 parentPort?.postMessage('ready')
-const setting = { cpus: start.shared.cpus, initial: start.shared.tunables }
-if (start.isPool) while (executor.awaitItem()) executor.run(policy.work(start.worker, setting))
-else executor.run(policy.work(start.worker, setting))
+if (start.isPool) while (executor.awaitItem()) executor.run(policy.work(start.worker, executor))
+else executor.run(policy.work(start.worker, executor))

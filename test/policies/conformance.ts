@@ -1,4 +1,10 @@
-import type { Operation, Policy, PolicyLayout, TunableValues } from '../../src/policies/policy.ts'
+import type {
+  Operation,
+  Policy,
+  PolicyLayout,
+  Setting,
+  TunableValues,
+} from '../../src/policies/policy.ts'
 
 /** A slow, obvious executor: one operation at a time, threads picked by a script of numbers. It shares no code with the engine. */
 export interface Conformance {
@@ -47,7 +53,7 @@ class Executor {
   readonly #policy: Policy
   readonly #options: ConformanceOptions
   readonly #tunables: Record<string, number> = {}
-  readonly #setting: { readonly cpus: number; readonly initial: TunableValues }
+  readonly #setting: Setting
   readonly #layout: PolicyLayout
   readonly #queues: number[][]
   readonly #owners: (Actor | undefined)[]
@@ -73,7 +79,13 @@ class Executor {
     this.#options = options
     for (const { name, default: value } of policy.tunables) this.#tunables[name] = value
     Object.assign(this.#tunables, options.tunables)
-    this.#setting = { cpus, initial: { ...this.#tunables } }
+    this.#setting = {
+      cpus,
+      initial: { ...this.#tunables },
+      tunable: (name) => this.#tunable(name),
+      length: (queue) => this.#queues[queue]?.length ?? 0,
+      read: (cell) => this.#cells[cell] ?? 0,
+    }
     const layout = policy.layout({ node: 0, cpus }, this.#tunables)
     this.#layout = layout
     this.#queues = layout.queues.map(() => [])
@@ -201,8 +213,6 @@ class Executor {
         this.#begin(folio)
         return folio
       }
-      case 'length':
-        return this.#queues[operation.at]?.length ?? 0
       case 'store':
         this.#store(operation.folio)
         return 1
@@ -221,13 +231,6 @@ class Executor {
         this.#items++
         if (this.#items > this.#layout.items) this.#bad('more items are freed than taken')
         return 0
-      case 'readTunable': {
-        const value = this.#tunables[operation.name]
-        if (value === undefined) this.#bad(`tunable ${operation.name} is not declared`)
-        return value ?? 0
-      }
-      case 'read':
-        return this.#cells[operation.at] ?? 0
       case 'write':
         this.#cells[operation.at] = operation.amount
         return operation.amount
@@ -235,6 +238,12 @@ class Executor {
         this.#cells[operation.at] = (this.#cells[operation.at] ?? 0) + operation.amount
         return this.#cells[operation.at] ?? 0
     }
+  }
+
+  #tunable(name: string): number {
+    const value = this.#tunables[name]
+    if (value === undefined) this.#bad(`tunable ${name} is not declared`)
+    return value ?? 0
   }
 
   #lock(actor: Actor, at: number): number {

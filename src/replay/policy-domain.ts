@@ -1,0 +1,124 @@
+import { PstraceError } from '../model/error.ts'
+import type { PolicyLayout, Setting, TunableValues } from '../policies/policy.ts'
+import type { LiveTunables } from './live-tunables.ts'
+import { PolicyLock } from './policy-lock.ts'
+import { PolicyQueue } from './policy-queue.ts'
+import type { Scheduler, Thread } from './scheduler.ts'
+
+export interface Item {
+  readonly worker: number
+  readonly node: number
+}
+
+/** What the executor owns of one node, or of the machine for a global policy; and what the policy sees of it. */
+export class Domain implements Setting {
+  readonly node: number
+  readonly cpus: number
+  readonly initial: TunableValues
+  readonly layout: PolicyLayout
+  readonly queues: readonly PolicyQueue[]
+  readonly locks: readonly PolicyLock[]
+  readonly cells: Float64Array
+  items: number
+  /** Kthreads by worker index; pool threads are in `pool`. */
+  readonly workers: (Thread | undefined)[] = []
+  /** By worker: the queue that it sleeps for, -1 = it does not. */
+  readonly waitingFor: Int32Array
+  readonly pool: Thread[] = []
+  readonly idlePool: Thread[] = []
+  readonly pending: Item[] = []
+  readonly #tunables: LiveTunables
+  readonly #policy: string
+
+  constructor(
+    policy: string,
+    view: { readonly node: number; readonly cpus: number },
+    layout: PolicyLayout,
+    of: { readonly tunables: LiveTunables; readonly scheduler: Scheduler },
+  ) {
+    const { tunables, scheduler } = of
+    this.#policy = policy
+    this.#tunables = tunables
+    this.node = view.node
+    this.cpus = view.cpus
+    this.initial = tunables.initial
+    this.layout = layout
+    this.queues = layout.queues.map(
+      ({ name, capacity, depth }) => new PolicyQueue(name, capacity, depth ?? capacity),
+    )
+    this.locks = layout.locks.map(({ name, kind }) => new PolicyLock(name, kind, scheduler))
+    this.cells = new Float64Array(layout.cells.length)
+    this.items = layout.items
+    this.waitingFor = new Int32Array(Math.max(1, layout.workers.length)).fill(-1)
+  }
+
+  tunable(name: string): number {
+    return this.#tunables.valueOf(name)
+  }
+
+  length(queue: number): number {
+    return this.queueAt(queue).length
+  }
+
+  read(cell: number): number {
+    return this.cells[cell] as number
+  }
+
+  queueAt(queue: number): PolicyQueue {
+    const found = this.queues[queue]
+    if (found === undefined) throw this.#unknown('queue', queue)
+    return found
+  }
+
+  lockAt(lock: number): PolicyLock {
+    const found = this.locks[lock]
+    if (found === undefined) throw this.#unknown('lock', lock)
+    return found
+  }
+
+  /** Folios waiting, over all queues. */
+  get queued(): number {
+    let queued = 0
+    for (const { length } of this.queues) queued += length
+    return queued
+  }
+
+  /** A submit begins: it may leave as many as the policy lets wait, or as waited before. */
+  beginSubmit(): void {
+    for (const queue of this.queues) queue.limit = Math.max(queue.length, queue.depth)
+  }
+
+  /** The depths that other values of the tunables give. */
+  resize({ queues }: PolicyLayout): void {
+    this.queues.forEach((queue, index) => {
+      const { depth, capacity } = queues[index] ?? { capacity: 0 }
+      queue.depth = Math.min(depth ?? capacity, queue.capacity)
+      queue.limit = Math.max(queue.limit, queue.depth)
+    })
+  }
+
+  takeItem(): number {
+    if (this.items === 0) return 0
+    this.items--
+    return 1
+  }
+
+  giveItem(worker: number): void {
+    this.items++
+    // mempool_free keeps what fits and gives the rest back to the slab, whoever allocated it.
+    if (this.layout.workers[worker]?.serves === 'cpu')
+      this.items = Math.min(this.items, this.layout.items)
+    if (this.items > this.layout.items)
+      throw new PstraceError(
+        'replay-invariant',
+        `policy ${this.#policy} frees more items than it took`,
+      )
+  }
+
+  #unknown(kind: string, index: number): PstraceError {
+    return new PstraceError(
+      'policy-layout',
+      `policy ${this.#policy} uses ${kind} ${index}, which its layout does not declare`,
+    )
+  }
+}

@@ -1,0 +1,51 @@
+import { PstraceError } from '../model/error.ts'
+import type { Operation } from '../policies/policy.ts'
+import type { Domain } from './policy-domain.ts'
+import type { PolicyLock } from './policy-lock.ts'
+import type { Thread } from './scheduler.ts'
+
+/** A policy's program under way: one submission (worker -1), or a worker's. */
+export class Turn<End> {
+  readonly domain: Domain
+  readonly worker: number
+  readonly program: Generator<Operation, End, number>
+  /** What the program's latest operation gave. */
+  result = 0
+  /** Once it has ended. */
+  end: End | undefined = undefined
+  /** An operation that is to be performed (again) when the thread goes on. */
+  pending: Operation | undefined = undefined
+  /** To be stored, and to be waited for, by what `advance` says. */
+  folio = -1
+  lock: PolicyLock | undefined = undefined
+  /** Operations since time last passed, and when that was. */
+  instant: number
+  operations = 0
+  /** Folios in the program's hands: the submitted one, what it popped and has neither stored nor queued. */
+  holding: number
+
+  constructor(
+    domain: Domain,
+    worker: number,
+    program: Generator<Operation, End, number>,
+    now: number,
+  ) {
+    this.domain = domain
+    this.worker = worker
+    this.program = program
+    this.instant = now
+    this.holding = worker < 0 ? 1 : 0
+  }
+
+  /** Where it ends or goes to sleep it must have nothing in its hands. */
+  mustHoldNothing(policy: string, thread: Thread, now: number): void {
+    const { holding } = this
+    if (holding === 0) return
+    throw new PstraceError(
+      'replay-invariant',
+      holding > 0
+        ? `policy ${policy} drops ${holding} folio(s): ${thread.name} has neither queued nor stored what it held at ${now} ns`
+        : `policy ${policy} gives away ${-holding} folio(s) more than it had: ${thread.name} at ${now} ns`,
+    )
+  }
+}
