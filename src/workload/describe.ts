@@ -65,16 +65,12 @@ export function describeWorkload(workload: Workload): WorkloadFact[] {
     based('machine', `node${node}.free_at_start`, freeAtStart, 'pages')
     counted('machine', `node${node}.managed`, totalPages, 'pages', 'snapshot', '')
   }
-  for (const zone of machine.zones)
-    for (const mark of ['min', 'low', 'high'] as const)
-      counted(
-        'machine',
-        `node${zone.node}.${zone.name}.${mark}`,
-        zone[mark],
-        'pages',
-        zone.basis,
-        '',
-      )
+  for (const { node, name, basis, ...zone } of machine.zones)
+    for (const mark of ['min', 'low', 'high', 'reserve'] as const) {
+      const pages = zone[mark]
+      if (pages !== undefined)
+        counted('machine', `node${node}.${name}.${mark}`, pages, 'pages', basis, '')
+    }
   based('machine', 'lru', machine.lru)
   based('machine', 'swappiness', machine.swappiness)
   based('machine', 'boost_step', machine.boostStep, 'pages')

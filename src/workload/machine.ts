@@ -1,6 +1,7 @@
 import type { Balance } from './balance.ts'
 import { EVENT, type RecordedZone, type Recording } from './recording.ts'
 import type { Based, Machine, WorkloadCpu, WorkloadZone } from './types.ts'
+import { readReserves } from './zone-protection.ts'
 
 /** Counters of a text file such as vmstat: first and last value recorded. */
 export function readCounter(
@@ -140,17 +141,7 @@ export function describeMachine(recording: Recording, options: MachineOptions): 
       },
       totalPages: managedOf(node),
     })),
-    zones: zones.map(
-      ({ node, name, managed, min, low, high: top, basis }): WorkloadZone => ({
-        node,
-        name,
-        managed,
-        min,
-        low,
-        high: top,
-        basis,
-      }),
-    ),
+    zones: describeZones(recording, zones),
     lru: findLru(recording),
     swappiness: findSwappiness(recording),
     ...findBoosts(balance, high),
@@ -165,6 +156,18 @@ export function describeMachine(recording: Recording, options: MachineOptions): 
     zeroMap: options.hasZeroMap,
     readahead: findReadahead(recording),
   }
+}
+
+function describeZones(recording: Recording, zones: readonly RecordedZone[]): WorkloadZone[] {
+  const reserves = readReserves(snapshotText(recording, 'zoneinfo.before') ?? '')
+  return zones.map(({ node, name, managed, min, low, high, basis }) => {
+    const reserve = reserves.get(`${node}/${name}`)
+    return {
+      ...{ node, name, managed, min, low, high },
+      ...(reserve === undefined ? {} : { reserve }),
+      basis,
+    }
+  })
 }
 
 function findCpus(recording: Recording, nodes: readonly number[]): WorkloadCpu[] {
