@@ -20,7 +20,7 @@ afterAll(() => door.close())
 
 describe('ingest', () => {
   it('prints the new id alone on stdout with --quiet', () => {
-    const { stdout, stderr, status } = door.run([
+    const { stdout, stderr, status } = door.start([
       'ingest',
       '--quiet',
       '--db',
@@ -150,7 +150,7 @@ describe('results', () => {
   })
 
   it('carry no escape codes in a pipe', () => {
-    expect(door.run(['stalls']).stdout).not.toContain('\u001b')
+    expect(door.start(['stalls']).stdout).not.toContain('\u001b')
   })
 })
 
@@ -190,7 +190,7 @@ describe('a database', () => {
     for (const found of [
       door.run(['--db', 'elsewhere/a.duckdb', 'stalls']),
       door.run(['stalls', '--db', 'elsewhere/a.duckdb']),
-      door.run(['stalls'], { env: { PSTRACE_DB: 'elsewhere/a.duckdb' } }),
+      door.start(['stalls'], { env: { PSTRACE_DB: 'elsewhere/a.duckdb' } }),
     ])
       expect(found.status, found.stderr).toBe(0)
   })
@@ -245,7 +245,7 @@ describe('errors', () => {
   it('show a stack only with PSTRACE_DEBUG', () => {
     const plain = door.run(['stalls', '--db', 'none.duckdb'])
     expect(plain.stderr.trim().split('\n')).toHaveLength(1)
-    const debug = door.run(['stalls', '--db', 'none.duckdb'], { env: { PSTRACE_DEBUG: '1' } })
+    const debug = door.start(['stalls', '--db', 'none.duckdb'], { env: { PSTRACE_DEBUG: '1' } })
     expect(debug.stderr).toContain('    at ')
   })
 })

@@ -87,4 +87,13 @@ describe('pstrace prints what it printed before for', () => {
     }--- status ${found}\n`
     await expect(text).toMatchFileSnapshot(`golden/${name}.txt`)
   })
+
+  it.each(['help', 'stalls-by-length-json', 'query-raw', 'unknown-table', 'no-arguments'])(
+    '%s, alike in a process of its own',
+    (name) => {
+      const [args] = CASES[name] ?? [[]]
+      const { stdout, stderr, status } = door.start(args)
+      expect({ stdout, stderr, status }).toEqual(door.run(args))
+    },
+  )
 })

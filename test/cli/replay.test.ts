@@ -57,6 +57,15 @@ describe('info on a real recording', () => {
   })
 })
 
+describe('workload of a real recording', () => {
+  it('has what zoneinfo says that a zone keeps for allocations that can use no other', () => {
+    const rows = door.rows(['workload']).filter(({ name }) => String(name).endsWith('.reserve'))
+    expect(rows.map(({ name, value, basis }) => [name, Number(value), basis])).toEqual([
+      ['node0.DMA.reserve', 346, 'snapshot'],
+    ])
+  })
+})
+
 describe('replay', () => {
   it('names contents, demand, seed and the unknown in its first line and the ids of its runs last', () => {
     const lines = fourth.stdout.trim().split('\n')
