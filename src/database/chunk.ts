@@ -106,10 +106,15 @@ export class ChunkWriter {
     count: number,
     valid?: Uint8Array,
   ): void {
-    const own = values instanceof Int32Array ? this.#ints : this.#halves
-    // The bindings do not take shared memory.
-    own.set(values.subarray(from, from + count))
-    this.#flush(column, count * 4)
+    const { buffer, byteOffset } = values
+    if (buffer instanceof ArrayBuffer)
+      duckdb.copy_data_to_vector(this.#vector(column), 0, buffer, byteOffset + 4 * from, 4 * count)
+    else {
+      // The bindings do not take shared memory.
+      const own = values instanceof Int32Array ? this.#ints : this.#halves
+      own.set(values.subarray(from, from + count))
+      this.#flush(column, count * 4)
+    }
     this.setValidity(column, valid, from, count)
   }
 

@@ -14,7 +14,7 @@ import { quoteName, quoteText, RAW_COLUMNS, RAW_SCHEMA, type TableDefinition } f
 
 /**
  * Raw tables are views, as the packed ones (packed.ts): trace, CPU and task of a row are in one table of shapes for all events, and
- * fields of 32 bits are kept as such. A shape is of one block of 2^32 ns (and of 2^32 events): its rows keep what lies behind the
+ * fields are kept in 32 bits as long as their values need no more. A shape is of one block of 2^32 ns (and of 2^32 events): its rows keep what lies behind the
  * block's beginning.
  *
  *     raw."system:event" (view) = packed_raw."system:event" (_shape, seq, ts_ns, fields) JOIN packed.raw_shapes
@@ -48,25 +48,21 @@ export interface RawColumn {
   readonly name: string
   /** As it is kept. */
   readonly type: string
+  /** As the view shows it. */
+  readonly shown: string
   readonly comment: string
 }
 
 /** Leading columns of every table in `packed_raw`. */
 export const PACKED_RAW_COLUMNS: readonly RawColumn[] = [
-  { ...SHAPE, name: '_shape' },
+  { ...SHAPE, name: '_shape', shown: SHAPE.type },
   ...RAW_COLUMNS.filter(({ name }) => !OF_SHAPES.has(name)).map(({ name, comment }) => ({
     name,
     type: 'UINTEGER',
+    shown: 'BIGINT',
     comment,
   })),
 ]
-
-/** Integers that a view shows as BIGINT. */
-const NARROW: ReadonlySet<string> = new Set(['INTEGER', 'UINTEGER'])
-
-export function isNarrow(type: string): boolean {
-  return NARROW.has(type)
-}
 
 export function packedRawName(event: string): string {
   return `${PACKED_RAW_SCHEMA}.${quoteName(event)}`
@@ -79,16 +75,20 @@ export async function readRawColumns(
 ): Promise<RawColumn[]> {
   const shown = await readColumns(connection, RAW_SCHEMA, event)
   if (shown.length === 0) return []
-  const comments = new Map(shown.map(({ name, comment }) => [name, comment]))
+  const known = new Map(shown.map((column) => [column.name, column]))
   const kept = await queryRows(
     connection,
     `SELECT column_name AS name, column_type AS type FROM (DESCRIBE ${nestedRows(packedRawName(event))})`,
   )
-  return kept.map(({ name, type }) => ({
-    name: String(name),
-    type: String(type),
-    comment: comments.get(String(name)) ?? '',
-  }))
+  return kept.map(({ name, type }) => {
+    const { type: shownType, comment } = known.get(String(name)) ?? {}
+    return {
+      name: String(name),
+      type: String(type),
+      shown: shownType ?? String(type),
+      comment: comment ?? '',
+    }
+  })
 }
 
 /** The statement that creates an event's table. */
@@ -115,9 +115,9 @@ export function rawViewStatements(event: string, columns: readonly RawColumn[]):
       const first = FIRST_OF[name]
       return first === undefined ? `s.${name}` : `s.${first} + r.${name} AS ${name}`
     }),
-    ...fields.map(({ name, type }) => {
+    ...fields.map(({ name, type, shown }) => {
       const column = `r.${quoteName(name)}`
-      return isNarrow(type) ? `${column}::BIGINT AS ${quoteName(name)}` : column
+      return type === shown ? column : `${column}::${shown} AS ${quoteName(name)}`
     }),
   ]
   const about = quoteText(`Events ${event} as recorded, one row each.`)
@@ -180,7 +180,9 @@ async function moveStatements(
   const kept = new Set([...RAW_COLUMNS, ...PACKED_RAW_COLUMNS].map(({ name }) => name))
   for (const event of await readTables(connection, schema)) {
     const columns = await readColumns(connection, schema, event)
-    const fields = columns.filter(({ name }) => !kept.has(name))
+    const fields = columns
+      .filter(({ name }) => !kept.has(name))
+      .map((field) => ({ ...field, shown: toShownType(field.type) }))
     statements.push(
       `ALTER TABLE ${schema}.${quoteName(event)} RENAME TO ${FORMER}`,
       ...moveRows(event, [...PACKED_RAW_COLUMNS, ...fields], rows),
@@ -220,6 +222,11 @@ function moveRows(event: string, columns: readonly RawColumn[], rows: string): r
   ]
 }
 
+/** As raw tables showed a type before it was kept beside the one that is shown. */
+function toShownType(kept: string): string {
+  return kept === 'INTEGER' || kept === 'UINTEGER' ? 'BIGINT' : kept
+}
+
 async function readTables(connection: DuckDBConnection, schema: string): Promise<string[]> {
   const rows = await queryRows(
     connection,
@@ -233,7 +240,7 @@ async function readColumns(
   connection: DuckDBConnection,
   schema: string,
   table: string,
-): Promise<RawColumn[]> {
+): Promise<Omit<RawColumn, 'shown'>[]> {
   const rows = await queryRows(
     connection,
     `SELECT column_name AS name, data_type AS type, coalesce(comment, '') AS comment FROM duckdb_columns()

@@ -1,5 +1,5 @@
 import type { DuckDBAppender, DuckDBConnection, DuckDBType } from '@duckdb/node-api'
-import type { Column, EventBatch, EventFormat, FieldSpec } from '../../parsers/batch.ts'
+import type { Column, EventBatch, EventFormat, FieldSpec, WideColumn } from '../../parsers/batch.ts'
 import { toStruct } from './append.ts'
 import { CHUNK_ROWS, ChunkWriter, type Halves } from './chunk.ts'
 import {
@@ -16,7 +16,6 @@ import {
 import {
   changeRawTable,
   createRawTable,
-  isNarrow,
   PACKED_RAW_COLUMNS,
   PACKED_RAW_SCHEMA,
   type RawColumn,
@@ -69,7 +68,9 @@ export class RawTables {
   /** `seq[i]` is the rank of row i in the trace's total order. */
   async append(batch: EventBatch, seq: Float64Array): Promise<void> {
     if (batch.length === 0) return
-    const table = this.#byFormat.get(batch.format) ?? (await this.#open(batch.format))
+    let table = this.#byFormat.get(batch.format)
+    if (table?.takes(batch) !== true)
+      table = await this.#open(batch, { isWide: table !== undefined })
     table.append(batch, seq)
   }
 
@@ -97,11 +98,13 @@ export class RawTables {
     this.#byFormat.clear()
   }
 
-  async #open(format: EventFormat): Promise<RawTable> {
+  /** `isWide`: numbers of 64 bits came that the table did not take, and may come of other fields. */
+  async #open(batch: EventBatch, options: { isWide: boolean }): Promise<RawTable> {
+    const { format } = batch
     const name = `${format.system}:${format.name}`
     // Two formats of one trace may share a name (a probe defined anew): the table is extended for the second.
     this.#tables.get(name)?.close()
-    const columns = await this.#prepare(name, format)
+    const columns = await this.#prepare(name, batch, options)
     this.#shapes ??= await RawShapes.open(this.#connection, this.#traceId, this.#base)
     const appender = await this.#connection.createAppender(name, PACKED_RAW_SCHEMA)
     const table = new RawTable(appender, columns, this.#pool, this.#shapes)
@@ -113,7 +116,11 @@ export class RawTables {
   }
 
   /** Makes the table hold the format's fields; returns its columns with the field each takes, if any. */
-  async #prepare(name: string, format: EventFormat): Promise<readonly TargetColumn[]> {
+  async #prepare(
+    name: string,
+    { format, length, columns: values }: EventBatch,
+    { isWide }: { isWide: boolean },
+  ): Promise<readonly TargetColumn[]> {
     const columns = await readRawColumns(this.#connection, name)
     const isNew = columns.length === 0
     if (isNew) columns.push(...PACKED_RAW_COLUMNS)
@@ -121,8 +128,9 @@ export class RawTables {
     const fieldOf = new Map<string, number>()
     const used = new Set([...PACKED_RAW_COLUMNS, ...RAW_COLUMNS].map(({ name: column }) => column))
     for (const [i, field] of format.fields.entries()) {
-      const type = keptType(field)
-      const column = this.#place(name, field.name, type, { columns, used })
+      const shown = shownType(field)
+      const type = isWide ? wideType(field) : keptType(field, values[i], length)
+      const column = this.#place(name, field.name, shown, { columns, used })
       used.add(column.toLowerCase())
       fieldOf.set(column, i)
       const at = columns.findIndex((known) => known.name === column)
@@ -130,13 +138,13 @@ export class RawTables {
       if (known === undefined) {
         changed = true
         const comment = `Field ${field.name} of the kernel's event: ${field.type}.`
-        columns.push({ name: column, type, comment })
+        columns.push({ name: column, type, shown, comment })
         continue
       }
-      const wider = widerType(known.type, type)
-      if (wider === known.type) continue
+      const wider = { type: widerType(known.type, type), shown: widerType(known.shown, shown) }
+      if (wider.type === known.type && wider.shown === known.shown) continue
       changed = true
-      columns[at] = { ...known, type: wider }
+      columns[at] = { ...known, ...wider }
     }
     if (changed) {
       const table = isNew ? createRawTable(name, columns) : changeRawTable(name, columns)
@@ -193,6 +201,16 @@ class RawTable {
     this.#shapes = shapes
     const types = columns.map(({ type }) => TYPES[type]?.type ?? BLOB)
     this.#writer = new ChunkWriter([toStruct(columns, types)])
+  }
+
+  /** False where a number does not fit into what its column is kept in. */
+  takes({ length, columns }: EventBatch): boolean {
+    return this.#columns.every(({ type, field }) => {
+      const column = field === undefined ? undefined : columns[field]
+      if (column?.kind !== 'i64' && column?.kind !== 'u64') return true
+      if (type === wideType(column.field)) return true
+      return widerType(type, keptType(column.field, column, length)) === type
+    })
   }
 
   append(batch: EventBatch, seq: Float64Array): void {
@@ -277,8 +295,13 @@ class RawTable {
   }
 }
 
-/** The type that a field is kept in. */
-function keptType(field: FieldSpec): string {
+/** The type that the view shows a field in. */
+function shownType(field: FieldSpec): string {
+  return field.kind === 'i32' || field.kind === 'u32' ? 'BIGINT' : wideType(field)
+}
+
+/** The type that holds all values of a field. */
+function wideType(field: FieldSpec): string {
   switch (field.kind) {
     case 'i32':
       return 'INTEGER'
@@ -299,10 +322,51 @@ function keptType(field: FieldSpec): string {
   }
 }
 
+/** The type that holds what a column has of a field. */
+function keptType(field: FieldSpec, column: Column | undefined, length: number): string {
+  if (column?.kind === 'u64' && !hasHigh(column, length)) return 'UINTEGER'
+  if (column?.kind === 'i64' && !hasSigned(column, length)) return 'INTEGER'
+  return wideType(field)
+}
+
+/** True when a number does not fit into 32 bits without sign. */
+function hasHigh({ hi, valid }: WideColumn, length: number): boolean {
+  let seen = 0
+  for (let i = 0; i < length; i++) seen |= hi[i] ?? 0
+  if (seen === 0 || valid === undefined) return seen !== 0
+  return hi.subarray(0, length).some((high, i) => high !== 0 && valid[i] === 1)
+}
+
+/** True when a number does not fit into 32 bits with its sign. */
+function hasSigned({ lo, hi, valid }: WideColumn, length: number): boolean {
+  let seen = 0
+  for (let i = 0; i < length; i++) seen |= (hi[i] ?? 0) ^ ((lo[i] ?? 0) >> 31)
+  if (seen === 0 || valid === undefined) return seen !== 0
+  return hi
+    .subarray(0, length)
+    .some((high, i) => (high | 0) !== (lo[i] ?? 0) >> 31 && valid[i] === 1)
+}
+
+/** Integers, narrowest first. */
+const INTEGERS: readonly { type: string; bits: number; signed: boolean }[] = [
+  { type: 'INTEGER', bits: 32, signed: true },
+  { type: 'UINTEGER', bits: 32, signed: false },
+  { type: 'BIGINT', bits: 64, signed: true },
+  { type: 'UBIGINT', bits: 64, signed: false },
+  { type: 'HUGEINT', bits: 128, signed: true },
+]
+
+function isNarrow(type: string): boolean {
+  return type === 'INTEGER' || type === 'UINTEGER'
+}
+
 /** The type that holds all values of both: signed and unsigned 64 bits meet in HUGEINT. */
 function widerType(known: string, wanted: string): string {
   if (known === wanted || TYPES[known]?.class !== 'number') return known
   if (known === 'DOUBLE' || wanted === 'DOUBLE') return 'DOUBLE'
-  const isSigned = (type: string): boolean => type === 'BIGINT' || isNarrow(type)
-  return isSigned(known) && isSigned(wanted) ? 'BIGINT' : 'HUGEINT'
+  const both = INTEGERS.filter(({ type }) => type === known || type === wanted)
+  const holdsBoth = INTEGERS.find(({ bits, signed }) =>
+    both.every((one) => (one.signed === signed ? bits >= one.bits : signed && bits > one.bits)),
+  )
+  return holdsBoth?.type ?? 'HUGEINT'
 }

@@ -1,13 +1,43 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Column } from '../../parsers/batch.ts'
+import { toHalves } from '../../src/database/chunk.ts'
 import { Database } from '../../src/database/database.ts'
+import { RawTables } from '../../src/database/raw.ts'
 import { appendRaw, batchOf, field } from './raw-batches.ts'
 
 let database: Database
+let folder: string
 beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'pstrace-raw-'))
   database = await Database.open(':memory:', { mode: 'write' })
 })
-afterAll(() => database.close())
+afterAll(() => {
+  database.close()
+  rmSync(folder, { recursive: true })
+})
+
+/** A field of each kind of 64 bits: the numbers, and the same below 0. */
+function wideColumns(length: number, number: (i: number) => [lo: number, hi: number]): Column[] {
+  const halves = Array.from({ length }, (_, i) => number(i))
+  const below = halves.map(([lo, hi]) => toHalves(-(BigInt(hi) * 2n ** 32n + BigInt(lo))))
+  return [
+    {
+      kind: 'u64',
+      field: field('up', 'u64'),
+      lo: Uint32Array.from(halves, ([lo]) => lo),
+      hi: Uint32Array.from(halves, ([, hi]) => hi),
+    },
+    {
+      kind: 'i64',
+      field: field('down', 'i64'),
+      lo: Uint32Array.from(below, ({ lo }) => lo),
+      hi: Uint32Array.from(below, ({ hi }) => hi),
+    },
+  ]
+}
 
 describe('raw tables', () => {
   it('keep every kind of field to the bit', async () => {
@@ -168,6 +198,57 @@ describe('raw tables', () => {
     expect(rows).toEqual(
       times.map((time, n) => ({ seq: 2 ** 32 - 3 + n, ts_ns: time + 5, cpu: 1, tid: 9, n })),
     )
+  })
+
+  it('give numbers of 64 bits more room when one needs it, amid the transaction of a long trace', async () => {
+    const rows = 130_000
+    const path = join(folder, 'wide.duckdb')
+    const file = await Database.open(path, { mode: 'write' })
+    const raw = new RawTables(file.connection, file.strings, 1, toHalves(0n))
+    const format = batchOf(
+      'test:room',
+      wideColumns(0, () => [0, 0]),
+      0,
+    ).format
+    const seq = Float64Array.from({ length: rows }, (_, i) => i)
+    await file.run('BEGIN')
+    const [near, far] = [0, 0x40000000].map((last) => {
+      const columns = wideColumns(rows, (i) => [i, i === rows - 1 ? last : 0])
+      return { ...batchOf('test:room', columns, rows), format, tid: new Int32Array(rows).fill(9) }
+    })
+    for (const batch of [near, near, far, near])
+      if (batch !== undefined) await raw.append(batch, seq)
+    raw.close()
+    await file.run('COMMIT')
+    const sums = await file.query(`
+      SELECT count(*) AS n, sum(up)::VARCHAR AS up, sum(down)::VARCHAR AS down, count(DISTINCT up) AS values,
+        any_value(typeof(up)) AS type, any_value(typeof(down)) AS signed, sum(ts_ns) AS times
+      FROM raw."test:room"`)
+    file.close()
+    const sum = BigInt(rows * (rows - 1) * 2)
+    expect(sums).toEqual([
+      {
+        n: 4 * rows,
+        up: String(sum + 2n ** 62n),
+        down: String(-sum - 2n ** 62n),
+        values: rows + 1,
+        type: 'UBIGINT',
+        signed: 'BIGINT',
+        times: Number(sum) * 10,
+      },
+    ])
+  })
+
+  it('keep what is NULL out of the choice of the room', async () => {
+    const [up] = wideColumns(2, (i) => [i, i])
+    const column = { ...up, valid: Uint8Array.of(1, 0) } as Column
+    await appendRaw(database, 1, batchOf('test:null', [column], 2))
+    expect(
+      await database.query('SELECT up, typeof(up) AS type FROM raw."test:null" ORDER BY seq'),
+    ).toEqual([
+      { up: 0, type: 'UBIGINT' },
+      { up: null, type: 'UBIGINT' },
+    ])
   })
 
   it('widen a field of 32 bits to 64 where a later trace needs them', async () => {
