@@ -180,3 +180,5 @@ async function openLiveTrace(stream: LiveStream, options: OpenOptions): Promise<
     )
   return await format.openLive(stream)
 }
+
+export { parseUname } from './uname.ts'

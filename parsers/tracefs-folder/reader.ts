@@ -9,6 +9,7 @@ import { RingBufferScanner, type StampBase } from '../ring-buffer.ts'
 import { CpuStream, earliestStamp, settleLosses, UnpackBudget } from '../trace-dat/cpu-stream.ts'
 import { isNanosecondClock, TimeOptions, toClock } from '../trace-dat/options.ts'
 import { TimeConversion } from '../trace-dat/time.ts'
+import { parseUname } from '../uname.ts'
 import { WindowBuilder } from '../window.ts'
 
 /** Bytes that all cpus together read ahead. */
@@ -220,11 +221,7 @@ class TracefsFolderReader extends MergedReader<CpuStream> {
 
   #toInfo(time: TimeConversion, pageBytes: number): TraceInfo {
     const { facts } = this.#options
-    // `uname -a`: system, node, release, version ..., machine, operating system.
-    const uname = facts.get('uname')?.split(/\s+/) ?? []
-    const arch = uname.find((word) =>
-      /^(x86_64|aarch64|armv\w+|i[3-6]86|riscv64|s390x|ppc64le)$/.test(word),
-    )
+    const { kernelRelease, arch } = parseUname(facts.get('uname') ?? '')
     const clock = this.#options.clock ?? toClock(this.#readText('trace_clock') ?? '') ?? 'local'
     const tgids = new Map<number, number>()
     for (const [, tid, tgid] of (this.#readText('saved_tgids') ?? '').matchAll(
@@ -233,7 +230,7 @@ class TracefsFolderReader extends MergedReader<CpuStream> {
       tgids.set(Number(tid), Number(tgid))
     return {
       format: 'tracefs folder',
-      kernelRelease: uname.length >= 3 ? uname[2] : undefined,
+      kernelRelease,
       arch,
       cpus: this.#files.length,
       pageSize: pageBytes === 4096 ? pageBytes : undefined,

@@ -5,6 +5,7 @@ import { diagnose, type Evidence, recordedRoles } from '../analysis/fitness.ts'
 import { toResult } from '../analysis/result.ts'
 import { VMSTAT_PREFIX } from '../analysis/whole-counters.ts'
 import { roleOf } from '../ingest/aliases.ts'
+import { kernelOf } from '../ingest/kernel.ts'
 import { swapDevicesOf } from '../ingest/snapshot.ts'
 import { openInput } from '../io/input.ts'
 import { readSnapshots } from '../io/snapshots.ts'
@@ -84,7 +85,7 @@ export async function readContents(file: string): Promise<Contents> {
       const snapshots = folder === undefined ? new Map<string, string>() : readSnapshots(folder)
       return {
         file,
-        info,
+        info: { ...info, ...kernelOf(info, snapshots) },
         events,
         count,
         lengthNs: Number.isNaN(firstNs) ? 0 : lastNs - firstNs,

@@ -36,6 +36,7 @@ import {
 } from './events/swap.ts'
 import type { FinishOptions } from './finish.ts'
 import { PageIdentities } from './identities.ts'
+import { kernelOf } from './kernel.ts'
 import { KswapdSpans } from './kswapd.ts'
 import { Processes, threadsOf } from './processes.ts'
 import {
@@ -99,7 +100,7 @@ export class Families {
       devicePlace: devicePlace(files),
       nodeOfPfn: nodes.nodeOfPfn,
       oneNode: nodes.count <= 1,
-      singlePages: hasSinglePages(info.kernelRelease, files),
+      singlePages: hasSinglePages(kernelOf(info, files).kernelRelease, files),
     }
     const freesRecorded = roles.has('slot_free')
     this.identities = new PageIdentities({ freesRecorded })

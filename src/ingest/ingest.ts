@@ -11,6 +11,7 @@ import { amendSwapouts, finishSwapouts, renumberPages } from './finish.ts'
 import { Follower } from './follower.ts'
 import { PAGE_ALIASES } from './identities.ts'
 import { OwnIssues } from './issues.ts'
+import { kernelOf } from './kernel.ts'
 import { addMachine } from './machine.ts'
 import { type SnapshotFiles, SYMBOLS_FILE } from './snapshot.ts'
 import { STAGED_SWAPOUTS } from './swapout-rows.ts'
@@ -67,6 +68,7 @@ export async function ingestTrace(
 export async function writeTrace(writer: RowWriter, options: IngestOptions): Promise<IngestResult> {
   const { info } = options.reader
   const files: SnapshotFiles = options.snapshots ?? new Map()
+  const { kernelRelease, arch } = kernelOf(info, files)
   try {
     await writer.beginTrace(
       {
@@ -74,8 +76,8 @@ export async function writeTrace(writer: RowWriter, options: IngestOptions): Pro
         path: options.path,
         format: info.format,
         sha256: options.sha256 ?? null,
-        kernel_release: info.kernelRelease ?? null,
-        arch: info.arch ?? null,
+        kernel_release: kernelRelease ?? null,
+        arch: arch ?? null,
         cpus: info.cpus ?? null,
         page_size: info.pageSize ?? null,
         clock: info.clock ?? null,
