@@ -3,7 +3,7 @@ import type { Settings } from '../config/settings.ts'
 import { formatBytes, formatCount } from './table.ts'
 
 export interface Progress {
-  /** `done` and `total` in the same unit; `note` is one short phrase. */
+  /** `done` and `total` in the same unit, 0 = nobody knows how much there will be; `note` is one short phrase. */
   update(done: number, total: number, note?: string): void
   stop(): void
 }
@@ -26,6 +26,12 @@ function formatAmount(value: number, unit: ProgressUnit): string {
   return unit === 'bytes' ? formatBytes(value) : formatCount(Math.round(value))
 }
 
+/** How far it is: of how much, where that is known. */
+function describeAmount(done: number, total: number, unit: ProgressUnit): string {
+  const amount = formatAmount(done, unit)
+  return total > 0 ? `${amount} of ${formatAmount(total, unit)}` : amount
+}
+
 function startBar(what: string, unit: ProgressUnit, color: boolean): Progress {
   const begun = Date.now()
   let bar: SingleBar | undefined
@@ -35,7 +41,7 @@ function startBar(what: string, unit: ProgressUnit, color: boolean): Progress {
         if (Date.now() - begun < SILENT_MS) return
         bar = new SingleBar({
           stream: process.stderr,
-          format: `${what} {bar} {percentage}%  {amount}  {note}`,
+          format: `${what} ${total > 0 ? '{bar} {percentage}%  ' : ''}{amount}  {note}`,
           barCompleteChar: color ? '\u2588' : '#',
           barIncompleteChar: color ? '\u2591' : '-',
           barsize: 30,
@@ -46,7 +52,7 @@ function startBar(what: string, unit: ProgressUnit, color: boolean): Progress {
       }
       bar.setTotal(Math.max(total, 1))
       bar.update(Math.min(done, total), {
-        amount: `${formatAmount(done, unit)} of ${formatAmount(total, unit)}`,
+        amount: describeAmount(done, total, unit),
         note,
       })
     },
@@ -64,8 +70,14 @@ function startLines(what: string, unit: ProgressUnit, mode: 'plain' | 'json'): P
     const { done, total, note } = latest
     const line =
       mode === 'json'
-        ? JSON.stringify({ what, done, total, unit, ...(note === '' ? {} : { note }) })
-        : `${what}: ${formatAmount(done, unit)} of ${formatAmount(total, unit)}${note === '' ? '' : `, ${note}`}`
+        ? JSON.stringify({
+            what,
+            done,
+            total: total > 0 ? total : null,
+            unit,
+            ...(note === '' ? {} : { note }),
+          })
+        : `${what}: ${describeAmount(done, total, unit)}${note === '' ? '' : `, ${note}`}`
     process.stderr.write(`${line}\n`)
     latest = undefined
   }

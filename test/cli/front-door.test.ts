@@ -44,6 +44,31 @@ describe('ingest', () => {
     )
   })
 
+  it('of a stream tells how much was read, of no total, and has the kernel from uname beside it', () => {
+    const text = ['generate', 'phone', '-o', 'text/trace.txt', '--format', 'text']
+    mkdirSync(join(door.folder, 'text'))
+    expect(door.run([...text, '--events', '800', '--snapshots', 'text']).status).toBe(0)
+    writeFileSync(join(door.folder, 'text/uname'), 'Linux phone 6.6.30 #1 SMP aarch64 Toybox\n')
+    const input = readFileSync(join(door.folder, 'text/trace.txt'), 'utf8')
+    const { stderr, status } = door.start(
+      ['ingest', '--progress', 'json', '--db', 'text.duckdb', '--snapshots', 'text', '-'],
+      { input },
+    )
+    const told = stderr.split('\n').filter((line) => line.startsWith('{'))
+    expect([status, JSON.parse(told.at(-1) ?? '{}')]).toEqual([
+      0,
+      {
+        what: 'reading standard input',
+        done: Buffer.byteLength(input),
+        total: null,
+        unit: 'bytes',
+      },
+    ])
+    expect(
+      door.rows(['query', '--db', 'text.duckdb', 'SELECT kernel_release, arch FROM traces']),
+    ).toEqual([{ kernel_release: '6.6.30', arch: 'aarch64' }])
+  })
+
   it('reads standard input as it reads the file', () => {
     const counts = ['query', 'SELECT count(*) AS n FROM swapouts', '--trace', '1']
     expect(door.rows([...counts, '--db', 'piped.duckdb'])).toEqual(door.rows(counts))
