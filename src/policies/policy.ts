@@ -118,7 +118,7 @@ export interface PolicyLayout {
   /** Who may submit: kswapd alone, or direct reclaimers too. */
   readonly submitters: 'kswapd' | 'all'
   readonly folio: {
-    /** `locked`: a fault waits for the store. `writeback`: a fault finds the page and goes on. */
+    /** `locked`: a fault waits until zram begins the store, or zswap has ended it. `writeback`: a fault finds the page and goes on. */
     readonly whileQueued: 'locked' | 'writeback'
     /** Moved to the list's tail when stored, so that the next scan frees it. */
     readonly rotated: boolean

@@ -192,6 +192,7 @@ export class VirtualGate implements PolicyGate {
           layout?.memalloc ?? true,
           layout?.kworker ?? false,
         )
+        stores.startWriteback(folio)
         if (!this.#scheduler.spend(thread, ns)) yield
         if (stores.isPreempted(thread)) yield
         const ending = stores.end(thread)

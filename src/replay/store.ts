@@ -115,6 +115,17 @@ export class Stores {
     return ns
   }
 
+  /**
+   * A folio that was queued locked: while zram compresses it is unlocked and under writeback (swap_writepage_bdev_sync), so that a fault maps it
+   * again and reclaim marks it for rotation. zswap keeps it locked.
+   */
+  startWriteback(page: number): void {
+    const { backend, locks, pages } = this.#kernel
+    if (backend.name !== 'zram' || pages.has(page, P.WRITEBACK)) return
+    pages.set(page, P.WRITEBACK)
+    locks.unlock(page)
+  }
+
   /** Gives one base page to the backend; returns what that costs. */
   #storePart(thread: Thread, work: StoreWork, part: number): number {
     const { backend, costs, pages, pool } = this.#kernel
@@ -292,7 +303,7 @@ export class Stores {
     pages.addTail(page)
   }
 
-  /** After a worker's store: unlocked, and rotated if it is on its list; a folio that is still isolated is not. */
+  /** After a store that the policy asked for: unlocked, and rotated where reclaim waits for it or the policy says so, if it is on its list. */
   completed(page: number, cpu: number, flight: number): void {
     const { pages, gate } = this.#kernel
     if ((pages.swapout[page] as number) !== flight) this.#kernel.recorder.closeFlight(flight)
@@ -301,9 +312,10 @@ export class Stores {
       this.#kernel.locks.unlock(page)
       return
     }
-    if (pages.has(page, P.WRITEBACK)) pages.clear(page, P.WRITEBACK)
+    const isMet = gate?.writebackWhileQueued === false && pages.has(page, P.RECLAIM)
+    pages.clear(page, P.WRITEBACK | P.RECLAIM)
     this.#kernel.locks.unlock(page)
-    const isRotated = gate?.rotates === true && pages.isOnList(page)
+    const isRotated = (isMet || gate?.rotates === true) && pages.isOnList(page)
     this.#kernel.note('complete', page, isRotated ? 1 : 0)
     if (!isRotated) {
       if (!pages.isOnList(page)) this.#kernel.tally.isolatedAtStore++

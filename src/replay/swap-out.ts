@@ -254,6 +254,7 @@ export class SwapOuts {
     this.#kernel.recorder.closeFlight(flight)
     pages.swapout[page] = 0
     this.#kernel.pool.dropSlot(page)
+    this.#kernel.stores.redirtied.delete(page)
     pages.state[page] = P.RESIDENT
     pages.clear(page, P.WRITEBACK | P.RECLAIM)
     if (activate) {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { policies } from '../../src/policies/index.ts'
+import { kcompressd } from '../../src/policies/kcompressd.ts'
 import { kcompressdV1 } from '../../src/policies/kcompressd-v1.ts'
 import { kswapd } from '../../src/policies/kswapd.ts'
 import { parallel } from '../../src/policies/parallel.ts'
@@ -23,8 +24,14 @@ class NamedBackend extends CountingBackend {
   }
 }
 
-function run(policy: Policy, tunables: TunableValues, backend: string, sink: RowSink): void {
-  replay(WORKLOAD, {
+function run(
+  policy: Policy,
+  tunables: TunableValues,
+  backend: string,
+  sink: RowSink,
+  workload = WORKLOAD,
+): void {
+  replay(workload, {
     policy,
     tunables,
     backend: new NamedBackend(backend),
@@ -42,6 +49,30 @@ function queuedDirectly(policy: Policy, tunables: TunableValues): readonly Plain
     .of('swapouts')
     .filter((row) => row['context'] === 'direct' && row['path'] === 'queued')
 }
+
+/** Faults that met a folio between its submission and the end of its store: did they go on before that end? */
+function faultsDuringStores(backend: string): readonly boolean[] {
+  const rows = new RowCollector()
+  run(kcompressd, {}, backend, rows.sink, pressure({ pages: 1500, touches: 6000, tasks: 2 }))
+  const outs = rows.of('swapouts')
+  return rows
+    .of('swapins')
+    .filter(({ met }) => met === 'queued' || met === 'storing')
+    .flatMap((fault) => {
+      const isMet = (out: PlainRow): boolean =>
+        out['page_id'] === fault['page_id'] &&
+        Number(out['submit_ns']) <= Number(fault['ts_ns']) &&
+        Number(out['stored_ns']) >= Number(fault['ts_ns'])
+      return outs.filter(isMet).map((out) => Number(fault['end_ns']) < Number(out['stored_ns']))
+    })
+}
+
+it('a fault on a queued folio goes on once zram has begun its store, and waits for the end of it on zswap', () => {
+  expect(faultsDuringStores('zram')).toContain(true)
+  const waits = faultsDuringStores('zswap')
+  expect(waits.length).toBeGreaterThan(0)
+  expect(waits).not.toContain(true)
+})
 
 describe.each(QUEUEING.map((policy) => [policy.name, policy] as const))('%s', (_name, policy) => {
   it('takes folios of direct reclaimers only with pstrace.direct, in a lane of their own', () => {

@@ -12,6 +12,8 @@ export interface Folio {
   active: boolean
   locked: boolean
   writeback: boolean
+  /** Reclaim came past while it was under writeback (PG_reclaim). */
+  metByReclaim: boolean
   cleanCopy: boolean
   /** Written while a store of it was queued. */
   stale: boolean
@@ -31,6 +33,7 @@ export function newFolio(id: number, pages: number): Folio {
     active: false,
     locked: false,
     writeback: false,
+    metByReclaim: false,
     cleanCopy: false,
     stale: false,
     slot: -1,

@@ -111,6 +111,7 @@ function* shrinkFolio(machine: Machine, scan: Scan, folio: Folio): Program<boole
 function isKept({ lists }: Machine, folio: Folio): boolean {
   if (folio.writeback) {
     folio.active = true
+    folio.metByReclaim = true
     return true
   }
   if (!folio.accessed) return false

@@ -1,6 +1,6 @@
 import { OutsideCase, type SlowSwapout } from './case.ts'
 import type { Program, Thread } from './clock.ts'
-import { drawEach, dropSlot, type Folio } from './folio.ts'
+import { drawEach, dropSlot, type Folio, unlock } from './folio.ts'
 import type { Machine } from './machine.ts'
 
 /** Stores a folio; the pool may take the last frames for it (PF_MEMALLOC). */
@@ -17,6 +17,11 @@ export function beginStore(machine: Machine, thread: Thread, folio: Folio): numb
   if (folio.state !== 'queued' && folio.state !== 'resident')
     throw new Error(`folio ${folio.id} is stored twice`)
   const row = swapoutOf(folio)
+  // Handed over locked: the device gets it under writeback.
+  if (folio.state === 'queued' && !folio.writeback) {
+    folio.writeback = true
+    unlock(machine, folio)
+  }
   folio.state = 'storing'
   row.start = machine.clock.now
   row.storedBy = thread.name

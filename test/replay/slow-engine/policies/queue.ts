@@ -41,9 +41,11 @@ export class Queue {
 
 /** A store that the policy asked for is done. */
 export function complete(machine: Machine, thread: Thread, folio: Folio): void {
+  const isMet = folio.metByReclaim
   folio.writeback = false
+  folio.metByReclaim = false
   unlock(machine, folio)
-  if (machine.policy?.queuesUnderWriteback) machine.lists.rotate(folio, thread.cpu)
+  if (isMet || machine.policy?.queuesUnderWriteback) machine.lists.rotate(folio, thread.cpu)
 }
 
 /** kswapd makes room in a full queue: it stores the oldest folio itself. */
