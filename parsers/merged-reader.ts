@@ -1,7 +1,7 @@
 import type { EventFormat, EventWindow } from './batch.ts'
 import type { IssueLog } from './issues.ts'
 import type { ImportIssue, Loss, TraceInfo, TraceReader } from './reader.ts'
-import { type RecordStream, StreamMerge, type WindowBuilder } from './window.ts'
+import type { RecordStream, WindowBuilder } from './window.ts'
 
 /** One cpu's records, with the gaps that they show. */
 export interface LossyStream extends RecordStream {
@@ -23,7 +23,6 @@ export abstract class MergedReader<S extends LossyStream> implements TraceReader
   readonly #log: IssueLog
   #streams: readonly S[] = []
   #window: WindowBuilder | undefined
-  #merge: StreamMerge | undefined
   #settled: readonly Loss[] | undefined
   #ended = false
 
@@ -35,7 +34,7 @@ export abstract class MergedReader<S extends LossyStream> implements TraceReader
   protected begin({ streams, beside, window }: Merged<S>): void {
     this.#streams = streams
     this.#window = window
-    this.#merge = new StreamMerge(beside === undefined ? streams : [beside, ...streams])
+    window.begin(beside === undefined ? streams : [beside, ...streams])
   }
 
   /** All that was lost of a stream that has been read to its end. */
@@ -59,9 +58,9 @@ export abstract class MergedReader<S extends LossyStream> implements TraceReader
 
   read(): EventWindow | undefined {
     if (this.#ended || this.#window === undefined) return undefined
-    const more = this.#merge?.fill(this.#window)
+    const more = this.#window.fill()
     const window = this.#window.finish()
-    if (more !== true) {
+    if (!more) {
       this.#ended = true
       this.#settled = this.#streams.flatMap((stream) => this.settle(stream))
     }

@@ -1,4 +1,5 @@
 import { HOST_LITTLE_ENDIAN } from './record-decoder.ts'
+import type { RecordMemory } from './record-memory.ts'
 
 /** Layout of a sub-buffer ("page") as events/header_page gives it. */
 export interface SubBufferLayout {
@@ -86,9 +87,9 @@ function commitIndex(
  */
 export class RingBufferScanner {
   /** Records found since `clear`: time in ticks since the base, byte of the data, bytes of the data. */
-  ts = new Float64Array(FIRST_RECORDS)
-  start = new Uint32Array(FIRST_RECORDS)
-  size = new Uint32Array(FIRST_RECORDS)
+  ts: Float64Array
+  start: Uint32Array
+  size: Uint32Array
   count = 0
   /** Of the sub-buffer scanned last. */
   pageTs = 0
@@ -98,11 +99,16 @@ export class RingBufferScanner {
   fault: string | undefined
   /** Byte in the buffer of the fault. */
   faultAt = 0
+  readonly #memory: RecordMemory
   readonly #layout: SubBufferLayout
   readonly #base: StampBase
   readonly #swap: boolean
 
-  constructor(layout: SubBufferLayout, base: StampBase) {
+  constructor(layout: SubBufferLayout, base: StampBase, memory: RecordMemory) {
+    this.#memory = memory
+    this.ts = memory.floats(FIRST_RECORDS)
+    this.start = memory.words(FIRST_RECORDS)
+    this.size = memory.words(FIRST_RECORDS)
     this.#layout = layout
     this.#base = base
     this.#swap = layout.littleEndian !== HOST_LITTLE_ENDIAN
@@ -235,15 +241,10 @@ export class RingBufferScanner {
 
   #grow(records: number): void {
     const capacity = 2 ** Math.ceil(Math.log2(records + 1))
-    const ts = new Float64Array(capacity)
-    const start = new Uint32Array(capacity)
-    const size = new Uint32Array(capacity)
-    ts.set(this.ts)
-    start.set(this.start)
-    size.set(this.size)
-    this.ts = ts
-    this.start = start
-    this.size = size
+    const memory = this.#memory
+    this.ts = memory.grown(this.ts, memory.floats(capacity))
+    this.start = memory.grown(this.start, memory.words(capacity))
+    this.size = memory.grown(this.size, memory.words(capacity))
   }
 }
 

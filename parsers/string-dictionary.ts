@@ -4,8 +4,6 @@ import { toText } from './cursor.ts'
 const FIRST_STRINGS = 1024
 const HASH_START = 0x811c9dc5
 const HASH_PRIME = 0x9e3779b1
-/** Task names are arrays of 16 bytes; so many met lately are found without looking at their bytes one by one. */
-const RECENT = 256
 
 /**
  * Distinct strings found by their bytes: a JavaScript string is made once per string, not per event. A key is the string as
@@ -21,9 +19,6 @@ export class ByteDictionary implements StringDictionary {
   /** Code + 1 by hash; 0 = free. Never more than half full. */
   #slots = new Int32Array(FIRST_STRINGS * 2)
   #key = new Uint32Array(64)
-  /** Arrays of four words, with what follows the NUL, and their codes, -1 for none. */
-  readonly #recentWords = new Uint32Array(RECENT * 4)
-  readonly #recentCodes = new Int32Array(RECENT).fill(-1)
 
   get length(): number {
     return this.#strings.length
@@ -62,33 +57,6 @@ export class ByteDictionary implements StringDictionary {
       hash = mix(hash, word)
     }
     return this.#lookUp(length, hash)
-  }
-
-  /** The same for the four words from words[at], where the words are little endian. */
-  internFourWords(words: Uint32Array, at: number): number {
-    const a = words[at] as number
-    const b = words[at + 1] as number
-    const c = words[at + 2] as number
-    const d = words[at + 3] as number
-    const slot = Math.imul(a ^ Math.imul(b ^ Math.imul(c ^ d, 31), 31), HASH_PRIME) >>> 24
-    const recent = this.#recentWords
-    const from = slot * 4
-    if (
-      recent[from] === a &&
-      recent[from + 1] === b &&
-      recent[from + 2] === c &&
-      recent[from + 3] === d
-    ) {
-      const known = this.#recentCodes[slot] as number
-      if (known >= 0) return known
-    }
-    const code = this.internWords(words, at, 16)
-    recent[from] = a
-    recent[from + 1] = b
-    recent[from + 2] = c
-    recent[from + 3] = d
-    this.#recentCodes[slot] = code
-    return code
   }
 
   /** The same for `bytes` bytes (a multiple of 4) from words[at], where the words are little endian. */

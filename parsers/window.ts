@@ -1,15 +1,19 @@
-import { type EventBatch, type EventWindow, WINDOW_ROWS } from './batch.ts'
+import type { EventBatch, EventWindow } from './batch.ts'
+import { WINDOW_ROWS } from './batch.ts'
+import { BatchBuilder } from './batch-builder.ts'
 import type { RecordFormat } from './event-format.ts'
 import type { IssueLog } from './issues.ts'
-import { BatchBuilder, Dictionaries, type RecordBytes } from './record-decoder.ts'
+import { Dictionaries } from './record-decoder.ts'
+import type { RecordMemory } from './record-memory.ts'
+import { StreamTable } from './stream-table.ts'
 
 /** Raw records in one buffer's order. Records begin at multiples of 4 and end inside `bytes`. */
 export interface RecordBlock {
   readonly cpu: number
   readonly instance: number
+  /** The window's memory, if the arrays lie in it; else they are copied there. */
+  readonly memory?: RecordMemory
   bytes: Uint8Array
-  /** The same memory. */
-  words: Uint32Array
   /** Nanoseconds since the reader's base. */
   ts: Float64Array
   start: Uint32Array
@@ -27,11 +31,13 @@ export interface RecordStream extends RecordBlock {
   load(): boolean
 }
 
+const EVENT_IDS = 65_536
+
 /** Formats by event id, for all streams of a reader. */
 export class FormatTable {
   readonly records: RecordFormat[] = []
   /** Index in `records` by id, -1 = no such event. */
-  readonly byId = new Int32Array(65_536).fill(-1)
+  readonly byId = new Int32Array(EVENT_IDS).fill(-1)
 
   /** False when the id is taken: the first description counts, as in libtraceevent. */
   add(record: RecordFormat): boolean {
@@ -43,172 +49,178 @@ export class FormatTable {
   }
 }
 
-/** Rows of a window: their records and columns, about 150 bytes each, stay in a core's second cache (1 MiB) until all is done with them. */
+/** Rows of a window: their columns, about 100 bytes each, stay in a core's second cache (1 MiB) until all is done with them. */
 const ROWS = Math.min(WINDOW_ROWS, 4096)
-const RECORD_BYTES = 1 << 21
+const KEPT_BYTES = 1 << 21
 /** Most rows that batches may keep room for between windows. */
 const MAX_IDLE_ROWS = 8 * ROWS
+const NAME_BYTES = 16
 
-/** Builds windows: copies records in their total order, then decodes them format by format. */
+/** Why the kernel's `fill` ended; see assembly/records.ts. */
+const ENDED = 0
+const FULL = 1
+const LOAD = 2
+const UNKNOWN = 3
+const SHORT = 4
+const GROW = 5
+
+/** Builds windows: merges the records of streams by (ts, cpu, instance) into columns; within a stream nothing is reordered. */
 export class WindowBuilder {
   readonly #formats: FormatTable
   readonly #issues: IssueLog
-  readonly #littleEndian: boolean
-  readonly #typeOffset: number
+  readonly #memory: RecordMemory
+  readonly #streams: StreamTable
   readonly #dictionaries = new Dictionaries()
-  /** By instance, then by index of the format. */
-  readonly #builders: (BatchBuilder | undefined)[] = []
-  readonly #made: BatchBuilder[] = []
-  readonly #active: BatchBuilder[] = []
-  readonly #batch = new Uint16Array(ROWS)
-  readonly #row = new Uint32Array(ROWS)
-  readonly #records: RecordBytes
-  /** The blocks' records lie in #records; others are copied to it. */
-  readonly #isShared: boolean
-  readonly #capacity: number
-  #used = 0
-  #length = 0
+  /** By their place in memory. */
+  readonly #builders = new Map<number, BatchBuilder>()
+  /** By instance: places of builders by event id, 0 = none yet. */
+  readonly #tables: Uint32Array[] = []
+  readonly #batch: Uint16Array
+  readonly #row: Uint32Array
+  /** Places of the builders that have rows. */
+  readonly #active: Uint32Array
+  readonly #names: Uint8Array
+  readonly #kept
   #firstSeq = 0
-  #full = false
 
-  constructor(
-    options: {
-      formats: FormatTable
-      issues: IssueLog
-    } & (
-      | {
-          littleEndian: boolean
-          /** Longest record that a block can hold. */
-          maxRecordBytes: number
-        }
-      | {
-          /** Where all blocks' records lie, and stay until the window is finished. */
-          records: RecordBytes
-        }
-    ),
-  ) {
-    this.#formats = options.formats
+  constructor(options: {
+    formats: FormatTable
+    issues: IssueLog
+    memory: RecordMemory
+    /** Byte order of the records. */
+    littleEndian: boolean
+    /** Longest record that a block can hold. */
+    maxRecordBytes: number
+  }) {
+    const { memory, formats, littleEndian } = options
+    this.#formats = formats
     this.#issues = options.issues
-    this.#typeOffset = options.formats.records[0]?.common.typeOffset ?? 0
-    this.#isShared = 'records' in options
-    if ('records' in options) {
-      this.#records = options.records
-      this.#capacity = RECORD_BYTES
-    } else {
-      this.#capacity = Math.max(RECORD_BYTES, (options.maxRecordBytes + 3) & ~3)
-      const bytes = new Uint8Array(this.#capacity)
-      const { littleEndian } = options
-      this.#records = { bytes, words: new Uint32Array(bytes.buffer), littleEndian }
-    }
-    this.#littleEndian = this.#records.littleEndian
+    this.#memory = memory
+    this.#streams = new StreamTable(memory)
+    const { kernel } = memory
+    this.#row = memory.words(ROWS)
+    const batch = memory.allocate(2 * ROWS)
+    this.#batch = new Uint16Array(memory.buffer, batch, ROWS)
+    this.#active = memory.words(ROWS)
+    this.#names = memory.bytes(kernel.NAME_SLOTS.value * kernel.NAME_SLOT_BYTES.value)
+    this.#names.fill(0)
+    const room = Math.max(KEPT_BYTES, (options.maxRecordBytes + 3) & ~3)
+    const words = memory.words(room / 4)
+    const bytes = new Uint8Array(memory.buffer, words.byteOffset, room)
+    this.#kept = { bytes, words, littleEndian }
+    kernel.rowOf.value = this.#row.byteOffset
+    kernel.batchOf.value = this.#batch.byteOffset
+    kernel.active.value = this.#active.byteOffset
+    kernel.names.value = this.#names.byteOffset
+    kernel.kept.value = words.byteOffset
+    kernel.keptRoom.value = room
+    kernel.most.value = ROWS
+    kernel.isSwapped.value = littleEndian ? 0 : 1
+    kernel.typeOffset.value = formats.records[0]?.common.typeOffset ?? 0
   }
 
-  /** True when the next record needs a new window. */
-  get full(): boolean {
-    return this.#full
+  /** Merges these streams from now on; they have ended or none were before. */
+  begin(streams: readonly RecordStream[]): void {
+    this.#streams.begin(streams, (instance) => this.#tableOf(instance).byteOffset)
   }
 
-  /** Takes records from `block` while they are before untils[which] (or at it, if `orEqual`) and the window has room. */
-  take(block: RecordBlock, untils: Float64Array, which: number, orEqual: boolean): void {
-    const until = untils[which] as number
-    const { ts, start, size, count, bytes, words, cpu } = block
-    const { byId, records } = this.#formats
-    const base = block.instance * records.length
-    const typeAt = this.#littleEndian ? this.#typeOffset : this.#typeOffset + 1
-    const typeHighAt = this.#littleEndian ? this.#typeOffset + 1 : this.#typeOffset
-    const ownWords = this.#records.words
-    const isShared = this.#isShared
-    const capacity = this.#capacity
-    let used = this.#used
-    let length = this.#length
-    let i = block.next
-    for (; i < count; i++) {
-      const time = ts[i] as number
-      if (!(time < until || (orEqual && time === until))) break
-      const from = start[i] as number
-      const recordBytes = size[i] as number
-      if (length === ROWS || used + recordBytes + 3 > capacity) {
-        this.#full = true
-        break
-      }
-      const id =
-        recordBytes <= typeAt || recordBytes <= typeHighAt
-          ? -1
-          : (bytes[from + typeAt] as number) | ((bytes[from + typeHighAt] as number) << 8)
-      const slot = id < 0 ? -1 : (byId[id] as number)
-      if (slot < 0) {
-        this.#reportUnknown(id, block.position(i))
-        continue
-      }
-      const builder = this.#builders[base + slot] ?? this.#addBuilder(slot, block.instance)
-      if (recordBytes < builder.minBytes) {
-        this.#reportShort(builder, recordBytes, block.position(i))
-        continue
-      }
-      const row = builder.length
-      if (row === builder.capacity) builder.grow()
-      if (row === 0) {
-        builder.windowIndex = this.#active.length
-        this.#active.push(builder)
-      }
-      builder.ts[row] = time
-      builder.cpu[row] = cpu
-      builder.start[row] = isShared ? from : used
-      builder.size[row] = recordBytes
-      builder.length = row + 1
-      this.#batch[length] = builder.windowIndex
-      this.#row[length] = row
-      length++
-      if (isShared) {
-        used += (recordBytes + 3) & ~3
-        continue
-      }
-      let to = used >>> 2
-      const lastWord = (from + recordBytes + 3) >>> 2
-      for (let word = from >>> 2; word < lastWord; word++) ownWords[to++] = words[word] as number
-      used = to << 2
+  /** Moves records into the window until it is full; false when the streams have ended. */
+  fill(): boolean {
+    const { kernel } = this.#memory
+    for (;;) {
+      const reason = kernel.fill()
+      if (reason === LOAD) this.#streams.load(kernel.at.value)
+      else if (reason === UNKNOWN) this.#meet(kernel.at.value)
+      else if (reason === SHORT) this.#passShort(kernel.at.value)
+      else if (reason === GROW) this.#builders.get(kernel.at.value)?.grow()
+      else if (reason === ENDED || reason === FULL) {
+        this.#streams.settleAll()
+        return reason === FULL
+      } else this.#learnName(kernel.at.value)
     }
-    block.next = i
-    this.#used = used
-    this.#length = length
   }
 
   /** Ends the window and begins the next; `undefined` when it has no rows. */
   finish(): EventWindow | undefined {
+    const { kernel } = this.#memory
+    const length = kernel.length.value
     const batches: EventBatch[] = []
-    for (const builder of this.#active) {
-      batches.push(builder.decode(this.#records, this.#dictionaries))
+    const count = kernel.activeCount.value
+    for (let i = 0; i < count; i++) {
+      const builder = this.#builders.get(this.#active[i] as number) as BatchBuilder
+      batches.push(builder.finish(this.#kept, this.#dictionaries))
     }
-    const length = this.#length
     const firstSeq = this.#firstSeq
     this.#firstSeq += length
-    this.#length = 0
-    this.#used = 0
-    this.#full = false
-    this.#rest()
+    kernel.clear()
+    this.#rest(batches.length)
     if (length === 0) return undefined
     return { firstSeq, length, batches, batch: this.#batch, row: this.#row }
   }
 
-  #rest(): void {
-    for (const builder of this.#active) builder.length = 0
-    let rows = 0
-    for (const builder of this.#made) rows += builder.capacity
-    if (rows > MAX_IDLE_ROWS)
-      for (const builder of this.#made) if (builder.windowIndex === -1) builder.release()
-    for (const builder of this.#active) builder.windowIndex = -1
-    this.#active.length = 0
-    this.#dictionaries.trim()
+  /** What a stream's next record is that no builder takes yet: an event met for the first time, or none. */
+  #meet(index: number): void {
+    const stream = this.#streams.settled(index)
+    const id = this.#idOf(stream)
+    const slot = id < 0 ? -1 : (this.#formats.byId[id] as number)
+    const record = this.#formats.records[slot]
+    if (record === undefined) {
+      this.#reportUnknown(id, stream.position(stream.next))
+      this.#streams.skip(index)
+      return
+    }
+    const builder = new BatchBuilder(record, stream.instance, this.#memory)
+    this.#builders.set(builder.place, builder)
+    this.#tableOf(stream.instance)[id] = builder.place
   }
 
-  #addBuilder(slot: number, instance: number): BatchBuilder {
-    const { records } = this.#formats
-    const builder = new BatchBuilder(records[slot] as RecordFormat, instance)
-    const index = instance * records.length + slot
-    while (this.#builders.length <= index) this.#builders.push(undefined)
-    this.#builders[index] = builder
-    this.#made.push(builder)
-    return builder
+  /** Event id of the stream's next record; -1 if it is too short to have one. */
+  #idOf({ bytes, start, size, next }: RecordStream): number {
+    const at = this.#memory.kernel.typeOffset.value
+    if ((size[next] as number) < at + 2) return -1
+    const from = (start[next] as number) + at
+    const [low, high] = this.#kept.littleEndian ? [from, from + 1] : [from + 1, from]
+    return (bytes[low] as number) | ((bytes[high] as number) << 8)
+  }
+
+  #passShort(index: number): void {
+    const stream = this.#streams.settled(index)
+    const builder = this.#builders.get(this.#tableOf(stream.instance)[this.#idOf(stream)] as number)
+    if (builder !== undefined)
+      this.#reportShort(
+        builder.record,
+        stream.size[stream.next] as number,
+        stream.position(stream.next),
+      )
+    this.#streams.skip(index)
+  }
+
+  #learnName(place: number): void {
+    const bytes = new Uint8Array(this.#memory.buffer, place, NAME_BYTES)
+    this.#memory.kernel.learnName(this.#dictionaries.fixed.intern(bytes, 0, NAME_BYTES))
+  }
+
+  #tableOf(instance: number): Uint32Array {
+    let table = this.#tables[instance]
+    if (table === undefined) {
+      table = this.#memory.words(EVENT_IDS)
+      table.fill(0)
+      this.#tables[instance] = table
+    }
+    return table
+  }
+
+  #rest(active: number): void {
+    let rows = 0
+    for (const builder of this.#builders.values()) rows += builder.capacity
+    if (rows > MAX_IDLE_ROWS) {
+      const resting = new Set(this.#builders.keys())
+      for (let i = 0; i < active; i++) resting.delete(this.#active[i] as number)
+      for (const place of resting) this.#builders.get(place)?.release()
+    }
+    const { fixed } = this.#dictionaries
+    this.#dictionaries.trim()
+    if (this.#dictionaries.fixed !== fixed) this.#names.fill(0)
   }
 
   #reportUnknown(id: number, at: number): void {
@@ -219,85 +231,14 @@ export class WindowBuilder {
     this.#issues.add('unknown_event', 'error', at, what, id)
   }
 
-  #reportShort(builder: BatchBuilder, size: number, at: number): void {
-    const { system, name } = builder.record.format
+  #reportShort({ format, minBytes }: RecordFormat, size: number, at: number): void {
+    const event = `${format.system}:${format.name}`
     this.#issues.add(
       'short_record',
       'error',
       at,
-      `A record of ${system}:${name} has ${size} bytes, its format needs ${builder.minBytes}.`,
-      `${system}:${name}`,
+      `A record of ${event} has ${size} bytes, its format needs ${minBytes}.`,
+      event,
     )
   }
-}
-
-const END = Float64Array.of(Number.POSITIVE_INFINITY)
-
-/** Merges streams by (ts, cpu, instance); within a stream nothing is reordered. */
-export class StreamMerge {
-  readonly #streams: readonly RecordStream[]
-  /** Time of each stream's next record. */
-  readonly #heads: Float64Array
-  /** Stream indices; the least (head, index) first. Streams are in order of (cpu, instance), so the index breaks ties. */
-  readonly #heap: Int32Array
-  #size = 0
-
-  constructor(streams: readonly RecordStream[]) {
-    this.#streams = [...streams].sort((a, b) => a.cpu - b.cpu || a.instance - b.instance)
-    this.#heads = new Float64Array(streams.length)
-    this.#heap = new Int32Array(streams.length)
-    for (const [index, stream] of this.#streams.entries())
-      if (stream.load()) {
-        this.#heads[index] = headOf(stream)
-        this.#heap[this.#size++] = index
-      }
-    for (let i = (this.#size >> 1) - 1; i >= 0; i--) this.#sink(i)
-  }
-
-  /** Moves records into the window until it is full; false when the streams have ended. */
-  fill(window: WindowBuilder): boolean {
-    const heap = this.#heap
-    while (this.#size > 0) {
-      const index = heap[0] as number
-      const stream = this.#streams[index] as RecordStream
-      if (this.#size === 1) window.take(stream, END, 0, true)
-      else {
-        let other = heap[1] as number
-        if (this.#size > 2 && this.#isBefore(heap[2] as number, other)) other = heap[2] as number
-        window.take(stream, this.#heads, other, index < other)
-      }
-      if (stream.next < stream.count || stream.load()) this.#heads[index] = headOf(stream)
-      else heap[0] = heap[--this.#size] as number
-      this.#sink(0)
-      if (window.full) return true
-    }
-    return false
-  }
-
-  #isBefore(a: number, b: number): boolean {
-    const headA = this.#heads[a] as number
-    const headB = this.#heads[b] as number
-    return headA < headB || (headA === headB && a < b)
-  }
-
-  #sink(from: number): void {
-    const heap = this.#heap
-    const size = this.#size
-    for (let parent = from; ; ) {
-      let child = 2 * parent + 1
-      if (child >= size) return
-      if (child + 1 < size && this.#isBefore(heap[child + 1] as number, heap[child] as number))
-        child++
-      const least = heap[child] as number
-      const above = heap[parent] as number
-      if (!this.#isBefore(least, above)) return
-      heap[parent] = least
-      heap[child] = above
-      parent = child
-    }
-  }
-}
-
-function headOf(stream: RecordStream): number {
-  return stream.ts[stream.next] as number
 }

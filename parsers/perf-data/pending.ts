@@ -1,4 +1,5 @@
-import { copied, type RecordBytes } from '../record-decoder.ts'
+import { copied } from '../record-decoder.ts'
+import type { RecordMemory } from '../record-memory.ts'
 import type { RecordStream } from '../window.ts'
 
 const FIRST_RECORDS = 1024
@@ -9,11 +10,11 @@ const TIDY_BYTES = 1 << 21
  * Samples that are read but not yet known to be complete up to some time: their raw data in one buffer, at multiples of 4.
  * `release` makes the oldest of them streams for the merge, `settle` takes them off, and `tidy` forgets their bytes.
  */
-export class PendingSamples implements RecordBytes {
-  readonly littleEndian: boolean
-  bytes = new Uint8Array(TIDY_BYTES)
+export class PendingSamples {
+  readonly memory: RecordMemory
+  words: Uint32Array
   /** The same memory. */
-  words = new Uint32Array(this.bytes.buffer)
+  bytes: Uint8Array
   bytesUsed = 0
   /** Samples in all. */
   count = 0
@@ -22,8 +23,10 @@ export class PendingSamples implements RecordBytes {
   readonly #cpus: (PendingCpu | undefined)[] = []
   #tidyAt = TIDY_BYTES
 
-  constructor(littleEndian: boolean) {
-    this.littleEndian = littleEndian
+  constructor(memory: RecordMemory) {
+    this.memory = memory
+    this.words = memory.words(TIDY_BYTES / 4)
+    this.bytes = bytesOf(this.words)
   }
 
   cpu(cpu: number): PendingCpu {
@@ -53,8 +56,12 @@ export class PendingSamples implements RecordBytes {
     const start = this.bytesUsed
     const end = (start + size + 3) & ~3
     if (end > this.bytes.length) {
-      this.bytes = copied(this.bytes, new Uint8Array(Math.max(2 * this.bytes.length, end)))
-      this.words = new Uint32Array(this.bytes.buffer)
+      const { memory } = this
+      this.words = memory.grown(
+        this.words,
+        memory.words(Math.max(2 * this.words.length, end >>> 2)),
+      )
+      this.bytes = bytesOf(this.words)
     }
     this.bytesUsed = end
     return start
@@ -117,9 +124,9 @@ export class PendingSamples implements RecordBytes {
   }
 
   #pack(bytesKept: number): void {
-    const { bytes } = this
-    this.bytes = new Uint8Array(Math.max(TIDY_BYTES, bytesKept))
-    this.words = new Uint32Array(this.bytes.buffer)
+    const { bytes, words } = this
+    this.words = this.memory.words(Math.max(TIDY_BYTES, bytesKept) / 4)
+    this.bytes = bytesOf(this.words)
     this.bytesUsed = 0
     for (const cpu of this.#cpus)
       if (cpu !== undefined)
@@ -130,6 +137,7 @@ export class PendingSamples implements RecordBytes {
           this.bytes.set(bytes.subarray(from, from + size), start)
           cpu.start[i] = start
         }
+    this.memory.free(words)
   }
 }
 
@@ -137,9 +145,9 @@ export class PendingSamples implements RecordBytes {
 class PendingCpu implements RecordStream {
   readonly cpu: number
   readonly instance = 0
-  ts = new Float64Array(FIRST_RECORDS)
-  start = new Uint32Array(FIRST_RECORDS)
-  size = new Uint32Array(FIRST_RECORDS)
+  ts: Float64Array
+  start: Uint32Array
+  size: Uint32Array
   count = 0
   next = 0
   /** Samples in all; those from `count` on wait for a later round. */
@@ -154,14 +162,18 @@ class PendingCpu implements RecordStream {
   constructor(cpu: number, samples: PendingSamples) {
     this.cpu = cpu
     this.#samples = samples
+    const { memory } = samples
+    this.ts = memory.floats(FIRST_RECORDS)
+    this.start = memory.words(FIRST_RECORDS)
+    this.size = memory.words(FIRST_RECORDS)
+  }
+
+  get memory(): RecordMemory {
+    return this.#samples.memory
   }
 
   get bytes(): Uint8Array {
     return this.#samples.bytes
-  }
-
-  get words(): Uint32Array {
-    return this.#samples.words
   }
 
   position(record: number): number {
@@ -246,9 +258,14 @@ class PendingCpu implements RecordStream {
   /** Makes room for more samples; replaces the arrays. */
   grow(): void {
     const capacity = this.ts.length * 2
-    this.ts = copied(this.ts, new Float64Array(capacity))
-    this.start = copied(this.start, new Uint32Array(capacity))
-    this.size = copied(this.size, new Uint32Array(capacity))
+    const { memory } = this
+    this.ts = memory.grown(this.ts, memory.floats(capacity))
+    this.start = memory.grown(this.start, memory.words(capacity))
+    this.size = memory.grown(this.size, memory.words(capacity))
     this.positions = copied(this.positions, new Float64Array(capacity))
   }
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Uint32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength)
 }

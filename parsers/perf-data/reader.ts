@@ -2,7 +2,8 @@ import type { EventFormat, EventWindow } from '../batch.ts'
 import type { IssueLog } from '../issues.ts'
 import type { ByteSource, ImportIssue, Loss, TraceInfo, TraceReader } from '../reader.ts'
 import { HOST_LITTLE_ENDIAN } from '../record-decoder.ts'
-import { FormatTable, StreamMerge, WindowBuilder } from '../window.ts'
+import { RecordMemory } from '../record-memory.ts'
+import { FormatTable, WindowBuilder } from '../window.ts'
 import {
   type PerfAttr,
   parseAttr,
@@ -21,6 +22,8 @@ import { SampleRuns } from './sample-runs.ts'
 import { ThreadGroups } from './thread-groups.ts'
 
 // include/uapi/linux/perf_event.h and tools/lib/perf/include/perf/event.h (6.12)
+/** A record's length is a u16. */
+const MAX_RECORD_BYTES = 1 << 16
 const RECORD = {
   lost: 2,
   comm: 3,
@@ -78,7 +81,8 @@ export class PerfDataReader implements TraceReader {
   #layouts: SampleLayout[] = []
   #isTracepoint: boolean[] = []
   #window: WindowBuilder | undefined
-  #merge: StreamMerge | undefined
+  /** The window takes from samples that were released. */
+  #isMerging = false
   #formats = new FormatTable()
   #seenMetadata: unknown
   /** Samples that may come before some are let go. */
@@ -104,7 +108,7 @@ export class PerfDataReader implements TraceReader {
     this.#issues = issues
     const { source, littleEndian, dataStart, dataEnd } = header
     this.#view = new RecordView(littleEndian)
-    this.#pending = new PendingSamples(littleEndian)
+    this.#pending = new PendingSamples(new RecordMemory())
     this.#losses = new LossLog(this.#view, (cpu) => this.#pending.lastNs(cpu))
     this.#runs = new SampleRuns(this.#pending, this.#groups)
     const parts = folder?.files ?? []
@@ -173,9 +177,9 @@ export class PerfDataReader implements TraceReader {
 
   read(): EventWindow | undefined {
     while (!this.#ended) {
-      if (this.#merge !== undefined && this.#window !== undefined) {
-        if (this.#merge.fill(this.#window)) return this.#finishWindow()
-        this.#merge = undefined
+      if (this.#isMerging && this.#window !== undefined) {
+        if (this.#window.fill()) return this.#finishWindow()
+        this.#isMerging = false
         this.#pending.settle()
       }
       if (this.#exhausted) {
@@ -214,7 +218,7 @@ export class PerfDataReader implements TraceReader {
 
   /** Reads records until a barrier lets some samples go. */
   #readRound(): void {
-    while (this.#merge === undefined && !this.#exhausted) {
+    while (!this.#isMerging && !this.#exhausted) {
       if (!this.#advance()) this.#exhausted = true
       const { count, bytesUsed } = this.#pending
       if (count > MAX_PENDING || bytesUsed > MAX_PENDING_BYTES) {
@@ -236,10 +240,12 @@ export class PerfDataReader implements TraceReader {
     this.#window ??= new WindowBuilder({
       formats: this.#formats,
       issues: this.#issues,
+      memory: this.#pending.memory,
       littleEndian: this.#header.littleEndian,
-      records: this.#pending,
+      maxRecordBytes: MAX_RECORD_BYTES,
     })
-    this.#merge = new StreamMerge(streams)
+    this.#window.begin(streams)
+    this.#isMerging = true
   }
 
   /** What comes before it says what there is (in a pipe even the events), and its time is the base of all. */

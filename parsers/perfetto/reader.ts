@@ -5,6 +5,7 @@ import { IssueLog } from '../issues.ts'
 import { MergedReader } from '../merged-reader.ts'
 import type { ByteSource, Loss, TraceInfo, TraceReader } from '../reader.ts'
 import { HOST_LITTLE_ENDIAN } from '../record-decoder.ts'
+import { RecordMemory } from '../record-memory.ts'
 import { settleLosses } from '../trace-dat/cpu-stream.ts'
 import { WindowBuilder } from '../window.ts'
 import { BundleStream, newBundleContext } from './bundle-stream.ts'
@@ -78,6 +79,7 @@ class PerfettoReader extends MergedReader<BundleStream> {
     const window = new WindowBuilder({
       formats: decoder.shapes.table,
       issues,
+      memory: new RecordMemory(),
       littleEndian: HOST_LITTLE_ENDIAN,
       maxRecordBytes: MAX_RECORD_BYTES + 4,
     })

@@ -2,6 +2,7 @@ import type { Cursor } from '../cursor.ts'
 import { readFully } from '../cursor.ts'
 import type { IssueLog } from '../issues.ts'
 import type { ByteSource, Loss } from '../reader.ts'
+import type { RecordMemory } from '../record-memory.ts'
 import {
   type RingBufferScanner,
   readStamp,
@@ -56,11 +57,12 @@ interface Loaded {
 export class CpuStream implements RecordStream {
   readonly cpu: number
   readonly instance: number
-  bytes: Uint8Array<ArrayBuffer> = new Uint8Array(0)
-  words = new Uint32Array(0)
-  ts = new Float64Array(0)
-  start = new Uint32Array(0)
-  size = new Uint32Array(0)
+  readonly memory: RecordMemory
+  bytes: Uint8Array
+  words: Uint32Array
+  ts: Float64Array = new Float64Array(0)
+  start: Uint32Array = new Uint32Array(0)
+  size: Uint32Array = new Uint32Array(0)
   count = 0
   next = 0
   bytesRead = 0
@@ -99,8 +101,12 @@ export class CpuStream implements RecordStream {
     cursor: Cursor
     blockBytes: number
     budget: UnpackBudget
+    memory: RecordMemory
   }) {
-    const { source, buffer } = options
+    const { source, buffer, memory } = options
+    this.memory = memory
+    this.words = memory.words(0)
+    this.bytes = memory.bytes(0)
     this.cpu = buffer.cpu
     this.instance = buffer.instance
     this.#source = source
@@ -311,8 +317,10 @@ export class CpuStream implements RecordStream {
 
   #reserve(bytes: number): void {
     if (this.bytes.length >= bytes) return
-    this.bytes = new Uint8Array(Math.ceil(bytes / 4) * 4)
-    this.words = new Uint32Array(this.bytes.buffer)
+    this.memory.free(this.words)
+    this.words = this.memory.words(Math.ceil(bytes / 4))
+    const { buffer, byteOffset, byteLength } = this.words
+    this.bytes = new Uint8Array(buffer, byteOffset, byteLength)
   }
 
   #reportCut(): void {

@@ -4,6 +4,7 @@ import { Cursor } from '../cursor.ts'
 import { IssueLog } from '../issues.ts'
 import { MergedReader } from '../merged-reader.ts'
 import type { ByteSource, Loss, TraceInfo, TraceReader } from '../reader.ts'
+import { RecordMemory } from '../record-memory.ts'
 import { RingBufferScanner } from '../ring-buffer.ts'
 import { WindowBuilder } from '../window.ts'
 import {
@@ -62,17 +63,19 @@ class TraceDatReader extends MergedReader<CpuStream> {
     this.#header = header
     this.#issues = issues
     this.formats = header.formats.records.map((record) => record.format)
-    this.#streams = this.#makeStreams(source, budget)
+    const memory = new RecordMemory()
+    this.#streams = this.#makeStreams(source, budget, memory)
     const base = earliestStamp(this.#streams, header.layout)
     const { tsc, timeShift, offsetNs } = header.options
     const time = new TimeConversion({ base, tsc, shift: timeShift, offsetNs })
     for (const stream of this.#streams)
-      stream.begin(new RingBufferScanner(header.layout, base), time)
+      stream.begin(new RingBufferScanner(header.layout, base, memory), time)
     this.info = this.#toInfo(time)
     const maxPageBytes = Math.max(0, ...header.buffers.map((buffer) => buffer.pageBytes))
     const window = new WindowBuilder({
       formats: header.formats,
       issues,
+      memory,
       littleEndian: header.littleEndian,
       maxRecordBytes: maxPageBytes,
     })
@@ -83,7 +86,7 @@ class TraceDatReader extends MergedReader<CpuStream> {
     return this.#header.symbols?.nameOf(hi, lo)
   }
 
-  #makeStreams(source: ByteSource, budget: UnpackBudget): CpuStream[] {
+  #makeStreams(source: ByteSource, budget: UnpackBudget, memory: RecordMemory): CpuStream[] {
     const { buffers, littleEndian, instances } = this.#header
     const clock = instances[buffers[0]?.instance ?? 0]?.clock
     const read = buffers.filter((buffer) => instances[buffer.instance]?.clock === clock)
@@ -100,7 +103,7 @@ class TraceDatReader extends MergedReader<CpuStream> {
     const blockBytes = Math.min(MAX_BLOCK_BYTES, READ_AHEAD_BYTES / Math.max(1, read.length))
     return read.map(
       (buffer) =>
-        new CpuStream({ source, buffer, issues: this.#issues, cursor, blockBytes, budget }),
+        new CpuStream({ source, buffer, issues: this.#issues, cursor, blockBytes, budget, memory }),
     )
   }
 

@@ -5,6 +5,7 @@ import { EventMetadata } from '../event-metadata.ts'
 import { IssueLog } from '../issues.ts'
 import { MergedReader } from '../merged-reader.ts'
 import type { FolderFile, FolderSource, Loss, TraceInfo, TraceReader } from '../reader.ts'
+import { RecordMemory } from '../record-memory.ts'
 import { RingBufferScanner, type StampBase } from '../ring-buffer.ts'
 import { CpuStream, earliestStamp, settleLosses, UnpackBudget } from '../trace-dat/cpu-stream.ts'
 import { isNanosecondClock, TimeOptions, toClock } from '../trace-dat/options.ts'
@@ -63,6 +64,7 @@ class TracefsFolderReader extends MergedReader<CpuStream> {
   readonly #folder: FolderSource
   readonly #root: string
   readonly #issues: IssueLog
+  readonly #memory = new RecordMemory()
   readonly #options = new TimeOptions()
   readonly #metadata: EventMetadata
   readonly #files: RawFile[] = []
@@ -86,12 +88,14 @@ class TracefsFolderReader extends MergedReader<CpuStream> {
       const time = new TimeConversion({ base, tsc: undefined, shift: undefined, offsetNs: 0n })
       const { layout, formats } = this.#metadata
       if (layout === undefined) throw this.#error('bad_header_page', 'the layout is unknown')
-      for (const stream of this.#streams) stream.begin(new RingBufferScanner(layout, base), time)
+      for (const stream of this.#streams)
+        stream.begin(new RingBufferScanner(layout, base, this.#memory), time)
       this.formats = formats.records.map((record) => record.format)
       this.info = this.#toInfo(time, pageBytes)
       const window = new WindowBuilder({
         formats,
         issues: this.#issues,
+        memory: this.#memory,
         littleEndian,
         maxRecordBytes: pageBytes,
       })
@@ -213,6 +217,7 @@ class TracefsFolderReader extends MergedReader<CpuStream> {
         cursor: new Cursor(file, { littleEndian }),
         blockBytes,
         budget: new UnpackBudget(),
+        memory: this.#memory,
       })
       this.#streams.push(stream)
     }

@@ -20,6 +20,7 @@ import {
   buildVersion6,
   buildVersion7,
   type Compression,
+  formatText,
   type MachineOptions,
   NONE,
   PageBuilder,
@@ -56,6 +57,33 @@ async function failure(promise: Promise<unknown>): Promise<string> {
   }
   return 'no error'
 }
+
+it('reads records of two names each, whichever names were met before', async () => {
+  const RECORDS = 10_000
+  const RECORDS_OF_PAGE = 80
+  const format = formatText('two_names', 300, [
+    ['char first[16]', 8, 16, 0],
+    ['char second[16]', 24, 16, 0],
+    ['int n', 40, 4, 1],
+  ])
+  const nameOf = (which: string, i: number): string => `${which} ${(i * 7919) % RECORDS}`
+  const pages: PageBuilder[] = []
+  for (let i = 0; i < RECORDS; i++) {
+    if (i % RECORDS_OF_PAGE === 0) pages.push(new PageBuilder(PC, BigInt(1000 + i)))
+    const record = new ByteWriter(true).u16(300).u16(0).u32(1)
+    record.chars(nameOf('first', i), 16).chars(nameOf('second', i), 16).u32(i)
+    pages.at(-1)?.record(i % RECORDS_OF_PAGE === 0 ? 0 : 1, record.toBytes())
+  }
+  const file = buildVersion6(options(new Map([[0, pages]]), { systems: { test: [format] } }))
+  const { events } = await readBytes(file)
+  expect(events.map(({ fields }) => fields)).toEqual(
+    Array.from({ length: RECORDS }, (_, n) => ({
+      first: nameOf('first', n),
+      second: nameOf('second', n),
+      n,
+    })),
+  )
+})
 
 describe.each(Object.entries(WRITERS))('trace.dat %s', (_, build) => {
   describe.each(Object.entries(MACHINES))('of a machine with %s', (__, machine) => {

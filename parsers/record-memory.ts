@@ -1,0 +1,129 @@
+import { Buffer } from 'node:buffer'
+import { recordsWasm } from './wasm/records.wasm.ts'
+
+interface Global {
+  value: number
+}
+
+/** What assembly/records.ts exports. */
+export interface RecordKernel {
+  readonly STREAM_BYTES: Global
+  readonly STEPS: Global
+  readonly STEP_BYTES: Global
+  readonly NAME_SLOTS: Global
+  readonly NAME_SLOT_BYTES: Global
+  readonly streams: Global
+  readonly heads: Global
+  readonly heap: Global
+  readonly names: Global
+  readonly typeOffset: Global
+  readonly isSwapped: Global
+  readonly rowOf: Global
+  readonly batchOf: Global
+  readonly active: Global
+  readonly most: Global
+  readonly kept: Global
+  readonly keptRoom: Global
+  readonly length: Global
+  readonly activeCount: Global
+  readonly at: Global
+  begin(count: number): void
+  drop(): void
+  fill(): number
+  learnName(code: number): void
+  clear(): void
+}
+
+/** The part of the WebAssembly API that is used here; `lib` has no declaration of it without the DOM. */
+interface WasmApi {
+  readonly Module: new (bytes: Uint8Array) => object
+  readonly Instance: new (module: object, imports: object) => { readonly exports: unknown }
+  readonly Memory: new (limits: {
+    initial: number
+    maximum: number
+    shared: true
+  }) => { readonly buffer: SharedArrayBuffer; grow(pages: number): number }
+}
+
+const { WebAssembly: wasm } = globalThis as unknown as { readonly WebAssembly: WasmApi }
+
+const PAGE_BYTES = 65_536
+const MOST_PAGES = 65_536
+/** The module has no data of its own; no structure is at 0. */
+const FIRST_BYTE = 1024
+const LEAST_BITS = 10
+
+let compiled: object | undefined
+
+/**
+ * Where records, and columns made of them, lie for WebAssembly and typed arrays alike; of one reader. It is shared memory, of which
+ * arrays stay valid when it grows.
+ */
+export class RecordMemory {
+  readonly kernel: RecordKernel
+  readonly #memory = new wasm.Memory({ initial: 1, maximum: MOST_PAGES, shared: true })
+  #end = FIRST_BYTE
+  /** Places given back, by the binary logarithm of their bytes. */
+  readonly #spare: number[][] = []
+
+  constructor() {
+    compiled ??= new wasm.Module(new Uint8Array(Buffer.from(recordsWasm, 'base64')))
+    this.kernel = new wasm.Instance(compiled, { env: { memory: this.#memory } })
+      .exports as RecordKernel
+  }
+
+  get buffer(): SharedArrayBuffer {
+    return this.#memory.buffer
+  }
+
+  /** Place of so many bytes, at a multiple of 1024. What was given back before is not zeros. */
+  allocate(bytes: number): number {
+    const bits = bitsOf(bytes)
+    const spare = this.#spare[bits]?.pop()
+    if (spare !== undefined) return spare
+    const place = this.#end
+    this.#end += 2 ** bits
+    const lacking = this.#end - this.buffer.byteLength
+    if (lacking > 0) this.#memory.grow(Math.ceil(lacking / PAGE_BYTES))
+    return place
+  }
+
+  /** Gives back what `allocate` gave for so many bytes. */
+  release(place: number, bytes: number): void {
+    const bits = bitsOf(bytes)
+    const spare = this.#spare[bits] ?? []
+    this.#spare[bits] = spare
+    spare.push(place)
+  }
+
+  bytes(length: number): Uint8Array<SharedArrayBuffer> {
+    const place = this.allocate(length)
+    return new Uint8Array(this.buffer, place, length)
+  }
+
+  words(length: number): Uint32Array<SharedArrayBuffer> {
+    const place = this.allocate(4 * length)
+    return new Uint32Array(this.buffer, place, length)
+  }
+
+  floats(length: number): Float64Array<SharedArrayBuffer> {
+    const place = this.allocate(8 * length)
+    return new Float64Array(this.buffer, place, length)
+  }
+
+  /** An array of this memory that begins with what `from`, another, holds; gives `from` back. */
+  grown<A extends Uint8Array | Uint32Array | Float64Array>(from: A, to: A): A {
+    to.set(from)
+    this.free(from)
+    return to
+  }
+
+  /** Gives an array of this memory back. */
+  free({ byteOffset, byteLength }: ArrayBufferView): void {
+    if (byteLength > 0) this.release(byteOffset, byteLength)
+  }
+}
+
+function bitsOf(bytes: number): number {
+  return Math.max(LEAST_BITS, Math.ceil(Math.log2(bytes)))
+}
