@@ -1,3 +1,4 @@
+import { BOOST_FACTOR } from './machine.ts'
 import { RECLAIM_FILE } from './page-cache.ts'
 import { EVENT, type Recording } from './recording.ts'
 import { PoolPages } from './refused.ts'
@@ -206,6 +207,8 @@ function collectPoints(recording: Recording, stores: Stores, options: BalanceOpt
   const points: Point[] = []
   const samples = recording.samples.get('free_pages') ?? []
   const zone = mostFrequentZone(recording)
+  const isCoarse = samples.length === 0 && zone < 0
+  const halfBoost = (options.high * BOOST_FACTOR) / 2
   const isolated = new Map<number, number>()
   const pool = new PoolPages(recording, stores)
   let sample = 0
@@ -276,6 +279,10 @@ function collectPoints(recording: Recording, stores: Stores, options: BalanceOpt
       case EVENT.wakeKswapd:
         if (isCounted && recording.a[i] === 0)
           add(ns, options.low + boost, WATERMARK_RADIUS + boost, 'watermark', 0)
+        break
+      case EVENT.directBegin:
+        // A task reclaims for itself at min, which a boost may have raised; what else there is tells free memory better.
+        if (isCounted && isCoarse) add(ns, options.min + halfBoost, halfBoost, 'watermark', 0)
         break
       default:
     }

@@ -1,5 +1,5 @@
 import { Numbers } from './numbers.ts'
-import { EVENT, type Recording } from './recording.ts'
+import { EVENT, entryOfWrite, isAnonWrite, type Recording } from './recording.ts'
 import type { StoreSample } from './stores.ts'
 import { type Thread, Threads } from './threads.ts'
 import { DISPLACED, type Gap, QUEUED } from './unmap-costs.ts'
@@ -49,7 +49,6 @@ class Position {
 const WRITTEN_SHARE = 1
 
 /** RECLAIM_WB_ANON of include/trace/events/vmscan.h. */
-const RECLAIM_ANON = 0x1
 
 /** What each step of reclaim took, in CPU time of the thread that did it, as the recording is walked event by event. */
 export class CostSamples {
@@ -254,10 +253,13 @@ export class CostSamples {
         if (counts) this.#addStore(gate, thread, cpu)
       } else if (!position.storedInGate && counts && !thread.isUser) this.push.push(spent)
     }
-    if (!this.hasGate && counts && ((this.#recording.b[i] ?? 0) & RECLAIM_ANON) !== 0) {
+    if (!this.hasGate && counts && isAnonWrite(this.#recording, i)) {
       // Without a probe on the gate the way from one write's end to the next is all there is: unmapping and store in one.
       const from = position.writtenCpu >= 0 ? position.writtenCpu : position.isolateCpu
-      const begun = { ...this.#begin(i, thread, from >= 0 ? from : cpu), entry: -1 - i }
+      const begun = {
+        ...this.#begin(i, thread, from >= 0 ? from : cpu),
+        entry: entryOfWrite(this.#recording, i),
+      }
       this.#addStore(begun, thread, cpu)
       position.gates++
     }

@@ -19,6 +19,7 @@ import { readBackendFigures } from './stored-sizes.ts'
 import { buildLoad, buildTask } from './tasks.ts'
 import { findMemoryUsers } from './threads.ts'
 import type { Based, Workload, WorkloadTask } from './types.ts'
+import { type WithSwapIns, withUnseenSwapIns } from './unseen-swap-ins.ts'
 import { endOfDemand, eventAt, halfOf, workAt } from './work-share.ts'
 
 export interface ExtractOptions {
@@ -43,8 +44,9 @@ export interface Extraction {
 }
 
 /** Takes the recorded policy out of a recording: what the machine was asked to do, and what each step of reclaim costs on it. */
-function extractFromRecording(recording: Recording, options: ExtractOptions = {}): Extraction {
+function extractFromRecording(recorded: Recording, options: ExtractOptions = {}): Extraction {
   const share = options.costsUntilShare ?? 1
+  const recording = withUnseenSwapIns(recorded)
   const extraction = extractPart(recording, share, undefined)
   // What disturbances took from the tasks' own time must be what a replay with these costs puts back.
   return share < 1 ? extractPart(recording, share, extraction.workload.costs) : extraction
@@ -54,7 +56,7 @@ type Costs = Workload['costs']
 
 /** `disturbances` tells what flushes and switches have cost the tasks; undefined = what the whole recording shows. */
 function extractPart(
-  recording: Recording,
+  { recording, unseen }: WithSwapIns,
   share: number,
   disturbances: Pick<Costs, 'flushReceived' | 'switch'> | undefined,
 ): Extraction {
@@ -185,6 +187,7 @@ function extractPart(
       clocks: demandTasks.list,
       identities,
       backgroundNs: background.leftOutNs,
+      unseenSwapIns: unseen,
       cutNs: recording.endNs - endNs,
     }),
   }

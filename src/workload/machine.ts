@@ -205,7 +205,7 @@ function findSwappiness(recording: Recording): Based<number> {
 }
 
 /** watermark_boost_factor's default: 150 % of high; one pageblock at a time (mm/page_alloc.c boost_watermark). */
-const BOOST_FACTOR = 1.5
+export const BOOST_FACTOR = 1.5
 const PAGEBLOCK = 512
 
 function findBoosts(

@@ -1,6 +1,6 @@
 import type { TaskClock } from './clocks.ts'
 import type { StoredPage, TouchedPage } from './pages.ts'
-import { EVENT, type RecordedZone, type Recording } from './recording.ts'
+import { EVENT, entryOfWrite, isAnonWrite, type RecordedZone, type Recording } from './recording.ts'
 
 export function nodeFinder(
   recording: Recording,
@@ -55,11 +55,11 @@ export function listStores(
       if (row !== undefined && stored !== undefined) {
         const node = nodeOf(i, recording.a[i] ?? 0)
         if (node !== 0) list[row] = { ...stored, node }
-      } else if (row === undefined && ((recording.b[i] ?? 0) & 1) !== 0)
-        // Without a probe on the gate the write event is all there is: no entry, so never followed.
+      } else if (row === undefined && isAnonWrite(recording, i))
+        // Without a probe on the gate the write event is all there is.
         list.push({
           ns: recording.ns[i] ?? 0,
-          entry: -1 - i,
+          entry: entryOfWrite(recording, i),
           isSame: false,
           node: nodeOf(i, recording.a[i] ?? 0),
         })

@@ -1,6 +1,6 @@
 import { readCounter, snapshotText } from './machine.ts'
 import type { StoreList } from './page-events.ts'
-import type { RecordedZone, Recording } from './recording.ts'
+import { type RecordedZone, type Recording, UNSEEN_ENTRIES } from './recording.ts'
 import { PAGE_FILLS, PAGE_KINDS, type WorkloadPages } from './types.ts'
 
 interface PageParts {
@@ -35,7 +35,7 @@ export function buildPages(parts: PageParts): WorkloadPages {
   stores.list.forEach((store, index) => {
     const page = identities.ofStore[index] ?? -1
     if (page < 0 || (slot[page] ?? 0) >= 0) return
-    slot[page] = store.entry % SLOT_SPAN
+    if (store.entry < UNSEEN_ENTRIES) slot[page] = store.entry % SLOT_SPAN
     fill[page] = store.isSame ? zero : data
     node[page] = store.node
   })

@@ -13,7 +13,7 @@ export const EVENT = {
   /** Reclaim asks for the page to be written: a = entry. */
   gate: 3,
   gateReturn: 4,
-  /** a = pfn, b = reclaim flags. */
+  /** a = pfn, b = reclaim flags, c = entry where it was made up (UNSEEN_ENTRIES). */
   written: 5,
   /** Begin and end of a store, by whoever does it: a = entry. */
   store: 6,
@@ -50,6 +50,21 @@ export const EVENT = {
 /** A task reclaims for itself: its time belongs to no demand. */
 export const BEGINS_RECLAIM: ReadonlySet<number> = new Set([EVENT.directBegin, EVENT.memcgBegin])
 export const ENDS_RECLAIM: ReadonlySet<number> = new Set([EVENT.directEnd, EVENT.memcgEnd])
+/** RECLAIM_WB_ANON of include/trace/events/vmscan.h. */
+const RECLAIM_ANON = 0x1
+/** Entries from here on stand for pages whose entry no probe told: swap types are fewer. */
+export const UNSEEN_ENTRIES = 2 ** 50
+
+/** Is it a write of an anonymous page? */
+export function isAnonWrite(recording: Pick<Recording, 'kind' | 'b'>, event: number): boolean {
+  return recording.kind[event] === EVENT.written && ((recording.b[event] ?? 0) & RECLAIM_ANON) !== 0
+}
+
+/** Of a write where no probe on the gate tells its entry: a made-up one, or one that is no other's. */
+export function entryOfWrite(recording: Pick<Recording, 'c'>, event: number): number {
+  const made = recording.c[event] ?? 0
+  return made >= UNSEEN_ENTRIES ? made : -1 - event
+}
 export type EventKind = (typeof EVENT)[keyof typeof EVENT]
 
 /** What a task that leaves the CPU does next. */

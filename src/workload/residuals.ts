@@ -7,6 +7,7 @@ interface ResidualParts {
   readonly clocks: readonly TaskClock[]
   readonly identities: { readonly unmatched: number; readonly ofTouch: Int32Array }
   readonly backgroundNs: number
+  readonly unseenSwapIns: number
   readonly cutNs: number
 }
 
@@ -47,6 +48,13 @@ export function listResiduals(parts: ResidualParts): readonly Residual[] {
       value: identities.ofTouch.reduce((count, page) => count + (page < 0 ? 1 : 0), 0),
       unit: '',
       meaning: 'faults on pages still in memory whose identity no swap-in told',
+    },
+    {
+      name: 'swap_ins_by_counters',
+      value: parts.unseenSwapIns,
+      unit: 'pages',
+      meaning:
+        'swap-ins without an event: their number from vmstat, their times by CPU time and the pages drawn',
     },
     {
       name: 'background_left_out',

@@ -67,6 +67,11 @@ export interface MemoryUsers {
 const GFP_MOVABLE = 0x8
 const GFP_ZERO = 0x100
 
+/** Memory for a page that is read, from swap or from a file: movable, and not to be zeroed. */
+export function isFilledByKernel(gfp: number): boolean {
+  return (gfp & GFP_MOVABLE) !== 0 && (gfp & GFP_ZERO) === 0
+}
+
 /** A thread below this share of the swap-ins and of the allocations that met low memory is load, not demand. */
 const USER_SHARE = 0.01
 
