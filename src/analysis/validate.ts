@@ -1,8 +1,8 @@
 import type { RowBuffer } from '../model/rows.ts'
 import type { RunResult } from '../replay/replay.ts'
-import { stolenNs } from '../workload/describe.ts'
 import type { Extraction } from '../workload/extract.ts'
 import { TASK_OPS, type Workload, type WorkloadTask } from '../workload/types.ts'
+import { describeHalfInputs, type HalfInputs, readHalfInputs, withLost } from './recorded-halves.ts'
 import {
   type Figures,
   median,
@@ -29,11 +29,13 @@ export interface HalfRow {
   readonly metric: ValidatedName
   readonly unit: string
   readonly recorded: number
+  /** With what lost events may have been: more than recorded only where events were lost. */
+  readonly recorded_hi: number
   /** Median over the seeds, and their range. */
   readonly replayed: number
   readonly lo: number
   readonly hi: number
-  /** Relative; shares as differences. */
+  /** Relative to the nearest of recorded and recorded_hi, 0 between them; shares as differences. */
   readonly error: number
   /** What the error may be: swap-outs 10 %, stall counts by their chance, total stall 30 %; null = no target. */
   readonly tolerance: number | null
@@ -43,6 +45,9 @@ export interface HalfRow {
   readonly open_loop: number
   readonly open_loop_error: number
   readonly better_than_both: boolean
+  /** CPU time stolen from the recorded machine, by half. */
+  readonly stolen_first_s: number
+  readonly stolen_second_s: number
   readonly basis: string
 }
 
@@ -74,7 +79,9 @@ export async function validateHalves(
     runs.push(collected.figures(result, halfOfRun(result, workload)))
   }
   const open = openLoop(workload, first)
-  return compareHalves(recording.name, { first, second, runs, open }, workload)
+  const most = withLost(recording, second, halfNs, endNs)
+  const inputs = readHalfInputs(extraction)
+  return compareHalves(recording.name, { first, second, most, runs, open, inputs }, workload)
 }
 
 /**
@@ -112,6 +119,9 @@ function demandTids(workload: Workload): Set<number> {
 interface HalfParts {
   readonly first: Figures
   readonly second: Figures
+  /** The second half with what was lost in it. */
+  readonly most: Figures
+  readonly inputs: HalfInputs
   readonly runs: readonly Figures[]
   readonly open: Figures
 }
@@ -123,8 +133,11 @@ function compareHalves(trace: string, parts: HalfParts, workload: Workload): Hal
     const values = parts.runs.map((run) => run[name]).filter((value) => !Number.isNaN(value))
     if (Number.isNaN(recorded) || values.length === 0) continue
     const replayed = median(values)
-    const errorOf = (value: number): number =>
-      kind === 'share' ? value - recorded : value / recorded - 1
+    const most = parts.most[name]
+    const errorOf = (value: number): number => {
+      const nearest = Math.min(Math.max(value, recorded), most)
+      return kind === 'share' ? value - nearest : value / nearest - 1
+    }
     const error = errorOf(replayed)
     const same = errorOf(parts.first[name])
     const open = errorOf(parts.open[name])
@@ -134,6 +147,7 @@ function compareHalves(trace: string, parts: HalfParts, workload: Workload): Hal
       metric: name,
       unit,
       recorded,
+      recorded_hi: most,
       replayed,
       lo: Math.min(...values),
       hi: Math.max(...values),
@@ -145,11 +159,17 @@ function compareHalves(trace: string, parts: HalfParts, workload: Workload): Hal
       open_loop: parts.open[name],
       open_loop_error: open,
       better_than_both: Math.abs(error) < Math.abs(same) && Math.abs(error) < Math.abs(open),
-      basis: basisOf(workload),
+      stolen_first_s: parts.inputs.stolenS[0],
+      stolen_second_s: parts.inputs.stolenS[1],
+      basis: `${basisOf(workload)}; ${describeHalfInputs(parts.inputs)}`,
     })
   }
   return rows
 }
+
+/** What `toleranceOf` allows, in words. */
+export const HALF_LIMITS =
+  'swapouts_per_s 10 %, allocstalls 25 % or 3/sqrt(n) if that is more, stall_total 30 %'
 
 function toleranceOf(name: ValidatedName, recorded: number): number | null {
   if (name === 'swapouts_per_s') return 0.1
@@ -175,8 +195,7 @@ function basisOf(workload: Workload): string {
       .map(([name]) => name),
   ]
   const measured = Object.values(costs).filter((cost) => cost.basis === 'event').length
-  const stolen = stolenNs(workload) / 1e9
-  return `${measured} costs from events; defaults: ${weak.length === 0 ? 'none' : weak.join(', ')}; input: ${stolen.toFixed(1)} s of CPU time stolen from the recorded machine`
+  return `${measured} costs from events; defaults: ${weak.length === 0 ? 'none' : weak.join(', ')}`
 }
 
 /**

@@ -56,6 +56,7 @@ export const HALF_COLUMNS = [
   { name: 'metric', type: 'text' },
   { name: 'unit', type: 'text' },
   { name: 'recorded', type: 'number' },
+  { name: 'recorded_hi', type: 'number' },
   { name: 'replayed', type: 'number' },
   { name: 'lo', type: 'number' },
   { name: 'hi', type: 'number' },
@@ -67,6 +68,8 @@ export const HALF_COLUMNS = [
   { name: 'open_loop', type: 'number' },
   { name: 'open_loop_error', type: 'number' },
   { name: 'better_than_both', type: 'boolean' },
+  { name: 'stolen_first_s', type: 'number' },
+  { name: 'stolen_second_s', type: 'number' },
   { name: 'basis', type: 'text' },
 ] as const satisfies readonly { readonly name: keyof HalfRow; readonly type: string }[]
 

@@ -1,6 +1,7 @@
 import { toResult } from '../analysis/result.ts'
 import { findTrace } from '../analysis/selection.ts'
 import {
+  HALF_LIMITS,
   type HalfRow,
   type PolicyRow,
   type Replayer,
@@ -60,7 +61,7 @@ async function validateOne(
   const { policy, rows } = await halvesOf(database, trace.trace_id, seeds, settings, options)
   if (toFormat(options) === 'table')
     await printLine(
-      `${trace.name}: second half of the work replayed under ${policy} with costs of the first half, ${seeds.length} seeds; demand, page stream and touches are inputs, contents from a generator calibrated to the pool's growth\n`,
+      `${trace.name}: second half of the work replayed under ${policy} with costs of the first half, ${seeds.length} seeds; demand, page stream and touches are inputs, contents from a generator calibrated to the pool's growth; limits: ${HALF_LIMITS}\n`,
     )
   await printResult(
     toResult(
@@ -76,7 +77,7 @@ async function validateOne(
     settings,
     missed.length === 0
       ? 'no metric misses its tolerance'
-      : `misses its tolerance: ${missed.join(', ')}`,
+      : `misses its tolerance: ${missed.join(', ')} (limits: ${HALF_LIMITS})`,
   )
   if (beaten.length > 0) remark(settings, `no better than a null model: ${beaten.join(', ')}`)
 }

@@ -31,6 +31,10 @@ export interface ExtractOptions {
 export interface Extraction {
   readonly workload: Workload
   readonly recording: Recording
+  /** Costs from all of the recording. */
+  readonly wholeCosts: Costs
+  /** CPU time stolen from the recorded machine in the first and the second half of the work, ns. */
+  readonly stolenHalvesNs: readonly [number, number]
   readonly startNs: number
   readonly endNs: number
   /** When half of the work had been asked for. */
@@ -194,6 +198,8 @@ function extractPart(
   return {
     workload,
     recording,
+    wholeCosts: whole.costs,
+    stolenHalvesNs: [stolen.between(startNs, halfNs), stolen.between(halfNs, endNs)],
     startNs,
     endNs,
     halfNs,

@@ -2,6 +2,7 @@ import { PstraceError } from '../model/error.ts'
 import {
   EVENT,
   type EventKind,
+  type RecordedGap,
   type RecordedIos,
   type RecordedRefusals,
   type RecordedTask,
@@ -290,6 +291,7 @@ export async function loadRecording(tables: WorkloadTables, traceId: number): Pr
     ios: await loadIos(tables, traceId, start),
     events,
     losses: trace.number('lost_events') || 0,
+    gaps: await loadGaps(tables, traceId, start),
   }
 }
 
@@ -407,6 +409,24 @@ async function loadRefusals(
      ORDER BY submit_ns, swapout_id`,
   )
   return { ns: floats(rows, 'ns'), entry: floats(rows, 'entry') }
+}
+
+async function loadGaps(
+  tables: WorkloadTables,
+  traceId: number,
+  start: string,
+): Promise<RecordedGap[]> {
+  const rows = await tables.queryColumns(
+    `SELECT (start_ns - ${start})::DOUBLE AS start_ns, (end_ns - ${start})::DOUBLE AS end_ns, coalesce(events, 0)::DOUBLE AS events
+     FROM losses WHERE trace_id = ${traceId} ORDER BY start_ns, cpu`,
+  )
+  const startNs = floats(rows, 'start_ns')
+  const endNs = floats(rows, 'end_ns')
+  return Array.from(floats(rows, 'events'), (events, row) => ({
+    startNs: startNs[row] ?? 0,
+    endNs: endNs[row] ?? 0,
+    events,
+  }))
 }
 
 async function loadIos(

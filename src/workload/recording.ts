@@ -115,6 +115,13 @@ export interface RecordedIos {
   readonly doneNs: Float64Array
 }
 
+/** A stretch of one CPU in which events were lost; `events` is 0 where their number is not known. */
+export interface RecordedGap {
+  readonly startNs: number
+  readonly endNs: number
+  readonly events: number
+}
+
 /** Times are ns from the trace's start. */
 export interface Recording {
   readonly name: string
@@ -145,6 +152,8 @@ export interface Recording {
   /** Names of events in the trace, as recorded. */
   readonly events: ReadonlySet<string>
   readonly losses: number
+  /** Where events were lost; absent = not known. */
+  readonly gaps?: readonly RecordedGap[]
 }
 
 /** Collects events of one trace and puts them into total order. */

@@ -2,6 +2,7 @@ import { Numbers } from './numbers.ts'
 import { EVENT, type Recording } from './recording.ts'
 import { Threads } from './threads.ts'
 import type { StolenTime } from './types.ts'
+import { eventAt } from './work-share.ts'
 
 /** What a recording shows of CPU time that the machine did not have. */
 export interface Stolen {
@@ -10,6 +11,8 @@ export interface Stolen {
   /** Of kernel threads, and of tasks that reclaim for themselves: unmapping their own memory waits for fewer other CPUs. */
   readonly kernel: StolenTime
   readonly direct: StolenTime
+  /** Of both, what ends between two moments of the recording, ns. */
+  between(fromNs: number, toNs: number): number
 }
 
 /**
@@ -95,7 +98,13 @@ export function findStolen(
     ofStep[i] = long - usual
     if (isInside) strikes.add(Math.round(long - usual))
   }
-  return { ofStep, kernel: kernel.time(), direct: direct.time() }
+  const between = (fromNs: number, toNs: number): number => {
+    let sum = 0
+    for (let i = eventAt(recording, fromNs); i < eventAt(recording, toNs); i++)
+      sum += ofStep[i] ?? 0
+    return sum
+  }
+  return { ofStep, kernel: kernel.time(), direct: direct.time(), between }
 }
 
 /** What struck the threads of one kind, by the pages that they had given to the gate. */

@@ -68,6 +68,8 @@ function extraction(recording: Recording, halfNs: number): Extraction {
   return {
     workload,
     recording,
+    wholeCosts: workload.costs,
+    stolenHalvesNs: [3e9, 5e8],
     startNs: 0,
     endNs: recording.endNs,
     halfNs,
@@ -191,6 +193,46 @@ describe('the second half of a recording', () => {
       'allocstalls',
       'stall_total',
     ])
+  })
+})
+
+describe('a second half that differs from the first', () => {
+  const happenings = [
+    ...activity(0, SECOND, 40, 100),
+    ...activity(SECOND, 2 * SECOND, 20, 100),
+  ].sort((x, y) => x.ns - y.ns)
+  const stalls = (count: number) => [
+    { ns: 0, value: 5 },
+    { ns: 2 * SECOND, value: 5 + count },
+  ]
+
+  it('may have had the stalls that were lost in it, as far as counters tell of more than were seen', async () => {
+    const gaps = [
+      { startNs: 0.2 * SECOND, endNs: 0.4 * SECOND, events: 10 },
+      { startNs: 1.5 * SECOND, endNs: 1.6 * SECOND, events: 30 },
+    ]
+    const recording: Recording = {
+      ...record(happenings, 2 * SECOND),
+      gaps,
+      // 8 more than were seen; three quarters of what was lost was lost in the second half.
+      samples: new Map([['vmstat.allocstall_movable', stalls(68)]]),
+    }
+    const rowOf = async (count: number) => {
+      const run = runOf({ seconds: 2, stalls: count, outs: 100 })
+      const rows = await validateHalves(extraction(recording, SECOND), run, [1])
+      return rows.find(({ metric }) => metric === 'allocstalls')
+    }
+    expect(await rowOf(25)).toMatchObject({ recorded: 20, recorded_hi: 26, error: 0 })
+    expect((await rowOf(39))?.error).toBeCloseTo(0.5)
+    expect((await rowOf(10))?.error).toBeCloseTo(-0.5)
+  })
+
+  it('is told with what was stolen from the machine in each half', async () => {
+    const run = runOf({ seconds: 2, stalls: 20, outs: 100 })
+    const recording = record(happenings, 2 * SECOND)
+    const [row] = await validateHalves(extraction(recording, SECOND), run, [1])
+    expect(row).toMatchObject({ stolen_first_s: 3, stolen_second_s: 0.5 })
+    expect(row?.basis).toContain('3.0 and 0.5 s of CPU time stolen from the recorded machine')
   })
 })
 
