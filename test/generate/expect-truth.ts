@@ -10,17 +10,19 @@ import { differences, ingestBytes } from './domain-rows.ts'
 import { byTask, Expected, pick, type Recorded, type Row, toleranceOf } from './expected.ts'
 import { type Choice, generated, generatedFolder } from './file.ts'
 
+type Truth = ReturnType<typeof generated>['truth']
+
 /** A throttled task's sleep begins a moment before the scheduler switches it out; without the scheduler it is told in microseconds. */
 const THROTTLE_NS = 1000
 /** Rounded times of the many events of a span add up. */
 const TEXT_PART_NS = 60_000
 
-/** Generates, reads back and compares every table that the recording can express; returns the trace's id. */
+/** Generates, reads back and compares every table that the recording can express; gives what was read, and the truth. */
 export async function expectTruth(
   database: Database,
   choice: Choice & { readonly format: Recorded['format'] },
   snapshots: boolean,
-): Promise<number> {
+): Promise<{ traceId: number; truth: Truth }> {
   const boot = choice.format.startsWith('perfetto') ? ({ clock: 'boot' } as const) : {}
   const { input, truth, remove } = written({ ...choice, ...boot })
   try {
@@ -37,13 +39,13 @@ export async function expectTruth(
     expect(
       differences('traces', [facts(truth)], [counted ?? {}], { toleranceNs: tolerance }),
     ).toEqual([])
-    return traceId
+    return { traceId, truth }
   } finally {
     remove()
   }
 }
 
-function facts(truth: ReturnType<typeof generated>['truth']): Row {
+function facts(truth: Truth): Row {
   return {
     events: truth.total,
     lost_events: 0,
@@ -56,7 +58,7 @@ function facts(truth: ReturnType<typeof generated>['truth']): Row {
 /** A generated trace to read; `remove` deletes what is on disk of it. */
 export function written(choice: Choice): {
   input: Uint8Array | FolderSource
-  truth: ReturnType<typeof generated>['truth']
+  truth: Truth
   remove: () => void
 } {
   if (choice.format !== 'folder') {

@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { Database } from '../../src/database/database.ts'
 import type { Actor, Scenario, Step } from '../../src/generate/scenario.ts'
-import { snapshotFiles } from '../../src/generate/snapshot.ts'
-import { DOMAIN_TABLES, domainRows, ingestBytes } from './domain-rows.ts'
+import { DOMAIN_TABLES, domainRows } from './domain-rows.ts'
 import { expectTruth } from './expect-truth.ts'
 import type { Row } from './expected.ts'
-import { type Choice, generated, scenarioNamed } from './file.ts'
+import { type Choice, scenarioNamed } from './file.ts'
 
 let database: Database
 beforeAll(async () => {
@@ -258,14 +257,13 @@ const TABLES = [...DOMAIN_TABLES, 'zones', 'swap_devices']
 /** What follows from the number of events alone, or tells when a task was met. */
 const NOT_COMPARED = ['first_ns', 'last_ns']
 const EVENTS = 10_000
+const FORMATS = ['v7', 'perf', 'text', 'perfetto-dense'] as const
+type Format = (typeof FORMATS)[number]
 
 async function tablesOf(
-  choice: Choice,
+  choice: Choice & { readonly format: Format },
 ): Promise<{ truth: Map<string, string>; read: Map<string, string> }> {
-  const { bytes, truth } = generated({ events: EVENTS, ...choice })
-  const traceId = await ingestBytes(database, bytes, {
-    snapshots: snapshotFiles(choice.scenario, truth),
-  })
+  const { traceId, truth } = await expectTruth(database, { events: EVENTS, ...choice }, true)
   const text = (rows: readonly Row[]) => JSON.stringify(rows)
   const read = new Map<string, string>()
   for (const table of TABLES) {
@@ -315,7 +313,7 @@ const QUEUE_MUTATIONS: readonly (readonly [string, Partial<Choice>, readonly str
 ]
 
 describe.each(
-  (['v7', 'perf', 'text', 'perfetto-dense'] as const).flatMap((format) => [
+  FORMATS.flatMap((format) => [
     { format, script: 'the script', first: { scenario: scriptOf(APP) }, mutations: MUTATIONS },
     {
       format,
@@ -325,7 +323,7 @@ describe.each(
     },
   ]),
 )('a change to $script, recorded as $format', ({ format, first, mutations }) => {
-  const base: Choice = {
+  const base: Choice & { readonly format: Format } = {
     scenario: scriptOf(APP),
     ...first,
     format,
@@ -339,15 +337,13 @@ describe.each(
   it.each(mutations)(
     'shows in the truth and in what is read alike: %s',
     async (_, mutation, tables) => {
-      const choice = { ...base, ...mutation }
-      const after = await tablesOf(choice)
+      const after = await tablesOf({ ...base, ...mutation, format })
       const inTruth = changed(before.truth, after.truth)
       const inRead = changed(before.read, after.read)
       // perf has no user marks.
       const expressed = (table: string) => format !== 'perf' || table !== 'markers'
       expect(inTruth).toEqual(expect.arrayContaining([...tables]))
       expect(inRead).toEqual(expect.arrayContaining(tables.filter(expressed)))
-      await expectTruth(database, { ...choice, format, events: EVENTS }, true)
     },
   )
 })

@@ -37,7 +37,7 @@ for (const [f, format] of GENERATED_FORMATS.entries())
       'is read as what happened: $scenario, kernel $kernel, probes $probes, snapshots $snapshots',
       async ({ scenario: name, snapshots, ...choice }) => {
         const scenario = scenarioNamed(name)
-        const traceId = await expectTruth(
+        const { traceId } = await expectTruth(
           database,
           { ...choice, scenario, format, events: EVENTS },
           snapshots,
@@ -70,7 +70,11 @@ describe('another machine', () => {
     'is read as what happened: $format, $long bytes a long, little-endian: $littleEndian',
     async (machine) => {
       const scenario = scenarioNamed('server')
-      const traceId = await expectTruth(database, { ...machine, scenario, events: EVENTS }, true)
+      const { traceId } = await expectTruth(
+        database,
+        { ...machine, scenario, events: EVENTS },
+        true,
+      )
       expect(traceId).toBeGreaterThan(0)
     },
   )
