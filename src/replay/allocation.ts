@@ -1,7 +1,7 @@
 import type { Kernel } from './kernel.ts'
 import { DIRECT_CONTEXT, MAX_FAILURES, OOM_FRUITLESS, type Scan, TICK_NS } from './scan.ts'
-import { IO, THROTTLE, type Thread } from './scheduler.ts'
 import type { Steps, StepsTo } from './steps.ts'
+import { IO, THROTTLE, type Thread } from './thread.ts'
 import type { NodeState } from './zones.ts'
 
 const MAX_FRUITLESS = 16

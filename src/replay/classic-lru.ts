@@ -1,9 +1,9 @@
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
 import { CLUSTER, DEF_PRIORITY, DIRECT_CONTEXT, ISOLATE_SHARE, type Scan } from './scan.ts'
-import { FILE, SCAN, type Thread } from './scheduler.ts'
 import { FREED, WRITTEN } from './shrink.ts'
 import type { Steps } from './steps.ts'
+import { FILE, SCAN, type Thread } from './thread.ts'
 import type { NodeState } from './zones.ts'
 
 /** The active and inactive lists (mm/vmscan.c without lru_gen, mm/workingset.c). */

@@ -2,8 +2,8 @@ import { TASK_OPS, type WorkloadTask } from '../workload/types.ts'
 import type { Kernel } from './kernel.ts'
 import { FREE } from './pages.ts'
 import { DIRECT_CONTEXT } from './scan.ts'
-import { SLEEPING, type Thread } from './scheduler.ts'
 import type { Steps } from './steps.ts'
+import { SLEEPING, type Thread } from './thread.ts'
 
 const ALLOC = TASK_OPS.indexOf('alloc')
 const TOUCH = TASK_OPS.indexOf('touch')

@@ -1,7 +1,7 @@
 import type { Kernel } from './kernel.ts'
 import { CLUSTER, DEF_PRIORITY, DIRECT_CONTEXT, OOM_FRUITLESS, Scan, TICK_NS } from './scan.ts'
-import { SCAN, SLEEPING, type Thread } from './scheduler.ts'
 import type { Steps, StepsTo } from './steps.ts'
+import { SCAN, SLEEPING, type Thread } from './thread.ts'
 import type { NodeState } from './zones.ts'
 
 /** Reclaim by whoever needs a page: tasks, and workers without PF_MEMALLOC. */

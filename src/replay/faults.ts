@@ -3,8 +3,8 @@ import { drawn } from './costs.ts'
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
 import { TICK_NS } from './scan.ts'
-import { IO, type Thread } from './scheduler.ts'
 import type { Steps, StepsTo } from './steps.ts'
+import { IO, type Thread } from './thread.ts'
 import type { NodeState } from './zones.ts'
 
 const NONE_ALONG: readonly number[] = []

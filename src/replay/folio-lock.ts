@@ -1,7 +1,7 @@
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
-import { LOCK, type Thread } from './scheduler.ts'
 import type { Steps } from './steps.ts'
+import { LOCK, type Thread } from './thread.ts'
 
 /** Folio locks: a bit of the page, and who sleeps for it. */
 export class FolioLocks {

@@ -1,6 +1,6 @@
 import type { SubmitEnd } from '../policies/policy.ts'
-import type { Thread } from './scheduler.ts'
 import type { StepsTo } from './steps.ts'
+import type { Thread } from './thread.ts'
 
 /** How the policy takes a folio from kswapd; the executor in virtual time. */
 export interface PolicyGate {

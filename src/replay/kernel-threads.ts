@@ -1,6 +1,7 @@
 import type { WorkloadCpu } from '../workload/types.ts'
-import type { Scheduler, Thread } from './scheduler.ts'
+import type { Scheduler } from './scheduler.ts'
 import type { Steps } from './steps.ts'
+import type { Thread } from './thread.ts'
 
 /** A thread of the run, for the tasks table. */
 export interface RunTask {

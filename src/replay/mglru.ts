@@ -3,9 +3,9 @@ import type { Kernel } from './kernel.ts'
 import { PageTables } from './page-tables.ts'
 import * as P from './pages.ts'
 import { DEF_PRIORITY, ISOLATE_SHARE, type Scan } from './scan.ts'
-import { FILE, SCAN, type Thread } from './scheduler.ts'
 import { FREED, WRITTEN } from './shrink.ts'
 import type { Steps } from './steps.ts'
+import { FILE, SCAN, type Thread } from './thread.ts'
 import type { NodeState } from './zones.ts'
 
 /** MIN_LRU_BATCH, MAX_LRU_BATCH and MIN_NR_GENS of include/linux/mmzone.h on 64 bits. */

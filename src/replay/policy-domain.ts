@@ -3,7 +3,8 @@ import type { PolicyLayout, Setting, TunableValues } from '../policies/policy.ts
 import type { LiveTunables } from './live-tunables.ts'
 import { PolicyLock } from './policy-lock.ts'
 import { PolicyQueue } from './policy-queue.ts'
-import type { Scheduler, Thread } from './scheduler.ts'
+import type { Scheduler } from './scheduler.ts'
+import type { Thread } from './thread.ts'
 
 export interface Item {
   readonly worker: number

@@ -15,8 +15,9 @@ import { Domain } from './policy-domain.ts'
 import type { PolicyLock } from './policy-lock.ts'
 import { Turn } from './policy-turn.ts'
 import { KSWAPD_CONTEXT } from './scan.ts'
-import { type Scheduler, SLEEPING, type Thread } from './scheduler.ts'
+import type { Scheduler } from './scheduler.ts'
 import { resume, type Steps, type StepsTo } from './steps.ts'
+import { SLEEPING, type Thread } from './thread.ts'
 
 /** What a turn needs to go on: nothing, it has ended, that others run, a folio stored, a lock that another holds. */
 const NOTHING = -1

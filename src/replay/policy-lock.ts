@@ -1,5 +1,6 @@
-import { LOCK, type Scheduler, type Thread } from './scheduler.ts'
+import type { Scheduler } from './scheduler.ts'
 import type { Steps } from './steps.ts'
+import { LOCK, type Thread } from './thread.ts'
 
 /**
  * A policy's lock in virtual time. A spinlock goes to those who spin for it in their order. A mutex (kernel/locking/mutex.c) is spun for

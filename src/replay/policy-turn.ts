@@ -2,7 +2,7 @@ import { PstraceError } from '../model/error.ts'
 import type { Operation } from '../policies/policy.ts'
 import type { Domain } from './policy-domain.ts'
 import type { PolicyLock } from './policy-lock.ts'
-import type { Thread } from './scheduler.ts'
+import type { Thread } from './thread.ts'
 
 /** A policy's program under way: one submission (worker -1), or a worker's. */
 export class Turn<End> {

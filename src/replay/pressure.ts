@@ -1,4 +1,4 @@
-import { IO, RUNNABLE, RUNNING, type Thread } from './scheduler.ts'
+import { IO, RUNNABLE, RUNNING, type Thread } from './thread.ts'
 
 /** PSI_FREQ: CPUs are averaged over windows of so long. */
 const WINDOW_NS = 2_000_000_000

@@ -1,9 +1,9 @@
 import { AddressSpace } from './address-space.ts'
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
-import type { Thread } from './scheduler.ts'
 import type { StepsTo } from './steps.ts'
 import { AddressNeighbours, type Neighbours, SlotNeighbours } from './swap-neighbours.ts'
+import type { Thread } from './thread.ts'
 
 /** Where the kernel looks for neighbours: beside the slot, or beside the address (vma_ra_enabled). */
 export type ReadaheadBy = 'slot' | 'address'

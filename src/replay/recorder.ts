@@ -1,6 +1,6 @@
 import { RowBuffer } from '../model/rows.ts'
 import type { LogEventName, LogSink } from './log-events.ts'
-import { DOINGS, PARTS, RUNNING, STATES, type Thread } from './scheduler.ts'
+import { DOINGS, PARTS, RUNNING, STATES, type Thread } from './thread.ts'
 
 export type RowSink = (rows: RowBuffer) => void
 

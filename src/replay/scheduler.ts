@@ -1,102 +1,17 @@
 import { PstraceError } from '../model/error.ts'
+import { Cpu } from './cpu.ts'
 import { EventQueue } from './event-queue.ts'
-import { resume } from './steps.ts'
-
-/** What a thread is; also decides whose stall is whose. */
-export type ThreadKind = 'user' | 'kswapd' | 'worker' | 'background'
-
-export const STATES = ['running', 'runnable', 'sleeping', 'io', 'lock', 'nap', 'throttle'] as const
-export const RUNNING = 0
-export const RUNNABLE = 1
-export const SLEEPING = 2
-export const IO = 3
-export const LOCK = 4
-export const NAP = 5
-export const THROTTLE = 6
-/** Not yet started, or ended. */
-const ABSENT = 7
-
-export const DOINGS = ['none', 'scan', 'unmap', 'store', 'slab', 'file'] as const
-export const NONE = 0
-export const SCAN = 1
-export const UNMAP = 2
-export const STORE = 3
-export const SLAB = 4
-export const FILE = 5
-
-/** Where a thread's time went: running by what it did, then each other state. */
-export const PARTS = DOINGS.length + STATES.length - 1
-
-/**
- * What fields of times hold before their class sets them to 0: a field that begins as a small integer gives its objects another shape when it
- * first holds a larger number, and code that has met many shapes stays slow.
- */
-const NS_AT_FIRST = Number.NaN
-
-type Program = Generator<undefined, void, undefined>
-
-/** What does not change of a thread. */
-export interface ThreadIdentity {
-  readonly taskId: number
-  readonly tid: number
-  readonly name: string
-  readonly kind: ThreadKind
-  readonly node: number
-  /** CPUs it may run on, by index. */
-  readonly allowed: Uint8Array
-  /** Its address space takes part in unmapping: a flush interrupts it. */
-  readonly hasMemory: boolean
-}
-
-/** A class, so that all threads have one shape: the engine looks at one for nearly everything it does. */
-export class Thread implements ThreadIdentity {
-  readonly index: number
-  readonly taskId: number
-  readonly tid: number
-  readonly name: string
-  readonly kind: ThreadKind
-  readonly node: number
-  readonly allowed: Uint8Array
-  readonly hasMemory: boolean
-  /** Yields when it cannot go on at this instant: work is left, or it blocked itself. */
-  program: Program = EMPTY
-  /** Programs that wait for `program` to end, the innermost last. */
-  readonly callers: Program[] = []
-  entered = false
-  state = ABSENT
-  doing = NONE
-  /** CPU of its last run, by index. */
-  cpu: number
-  vruntime = NS_AT_FIRST
-  /** CPU time it still owes before its program goes on, ns at speed 1. */
-  work = NS_AT_FIRST
-  /** Above 0: keeps its CPU until the work is done. */
-  preemptOff = 0
-  /** Spins for a lock: its work ends when somebody says so. */
-  spinning = false
-  /** Set by a wake-up with a meaning; cleared by who waits for it. */
-  signal = false
-  /** Time up to which `parts` is complete. */
-  since = NS_AT_FIRST
-  readonly parts = new Float64Array(PARTS)
-  /** Innermost reclaim span, 0 = none. */
-  span = 0
-
-  constructor(index: number, identity: ThreadIdentity) {
-    this.index = index
-    this.taskId = identity.taskId
-    this.tid = identity.tid
-    this.name = identity.name
-    this.kind = identity.kind
-    this.node = identity.node
-    this.allowed = identity.allowed
-    this.hasMemory = identity.hasMemory
-    this.cpu = Math.max(0, identity.allowed.indexOf(1))
-    this.vruntime = 0
-    this.work = 0
-    this.since = 0
-  }
-}
+import { resume, type Steps } from './steps.ts'
+import {
+  ABSENT,
+  DOINGS,
+  NS_AT_FIRST,
+  RUNNABLE,
+  RUNNING,
+  SLEEPING,
+  Thread,
+  type ThreadIdentity,
+} from './thread.ts'
 
 export interface SchedulerHooks {
   /** Thread `thread` was in `state` doing `doing` on `cpu` from `start` to `end`; never empty. */
@@ -110,33 +25,6 @@ export interface SchedulerHooks {
   onSwitch(thread: Thread): void
   wakeLatency(): number
   switchCost(): number
-}
-
-class Cpu {
-  readonly index: number
-  readonly node: number
-  readonly speed: number
-  current: Thread | undefined = undefined
-  readonly queue: Thread[] = []
-  /** Leaving idle: the queue's thread runs when the CPU's event comes. */
-  waking = false
-  needResched = false
-  /** When `current` began its slice and when its progress was last taken. */
-  sliceStart = NS_AT_FIRST
-  progressAt = NS_AT_FIRST
-  minVruntime = NS_AT_FIRST
-  last: Thread | undefined = undefined
-  busyNs = NS_AT_FIRST
-
-  constructor(index: number, node: number, speed: number) {
-    this.index = index
-    this.node = node
-    this.speed = speed
-    this.sliceStart = 0
-    this.progressAt = 0
-    this.minVruntime = 0
-    this.busyNs = 0
-  }
 }
 
 export interface SchedulerOptions {
@@ -204,7 +92,7 @@ export class Scheduler {
     return this.#active?.current
   }
 
-  add(identity: ThreadIdentity, program: (thread: Thread) => Program): Thread {
+  add(identity: ThreadIdentity, program: (thread: Thread) => Steps): Thread {
     const thread = new Thread(this.threads.length, identity)
     thread.program = program(thread)
     this.threads.push(thread)
@@ -275,7 +163,7 @@ export class Scheduler {
    * Goes on with another program, and with this one when that has ended; the caller must yield. The same as yield*, but a long chain of
    * programs is not walked through at each of the inner one's turns.
    */
-  enter(thread: Thread, program: Program): void {
+  enter(thread: Thread, program: Steps): void {
     thread.callers.push(thread.program)
     thread.program = program
     thread.entered = true
@@ -670,10 +558,10 @@ export class Scheduler {
     this.#rotate = (this.#rotate + 1) % this.cpus.length
     for (let step = 0; step < this.cpus.length; step++) {
       const cpu = this.cpus[(this.#rotate + step) % this.cpus.length] as Cpu
-      if (load(cpu) > load(most)) most = cpu
-      if (load(cpu) < load(least)) least = cpu
+      if (cpu.load > most.load) most = cpu
+      if (cpu.load < least.load) least = cpu
     }
-    if (most === least || load(most) - load(least) < 1 || most.queue.length === 0) return
+    if (most === least || most.load - least.load < 1 || most.queue.length === 0) return
     const place = most.queue.findIndex((thread) => thread.allowed[least.index] === 1)
     if (place < 0) return
     this.#move(most, place, least)
@@ -686,10 +574,3 @@ export class Scheduler {
     } else this.#schedule(least)
   }
 }
-
-function load(cpu: Cpu): number {
-  return cpu.queue.length + (cpu.current === undefined ? 0 : 1)
-}
-
-function* nothing(): Generator<undefined, void, undefined> {}
-const EMPTY = nothing()

@@ -1,8 +1,8 @@
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
 import type { Scan } from './scan.ts'
-import type { Thread } from './scheduler.ts'
 import type { Steps } from './steps.ts'
+import type { Thread } from './thread.ts'
 import type { NodeState } from './zones.ts'
 
 /** What becomes of an isolated folio. */

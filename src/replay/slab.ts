@@ -1,7 +1,7 @@
 import type { Kernel } from './kernel.ts'
 import type { Scan } from './scan.ts'
-import { SLAB, type Thread } from './scheduler.ts'
 import type { Steps } from './steps.ts'
+import { SLAB, type Thread } from './thread.ts'
 import type { NodeState } from './zones.ts'
 
 /** SHRINK_BATCH and DEFAULT_SEEKS (mm/shrinker.c). */

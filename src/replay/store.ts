@@ -3,9 +3,9 @@ import { PstraceError } from '../model/error.ts'
 import { drawn } from './costs.ts'
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
-import { STORE, type Thread } from './scheduler.ts'
 import type { StepsTo } from './steps.ts'
 import { HOLDS_COPY } from './swap-pool.ts'
+import { STORE, type Thread } from './thread.ts'
 import type { NodeState } from './zones.ts'
 
 /** Entries of a per-CPU folio batch (PAGEVEC_SIZE) since 6.9; 15 before. */

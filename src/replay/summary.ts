@@ -1,18 +1,9 @@
 import type { TaskProgress } from './demand.ts'
 import type { Kernel } from './kernel.ts'
 import type { Lane } from './ranks.ts'
-import {
-  DOINGS,
-  FILE,
-  RUNNABLE,
-  SCAN,
-  type Scheduler,
-  SLAB,
-  STORE,
-  type Thread,
-  UNMAP,
-} from './scheduler.ts'
+import type { Scheduler } from './scheduler.ts'
 import type { StallTally } from './tally.ts'
+import { DOINGS, FILE, RUNNABLE, SCAN, SLAB, STORE, type Thread, UNMAP } from './thread.ts'
 
 export interface StallSummary {
   /** Direct reclaims, begin to end. */

@@ -6,9 +6,9 @@ import * as P from './pages.ts'
 import type { Lane } from './ranks.ts'
 import { BY_QUEUE, BYPASS, CONTEXTS, DISPLACED, INLINE } from './recorder.ts'
 import { DIRECT_CONTEXT, KSWAPD_CONTEXT, type Scan } from './scan.ts'
-import { STORE, type Thread, UNMAP } from './scheduler.ts'
 import type { Steps, StepsTo } from './steps.ts'
 import { HOLDS_ZERO } from './swap-pool.ts'
+import { STORE, type Thread, UNMAP } from './thread.ts'
 import type { NodeState } from './zones.ts'
 
 /** From reclaim's decision to write a folio up to its hand-over: slot, unmapping, zero map, the policy's gate, the store by the reclaimer itself. */

@@ -1,8 +1,8 @@
 import type { Place, PoolMove, Upkeep } from '../memory/backends/backend.ts'
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
-import { SLEEPING, type Thread } from './scheduler.ts'
 import type { Steps } from './steps.ts'
+import { SLEEPING, type Thread } from './thread.ts'
 import type { NodeState } from './zones.ts'
 
 export const HOLDS_NOTHING = 0

@@ -1,4 +1,4 @@
-import type { Thread } from './scheduler.ts'
+import type { Thread } from './thread.ts'
 
 export interface StallTally {
   readonly durations: number[]

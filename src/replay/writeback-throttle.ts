@@ -1,7 +1,7 @@
 import type { Kernel } from './kernel.ts'
 import { CLUSTER, type Scan, TICK_NS } from './scan.ts'
-import { THROTTLE, type Thread } from './scheduler.ts'
 import type { Steps } from './steps.ts'
+import { THROTTLE, type Thread } from './thread.ts'
 import type { NodeState } from './zones.ts'
 
 const LONGEST_NS = 100_000_000

@@ -3,7 +3,7 @@ import type { Kernel } from './kernel.ts'
 import { PageLists } from './page-lists.ts'
 import { Lane } from './ranks.ts'
 import { CLUSTER, MAX_FAILURES } from './scan.ts'
-import type { Thread } from './scheduler.ts'
+import type { Thread } from './thread.ts'
 import { type Mark, ZoneList } from './zone-list.ts'
 
 /** One node's memory, in pages. */

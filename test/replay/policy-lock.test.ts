@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { PolicyLock } from '../../src/replay/policy-lock.ts'
-import { Scheduler, type Thread } from '../../src/replay/scheduler.ts'
+import { Scheduler } from '../../src/replay/scheduler.ts'
 import type { Steps } from '../../src/replay/steps.ts'
+import type { Thread } from '../../src/replay/thread.ts'
 
 const WAKE_NS = 300
 const ONE_NODE = { node: 0, speed: 1 }

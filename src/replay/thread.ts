@@ -1,0 +1,98 @@
+import type { Steps } from './steps.ts'
+
+/** What a thread is; also decides whose stall is whose. */
+export type ThreadKind = 'user' | 'kswapd' | 'worker' | 'background'
+
+export const STATES = ['running', 'runnable', 'sleeping', 'io', 'lock', 'nap', 'throttle'] as const
+export const RUNNING = 0
+export const RUNNABLE = 1
+export const SLEEPING = 2
+export const IO = 3
+export const LOCK = 4
+export const NAP = 5
+export const THROTTLE = 6
+/** Not yet started, or ended. */
+export const ABSENT = 7
+
+export const DOINGS = ['none', 'scan', 'unmap', 'store', 'slab', 'file'] as const
+export const NONE = 0
+export const SCAN = 1
+export const UNMAP = 2
+export const STORE = 3
+export const SLAB = 4
+export const FILE = 5
+
+/** Where a thread's time went: running by what it did, then each other state. */
+export const PARTS = DOINGS.length + STATES.length - 1
+
+/**
+ * What fields of times hold before their class sets them to 0: a field that begins as a small integer gives its objects another shape when it
+ * first holds a larger number, and code that has met many shapes stays slow.
+ */
+export const NS_AT_FIRST = Number.NaN
+
+/** What does not change of a thread. */
+export interface ThreadIdentity {
+  readonly taskId: number
+  readonly tid: number
+  readonly name: string
+  readonly kind: ThreadKind
+  readonly node: number
+  /** CPUs it may run on, by index. */
+  readonly allowed: Uint8Array
+  /** Its address space takes part in unmapping: a flush interrupts it. */
+  readonly hasMemory: boolean
+}
+
+/** A class, so that all threads have one shape: the engine looks at one for nearly everything it does. */
+export class Thread implements ThreadIdentity {
+  readonly index: number
+  readonly taskId: number
+  readonly tid: number
+  readonly name: string
+  readonly kind: ThreadKind
+  readonly node: number
+  readonly allowed: Uint8Array
+  readonly hasMemory: boolean
+  /** Yields when it cannot go on at this instant: work is left, or it blocked itself. */
+  program: Steps = EMPTY
+  /** Programs that wait for `program` to end, the innermost last. */
+  readonly callers: Steps[] = []
+  entered = false
+  state = ABSENT
+  doing = NONE
+  /** CPU of its last run, by index. */
+  cpu: number
+  vruntime = NS_AT_FIRST
+  /** CPU time it still owes before its program goes on, ns at speed 1. */
+  work = NS_AT_FIRST
+  /** Above 0: keeps its CPU until the work is done. */
+  preemptOff = 0
+  /** Spins for a lock: its work ends when somebody says so. */
+  spinning = false
+  /** Set by a wake-up with a meaning; cleared by who waits for it. */
+  signal = false
+  /** Time up to which `parts` is complete. */
+  since = NS_AT_FIRST
+  readonly parts = new Float64Array(PARTS)
+  /** Innermost reclaim span, 0 = none. */
+  span = 0
+
+  constructor(index: number, identity: ThreadIdentity) {
+    this.index = index
+    this.taskId = identity.taskId
+    this.tid = identity.tid
+    this.name = identity.name
+    this.kind = identity.kind
+    this.node = identity.node
+    this.allowed = identity.allowed
+    this.hasMemory = identity.hasMemory
+    this.cpu = Math.max(0, identity.allowed.indexOf(1))
+    this.vruntime = 0
+    this.work = 0
+    this.since = 0
+  }
+}
+
+function* nothing(): Steps {}
+const EMPTY = nothing()
