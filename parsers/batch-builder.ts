@@ -18,6 +18,7 @@ const KEPT_SIZES = 8
 const STEP_ENDS = 9
 const FLAGS_AT = 13
 const PREEMPT_AT = 14
+const TID_AT = 15
 
 const WORD_STEP = 0
 const WIDE_STEP = 1
@@ -82,6 +83,7 @@ export class BatchBuilder {
     this.#head[ROOM] = 0
     this.#head[FLAGS_AT] = common.flagsOffset
     this.#head[PREEMPT_AT] = common.preemptOffset
+    this.#head[TID_AT] = common.pidOffset
   }
 
   get length(): number {

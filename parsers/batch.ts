@@ -109,6 +109,10 @@ export interface EventWindow {
   readonly batches: readonly EventBatch[]
   readonly batch: Uint16Array
   readonly row: Uint32Array
+  /** The same as in the batches, by event: what is read of every event lies side by side. */
+  readonly ts: Float64Array
+  readonly cpu: Int32Array
+  readonly tid: Int32Array
 }
 
 /** Column of a batch by the kernel's field name; `undefined` when this layout lacks it. */

@@ -20,6 +20,9 @@ export interface RecordKernel {
   readonly isSwapped: Global
   readonly rowOf: Global
   readonly batchOf: Global
+  readonly timeOf: Global
+  readonly cpuOf: Global
+  readonly tidOf: Global
   readonly active: Global
   readonly most: Global
   readonly kept: Global
@@ -104,6 +107,11 @@ export class RecordMemory {
   words(length: number): Uint32Array<SharedArrayBuffer> {
     const place = this.allocate(4 * length)
     return new Uint32Array(this.buffer, place, length)
+  }
+
+  integers(length: number): Int32Array<SharedArrayBuffer> {
+    const place = this.allocate(4 * length)
+    return new Int32Array(this.buffer, place, length)
   }
 
   floats(length: number): Float64Array<SharedArrayBuffer> {

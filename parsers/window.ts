@@ -77,6 +77,9 @@ export class WindowBuilder {
   readonly #tables: Uint32Array[] = []
   readonly #batch: Uint16Array
   readonly #row: Uint32Array
+  readonly #ts: Float64Array
+  readonly #cpu: Int32Array
+  readonly #tid: Int32Array
   /** Places of the builders that have rows. */
   readonly #active: Uint32Array
   readonly #names: Uint8Array
@@ -101,6 +104,9 @@ export class WindowBuilder {
     this.#row = memory.words(ROWS)
     const batch = memory.allocate(2 * ROWS)
     this.#batch = new Uint16Array(memory.buffer, batch, ROWS)
+    this.#ts = memory.floats(ROWS)
+    this.#cpu = memory.integers(ROWS)
+    this.#tid = memory.integers(ROWS)
     this.#active = memory.words(ROWS)
     this.#names = memory.bytes(kernel.NAME_SLOTS.value * kernel.NAME_SLOT_BYTES.value)
     this.#names.fill(0)
@@ -110,6 +116,9 @@ export class WindowBuilder {
     this.#kept = { bytes, words, littleEndian }
     kernel.rowOf.value = this.#row.byteOffset
     kernel.batchOf.value = this.#batch.byteOffset
+    kernel.timeOf.value = this.#ts.byteOffset
+    kernel.cpuOf.value = this.#cpu.byteOffset
+    kernel.tidOf.value = this.#tid.byteOffset
     kernel.active.value = this.#active.byteOffset
     kernel.names.value = this.#names.byteOffset
     kernel.kept.value = words.byteOffset
@@ -155,7 +164,8 @@ export class WindowBuilder {
     kernel.clear()
     this.#rest(batches.length)
     if (length === 0) return undefined
-    return { firstSeq, length, batches, batch: this.#batch, row: this.#row }
+    const [batch, row, ts, cpu, tid] = [this.#batch, this.#row, this.#ts, this.#cpu, this.#tid]
+    return { firstSeq, length, batches, batch, row, ts, cpu, tid }
   }
 
   /** What a stream's next record is that no builder takes yet: an event met for the first time, or none. */

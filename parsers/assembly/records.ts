@@ -14,7 +14,7 @@ const BUILDERS: usize = 28
 export const STREAM_BYTES: u32 = 32
 
 // A builder: least size of a record, rows, room for rows, its number in the window, columns that every event has, where in the record
-// the flags are (-1 = nowhere), then the steps.
+// the flags and the task's id are (-1 = nowhere), then the steps.
 const LEAST: usize = 0
 const ROWS: usize = 4
 const ROOM: usize = 8
@@ -32,7 +32,8 @@ const SMALL_STEPS: usize = 44
 const NAME_STEPS: usize = 48
 const FLAGS_AT: usize = 52
 const PREEMPT_AT: usize = 56
-export const STEPS: u32 = 60
+const TID_AT: usize = 60
+export const STEPS: u32 = 64
 // A step: offset in the record, column, its second column or size (negative: signed).
 const COLUMN: usize = 4
 const SECOND: usize = 8
@@ -61,6 +62,9 @@ export let typeOffset: u32 = 0
 export let isSwapped: i32 = 0
 export let rowOf: u32 = 0
 export let batchOf: u32 = 0
+export let timeOf: u32 = 0
+export let cpuOf: u32 = 0
+export let tidOf: u32 = 0
 export let active: u32 = 0
 export let most: u32 = 0
 export let kept: u32 = 0
@@ -216,6 +220,10 @@ function take(index: u32, until: f64, orEqual: bool): i32 {
   }
   store<u16>(batchOf + (length << 1), <u16>load<u32>(builder, NUMBER))
   store<u32>(rowOf + (length << 2), row)
+  store<f64>(timeOf + (length << 3), time)
+  store<i32>(cpuOf + (length << 2), cpu)
+  const tidAt = load<i32>(builder, TID_AT)
+  store<u32>(tidOf + (length << 2), tidAt < 0 ? 0 : wordAt(record + tidAt))
   length++
   return 0
 }

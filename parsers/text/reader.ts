@@ -1,6 +1,7 @@
 import { type EventFormat, type EventWindow, WINDOW_ROWS } from '../batch.ts'
 import { toText } from '../cursor.ts'
 import { TraceParseError } from '../error.ts'
+import { EventOrder } from '../event-order.ts'
 import { IssueLog } from '../issues.ts'
 import type {
   ByteStream,
@@ -52,6 +53,7 @@ export class TextReader implements TraceReader {
   readonly #active: TextBatch[] = []
   readonly #batch = new Uint16Array(ROWS)
   readonly #row = new Uint32Array(ROWS)
+  readonly #order = new EventOrder(ROWS)
   #length = 0
   #firstSeq = 0
   #isDisordered = false
@@ -408,13 +410,13 @@ export class TextReader implements TraceReader {
     const batch = this.#batch
     const row = this.#row
     if (this.#isDisordered) this.#sort()
-    const window = {
+    const window = this.#order.complete({
       firstSeq: this.#firstSeq,
       length,
       batches: this.#active.map((each) => each.toBatch(this.#rows.dictionary)),
       batch,
       row,
-    }
+    })
     this.#firstSeq += length
     this.#length = 0
     this.#isDisordered = false

@@ -24,33 +24,30 @@ export class Follower {
 
   /** Runs the window's events in total order through their handlers. */
   follow(window: EventWindow): void {
-    const { batches, batch: batchOf, row: rowOf, length } = window
+    const { batches, batch: batchOf, row: rowOf, ts: times, cpu: cpus, tid: tids, length } = window
     const handlers = batches.map((batch) => this.#bind(batch))
     this.events += length
     if (length === 0) return
     if (Number.isNaN(this.startNs)) {
-      this.startNs = timeOf(window, 0)
+      this.startNs = times[0] as number
       this.#families.start(this.startNs)
     }
-    this.endNs = timeOf(window, length - 1)
+    this.endNs = times[length - 1] as number
     const { moments } = this
     const { tasks, clock } = this.#families
     let lossAt = this.#losses[0]?.startNs ?? Number.POSITIVE_INFINITY
     for (let k = 0; k < length; k++) {
-      const b = batchOf[k] as number
-      const batch = batches[b] as EventBatch
-      const row = rowOf[k] as number
-      const cpu = batch.cpu[row] as number
-      const ts = batch.ts[row] as number
+      const cpu = cpus[k] as number
+      const ts = times[k] as number
       moments.add(cpu, ts)
-      const handler = handlers[b]
+      const handler = handlers[batchOf[k] as number]
       if (handler === undefined) continue
       if (ts > lossAt) lossAt = this.#applyLosses(ts)
       clock.now = ts
-      const task = tasks.at(batch.tid[row] as number, cpu)
+      const task = tasks.at(tids[k] as number, cpu)
       // Data that is of no cpu has -1.
       if (cpu >= 0) task.lastCpu = cpu
-      handler.event(row, cpu, task)
+      handler.event(rowOf[k] as number, cpu, task)
     }
   }
 
@@ -107,8 +104,4 @@ export class Follower {
       losses.shift()
     }
   }
-}
-
-function timeOf({ batches, batch, row }: EventWindow, k: number): number {
-  return batches[batch[k] as number]?.ts[row[k] as number] ?? Number.NaN
 }

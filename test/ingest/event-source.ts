@@ -1,4 +1,5 @@
 import type { Column, EventFormat, EventWindow, FieldSpec } from '../../parsers/batch.ts'
+import { EventOrder } from '../../parsers/event-order.ts'
 import type { Loss, TraceReader } from '../../parsers/reader.ts'
 
 /** One event for a hand-made trace; numbers become i64 fields, strings string fields. */
@@ -91,7 +92,7 @@ export function readerOf(trace: MadeTrace): TraceReader {
       if (batchOf.length === 0) return undefined
       const firstSeq = seq
       seq += batchOf.length
-      return {
+      return new EventOrder(batchOf.length).complete({
         firstSeq,
         length: batchOf.length,
         batch: Uint16Array.from(batchOf),
@@ -109,7 +110,7 @@ export function readerOf(trace: MadeTrace): TraceReader {
             instance: 0,
           }
         }),
-      }
+      })
     },
     close() {},
   }
