@@ -34,4 +34,16 @@ export class Numbers {
   median(): number {
     return this.copyValues().sort()[this.length >> 1] ?? Number.NaN
   }
+
+  /** The value at which half of their sum is reached: the middle of what a moment chosen by chance falls into. NaN = none. */
+  medianByLength(): number {
+    const sorted = this.copyValues().sort()
+    const half = (this.mean() * this.length) / 2
+    let sum = 0
+    for (const value of sorted) {
+      sum += value
+      if (sum >= half) return value
+    }
+    return Number.NaN
+  }
 }

@@ -155,7 +155,7 @@ export function storeCosts(stores: Stores, isWholeGap: boolean): StoreCosts {
         : 'too few stores by direct reclaimers',
       user.whole.length,
     ),
-    switch: switchCost(kernel, user),
+    switch: switchCost([kernel, user]),
   }
 }
 
@@ -185,17 +185,23 @@ class StoreClass {
     return this.whole.length === 0 ? 0 : this.#flushes / this.whole.length
   }
 
-  /** What a switch in the middle of a store adds to it; undefined = not seen. */
-  switchNs(): number | undefined {
-    if (this.switched.length < MIN_SWITCHED || this.alone.length < MIN_SAMPLES) return undefined
-    return Math.max(0, this.switched.median() - this.alone.median())
+  /** What stores with a switch inside took more than others, each for itself: a switch falls into long stores more often than into short ones. */
+  addSwitchCosts(to: Numbers): void {
+    if (this.alone.length < MIN_SAMPLES) return
+    const usualNs = this.alone.medianByLength()
+    for (let k = 0; k < this.switched.length; k++) to.push(this.switched.at(k) - usualNs)
   }
 }
 
 /** CPU time that a thread loses by being switched away and back; undefined = no store shows it. */
-function switchCost(kernel: StoreClass, user: StoreClass): Cost | undefined {
-  const shown = kernel.switchNs() === undefined ? user : kernel
-  const ns = shown.switchNs()
-  if (ns === undefined) return undefined
-  return fixed(ns, 'event', 'stores with a switch inside less those without', shown.switched.length)
+function switchCost(classes: readonly StoreClass[]): Cost | undefined {
+  const lost = new Numbers()
+  for (const stores of classes) stores.addSwitchCosts(lost)
+  if (lost.length < MIN_SWITCHED) return undefined
+  return fixed(
+    Math.max(0, lost.median()),
+    'event',
+    'stores with a switch inside less those without',
+    lost.length,
+  )
 }

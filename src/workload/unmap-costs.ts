@@ -38,37 +38,35 @@ const REMOVAL_IN_ZERO_GAP = 0.23
 
 /**
  * What unmapping costs, and what lies between a store and it: a page that its reclaimer has stored itself is removed from the swap cache before
- * the next is looked at, and finds caches full of the codec's work. A queued page leaves nothing to remove, so recordings under both kinds of policy
- * tell the same step only when that part is taken out. Direct reclaimers store every page themselves: their way is kept whole.
+ * the next is looked at, and finds caches full of the codec's work. A queued page leaves nothing to remove and a zero page fills no caches, so
+ * unmapping is read after those, and recordings under both kinds of policy tell the same step. Direct reclaimers store every page themselves:
+ * their way is kept whole.
  */
 export function unmapCosts(gaps: readonly Gap[], sameBelowNs: number): UnmapCosts {
   const kinds = new GapKinds(gaps, sameBelowNs)
   const afterZero = kinds.of(false, false, 'zero').median()
   const afterQueued = kinds.of(false, false, 'queued')
-  const afterStore = kinds.of(false, false, 'stored')
   const seesQueue = afterQueued.length >= MIN_GAPS
   const removalNs = Number.isNaN(afterZero)
     ? 0
     : seesQueue
       ? Math.max(0, afterZero - afterQueued.median())
       : afterZero * REMOVAL_IN_ZERO_GAP
-  const bareNs = seesQueue ? afterQueued.median() : afterZero - removalNs
-  const releaseNs =
-    afterStore.length >= MIN_GAPS && bareNs > 0 ? Math.max(0, afterStore.median() - bareNs) : 0
-  const bare = (isRemote: boolean): Numbers => kinds.bare(isRemote, releaseNs, removalNs)
-  const local = bare(false)
-  const remote = bare(true)
+  const release = kinds.release(removalNs)
+  const releaseNs = release.ns
+  const local = kinds.bare(false, removalNs, releaseNs)
+  const remote = kinds.bare(true, removalNs, releaseNs)
   const own = kinds.any(true, false)
   const ownRemote = kinds.any(true, true)
   return {
     unmap: measured(
       local.length > 0 ? local : remote,
-      'end of one write to the next by kernel threads, less the release before it; no owner of memory running elsewhere',
+      'end of one write to the next by kernel threads, where there was nothing to release before it; no owner of memory running elsewhere',
       0,
     ),
     unmapRemote: measured(
       remote.length > 0 ? remote : local,
-      'end of one write to the next by kernel threads, less the release before it, while an owner of memory runs elsewhere',
+      'end of one write to the next by kernel threads, where there was nothing to release before it, while an owner of memory runs elsewhere',
       0,
     ),
     unmapDirect: ownCost(own, 'end of one write to the next by a task that reclaims for itself'),
@@ -81,8 +79,8 @@ export function unmapCosts(gaps: readonly Gap[], sameBelowNs: number): UnmapCost
         ? fixed(
             releaseNs,
             seesQueue ? 'event' : 'inferred',
-            `way to the next unmapping after a store less that after ${seesQueue ? 'a hand-over' : 'a zero page, without its removal'}`,
-            afterStore.length,
+            `mean way to the next unmapping after a store less that after ${seesQueue ? 'a hand-over or ' : ''}a zero page without its removal`,
+            release.n,
           )
         : fixed(0, 'inferred', 'contained in unmapping'),
     removalNs,
@@ -115,17 +113,42 @@ class GapKinds {
     return this.#select(isOwner, isRemote, (gap) => gap.ns)
   }
 
-  /** By kernel threads, without what the page before adds. */
-  bare(isRemote: boolean, releaseNs: number, removalNs: number): Numbers {
+  /** By kernel threads, where nothing was to be released before; where that was not seen, less the release. */
+  bare(isRemote: boolean, removalNs: number, releaseNs: number): Numbers {
+    const seen = this.#unreleased(isRemote, removalNs)
+    if (seen.length >= MIN_GAPS) return seen
     const added: Readonly<Record<Before, number>> = {
       stored: releaseNs,
       zero: removalNs,
       queued: 0,
       displaced: Math.max(0, releaseNs - removalNs),
     }
-    return this.#select(false, isRemote, (gap) =>
-      Math.max(gap.ns * LEAST_BARE_SHARE, gap.ns - added[this.#before(gap)]),
-    )
+    return this.#select(false, isRemote, (gap) => lessened(gap.ns, added[this.#before(gap)]))
+  }
+
+  /**
+   * What the way after a page that kernel threads stored themselves is longer by, by means: caches full of the codec's work slow the long ways
+   * more than the usual ones, and a run must spend in all what the recording did.
+   */
+  release(removalNs: number): { readonly ns: number; readonly n: number } {
+    let sum = 0
+    let n = 0
+    for (const isRemote of [false, true]) {
+      const stored = this.of(false, isRemote, 'stored')
+      const bare = this.#unreleased(isRemote, removalNs)
+      if (stored.length < MIN_GAPS || bare.length < MIN_GAPS) continue
+      sum += (stored.mean() - bare.mean()) * stored.length
+      n += stored.length
+    }
+    return { ns: n === 0 ? 0 : Math.max(0, sum / n), n }
+  }
+
+  #unreleased(isRemote: boolean, removalNs: number): Numbers {
+    return this.#select(false, isRemote, (gap) => {
+      const before = this.#before(gap)
+      if (before === 'queued') return gap.ns
+      return before === 'zero' ? lessened(gap.ns, removalNs) : -1
+    })
   }
 
   #before({ after }: Gap): Before {
@@ -149,3 +172,7 @@ class GapKinds {
 
 /** A gap shorter than most is still an unmapping in part. */
 const LEAST_BARE_SHARE = 0.25
+
+function lessened(ns: number, addedNs: number): number {
+  return Math.max(ns * LEAST_BARE_SHARE, ns - addedNs)
+}

@@ -39,41 +39,69 @@ function costsOf(recording: Recording, sameShare = 0) {
   }).costs
 }
 
-/** kswapd stores pages in batches of ten; in every `switchEvery`th batch the application runs in the middle of the first store. */
-function storing(batches: number, switchEvery: number): Recording {
+interface PlannedStore {
+  readonly ns: number
+  /** The application runs in the middle of it. */
+  readonly isSwitched: boolean
+}
+
+/** kswapd stores pages in batches of ten. */
+function storing(plan: readonly PlannedStore[]): Recording {
   const script = new Script()
   script.switchTo(0, KSWAPD)
-  for (let batch = 0; batch < batches; batch++) {
-    const isSwitched = switchEvery > 0 && batch % switchEvery === 0
-    script.add(0, EVENT.isolate, KSWAPD, [10, 10, 10])
-    for (let page = 0; page < 10; page++) {
-      script.add(UNMAP_NS, EVENT.gate, KSWAPD, [batch * 10 + page])
-      if (isSwitched && page === 0) {
-        script.add(STORE_NS / 2, EVENT.switch, 0, [KSWAPD, STATE.runnable, APP])
-        script.add(5_000_000, EVENT.switch, 0, [APP, STATE.sleeping, KSWAPD])
-        script.add(STORE_NS / 2 + SWITCH_NS, EVENT.written, KSWAPD)
-      } else {
-        script.add(STORE_NS, EVENT.written, KSWAPD)
-      }
-    }
-    script.add(20_000, EVENT.batchEnd, KSWAPD, [10, 10])
-  }
+  plan.forEach(({ ns, isSwitched }, page) => {
+    if (page % 10 === 0) script.add(0, EVENT.isolate, KSWAPD, [10, 10, 10])
+    script.add(UNMAP_NS, EVENT.gate, KSWAPD, [page])
+    if (isSwitched) {
+      script.add(ns / 2, EVENT.switch, 0, [KSWAPD, STATE.runnable, APP])
+      script.add(5_000_000, EVENT.switch, 0, [APP, STATE.sleeping, KSWAPD])
+      script.add(ns / 2 + SWITCH_NS, EVENT.written, KSWAPD)
+    } else script.add(ns, EVENT.written, KSWAPD)
+    if (page % 10 === 9) script.add(20_000, EVENT.batchEnd, KSWAPD, [10, 10])
+  })
   return script.finish()
+}
+
+/** Stores of one length; in every `switchEvery`th the application runs, 0 = in none. */
+function alike(stores: number, switchEvery: number): Recording {
+  return storing(
+    Array.from({ length: stores }, (_, page) => ({
+      ns: STORE_NS,
+      isSwitched: switchEvery > 0 && page % switchEvery === 0,
+    })),
+  )
+}
+
+/** Of nine stores five take one time, two twice and two three times as long; switches fall as often into a length as it takes of the time. */
+function ofThreeLengths(rounds: number): Recording {
+  const of = (shares: readonly number[], isSwitched: boolean): PlannedStore[] =>
+    shares.flatMap((count, length) =>
+      Array.from({ length: count }, () => ({ ns: (length + 1) * STORE_NS, isSwitched })),
+    )
+  const round = [
+    ...Array.from({ length: 5 }, () => of([5, 2, 2], false)).flat(),
+    ...of([5, 4, 6], true),
+  ]
+  return storing(Array.from({ length: rounds }, () => round).flat())
 }
 
 describe('a switch in the middle of a store', () => {
   it('costs what that store is longer than others', () => {
-    const costs = costsOf(storing(200, 4))
+    const costs = costsOf(alike(2000, 40))
     expect(costs.switch.basis).toBe('event')
     expect(costs.switch.fixedNs).toBeCloseTo(SWITCH_NS, -2)
   })
 
+  it('costs no more for falling into long stores more often than into short ones', () => {
+    expect(costsOf(ofThreeLengths(20)).switch.fixedNs).toBeCloseTo(SWITCH_NS, -2)
+  })
+
   it('is no part of what a store costs', () => {
-    expect(costsOf(storing(200, 4)).store.fixedNs).toBeCloseTo(STORE_NS, -2)
+    expect(costsOf(alike(2000, 40)).store.fixedNs).toBeCloseTo(STORE_NS, -2)
   })
 
   it('is a default, told as such, where no store was switched away from', () => {
-    expect(costsOf(storing(200, 0)).switch.basis).toBe('default')
+    expect(costsOf(alike(2000, 0)).switch.basis).toBe('default')
   })
 })
 
@@ -103,7 +131,7 @@ function queueing(batches: number): Recording {
 }
 
 /** The same pages stored by kswapd itself: what it stored leaves the swap cache before the next is unmapped. */
-function storingItself(batches: number): Recording {
+function storingItself(batches: number, slowed = (_page: number) => 0): Recording {
   const script = new Script()
   script.switchTo(0, KSWAPD)
   for (let batch = 0; batch < batches; batch++) {
@@ -111,7 +139,8 @@ function storingItself(batches: number): Recording {
     for (let page = 0; page < 10; page++) {
       const afterZero = page === 1
       const before = page === 0 ? 0 : REMOVAL_NS + (afterZero ? 0 : COLD_NS)
-      script.add(UNMAP_NS + before, EVENT.gate, KSWAPD, [batch * 10 + page])
+      const added = page > 1 ? slowed(page) : 0
+      script.add(UNMAP_NS + before + added, EVENT.gate, KSWAPD, [batch * 10 + page])
       script.add(page === 0 ? ZERO_NS : STORE_NS, EVENT.written, KSWAPD)
     }
     script.add(20_000, EVENT.batchEnd, KSWAPD, [10, 10])
@@ -125,6 +154,17 @@ describe('unmapping', () => {
     const stored = costsOf(storingItself(100), ZERO_SHARE).unmap.fixedNs
     expect(queued).toBeCloseTo(UNMAP_NS, -2)
     expect(Math.abs(stored / queued - 1)).toBeLessThan(0.15)
+  })
+
+  it('and the release before it take as long in all as they did, where caches slow the long ways most', () => {
+    const slowed = (page: number): number => (page % 4 === 3 ? 3 * COLD_NS : 0)
+    const { unmap, release } = costsOf(storingItself(100, slowed), ZERO_SHARE)
+    const pages = [2, 3, 4, 5, 6, 7, 8, 9]
+    const slowedNs = pages.reduce((sum, page) => sum + slowed(page), 0) / pages.length
+    expect(unmap.fixedNs + release.fixedNs).toBeCloseTo(
+      UNMAP_NS + REMOVAL_NS + COLD_NS + slowedNs,
+      -2,
+    )
   })
 
   it('and the release before it are together as long as the way from a store to the next page', () => {
