@@ -61,9 +61,13 @@ export function buildPages(parts: PageParts): WorkloadPages {
 /** Offsets of one swap device lie below this (RecordedEntry = type * 2^40 + offset). */
 const SLOT_SPAN = 2 ** 40
 
+/** Pages of shared memory that reclaim can meet at the start: those locked in memory are on no list of it. */
 function sharedPages(recording: Recording): number {
-  const counter = readCounter(recording, 'vmstat.nr_shmem')
-  if (counter !== undefined) return counter.first
+  const shared = readCounter(recording, 'vmstat.nr_shmem')
+  const locked = readCounter(recording, 'vmstat.nr_unevictable')
+  // What is locked may be anonymous too, but what left was not locked.
+  if (shared !== undefined)
+    return Math.max(0, shared.first - (locked?.last ?? 0), shared.first - shared.last)
   const text = snapshotText(recording, 'zoneinfo.before')
   let sum = 0
   for (const match of (text ?? '').matchAll(/^\s+nr_shmem\s+(\d+)/gm)) sum += Number(match[1])
