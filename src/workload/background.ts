@@ -19,106 +19,146 @@ const LEAST_SHARE = 0.0002
 /** What is left of a burst without the switches in it. */
 const LEAST_LEFT_SHARE = 0.1
 
+interface BackgroundOptions {
+  readonly startEvent: number
+  readonly endNs: number
+  /** CPU time that each switch to a task costs it. */
+  readonly switchNs: number
+  readonly isDemand: (tid: number) => boolean
+}
+
 /** Busy intervals of the tasks outside the demand, from the workload's start. Time in direct reclaim is left out: it is a result. */
 export function readBackground(
   recording: Recording,
   owners: ReadonlySet<number>,
-  options: {
-    readonly startEvent: number
-    readonly endNs: number
-    /** CPU time that each switch to a task costs it. */
-    readonly switchNs: number
-    readonly isDemand: (tid: number) => boolean
-  },
+  options: BackgroundOptions,
 ): { readonly loads: readonly Load[]; readonly leftOutNs: number } {
-  const threads = new Threads(recording, owners)
-  const startNs = recording.ns[options.startEvent] ?? 0
-  const bursts = new Map<
-    number,
-    {
-      sleep: Numbers
-      cpu: Numbers
-      mark: number
-      idleSince: number
-      burst: number
-      cpus: Set<number>
-      isResult: boolean
-      direct: number
-      /** Switches to the task when its present burst began. */
-      switches: number
-    }
-  >()
-  const of = (thread: Thread) => {
-    let load = bursts.get(thread.tid)
-    if (load === undefined) {
-      const comm = recording.tasks.get(thread.tid)?.comm ?? ''
-      load = {
-        sleep: new Numbers(),
-        cpu: new Numbers(),
-        mark: -1,
-        idleSince: startNs,
-        burst: 0,
-        cpus: new Set(),
-        isResult: thread.tid === 0 || RESULT_THREAD.test(comm) || options.isDemand(thread.tid),
-        direct: 0,
-        switches: thread.switches,
-      }
-      bursts.set(thread.tid, load)
-    }
-    return load
-  }
+  const reader = new BurstReader(recording, owners, options)
   for (let i = 0; i < recording.length; i++) {
-    const kind = recording.kind[i]
-    const ns = recording.ns[i] ?? 0
-    if (ns > options.endNs) break
-    if (kind === EVENT.store && ns >= startNs) {
-      // Whoever stores for others is a worker of the recorded policy.
-      const thread = threads.get(recording.tid[i] ?? 0)
-      if (!thread.isUser) of(thread).isResult = true
-    }
-    if (kind !== undefined && (BEGINS_RECLAIM.has(kind) || ENDS_RECLAIM.has(kind))) {
-      const thread = threads.get(recording.tid[i] ?? 0)
-      const load = of(thread)
-      if (load.mark >= 0 && !thread.inDirect) load.burst += thread.cpuAt(ns) - load.mark
-      load.mark = thread.cpuAt(ns)
-      threads.step(i)
-      continue
-    }
-    if (kind !== EVENT.switch) {
-      threads.step(i)
-      continue
-    }
-    const from = threads.get(recording.a[i] ?? 0)
-    const to = threads.get(recording.c[i] ?? 0)
-    const wokenNs = to.wokenNs
-    const leaving = of(from)
-    if (leaving.mark >= 0 && !from.inDirect) leaving.burst += from.cpuAt(ns) - leaving.mark
-    leaving.mark = -1
-    const state = recording.b[i] ?? 0
-    if (ns >= startNs && state !== STATE.runnable && leaving.burst > 0 && !from.inDirect) {
-      const switched = (from.switches - leaving.switches) * options.switchNs
-      leaving.cpu.push(Math.max(leaving.burst - switched, leaving.burst * LEAST_LEFT_SHARE))
-      leaving.switches = from.switches
-      leaving.burst = 0
-      leaving.idleSince = ns
-    }
-    threads.step(i)
-    if (ns < startNs) continue
-    const arriving = of(to)
-    arriving.mark = to.cpuAt(ns)
-    arriving.cpus.add(recording.cpu[i] ?? 0)
-    if (arriving.burst === 0 && arriving.sleep.length === arriving.cpu.length) {
-      const woken = wokenNs >= arriving.idleSince ? wokenNs : ns
-      arriving.sleep.push(Math.max(0, woken - arriving.idleSince))
-    }
+    if ((recording.ns[i] ?? 0) > options.endNs) break
+    reader.step(i)
   }
+  const startNs = recording.ns[options.startEvent] ?? 0
+  return listLoads(recording, reader.bursts, LEAST_SHARE * (options.endNs - startNs))
+}
+
+/** What one task was seen to run and to sleep. */
+class Bursts {
+  readonly sleep = new Numbers()
+  readonly cpu = new Numbers()
+  readonly cpus = new Set<number>()
+  isResult: boolean
+  /** CPU time at which its present stretch began, -1 = it does not run. */
+  mark = -1
+  burst = 0
+  idleSince: number
+  /** Switches to the task when its present burst began. */
+  switches: number
+
+  constructor(startNs: number, { switches }: Thread, isResult: boolean) {
+    this.idleSince = startNs
+    this.switches = switches
+    this.isResult = isResult
+  }
+
+  /** The stretch up to now is the task's own, unless it reclaims. */
+  book(thread: Thread, ns: number): void {
+    if (this.mark >= 0 && !thread.inDirect) this.burst += thread.cpuAt(ns) - this.mark
+  }
+
+  /** It sleeps: the burst is over. */
+  end(thread: Thread, ns: number, switchNs: number): void {
+    const switched = (thread.switches - this.switches) * switchNs
+    this.cpu.push(Math.max(this.burst - switched, this.burst * LEAST_LEFT_SHARE))
+    this.switches = thread.switches
+    this.burst = 0
+    this.idleSince = ns
+  }
+
+  /** It runs: the first time since its last burst, its sleep is over. */
+  run(thread: Thread, ns: number, cpu: number, wokenNs: number): void {
+    this.mark = thread.cpuAt(ns)
+    this.cpus.add(cpu)
+    if (this.burst !== 0 || this.sleep.length !== this.cpu.length) return
+    const woken = wokenNs >= this.idleSince ? wokenNs : ns
+    this.sleep.push(Math.max(0, woken - this.idleSince))
+  }
+}
+
+class BurstReader {
+  readonly bursts = new Map<number, Bursts>()
+  readonly #recording: Recording
+  readonly #options: BackgroundOptions
+  readonly #startNs: number
+  readonly #threads: Threads
+
+  constructor(recording: Recording, owners: ReadonlySet<number>, options: BackgroundOptions) {
+    this.#recording = recording
+    this.#options = options
+    this.#startNs = recording.ns[options.startEvent] ?? 0
+    this.#threads = new Threads(recording, owners)
+  }
+
+  step(i: number): void {
+    const kind = this.#recording.kind[i] ?? -1
+    const ns = this.#recording.ns[i] ?? 0
+    if (kind === EVENT.switch) {
+      this.#switch(i, ns)
+      return
+    }
+    const thread = this.#threads.get(this.#recording.tid[i] ?? 0)
+    // Whoever stores for others is a worker of the recorded policy.
+    if (kind === EVENT.store && ns >= this.#startNs && !thread.isUser)
+      this.#of(thread).isResult = true
+    if (BEGINS_RECLAIM.has(kind) || ENDS_RECLAIM.has(kind)) {
+      const bursts = this.#of(thread)
+      bursts.book(thread, ns)
+      bursts.mark = thread.cpuAt(ns)
+    }
+    this.#threads.step(i)
+  }
+
+  #switch(i: number, ns: number): void {
+    const recording = this.#recording
+    const from = this.#threads.get(recording.a[i] ?? 0)
+    const to = this.#threads.get(recording.c[i] ?? 0)
+    const { wokenNs } = to
+    const leaving = this.#of(from)
+    leaving.book(from, ns)
+    leaving.mark = -1
+    const sleeps = (recording.b[i] ?? 0) !== STATE.runnable
+    if (ns >= this.#startNs && sleeps && leaving.burst > 0 && !from.inDirect)
+      leaving.end(from, ns, this.#options.switchNs)
+    this.#threads.step(i)
+    if (ns >= this.#startNs) this.#of(to).run(to, ns, recording.cpu[i] ?? 0, wokenNs)
+  }
+
+  #of(thread: Thread): Bursts {
+    let bursts = this.bursts.get(thread.tid)
+    if (bursts === undefined) {
+      const comm = this.#recording.tasks.get(thread.tid)?.comm ?? ''
+      const isResult =
+        thread.tid === 0 || RESULT_THREAD.test(comm) || this.#options.isDemand(thread.tid)
+      bursts = new Bursts(this.#startNs, thread, isResult)
+      this.bursts.set(thread.tid, bursts)
+    }
+    return bursts
+  }
+}
+
+/** Those with `leastNs` of CPU time and more, by tid. */
+function listLoads(
+  recording: Recording,
+  bursts: ReadonlyMap<number, Bursts>,
+  leastNs: number,
+): { readonly loads: readonly Load[]; readonly leftOutNs: number } {
   const loads: Load[] = []
   let leftOutNs = 0
-  for (const [tid, load] of bursts) {
-    if (load.isResult || load.cpu.length === 0) continue
-    const cpuNs = load.cpu.copyValues()
+  for (const [tid, { isResult, cpu, sleep }] of bursts) {
+    if (isResult || cpu.length === 0) continue
+    const cpuNs = cpu.copyValues()
     const total = cpuNs.reduce((sum, ns) => sum + ns, 0)
-    if (total < LEAST_SHARE * (options.endNs - startNs)) {
+    if (total < leastNs) {
       leftOutNs += total
       continue
     }
@@ -128,7 +168,7 @@ export function readBackground(
     loads.push({
       tid,
       startNs: 0,
-      sleepNs: load.sleep.copyValues().slice(0, cpuNs.length),
+      sleepNs: sleep.copyValues().slice(0, cpuNs.length),
       cpuNs,
       cpus: bound === null ? [] : [Number(bound[1])],
     })
