@@ -93,7 +93,7 @@ export interface EventBatch {
   readonly tid: Int32Array
   /** common_flags and common_preempt_count where the format has them, else zeros. */
   readonly flags: Uint16Array
-  /** In `format.fields` order. */
+  /** In `format.fields` order. Where a later batch has the same list, its rows are in the same arrays. */
   readonly columns: readonly Column[]
   /** Index of the buffer instance (0 = top) the rows came from. */
   readonly instance: number

@@ -45,8 +45,12 @@ export function handle(
   fields: readonly Bindable[],
   event: (row: number, cpu: number, task: Task) => void,
 ): EventHandler {
+  let bound: EventBatch['columns'] | undefined
   return {
     bind(batch) {
+      // A reader may have one list of columns for many windows.
+      if (batch.columns === bound) return
+      bound = batch.columns
       for (const field of fields) field.bind(batch)
     },
     event,

@@ -1,4 +1,5 @@
 import type { RowBuffer } from '../model/rows.ts'
+import { numbersOf, textsOf } from './cells.ts'
 import type { Clock } from './clock.ts'
 import { NOT_SEEN, OTHER, PARTS, RUNNABLE, THROTTLE } from './parts.ts'
 import type { Task } from './tasks.ts'
@@ -6,15 +7,17 @@ import type { Timeline } from './timeline.ts'
 
 export type SpanKind = 'direct' | 'memcg' | 'memcg_softlimit' | 'node' | 'throttle' | 'compaction'
 
+/** A span that has begun. Objects are reused. */
 export interface OpenSpan {
-  readonly id: number
-  readonly parentId: number | undefined
-  readonly kind: SpanKind
-  readonly startNs: number
-  readonly cpu: number
-  readonly node: number
-  readonly order: number
-  readonly gfp: number
+  id: number
+  /** NaN = none. */
+  parentId: number
+  kind: SpanKind
+  startNs: number
+  cpu: number
+  node: number
+  order: number
+  gfp: number
   /** The task's totals at the begin. */
   readonly totals: Float64Array
 }
@@ -37,13 +40,14 @@ const MOST_NS_AFTER_THROTTLE = 1_000_000
  */
 export class Spans {
   readonly #clock: Clock
-  readonly #rows: RowBuffer
-  readonly #parts: RowBuffer
+  readonly #cells
+  readonly #partCells
   readonly #timeline: Timeline
   /** From here on a task may have been inside a span already: the trace's start or the last loss on its CPU. */
   readonly #blindUntil: (task: Task) => number
   /** End of the last loss on the task's CPU, NaN when there was none. */
   readonly #lostUntil: (task: Task) => number
+  readonly #spare: OpenSpan[] = []
   #nextId = 1
 
   constructor(
@@ -55,8 +59,8 @@ export class Spans {
     lostUntil: (task: Task) => number,
   ) {
     this.#clock = clock
-    this.#rows = rows
-    this.#parts = parts
+    this.#cells = spanCells(rows)
+    this.#partCells = partCells(parts)
     this.#timeline = timeline
     this.#blindUntil = blindUntil
     this.#lostUntil = lostUntil
@@ -68,18 +72,18 @@ export class Spans {
     this.#timeline.label(task, OTHER)
     // The same kind does not nest: its end was lost without notice.
     const open = task.spans.findIndex((span) => span.kind === kind)
-    if (open >= 0) this.#closeDown(task, open, ts, 'end')
-    task.spans.push({
-      id: this.#nextId++,
-      parentId: task.spans.at(-1)?.id,
-      kind,
-      startNs: ts,
-      cpu,
-      node: details.node,
-      order: details.order,
-      gfp: details.gfp,
-      totals: task.totals.slice(),
-    })
+    if (open >= 0) this.#closeDown(task, open, ts)
+    const span = this.#spare.pop() ?? newSpan()
+    span.id = this.#nextId++
+    span.parentId = task.spans.at(-1)?.id ?? Number.NaN
+    span.kind = kind
+    span.startNs = ts
+    span.cpu = cpu
+    span.node = details.node
+    span.order = details.order
+    span.gfp = details.gfp
+    for (let part = 0; part < PARTS.length; part++) span.totals[part] = task.totals[part] as number
+    task.spans.push(span)
   }
 
   end(task: Task, kind: SpanKind, cpu: number, part: number, reclaimed: number): void {
@@ -89,15 +93,19 @@ export class Spans {
     while (at >= 0 && task.spans[at]?.kind !== kind) at--
     if (at < 0) {
       const start = Math.min(ts, this.#blindUntil(task))
-      const row = this.#add(this.#nextId++, undefined, kind, task, start, ts, 'start')
-      this.#rows.number(row, 'cpu', cpu)
-      this.#rows.number(row, 'nr_reclaimed', reclaimed)
+      const cells = this.#cells
+      const row = this.#add(this.#nextId++, kind, task, start, ts)
+      cells.censored.codes[row] = cells.censoredStart
+      cells.cpu.values[row] = cpu
+      cells.reclaimed.values[row] = reclaimed
       this.#addPart(this.#nextId - 1, NOT_SEEN, ts - start)
       return
     }
-    this.#closeDown(task, at + 1, ts, 'end')
+    this.#closeDown(task, at + 1, ts)
     const span = task.spans.pop()
-    if (span !== undefined) this.#close(task, span, ts, undefined, reclaimed)
+    if (span === undefined) return
+    const row = this.#close(task, span, ts)
+    this.#cells.reclaimed.values[row] = reclaimed
   }
 
   /** mm_vmscan_throttled: the task slept from `delayedNs` ago on (or since the scheduler says) until now. */
@@ -128,7 +136,7 @@ export class Spans {
     const ready = seen ? Math.min(task.lastReadyNs, ts - start - slept) : 0
     timeline.label(task, OTHER)
     task.sinceBlockedNs = Number.NaN
-    this.#addThrottle(task, parent?.id, start, ts, slept, ready, cpu, node)
+    this.#addThrottle(task, parent?.id ?? Number.NaN, start, ts, slept, ready, cpu, node)
   }
 
   /** Closes all open spans of a task as censored now. */
@@ -138,7 +146,7 @@ export class Spans {
     task.totals[NOT_SEEN] = (task.totals[NOT_SEEN] ?? 0) + task.unlabelledNs
     task.unlabelledNs = 0
     // A loss found late may begin before the task's last event.
-    this.#closeDown(task, 0, Math.max(this.#clock.now, task.accountedNs), 'end')
+    this.#closeDown(task, 0, Math.max(this.#clock.now, task.accountedNs))
   }
 
   /**
@@ -157,12 +165,12 @@ export class Spans {
     timeline.relabelSleep(task, THROTTLE)
     const start = task.lastSleepStart
     const ready = Math.min(task.lastReadyNs, ts - start - task.lastSleepNs)
-    this.#addThrottle(task, undefined, start, ts, task.lastSleepNs, ready, cpu, Number.NaN)
+    this.#addThrottle(task, Number.NaN, start, ts, task.lastSleepNs, ready, cpu, Number.NaN)
   }
 
   #addThrottle(
     task: Task,
-    parentId: number | undefined,
+    parentId: number,
     start: number,
     end: number,
     slept: number,
@@ -171,68 +179,120 @@ export class Spans {
     node: number,
   ): void {
     const id = this.#nextId++
-    const row = this.#add(id, parentId, 'throttle', task, start, end, undefined)
-    this.#rows.number(row, 'cpu', cpu)
-    this.#rows.number(row, 'node', node)
+    const cells = this.#cells
+    const row = this.#add(id, 'throttle', task, start, end)
+    cells.parent.values[row] = parentId
+    cells.cpu.values[row] = cpu
+    cells.node.values[row] = node
     this.#addPart(id, THROTTLE, slept)
     this.#addPart(id, RUNNABLE, ready)
     this.#addPart(id, OTHER, end - start - slept - ready)
   }
 
-  #closeDown(task: Task, from: number, ts: number, censored: 'end'): void {
+  /** Closes what is open from `from` on: its end was not seen. */
+  #closeDown(task: Task, from: number, ts: number): void {
+    const { censored, censoredEnd } = this.#cells
     while (task.spans.length > from) {
       const span = task.spans.pop()
-      if (span !== undefined) this.#close(task, span, ts, censored, Number.NaN)
+      if (span === undefined) return
+      const row = this.#close(task, span, ts)
+      censored.codes[row] = censoredEnd
     }
   }
 
-  #close(
-    task: Task,
-    span: OpenSpan,
-    ts: number,
-    censored: 'end' | undefined,
-    reclaimed: number,
-  ): void {
-    const row = this.#add(span.id, span.parentId, span.kind, task, span.startNs, ts, censored)
-    const rows = this.#rows
-    rows.number(row, 'cpu', span.cpu)
-    rows.number(row, 'node', span.node)
-    rows.number(row, 'alloc_order', span.order)
-    rows.number(row, 'gfp_flags', span.gfp)
-    rows.number(row, 'nr_reclaimed', reclaimed)
+  /** Writes a span that is the task's no more; returns its row. */
+  #close(task: Task, span: OpenSpan, ts: number): number {
+    const cells = this.#cells
+    const row = this.#add(span.id, span.kind, task, span.startNs, ts)
+    cells.parent.values[row] = span.parentId
+    cells.cpu.values[row] = span.cpu
+    cells.node.values[row] = span.node
+    cells.order.values[row] = span.order
+    cells.gfp.values[row] = span.gfp
     for (let part = 0; part < PARTS.length; part++)
       this.#addPart(span.id, part, (task.totals[part] ?? 0) - (span.totals[part] ?? 0))
+    this.#spare.push(span)
+    return row
   }
 
-  #add(
-    id: number,
-    parentId: number | undefined,
-    kind: SpanKind,
-    task: Task,
-    start: number,
-    end: number,
-    censored: 'start' | 'end' | undefined,
-  ): number {
-    const rows = this.#rows
-    const row = rows.add()
-    rows.number(row, 'span_id', id)
-    rows.number(row, 'parent_span_id', parentId ?? Number.NaN)
-    rows.text(row, 'kind', kind)
-    rows.number(row, 'task_id', task.id)
-    rows.number(row, 'tid', task.tid)
-    rows.number(row, 'start_ns', start)
-    rows.number(row, 'end_ns', end)
-    rows.text(row, 'censored', censored)
+  #add(id: number, kind: SpanKind, task: Task, start: number, end: number): number {
+    const cells = this.#cells
+    const row = cells.rows.add()
+    cells.id.values[row] = id
+    cells.kind.codes[row] = cells.kindCodes[kind]
+    cells.task.values[row] = task.id
+    cells.tid.values[row] = task.tid
+    cells.start.values[row] = start
+    cells.end.values[row] = end
     return row
   }
 
   #addPart(id: number, part: number, ns: number): void {
     if (ns === 0) return
-    const rows = this.#parts
-    const row = rows.add()
-    rows.number(row, 'span_id', id)
-    rows.text(row, 'part', PARTS[part]?.part)
-    rows.text(row, 'detail', PARTS[part]?.detail)
-    rows.number(row, 'ns', ns)
+    const cells = this.#partCells
+    const row = cells.rows.add()
+    cells.id.values[row] = id
+    cells.part.codes[row] = cells.partCodes[part] as number
+    cells.detail.codes[row] = cells.detailCodes[part] as number
+    cells.ns.values[row] = ns
+  }
+}
+
+function newSpan(): OpenSpan {
+  return {
+    id: 0,
+    parentId: Number.NaN,
+    kind: 'direct',
+    startNs: Number.NaN,
+    cpu: 0,
+    node: Number.NaN,
+    order: Number.NaN,
+    gfp: Number.NaN,
+    totals: new Float64Array(PARTS.length),
+  }
+}
+
+function spanCells(rows: RowBuffer) {
+  const code = (kind: SpanKind): number => rows.code('kind', kind)
+  const kindCodes: Readonly<Record<SpanKind, number>> = {
+    direct: code('direct'),
+    memcg: code('memcg'),
+    memcg_softlimit: code('memcg_softlimit'),
+    node: code('node'),
+    throttle: code('throttle'),
+    compaction: code('compaction'),
+  }
+  return {
+    rows,
+    kindCodes,
+    id: numbersOf(rows, 'span_id'),
+    parent: numbersOf(rows, 'parent_span_id'),
+    kind: textsOf(rows, 'kind'),
+    task: numbersOf(rows, 'task_id'),
+    tid: numbersOf(rows, 'tid'),
+    cpu: numbersOf(rows, 'cpu'),
+    node: numbersOf(rows, 'node'),
+    start: numbersOf(rows, 'start_ns'),
+    end: numbersOf(rows, 'end_ns'),
+    censored: textsOf(rows, 'censored'),
+    order: numbersOf(rows, 'alloc_order'),
+    gfp: numbersOf(rows, 'gfp_flags'),
+    reclaimed: numbersOf(rows, 'nr_reclaimed'),
+    censoredStart: rows.code('censored', 'start'),
+    censoredEnd: rows.code('censored', 'end'),
+  }
+}
+
+function partCells(rows: RowBuffer) {
+  return {
+    rows,
+    id: numbersOf(rows, 'span_id'),
+    part: textsOf(rows, 'part'),
+    detail: textsOf(rows, 'detail'),
+    ns: numbersOf(rows, 'ns'),
+    partCodes: PARTS.map(({ part }) => rows.code('part', part)),
+    detailCodes: PARTS.map(({ detail }) =>
+      detail === undefined ? -1 : rows.code('detail', detail),
+    ),
   }
 }
