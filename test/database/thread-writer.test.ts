@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -35,6 +35,7 @@ async function compile(): Promise<void> {
   })
   await build({ ...shared, stdin: stdin(SEVERAL), outfile: join(folder, 'several.js') })
   await build({ ...shared, stdin: stdin(STOPPED), outfile: join(folder, 'stopped.js') })
+  await build({ ...shared, stdin: stdin(FAILING), outfile: join(folder, 'failing.js') })
 }
 
 function runThreads(program: string, ...args: string[]): { stdout: string; stderr: string } {
@@ -104,6 +105,18 @@ describe('the writing thread', () => {
     const { stdout, stderr } = runThreads('stopped.js', TRACE, path)
     expect(stdout, stderr).toBe('stopped at 65536 or later: true; 0 traces, 0 swap-outs\n')
   })
+
+  it('tells with the first call that the file is no database', () => {
+    const path = join(folder, 'no.duckdb')
+    writeFileSync(path, 'no database')
+    const { stdout, stderr } = runThreads('failing.js', path)
+    expect(stdout, stderr).toBe('PstraceError not_a_database\n')
+  })
+
+  it('goes on with the next trace when what failed is removed', () => {
+    const { stdout, stderr } = runThreads('failing.js', join(folder, 'failing.duckdb'))
+    expect(stdout, stderr).toBe('Error undefined\n1 trace: b\n')
+  })
 })
 
 /** Writes traces one after the other, and says what became of each. */
@@ -145,4 +158,23 @@ const STOPPED = `
   const [rows] = await database.query('SELECT count(*) AS n FROM swapouts')
   console.log(\`stopped at 65536 or later: \${events < 278661}; \${traces.n} traces, \${rows.n} swap-outs\`)
   database.close()
+`
+
+/** Begins a trace, fails in it, removes it and writes another. */
+const FAILING = `
+  import { openWriter } from './src/database/thread-writer.ts'
+  const writer = await openWriter(process.argv[2])
+  const options = { baseNs: 0n, force: false }
+  await writer.beginTrace({ name: 'a' }, options)
+  await writer.run('no such statement').catch(({ name, code }) => console.log(name, code))
+  try {
+    await writer.removeTrace()
+    await writer.beginTrace({ name: 'b' }, options)
+    await writer.completeTrace({ events: 0 })
+    const [row] = await writer.query('SELECT count(*) AS n, any_value(name) AS name FROM traces')
+    console.log(\`\${row.n} trace: \${row.name}\`)
+  } catch {
+    // The database was never open.
+  }
+  await writer.close()
 `
