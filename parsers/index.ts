@@ -43,11 +43,6 @@ export type {
 
 /** A file family that is opened from a ByteSource. */
 export interface SeekableFormat extends TraceFormat {
-  /**
-   * Reading takes longer than giving what was read to another thread; and what readers say of the trace does not change
-   * meanwhile, but for `info.tgids`, which then is a WatchedMap.
-   */
-  readonly isWorthThread?: true
   open(source: ByteSource): Promise<TraceReader>
   /** Formats that can be read while they are still being written. */
   openLive?(stream: LiveStream): Promise<TraceReader>
@@ -75,7 +70,6 @@ const traceDat: SeekableFormat = {
 const perfData: SeekableFormat = {
   name: 'perf.data',
   access: 'seek',
-  isWorthThread: true,
   sniff: isPerfData,
   open: async (source) => (await import('./perf-data/open.ts')).openPerfData(source),
 }

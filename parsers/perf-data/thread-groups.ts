@@ -1,11 +1,9 @@
-import { WatchedMap } from '../watched-map.ts'
-
 const RECENT = 4096
 const MAX_THREADS = 1 << 20
 
 /** Thread groups by thread, as samples tell them again and again. */
 export class ThreadGroups {
-  readonly known = new WatchedMap<number, number>()
+  readonly known = new Map<number, number>()
   /** Threads met lately, by their lowest bits: most samples are of these. ~slot is never a thread of that slot. */
   readonly #tids = Int32Array.from({ length: RECENT }, (_, slot) => ~slot)
   readonly #tgids = new Int32Array(RECENT)

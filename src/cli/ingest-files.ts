@@ -7,7 +7,6 @@ import { openWriter } from '../database/thread-writer.ts'
 import type { RowWriter } from '../database/writer.ts'
 import { compileLater } from '../ingest/compile-later.ts'
 import { writeTrace } from '../ingest/ingest.ts'
-import { openFileTrace } from '../io/apart-reader.ts'
 import { openInput } from '../io/input.ts'
 import { readSnapshots } from '../io/snapshots.ts'
 import { unknownName } from '../model/names.ts'
@@ -64,11 +63,10 @@ async function ingestOne(
     live ? { stdin: untilAborted(process.stdin, signal), isStream: isLiveFormat } : {},
   )
   try {
-    const open = toOpenOptions(options.format)
-    const reader =
-      input.file === undefined
-        ? await openTrace(input.live ?? input.folder ?? input.source, open)
-        : await openFileTrace(input.file, open)
+    const reader = await openTrace(
+      input.live ?? input.folder ?? input.source,
+      toOpenOptions(options.format),
+    )
     const total = input.source.size
     const progress = startProgress(
       settings,

@@ -79,11 +79,7 @@ class ThreadWriter implements RowWriter {
 
   constructor(workerData: WriterSetting, whenClosed = async (): Promise<void> => {}) {
     this.#whenClosed = whenClosed
-    this.#worker = new Worker(new URL('./writer-thread.js', import.meta.url), {
-      workerData,
-      // Options like --input-type are for the program alone.
-      execArgv: [],
-    })
+    this.#worker = new Worker(new URL('./writer-thread.js', import.meta.url), { workerData })
     this.#worker.on('message', (answers: readonly WriterAnswer[]) => {
       for (const answer of answers) this.#take(answer)
     })

@@ -4,8 +4,6 @@ import { PstraceError } from '../model/error.ts'
 
 /** An open file; its size is that of the moment of opening. */
 export interface FileSource extends ByteSource {
-  /** Can be read by other threads of the process too. */
-  readonly descriptor: number
   close(): void
 }
 
@@ -32,7 +30,6 @@ export function toFileSource(name: string, descriptor: number, size: number): Fi
   return {
     name,
     size,
-    descriptor,
     readInto(offset, target) {
       if (!open) throw new PstraceError('closed', `${name}: read after close.`)
       if (target.length === 0) return 0

@@ -15,8 +15,6 @@ import { TemporaryFile } from './temporary-file.ts'
 export interface Input {
   /** Seekable and not compressed, whatever the user gave. */
   readonly source: ByteSource
-  /** The source where it is a file. */
-  readonly file?: FileSource
   /** Set when the input is a folder; `source` is empty then. */
   readonly folder?: FolderSource
   /** How the given input was compressed. */
@@ -92,7 +90,6 @@ async function unpackIfPacked(given: FileSource, options: InputOptions): Promise
   const source = compression === 'none' ? given : await unpack(given, compression, start, options)
   return {
     source,
-    file: source,
     compression,
     sha256: () => hash(given),
     close() {

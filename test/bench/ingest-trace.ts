@@ -1,9 +1,9 @@
 // Ingests a trace into a new database, as the command line does, and prints the number of events: the process that the benchmark times.
 
+import { openTrace } from '../../parsers/index.ts'
 import { openWriter } from '../../src/database/thread-writer.ts'
 import { compileLater } from '../../src/ingest/compile-later.ts'
 import { writeTrace } from '../../src/ingest/ingest.ts'
-import { openFileTrace } from '../../src/io/apart-reader.ts'
 import { openFileSource } from '../../src/io/file-source.ts'
 
 const [path, databasePath, raw] = process.argv.slice(2)
@@ -12,7 +12,7 @@ if (path === undefined || databasePath === undefined || raw === undefined)
 compileLater()
 const writer = await openWriter(databasePath)
 const source = openFileSource(path)
-const reader = await openFileTrace(source)
+const reader = await openTrace(source)
 const { events } = await writeTrace(writer, { reader, name: 'bench', path, raw })
 await writer.close()
 reader.close()

@@ -42,7 +42,6 @@ export class Programs {
         ...Object.fromEntries(names.map((name) => [name, here(`./${name}.ts`)])),
         // A thread's program is found beside the module that starts it.
         'writer-thread': here('../../src/database/writer-thread.ts'),
-        'reading-thread': here('../../src/io/reading-thread.ts'),
       },
       outdir: this.#bundles,
       bundle: true,
