@@ -13,6 +13,10 @@ const CPUS = 1 << 16
 /** Rows of a block lie within so many nanoseconds and so many events. */
 const BLOCK = 4294967296
 const PER_BLOCK = 1 / BLOCK
+/** Blocks whose shapes are remembered: rows of rare events come late, and one of a forgotten block gets a shape of its own. */
+const MOST_BLOCKS = 8
+/** Shapes that wait to be written. */
+const MOST_WAITING = 4096
 
 /** Shapes of a block, by CPU and task. */
 interface Block {
@@ -65,6 +69,7 @@ export class RawShapes {
       found[row] = block.tids[on] === task ? (block.shapes[on] ?? 0) : this.#find(block, on, task)
     }
     this.#block = block
+    if (this.#rows.length >= MOST_WAITING) this.#append()
     return found
   }
 
@@ -93,6 +98,8 @@ export class RawShapes {
     let block = this.#blocks.get(key)
     if (block === undefined) {
       block = { seq, ts, known: new Map(), tids: [], shapes: [] }
+      const [oldest] = this.#blocks.keys()
+      if (oldest !== undefined && this.#blocks.size === MOST_BLOCKS) this.#blocks.delete(oldest)
       this.#blocks.set(key, block)
     }
     return block

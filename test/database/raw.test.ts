@@ -200,6 +200,15 @@ describe('raw tables', () => {
     )
   })
 
+  it('keep the times of a long trace whose rare events come late', async () => {
+    const minutes = 30_000
+    const batch = batchOf('test:late', [], minutes)
+    for (let i = 0; i < minutes; i++) batch.ts[i] = i % 10 === 0 ? 0 : i * 60e9
+    await appendRaw(database, 9, batch)
+    const rows = await database.query('SELECT ts_ns, tid FROM raw."test:late" ORDER BY seq')
+    expect(rows).toEqual(Array.from(batch.ts, (time, i) => ({ ts_ns: time + 5, tid: 100 + i })))
+  })
+
   it('give numbers of 64 bits more room when one needs it, amid the transaction of a long trace', async () => {
     const rows = 130_000
     const path = join(folder, 'wide.duckdb')
