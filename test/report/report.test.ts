@@ -183,9 +183,9 @@ describe('the comparison', () => {
     // One swap-out gets a shape of its own, without a path.
     await broken.run(
       `INSERT INTO packed.swapouts_shapes SELECT * REPLACE (-1 AS shape, NULL AS path) FROM packed.swapouts_shapes
-       WHERE shape IN (SELECT shape FROM packed.swapouts_rows WHERE swapout_id = 5) AND run_id = 2;
-       UPDATE packed.swapouts_rows SET shape = -1 WHERE swapout_id = 5
-       AND shape IN (SELECT shape FROM packed.swapouts_shapes WHERE run_id = 2)`,
+       WHERE shape IN (SELECT cells.shape FROM packed.swapouts_rows WHERE cells.swapout_id = 5) AND run_id = 2;
+       UPDATE packed.swapouts_rows SET cells = struct_update(cells, shape := -1) WHERE cells.swapout_id = 5
+       AND cells.shape IN (SELECT shape FROM packed.swapouts_shapes WHERE run_id = 2)`,
     )
     await selectSample(broken)
     const found = await readReport(broken.connection, { charts: [] })
