@@ -1,5 +1,5 @@
 // Merges the records of streams by time and takes their fields apart, into columns of each event's own and of the window.
-// AssemblyScript: compiled by scripts/build-wasm.mjs. All structures are made by window-memory.ts; what needs a decision is left to window.ts.
+// AssemblyScript: compiled by scripts/build-wasm.mjs. All structures are made by record-memory.ts, stream-table.ts and batch-builder.ts; what needs a decision is left to window.ts.
 
 // A stream: addresses of its records' bytes, times, places and sizes; its next record, its count, its cpu, and the table of its
 // instance's builders by event id (0 = none yet).
