@@ -17,17 +17,14 @@ export class StreamTable {
   readonly #memory: RecordMemory
   /** In order of (cpu, instance): of equal times the first counts. */
   #streams: readonly RecordStream[] = []
-  #words: Uint32Array
-  #heads: Float64Array
-  #heap: Uint32Array
+  #words: Uint32Array = new Uint32Array(0)
+  #heads: Float64Array = new Float64Array(0)
+  #heap: Uint32Array = new Uint32Array(0)
   /** By stream: copies of blocks that lie elsewhere. */
   readonly #copies: BlockCopy[] = []
 
   constructor(memory: RecordMemory) {
     this.#memory = memory
-    this.#words = memory.words(0)
-    this.#heads = memory.floats(0)
-    this.#heap = memory.words(0)
   }
 
   /** Loads the first block of each; `tableOf` tells the place of an instance's builders. */
@@ -106,17 +103,13 @@ export class StreamTable {
 /** A block in the memory of WebAssembly. */
 class BlockCopy {
   readonly #memory: RecordMemory
-  bytes: Uint8Array
-  ts: Float64Array
-  start: Uint32Array
-  size: Uint32Array
+  bytes: Uint8Array = new Uint8Array(0)
+  ts: Float64Array = new Float64Array(0)
+  start: Uint32Array = new Uint32Array(0)
+  size: Uint32Array = new Uint32Array(0)
 
   constructor(memory: RecordMemory) {
     this.#memory = memory
-    this.bytes = memory.bytes(0)
-    this.ts = memory.floats(0)
-    this.start = memory.words(0)
-    this.size = memory.words(0)
   }
 
   set({ bytes, ts, start, size, count }: RecordBlock): void {

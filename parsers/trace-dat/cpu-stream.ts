@@ -58,8 +58,8 @@ export class CpuStream implements RecordStream {
   readonly cpu: number
   readonly instance: number
   readonly memory: RecordMemory
-  bytes: Uint8Array
-  words: Uint32Array
+  bytes: Uint8Array = new Uint8Array(0)
+  words: Uint32Array = new Uint32Array(0)
   ts: Float64Array = new Float64Array(0)
   start: Uint32Array = new Uint32Array(0)
   size: Uint32Array = new Uint32Array(0)
@@ -105,8 +105,6 @@ export class CpuStream implements RecordStream {
   }) {
     const { source, buffer, memory } = options
     this.memory = memory
-    this.words = memory.words(0)
-    this.bytes = memory.bytes(0)
     this.cpu = buffer.cpu
     this.instance = buffer.instance
     this.#source = source
