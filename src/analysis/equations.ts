@@ -41,6 +41,15 @@ interface Definition {
   readonly last?: string
 }
 
+/** Direct reclaims by zone in /proc/vmstat; old kernels have one for all. */
+export const ALLOCSTALLS = [
+  'allocstall_dma',
+  'allocstall_dma32',
+  'allocstall_normal',
+  'allocstall_movable',
+  'allocstall_device',
+  'allocstall',
+] as const
 const WRITES = ['mm_vmscan_write_folio', 'mm_vmscan_writepage'] as const
 const GATES = ['swap_writepage', 'swap_writeout', 'swout'] as const
 const READS = ['swap_read_folio', 'swap_readpage', 'swin', 'kprobe_event'] as const
@@ -73,14 +82,7 @@ const EQUATIONS: readonly Definition[] = [
   },
   {
     equation: 'sum of allocstall_* = direct reclaims (+ retries)',
-    plus: [
-      'allocstall_dma',
-      'allocstall_dma32',
-      'allocstall_normal',
-      'allocstall_movable',
-      'allocstall_device',
-      'allocstall',
-    ],
+    plus: ALLOCSTALLS,
     events: ['mm_vmscan_direct_reclaim_begin'],
     // A span that began before the recording was counted before it.
     rows: "SELECT count(*) AS n FROM reclaim_spans WHERE $where AND kind = 'direct' AND coalesce(censored, '') NOT IN ('start', 'both')",

@@ -2,6 +2,7 @@ import type { Extraction } from '../workload/extract.ts'
 import { counterRise } from '../workload/machine.ts'
 import { EVENT, type Recording } from '../workload/recording.ts'
 import { type Cost, TASK_OPS } from '../workload/types.ts'
+import { ALLOCSTALLS } from './equations.ts'
 import { type Figures, median } from './validate-figures.ts'
 
 /** First and second half of the recorded work. */
@@ -89,10 +90,6 @@ export function withLost(
     stall_total_all: seen.stall_total_all + stalls * meanStall,
   }
 }
-
-const ALLOCSTALLS = ['dma', 'dma32', 'normal', 'movable', 'device'].map(
-  (zone) => `allocstall_${zone}`,
-)
 
 function countKind(recording: Recording, kind: number): number {
   let count = 0

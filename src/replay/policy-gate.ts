@@ -351,7 +351,7 @@ export class VirtualGate implements PolicyGate {
   }
 
   #mustHoldNothing<End>(thread: Thread, turn: Turn<End>): void {
-    if (turn.holding !== 0) turn.mustHoldNothing(this.#policy.name, thread, this.#scheduler.now)
+    turn.mustHoldNothing(this.#policy.name, thread, this.#scheduler.now)
   }
 
   #wake(domain: Domain, worker: number): boolean {

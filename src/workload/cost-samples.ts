@@ -48,8 +48,6 @@ class Position {
 /** Share of a batch's pages that must have been written for its gaps to say what unmapping costs. */
 const WRITTEN_SHARE = 1
 
-/** RECLAIM_WB_ANON of include/trace/events/vmscan.h. */
-
 /** What each step of reclaim took, in CPU time of the thread that did it, as the recording is walked event by event. */
 export class CostSamples {
   readonly gaps: Gap[] = []

@@ -163,7 +163,12 @@ function describeZones(recording: Recording, zones: readonly RecordedZone[]): Wo
   return zones.map(({ node, name, managed, min, low, high, basis }) => {
     const reserve = reserves.get(`${node}/${name}`)
     return {
-      ...{ node, name, managed, min, low, high },
+      node,
+      name,
+      managed,
+      min,
+      low,
+      high,
       ...(reserve === undefined ? {} : { reserve }),
       basis,
     }

@@ -1,3 +1,5 @@
+import { RECLAIM_WB_ANON } from '../model/lru.ts'
+
 /**
  * The recorded events that a workload is made from, merged in the trace's total order. Everything that happened in reclaim is here;
  * what goes into the workload is decided by its readers.
@@ -50,14 +52,14 @@ export const EVENT = {
 /** A task reclaims for itself: its time belongs to no demand. */
 export const BEGINS_RECLAIM: ReadonlySet<number> = new Set([EVENT.directBegin, EVENT.memcgBegin])
 export const ENDS_RECLAIM: ReadonlySet<number> = new Set([EVENT.directEnd, EVENT.memcgEnd])
-/** RECLAIM_WB_ANON of include/trace/events/vmscan.h. */
-const RECLAIM_ANON = 0x1
 /** Entries from here on stand for pages whose entry no probe told: swap types are fewer. */
 export const UNSEEN_ENTRIES = 2 ** 50
 
 /** Is it a write of an anonymous page? */
 export function isAnonWrite(recording: Pick<Recording, 'kind' | 'b'>, event: number): boolean {
-  return recording.kind[event] === EVENT.written && ((recording.b[event] ?? 0) & RECLAIM_ANON) !== 0
+  return (
+    recording.kind[event] === EVENT.written && ((recording.b[event] ?? 0) & RECLAIM_WB_ANON) !== 0
+  )
 }
 
 /** Of a write where no probe on the gate tells its entry: a made-up one, or one that is no other's. */

@@ -100,8 +100,8 @@ export function findStolen(
   }
   const between = (fromNs: number, toNs: number): number => {
     let sum = 0
-    for (let i = eventAt(recording, fromNs); i < eventAt(recording, toNs); i++)
-      sum += ofStep[i] ?? 0
+    const end = eventAt(recording, toNs)
+    for (let i = eventAt(recording, fromNs); i < end; i++) sum += ofStep[i] ?? 0
     return sum
   }
   return { ofStep, kernel: kernel.time(), direct: direct.time(), between }
