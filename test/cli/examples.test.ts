@@ -71,6 +71,11 @@ function examplesOf(command: string): string[] {
   return [...examples].map((line) => line[1] ?? '')
 }
 
+/** It needs no shell, and nothing that a test cannot give. */
+function isAlone(example: string): boolean {
+  return !isForShell(example) && !NOT_TRIED.some((other) => example.includes(other))
+}
+
 /** What is ingested by an example has no runs, and is the last trace from there on. */
 const NAMES = COMMANDS.map(({ name }) => name).toSorted(
   (a, b) => Number(a === 'ingest') - Number(b === 'ingest'),
@@ -80,15 +85,16 @@ describe('the examples in the help', () => {
   it.each(NAMES)('of %s are run as they stand', (name) => {
     const examples = examplesOf(name)
     expect(examples.length).toBeGreaterThan(0)
-    const alone = examples.filter(
-      (example) => !isForShell(example) && !NOT_TRIED.some((other) => example.includes(other)),
-    )
-    for (const example of alone) {
+    for (const example of examples.filter(isAlone)) {
       const words = toWords(tried(example))
       // Files of another example, or of the setup.
       const { status, stderr } = door.run(words.includes('-o') ? [...words, '--force'] : words)
       expect([example, status, stderr]).toEqual([example, 0, stderr])
     }
+  })
+
+  it('are tried, more than 70 of them', () => {
+    expect(NAMES.flatMap(examplesOf).filter(isAlone).length).toBeGreaterThan(70)
   })
 
   it('that need a shell do what they say', () => {
