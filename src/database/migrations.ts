@@ -20,7 +20,7 @@ import { inTransaction } from './transaction.ts'
 /** Statements that lead from version N (key) to N + 1. */
 const MIGRATIONS: Readonly<
   Record<number, (connection: DuckDBConnection) => Promise<readonly string[]>>
-> = { 1: rewriteTables, 2: packRawTables, 3: narrowBriefs, 4: nestRows }
+> = { 1: rewriteTables, 2: packRawTables, 3: narrowBriefs, 4: nestRows, 5: addBriefs }
 
 /** Version 2 keeps once what rows have in common (packed.ts) and has more columns: every table is written anew. */
 async function rewriteTables(connection: DuckDBConnection): Promise<readonly string[]> {
@@ -62,7 +62,8 @@ async function nestRows(connection: DuckDBConnection): Promise<readonly string[]
   const statements: string[] = []
   for (const part of TABLES.flatMap(rowsParts)) {
     const former = await columnsOf(connection, PACKED_SCHEMA, part.name)
-    if (former.includes(CELLS)) continue
+    if (former.length === 0) statements.push(...createPart(part))
+    if (former.length === 0 || former.includes(CELLS)) continue
     const cells = former.map((name) => [name, `r.${name}`] as const)
     statements.push(
       `ALTER TABLE ${qualifiedName(part)} RENAME TO _former`,
@@ -72,6 +73,16 @@ async function nestRows(connection: DuckDBConnection): Promise<readonly string[]
     )
   }
   return [...statements, ...TABLES.flatMap(createView), ...(await repackRawStatements(connection))]
+}
+
+/** Version 6 has more brief forms. */
+async function addBriefs(connection: DuckDBConnection): Promise<readonly string[]> {
+  const statements: string[] = []
+  for (const part of TABLES.flatMap(rowsParts)) {
+    const former = await columnsOf(connection, PACKED_SCHEMA, part.name)
+    if (former.length === 0) statements.push(...createPart(part))
+  }
+  return [...statements, ...TABLES.flatMap(createView)]
 }
 
 async function columnsOf(

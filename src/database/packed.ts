@@ -3,6 +3,7 @@ import { Shapes } from '../model/shapes.ts'
 import {
   allColumns,
   type ColumnDefinition,
+  findTable,
   kindsOf,
   quoteName,
   quoteText,
@@ -17,18 +18,18 @@ import {
  *     swapouts (view) = swapouts_rows (shape, ts_ns, pfn, ...) JOIN swapouts_shapes (shape, trace_id, task_id, cpu, ...)
  *
  * A shape is one combination of the `shared` columns' values, trace and run included. Shapes are numbered over the whole
- * database; two may be alike. Rows that fit the form `brief` are in a third table, swapouts_brief, and can stand for rows of
- * another view (`implied`). A row's values are fields of one STRUCT, `cells`: for every other column DuckDB estimates the number
+ * database; two may be alike. Rows that fit one of the `briefs` are in a table of that form, such as swapouts_brief, and can stand
+ * for other rows too (`implied`). A row's values are fields of one STRUCT, `cells`: for every other column DuckDB estimates the number
  * of distinct values while rows come in, which is a quarter of what it costs to write a number.
  */
 export interface PackedTable {
   readonly shapes: TableDefinition
   readonly rows: TableDefinition
-  readonly brief?: TableDefinition
+  /** By the name of the form. */
+  readonly briefs: ReadonlyMap<string, TableDefinition>
 }
 
 export const PACKED_SCHEMA = 'packed'
-const BRIEF = '_brief'
 /** The column that a row's values are fields of. */
 export const CELLS = 'cells'
 
@@ -58,14 +59,13 @@ function packedTable(table: TableDefinition): PackedTable | undefined {
     }) as const
   const rowsPart = (suffix: string, comment: string, own: readonly ColumnDefinition[]) =>
     ({ ...part(suffix, comment, own), nested: true }) as const
-  const { brief } = table
   const others = columns.filter(({ name }) => !names.has(name))
+  const briefs = Object.entries(table.briefs ?? {}).map(([form, { kept }]) => {
+    const comment = `Rows of ${table.name} that need fewer values.`
+    return [form, rowsPart(form, comment, kept)] as const
+  })
   return {
-    ...(brief === undefined
-      ? {}
-      : {
-          brief: rowsPart('brief', `Rows of ${table.name} that need fewer values.`, brief.kept),
-        }),
+    briefs: new Map(briefs),
     shapes: part(
       'shapes',
       `What rows of ${table.name} have in common.`,
@@ -93,9 +93,12 @@ export function shapedRows(name: string): { rows: RowBuffer; shapes: Shapes } {
 export function findPacked(
   name: string,
 ): { readonly packed: PackedTable; readonly rows: TableDefinition } | undefined {
-  const isBrief = name.endsWith(BRIEF)
-  const packed = packedTable(tableOf(isBrief ? name.slice(0, -BRIEF.length) : name))
-  const rows = isBrief ? packed?.brief : packed?.rows
+  const formAt = name.lastIndexOf('_')
+  const form = name.slice(formAt + 1)
+  const owner = findTable(name.slice(0, formAt))
+  const isBrief = owner?.briefs !== undefined && form in owner.briefs
+  const packed = packedTable(isBrief ? owner : tableOf(name))
+  const rows = isBrief ? packed?.briefs.get(form) : packed?.rows
   return packed === undefined || rows === undefined ? undefined : { packed, rows }
 }
 
@@ -144,8 +147,8 @@ export function nestedRows(name: string): string {
   return `(SELECT ${CELLS}.* FROM ${name})`
 }
 
-function partsOf({ shapes, rows, brief }: PackedTable): readonly TableDefinition[] {
-  return brief === undefined ? [shapes, rows] : [shapes, rows, brief]
+function partsOf({ shapes, rows, briefs }: PackedTable): readonly TableDefinition[] {
+  return [shapes, rows, ...briefs.values()]
 }
 
 /** The tables that hold the rows of a table's view; none of a plain table. */
@@ -158,13 +161,15 @@ export function rowsParts(table: TableDefinition): readonly TableDefinition[] {
 export function createView(table: TableDefinition): readonly string[] {
   const packed = packedTable(table)
   if (packed === undefined) return []
-  const { shapes, rows, brief } = packed
+  const { shapes, rows, briefs } = packed
   const selects = [selectRows(table, rows, shapes, {})]
-  if (brief !== undefined) selects.push(selectRows(table, brief, shapes, table.brief?.cells ?? {}))
+  for (const [form, brief] of briefs)
+    selects.push(selectRows(table, brief, shapes, table.briefs?.[form]?.cells ?? {}))
   for (const { by, where, cells } of table.implied ?? []) {
-    const other = packedTable(tableOf(by))
-    if (other?.brief !== undefined)
-      selects.push(`${selectRows(table, other.brief, other.shapes, cells)} WHERE ${where}`)
+    const other = findPacked(by)
+    if (other === undefined) continue
+    const all = selectRows(table, other.rows, other.packed.shapes, cells)
+    selects.push(where === undefined ? all : `${all} WHERE ${where}`)
   }
   const view = `CREATE OR REPLACE VIEW ${table.name} AS ${selects.join(' UNION ALL ')}`
   return [view, ...comments(table, 'VIEW')]

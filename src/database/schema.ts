@@ -6,7 +6,7 @@ import type { ValueKind } from '../model/rows.ts'
  * the reference page all come from here.
  */
 
-export const SCHEMA_VERSION = 5
+export const SCHEMA_VERSION = 6
 
 export type SqlType =
   | 'INTEGER'
@@ -39,10 +39,10 @@ interface BriefForm {
   readonly cells: Readonly<Record<string, string>>
 }
 
-/** A row for each row `r` in brief of a table, with shape `s`, that fulfils a condition. */
+/** A row for each row `r` of a brief form (`by`: TABLE_FORM), with shape `s`, that fulfils the condition if there is one. */
 interface ImpliedRows {
   readonly by: string
-  readonly where: string
+  readonly where?: string
   readonly cells: Readonly<Record<string, string>>
 }
 
@@ -59,9 +59,9 @@ export interface TableDefinition {
   readonly scope: 'catalogue' | 'trace' | 'run'
   /** Columns with few values together: each combination is kept once, and the rows hold its number (packed.ts). */
   readonly shared?: readonly string[]
-  /** How most rows can be kept with fewer and narrower values. A buffer whose table is NAME_brief holds such rows. */
-  readonly brief?: BriefForm
-  /** Rows that rows in brief of other tables, above this one, stand for. */
+  /** How rows can be kept with fewer and narrower values, by the form's name: a buffer whose table is NAME_FORM holds such rows. */
+  readonly briefs?: Readonly<Record<string, BriefForm>>
+  /** Rows that rows in brief of this table, or of others above it, stand for as well. */
   readonly implied?: readonly ImpliedRows[]
   /** In table order, without the leading trace_id and run_id of `scope`. */
   readonly columns: readonly ColumnDefinition[]
@@ -246,34 +246,58 @@ export const TABLES: readonly TableDefinition[] = [
       'place',
       'lane',
     ],
-    // A synchronous kernel stores within the hand-over. Times are kept as differences to ts_ns, ids and ranks in 32 bits.
-    brief: {
-      kept: [
-        filled('swapout_id', 'INTEGER', 'As in swapouts.'),
-        filled('page_id', 'INTEGER', 'As in swapouts.'),
-        TS,
-        filled('held_ns', 'UINTEGER', 'Time from submit_ns to ts_ns.'),
-        filled('after_ns', 'UINTEGER', 'Time from stored_ns to ts_ns.'),
-        filled(
-          'states_ns',
-          'UINTEGER',
-          "0: the task's states are in thread_states; else 1 + the time that it unmapped the folio before submit_ns.",
-        ),
-        filled('pfn', 'UINTEGER', 'As in swapouts.'),
-        filled('swap_offset', 'UINTEGER', 'As in swapouts.'),
-        filled('submit_rank', 'INTEGER', 'As in swapouts.'),
-        filled('passed', 'INTEGER', 'done_rank - submit_rank.'),
-        filled('span_id', 'INTEGER', 'As in swapouts; 0 = none.'),
-      ],
-      cells: {
-        submit_ns: 'r.ts_ns - r.held_ns',
-        start_ns: 'r.ts_ns - r.held_ns',
-        stored_ns: 'r.ts_ns - r.after_ns',
-        freed_ns: 'NULL',
-        compressed_bytes: 'NULL',
-        start_rank: 'r.submit_rank',
-        done_rank: 'r.submit_rank + r.passed',
-        span_id: 'nullif(r.span_id, 0)',
+    briefs: {
+      // A synchronous kernel stores within the hand-over. Times are kept as differences to ts_ns, ids and ranks in 32 bits.
+      brief: {
+        kept: [
+          filled('swapout_id', 'INTEGER', 'As in swapouts.'),
+          filled('page_id', 'INTEGER', 'As in swapouts.'),
+          TS,
+          filled('held_ns', 'UINTEGER', 'Time from submit_ns to ts_ns.'),
+          filled('after_ns', 'UINTEGER', 'Time from stored_ns to ts_ns.'),
+          filled(
+            'states_ns',
+            'UINTEGER',
+            "0: the task's states are in thread_states; else 1 + the time that it unmapped the folio before submit_ns.",
+          ),
+          filled('pfn', 'UINTEGER', 'As in swapouts.'),
+          filled('swap_offset', 'UINTEGER', 'As in swapouts.'),
+          filled('submit_rank', 'INTEGER', 'As in swapouts.'),
+          filled('passed', 'INTEGER', 'done_rank - submit_rank.'),
+          filled('span_id', 'INTEGER', 'As in swapouts; 0 = none.'),
+        ],
+        cells: {
+          submit_ns: 'r.ts_ns - r.held_ns',
+          start_ns: 'r.ts_ns - r.held_ns',
+          stored_ns: 'r.ts_ns - r.after_ns',
+          freed_ns: 'NULL',
+          compressed_bytes: 'NULL',
+          start_rank: 'r.submit_rank',
+          done_rank: 'r.submit_rank + r.passed',
+          span_id: 'nullif(r.span_id, 0)',
+        },
+      },
+      // Nothing says where a hand-over began: it is known when the page was stored, and which frame it was in.
+      ungated: {
+        kept: [
+          filled('swapout_id', 'INTEGER', 'As in swapouts.'),
+          TS,
+          filled('pfn', 'UINTEGER', 'As in swapouts.'),
+          filled('done_rank', 'INTEGER', 'As in swapouts.'),
+          filled('span_id', 'INTEGER', 'As in swapouts; 0 = none.'),
+        ],
+        cells: {
+          page_id: 'NULL',
+          submit_ns: 'NULL',
+          start_ns: 'NULL',
+          stored_ns: 'r.ts_ns',
+          freed_ns: 'NULL',
+          swap_offset: 'NULL',
+          compressed_bytes: 'NULL',
+          submit_rank: 'NULL',
+          start_rank: 'NULL',
+          span_id: 'nullif(r.span_id, 0)',
+        },
       },
     },
     columns: [
@@ -435,10 +459,29 @@ export const TABLES: readonly TableDefinition[] = [
     comment: 'What every thread did, from scheduler events.',
     scope: 'run',
     shared: ['task_id', 'cpu', 'state', 'doing'],
-    // Reclaim unmaps a folio, then stores it: most states are said by the swap-out.
+    briefs: {
+      // A run and what followed it, whose state is the shape's.
+      pairs: {
+        kept: [
+          START,
+          filled('run_ns', 'UINTEGER', 'Length of the run.'),
+          filled('off_ns', 'UINTEGER', 'Length of the state after it.'),
+        ],
+        cells: { end_ns: 'r.start_ns + r.run_ns', state: "'running'" },
+      },
+    },
     implied: [
       {
-        by: 'swapouts',
+        by: 'thread_states_pairs',
+        cells: {
+          start_ns: 'r.start_ns + r.run_ns',
+          end_ns: 'r.start_ns + r.run_ns + r.off_ns',
+          doing: "'none'",
+        },
+      },
+      // Reclaim unmaps a folio, then stores it: most states are said by the swap-out.
+      {
+        by: 'swapouts_brief',
         where: 'r.states_ns > 1',
         cells: {
           start_ns: 'r.ts_ns - r.held_ns - (r.states_ns - 1)',
@@ -448,7 +491,7 @@ export const TABLES: readonly TableDefinition[] = [
         },
       },
       {
-        by: 'swapouts',
+        by: 'swapouts_brief',
         where: 'r.states_ns > 0',
         cells: {
           start_ns: 'r.ts_ns - r.held_ns',

@@ -107,7 +107,7 @@ export class Families {
     this.tasks = new Tasks(this.clock, info.comms, [info.tgids, threadsOf(files)])
     this.processes = new Processes(info.facts, files)
     const { buffers } = this.tables
-    this.#timeline = new Timeline(this.clock, buffers.thread_states, this.tables.stateShapes)
+    this.#timeline = new Timeline(this.clock, this.tables.states, this.tables.statePairs)
     this.swapouts = new Swapouts(this.clock, this.#setting, this.identities, this.#timeline)
     const blindUntil = (cpu: number): number => this.#blindUntil[cpu] ?? this.#startNs
     const lostUntil = (cpu: number): number => this.#blindUntil[cpu] ?? Number.NaN

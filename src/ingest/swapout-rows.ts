@@ -97,12 +97,14 @@ export function stagedSwapouts(): SwapoutRows {
 /** Rows for the table itself, with lane and ranks, of a synchronous kernel: in brief where they fit. */
 export function finalSwapouts(timeline: Timeline): SwapoutRows {
   const brief = briefForm(timeline)
+  const ungated = ungatedForm()
   const full = fullForm()
   return {
-    buffers: [brief.rows, full.rows],
+    buffers: [brief.rows, ungated.rows, full.rows],
     add(swapout) {
-      const form = fitsBrief(swapout) ? brief : full
-      form.add(swapout)
+      if (fitsBrief(swapout)) brief.add(swapout)
+      else if (fitsUngated(swapout)) ungated.add(swapout)
+      else full.add(swapout)
     },
   }
 }
@@ -112,7 +114,7 @@ const MOST_INT32 = 0x7fff_ffff
 
 /** Nothing is known of the frame's end, the store is the hand-over, and all values have 32 bits. */
 function fitsBrief(swapout: OpenSwapout): boolean {
-  const { ts, submitNs, startNs, storedNs, freedNs, pfn, offset, pageId, id } = swapout
+  const { ts, submitNs, startNs, storedNs, freedNs, offset, pageId } = swapout
   return (
     startNs === submitNs &&
     Number.isNaN(freedNs) &&
@@ -120,14 +122,31 @@ function fitsBrief(swapout: OpenSwapout): boolean {
     ts - submitNs <= MOST_UINT32 &&
     storedNs <= ts &&
     ts - storedNs <= MOST_UINT32 &&
-    pfn >= 0 &&
-    pfn <= MOST_UINT32 &&
     offset <= MOST_UINT32 &&
     pageId <= MOST_INT32 &&
-    // The rank within a lane is at most the number among all.
-    id <= MOST_INT32 &&
-    !(swapout.spanId > MOST_INT32)
+    isNarrow(swapout)
   )
+}
+
+/** Only its end is known, as it is without a probe at the gate. */
+function fitsUngated(swapout: OpenSwapout): boolean {
+  const { ts, submitNs, startNs, storedNs, freedNs, key, submitRank, doneRank } = swapout
+  return (
+    storedNs === ts &&
+    doneRank >= 0 &&
+    Number.isNaN(submitNs) &&
+    Number.isNaN(startNs) &&
+    Number.isNaN(freedNs) &&
+    Number.isNaN(key) &&
+    Number.isNaN(submitRank) &&
+    isNarrow(swapout)
+  )
+}
+
+/** What both forms in brief keep fits into 32 bits. */
+function isNarrow({ pfn, id, spanId }: OpenSwapout): boolean {
+  // The rank within a lane is at most the number among all.
+  return pfn >= 0 && pfn <= MOST_UINT32 && id <= MOST_INT32 && !(spanId > MOST_INT32)
 }
 
 function briefForm(timeline: Timeline) {
@@ -162,6 +181,30 @@ function briefForm(timeline: Timeline) {
       offset.values[row] = swapout.offset
       submitRank.values[row] = swapout.submitRank
       passed.values[row] = swapout.doneRank - swapout.submitRank
+      // NaN, none, becomes 0.
+      span.values[row] = swapout.spanId
+    },
+  }
+}
+
+function ungatedForm() {
+  const { rows, shapes } = shapedRows('swapouts_ungated')
+  const shape = shapesOf(rows)
+  const known = new SwapoutShapes(shapes)
+  const id = intsOf(rows, 'swapout_id')
+  const ts = numbersOf(rows, 'ts_ns')
+  const pfn = intsOf(rows, 'pfn')
+  const doneRank = intsOf(rows, 'done_rank')
+  const span = intsOf(rows, 'span_id')
+  return {
+    rows,
+    add(swapout: OpenSwapout): void {
+      const row = rows.add()
+      shape.codes[row] = known.of(swapout)
+      id.values[row] = swapout.id
+      ts.values[row] = swapout.ts
+      pfn.values[row] = swapout.pfn
+      doneRank.values[row] = swapout.doneRank
       // NaN, none, becomes 0.
       span.values[row] = swapout.spanId
     },

@@ -1,8 +1,7 @@
-import { shapedRows } from '../database/packed.ts'
 import { rowKinds } from '../database/schema.ts'
 import type { RowWriter } from '../database/writer.ts'
 import { RowBuffer } from '../model/rows.ts'
-import type { Shapes } from '../model/shapes.ts'
+import { SingleStates, StatePairs } from './state-rows.ts'
 
 /** Rows worth handing over: several chunks, yet few enough to stay in the processor's cache. */
 export const BLOCK_ROWS = 8192
@@ -15,7 +14,6 @@ const NAMES = [
   'reclaim_spans',
   'stall_parts',
   'kswapd_spans',
-  'thread_states',
   'wakeups',
   'shrink_batches',
   'slab_shrinks',
@@ -32,23 +30,20 @@ type TableName = (typeof NAMES)[number]
 /** The rows on their way into the database, one buffer per table. */
 export class Tables {
   readonly buffers: Readonly<Record<TableName, RowBuffer>>
-  /** What rows of thread_states have in common. */
-  readonly stateShapes: Shapes
+  readonly states = new SingleStates()
+  readonly statePairs = new StatePairs()
+  readonly #all: readonly RowBuffer[]
 
   constructor() {
     const buffers = {} as Record<TableName, RowBuffer>
     for (const name of NAMES) buffers[name] = new RowBuffer(name, rowKinds(name))
-    const states = shapedRows('thread_states')
-    buffers.thread_states = states.rows
-    this.stateShapes = states.shapes
     this.buffers = buffers
+    this.#all = [...Object.values(buffers), this.states.rows, this.statePairs.rows]
   }
 
   /** Appends the buffers that are worth it. */
   async drain(writer: RowWriter, options: { all: boolean }): Promise<void> {
-    for (const name of NAMES) {
-      const buffer = this.buffers[name]
-      if (buffer.length >= (options.all ? 1 : BLOCK_ROWS)) await writer.append(buffer)
-    }
+    const least = options.all ? 1 : BLOCK_ROWS
+    for (const rows of this.#all) if (rows.length >= least) await writer.append(rows)
   }
 }

@@ -23,9 +23,6 @@ export interface OpenRead {
   swapoutId: number
 }
 
-/** More than the pairs of thread_states.state and doing. */
-const MOST_STATE_SHAPES = 64
-
 /** One thread from its first to its last event; a reused tid is a new task. */
 export class Task {
   readonly id: number
@@ -58,9 +55,6 @@ export class Task {
   heldDoing = 0
   /** Start of the unmapping that ended where the row held back, a store on the same CPU, begins; held back too. */
   unmapStart = Number.NaN
-  /** Shapes of its thread_states rows on `shapesCpu`, by state and doing. */
-  readonly shapes = new Int32Array(MOST_STATE_SHAPES).fill(-1)
-  shapesCpu = -1
   readonly totals = new Float64Array(PARTS.length)
   lastSleepStart = Number.NaN
   lastSleepNs = 0

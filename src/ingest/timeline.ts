@@ -1,8 +1,6 @@
-import type { NumberRows, RowBuffer, ShapeRows } from '../model/rows.ts'
-import type { Shapes } from '../model/shapes.ts'
-import { numbersOf, shapesOf } from './cells.ts'
 import type { Clock } from './clock.ts'
-import { ASLEEP, OTHER, PARTS, RUNNABLE, STORE, UNINTERRUPTIBLE, UNMAP } from './parts.ts'
+import { ASLEEP, OTHER, RUNNABLE, STORE, UNINTERRUPTIBLE, UNMAP } from './parts.ts'
+import { DOING_NONE, DOING_OF, type SingleStates, STATES, type StatePairs } from './state-rows.ts'
 import type { OpenSwapout } from './swapouts.ts'
 import { BLOCKED, READY, RUNNING, SLEEPING, type Task, UNKNOWN } from './tasks.ts'
 
@@ -10,6 +8,7 @@ const MOST_PIECES = 3 * 64
 const MOST_NS_BETWEEN_WAITS = 200_000
 /** What fits beside the 1 in states_ns of a row in brief. */
 const MOST_UNMAP_NS = 0xffff_fffe
+const MOST_UINT32 = 0xffff_ffff
 
 /**
  * Accounts every task's time. Time on CPU waits unlabelled until an event tells what it was for (the events come at the end
@@ -21,47 +20,17 @@ const MOST_UNMAP_NS = 0xffff_fffe
  */
 export class Timeline {
   readonly #clock: Clock
-  readonly #rows: RowBuffer
-  readonly #shapes: Shapes
-  readonly #places: {
-    readonly task: number
-    readonly cpu: number
-    readonly state: number
-    readonly doing: number
-  }
-  readonly #shape: ShapeRows
-  readonly #start: NumberRows
-  readonly #end: NumberRows
-  readonly #codes
-  /** Code of what a part is in `doing`. */
-  readonly #doingOf: Int32Array
+  readonly #states: SingleStates
+  readonly #pairs: StatePairs
   /** Begin and end of what is to be shown: as arguments they would be made objects. */
   readonly #piece = new Float64Array(2)
   /** The trace has scheduler events; without them a task is taken to run between its own events. */
   scheduled = false
 
-  constructor(clock: Clock, states: RowBuffer, shapes: Shapes) {
+  constructor(clock: Clock, states: SingleStates, pairs: StatePairs) {
     this.#clock = clock
-    this.#rows = states
-    this.#shapes = shapes
-    this.#shape = shapesOf(states)
-    this.#places = {
-      task: shapes.position('task_id'),
-      cpu: shapes.position('cpu'),
-      state: shapes.position('state'),
-      doing: shapes.position('doing'),
-    }
-    this.#start = numbersOf(states, 'start_ns')
-    this.#end = numbersOf(states, 'end_ns')
-    this.#doingOf = Int32Array.from(PARTS, ({ doing }) => shapes.codeOf('doing', doing))
-    this.#codes = {
-      running: shapes.codeOf('state', 'running'),
-      runnable: shapes.codeOf('state', 'runnable'),
-      io: shapes.codeOf('state', 'io'),
-      nap: shapes.codeOf('state', 'nap'),
-      sleeping: shapes.codeOf('state', 'sleeping'),
-      none: shapes.codeOf('doing', 'none'),
-    }
+    this.#states = states
+    this.#pairs = pairs
   }
 
   /** Brings the task's account up to now. */
@@ -252,7 +221,7 @@ export class Timeline {
     if (
       task.heldEnd === start &&
       task.heldCpu === cpu &&
-      this.#doingOf[task.heldDoing] === this.#doingOf[part]
+      DOING_OF[task.heldDoing] === DOING_OF[part]
     ) {
       task.heldEnd = end
       return
@@ -272,19 +241,19 @@ export class Timeline {
     if (Number.isNaN(heldStart)) return
     if (!Number.isNaN(task.unmapStart)) this.#addUnmap(task)
     const row = this.#addRun(task, task.heldDoing)
-    this.#start.values[row] = heldStart
-    this.#end.values[row] = task.heldEnd
+    this.#states.start.values[row] = heldStart
+    this.#states.end.values[row] = task.heldEnd
     dropHeld(task)
   }
 
   #addUnmap(task: Task): void {
     const row = this.#addRun(task, UNMAP)
-    this.#start.values[row] = task.unmapStart
-    this.#end.values[row] = task.heldStart
+    this.#states.start.values[row] = task.unmapStart
+    this.#states.end.values[row] = task.heldStart
   }
 
   #addRun(task: Task, part: number): number {
-    return this.#add(task, task.heldCpu, this.#codes.running, this.#doingOf[part] ?? -1)
+    return this.#states.add(task.id, task.heldCpu, STATES.running, DOING_OF[part] as number)
   }
 
   /**
@@ -303,49 +272,40 @@ export class Timeline {
     return unmapNs + 1
   }
 
+  /** What the task did off the CPU since its state began, if that took any time. */
   #emitOff(task: Task): void {
-    const ts = this.#clock.now
-    if (task.tid === 0 || !this.scheduled || task.state === UNKNOWN || ts <= task.since) return
+    const { now } = this.#clock
+    const { since } = task
+    if (task.tid === 0 || !this.scheduled || task.state === UNKNOWN || now <= since) return
+    const state = offState(task)
+    if (task.heldEnd === since && task.heldCpu === task.lastCpu && this.#addPair(task, state))
+      return
     // Pieces that still wait for their label are earlier than this row; rows of one task need no order.
-    const { runnable, io, nap, sleeping, none } = this.#codes
-    const state =
-      task.state === READY
-        ? runnable
-        : task.state === BLOCKED
-          ? io
-          : task.kswapdOpen
-            ? nap
-            : sleeping
-    const row = this.#add(task, task.lastCpu, state, none)
-    this.#start.values[row] = task.since
-    this.#end.values[row] = ts
+    const row = this.#states.add(task.id, task.lastCpu, state, DOING_NONE)
+    this.#states.start.values[row] = since
+    this.#states.end.values[row] = now
   }
 
-  #add(task: Task, cpu: number, state: number, doing: number): number {
-    const row = this.#rows.add()
-    this.#shape.codes[row] = this.#shapeOf(task, cpu, state, doing)
-    return row
+  /** The run held back and the state that followed it, in one row if their lengths fit. */
+  #addPair(task: Task, state: number): boolean {
+    const runNs = task.heldEnd - task.heldStart
+    const offNs = this.#clock.now - task.heldEnd
+    if (runNs > MOST_UINT32 || offNs > MOST_UINT32) return false
+    if (!Number.isNaN(task.unmapStart)) this.#addUnmap(task)
+    const pairs = this.#pairs
+    const row = pairs.add(task.id, task.heldCpu, state, DOING_OF[task.heldDoing] as number)
+    pairs.start.values[row] = task.heldStart
+    pairs.run.values[row] = runNs
+    pairs.off.values[row] = offNs
+    dropHeld(task)
+    return true
   }
+}
 
-  #shapeOf(task: Task, cpu: number, state: number, doing: number): number {
-    const { shapes } = task
-    if (task.shapesCpu !== cpu) {
-      task.shapesCpu = cpu
-      shapes.fill(-1)
-    }
-    const at = state * 8 + doing
-    const known = shapes[at] ?? -1
-    if (known >= 0) return known
-    const { cells } = this.#shapes
-    const places = this.#places
-    cells[places.task] = task.id
-    cells[places.cpu] = cpu
-    cells[places.state] = state
-    cells[places.doing] = doing
-    const found = this.#shapes.find()
-    shapes[at] = found
-    return found
-  }
+function offState({ state, kswapdOpen }: Task): number {
+  if (state === READY) return STATES.runnable
+  if (state === BLOCKED) return STATES.io
+  return kswapdOpen ? STATES.nap : STATES.sleeping
 }
 
 function dropHeld(task: Task): void {

@@ -190,6 +190,59 @@ describe('append', () => {
     expect(count).toEqual({ n: 6 })
   })
 
+  it('shows a run and what followed it, kept in one row, as two states', async () => {
+    const { rows, shapes } = shapedRows('thread_states_pairs')
+    const cells = { task_id: 5, cpu: 1 }
+    for (const [name, value] of Object.entries(cells)) shapes.cells[shapes.position(name)] = value
+    for (const [name, text] of [
+      ['state', 'io'],
+      ['doing', 'scan'],
+    ] as const)
+      shapes.cells[shapes.position(name)] = shapes.codeOf(name, text)
+    const row = rows.add()
+    if (rows.columns['shape']?.kind === 'shape') rows.columns['shape'].codes[row] = shapes.find()
+    const values = { start_ns: 1000, run_ns: 2 ** 32 - 1, off_ns: 2 ** 32 - 2 }
+    for (const [name, value] of Object.entries(values)) rows.number(row, name, value)
+    await database.append(rows, { traceId: 9004 })
+    database.flush()
+    const states = await database.query(
+      `SELECT task_id, cpu, start_ns AS start, end_ns AS "end", state, doing FROM thread_states WHERE trace_id = 9004 ORDER BY start`,
+    )
+    expect(states).toEqual([
+      { ...cells, start: 1000, end: 999 + 2 ** 32, state: 'running', doing: 'scan' },
+      { ...cells, start: 999 + 2 ** 32, end: 997 + 2 ** 33, state: 'io', doing: 'none' },
+    ])
+  })
+
+  it('shows what is not known of a swap-out without a gate as NULL', async () => {
+    const { rows, shapes } = shapedRows('swapouts_ungated')
+    const shape = shapes.find()
+    for (const span of [0, 4]) {
+      const row = rows.add()
+      if (rows.columns['shape']?.kind === 'shape') rows.columns['shape'].codes[row] = shape
+      const values = {
+        swapout_id: span + 1,
+        ts_ns: 50,
+        pfn: 2 ** 32 - 1,
+        done_rank: 7,
+        span_id: span,
+      }
+      for (const [name, value] of Object.entries(values)) rows.number(row, name, value)
+    }
+    await database.append(rows, { traceId: 9005 })
+    database.flush()
+    const found = await database.query(
+      `SELECT swapout_id AS id, ts_ns, stored_ns, pfn::VARCHAR AS pfn, done_rank, span_id,
+         coalesce(page_id, submit_ns, start_ns, freed_ns, swap_offset, submit_rank, start_rank, compressed_bytes) AS others
+       FROM swapouts WHERE trace_id = 9005 ORDER BY id`,
+    )
+    const known = { ts_ns: 50, stored_ns: 50, pfn: String(2 ** 32 - 1), done_rank: 7, others: null }
+    expect(found).toEqual([
+      { id: 1, ...known, span_id: null },
+      { id: 5, ...known, span_id: 4 },
+    ])
+  })
+
   it('refuses a text that the column has no value for', async () => {
     const rows = new RowBuffer('thread_states', rowKinds('thread_states'))
     rows.text(rows.add(), 'state', 'dreaming')
