@@ -45,8 +45,10 @@ export class BatchBuilder {
   readonly #memory: RecordMemory
   readonly #head: Uint32Array
   readonly #steps: Step[] = []
-  /** By field: its step, or who decodes it when the window ends. */
-  readonly #fields: (Step | VariableField)[]
+  /** By field: its step, or who decodes it when the window ends; undefined = it is not wanted. */
+  readonly #fields: (Step | VariableField | undefined)[]
+  /** Only fields are wanted: rows have no time, cpu, tid and flags of their own. */
+  readonly #isBare: boolean
   readonly #arrayCount: number
   readonly #isKept: boolean
   /** Columns of steps, then start and size of kept records. */
@@ -61,17 +63,27 @@ export class BatchBuilder {
   #batch: { -readonly [K in keyof EventBatch]: EventBatch[K] } | undefined
   #dictionary: object | undefined
 
-  constructor(record: RecordFormat, instance: number, memory: RecordMemory) {
+  /** `wanted` are names of fields; undefined = the whole rows. */
+  constructor(
+    record: RecordFormat,
+    instance: number,
+    memory: RecordMemory,
+    wanted?: readonly string[],
+  ) {
     const { plans, format, common } = record
     this.record = record
     this.instance = instance
     this.#memory = memory
     const { pidOffset } = common
-    if (pidOffset >= 0) this.#addStep({ kind: WORD_STEP, offset: pidOffset, size: 4 })
+    this.#isBare = wanted !== undefined
+    if (pidOffset >= 0 && !this.#isBare)
+      this.#addStep({ kind: WORD_STEP, offset: pidOffset, size: 4 })
     this.#fields = plans.map((plan, i) => {
+      const field = format.fields[i] as FieldSpec
+      if (wanted?.includes(field.name) === false) return undefined
       const step = toStep(plan, record.minBytes)
       if (step !== undefined) return this.#addStep(step)
-      return new VariableField(format.fields[i] as FieldSpec, plan)
+      return new VariableField(field, plan)
     })
     this.#isKept = this.#fields.some((field) => field instanceof VariableField)
     this.#arrayCount = this.#steps.reduce((sum, { kind }) => sum + widthOf(kind), 0)
@@ -126,11 +138,13 @@ export class BatchBuilder {
     }
     const [start, size] = this.#arrays.slice(this.#arrayCount)
     const places = { records, start: start ?? NONE, size: size ?? NONE, length }
-    const columns = this.#fields.map((field, i) =>
-      field instanceof VariableField
+    const columns = this.#fields.map((field, i) => {
+      const spec = this.record.format.fields[i] as FieldSpec
+      if (field === undefined) return emptyColumn(spec, dictionaries)
+      return field instanceof VariableField
         ? field.decode(places, dictionaries)
-        : this.#columnOf(field, this.record.format.fields[i] as FieldSpec, dictionaries),
-    )
+        : this.#columnOf(field, spec, dictionaries)
+    })
     this.#dictionary = dictionaries.fixed
     this.#batch = {
       format: this.record.format,
@@ -170,22 +184,23 @@ export class BatchBuilder {
     const memory = this.#memory
     const kept = this.#isKept ? 2 : 0
     // Time, cpu and flags; a tid of its own where no step has it.
-    this.#rowsBytes = rows * (8 + 4 + 2 + 4 * (this.#arrayCount + kept))
-    this.#rows = memory.allocate(this.#rowsBytes)
+    const own = this.#isBare ? 0 : rows
+    this.#rowsBytes = own * (8 + 4 + 2) + rows * 4 * (this.#arrayCount + kept)
+    this.#rows = this.#rowsBytes > 0 ? memory.allocate(this.#rowsBytes) : 0
     this.capacity = rows
     const { buffer } = memory
     let place = this.#rows
-    this.#ts = new Float64Array(buffer, place, rows)
-    place += 8 * rows
-    this.#cpu = new Int32Array(buffer, place, rows)
-    place += 4 * rows
+    this.#ts = new Float64Array(buffer, place, own)
+    place += 8 * own
+    this.#cpu = new Int32Array(buffer, place, own)
+    place += 4 * own
     this.#arrays = []
     for (let i = 0; i < this.#arrayCount + kept; i++, place += 4 * rows)
       this.#arrays.push(new Uint32Array(buffer, place, rows))
-    this.#flags = new Uint16Array(buffer, place, rows)
+    this.#flags = new Uint16Array(buffer, place, own)
     const [first] = this.#arrays
-    const hasTid = this.record.common.pidOffset >= 0 && first !== undefined
-    this.#tid = hasTid ? signed(first) : new Int32Array(rows)
+    const hasTid = !this.#isBare && this.record.common.pidOffset >= 0 && first !== undefined
+    this.#tid = hasTid ? signed(first) : new Int32Array(own)
     this.#batch = undefined
     this.#writeHead()
   }
@@ -193,7 +208,7 @@ export class BatchBuilder {
   #writeHead(): void {
     const head = this.#head
     head[ROOM] = this.capacity
-    head[TS] = this.#ts.byteOffset
+    head[TS] = this.#isBare ? 0 : this.#ts.byteOffset
     head[CPU] = this.#cpu.byteOffset
     head[FLAGS] = this.#flags.byteOffset
     const [start, size] = this.#arrays.slice(this.#arrayCount)
@@ -217,6 +232,25 @@ export class BatchBuilder {
 }
 
 const NONE = new Uint32Array(0)
+
+function emptyColumn(field: FieldSpec, { fixed }: Dictionaries): Column {
+  const { kind } = field
+  switch (kind) {
+    case 'i32':
+    case 'u32':
+    case 'f64':
+      return { kind, field, values: NONE }
+    case 'i64':
+    case 'u64':
+      return { kind, field, lo: NONE, hi: NONE }
+    case 'string':
+      return { kind, field, codes: NONE, dictionary: fixed }
+    case 'bytes':
+      return { kind, field, starts: NONE, bytes: new Uint8Array(0) }
+    case 'list':
+      return { kind, field, starts: NONE, lo: NONE, hi: NONE }
+  }
+}
 
 function widthOf(kind: number): number {
   return kind === WIDE_STEP ? 2 : 1

@@ -82,7 +82,10 @@ export interface ListColumn extends ColumnBase {
 }
 export type Column = NumberColumn | WideColumn | StringColumn | BytesColumn | ListColumn
 
-/** Rows of one event format. Arrays may be longer than `length`; only the first `length` entries are rows. */
+/**
+ * Rows of one event format. Arrays may be longer than `length`; only the first `length` entries are rows. Those that the caller does
+ * not want (`TraceReader.wantOnly`) are empty.
+ */
 export interface EventBatch {
   readonly format: EventFormat
   readonly length: number

@@ -1,6 +1,6 @@
 import type { EventFormat, EventWindow } from './batch.ts'
 import type { IssueLog } from './issues.ts'
-import type { ImportIssue, Loss, TraceInfo, TraceReader } from './reader.ts'
+import type { ImportIssue, Loss, TraceInfo, TraceReader, Wants } from './reader.ts'
 import type { RecordStream, WindowBuilder } from './window.ts'
 
 /** One cpu's records, with the gaps that they show. */
@@ -54,6 +54,10 @@ export abstract class MergedReader<S extends LossyStream> implements TraceReader
 
   get bytesRead(): number {
     return this.#streams.reduce((sum, stream) => sum + stream.bytesRead, 0)
+  }
+
+  wantOnly(wants: Wants): void {
+    this.#window?.wantOnly(wants)
   }
 
   read(): EventWindow | undefined {

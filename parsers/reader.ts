@@ -108,8 +108,16 @@ export interface TraceReader {
   symbolOf?(hi: number, lo: number): string | undefined
   /** Bytes of input consumed so far, for progress. */
   readonly bytesRead: number
+  /** To be called before the first `read`: what is wanted of the rows of each event. A reader may give more. */
+  wantOnly?(wants: Wants): void
   close(): void
 }
+
+/**
+ * Names of the fields that are wanted of an event's rows, undefined = the whole rows. Otherwise the columns of other fields are
+ * empty, as are the batch's `ts`, `cpu`, `tid` and `flags`, of which the window has the first three.
+ */
+export type Wants = (format: EventFormat) => readonly string[] | undefined
 
 /** One file family. */
 export interface TraceFormat {

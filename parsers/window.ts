@@ -3,6 +3,7 @@ import { WINDOW_ROWS } from './batch.ts'
 import { BatchBuilder } from './batch-builder.ts'
 import type { RecordFormat } from './event-format.ts'
 import type { IssueLog } from './issues.ts'
+import type { Wants } from './reader.ts'
 import { Dictionaries } from './record-decoder.ts'
 import type { RecordMemory } from './record-memory.ts'
 import { StreamTable } from './stream-table.ts'
@@ -84,6 +85,7 @@ export class WindowBuilder {
   readonly #active: Uint32Array
   readonly #names: Uint8Array
   readonly #kept
+  #wants: Wants = () => undefined
   #firstSeq = 0
 
   constructor(options: {
@@ -133,6 +135,11 @@ export class WindowBuilder {
     this.#streams.begin(streams, (instance) => this.#tableOf(instance).byteOffset)
   }
 
+  /** To be called before the first `fill`. */
+  wantOnly(wants: Wants): void {
+    this.#wants = wants
+  }
+
   /** Moves records into the window until it is full; false when the streams have ended. */
   fill(): boolean {
     const { kernel } = this.#memory
@@ -179,7 +186,12 @@ export class WindowBuilder {
       this.#streams.skip(index)
       return
     }
-    const builder = new BatchBuilder(record, stream.instance, this.#memory)
+    const builder = new BatchBuilder(
+      record,
+      stream.instance,
+      this.#memory,
+      this.#wants(record.format),
+    )
     this.#builders.set(builder.place, builder)
     this.#tableOf(stream.instance)[id] = builder.place
   }

@@ -19,6 +19,7 @@ const LEAST: usize = 0
 const ROWS: usize = 4
 const ROOM: usize = 8
 const NUMBER: usize = 12
+// 0 = rows have no time, cpu and flags of their own.
 const TS: usize = 16
 const CPUS: usize = 20
 const FLAGS: usize = 24
@@ -209,9 +210,12 @@ function take(index: u32, until: f64, orEqual: bool): i32 {
   if (!takeFields(builder, record, row)) return NAMELESS
   // Only now is it in the window: what came before may be done again.
   if (keptStarts != 0) keptBytes += (size + 3) & ~3
-  store<f64>(load<u32>(builder, TS) + (row << 3), time)
-  store<i32>(load<u32>(builder, CPUS) + (row << 2), cpu)
-  store<u16>(load<u32>(builder, FLAGS) + (row << 1), flagsOf(builder, record))
+  const ownTimes = load<u32>(builder, TS)
+  if (ownTimes != 0) {
+    store<f64>(ownTimes + (row << 3), time)
+    store<i32>(load<u32>(builder, CPUS) + (row << 2), cpu)
+    store<u16>(load<u32>(builder, FLAGS) + (row << 1), flagsOf(builder, record))
+  }
   store<u32>(builder, row + 1, ROWS)
   if (row == 0) {
     store<u32>(builder, activeCount, NUMBER)

@@ -1,6 +1,6 @@
 import type { EventFormat, EventWindow } from '../batch.ts'
 import type { IssueLog } from '../issues.ts'
-import type { ByteSource, ImportIssue, Loss, TraceInfo, TraceReader } from '../reader.ts'
+import type { ByteSource, ImportIssue, Loss, TraceInfo, TraceReader, Wants } from '../reader.ts'
 import { HOST_LITTLE_ENDIAN } from '../record-decoder.ts'
 import { RecordMemory } from '../record-memory.ts'
 import { FormatTable, WindowBuilder } from '../window.ts'
@@ -81,6 +81,7 @@ export class PerfDataReader implements TraceReader {
   #layouts: SampleLayout[] = []
   #isTracepoint: boolean[] = []
   #window: WindowBuilder | undefined
+  #wants: Wants = () => undefined
   /** The window takes from samples that were released. */
   #isMerging = false
   #formats = new FormatTable()
@@ -175,6 +176,11 @@ export class PerfDataReader implements TraceReader {
     return this.#files.reduce((sum, { records }) => sum + records.bytesRead, 0)
   }
 
+  wantOnly(wants: Wants): void {
+    this.#wants = wants
+    this.#window?.wantOnly(wants)
+  }
+
   read(): EventWindow | undefined {
     while (!this.#ended) {
       if (this.#isMerging && this.#window !== undefined) {
@@ -244,6 +250,7 @@ export class PerfDataReader implements TraceReader {
       littleEndian: this.#header.littleEndian,
       maxRecordBytes: MAX_RECORD_BYTES,
     })
+    this.#window.wantOnly(this.#wants)
     this.#window.begin(streams)
     this.#isMerging = true
   }

@@ -32,11 +32,14 @@ export interface IngestContext {
 
 /** Handles the rows of one event format, each at the clock's time. `bind` comes before the rows of each batch. */
 export interface EventHandler {
+  /** Names of the fields that it reads; undefined = any. */
+  readonly fields?: readonly string[]
   bind(batch: EventBatch): void
   event(row: number, cpu: number, task: Task): void
 }
 
 interface Bindable {
+  readonly names: readonly string[]
   bind(batch: EventBatch): void
 }
 
@@ -47,6 +50,7 @@ export function handle(
 ): EventHandler {
   let bound: EventBatch['columns'] | undefined
   return {
+    fields: fields.flatMap(({ names }) => names),
     bind(batch) {
       // A reader may have one list of columns for many windows.
       if (batch.columns === bound) return

@@ -1,4 +1,4 @@
-import type { EventFormat } from '../../parsers/batch.ts'
+import type { EventBatch, EventFormat } from '../../parsers/batch.ts'
 import { KernelSymbols } from '../../parsers/kernel-symbols.ts'
 import type { Loss, TraceReader } from '../../parsers/reader.ts'
 import { type EventRole, roleOf } from './aliases.ts'
@@ -276,7 +276,9 @@ export class Families {
       case 'slab_end':
         return slabEnd(context)
       case 'write_folio':
-        return this.#counted(writeFolio(context))
+        return noting(writeFolio(context), ({ length }) => {
+          this.counts.writeFolio += length
+        })
       case 'gate':
         return gate(context)
       case 'gate_end':
@@ -302,10 +304,16 @@ export class Families {
       case 'page_free':
         return pageFree(context)
       case 'sched_switch':
-        this.#timeline.scheduled = true
-        return schedSwitch(context, (task) => this.#drop(task))
+        return noting(
+          schedSwitch(context, (task) => this.#drop(task)),
+          () => {
+            this.#timeline.scheduled = true
+          },
+        )
       case 'waking':
-        return this.#waking()
+        return noting(schedWaking(context), () => {
+          this.#wakingSeen = true
+        })
       case 'wakeup':
         return this.#wakeup()
       case 'fork':
@@ -339,30 +347,26 @@ export class Families {
     }
   }
 
-  #counted(handler: EventHandler): EventHandler {
-    return {
-      ...handler,
-      bind: (batch) => {
-        this.counts.writeFolio += batch.length
-        handler.bind(batch)
-      },
-    }
-  }
-
-  #waking(): EventHandler {
-    this.#wakingSeen = true
-    return schedWaking(this.#context)
-  }
-
   /** sched_wakeup repeats what sched_waking said earlier, on the target's CPU. */
   #wakeup(): EventHandler {
     const handler = schedWaking(this.#context)
     return {
-      bind: (batch) => handler.bind(batch),
+      ...handler,
       event: (row, cpu, task) => {
         if (!this.#wakingSeen) handler.event(row, cpu, task)
       },
     }
+  }
+}
+
+/** The same handler, which first says what rows it is to have. */
+function noting(handler: EventHandler, note: (batch: EventBatch) => void): EventHandler {
+  return {
+    ...handler,
+    bind(batch) {
+      note(batch)
+      handler.bind(batch)
+    },
   }
 }
 

@@ -19,7 +19,7 @@ function find(batch: EventBatch, names: readonly string[]): Column | undefined {
 
 /** A number field under any of its names. `get` is NaN where the layout or the row lacks it; above 2^53 it is rounded. */
 export class NumberField {
-  readonly #names: readonly string[]
+  readonly names: readonly string[]
   #values: Int32Array | Uint32Array | Float64Array = NONE
   #lo: Uint32Array = NO_WORDS
   #hi: Uint32Array = NO_WORDS
@@ -29,11 +29,11 @@ export class NumberField {
   #column: Column | undefined
 
   constructor(names: readonly string[]) {
-    this.#names = names
+    this.names = names
   }
 
   bind(batch: EventBatch): void {
-    const column = find(batch, this.#names)
+    const column = find(batch, this.names)
     this.#column = column
     this.#values = NONE
     this.#wide = false
@@ -62,7 +62,7 @@ export class NumberField {
 
 /** A 64-bit field read as two halves. */
 export class WideField {
-  readonly #names: readonly string[]
+  readonly names: readonly string[]
   #values: Int32Array | Uint32Array | Float64Array = NONE
   #lo: Uint32Array = NO_WORDS
   #hi: Uint32Array = NO_WORDS
@@ -70,11 +70,11 @@ export class WideField {
   #there = false
 
   constructor(names: readonly string[]) {
-    this.#names = names
+    this.names = names
   }
 
   bind(batch: EventBatch): void {
-    const column = find(batch, this.#names)
+    const column = find(batch, this.names)
     this.#there = column !== undefined
     this.#wide = column?.kind === 'i64' || column?.kind === 'u64'
     this.#values = NONE
@@ -101,16 +101,16 @@ export class WideField {
 
 /** A string field. `get` is '' where the layout lacks it. */
 export class TextField {
-  readonly #names: readonly string[]
+  readonly names: readonly string[]
   #codes: Uint32Array = NO_WORDS
   #dictionary: StringDictionary | undefined
 
   constructor(names: readonly string[]) {
-    this.#names = names
+    this.names = names
   }
 
   bind(batch: EventBatch): void {
-    const column = find(batch, this.#names)
+    const column = find(batch, this.names)
     this.#dictionary = undefined
     if (column?.kind !== 'string') return
     this.#codes = column.codes

@@ -22,6 +22,12 @@ export class Follower {
     this.#families = families
   }
 
+  /** Names of the fields that are read of the event's rows; undefined = any. */
+  fieldsOf(format: EventFormat): readonly string[] | undefined {
+    const handler = this.#handlerOf(format, 0)
+    return handler === undefined ? [] : handler.fields
+  }
+
   /** Runs the window's events in total order through their handlers. */
   follow(window: EventWindow): void {
     const { batches, batch: batchOf, row: rowOf, ts: times, cpu: cpus, tid: tids, length } = window
@@ -83,15 +89,19 @@ export class Follower {
   #bind(batch: EventBatch): EventHandler | undefined {
     const { format, instance, length } = batch
     this.counts.set(format, (this.counts.get(format) ?? 0) + length)
+    const handler = this.#handlerOf(format, instance)
+    handler?.bind(batch)
+    return handler
+  }
+
+  #handlerOf(format: EventFormat, instance: number): EventHandler | undefined {
     let byInstance = this.#handlers.get(format)
     if (byInstance === undefined) {
       byInstance = []
       this.#handlers.set(format, byInstance)
     }
     if (!(instance in byInstance)) byInstance[instance] = this.#families.handlerOf(format)
-    const handler = byInstance[instance]
-    handler?.bind(batch)
-    return handler
+    return byInstance[instance]
   }
 
   /** Applies the losses that began before `ts`; returns when the next one begins. */

@@ -119,6 +119,7 @@ class Import {
     const { reader, progress, signal } = this.#options
     const writer = this.#writer
     const follower = this.#follower
+    reader.wantOnly?.((format) => (this.#keepsRaw(format) ? undefined : follower.fieldsOf(format)))
     await writer.createTemporary(STAGED_SWAPOUTS)
     await writer.createTemporary(PAGE_ALIASES)
     // One transaction: DuckDB moves its full row groups to the file, so memory does not grow with it, and a commit in between
