@@ -1,5 +1,6 @@
 import type { RowBuffer } from '../model/rows.ts'
 import type { RunResult } from '../replay/replay.ts'
+import { type InputsByBasis, inputsByBasis } from '../workload/describe.ts'
 import type { Extraction } from '../workload/extract.ts'
 import { TASK_OPS, type Workload, type WorkloadTask } from '../workload/types.ts'
 import { describeHalfInputs, type HalfInputs, readHalfInputs, withLost } from './recorded-halves.ts'
@@ -112,7 +113,7 @@ function workOf({ op, arg }: WorkloadTask): number {
   return pages
 }
 
-function demandTids(workload: Workload): Set<number> {
+export function demandTids(workload: Workload): Set<number> {
   return new Set(workload.tasks.filter(({ kind }) => kind !== 'background').map(({ tid }) => tid))
 }
 
@@ -161,10 +162,19 @@ function compareHalves(trace: string, parts: HalfParts, workload: Workload): Hal
       better_than_both: Math.abs(error) < Math.abs(same) && Math.abs(error) < Math.abs(open),
       stolen_first_s: parts.inputs.stolenS[0],
       stolen_second_s: parts.inputs.stolenS[1],
-      basis: `${basisOf(workload)}; ${describeHalfInputs(parts.inputs)}`,
+      basis: `${describeInputs(inputsByBasis([workload]))}; ${describeHalfInputs(parts.inputs)}`,
     })
   }
   return rows
+}
+
+/** What the inputs of a replay rest on, those that rest on nothing recorded named. */
+export function describeInputs(inputs: InputsByBasis): string {
+  const { event, snapshot, inferred, default: defaults } = inputs
+  return (
+    `inputs: ${event.length} from events, ${snapshot.length} from snapshots, ${inferred.length} inferred; ` +
+    `defaults: ${defaults.length === 0 ? 'none' : defaults.join(', ')}`
+  )
 }
 
 /** What `toleranceOf` allows, in words. */
@@ -175,27 +185,6 @@ function toleranceOf(name: ValidatedName, recorded: number): number | null {
   if (name === 'swapouts_per_s') return 0.1
   if (name === 'allocstalls') return Math.max(0.25, recorded > 0 ? 3 / Math.sqrt(recorded) : 1)
   return name === 'stall_total' ? 0.3 : null
-}
-
-/** What the inputs of a replay rest on, weakest named. */
-function basisOf(workload: Workload): string {
-  const { machine, costs } = workload
-  const weak = [
-    ...Object.entries(costs)
-      .filter(([, cost]) => cost.basis === 'default')
-      .map(([name]) => `cost ${name}`),
-    ...Object.entries(machine)
-      .filter(
-        ([, value]) =>
-          typeof value === 'object' &&
-          value !== null &&
-          'basis' in value &&
-          value.basis === 'default',
-      )
-      .map(([name]) => name),
-  ]
-  const measured = Object.values(costs).filter((cost) => cost.basis === 'event').length
-  return `${measured} costs from events; defaults: ${weak.length === 0 ? 'none' : weak.join(', ')}`
 }
 
 /**
@@ -237,131 +226,4 @@ function openLoop(workload: Workload, first: Figures): Figures {
     pool_peak: first.pool_peak,
     work,
   }
-}
-
-export interface PolicyRow {
-  readonly metric: ValidatedName
-  readonly unit: string
-  readonly recorded_a: number
-  readonly recorded_b: number
-  /** Median under B over median under A, and half the range of the ratios of all pairs of repeats. */
-  readonly ratio: number
-  readonly spread: number
-  /** Replayed B over self-replayed A. */
-  readonly predicted: number
-  readonly predicted_demand_low: number
-  readonly predicted_demand_high: number
-  readonly sign: 'right' | 'wrong' | 'within spread'
-  readonly size: 'right' | 'wrong'
-  readonly nothing_changes_error: number
-  readonly formula: number
-  readonly formula_error: number
-  /** Both null models do worse. */
-  readonly predicted_better: boolean
-  /** Self-replayed A against recorded A. */
-  readonly self_error: number
-  /** False: the replayed A misses the recorded A by more than the spread, so the ratio is not to be trusted. */
-  readonly trusted: boolean
-  readonly basis: string
-}
-
-export interface PolicyParts {
-  /** Recordings under the recorded policy, to be replayed. */
-  readonly a: readonly Extraction[]
-  /** Recordings of the same activity under the predicted policy: only their figures are used. */
-  readonly b: readonly Extraction[]
-  readonly policy: string
-  readonly seeds: readonly number[]
-}
-
-/** Share by which demand is varied to show how much a prediction hangs on it. */
-const DEMAND_LOW = 0.9
-const DEMAND_HIGH = 1.1
-
-/** Predicts from recordings under one policy what another does, and compares with recordings under that one. */
-export async function validatePolicy(parts: PolicyParts, replayer: Replayer): Promise<PolicyRow[]> {
-  const recordedA = parts.a.map(wholeFigures)
-  const recordedB = parts.b.map(wholeFigures)
-  const run = async (policy: string | undefined, demandScale: number): Promise<Figures[]> => {
-    const figures: Figures[] = []
-    for (const { workload } of parts.a)
-      for (const seed of parts.seeds) {
-        const collected = new RunFigures()
-        const result = await replayer({ workload, policy, seed, demandScale, sink: collected.sink })
-        figures.push(collected.figures(result, 0))
-      }
-    return figures
-  }
-  const self = await run(undefined, 1)
-  const other = await run(parts.policy, 1)
-  const selfLow = await run(undefined, DEMAND_LOW)
-  const otherLow = await run(parts.policy, DEMAND_LOW)
-  const selfHigh = await run(undefined, DEMAND_HIGH)
-  const otherHigh = await run(parts.policy, DEMAND_HIGH)
-  const speedup = formulaSpeedup(parts.a.map(({ workload }) => workload))
-  const firstWorkload = parts.a[0]?.workload
-  const rows: PolicyRow[] = []
-  for (const { name, unit, kind } of VALIDATED) {
-    const of = (figures: readonly Figures[]): number =>
-      median(figures.map((figure) => figure[name]))
-    const a = of(recordedA)
-    const b = of(recordedB)
-    const ratio = b / a
-    const pairs = recordedA
-      .flatMap((x) => recordedB.map((y) => y[name] / x[name]))
-      .filter((value) => !Number.isNaN(value))
-    const spread = pairs.length === 0 ? Number.NaN : (Math.max(...pairs) - Math.min(...pairs)) / 2
-    const predicted = of(other) / of(self)
-    if (Number.isNaN(ratio) || Number.isNaN(predicted)) continue
-    const formula = kind === 'rate' ? speedup : kind === 'time' ? 1 / speedup : 1
-    const error = Math.abs(predicted - ratio)
-    const selfError = of(self) / a - 1
-    rows.push({
-      metric: name,
-      unit,
-      recorded_a: a,
-      recorded_b: b,
-      ratio,
-      spread,
-      predicted,
-      predicted_demand_low: of(otherLow) / of(selfLow),
-      predicted_demand_high: of(otherHigh) / of(selfHigh),
-      sign:
-        Math.abs(ratio - 1) <= spread
-          ? 'within spread'
-          : Math.sign(predicted - 1) === Math.sign(ratio - 1)
-            ? 'right'
-            : 'wrong',
-      size: error <= Math.max(0.25 * Math.abs(ratio - 1), spread) ? 'right' : 'wrong',
-      nothing_changes_error: Math.abs(1 - ratio),
-      formula,
-      formula_error: Math.abs(formula - ratio),
-      predicted_better: error < Math.abs(1 - ratio) && error < Math.abs(formula - ratio),
-      self_error: selfError,
-      trusted: Math.abs(selfError) <= spread,
-      basis: firstWorkload === undefined ? '' : basisOf(firstWorkload),
-    })
-  }
-  return rows
-}
-
-function wholeFigures(extraction: Extraction): Figures {
-  const { workload, recording, startNs, endNs } = extraction
-  return recordedFigures(recording, demandTids(workload), startNs, endNs)
-}
-
-/** max(t1 + t3, t2) against t1 + t2 + t3: what the throughput would gain if scanning and storing overlapped perfectly. */
-function formulaSpeedup(workloads: readonly Workload[]): number {
-  const of = (name: 'unmap' | 'store' | 'freeClean'): number =>
-    median(
-      workloads.map(({ costs }) => {
-        const { samples, fixedNs } = costs[name]
-        return samples.length === 0
-          ? fixedNs
-          : samples.reduce((sum, ns) => sum + ns, 0) / samples.length
-      }),
-    )
-  const scan = of('unmap')
-  const store = of('store')
-  return scan + store === 0 ? 1 : (scan + store) / Math.max(scan, store)
 }

@@ -1,5 +1,4 @@
 import type { Command } from 'commander'
-import type { HalfRow, PolicyRow } from '../analysis/validate.ts'
 import type { GlobalOptions } from '../config/settings.ts'
 import { usageError } from './failure.ts'
 import {
@@ -25,7 +24,9 @@ export function register(command: Command): void {
     .description(
       'How far a replay can be trusted. Without A and B: costs and machine parameters from the first half of a recording, replay of the second half, ' +
         'and the errors of the replay, of "nothing changes" and of the open loop. With A and B: the effect of --policy as predicted from A alone ' +
-        "against the recorded one, with its spread over the repeats, the self-replay's own error, and predictions for 0.9 and 1.1 times the demand.",
+        'against the recorded one and its spread over the repeats, whether sign and size are right and both null models do worse, ' +
+        "the self-replay's own error, and predictions for 0.9 and 1.1 times the demand. Six replays per recording of A and seed. " +
+        '--format json holds the recordings, the policy with its tunables, the seeds, every single figure, the rules and the basis of the inputs.',
     )
     .option('--trace <id|name>', 'trace to validate (default: the last ingested)')
     .option('--policy <name>', 'policy under which B was recorded')
@@ -37,7 +38,8 @@ export function register(command: Command): void {
     `
 pstrace validate
 pstrace validate --trace idle-1 --seeds 5 --format json
-pstrace validate trace:sync-1,trace:sync-2 trace:par-1,trace:par-2 --policy parallel`,
+pstrace validate trace:sync-1,trace:sync-2 trace:par-1,trace:par-2 --policy parallel
+pstrace validate trace:sync-1 trace:par-1 --policy parallel --set vm.parallel_swap_factor=1 --seeds 1`,
   )
   command.action(async (a: string | undefined, b: string | undefined, options: ValidateOptions) => {
     if ((a === undefined) !== (b === undefined))
@@ -46,50 +48,16 @@ pstrace validate trace:sync-1,trace:sync-2 trace:par-1,trace:par-2 --policy para
       throw usageError('validate: --policy names the policy under which B was recorded')
     if (a === undefined && options.policy !== undefined)
       throw usageError('validate: --policy belongs to two sets of recordings, A and B')
-    const { runValidation } = await import('./validation-runs.ts')
-    await runValidation(a, b, options)
+    if (a === undefined && options.set !== undefined)
+      throw usageError('validate: --set belongs to the --policy that two sets of recordings have')
+    if (a !== undefined && options.trace !== undefined)
+      throw usageError('validate: --trace is for one recording; A and B name theirs')
+    if (a === undefined || b === undefined || options.policy === undefined) {
+      const { runHalfValidation } = await import('./validation-halves.ts')
+      await runHalfValidation(options)
+    } else {
+      const { runPolicyValidation } = await import('./validation-policy.ts')
+      await runPolicyValidation({ a, b, policy: options.policy }, options)
+    }
   })
 }
-
-/** Columns in the order in which they are read. */
-export const HALF_COLUMNS = [
-  { name: 'metric', type: 'text' },
-  { name: 'unit', type: 'text' },
-  { name: 'recorded', type: 'number' },
-  { name: 'recorded_hi', type: 'number' },
-  { name: 'replayed', type: 'number' },
-  { name: 'lo', type: 'number' },
-  { name: 'hi', type: 'number' },
-  { name: 'error', type: 'number' },
-  { name: 'tolerance', type: 'number' },
-  { name: 'within', type: 'boolean' },
-  { name: 'nothing_changes', type: 'number' },
-  { name: 'nothing_changes_error', type: 'number' },
-  { name: 'open_loop', type: 'number' },
-  { name: 'open_loop_error', type: 'number' },
-  { name: 'better_than_both', type: 'boolean' },
-  { name: 'stolen_first_s', type: 'number' },
-  { name: 'stolen_second_s', type: 'number' },
-  { name: 'basis', type: 'text' },
-] as const satisfies readonly { readonly name: keyof HalfRow; readonly type: string }[]
-
-export const POLICY_COLUMNS = [
-  { name: 'metric', type: 'text' },
-  { name: 'unit', type: 'text' },
-  { name: 'recorded_a', type: 'number' },
-  { name: 'recorded_b', type: 'number' },
-  { name: 'ratio', type: 'number' },
-  { name: 'spread', type: 'number' },
-  { name: 'predicted', type: 'number' },
-  { name: 'predicted_demand_low', type: 'number' },
-  { name: 'predicted_demand_high', type: 'number' },
-  { name: 'sign', type: 'text' },
-  { name: 'size', type: 'text' },
-  { name: 'nothing_changes_error', type: 'number' },
-  { name: 'formula', type: 'number' },
-  { name: 'formula_error', type: 'number' },
-  { name: 'predicted_better', type: 'boolean' },
-  { name: 'self_error', type: 'number' },
-  { name: 'trusted', type: 'boolean' },
-  { name: 'basis', type: 'text' },
-] as const satisfies readonly { readonly name: keyof PolicyRow; readonly type: string }[]

@@ -1,210 +1,229 @@
 import {
   type Based,
+  type Basis,
   COSTS,
   type Cost,
+  type Machine,
   PAGE_FILLS,
   PAGE_KINDS,
   TASK_OPS,
+  type TaskOp,
   type Workload,
+  type WorkloadPages,
+  type WorkloadTask,
 } from './types.ts'
+
+type Part =
+  | 'machine'
+  | 'demand'
+  | 'pages'
+  | 'touches'
+  | 'costs'
+  | 'background'
+  | 'policy'
+  | 'residual'
 
 /** One number of a workload with what it rests on. */
 export interface WorkloadFact {
-  readonly part:
-    | 'machine'
-    | 'demand'
-    | 'pages'
-    | 'touches'
-    | 'costs'
-    | 'background'
-    | 'policy'
-    | 'residual'
+  readonly part: Part
   readonly name: string
   readonly value: string | number | boolean
   readonly unit: string
-  readonly basis: string
+  readonly basis: Basis
   readonly n: number | null
   readonly from: string
 }
 
 /** Every number of the workload as rows for printing, residuals last. */
 export function describeWorkload(workload: Workload): WorkloadFact[] {
-  const facts: WorkloadFact[] = []
+  const facts = new FactList()
   const { machine, pages, tasks, costs } = workload
-  const based = <T extends string | number | boolean>(
-    part: WorkloadFact['part'],
-    name: string,
-    { value, basis, n, from }: Based<T>,
-    unit = '',
-  ): void => {
-    facts.push({ part, name, value, unit, basis, n: n ?? null, from: from ?? '' })
-  }
-  const counted = (
-    part: WorkloadFact['part'],
-    name: string,
-    value: number,
-    unit: string,
-    basis: string,
-    from: string,
-  ): void => {
-    facts.push({ part, name, value, unit, basis, n: null, from })
-  }
-  based('policy', 'recorded_policy', workload.recordedPolicy)
+  facts.based('policy', 'recorded_policy', workload.recordedPolicy)
   if (workload.startOffsetNs !== undefined)
-    based('machine', 'start_offset', workload.startOffsetNs, 'ns')
-  counted('machine', 'page_size', machine.pageSize, 'bytes', 'snapshot', '')
-  counted(
-    'machine',
-    'cpus',
-    machine.cpus.length,
-    '',
-    'event',
-    machine.cpus.map(({ id, node, speed }) => `${id}: node ${node} x${speed}`).join(', '),
-  )
-  for (const { node, freeAtStart, totalPages } of machine.nodes) {
-    based('machine', `node${node}.free_at_start`, freeAtStart, 'pages')
-    counted('machine', `node${node}.managed`, totalPages, 'pages', 'snapshot', '')
+    facts.based('machine', 'start_offset', workload.startOffsetNs, 'ns')
+  describeMemory(facts, machine)
+  describeReclaim(facts, machine)
+  describeSwap(facts, workload)
+  for (const task of tasks) if (task.kind !== 'background') describeDemand(facts, task)
+  describePages(facts, pages)
+  facts.based('touches', 'unknown_next_touch', workload.unknownNextTouch)
+  facts.based('touches', 'dirtied_share', workload.dirtiedShare)
+  for (const name of COSTS) describeCost(facts, name, costs[name])
+  describeBackground(facts, workload)
+  for (const { name, value, unit, meaning } of workload.residuals)
+    facts.add('residual', name, value, unit, 'event', meaning)
+  return facts.list
+}
+
+/** Names of inputs by what they rest on. */
+export type InputsByBasis = Readonly<Record<Basis, readonly string[]>>
+
+/** Weakest last. */
+const BASES: readonly Basis[] = ['event', 'snapshot', 'inferred', 'default']
+
+/** What replays of these workloads rest on: each input under the weakest basis that it has in any of them. */
+export function inputsByBasis(workloads: readonly Workload[]): InputsByBasis {
+  const weakest = new Map<string, Basis>()
+  for (const fact of workloads.flatMap(describeWorkload)) {
+    const input = inputOf(fact)
+    if (input === undefined) continue
+    const known = weakest.get(input) ?? 'event'
+    weakest.set(input, BASES.indexOf(fact.basis) > BASES.indexOf(known) ? fact.basis : known)
   }
-  for (const { node, name, basis, ...zone } of machine.zones)
+  const inputs: Record<Basis, string[]> = { event: [], snapshot: [], inferred: [], default: [] }
+  for (const [input, basis] of weakest) inputs[basis].push(input)
+  return inputs
+}
+
+/** The input that a fact belongs to, whichever task or statistic it tells; undefined = not an input. */
+function inputOf({ part, name }: WorkloadFact): string | undefined {
+  if (part === 'policy' || part === 'residual') return undefined
+  if (part === 'costs') return `cost ${name.replace(/\.(mean|p50|p99)$/, '')}`
+  if (part === 'background') return name.endsWith(')') ? 'background load' : `background ${name}`
+  return part === 'machine' ? name : `${part} ${name.replace(/^.*\)\./, '')}`
+}
+
+class FactList {
+  readonly list: WorkloadFact[] = []
+
+  add(
+    part: Part,
+    name: string,
+    value: WorkloadFact['value'],
+    unit: string,
+    basis: Basis,
+    from = '',
+    n: number | null = null,
+  ): void {
+    this.list.push({ part, name, value, unit, basis, n, from })
+  }
+
+  based(
+    part: Part,
+    name: string,
+    { value, basis, n, from }: Based<WorkloadFact['value']>,
+    unit = '',
+  ): void {
+    this.add(part, name, value, unit, basis, from, n ?? null)
+  }
+
+  /** What not every machine has. */
+  known(name: string, given: Based<WorkloadFact['value']> | undefined, unit: string): void {
+    if (given !== undefined) this.based('machine', name, given, unit)
+  }
+}
+
+function describeMemory(facts: FactList, { pageSize, cpus, nodes, zones }: Machine): void {
+  facts.add('machine', 'page_size', pageSize, 'bytes', 'snapshot')
+  const places = cpus.map(({ id, node, speed }) => `${id}: node ${node} x${speed}`)
+  facts.add('machine', 'cpus', cpus.length, '', 'event', places.join(', '))
+  for (const { node, freeAtStart, totalPages } of nodes) {
+    facts.based('machine', `node${node}.free_at_start`, freeAtStart, 'pages')
+    facts.add('machine', `node${node}.managed`, totalPages, 'pages', 'snapshot')
+  }
+  for (const { node, name, basis, ...zone } of zones)
     for (const mark of ['min', 'low', 'high', 'reserve'] as const) {
       const pages = zone[mark]
       if (pages !== undefined)
-        counted('machine', `node${node}.${name}.${mark}`, pages, 'pages', basis, '')
+        facts.add('machine', `node${node}.${name}.${mark}`, pages, 'pages', basis)
     }
-  based('machine', 'lru', machine.lru)
-  based('machine', 'swappiness', machine.swappiness)
-  based('machine', 'boost_step', machine.boostStep, 'pages')
-  based('machine', 'boost_max', machine.boostMax, 'pages')
-  based('machine', 'boost_every_pool_pages', machine.boostEveryPoolPages, 'pages')
-  if (machine.memcgLimitPages !== undefined)
-    based('machine', 'memcg_limit_pages', machine.memcgLimitPages, 'pages')
+}
+
+function describeReclaim(facts: FactList, machine: Machine): void {
+  facts.based('machine', 'lru', machine.lru)
+  facts.based('machine', 'swappiness', machine.swappiness)
+  facts.based('machine', 'boost_step', machine.boostStep, 'pages')
+  facts.based('machine', 'boost_max', machine.boostMax, 'pages')
+  facts.based('machine', 'boost_every_pool_pages', machine.boostEveryPoolPages, 'pages')
+  facts.known('boost_below_free', machine.boostBelowFree, 'pages')
+  facts.known('memcg_limit_pages', machine.memcgLimitPages, 'pages')
   for (const { name, zswapMaxPages, writeback } of machine.memcgs ?? []) {
     if (zswapMaxPages !== undefined)
-      counted('machine', `memcg.${name}.zswap_max`, zswapMaxPages, 'pages', 'default', '')
-    if (writeback === false)
-      counted('machine', `memcg.${name}.zswap_writeback`, 0, '', 'default', '')
+      facts.add('machine', `memcg.${name}.zswap_max`, zswapMaxPages, 'pages', 'default')
+    if (writeback === false) facts.add('machine', `memcg.${name}.zswap_writeback`, 0, '', 'default')
   }
-  based('machine', 'store_preemptible', machine.storePreemptible)
-  based('machine', 'backend', machine.backend)
-  based('machine', 'codec', machine.codec)
-  for (const [name, parameter] of Object.entries(machine.backendParameters))
-    based('machine', `backend.${name}`, parameter)
-  describeDevice(facts, workload)
-  based('machine', 'zero_map', machine.zeroMap)
-  based('machine', 'readahead', machine.readahead, 'pages')
+}
 
-  const demand = tasks.filter((task) => task.kind !== 'background')
-  for (const task of demand) {
-    const sums = TASK_OPS.map(() => ({ rows: 0, arg: 0 }))
-    let cpuNs = 0
-    for (let row = 0; row < task.op.length; row++) {
-      cpuNs += task.cpuNs[row] ?? 0
-      const sum = sums[task.op[row] ?? 0]
-      if (sum === undefined) continue
-      sum.rows++
-      sum.arg += task.arg[row] ?? 0
-    }
-    const of = (op: (typeof TASK_OPS)[number]): { rows: number; arg: number } =>
-      sums[TASK_OPS.indexOf(op)] ?? { rows: 0, arg: 0 }
+function describeSwap(facts: FactList, workload: Workload): void {
+  const { machine } = workload
+  facts.based('machine', 'store_preemptible', machine.storePreemptible)
+  facts.based('machine', 'backend', machine.backend)
+  facts.based('machine', 'codec', machine.codec)
+  for (const [name, parameter] of Object.entries(machine.backendParameters))
+    facts.based('machine', `backend.${name}`, parameter)
+  describeDevice(facts, workload)
+  facts.known('record_pages_per_slot', machine.recordPagesPerSlot, 'pages')
+  facts.based('machine', 'zero_map', machine.zeroMap)
+  facts.based('machine', 'readahead', machine.readahead, 'pages')
+}
+
+function describeDemand(facts: FactList, task: WorkloadTask): void {
+  const name = `${task.comm}(${task.tid})`
+  const sleeps = sumRows(task, 'sleep')
+  const reclaims = sumRows(task, 'reclaim')
+  const reads = sumRows(task, 'file')
+  const own = 'on CPU outside reclaim, swap-in faults and interruptions'
+  facts.add('demand', `${name}.cpu`, sumOf(task.cpuNs), 'ns', 'event', own)
+  const slept = `${sleeps.rows} sleeps by its own will`
+  facts.add('demand', `${name}.sleep`, sleeps.arg, 'ns', 'event', slept)
+  const allocated = sumRows(task, 'alloc').rows
+  const balanced = 'balance between anchors of free memory'
+  facts.add('demand', `${name}.allocated`, allocated, 'pages', 'inferred', balanced)
+  if (reclaims.rows > 0) {
+    const times = `${reclaims.rows} times for its memory cgroup`
+    facts.add('demand', `${name}.memcg_reclaim`, reclaims.arg, 'pages', 'event', times)
+  }
+  if (reads.rows > 0) {
+    const taken = 'page cache taken back by reclaim'
+    facts.add('demand', `${name}.file_read`, reads.arg, 'pages', 'inferred', taken)
+  }
+  const touches = sumRows(task, 'touch').rows
+  facts.add('touches', `${name}.touches`, touches, '', 'event', 'swap-ins')
+}
+
+/** How often a task does it, and the sum of its arguments. */
+function sumRows(task: WorkloadTask, wanted: TaskOp): { rows: number; arg: number } {
+  const op = TASK_OPS.indexOf(wanted)
+  const sum = { rows: 0, arg: 0 }
+  for (let row = 0; row < task.op.length; row++) {
+    if (task.op[row] !== op) continue
+    sum.rows++
+    sum.arg += task.arg[row] ?? 0
+  }
+  return sum
+}
+
+function describePages(facts: FactList, pages: WorkloadPages): void {
+  const count = (name: string, value: number, basis: Basis, from = ''): void =>
+    facts.add('pages', name, value, 'pages', basis, from)
+  count('pages', pages.length, 'inferred')
+  const resident = countOf(pages.residentAtStart, 1)
+  count('resident_at_start', resident, 'inferred', 'on the LRU when the workload starts')
+  if (pages.swappedAtStart !== undefined) {
+    const swapped = countOf(pages.swappedAtStart, 1)
+    count('swapped_at_start', swapped, 'event', 'came in before any store was seen')
+  }
+  for (const [value, kind] of PAGE_KINDS.entries())
+    count(`kind.${kind}`, countOf(pages.kind, value), kind === 'shmem' ? 'snapshot' : 'inferred')
+  for (const [value, fill] of PAGE_FILLS.entries())
+    count(`fill.${fill}`, countOf(pages.fill, value), 'inferred')
+  count('ever_stored', pages.length - countOf(pages.slot, -1), 'event')
+}
+
+function countOf(column: ArrayLike<number>, value: number): number {
+  let count = 0
+  for (let i = 0; i < column.length; i++) if (column[i] === value) count++
+  return count
+}
+
+function describeBackground(facts: FactList, workload: Workload): void {
+  for (const task of workload.tasks) {
+    if (task.kind !== 'background') continue
     const name = `${task.comm}(${task.tid})`
-    counted(
-      'demand',
-      `${name}.cpu`,
-      cpuNs,
-      'ns',
-      'event',
-      'on CPU outside reclaim, swap-in faults and interruptions',
-    )
-    counted(
-      'demand',
-      `${name}.sleep`,
-      of('sleep').arg,
-      'ns',
-      'event',
-      `${of('sleep').rows} sleeps by its own will`,
-    )
-    counted(
-      'demand',
-      `${name}.allocated`,
-      of('alloc').rows,
-      'pages',
-      'inferred',
-      'balance between anchors of free memory',
-    )
-    if (of('reclaim').rows > 0)
-      counted(
-        'demand',
-        `${name}.memcg_reclaim`,
-        of('reclaim').arg,
-        'pages',
-        'event',
-        `${of('reclaim').rows} times for its memory cgroup`,
-      )
-    if (of('file').rows > 0)
-      counted(
-        'demand',
-        `${name}.file_read`,
-        of('file').arg,
-        'pages',
-        'inferred',
-        'page cache taken back by reclaim',
-      )
-    counted('touches', `${name}.touches`, of('touch').rows, '', 'event', 'swap-ins')
+    const from = 'CPU time outside the demand'
+    facts.add('background', name, sumOf(task.cpuNs), 'ns', 'event', from)
   }
-  const countOf = (column: ArrayLike<number>, value: number): number => {
-    let count = 0
-    for (let i = 0; i < column.length; i++) if (column[i] === value) count++
-    return count
-  }
-  counted('pages', 'pages', pages.length, 'pages', 'inferred', '')
-  counted(
-    'pages',
-    'resident_at_start',
-    countOf(pages.residentAtStart, 1),
-    'pages',
-    'inferred',
-    'on the LRU when the workload starts',
-  )
-  if (pages.swappedAtStart !== undefined)
-    counted(
-      'pages',
-      'swapped_at_start',
-      countOf(pages.swappedAtStart, 1),
-      'pages',
-      'event',
-      'came in before any store was seen',
-    )
-  PAGE_KINDS.forEach((kind, value) => {
-    counted(
-      'pages',
-      `kind.${kind}`,
-      countOf(pages.kind, value),
-      'pages',
-      kind === 'shmem' ? 'snapshot' : 'inferred',
-      '',
-    )
-  })
-  PAGE_FILLS.forEach((fill, value) => {
-    counted('pages', `fill.${fill}`, countOf(pages.fill, value), 'pages', 'inferred', '')
-  })
-  counted('pages', 'ever_stored', pages.length - countOf(pages.slot, -1), 'pages', 'event', '')
-  based('touches', 'unknown_next_touch', workload.unknownNextTouch)
-  based('touches', 'dirtied_share', workload.dirtiedShare)
-  for (const name of COSTS) describeCost(facts, name, costs[name])
-  for (const task of tasks)
-    if (task.kind === 'background') {
-      let cpuNs = 0
-      for (const ns of task.cpuNs) cpuNs += ns
-      counted(
-        'background',
-        `${task.comm}(${task.tid})`,
-        cpuNs,
-        'ns',
-        'event',
-        'CPU time outside the demand',
-      )
-    }
-  counted(
+  facts.add(
     'background',
     'stolen',
     stolenNs(workload),
@@ -212,16 +231,13 @@ export function describeWorkload(workload: Workload): WorkloadFact[] {
     'event',
     'CPU time that the machine did not have while reclaim wrote pages: steps that stood still',
   )
-  for (const { name, value, unit, meaning } of workload.residuals)
-    counted('residual', name, value, unit, 'event', meaning)
-  return facts
 }
 
-function describeDevice(facts: WorkloadFact[], { deviceRequests }: Workload): void {
+function describeDevice(facts: FactList, { deviceRequests }: Workload): void {
   if (deviceRequests === undefined) return
   const { isWrite, pages, ns, depth, from } = deviceRequests
   const add = (name: string, value: number, unit: string, n: number): void => {
-    facts.push({ part: 'machine', name, value: Math.round(value), unit, basis: 'event', n, from })
+    facts.add('machine', name, Math.round(value), unit, 'event', from, n)
   }
   add('device.depth', depth, 'requests', ns.length)
   for (const [write, op] of ['read', 'write'].entries()) {
@@ -246,21 +262,14 @@ function percentile(sorted: Float64Array, percent: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))] ?? 0
 }
 
-export function stolenNs({ stolen, stolenDirect }: Workload): number {
+function stolenNs({ stolen, stolenDirect }: Workload): number {
   return sumOf(stolen?.ns ?? []) + sumOf(stolenDirect?.ns ?? [])
 }
 
-function describeCost(facts: WorkloadFact[], name: string, cost: Cost): void {
+function describeCost(facts: FactList, name: string, cost: Cost): void {
   const add = (statistic: string, value: number): void => {
-    facts.push({
-      part: 'costs',
-      name: statistic === '' ? name : `${name}.${statistic}`,
-      value: Math.round(value),
-      unit: 'ns',
-      basis: cost.basis,
-      n: cost.n,
-      from: cost.from,
-    })
+    const full = statistic === '' ? name : `${name}.${statistic}`
+    facts.add('costs', full, Math.round(value), 'ns', cost.basis, cost.from, cost.n)
   }
   if (cost.samples.length === 0) {
     add('', cost.fixedNs)

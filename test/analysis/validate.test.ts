@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { type Replayer, validateHalves, validatePolicy } from '../../src/analysis/validate.ts'
+import { type Replayer, validateHalves } from '../../src/analysis/validate.ts'
 import { recordedFigures } from '../../src/analysis/validate-figures.ts'
+import { validatePolicy } from '../../src/analysis/validate-policy.ts'
 import { rowKinds } from '../../src/database/schema.ts'
 import { RowBuffer } from '../../src/model/rows.ts'
 import type { RunResult } from '../../src/replay/replay.ts'
