@@ -1,7 +1,8 @@
 import { Buffer } from 'node:buffer'
 import { recordsWasm } from './wasm/records.wasm.ts'
 
-interface Global {
+/** A variable of a module. */
+export interface Global {
   value: number
 }
 
@@ -56,7 +57,7 @@ const MOST_PAGES = 65_536
 const FIRST_BYTE = 1024
 const LEAST_BITS = 10
 
-let compiled: object | undefined
+const compiled = new Map<string, object>()
 
 /**
  * Where records, and columns made of them, lie for WebAssembly and typed arrays alike; of one reader. It is shared memory, of which
@@ -70,9 +71,17 @@ export class RecordMemory {
   readonly #spare: number[][] = []
 
   constructor() {
-    compiled ??= new wasm.Module(new Uint8Array(Buffer.from(recordsWasm, 'base64')))
-    this.kernel = new wasm.Instance(compiled, { env: { memory: this.#memory } })
-      .exports as RecordKernel
+    this.kernel = this.instantiate(recordsWasm) as RecordKernel
+  }
+
+  /** What a module, given in base64, exports that works in this memory. */
+  instantiate(module: string): unknown {
+    let known = compiled.get(module)
+    if (known === undefined) {
+      known = new wasm.Module(new Uint8Array(Buffer.from(module, 'base64')))
+      compiled.set(module, known)
+    }
+    return new wasm.Instance(known, { env: { memory: this.#memory } }).exports
   }
 
   get buffer(): SharedArrayBuffer {

@@ -1,5 +1,6 @@
 import { HOST_LITTLE_ENDIAN } from './record-decoder.ts'
-import type { RecordMemory } from './record-memory.ts'
+import type { Global, RecordMemory } from './record-memory.ts'
+import { ringBufferWasm } from './wasm/ring-buffer.wasm.ts'
 
 /** Layout of a sub-buffer ("page") as events/header_page gives it. */
 export interface SubBufferLayout {
@@ -16,17 +17,29 @@ export interface StampBase {
   readonly lo: number
 }
 
-// include/linux/ring_buffer.h (6.12)
-const TYPE_PADDING = 29
-const TYPE_TIME_EXTEND = 30
-const TYPE_TIME_STAMP = 31
 // kernel/trace/ring_buffer.c (6.12): RB_MISSED_EVENTS and RB_MISSED_STORED in the commit word.
 const MISSED_EVENTS = 31
 const MISSED_STORED = 30
 const COMMIT_MASK = 0x3fff_ffff
-const TWO_27 = 134_217_728
 const TWO_32 = 4_294_967_296
 const FIRST_RECORDS = 1024
+
+/** What assembly/ring-buffer.ts exports. */
+interface ScanKernel {
+  readonly isBigEndian: Global
+  readonly baseHi: Global
+  readonly baseLo: Global
+  readonly times: Global
+  readonly starts: Global
+  readonly sizes: Global
+  readonly fault: Global
+  readonly faultAt: Global
+  readonly faultBytes: Global
+  scan(bytes: number, data: number, end: number, pageTime: number, first: number): number
+}
+
+/** Values of `fault`; see assembly/ring-buffer.ts. */
+const CROSSING_RECORD = 1
 
 /** Parses events/header_page; `undefined` when it lacks a field or has an unknown layout. */
 export function parseHeaderPage(text: string, littleEndian: boolean): SubBufferLayout | undefined {
@@ -100,6 +113,7 @@ export class RingBufferScanner {
   /** Byte in the buffer of the fault. */
   faultAt = 0
   readonly #memory: RecordMemory
+  readonly #kernel: ScanKernel
   readonly #layout: SubBufferLayout
   readonly #base: StampBase
   readonly #swap: boolean
@@ -112,13 +126,18 @@ export class RingBufferScanner {
     this.#layout = layout
     this.#base = base
     this.#swap = layout.littleEndian !== HOST_LITTLE_ENDIAN
+    this.#kernel = memory.instantiate(ringBufferWasm) as ScanKernel
+    this.#kernel.isBigEndian.value = layout.littleEndian ? 0 : 1
+    this.#kernel.baseHi.value = base.hi
+    this.#kernel.baseLo.value = base.lo
+    this.#show()
   }
 
   clear(): void {
     this.count = 0
   }
 
-  /** Scans the sub-buffer at `page` (a multiple of 4), `pageBytes` long. */
+  /** Scans the sub-buffer at `page` (a multiple of 4) of an array in the scanner's memory; it is `pageBytes` long. */
   scan(words: Uint32Array, page: number, pageBytes: number): void {
     const { littleEndian, dataOffset } = this.#layout
     const swap = this.#swap
@@ -145,64 +164,15 @@ export class RingBufferScanner {
   }
 
   #scanRecords(words: Uint32Array, data: number, end: number): void {
-    const swap = this.#swap
-    const { littleEndian } = this.#layout
-    const { ts, start, size } = this
-    let count = this.count
-    let time = this.pageTs
-    let at = data
-    while (at + 4 <= end) {
-      const header = wordAt(words, at >>> 2, swap)
-      const type = littleEndian ? header & 31 : header >>> 27
-      const delta = littleEndian ? header >>> 5 : header & 0x07ff_ffff
-      if (type > 0 && type < TYPE_PADDING) {
-        const next = at + 4 + type * 4
-        if (next > end) {
-          this.#fail(at, `a record of ${type * 4} bytes crosses its end`)
-          break
-        }
-        time += delta
-        ts[count] = time
-        start[count] = at + 4
-        size[count] = type * 4
-        count++
-        at = next
-        continue
-      }
-      if (type === TYPE_PADDING && delta === 0) break
-      if (at + 8 > end) {
-        this.#fail(at, 'a record header crosses its end')
-        break
-      }
-      const word = wordAt(words, (at + 4) >>> 2, swap)
-      if (type === TYPE_TIME_EXTEND) {
-        time += word * TWO_27 + delta
-        at += 8
-      } else if (type === TYPE_TIME_STAMP) {
-        // A call's result of unknown type would make V8 box every time.
-        time = Number(this.#toAbsolute(word, delta, time))
-        at += 8
-      } else {
-        const next = at + 4 + Math.ceil(word / 4) * 4
-        if (word < 4 || next > end) {
-          // A page's last filler may reach to the page's end, past the commit.
-          if (type === TYPE_PADDING && delta === 1 && word >= 4) break
-          this.#fail(at, `a record of ${word} bytes crosses its end`)
-          break
-        }
-        if (type === 0) {
-          time += delta
-          ts[count] = time
-          start[count] = at + 8
-          size[count] = word - 4
-          count++
-        }
-        // Delta 1 marks a discarded record that had none (rb_event_discard), so only others count.
-        else if (delta !== 1) time += delta
-        at = next
-      }
-    }
-    this.count = count
+    const kernel = this.#kernel
+    this.count = kernel.scan(words.byteOffset, data, end, this.pageTs, this.count)
+    const fault = kernel.fault.value
+    if (fault === CROSSING_RECORD)
+      this.#fail(
+        kernel.faultAt.value >>> 0,
+        `a record of ${kernel.faultBytes.value >>> 0} bytes crosses its end`,
+      )
+    else if (fault !== 0) this.#fail(kernel.faultAt.value >>> 0, 'a record header crosses its end')
   }
 
   #missedCount(words: Uint32Array, commit: number, end: number, pageEnd: number): number {
@@ -214,20 +184,6 @@ export class RingBufferScanner {
     const high = commitSize === 4 ? 0 : wordAt(words, littleEndian ? word + 1 : word, this.#swap)
     const missed = high * TWO_32 + low
     return missed > 0 && missed <= Number.MAX_SAFE_INTEGER ? missed : -1
-  }
-
-  /** rb_fix_abs_ts(): the record has 59 bits, the upper five come from the time before it. */
-  #toAbsolute(word: number, delta: number, before: number): number {
-    const { hi: baseHi, lo: baseLo } = this.#base
-    let hi = word >>> 5
-    const lo = (((word & 31) << 27) | delta) >>> 0
-    const carry = Math.floor((baseLo + before) / TWO_32)
-    const upper = ((baseHi + carry) >>> 27) << 27
-    if (upper !== 0) {
-      hi = (hi | upper) >>> 0
-      if (this.#toTicks(hi, lo) < before) hi += 0x0800_0000
-    }
-    return this.#toTicks(hi, lo)
   }
 
   #toTicks(hi: number, lo: number): number {
@@ -245,6 +201,15 @@ export class RingBufferScanner {
     this.ts = memory.grown(this.ts, memory.floats(capacity))
     this.start = memory.grown(this.start, memory.words(capacity))
     this.size = memory.grown(this.size, memory.words(capacity))
+    this.#show()
+  }
+
+  /** Tells WebAssembly where the arrays are. */
+  #show(): void {
+    const kernel = this.#kernel
+    kernel.times.value = this.ts.byteOffset
+    kernel.starts.value = this.start.byteOffset
+    kernel.sizes.value = this.size.byteOffset
   }
 }
 

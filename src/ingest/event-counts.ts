@@ -1,3 +1,4 @@
+import type { EventWindow } from '../../parsers/batch.ts'
 import type { RowBuffer } from '../model/rows.ts'
 
 /** Moments kept per CPU; with more events every other one is dropped. */
@@ -19,12 +20,17 @@ export class EventCounts {
   #left = new Int32Array(0)
   #lastNs = new Float64Array(0)
 
-  add(cpu: number, ts: number): void {
-    if (cpu < 0 || cpu >= MOST_CPUS) return
-    if (cpu >= this.#left.length) this.#reserve(cpu)
-    this.#lastNs[cpu] = ts
-    const left = (this.#left[cpu] as number) - 1
-    this.#left[cpu] = left < 0 ? this.#keep(cpu, ts) : left
+  /** Adds a window's events. */
+  add({ cpu: cpus, ts, length }: EventWindow): void {
+    let left = this.#left
+    for (let k = 0; k < length; k++) {
+      const cpu = cpus[k] as number
+      if (cpu < 0 || cpu >= MOST_CPUS) continue
+      if (cpu >= left.length) left = this.#reserve(cpu)
+      this.#lastNs[cpu] = ts[k] as number
+      const rest = (left[cpu] as number) - 1
+      left[cpu] = rest < 0 ? this.#keep(cpu, ts[k] as number) : rest
+    }
   }
 
   /** Time of the CPU's last event; NaN = it has none. */
@@ -44,13 +50,14 @@ export class EventCounts {
     return moments.stride - 1
   }
 
-  #reserve(cpu: number): void {
+  #reserve(cpu: number): Int32Array<ArrayBuffer> {
     const left = new Int32Array(cpu * 2 + 8)
     const lastNs = new Float64Array(left.length).fill(Number.NaN)
     left.set(this.#left)
     lastNs.set(this.#lastNs)
     this.#left = left
     this.#lastNs = lastNs
+    return left
   }
 
   /** Writes `recorded.cpuN`: the CPU's events before each moment kept. */

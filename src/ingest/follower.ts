@@ -39,15 +39,14 @@ export class Follower {
       this.#families.start(this.startNs)
     }
     this.endNs = times[length - 1] as number
-    const { moments } = this
+    this.moments.add(window)
     const { tasks, clock } = this.#families
     let lossAt = this.#losses[0]?.startNs ?? Number.POSITIVE_INFINITY
     for (let k = 0; k < length; k++) {
-      const cpu = cpus[k] as number
-      const ts = times[k] as number
-      moments.add(cpu, ts)
       const handler = handlers[batchOf[k] as number]
       if (handler === undefined) continue
+      const cpu = cpus[k] as number
+      const ts = times[k] as number
       if (ts > lossAt) lossAt = this.#applyLosses(ts)
       clock.now = ts
       const task = tasks.at(tids[k] as number, cpu)

@@ -220,8 +220,8 @@ class Import {
   }
 
   async #keepRaw(window: EventWindow): Promise<void> {
-    const kept = window.batches.map((batch) => this.#keepsRaw(batch.format))
-    if (!kept.includes(true)) return
+    if (!window.batches.some(({ format }) => this.#keepsRaw(format))) return
+    const kept = window.batches.map(({ format }) => this.#keepsRaw(format))
     const seqs = window.batches.map((batch, b) => {
       if (kept[b] !== true) return undefined
       let seq = this.#seqs[b]

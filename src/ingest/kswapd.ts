@@ -54,7 +54,7 @@ export class KswapdSpans {
 
   /** It reclaims: an event of its own that is neither wake nor sleep. */
   active(task: Task, node: number, blindUntil: number): void {
-    if (this.#open.has(task)) return
+    if (task.kswapdOpen) return
     const startNs = blindUntil
     this.#open.set(task, { task, node, startNs, startSeen: false, order: Number.NaN })
     task.kswapdOpen = true
