@@ -1,5 +1,7 @@
 import { counterRise, readCounter } from './machine.ts'
-import type { Recording } from './recording.ts'
+import { EVENT, type Recording } from './recording.ts'
+import { PoolPages } from './refused.ts'
+import type { Stores } from './stores.ts'
 import type { Based } from './types.ts'
 
 /** Pages in zram below which their kinds tell nothing of all stores. */
@@ -40,6 +42,21 @@ export function poolPerPageSnapshot(recording: Recording): number | undefined {
     used > original
     ? undefined
     : used / original
+}
+
+/** zram keeps the most memory it ever used: that of the most pages it held at once, whatever has left it since. */
+export function poolPerPageAtPeak(recording: Recording, stores: Stores): number | undefined {
+  const used = readCounter(recording, 'mm_stat.mem_used_max')?.last
+  if (used === undefined) return undefined
+  const pool = new PoolPages(recording, stores)
+  let most = 0
+  for (let i = 0; i < recording.length; i++) {
+    pool.advance(i)
+    if (recording.kind[i] === EVENT.read) pool.read(i)
+    most = Math.max(most, pool.stored)
+  }
+  const perPage = used / recording.pageSize / most
+  return most >= FEWEST_HELD && perPage > 0 && perPage <= 1 ? perPage : undefined
 }
 
 /** Pages of zswap's pool per page that it held at the recording's end. */

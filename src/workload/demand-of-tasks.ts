@@ -2,7 +2,7 @@ import { PstraceError } from '../model/error.ts'
 import { type Balance, balanceMemory } from './balance.ts'
 import { freeAtBoosts, isBoostWake } from './boosts.ts'
 import type { TaskClock } from './clocks.ts'
-import { findZswapShare, poolPerPageSnapshot } from './counters.ts'
+import { findZswapShare, poolPerPageAtPeak, poolPerPageSnapshot } from './counters.ts'
 import {
   type Allocations,
   type Allocator,
@@ -71,7 +71,7 @@ export function balanceUntil(
     endNs,
     ...watermarkSums(parts.zones),
     poolCounted: findZswapShare(recording)?.value,
-    poolSnapshot: poolPerPageSnapshot(recording),
+    poolSnapshot: poolPerPageSnapshot(recording) ?? poolPerPageAtPeak(recording, parts.stores),
     totalSnapshot: undefined,
     ...(freeAtStart === undefined ? {} : { freeAtStart }),
   })
