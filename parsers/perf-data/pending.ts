@@ -1,10 +1,22 @@
-import { copied } from '../record-decoder.ts'
 import type { RecordMemory } from '../record-memory.ts'
 import type { RecordStream } from '../window.ts'
+import type { SampleKernel } from './sample-kernel.ts'
 
 const FIRST_RECORDS = 1024
 /** The buffer is tidied when it holds so much, and twice what was still needed the last time. */
 const TIDY_BYTES = 1 << 21
+const MAX_CPU = 8192
+
+/** Words of a cpu's structure; see assembly/samples.ts. */
+const TIMES = 0
+const STARTS = 1
+const SIZES = 2
+const POSITIONS = 3
+const LENGTH = 4
+const ROOM = 5
+const IS_SORTED = 6
+/** A Float64. */
+const LAST = 4
 
 /**
  * Samples that are read but not yet known to be complete up to some time: their raw data in one buffer, at multiples of 4.
@@ -12,28 +24,62 @@ const TIDY_BYTES = 1 << 21
  */
 export class PendingSamples {
   readonly memory: RecordMemory
-  words: Uint32Array
-  /** The same memory. */
+  /** The largest cpu that samples may be of. */
+  readonly maxCpu = MAX_CPU
   bytes: Uint8Array
   bytesUsed = 0
   /** Samples in all. */
   count = 0
-  /** The latest time ever added. */
+  /** The latest time ever added, and what it was when the last round ended. */
   latestNs = Number.NEGATIVE_INFINITY
+  roundNs = Number.NEGATIVE_INFINITY
+  /** Time of the sample that was added last. */
+  newestNs = Number.NEGATIVE_INFINITY
+  readonly #kernel: SampleKernel
   readonly #cpus: (PendingCpu | undefined)[] = []
+  /** By cpu, the place of its structure, 0 = none. */
+  readonly #places: Uint32Array
   #tidyAt = TIDY_BYTES
 
-  constructor(memory: RecordMemory) {
+  /** The kernel's `take` adds samples between `lend` and `takeBack`. */
+  constructor(memory: RecordMemory, kernel: SampleKernel) {
     this.memory = memory
-    this.words = memory.words(TIDY_BYTES / 4)
-    this.bytes = bytesOf(this.words)
+    this.#kernel = kernel
+    this.bytes = memory.bytes(TIDY_BYTES)
+    this.#places = memory.words(MAX_CPU + 1)
+    this.#places.fill(0)
+    kernel.cpus.value = this.#places.byteOffset
+    kernel.mostCpu.value = MAX_CPU
+  }
+
+  /** Shows the kernel where samples go. */
+  lend(): void {
+    const { data, room, used, waiting, latest, roundLatest, lastTime } = this.#kernel
+    data.value = this.bytes.byteOffset
+    room.value = this.bytes.length
+    used.value = this.bytesUsed
+    waiting.value = this.count
+    latest.value = this.latestNs
+    roundLatest.value = this.roundNs
+    lastTime.value = this.newestNs
+  }
+
+  /** Learns what the kernel has added. */
+  takeBack(): void {
+    const { used, waiting, latest, roundLatest, lastTime } = this.#kernel
+    this.bytesUsed = used.value
+    this.count = waiting.value
+    this.latestNs = latest.value
+    this.roundNs = roundLatest.value
+    this.newestNs = lastTime.value
   }
 
   cpu(cpu: number): PendingCpu {
     let found = this.#cpus[cpu]
     if (found === undefined) {
-      found = new PendingCpu(cpu, this)
+      found = new PendingCpu(cpu, this, this.memory.bytes(this.#kernel.CPU_BYTES.value))
       this.#cpus[cpu] = found
+      this.#places[cpu] = found.place
     }
     return found
   }
@@ -55,16 +101,15 @@ export class PendingSamples {
   reserve(size: number): number {
     const start = this.bytesUsed
     const end = (start + size + 3) & ~3
-    if (end > this.bytes.length) {
-      const { memory } = this
-      this.words = memory.grown(
-        this.words,
-        memory.words(Math.max(2 * this.words.length, end >>> 2)),
-      )
-      this.bytes = bytesOf(this.words)
-    }
+    if (end > this.bytes.length) this.grow(end)
     this.bytesUsed = end
     return start
+  }
+
+  /** Makes room for at least so many bytes, and for as many again as there were. */
+  grow(bytes = 0): void {
+    const { memory } = this
+    this.bytes = memory.grown(this.bytes, memory.bytes(Math.max(2 * this.bytes.length, bytes)))
   }
 
   /** A time that about half of the samples of the fullest cpu, and some of every cpu's, do not pass. */
@@ -124,9 +169,8 @@ export class PendingSamples {
   }
 
   #pack(bytesKept: number): void {
-    const { bytes, words } = this
-    this.words = this.memory.words(Math.max(TIDY_BYTES, bytesKept) / 4)
-    this.bytes = bytesOf(this.words)
+    const { bytes, memory } = this
+    this.bytes = memory.bytes(Math.max(TIDY_BYTES, bytesKept))
     this.bytesUsed = 0
     for (const cpu of this.#cpus)
       if (cpu !== undefined)
@@ -137,7 +181,7 @@ export class PendingSamples {
           this.bytes.set(bytes.subarray(from, from + size), start)
           cpu.start[i] = start
         }
-    this.memory.free(words)
+    memory.free(bytes)
   }
 }
 
@@ -148,24 +192,44 @@ class PendingCpu implements RecordStream {
   ts: Float64Array
   start: Uint32Array
   size: Uint32Array
+  positions: Float64Array
   count = 0
   next = 0
-  /** Samples in all; those from `count` on wait for a later round. */
-  length = 0
-  /** Time of the sample that was added last, also when it is gone. */
-  lastNs = Number.NEGATIVE_INFINITY
+  /** Where the kernel finds the arrays, and both keep what they know of them. */
+  readonly #state: Uint32Array
   readonly #samples: PendingSamples
-  positions = new Float64Array(FIRST_RECORDS)
+  readonly #times: Float64Array
   #loaded = false
-  isSorted = true
 
-  constructor(cpu: number, samples: PendingSamples) {
+  /** `state` is as long as the kernel's structure. */
+  constructor(cpu: number, samples: PendingSamples, state: Uint8Array) {
     this.cpu = cpu
     this.#samples = samples
+    this.#state = new Uint32Array(state.buffer, state.byteOffset, state.length / 4)
+    this.#times = new Float64Array(state.buffer, state.byteOffset, state.length / 8)
     const { memory } = samples
     this.ts = memory.floats(FIRST_RECORDS)
     this.start = memory.words(FIRST_RECORDS)
     this.size = memory.words(FIRST_RECORDS)
+    this.positions = memory.floats(FIRST_RECORDS)
+    this.#state[LENGTH] = 0
+    this.#state[IS_SORTED] = 1
+    this.#times[LAST] = Number.NEGATIVE_INFINITY
+    this.#show()
+  }
+
+  get place(): number {
+    return this.#state.byteOffset
+  }
+
+  /** Samples in all; those from `count` on wait for a later round. */
+  get length(): number {
+    return this.#state[LENGTH] as number
+  }
+
+  /** Time of the sample that was added last, also when it is gone. */
+  get lastNs(): number {
+    return this.#times[LAST] as number
   }
 
   get memory(): RecordMemory {
@@ -193,21 +257,22 @@ class PendingCpu implements RecordStream {
     const i = this.length
     if (i === this.ts.length) this.grow()
     const start = samples.reserve(size)
-    if (i > 0 && ts < (this.ts[i - 1] as number)) this.isSorted = false
-    this.lastNs = ts
+    if (i > 0 && ts < (this.ts[i - 1] as number)) this.#state[IS_SORTED] = 0
+    this.#times[LAST] = ts
     this.ts[i] = ts
     this.start[i] = start
     this.size[i] = size
     this.positions[i] = position
-    this.length = i + 1
+    this.#state[LENGTH] = i + 1
     samples.count++
+    samples.newestNs = ts
     if (ts > samples.latestNs) samples.latestNs = ts
     return start
   }
 
   /** Offers the samples up to `untilNs`; returns their number. */
   release(untilNs: number): number {
-    if (!this.isSorted) this.#sort()
+    if (this.#state[IS_SORTED] === 0) this.#sort()
     let count = 0
     for (let above = this.length; count < above; ) {
       const middle = (count + above) >> 1
@@ -228,7 +293,7 @@ class PendingCpu implements RecordStream {
     this.start.copyWithin(0, count, length)
     this.size.copyWithin(0, count, length)
     this.positions.copyWithin(0, count, length)
-    this.length = length - count
+    this.#state[LENGTH] = length - count
     this.count = 0
     this.next = 0
   }
@@ -252,7 +317,7 @@ class PendingCpu implements RecordStream {
       size[i] = sample.size
       positions[i] = sample.position
     }
-    this.isSorted = true
+    this.#state[IS_SORTED] = 1
   }
 
   /** Makes room for more samples; replaces the arrays. */
@@ -262,10 +327,16 @@ class PendingCpu implements RecordStream {
     this.ts = memory.grown(this.ts, memory.floats(capacity))
     this.start = memory.grown(this.start, memory.words(capacity))
     this.size = memory.grown(this.size, memory.words(capacity))
-    this.positions = copied(this.positions, new Float64Array(capacity))
+    this.positions = memory.grown(this.positions, memory.floats(capacity))
+    this.#show()
   }
-}
 
-function bytesOf({ buffer, byteOffset, byteLength }: Uint32Array): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength)
+  #show(): void {
+    const state = this.#state
+    state[TIMES] = this.ts.byteOffset
+    state[STARTS] = this.start.byteOffset
+    state[SIZES] = this.size.byteOffset
+    state[POSITIONS] = this.positions.byteOffset
+    state[ROOM] = this.ts.length
+  }
 }

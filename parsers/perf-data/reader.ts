@@ -1,25 +1,16 @@
 import type { EventFormat, EventWindow } from '../batch.ts'
 import type { IssueLog } from '../issues.ts'
 import type { ByteSource, ImportIssue, Loss, TraceInfo, TraceReader, Wants } from '../reader.ts'
-import { HOST_LITTLE_ENDIAN } from '../record-decoder.ts'
 import { RecordMemory } from '../record-memory.ts'
 import { FormatTable, WindowBuilder } from '../window.ts'
-import {
-  type PerfAttr,
-  parseAttr,
-  readBytes,
-  type SampleLayout,
-  sampleLayout,
-  TYPE_TRACEPOINT,
-} from './attr.ts'
+import { parseAttr } from './attr.ts'
 import type { FolderPart } from './folder.ts'
 import { type PerfHeader, recordCursor } from './header.ts'
 import { LossLog } from './loss-log.ts'
-import { PendingSamples } from './pending.ts'
+import type { PendingSamples } from './pending.ts'
 import { RecordFile, type RecordRun, type ZstdStream } from './record-file.ts'
 import { RecordView } from './record-view.ts'
-import { SampleRuns } from './sample-runs.ts'
-import { ThreadGroups } from './thread-groups.ts'
+import { Samples } from './samples.ts'
 
 // include/uapi/linux/perf_event.h and tools/lib/perf/include/perf/event.h (6.12)
 /** A record's length is a u16. */
@@ -44,7 +35,6 @@ const MAX_PENDING = 1 << 19
 const MAX_PENDING_BYTES = 1 << 27
 /** Rounds may have a few samples only; so many are sorted at once. */
 const WORTH_SORTING = 1 << 13
-const MAX_CPU = 8192
 /** Bytes that the files of a folder together read ahead. */
 const READ_AHEAD_BYTES = 1 << 25
 /** Read of one file of a folder before another is the one that lags. */
@@ -74,12 +64,8 @@ export class PerfDataReader implements TraceReader {
   readonly #view: RecordView
   readonly #losses: LossLog
   readonly #comms = new Map<number, string>()
-  readonly #groups = new ThreadGroups()
-  readonly #attrOfId = new Map<number, number>()
+  readonly #samples: Samples
   readonly #pending: PendingSamples
-  readonly #runs: SampleRuns
-  #layouts: SampleLayout[] = []
-  #isTracepoint: boolean[] = []
   #window: WindowBuilder | undefined
   #wants: Wants = () => undefined
   /** The window takes from samples that were released. */
@@ -88,7 +74,6 @@ export class PerfDataReader implements TraceReader {
   #seenMetadata: unknown
   /** Samples that may come before some are let go. */
   #enough = Number.POSITIVE_INFINITY
-  #previousRoundMax = Number.NEGATIVE_INFINITY
   /** The writer marks where its rounds end, and samples came after the last mark. */
   #marksRounds = false
   #isRoundOpen = false
@@ -109,16 +94,18 @@ export class PerfDataReader implements TraceReader {
     this.#issues = issues
     const { source, littleEndian, dataStart, dataEnd } = header
     this.#view = new RecordView(littleEndian)
-    this.#pending = new PendingSamples(new RecordMemory())
-    this.#losses = new LossLog(this.#view, (cpu) => this.#pending.lastNs(cpu))
-    this.#runs = new SampleRuns(this.#pending, this.#groups)
     const parts = folder?.files ?? []
+    const memory = new RecordMemory()
+    const mostPassed = parts.length > 0 ? -1 : WORTH_SORTING
+    this.#samples = new Samples({ memory, view: this.#view, issues, littleEndian, mostPassed })
+    this.#pending = this.#samples.pending
+    this.#losses = new LossLog(this.#view, (cpu) => this.#pending.lastNs(cpu))
     const readBytes = Math.floor(READ_AHEAD_BYTES / (1 + parts.length))
     const toFile = (of: ByteSource, start: number, end: number, label: string): DataFile => ({
       label,
       newestNs: Number.NEGATIVE_INFINITY,
       records: new RecordFile(
-        { source: of, start, end, littleEndian, issues, zstd, readBytes },
+        { source: of, memory, start, end, littleEndian, issues, zstd, readBytes },
         { one: (type, size) => this.#record(type, size), run: (run) => this.#takeRun(run) },
       ),
     })
@@ -149,7 +136,7 @@ export class PerfDataReader implements TraceReader {
       ticks: false,
       instances: [{ name: '', clock }],
       comms: new Map([...(header.metadata?.comms ?? []), ...this.#comms]),
-      tgids: this.#groups.known,
+      tgids: this.#samples.groups.known,
       nodeRanges: header.nodeRanges,
       facts: header.facts,
     }
@@ -290,21 +277,29 @@ export class PerfDataReader implements TraceReader {
     return least
   }
 
-  /** Takes plain samples, once the first has said what time all are counted from. */
   #takeRun(run: RecordRun): number {
-    const { littleEndian, metadata } = this.#header
-    const { baseHi } = this.#view
-    if (baseHi < 0 || littleEndian !== HOST_LITTLE_ENDIAN) return run.from
-    if (this.#seenMetadata !== metadata) this.#learnFormats()
-    const runs = this.#runs
-    const to = runs.take(run, baseHi, this.#enough - this.#pending.count, MAX_CPU)
+    if (this.#seenMetadata !== this.#header.metadata) this.#learnFormats()
+    const samples = this.#samples
+    const to = samples.takeRun(run, this.#enough - this.#pending.count)
     if (to > run.from) {
-      this.#isRoundOpen = true
-      this.#position = run.position + runs.lastAt * run.positionStep
+      const { lastAt, metRounds, isRoundClosed } = samples.runs
+      if (metRounds) this.#marksRounds = true
+      this.#isRoundOpen = !isRoundClosed
+      this.#position = run.position + lastAt * run.positionStep
       this.#file.records.position = this.#position
-      this.#file.newestNs = runs.lastNs
+      this.#file.newestNs = this.#pending.newestNs
     }
     return to
+  }
+
+  #endRound(): void {
+    this.#marksRounds = true
+    this.#isRoundOpen = false
+    if (this.#files.length > 1) return
+    const { count, roundNs } = this.#pending
+    // tools/perf/util/ordered-events.c: nothing after this is older than the round before it.
+    if (count > WORTH_SORTING && roundNs > Number.NEGATIVE_INFINITY) this.#release(roundNs)
+    this.#pending.roundNs = this.#pending.latestNs
   }
 
   #record(type: number, size: number): void {
@@ -315,19 +310,12 @@ export class PerfDataReader implements TraceReader {
     this.#position = records.position
     switch (type) {
       case RECORD.sample:
-        this.#sample(size)
+        this.#isRoundOpen = true
+        if (this.#seenMetadata !== this.#header.metadata) this.#learnFormats()
+        if (this.#samples.take(size, this.#position)) this.#file.newestNs = this.#pending.newestNs
         break
       case RECORD.finishedRound:
-        this.#marksRounds = true
-        this.#isRoundOpen = false
-        // tools/perf/util/ordered-events.c: nothing after this is older than the round before it.
-        if (this.#files.length > 1) break
-        if (
-          this.#pending.count > WORTH_SORTING &&
-          this.#previousRoundMax > Number.NEGATIVE_INFINITY
-        )
-          this.#release(this.#previousRoundMax)
-        this.#previousRoundMax = this.#pending.latestNs
+        this.#endRound()
         break
       case RECORD.finishedInit:
         this.#marksRounds = true
@@ -348,7 +336,7 @@ export class PerfDataReader implements TraceReader {
         this.#comm(size)
         break
       case RECORD.fork:
-        if (size >= 24) this.#groups.set(this.#view.u32(16), this.#view.u32(8))
+        if (size >= 24) this.#samples.groups.set(this.#view.u32(16), this.#view.u32(8))
         break
       case RECORD.attr:
         this.#attr(size)
@@ -367,111 +355,13 @@ export class PerfDataReader implements TraceReader {
     }
   }
 
-  #sample(size: number): void {
-    this.#isRoundOpen = true
-    if (this.#seenMetadata !== this.#header.metadata) this.#learnFormats()
-    const first = this.#layouts[0]
-    if (first === undefined) {
-      this.#issues.add(
-        'no_attributes',
-        'error',
-        this.#position,
-        'A sample comes before any description of events.',
-      )
-      return
-    }
-    const view = this.#view
-    const attr = this.#attrOf(first, size)
-    const layout = this.#layouts[attr] ?? first
-    if (layout.variable > size) {
-      this.#shortSample(size)
-      return
-    }
-    if (layout.tid >= 0) this.#groups.set(view.u32(layout.tid + 4), view.u32(layout.tid))
-    if (!layout.hasRaw || this.#isTracepoint[attr] === false) {
-      this.#leaveOut(attr)
-      return
-    }
-    const raw = this.#rawOffset(layout, size)
-    const length = raw < 0 ? 0 : view.u32(raw)
-    if (raw < 0 || raw + 4 + length > size) {
-      this.#shortSample(size)
-      return
-    }
-    const cpu = layout.cpu < 0 ? 0 : view.u32(layout.cpu)
-    if (cpu > MAX_CPU) {
-      this.#issues.add(
-        'bad_cpu',
-        'error',
-        this.#position,
-        `A sample is said to come from cpu ${cpu}.`,
-      )
-      return
-    }
-    const ts = this.#timeOf(layout, cpu)
-    const from = view.at + raw + 4
-    this.#pending.add(cpu, view.bytes, from, from + length, ts, this.#position)
-    this.#file.newestNs = ts
-  }
-
-  /** Number of the event that a sample is of. */
-  #attrOf(first: SampleLayout, size: number): number {
-    if (this.#layouts.length < 2 || first.id < 0 || first.id + 8 > size) return 0
-    return this.#attrOfId.get(this.#view.u64(first.id)) ?? 0
-  }
-
-  #timeOf(layout: SampleLayout, cpu: number): number {
-    if (layout.time >= 0) return this.#view.time(layout.time)
-    this.#issues.add(
-      'no_time',
-      'error',
-      this.#position,
-      'Samples have no time (recorded without -T): their order is that of the file.',
-    )
-    return this.#pending.lastNs(cpu) ?? 0
-  }
-
-  #leaveOut(attr: number): void {
-    const name = this.#header.attrs[attr]?.name || `event ${attr}`
-    this.#issues.add(
-      'not_a_tracepoint',
-      'info',
-      this.#position,
-      `Samples of ${name} are no tracepoint events and were left out.`,
-      name,
-    )
-  }
-
-  /** Where the raw size stands behind the parts of variable length; -1 = outside the record. */
-  #rawOffset(layout: SampleLayout, size: number): number {
-    let at = layout.variable
-    if (layout.hasRead) {
-      if (at + 8 > size) return -1
-      at += readBytes(layout.readFormat, this.#view.u64(at))
-    }
-    if (layout.hasCallchain) {
-      if (at + 8 > size) return -1
-      at += 8 + 8 * this.#view.u64(at)
-    }
-    return at + 4 <= size ? at : -1
-  }
-
-  #shortSample(size: number): void {
-    this.#issues.add(
-      'short_record',
-      'error',
-      this.#position,
-      `A sample of ${size} bytes is too short for its parts.`,
-    )
-  }
-
   #comm(size: number): void {
     const end = size - this.#losses.trailerBytes(size)
     if (end < 17) return
     const text = TEXT.decode(this.#view.borrow(16, end))
     const tid = this.#view.u32(12)
     this.#comms.set(tid, text.split('\0', 1)[0] ?? '')
-    this.#groups.set(tid, this.#view.u32(8))
+    this.#samples.groups.set(tid, this.#view.u32(8))
   }
 
   #attr(size: number): void {
@@ -501,14 +391,9 @@ export class PerfDataReader implements TraceReader {
   }
 
   #learnAttrs(): void {
-    const attrs: readonly PerfAttr[] = this.#header.attrs
-    this.#layouts = attrs.map(sampleLayout)
-    this.#isTracepoint = attrs.map(({ type }) => type === TYPE_TRACEPOINT)
-    this.#attrOfId.clear()
-    for (const [index, attr] of attrs.entries())
-      for (const id of attr.ids) this.#attrOfId.set(id, index)
-    this.#losses.learn(attrs, this.#attrOfId)
-    this.#runs.learn(attrs, this.#layouts)
+    const { attrs } = this.#header
+    this.#samples.learn(attrs)
+    this.#losses.learn(attrs, this.#samples.attrOfId)
     this.#learnFormats()
   }
 

@@ -2,12 +2,15 @@ import { readFully } from '../cursor.ts'
 import { TraceParseError } from '../error.ts'
 import type { IssueLog } from '../issues.ts'
 import type { ByteSource } from '../reader.ts'
+import type { RecordMemory } from '../record-memory.ts'
 
 // tools/lib/perf/include/perf/event.h (6.12); COMPRESSED2 is of 6.16.
 const COMPRESSED = 81
 const COMPRESSED2 = 83
 /** The size field of a record has 16 bits. */
 export const MAX_RECORD_BYTES = 1 << 16
+/** What may be read behind records. */
+const SLACK_BYTES = 16
 const READ_BYTES = 1 << 22
 /** A piece of data that unpacks to more is no recording. */
 const MAX_RATIO = 4096
@@ -18,9 +21,10 @@ const LAST_BLOCK = Uint8Array.of(1, 0, 0)
 
 export type ZstdStream = (packed: Iterable<Uint8Array>) => Generator<Uint8Array, void>
 
-/** Records that lie one after another in words, from byte `from` on. */
+/** Records that lie one after another at multiples of 4, from byte `from` on. */
 export interface RecordRun {
-  readonly words: Uint32Array
+  /** Of the file's memory, with SLACK_BYTES more behind them. */
+  bytes: Uint8Array
   from: number
   to: number
   /** In the file, of byte 0. */
@@ -31,6 +35,8 @@ export interface RecordRun {
 
 export interface RecordFileOptions {
   readonly source: ByteSource
+  /** Where records are read to. */
+  readonly memory: RecordMemory
   /** Records are in byte start .. end. */
   readonly start: number
   readonly end: number
@@ -38,7 +44,7 @@ export interface RecordFileOptions {
   readonly issues: IssueLog
   /** `undefined` while no compressed record is expected. */
   readonly zstd: ZstdStream | undefined
-  /** Bytes read at once; at least one record's are. */
+  /** Bytes of memory to read to; at least one record fits. */
   readonly readBytes?: number
 }
 
@@ -66,6 +72,8 @@ export class RecordFile {
   #bufferLength = 0
   #index = 0
   #plain: Generator<Uint8Array, void> | undefined
+  /** Unpacked records, and what is left of them: the begin of the next. */
+  #unpacked: Uint8Array = new Uint8Array(0)
   #rest = new Uint8Array(0)
   #packedEnded = false
   #packedBytes = 0
@@ -76,15 +84,10 @@ export class RecordFile {
     this.source = source
     this.#options = options
     this.#handlers = handlers
-    const readBytes = Math.min(options.readBytes ?? READ_BYTES, end - start)
-    this.#buffer = new Uint8Array((Math.max(MAX_RECORD_BYTES, readBytes) + 3) & ~3)
-    this.#run = {
-      words: new Uint32Array(this.#buffer.buffer),
-      from: 0,
-      to: 0,
-      position: 0,
-      positionStep: 1,
-    }
+    const readBytes = Math.min(options.readBytes ?? READ_BYTES, end - start + SLACK_BYTES)
+    const buffer = options.memory.bytes(Math.max(MAX_RECORD_BYTES + SLACK_BYTES, readBytes))
+    this.#buffer = buffer.subarray(0, -SLACK_BYTES)
+    this.#run = { bytes: this.#buffer, from: 0, to: 0, position: 0, positionStep: 1 }
     this.bytes = this.#buffer
     this.#bufferAt = start
   }
@@ -168,18 +171,9 @@ export class RecordFile {
 
   /** False when nothing after it can be read. */
   #handlePiece(piece: Uint8Array): boolean {
-    const length = this.#rest.length + piece.length
-    const bytes = new Uint8Array((length + 3) & ~3).subarray(0, length)
-    bytes.set(this.#rest)
-    bytes.set(piece, this.#rest.length)
+    const bytes = this.#joinRest(piece)
     const { position } = this
-    const run: RecordRun = {
-      words: new Uint32Array(bytes.buffer),
-      from: 0,
-      to: length,
-      position,
-      positionStep: 0,
-    }
+    const run: RecordRun = { bytes, from: 0, to: bytes.length, position, positionStep: 0 }
     let at = 0
     this.bytes = bytes
     while (at + 8 <= bytes.length) {
@@ -202,6 +196,20 @@ export class RecordFile {
     this.#rest = bytes.slice(at)
     this.bytes = this.#buffer
     return true
+  }
+
+  /** The rest of what was unpacked before, and this behind it. */
+  #joinRest(piece: Uint8Array): Uint8Array {
+    const { memory } = this.#options
+    const rest = this.#rest
+    const length = rest.length + piece.length
+    if (length + SLACK_BYTES > this.#unpacked.length) {
+      memory.free(this.#unpacked)
+      this.#unpacked = memory.bytes(2 * length + SLACK_BYTES)
+    }
+    this.#unpacked.set(rest)
+    this.#unpacked.set(piece, rest.length)
+    return this.#unpacked.subarray(0, length)
   }
 
   /** Yields the payloads of COMPRESSED records; handles the others on its way. */
