@@ -1,9 +1,14 @@
 import type { Numbers } from './numbers.ts'
 import type { Basis, Cost } from './types.ts'
 
-/** A cost with the samples it was measured by; without any, a default. */
-export function measured(samples: Numbers, from: string, otherwiseNs: number): Cost {
-  if (samples.length === 0) return fixed(otherwiseNs, 'default', `no sample: ${from}`)
+/** A cost with the samples it was measured by; without any, a default, `otherwise` in words. */
+export function measured(
+  samples: Numbers,
+  from: string,
+  otherwiseNs: number,
+  otherwise = String(otherwiseNs),
+): Cost {
+  if (samples.length === 0) return fixed(otherwiseNs, 'default', `${otherwise}; no ${from}`)
   return {
     samples: samples.copyValues(),
     fixedNs: samples.mean(),

@@ -39,6 +39,7 @@ export function measureCosts(
       samples.freeClean,
       'batches freed without a write',
       kept.fixedNs + removalNs,
+      '1 x a kept page and the removal of its slot',
     ),
     batch: measured(samples.batch, 'from the last write of a batch to the next isolation', 0),
     slab: measured(samples.slab, 'one pass over the shrinkers', 0),

@@ -187,6 +187,7 @@ function extractPart(
     },
     dirtiedShare: shareOfDirtied(identities),
     residuals: listResiduals({
+      recording,
       demand,
       clocks: demandTasks.list,
       identities,

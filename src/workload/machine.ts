@@ -289,7 +289,7 @@ export function findBoostLevel(
         value: Math.round(low * BOOST_LOW_RATIO),
         basis: 'default',
         n: sorted.length,
-        from: 'multiple of low',
+        from: `${BOOST_LOW_RATIO} x low`,
       },
     }
   return {

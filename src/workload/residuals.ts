@@ -1,8 +1,11 @@
 import type { TaskClock } from './clocks.ts'
 import type { Demand } from './demand-of-tasks.ts'
+import { counterRise } from './machine.ts'
+import type { Recording } from './recording.ts'
 import type { Residual } from './types.ts'
 
 interface ResidualParts {
+  readonly recording: Recording
   readonly demand: Demand
   readonly clocks: readonly TaskClock[]
   readonly identities: { readonly unmatched: number; readonly ofTouch: Int32Array }
@@ -42,6 +45,13 @@ export function listResiduals(parts: ResidualParts): readonly Residual[] {
       value: identities.unmatched,
       unit: 'pages',
       meaning: 'stores for which no page was waiting on the LRU',
+    },
+    {
+      name: 'huge_folios',
+      value: counterRise(parts.recording, 'vmstat.thp_swpout') ?? 0,
+      unit: '',
+      meaning:
+        'huge pages swapped out whole (vmstat), of which the workload has one base page each',
     },
     {
       name: 'touches_unplaced',

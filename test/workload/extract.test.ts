@@ -1,3 +1,5 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -8,6 +10,7 @@ import { COSTS, TASK_OPS } from '../../src/workload/types.ts'
 import { tracesFolder } from '../shared/given-folders.ts'
 import { openRecordings } from './recordings.ts'
 
+const FIXTURE = fileURLToPath(new URL('../../fixtures/zram-lz4-6.1', import.meta.url))
 const ALLOC = TASK_OPS.indexOf('alloc')
 const TOUCH = TASK_OPS.indexOf('touch')
 
@@ -25,8 +28,7 @@ describe('the workload of a recording on a classic LRU', () => {
   let close: () => void
   let found: Extraction
   beforeAll(async () => {
-    const folder = fileURLToPath(new URL('../../fixtures/zram-lz4-6.1', import.meta.url))
-    const opened = await openRecordings([folder])
+    const opened = await openRecordings([FIXTURE])
     database = opened.database
     close = opened.close
     found = await extractWorkload(database, opened.traceIds[0] ?? 0)
@@ -127,6 +129,29 @@ describe('the workload of a recording on a classic LRU', () => {
   })
 })
 
+describe('a recording in which huge pages were swapped out whole', () => {
+  let folder: string
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), 'pstrace-huge-'))
+    cpSync(FIXTURE, folder, { recursive: true })
+    const after = join(folder, 'vmstat.after')
+    const counters = readFileSync(after, 'utf8')
+    writeFileSync(after, counters.replace(/^thp_swpout \d+$/m, 'thp_swpout 3'))
+  })
+  afterAll(() => rmSync(folder, { recursive: true }))
+
+  it('says how many, for the workload has base pages only', async () => {
+    const opened = await openRecordings([folder])
+    try {
+      const { workload } = await extractWorkload(opened.database, opened.traceIds[0] ?? 0)
+      const residual = workload.residuals.find(({ name }) => name === 'huge_folios')
+      expect(residual?.value).toBe(3)
+    } finally {
+      opened.close()
+    }
+  })
+})
+
 describe('without real recordings', () => {
   it.skipIf(tracesFolder !== undefined)(
     'the comparison with ground truth is skipped (set PSTRACE_TRACES)',
@@ -202,6 +227,21 @@ describe.runIf(tracesFolder)('workloads of one activity recorded under four poli
       expect(Math.abs((other?.touches ?? 0) / sync().touches - 1)).toBeLessThan(0.1)
     },
   )
+
+  it.each(policies)('under %s has the defaults that the others have', (policy) => {
+    const defaultsOf = ({ workload }: Extraction): Map<string, string> =>
+      new Map(
+        describeWorkload(workload)
+          .filter(({ basis }) => basis === 'default')
+          // A multiple of what was measured is the same multiple.
+          .map(({ name, from, value }) => [name, / x /.test(from) ? from : `${from}: ${value}`]),
+      )
+    const expected = defaultsOf(sync())
+    const own = defaultsOf(found.get(policy) ?? sync())
+    const shared = [...own].filter(([name]) => expected.has(name))
+    expect(shared.length).toBeGreaterThan(2)
+    for (const [name, value] of shared) expect(value, name).toBe(expected.get(name))
+  })
 
   it.each(policies)(
     'under %s has the same cost of a store and of a stored page in the pool',
