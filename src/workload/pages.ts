@@ -36,6 +36,198 @@ export interface Identities {
   readonly cleanAgain: number
 }
 
+/**
+ * Follows pages over out and in by their swap entries. A swap-in names the page that its store wrote; what no swap-in names was met
+ * in the order in which pages entered the LRU, which is how reclaim meets them (inactive list, oldest first).
+ */
+export function followPages(
+  stores: readonly StoredPage[],
+  touches: readonly TouchedPage[],
+  allocations: Allocations,
+  resident: number,
+): Identities {
+  const follower = new Follower(stores, touches, allocations, resident)
+  forEachInTime(
+    stores,
+    touches,
+    (store) => follower.store(store),
+    (touch) => follower.touch(touch),
+  )
+  const { ofStore, ofTouch } = follower
+  return {
+    length: follower.length,
+    resident,
+    inSwap: follower.inSwap,
+    ofStore,
+    ofTouch,
+    neverBack: follower.neverBack,
+    unmatched: follower.unmatched,
+    storedAgain: follower.storedAgain,
+    cleanAgain: countCleanAgain(stores, touches, ofStore, ofTouch),
+  }
+}
+
+/** Gives each store and each touch its page, one after the other in time. */
+class Follower {
+  readonly ofStore: Int32Array
+  readonly ofTouch: Int32Array
+  length: number
+  inSwap = 0
+  neverBack = 0
+  unmatched = 0
+  storedAgain = 0
+  readonly #stores: readonly StoredPage[]
+  readonly #touches: readonly TouchedPage[]
+  readonly #pairs: Pairs
+  readonly #names: Names
+  readonly #waiting: WaitingPages
+  readonly #pageOfName = new Map<string, number>()
+
+  constructor(
+    stores: readonly StoredPage[],
+    touches: readonly TouchedPage[],
+    allocations: Allocations,
+    resident: number,
+  ) {
+    this.#stores = stores
+    this.#touches = touches
+    this.#pairs = pairUp(stores, touches)
+    this.#names = nameTouches(touches, this.#pairs)
+    this.#waiting = new WaitingPages(touches, allocations, resident)
+    this.ofStore = new Int32Array(stores.length).fill(-1)
+    this.ofTouch = new Int32Array(touches.length).fill(-1)
+    this.length = resident + allocations.length
+  }
+
+  store(store: number): void {
+    const touch = this.#pairs.touchOfStore[store] ?? -1
+    const name = this.#names.ofTouch[touch]
+    if (touch < 0) this.neverBack++
+    const known = this.#pageNamed(name)
+    if (known >= 0) {
+      this.ofStore[store] = known
+      this.storedAgain++
+      return
+    }
+    const page = this.#meet(store, touch, name !== undefined)
+    if (page < 0) return
+    this.ofStore[store] = page
+    if (name !== undefined) this.#pageOfName.set(name, page)
+  }
+
+  /** The page that a store met which no page is known for yet; -1 = none was left. */
+  #meet(store: number, touch: number, isNamed: boolean): number {
+    const ns = this.#stores[store]?.ns ?? 0
+    const owner = this.#touches[touch]?.task ?? -1
+    const { page, enteredNs } = this.#waiting.meet(owner, isNamed)
+    if (page < 0 || enteredNs > ns) this.unmatched++
+    return page
+  }
+
+  touch(touch: number): void {
+    const name = this.#names.ofTouch[touch]
+    if ((this.#touches[touch]?.entry ?? 0) < 0) {
+      this.ofTouch[touch] = this.#pageNamed(name)
+      return
+    }
+    const store = this.#pairs.storeOfTouch[touch] ?? -1
+    let page = store >= 0 ? (this.ofStore[store] ?? -1) : this.#pageNamed(name)
+    if (page < 0) {
+      page = this.length++
+      this.inSwap++
+      if (name !== undefined) this.#pageOfName.set(name, page)
+    }
+    this.ofTouch[touch] = page
+    if (this.#names.isNamedLater[touch] === 0)
+      this.#waiting.returned.push(page, this.#touches[touch]?.ns ?? 0)
+  }
+
+  #pageNamed(name: string | undefined): number {
+    return name === undefined ? -1 : (this.#pageOfName.get(name) ?? -1)
+  }
+}
+
+/** Which touch brought back what a store wrote; -1 = none. */
+interface Pairs {
+  readonly touchOfStore: Int32Array
+  readonly storeOfTouch: Int32Array
+}
+
+function pairUp(stores: readonly StoredPage[], touches: readonly TouchedPage[]): Pairs {
+  const touchOfStore = new Int32Array(stores.length).fill(-1)
+  const storeOfTouch = new Int32Array(touches.length).fill(-1)
+  const open = new Map<number, number>()
+  forEachInTime(
+    stores,
+    touches,
+    (store) => open.set(stores[store]?.entry ?? 0, store),
+    (touch) => {
+      const entry = touches[touch]?.entry ?? 0
+      const store = entry < 0 ? undefined : open.get(entry)
+      if (store === undefined) return
+      touchOfStore[store] = touch
+      storeOfTouch[touch] = store
+      open.delete(entry)
+    },
+  )
+  return { touchOfStore, storeOfTouch }
+}
+
+interface Names {
+  /** The page's address in its space; undefined = no fault probe told it. */
+  readonly ofTouch: readonly (string | undefined)[]
+  /** 1 = came in by this touch, and a later store of the page will be known by its address: no unnamed store meets it. */
+  readonly isNamedLater: Uint8Array
+}
+
+function nameTouches(touches: readonly TouchedPage[], { storeOfTouch }: Pairs): Names {
+  const ofTouch = touches.map(({ address, space }) =>
+    address < 0 ? undefined : `${space}:${address}`,
+  )
+  const isNamedLater = new Uint8Array(touches.length)
+  const lastOfName = new Map<string, number>()
+  for (const [touch, name] of ofTouch.entries()) {
+    if (name === undefined || (touches[touch]?.entry ?? 0) < 0) continue
+    const before = lastOfName.get(name)
+    if (before !== undefined && (storeOfTouch[touch] ?? -1) >= 0) isNamedLater[before] = 1
+    lastOfName.set(name, touch)
+  }
+  return { ofTouch, isNamedLater }
+}
+
+/** Pages that wait to be met by reclaim, in queues by where they came from. */
+class WaitingPages {
+  /** What came back by a touch. */
+  readonly returned = new Waiting()
+  readonly #start = new Waiting()
+  readonly #allocated: readonly Waiting[]
+
+  constructor(touches: readonly TouchedPage[], allocations: Allocations, resident: number) {
+    let tasks = 1
+    for (const { task } of touches) tasks = Math.max(tasks, task + 1)
+    for (let n = 0; n < allocations.length; n++)
+      tasks = Math.max(tasks, (allocations.task[n] ?? 0) + 1)
+    for (let page = 0; page < resident; page++) this.#start.push(page, Number.NEGATIVE_INFINITY)
+    this.#allocated = Array.from({ length: tasks }, () => new Waiting())
+    for (let n = 0; n < allocations.length; n++)
+      this.#allocated[allocations.task[n] ?? 0]?.push(resident + n, allocations.ns[n] ?? 0)
+  }
+
+  /** Takes the page that entered first of those that a store may have met; page -1 = none. `owner` -1 = any task's. */
+  meet(owner: number, isNamed: boolean): { readonly page: number; readonly enteredNs: number } {
+    let best = this.#start
+    const consider = (queue: Waiting | undefined): void => {
+      if (queue !== undefined && queue.firstNs() < best.firstNs()) best = queue
+    }
+    if (owner >= 0) consider(this.#allocated[owner])
+    else for (const queue of this.#allocated) consider(queue)
+    // A page first named now has not come back before.
+    if (!isNamed) consider(this.returned)
+    const enteredNs = best.firstNs()
+    return { page: best.take(), enteredNs }
+  }
+}
+
 /** Indices of one queue of pages that wait to be met by reclaim, by the time they entered the LRU. */
 class Waiting {
   readonly #page: number[] = []
@@ -56,133 +248,14 @@ class Waiting {
   }
 }
 
-/**
- * Follows pages over out and in by their swap entries. A swap-in names the page that its store wrote; what no swap-in names was met
- * in the order in which pages entered the LRU, which is how reclaim meets them (inactive list, oldest first).
- */
-export function followPages(
+/** Pages that came back twice without a store between. */
+function countCleanAgain(
   stores: readonly StoredPage[],
   touches: readonly TouchedPage[],
-  allocations: Allocations,
-  resident: number,
-): Identities {
-  const nextTouch = new Int32Array(stores.length).fill(-1)
-  const storeOfTouch = new Int32Array(touches.length).fill(-1)
-  const open = new Map<number, number>()
-  forEachInTime(
-    stores,
-    touches,
-    (store) => open.set(stores[store]?.entry ?? 0, store),
-    (touch) => {
-      const entry = touches[touch]?.entry ?? 0
-      const store = entry < 0 ? undefined : open.get(entry)
-      if (store === undefined) return
-      nextTouch[store] = touch
-      storeOfTouch[touch] = store
-      open.delete(entry)
-    },
-  )
-
-  const keyOf = (touch: number): string | undefined => {
-    const { address, space } = touches[touch] ?? { address: -1, space: 0 }
-    return address < 0 ? undefined : `${space}:${address}`
-  }
-  const pageOfKey = new Map<string, number>()
-  /** Pages that came in by a touch and wait to be met, known by address: not for unnamed stores when a later store names them. */
-  const willBeNamed = new Uint8Array(touches.length)
-  const lastTouchOfKey = new Map<string, number>()
-  for (let touch = 0; touch < touches.length; touch++) {
-    const key = keyOf(touch)
-    if (key === undefined || (touches[touch]?.entry ?? 0) < 0) continue
-    const before = lastTouchOfKey.get(key)
-    if (before !== undefined && (storeOfTouch[touch] ?? -1) >= 0) willBeNamed[before] = 1
-    lastTouchOfKey.set(key, touch)
-  }
-
-  let tasks = 1
-  for (const { task } of touches) tasks = Math.max(tasks, task + 1)
-  for (let n = 0; n < allocations.length; n++)
-    tasks = Math.max(tasks, (allocations.task[n] ?? 0) + 1)
-  const start = new Waiting()
-  for (let page = 0; page < resident; page++) start.push(page, Number.NEGATIVE_INFINITY)
-  const allocated = Array.from({ length: tasks }, () => new Waiting())
-  for (let n = 0; n < allocations.length; n++)
-    allocated[allocations.task[n] ?? 0]?.push(resident + n, allocations.ns[n] ?? 0)
-  const returned = new Waiting()
-
-  const ofStore = new Int32Array(stores.length).fill(-1)
-  const ofTouch = new Int32Array(touches.length).fill(-1)
-  let length = resident + allocations.length
-  let inSwap = 0
-  let unmatched = 0
-  let storedAgain = 0
-  let neverBack = 0
-
-  /** The page that entered first of those that a store at `ns` may have met. */
-  const meet = (owner: number, ns: number, isNamed: number): number => {
-    let best: Waiting = start
-    const consider = (queue: Waiting): void => {
-      if (queue.firstNs() < best.firstNs()) best = queue
-    }
-    if (owner >= 0) {
-      const queue = allocated[owner]
-      if (queue !== undefined) consider(queue)
-    } else for (const queue of allocated) consider(queue)
-    // A page first named now has not come back before.
-    if (isNamed === 0) consider(returned)
-    if (best.firstNs() > ns) {
-      if (best.firstNs() === Number.POSITIVE_INFINITY) return -1
-      unmatched++
-    }
-    return best.take()
-  }
-
-  forEachInTime(
-    stores,
-    touches,
-    (store) => {
-      const ns = stores[store]?.ns ?? 0
-      const touch = nextTouch[store] ?? -1
-      const key = touch < 0 ? undefined : keyOf(touch)
-      if (touch < 0) neverBack++
-      const known = key === undefined ? undefined : pageOfKey.get(key)
-      if (known !== undefined) {
-        ofStore[store] = known
-        storedAgain++
-        return
-      }
-      const page = meet(
-        touch < 0 ? -1 : (touches[touch]?.task ?? -1),
-        ns,
-        key === undefined ? 0 : 1,
-      )
-      if (page < 0) {
-        unmatched++
-        return
-      }
-      ofStore[store] = page
-      if (key !== undefined) pageOfKey.set(key, page)
-    },
-    (touch) => {
-      const key = keyOf(touch)
-      if ((touches[touch]?.entry ?? 0) < 0) {
-        ofTouch[touch] = key === undefined ? -1 : (pageOfKey.get(key) ?? -1)
-        return
-      }
-      const store = storeOfTouch[touch] ?? -1
-      let page =
-        store >= 0 ? (ofStore[store] ?? -1) : key === undefined ? -1 : (pageOfKey.get(key) ?? -1)
-      if (page < 0) {
-        page = length++
-        inSwap++
-        if (key !== undefined) pageOfKey.set(key, page)
-      }
-      ofTouch[touch] = page
-      if (willBeNamed[touch] === 0) returned.push(page, touches[touch]?.ns ?? 0)
-    },
-  )
-
-  let cleanAgain = 0
+  ofStore: Int32Array,
+  ofTouch: Int32Array,
+): number {
+  let count = 0
   const lastSeen = new Map<number, 'store' | 'touch'>()
   forEachInTime(
     stores,
@@ -194,21 +267,11 @@ export function followPages(
     (touch) => {
       const page = ofTouch[touch] ?? -1
       if (page < 0 || (touches[touch]?.entry ?? 0) < 0) return
-      if (lastSeen.get(page) === 'touch') cleanAgain++
+      if (lastSeen.get(page) === 'touch') count++
       lastSeen.set(page, 'touch')
     },
   )
-  return {
-    length,
-    resident,
-    inSwap,
-    ofStore,
-    ofTouch,
-    neverBack,
-    unmatched,
-    storedAgain,
-    cleanAgain,
-  }
+  return count
 }
 
 function forEachInTime(
