@@ -28,6 +28,9 @@ export interface OpenOptions {
 /** Catalog of the open database, whatever its file is called. */
 const CATALOG = 'pstrace'
 
+/** DuckDB's checkpoint_threshold, while there is work to come. */
+const SELDOM = '1GB'
+
 /** One open database file (or `:memory:`). A writer keeps others out until `close`; readers share. */
 export class Database {
   readonly path: string
@@ -38,6 +41,7 @@ export class Database {
   /** By table of shapes, while appenders are open. */
   readonly #shapeNumbers = new Map<string, ShapeNumbers>()
   readonly #appenders = new Map<string, TableAppender | PackedAppender>()
+  #isInTransaction = false
 
   private constructor(
     path: string,
@@ -65,7 +69,9 @@ export class Database {
       autoinstall_known_extensions: 'false',
       autoload_known_extensions: 'false',
       // Ingest writes in blocks; checkpoints in between only repeat the work of the last one.
-      checkpoint_threshold: '1GB',
+      checkpoint_threshold: SELDOM,
+      // What is checkpointed with its COMMIT need not be in the log before.
+      auto_checkpoint_skip_wal_threshold: '0',
       // Many tables are filled at once: full row groups that wait for more of their table (five, otherwise) fill the memory, and
       // others are spilled for them.
       write_buffer_row_group_count: '1',
@@ -166,7 +172,26 @@ export class Database {
     await this.run(`DROP TABLE IF EXISTS temp.${definition.name}`)
   }
 
-  /** Commits everything appended so far. */
+  /** Opens a transaction if none is open. */
+  async begin(): Promise<void> {
+    if (this.#isInTransaction) return
+    await this.run('BEGIN')
+    this.#isInTransaction = true
+  }
+
+  async commit(): Promise<void> {
+    this.#isInTransaction = false
+    await this.run('COMMIT')
+  }
+
+  /** Commits into the file itself: DuckDB leaves its log out where a checkpoint follows at once. */
+  async commitToFile(): Promise<void> {
+    await this.run("SET checkpoint_threshold = '0B'")
+    await this.commit()
+    await this.run(`SET checkpoint_threshold = '${SELDOM}'`)
+  }
+
+  /** Hands everything appended so far to the open transaction, or commits it where none is open. */
   flush(): void {
     for (const appender of this.#appenders.values()) appender.flush()
   }
@@ -176,6 +201,7 @@ export class Database {
     for (const appender of this.#appenders.values()) appender.discard()
     this.#appenders.clear()
     this.#shapeNumbers.clear()
+    this.#isInTransaction = false
     try {
       await this.run('ROLLBACK')
     } catch {

@@ -54,7 +54,11 @@ export class DirectWriter implements RowWriter {
   }
 
   begin(): Promise<void> {
-    return this.run('BEGIN')
+    return this.#database.begin()
+  }
+
+  commit(): Promise<void> {
+    return this.#database.commit()
   }
 
   createTemporary(definition: TableDefinition): Promise<void> {

@@ -38,15 +38,13 @@ export async function beginTrace(
   return id
 }
 
-/** Sets the last facts and makes the trace visible. */
+/** Sets the last facts, ends the open transaction and makes the trace visible. */
 export async function completeTrace(
   database: Database,
   traceId: number,
   facts: Facts = {},
 ): Promise<void> {
-  database.closeAppenders()
-  await update(database.connection, 'traces', 'trace_id', traceId, { ...facts, state: 'complete' })
-  await database.run('CHECKPOINT')
+  await complete(database, ['traces', 'trace_id', traceId], facts)
 }
 
 /** Starts a run of a trace in state loading and returns its run_id. */
@@ -67,9 +65,18 @@ export async function completeRun(
   runId: number,
   facts: Facts = {},
 ): Promise<void> {
+  await complete(database, ['runs', 'run_id', runId], facts)
+}
+
+async function complete(
+  database: Database,
+  [table, key, id]: readonly [table: string, key: string, id: number],
+  facts: Facts,
+): Promise<void> {
   database.closeAppenders()
-  await update(database.connection, 'runs', 'run_id', runId, { ...facts, state: 'complete' })
-  await database.run('CHECKPOINT')
+  await database.begin()
+  await update(database.connection, table, key, id, { ...facts, state: 'complete' })
+  await database.commitToFile()
 }
 
 /** Deletes every row of a trace, its runs included. */

@@ -116,7 +116,11 @@ class ThreadWriter implements RowWriter {
   }
 
   begin(): Promise<void> {
-    return this.#send({ call: 'run', sql: 'BEGIN' })
+    return this.#send({ call: 'begin' })
+  }
+
+  commit(): Promise<void> {
+    return this.#call({ call: 'commit' })
   }
 
   createTemporary(definition: TableDefinition): Promise<void> {

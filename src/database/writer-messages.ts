@@ -33,7 +33,17 @@ export type WriterCall =
       /** The memory of the batches, which comes back with the answer. */
       readonly buffers: ArrayBuffer[]
     }
-  | { readonly call: 'traceId' | 'removeTrace' | 'beginRaw' | 'endRaw' | 'flush' | 'close' }
+  | {
+      readonly call:
+        | 'traceId'
+        | 'removeTrace'
+        | 'begin'
+        | 'commit'
+        | 'beginRaw'
+        | 'endRaw'
+        | 'flush'
+        | 'close'
+    }
 
 /** What calls give back; the others nothing. */
 interface WriterResults {

@@ -88,6 +88,12 @@ async function resultOf(
       return
     case 'query':
       return await writer.query(call.sql, call.values)
+    case 'begin':
+      await writer.begin()
+      return
+    case 'commit':
+      await writer.commit()
+      return
     case 'createTemporary':
       await writer.createTemporary(call.definition)
       return

@@ -21,7 +21,7 @@ export interface RowWriter {
   beginTrace(facts: Facts, options: { baseNs: bigint; force: boolean }): Promise<void>
   /** The number that the trace was given. */
   traceId(): Promise<number>
-  /** Sets the trace's last facts and makes it visible. */
+  /** Sets the trace's last facts, ends the open transaction and makes the trace visible. */
   completeTrace(facts: Facts): Promise<void>
   /** Ends the open transaction and deletes every row of the trace; harmless when none was begun. */
   removeTrace(): Promise<void>
@@ -29,6 +29,7 @@ export interface RowWriter {
   query(sql: string, values?: DuckDBValue[]): Promise<readonly Row[]>
   /** Opens a transaction. */
   begin(): Promise<void>
+  commit(): Promise<void>
   createTemporary(definition: TableDefinition): Promise<void>
   dropTemporary(definition: TableDefinition): Promise<void>
   /** Takes all rows and leaves the buffer empty. */

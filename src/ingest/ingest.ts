@@ -181,7 +181,6 @@ class Import {
     this.#addLosses()
     await this.#drain({ all: true })
     await writer.flush()
-    await writer.run('COMMIT')
     const writes = families.counts.writeFolio
     const singlePages = machine.vmscanWrites === writes && reader.losses.length === 0
     const traceId = await writer.traceId()
@@ -189,16 +188,16 @@ class Import {
     const { baseNs } = reader.info
     const absolute = (ns: number): bigint | null =>
       Number.isNaN(ns) ? null : baseNs + BigInt(Math.round(ns))
+    const single = singlePages && !families.singlePagesKnown
+    // Statements over all rows want them in the file.
+    if (families.swapouts.staged || single || aliases > 0) await writer.commit()
     if (families.swapouts.staged)
       await finishSwapouts(writer, traceId, {
         ...families.queue,
         singlePages,
         hiddenSinceNs: absolute(hiddenSinceNs),
       })
-    else {
-      const single = singlePages && !families.singlePagesKnown
-      await amendSwapouts(writer, traceId, { singlePages: single, aliases })
-    }
+    else await amendSwapouts(writer, traceId, { singlePages: single, aliases })
     if (aliases > 0) await renumberPages(writer, 'pool_moves', traceId)
     await writer.dropTemporary(STAGED_SWAPOUTS)
     await writer.dropTemporary(PAGE_ALIASES)
