@@ -269,6 +269,21 @@ export class ChunkWriter {
     this.#flushValidity(column, count)
   }
 
+  /** INTEGER: row i is `numbers[codes[from + i]]`, and 0 where `valid` is 0. */
+  setNumbers(
+    column: number,
+    numbers: Int32Array,
+    codes: Uint32Array,
+    from: number,
+    count: number,
+    valid: Uint8Array | undefined,
+  ): void {
+    const ints = this.#ints
+    for (let i = 0; i < count; i++) ints[i] = numbers[codes[from + i] ?? 0] ?? 0
+    if (valid !== undefined) for (let i = 0; i < count; i++) if (valid[from + i] === 0) ints[i] = 0
+    this.#flush(column, count * 4)
+  }
+
   /** ENUM of at most 256 values, one byte each: row i is `enumCodes[codes[from + i]]`; a negative code is NULL. */
   setEnums(
     column: number,

@@ -12,7 +12,12 @@ import {
   qualifiedName,
   rowsParts,
 } from './packed.ts'
-import { createRawStatements, packRawStatements, repackRawStatements } from './packed-raw.ts'
+import {
+  addStringsStatements,
+  createRawStatements,
+  packRawStatements,
+  repackRawStatements,
+} from './packed-raw.ts'
 import { queryRows } from './query.ts'
 import { quoteText, RAW_SCHEMA, SCHEMA_VERSION, TABLES } from './schema.ts'
 import { inTransaction } from './transaction.ts'
@@ -75,14 +80,14 @@ async function nestRows(connection: DuckDBConnection): Promise<readonly string[]
   return [...statements, ...TABLES.flatMap(createView), ...(await repackRawStatements(connection))]
 }
 
-/** Version 6 has more brief forms. */
+/** Version 6 has more brief forms, and new raw columns refer to their names. */
 async function addBriefs(connection: DuckDBConnection): Promise<readonly string[]> {
   const statements: string[] = []
   for (const part of TABLES.flatMap(rowsParts)) {
     const former = await columnsOf(connection, PACKED_SCHEMA, part.name)
     if (former.length === 0) statements.push(...createPart(part))
   }
-  return [...statements, ...TABLES.flatMap(createView)]
+  return [...statements, ...TABLES.flatMap(createView), ...(await addStringsStatements(connection))]
 }
 
 async function columnsOf(

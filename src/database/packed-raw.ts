@@ -15,9 +15,10 @@ import { quoteName, quoteText, RAW_COLUMNS, RAW_SCHEMA, type TableDefinition } f
 /**
  * Raw tables are views, as the packed ones (packed.ts): trace, CPU and task of a row are in one table of shapes for all events, and
  * fields are kept in 32 bits as long as their values need no more. A shape is of one block of 2^32 ns (and of 2^32 events): its rows keep what lies behind the
- * block's beginning.
+ * block's beginning. Names, which are few, are kept once, and rows have their numbers: DuckDB's cost of a string is that of ten numbers.
  *
  *     raw."system:event" (view) = packed_raw."system:event" (_shape, seq, ts_ns, fields) JOIN packed.raw_shapes
+ *                                 JOIN packed.raw_strings for each field that is a name
  */
 export const PACKED_RAW_SCHEMA = 'packed_raw'
 
@@ -41,6 +42,21 @@ export const RAW_SHAPES: TableDefinition = {
   ],
 }
 
+/** The string that is NULL: every row finds one, so that the join may be an inner one, which DuckDB does by looking into an array. */
+export const NO_STRING = 0
+
+export const RAW_STRINGS: TableDefinition = {
+  name: 'raw_strings',
+  schema: PACKED_SCHEMA,
+  comment: 'Strings that rows of raw tables refer to.',
+  scope: 'catalogue',
+  columns: [
+    { name: 'string', type: 'INTEGER', comment: 'Number of the string.', filled: true },
+    ...RAW_COLUMNS.filter(({ name }) => name === 'trace_id'),
+    { name: 'text', type: 'VARCHAR', comment: 'The string.' },
+  ],
+}
+
 /** What a table is called while its rows move; no event is called so. */
 const FORMER = '_former'
 
@@ -52,6 +68,9 @@ export interface RawColumn {
   readonly shown: string
   readonly comment: string
 }
+
+/** How a text is kept whose rows have the numbers of their strings. */
+export const STRING_NUMBER = 'INTEGER'
 
 /** Leading columns of every table in `packed_raw`. */
 export const PACKED_RAW_COLUMNS: readonly RawColumn[] = [
@@ -103,13 +122,40 @@ export function changeRawTable(event: string, columns: readonly RawColumn[]): st
 
 /** The statements that create what raw tables need before the first of them. */
 export function createRawStatements(): readonly string[] {
-  return [`CREATE SCHEMA ${PACKED_RAW_SCHEMA}`, ...createPart(RAW_SHAPES)]
+  return [
+    `CREATE SCHEMA ${PACKED_RAW_SCHEMA}`,
+    ...createPart(RAW_SHAPES),
+    ...createStringsStatements(),
+  ]
+}
+
+function createStringsStatements(): readonly string[] {
+  return [
+    ...createPart(RAW_STRINGS),
+    `INSERT INTO ${qualifiedName(RAW_STRINGS)} VALUES (${NO_STRING}, NULL, NULL)`,
+  ]
+}
+
+/** The statements that create the table of strings, which version 5 lacks, where it is not there. */
+export async function addStringsStatements(
+  connection: DuckDBConnection,
+): Promise<readonly string[]> {
+  const found = await readColumns(connection, PACKED_SCHEMA, RAW_STRINGS.name)
+  return found.length === 0 ? createStringsStatements() : []
 }
 
 /** The statements that create the view over an event's table anew, and the comments of both. */
 export function rawViewStatements(event: string, columns: readonly RawColumn[]): readonly string[] {
   const view = `${RAW_SCHEMA}.${quoteName(event)}`
   const fields = columns.slice(PACKED_RAW_COLUMNS.length)
+  const joins: string[] = []
+  const textOf = (column: string): string => {
+    const strings = `t${joins.length}`
+    joins.push(
+      `JOIN ${qualifiedName(RAW_STRINGS)} ${strings} ON ${strings}.string = coalesce(${column}, ${NO_STRING})`,
+    )
+    return `${strings}.text`
+  }
   const cells = [
     ...RAW_COLUMNS.map(({ name }) => {
       const first = FIRST_OF[name]
@@ -117,13 +163,15 @@ export function rawViewStatements(event: string, columns: readonly RawColumn[]):
     }),
     ...fields.map(({ name, type, shown }) => {
       const column = `r.${quoteName(name)}`
-      return type === shown ? column : `${column}::${shown} AS ${quoteName(name)}`
+      if (type === shown) return column
+      const value = shown === 'VARCHAR' ? textOf(column) : `${column}::${shown}`
+      return `${value} AS ${quoteName(name)}`
     }),
   ]
   const about = quoteText(`Events ${event} as recorded, one row each.`)
   return [
     `CREATE OR REPLACE VIEW ${view} AS SELECT ${cells.join(', ')}
-     FROM ${nestedRows(packedRawName(event))} r JOIN ${qualifiedName(RAW_SHAPES)} s ON r._shape = s.shape`,
+     FROM ${nestedRows(packedRawName(event))} r JOIN ${qualifiedName(RAW_SHAPES)} s ON r._shape = s.shape ${joins.join(' ')}`,
     `COMMENT ON VIEW ${view} IS ${about}`,
     `COMMENT ON TABLE ${packedRawName(event)} IS ${about}`,
     ...[...RAW_COLUMNS, ...fields].map(
@@ -146,6 +194,7 @@ export async function rawDeleteStatements(
         `DELETE FROM ${packedRawName(event)} WHERE ${CELLS}._shape IN (SELECT shape FROM ${shapes} WHERE ${condition})`,
     ),
     `DELETE FROM ${shapes} WHERE ${condition}`,
+    `DELETE FROM ${qualifiedName(RAW_STRINGS)} WHERE ${condition}`,
   ]
 }
 

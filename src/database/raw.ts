@@ -21,8 +21,10 @@ import {
   type RawColumn,
   rawViewStatements,
   readRawColumns,
+  STRING_NUMBER,
 } from './packed-raw.ts'
 import { RawShapes } from './raw-shapes.ts'
+import { RawStrings } from './raw-strings.ts'
 import { RAW_COLUMNS } from './schema.ts'
 import type { StringPool } from './string-pool.ts'
 
@@ -57,6 +59,7 @@ export class RawTables {
   readonly #tables = new Map<string, RawTable>()
   readonly #byFormat = new Map<EventFormat, RawTable>()
   #shapes: RawShapes | undefined
+  #strings: RawStrings | undefined
 
   constructor(connection: DuckDBConnection, pool: StringPool, traceId: number, base: Halves) {
     this.#connection = connection
@@ -76,6 +79,7 @@ export class RawTables {
 
   flush(): void {
     this.#shapes?.flush()
+    this.#strings?.flush()
     for (const table of this.#tables.values()) table.flush()
   }
 
@@ -83,17 +87,20 @@ export class RawTables {
   discard(): void {
     for (const table of this.#tables.values()) table.discard()
     this.#shapes?.discard()
+    this.#strings?.discard()
     this.#forget()
   }
 
   close(): void {
     this.#shapes?.close()
+    this.#strings?.close()
     for (const table of this.#tables.values()) table.close()
     this.#forget()
   }
 
   #forget(): void {
     this.#shapes = undefined
+    this.#strings = undefined
     this.#tables.clear()
     this.#byFormat.clear()
   }
@@ -106,8 +113,12 @@ export class RawTables {
     this.#tables.get(name)?.close()
     const columns = await this.#prepare(name, batch, options)
     this.#shapes ??= await RawShapes.open(this.#connection, this.#traceId, this.#base)
+    this.#strings ??= await RawStrings.open(this.#connection, this.#traceId)
     const appender = await this.#connection.createAppender(name, PACKED_RAW_SCHEMA)
-    const table = new RawTable(appender, columns, this.#pool, this.#shapes)
+    const table = new RawTable(appender, columns, this.#pool, {
+      shapes: this.#shapes,
+      strings: this.#strings,
+    })
     this.#tables.set(name, table)
     for (const [known] of this.#byFormat)
       if (`${known.system}:${known.name}` === name) this.#byFormat.delete(known)
@@ -129,7 +140,8 @@ export class RawTables {
     const used = new Set([...PACKED_RAW_COLUMNS, ...RAW_COLUMNS].map(({ name: column }) => column))
     for (const [i, field] of format.fields.entries()) {
       const shown = shownType(field)
-      const type = isWide ? wideType(field) : keptType(field, values[i], length)
+      const type =
+        isWide && shown !== 'VARCHAR' ? wideType(field) : keptType(field, values[i], length)
       const column = this.#place(name, field.name, shown, { columns, used })
       used.add(column.toLowerCase())
       fieldOf.set(column, i)
@@ -141,6 +153,8 @@ export class RawTables {
         columns.push({ name: column, type, shown, comment })
         continue
       }
+      // Text stays as the table has it: DuckDB would not turn numbers into the strings that they stand for.
+      if (shown === 'VARCHAR') continue
       const wider = { type: widerType(known.type, type), shown: widerType(known.shown, shown) }
       if (wider.type === known.type && wider.shown === known.shown) continue
       changed = true
@@ -164,7 +178,7 @@ export class RawTables {
       const lower = name.toLowerCase()
       if (taken.used.has(lower)) return false
       const known = taken.columns.find((column) => column.name.toLowerCase() === lower)
-      return known === undefined || (known.name === name && TYPES[known.type]?.class === wanted)
+      return known === undefined || (known.name === name && TYPES[known.shown]?.class === wanted)
     }
     if (fits(field)) return field
     let column = `${field}__${wanted}`
@@ -187,18 +201,20 @@ class RawTable {
   readonly #columns: readonly TargetColumn[]
   readonly #pool: StringPool
   readonly #shapes: RawShapes
+  readonly #strings: RawStrings
   #closed = false
 
   constructor(
     appender: DuckDBAppender,
     columns: readonly TargetColumn[],
     pool: StringPool,
-    shapes: RawShapes,
+    { shapes, strings }: { shapes: RawShapes; strings: RawStrings },
   ) {
     this.#appender = appender
     this.#columns = columns
     this.#pool = pool
     this.#shapes = shapes
+    this.#strings = strings
     const types = columns.map(({ type }) => TYPES[type]?.type ?? BLOB)
     this.#writer = new ChunkWriter([toStruct(columns, types)])
   }
@@ -276,6 +292,11 @@ class RawTable {
         else writer.setWide(index, column.lo, column.hi, from, count, valid)
         break
       case 'string': {
+        if (type === STRING_NUMBER) {
+          const numbers = this.#strings.of(column.dictionary)
+          writer.setNumbers(index, numbers, column.codes, from, count, valid)
+          break
+        }
         const strings = this.#pool.indexOfDictionary(column.dictionary)
         writer.setStrings(index, this.#pool, strings, column.codes, from, count, valid)
         break
@@ -324,9 +345,15 @@ function wideType(field: FieldSpec): string {
 
 /** The type that holds what a column has of a field. */
 function keptType(field: FieldSpec, column: Column | undefined, length: number): string {
+  if (isName(field)) return STRING_NUMBER
   if (column?.kind === 'u64' && !hasHigh(column, length)) return 'UINTEGER'
   if (column?.kind === 'i64' && !hasSigned(column, length)) return 'INTEGER'
   return wideType(field)
+}
+
+/** Strings of a fixed length are names, of tasks and devices; others may be as many as there are rows. */
+function isName({ kind, type, size }: FieldSpec): boolean {
+  return kind === 'string' && size > 0 && !/^__(data|rel)_loc\b/.test(type)
 }
 
 /** True when a number does not fit into 32 bits without sign. */

@@ -12,6 +12,13 @@ export function field(
   return element === undefined ? base : { ...base, element }
 }
 
+/** A field of fixed length that has the strings in turn. */
+export function names(name: string, strings: readonly string[], length: number): Column {
+  const codes = Uint32Array.from({ length }, (_, i) => i % strings.length)
+  const dictionary = { length: strings.length, get: (code: number) => strings[code] ?? '' }
+  return { kind: 'string', field: field(name, 'string'), codes, dictionary }
+}
+
 /** Rows on CPU 1, each of a task of its own from 100 on, ten nanoseconds apart. */
 export function batchOf(event: string, columns: readonly Column[], length: number): EventBatch {
   const [system = '', name = ''] = event.split(':')

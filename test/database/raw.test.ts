@@ -6,7 +6,7 @@ import type { Column } from '../../parsers/batch.ts'
 import { toHalves } from '../../src/database/chunk.ts'
 import { Database } from '../../src/database/database.ts'
 import { RawTables } from '../../src/database/raw.ts'
-import { appendRaw, batchOf, field } from './raw-batches.ts'
+import { appendRaw, batchOf, field, names } from './raw-batches.ts'
 
 let database: Database
 let folder: string
@@ -125,6 +125,43 @@ describe('raw tables', () => {
         numbers: [9],
       },
     ])
+  })
+
+  it('keep a name once, and every row its own', async () => {
+    const comm = names('comm', ['kswapd0', 'kcompactd0', 'a task'], 6)
+    const valid = Uint8Array.of(1, 1, 1, 0, 1, 1)
+    await appendRaw(database, 1, batchOf('test:names', [{ ...comm, valid }], 6))
+    const number: Column = { kind: 'i32', field: field('n', 'i32'), values: Int32Array.of(4) }
+    await appendRaw(database, 1, batchOf('test:names', [number], 1), 20)
+    const written = { ...comm.field, type: 'text', size: -1 }
+    const later = { ...names('comm', ['a task', 'told by a text'], 2), field: written }
+    await appendRaw(database, 2, batchOf('test:names', [later], 2), 30)
+    const rows = await database.query('SELECT comm FROM raw."test:names" ORDER BY seq')
+    expect(rows.map((row) => row['comm'])).toEqual([
+      'kswapd0',
+      'kcompactd0',
+      'a task',
+      null,
+      'kcompactd0',
+      'a task',
+      null,
+      'a task',
+      'told by a text',
+    ])
+    const kept = `SELECT count(*) AS n FROM packed.raw_strings WHERE text IN ('kcompactd0', 'told by a text')`
+    expect(await database.query(kept)).toEqual([{ n: 2 }])
+  })
+
+  it('keep strings of any length, which may all differ, in their rows', async () => {
+    const spec = { ...field('buf', 'string'), type: '__data_loc char[]', size: 4 }
+    const column = { ...names('buf', ['B|1|first', 'B|1|second'], 2), field: spec }
+    await appendRaw(database, 1, batchOf('test:marks', [column], 2))
+    expect(await database.query('SELECT buf FROM raw."test:marks" ORDER BY seq')).toEqual([
+      { buf: 'B|1|first' },
+      { buf: 'B|1|second' },
+    ])
+    const kept = "SELECT count(*) AS n FROM packed.raw_strings WHERE text LIKE 'B|1|%'"
+    expect(await database.query(kept)).toEqual([{ n: 0 }])
   })
 
   it('take a later trace’s new columns, wider numbers and other classes', async () => {

@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Column } from '../../parsers/batch.ts'
 import { Database } from '../../src/database/database.ts'
 import { shapedRows } from '../../src/database/packed.ts'
+import { PACKED_RAW_COLUMNS, rawViewStatements } from '../../src/database/packed-raw.ts'
 import { allColumns, rowKinds, TABLES, tableOf } from '../../src/database/schema.ts'
 import {
   beginRun,
@@ -16,7 +18,7 @@ import {
   removeTrace,
 } from '../../src/database/states.ts'
 import { RowBuffer } from '../../src/model/rows.ts'
-import { appendRaw, batchOf, field } from './raw-batches.ts'
+import { appendRaw, batchOf, field, names } from './raw-batches.ts'
 
 let folder: string
 beforeAll(() => {
@@ -83,21 +85,25 @@ describe('traces and runs', () => {
   it('removes the raw rows of one trace without touching those of another', async () => {
     const database = await Database.open(':memory:', { mode: 'write' })
     const values = Uint32Array.of(1, 2, 3)
-    const batch = batchOf('test:kept', [{ kind: 'u32', field: field('n', 'u32'), values }], 3)
+    const columns: Column[] = [
+      { kind: 'u32', field: field('n', 'u32'), values },
+      names('comm', ['kswapd0', 'swapper/0'], 3),
+    ]
+    const batch = batchOf('test:kept', columns, 3)
     await appendRaw(database, 1, batch)
     await appendRaw(database, 2, batch)
     await removeTrace(database, 1)
     expect(
-      await database.query('SELECT trace_id, tid, n FROM raw."test:kept" ORDER BY seq'),
+      await database.query('SELECT trace_id, tid, n, comm FROM raw."test:kept" ORDER BY seq'),
     ).toEqual([
-      { trace_id: 2, tid: 100, n: 1 },
-      { trace_id: 2, tid: 101, n: 2 },
-      { trace_id: 2, tid: 102, n: 3 },
+      { trace_id: 2, tid: 100, n: 1, comm: 'kswapd0' },
+      { trace_id: 2, tid: 101, n: 2, comm: 'swapper/0' },
+      { trace_id: 2, tid: 102, n: 3, comm: 'kswapd0' },
     ])
-    const parts = 'SELECT (FROM packed.raw_shapes SELECT count(*)) AS shapes, count(*) AS n'
-    expect(await database.query(`${parts} FROM packed_raw."test:kept"`)).toEqual([
-      { shapes: 3, n: 3 },
-    ])
+    expect(
+      await database.query(`SELECT (SELECT count(*) FROM packed.raw_shapes) AS shapes,
+        (SELECT count(text) FROM packed.raw_strings) AS strings, count(*) AS n FROM packed_raw."test:kept"`),
+    ).toEqual([{ shapes: 3, strings: 2, n: 3 }])
     database.close()
   })
 
@@ -187,7 +193,11 @@ describe('opening', () => {
       }
       await database.append(rows, { traceId })
       const values = Int32Array.from({ length: 300 }, (_, i) => i)
-      const batch = batchOf('test:former', [{ kind: 'i32', field: field('n', 'i32'), values }], 300)
+      const columns: Column[] = [
+        { kind: 'i32', field: field('n', 'i32'), values },
+        names('comm', ['kswapd0', 'swapper/0'], 300),
+      ]
+      const batch = batchOf('test:former', columns, 300)
       await appendRaw(database, traceId, batch)
       await completeTrace(database, traceId)
       if (version >= 4) await addBriefs(database, traceId)
@@ -198,6 +208,7 @@ describe('opening', () => {
       const before = await database.query(sums)
       expect(before).toMatchObject([{ n: 5000 }, { n: 300 }, { n: version > 1 ? 100 : 0 }])
       if (version > 1) await dropLaterForms(database)
+      await spellOut(database)
       if (version > 1 && version < 5) await unnestRows(database)
       if (version < 3) {
         await makePlain(database, 'raw', 'test:former')
@@ -212,8 +223,13 @@ describe('opening', () => {
         expect(await database.query('SELECT count(cgroup) AS n FROM tasks')).toEqual([{ n: 0 }])
       await database.append(rows, { traceId })
       await appendRaw(database, traceId, batch)
-      expect(await database.query('SELECT count(*) AS n FROM raw."test:former"')).toEqual([
-        { n: 600 },
+      expect(
+        await database.query(
+          'SELECT comm, count(*) AS n FROM raw."test:former" GROUP BY ALL ORDER BY ALL',
+        ),
+      ).toEqual([
+        { comm: 'kswapd0', n: 300 },
+        { comm: 'swapper/0', n: 300 },
       ])
       database.close()
     },
@@ -278,6 +294,22 @@ async function unnest(database: Database, schema: string, name: string): Promise
     `CREATE TABLE ${schema}._plain AS SELECT cells.* FROM ${schema}."${name}"; DROP TABLE ${schema}."${name}";
      ALTER TABLE ${schema}._plain RENAME TO "${name}"`,
   )
+}
+
+/** Versions before 6 kept names in the rows. */
+async function spellOut(database: Database): Promise<void> {
+  const columns = [
+    ...PACKED_RAW_COLUMNS,
+    { name: 'n', type: 'INTEGER', shown: 'BIGINT', comment: '' },
+    { name: 'comm', type: 'VARCHAR', shown: 'VARCHAR', comment: '' },
+  ]
+  const cells = columns.map(({ name }) => `'${name}': ${name === 'comm' ? 't.text' : `r.${name}`}`)
+  await database.run(`
+    CREATE TABLE packed_raw._plain AS SELECT {${cells.join(', ')}} AS cells
+      FROM (SELECT cells.* FROM packed_raw."test:former") r JOIN packed.raw_strings t ON r.comm = t.string ORDER BY r.seq;
+    DROP TABLE packed_raw."test:former"; DROP TABLE packed.raw_strings;
+    ALTER TABLE packed_raw._plain RENAME TO "test:former";
+    ${rawViewStatements('test:former', columns).join(';')}`)
 }
 
 /** Versions 3 and 4 kept ranks and times of raw rows whole. */
