@@ -1,4 +1,5 @@
 import { Buffer } from 'node:buffer'
+import { TraceParseError } from './error.ts'
 import { recordsWasm } from './wasm/records.wasm.ts'
 
 /** A variable of a module. */
@@ -65,12 +66,17 @@ const compiled = new Map<string, object>()
  */
 export class RecordMemory {
   readonly kernel: RecordKernel
-  readonly #memory = new wasm.Memory({ initial: 1, maximum: MOST_PAGES, shared: true })
+  readonly #memory: InstanceType<WasmApi['Memory']>
+  readonly #mostPages: number
   #end = FIRST_BYTE
+  #source = 'trace'
+  #at = 0
   /** Places given back, by the binary logarithm of their bytes. */
   readonly #spare: number[][] = []
 
-  constructor() {
+  constructor(mostPages = MOST_PAGES) {
+    this.#mostPages = mostPages
+    this.#memory = new wasm.Memory({ initial: 1, maximum: mostPages, shared: true })
     this.kernel = this.instantiate(recordsWasm) as RecordKernel
   }
 
@@ -88,6 +94,12 @@ export class RecordMemory {
     return this.#memory.buffer
   }
 
+  /** Where the bytes come from that are put here from now on: for the error when they become too many. */
+  readingAt(source: string, at: number): void {
+    this.#source = source
+    this.#at = at
+  }
+
   /** Place of so many bytes, at a multiple of 1024. What was given back before is not zeros. */
   allocate(bytes: number): number {
     const bits = bitsOf(bytes)
@@ -96,8 +108,23 @@ export class RecordMemory {
     const place = this.#end
     this.#end += 2 ** bits
     const lacking = this.#end - this.buffer.byteLength
-    if (lacking > 0) this.#memory.grow(Math.ceil(lacking / PAGE_BYTES))
+    if (lacking > 0) this.#grow(Math.ceil(lacking / PAGE_BYTES))
     return place
+  }
+
+  #grow(pages: number): void {
+    try {
+      this.#memory.grow(pages)
+    } catch (cause) {
+      const most = (this.#mostPages * PAGE_BYTES) / 2 ** 20
+      throw new TraceParseError(
+        'too_many_records',
+        this.#source,
+        { unit: 'byte', at: this.#at },
+        `the records that must be held at a time take ${Math.ceil(this.#end / 2 ** 20)} MiB; at most ${most} MiB were expected, and as much free memory`,
+        { cause },
+      )
+    }
   }
 
   /** Gives back what `allocate` gave for so many bytes. */

@@ -309,6 +309,7 @@ export class RecordFile {
     this.#index = 0
     const from = this.#bufferAt + this.#bufferLength
     const room = Math.min(this.#buffer.length - this.#bufferLength, this.#options.end - from)
+    this.#options.memory.readingAt(this.source.name, from)
     if (room > 0)
       this.#bufferLength += readFully(
         this.source,

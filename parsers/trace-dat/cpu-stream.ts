@@ -227,7 +227,7 @@ export class CpuStream implements RecordStream {
     if (this.#cursor !== undefined) return this.#nextChunk(this.#cursor)
     const wanted = Math.min(this.#blockBytes, this.#end - this.#at)
     if (wanted <= 0) return undefined
-    this.#reserve(this.#blockBytes)
+    this.#reserve(this.#blockBytes, this.#at)
     const read = readFully(this.#source, this.#at, this.bytes.subarray(0, wanted))
     const at = this.#at
     this.#at += read
@@ -292,10 +292,9 @@ export class CpuStream implements RecordStream {
           `a chunk of ${packedBytes} bytes claims to hold ${size} bytes, as others before`,
         )
       const packed = cursor.copyBytes(packedBytes)
+      this.#reserve(size, at)
       try {
-        const bytes = unpack(packed, size)
-        this.#reserve(size)
-        this.bytes.set(bytes)
+        this.bytes.set(unpack(packed, size))
         return size
       } catch (error) {
         cause = error
@@ -313,7 +312,9 @@ export class CpuStream implements RecordStream {
     return undefined
   }
 
-  #reserve(bytes: number): void {
+  /** Room for what begins at a byte of the file. */
+  #reserve(bytes: number, at: number): void {
+    this.memory.readingAt(this.#source.name, at)
     if (this.bytes.length >= bytes) return
     this.memory.free(this.words)
     this.words = this.memory.words(Math.ceil(bytes / 4))
