@@ -1,10 +1,13 @@
 import { shapedRows } from '../database/packed.ts'
 import type { TableDefinition } from '../database/schema.ts'
 import { RowBuffer } from '../model/rows.ts'
-import type { Shapes } from '../model/shapes.ts'
 import { intsOf, numbersOf, shapesOf, textsOf } from './cells.ts'
+import type { Clock } from './clock.ts'
+import { isNarrow, MOST_INT32, MOST_UINT32, SwapoutShapes } from './swapout-shapes.ts'
 import type { OpenSwapout } from './swapouts.ts'
+import type { Task } from './tasks.ts'
 import type { Timeline } from './timeline.ts'
+import { fitsUngated, UngatedRows } from './ungated-rows.ts'
 
 const MOMENTS = new Set(['ts_ns', 'submit_ns', 'start_ns', 'stored_ns', 'freed_ns'])
 const TEXTS = new Set(['context', 'path', 'place'])
@@ -50,6 +53,8 @@ export const STAGED_SWAPOUTS: TableDefinition = {
 export interface SwapoutRows {
   readonly buffers: readonly RowBuffer[]
   add(swapout: OpenSwapout): void
+  /** Adds number `id` of which only this is known now; false if it is not like the task's last one, so that `add` has to. */
+  repeat(task: Task, cpu: number, pfn: number, id: number): boolean
 }
 
 /** Rows for `STAGED_SWAPOUTS`. */
@@ -91,13 +96,14 @@ export function stagedSwapouts(): SwapoutRows {
       common.gate.values[row] = swapout.gateEndNs - swapout.submitNs
       common.unresolved.values[row] = Number.isNaN(swapout.startNs) ? 1 : 0
     },
+    repeat: () => false,
   }
 }
 
 /** Rows for the table itself, with lane and ranks, of a synchronous kernel: in brief where they fit. */
-export function finalSwapouts(timeline: Timeline): SwapoutRows {
+export function finalSwapouts(clock: Clock, timeline: Timeline): SwapoutRows {
   const brief = briefForm(timeline)
-  const ungated = ungatedForm()
+  const ungated = new UngatedRows(clock)
   const full = fullForm()
   return {
     buffers: [brief.rows, ungated.rows, full.rows],
@@ -106,11 +112,9 @@ export function finalSwapouts(timeline: Timeline): SwapoutRows {
       else if (fitsUngated(swapout)) ungated.add(swapout)
       else full.add(swapout)
     },
+    repeat: (task, cpu, pfn, id) => ungated.repeat(task, cpu, pfn, id),
   }
 }
-
-const MOST_UINT32 = 0xffff_ffff
-const MOST_INT32 = 0x7fff_ffff
 
 /** Nothing is known of the frame's end, the store is the hand-over, and all values have 32 bits. */
 function fitsBrief(swapout: OpenSwapout): boolean {
@@ -126,27 +130,6 @@ function fitsBrief(swapout: OpenSwapout): boolean {
     pageId <= MOST_INT32 &&
     isNarrow(swapout)
   )
-}
-
-/** Only its end is known, as it is without a probe at the gate. */
-function fitsUngated(swapout: OpenSwapout): boolean {
-  const { ts, submitNs, startNs, storedNs, freedNs, key, submitRank, doneRank } = swapout
-  return (
-    storedNs === ts &&
-    doneRank >= 0 &&
-    Number.isNaN(submitNs) &&
-    Number.isNaN(startNs) &&
-    Number.isNaN(freedNs) &&
-    Number.isNaN(key) &&
-    Number.isNaN(submitRank) &&
-    isNarrow(swapout)
-  )
-}
-
-/** What both forms in brief keep fits into 32 bits. */
-function isNarrow({ pfn, id, spanId }: OpenSwapout): boolean {
-  // The rank within a lane is at most the number among all.
-  return pfn >= 0 && pfn <= MOST_UINT32 && id <= MOST_INT32 && !(spanId > MOST_INT32)
 }
 
 function briefForm(timeline: Timeline) {
@@ -187,30 +170,6 @@ function briefForm(timeline: Timeline) {
   }
 }
 
-function ungatedForm() {
-  const { rows, shapes } = shapedRows('swapouts_ungated')
-  const shape = shapesOf(rows)
-  const known = new SwapoutShapes(shapes)
-  const id = intsOf(rows, 'swapout_id')
-  const ts = numbersOf(rows, 'ts_ns')
-  const pfn = intsOf(rows, 'pfn')
-  const doneRank = intsOf(rows, 'done_rank')
-  const span = intsOf(rows, 'span_id')
-  return {
-    rows,
-    add(swapout: OpenSwapout): void {
-      const row = rows.add()
-      shape.codes[row] = known.of(swapout)
-      id.values[row] = swapout.id
-      ts.values[row] = swapout.ts
-      pfn.values[row] = swapout.pfn
-      doneRank.values[row] = swapout.doneRank
-      // NaN, none, becomes 0.
-      span.values[row] = swapout.spanId
-    },
-  }
-}
-
 function fullForm() {
   const { rows, shapes } = shapedRows('swapouts')
   const cells = ownCells(rows)
@@ -235,72 +194,6 @@ function fullForm() {
       startRank.values[row] = Number.isNaN(startNs) ? Number.NaN : swapout.submitRank
       doneRank.values[row] = Number.isNaN(storedNs) ? Number.NaN : swapout.doneRank
     },
-  }
-}
-
-/** The shape that a task's last swap-out had, and what made it so. */
-interface LastShape {
-  cpu: number
-  node: number
-  type: number
-  order: number
-  context: string
-  path: string | undefined
-  storedBy: number
-  place: string | undefined
-  shape: number
-}
-
-/** Shapes of swap-outs: mostly that of the task's last one. */
-class SwapoutShapes {
-  readonly #shapes: Shapes
-  readonly #last: LastShape[] = []
-
-  constructor(shapes: Shapes) {
-    this.#shapes = shapes
-  }
-
-  of(swapout: OpenSwapout): number {
-    const last = this.#last[swapout.taskId]
-    if (
-      last !== undefined &&
-      last.cpu === swapout.cpu &&
-      last.storedBy === swapout.storedBy &&
-      last.context === swapout.context &&
-      last.path === swapout.path &&
-      last.place === swapout.place &&
-      Object.is(last.node, swapout.node) &&
-      Object.is(last.type, swapout.type) &&
-      Object.is(last.order, swapout.order)
-    )
-      return last.shape
-    const shape = this.#find(swapout)
-    const { cpu, node, type, order, context, path, storedBy, place } = swapout
-    this.#last[swapout.taskId] = { cpu, node, type, order, context, path, storedBy, place, shape }
-    return shape
-  }
-
-  #find(swapout: OpenSwapout): number {
-    const shapes = this.#shapes
-    const { cells } = shapes
-    const { context, path, node, type, order, place } = swapout
-    const lane = `${Number.isNaN(node) ? '?' : node}/${context}`
-    const values: Readonly<Record<string, number>> = {
-      task_id: swapout.taskId,
-      tid: swapout.tid,
-      cpu: swapout.cpu,
-      node,
-      swap_type: type,
-      folio_order: order,
-      stored_by: swapout.storedBy,
-      context: shapes.codeOf('context', context),
-      path: shapes.codeOf('path', path),
-      bypass_reason: shapes.codeOf('bypass_reason', undefined),
-      place: shapes.codeOf('place', place),
-      lane: shapes.codeOf('lane', lane),
-    }
-    for (const [at, name] of shapes.names.entries()) cells[at] = values[name] ?? Number.NaN
-    return shapes.find()
   }
 }
 

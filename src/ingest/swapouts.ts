@@ -68,7 +68,7 @@ export interface SwapoutSetting {
 }
 
 /** Counts of one lane, for ranks given on the way. */
-interface Lane {
+export interface Lane {
   submitted: number
   stored: number
 }
@@ -113,7 +113,7 @@ export class Swapouts {
     this.#identities = identities
     this.staged = setting.asynchronous || !setting.oneNode
     this.#followsStores = setting.asynchronous || setting.storeProbes
-    this.#complete = this.staged ? stagedSwapouts() : finalSwapouts(timeline)
+    this.#complete = this.staged ? stagedSwapouts() : finalSwapouts(clock, timeline)
     this.buffers = this.#complete.buffers
   }
 
@@ -177,6 +177,7 @@ export class Swapouts {
         this.otherWrites++
         return
       }
+      if (this.#addLike(task, cpu, pfn)) return
       swapout = this.#withoutGate(task, cpu)
     }
     task.gate = undefined
@@ -318,6 +319,14 @@ export class Swapouts {
       if ((swapout.awaits & AWAITS_GATE) !== 0 || swapout.path !== undefined) continue
       this.#settle(swapout, AWAITS_STORE)
     }
+  }
+
+  /** A swap-out that is complete at its end and like the task's last one has its row at once. */
+  #addLike(task: Task, cpu: number, pfn: number): boolean {
+    if (this.#setting.asynchronous || this.freesSeen) return false
+    if (!this.#complete.repeat(task, cpu, pfn, this.submitted + 1)) return false
+    this.submitted++
+    return true
   }
 
   #withoutGate(task: Task, cpu: number): OpenSwapout {
