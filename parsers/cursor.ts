@@ -113,9 +113,11 @@ export class Cursor {
 
   seek(offset: number): void {
     if (!(offset >= 0 && offset <= this.end))
-      throw this.error(
+      throw new TraceParseError(
         'bad_offset',
-        `points to byte ${offset}, but the input has ${this.end} bytes`,
+        this.source.name,
+        { unit: 'byte', at: this.#position ?? offset },
+        `something should be here, but the input has ${this.end} bytes: it is cut off or damaged`,
       )
     this.#at = offset
   }

@@ -141,7 +141,8 @@ export async function openTrace(
     options.format === undefined
       ? sniffFormat(head.subarray(0, read))
       : traceFormats.find(({ name }) => name === options.format)
-  if (format === undefined) throw unknown(source.name, 'known trace', traceFormats)
+  if (format === undefined)
+    throw unknown(source.name, 'known trace', traceFormats, read === 0 ? 'empty: ' : '')
   return await format.open(source)
 }
 
@@ -156,10 +157,12 @@ function unknown(
   name: string,
   what: string,
   formats: readonly { readonly name: string }[],
+  found = '',
 ): TraceParseError {
   const known = formats.map((format) => format.name).join(', ')
   const place = { unit: 'byte', at: 0 } as const
-  return new TraceParseError('unknown_format', name, place, `not a ${what}; known are ${known}`)
+  const message = `${found}not a ${what}; known are ${known}`
+  return new TraceParseError('unknown_format', name, place, message)
 }
 
 /** True when input that begins with `head` can be read while it is being written. */

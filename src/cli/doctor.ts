@@ -12,7 +12,7 @@ import { readSnapshots } from '../io/snapshots.ts'
 import { taskKindOf } from '../model/task-kind.ts'
 import { unfitError } from './failure.ts'
 import { printFindings } from './findings.ts'
-import { snapshotFolder } from './ingest-files.ts'
+import { describeNoGaps, snapshotFolder } from './ingest-files.ts'
 import { addExamples, addOutput, type OutputOptions } from './options.ts'
 import { printLine, printResult, toFormat } from './output.ts'
 import { toSettings } from './settings.ts'
@@ -191,9 +191,10 @@ async function describe(contents: Contents): Promise<void> {
       ...(info.cpus === undefined ? [] : [`${info.cpus} CPUs`]),
     ].join(', '),
   )
+  const isIncomplete = contents.issues.some(({ severity }) => severity === 'data_loss')
   const missing = lost === undefined ? 'an unknown number of' : formatCount(lost)
   await printLine(
-    `${formatCount(count)} events over ${formatNs(lengthNs)}, ${gaps === 0 ? 'nothing lost' : `${missing} events lost in ${formatCount(gaps)} gaps`}`,
+    `${formatCount(count)} events over ${formatNs(lengthNs)}, ${gaps === 0 ? describeNoGaps(isIncomplete) : `${missing} events lost in ${formatCount(gaps)} gaps`}`,
   )
   const sorted = [...events].sort((a, b) => b[1] - a[1])
   for (const [name, number] of sorted.slice(0, BEST_EVENTS))

@@ -167,6 +167,11 @@ export function snapshotFolder(file: string): string | undefined {
 }
 
 /** One line per import issue and one of totals on stderr; the id alone on stdout. */
+/** Of a trace without gaps: one that was cut off is not known to be whole. */
+export function describeNoGaps(lacksData: boolean): string {
+  return lacksData ? 'no gaps in what is there, but data is missing' : 'nothing lost'
+}
+
 async function report(
   writer: RowWriter,
   traceId: number,
@@ -190,7 +195,7 @@ async function report(
     const gaps = Number(trace['lost_gaps'] ?? 0)
     const lost =
       gaps === 0
-        ? 'nothing lost'
+        ? describeNoGaps(issues.some(({ severity }) => severity === 'data_loss'))
         : `lost ${formatCount(Number(trace['lost_events'] ?? 0))} events in ${formatCount(gaps)} gaps`
     const length = formatNs(Number(trace['end_ns'] ?? 0) - Number(trace['start_ns'] ?? 0))
     remark(
