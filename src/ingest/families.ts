@@ -351,7 +351,8 @@ export class Families {
   #wakeup(): EventHandler {
     const handler = schedWaking(this.#context)
     return {
-      ...handler,
+      fields: handler.fields,
+      bind: (batch) => handler.bind(batch),
       event: (row, cpu, task) => {
         if (!this.#wakingSeen) handler.event(row, cpu, task)
       },
@@ -361,12 +362,14 @@ export class Families {
 
 /** The same handler, which first says what rows it is to have. */
 function noting(handler: EventHandler, note: (batch: EventBatch) => void): EventHandler {
+  const { fields, event } = handler
   return {
-    ...handler,
+    fields,
     bind(batch) {
       note(batch)
       handler.bind(batch)
     },
+    event,
   }
 }
 

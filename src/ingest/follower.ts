@@ -15,6 +15,8 @@ export class Follower {
   readonly #families: Families
   /** By instance: two instances' batches of one format are bound at the same time. */
   readonly #handlers = new Map<EventFormat, (EventHandler | undefined)[]>()
+  /** Handlers of the window's batches. One array for all windows: V8 would not always make new ones of the same kind. */
+  readonly #bound: (EventHandler | undefined)[] = []
   readonly #lossesTaken = new Set<Loss>()
   #losses: Loss[] = []
 
@@ -31,7 +33,8 @@ export class Follower {
   /** Runs the window's events in total order through their handlers. */
   follow(window: EventWindow): void {
     const { batches, batch: batchOf, row: rowOf, ts: times, cpu: cpus, tid: tids, length } = window
-    const handlers = batches.map((batch) => this.#bind(batch))
+    const handlers = this.#bound
+    for (const [b, batch] of batches.entries()) handlers[b] = this.#bind(batch)
     this.events += length
     if (length === 0) return
     if (Number.isNaN(this.startNs)) {

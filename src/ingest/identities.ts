@@ -40,6 +40,7 @@ export class PageIdentities {
 
   /** Page id of what is stored at the entry now. */
   stored(key: number, swapoutId: number): number {
+    this.#slots.reserve(Math.max(swapoutId, this.#next))
     const block = this.#slots.blockOf(key)
     const at = placeOf(key)
     block[at + 1] = swapoutId
@@ -88,6 +89,7 @@ export class PageIdentities {
   }
 
   #setRead(key: number, page: number): void {
+    this.#slots.reserve(page)
     this.#slots.blockOf(key)[placeOf(key)] = this.#freesRecorded ? -page : page
   }
 

@@ -23,6 +23,11 @@ interface LastShape {
   shape: number
 }
 
+/** Of numbers or NaN. `Object.is` is a call out of optimized code. */
+function isSame(a: number, b: number): boolean {
+  return a === b || (Number.isNaN(a) && Number.isNaN(b))
+}
+
 /** Shapes of swap-outs: mostly that of the task's last one. */
 export class SwapoutShapes {
   readonly #shapes: Shapes
@@ -41,9 +46,9 @@ export class SwapoutShapes {
       last.context === swapout.context &&
       last.path === swapout.path &&
       last.place === swapout.place &&
-      Object.is(last.node, swapout.node) &&
-      Object.is(last.type, swapout.type) &&
-      Object.is(last.order, swapout.order)
+      isSame(last.node, swapout.node) &&
+      isSame(last.type, swapout.type) &&
+      isSame(last.order, swapout.order)
     )
       return last.shape
     const shape = this.#find(swapout)

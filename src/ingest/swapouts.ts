@@ -2,7 +2,7 @@ import type { RowBuffer } from '../model/rows.ts'
 import { swapKey } from '../model/swap-entry.ts'
 import type { Clock } from './clock.ts'
 import type { PageIdentities } from './identities.ts'
-import type { SpanKind } from './spans.ts'
+import type { OpenSpan, SpanKind } from './spans.ts'
 import { finalSwapouts, type SwapoutRows, stagedSwapouts } from './swapout-rows.ts'
 import type { Task } from './tasks.ts'
 import type { Timeline } from './timeline.ts'
@@ -350,7 +350,7 @@ export class Swapouts {
     const swapout = this.#spare.pop() ?? {
       id: 0,
       pageId: Number.NaN,
-      key: 0,
+      key: Number.NaN,
       type: Number.NaN,
       offset: Number.NaN,
       awaits: 0,
@@ -400,9 +400,7 @@ export class Swapouts {
   #enterLane(swapout: OpenSwapout): void {
     if (this.staged) return
     if (Number.isNaN(swapout.node)) swapout.node = this.#setting.nodeOfPfn(0)
-    const key =
-      (Number.isNaN(swapout.node) ? 0 : swapout.node + 1) * 4 +
-      CONTEXT_NAMES.indexOf(swapout.context)
+    const key = (Number.isNaN(swapout.node) ? 0 : swapout.node + 1) * 4 + numberOf(swapout.context)
     let lane = this.#lanes[key]
     if (lane === undefined) {
       lane = { submitted: 0, stored: 0 }
@@ -426,28 +424,30 @@ export class Swapouts {
   }
 }
 
-const CONTEXT_NAMES: readonly Context[] = ['kswapd', 'direct', 'memcg', 'proactive']
+/** Comparing names that are constants is comparing addresses. */
+function numberOf(context: Context): number {
+  if (context === 'kswapd') return 0
+  if (context === 'direct') return 1
+  return context === 'memcg' ? 2 : 3
+}
 
-const CONTEXTS: Readonly<Record<SpanKind, Context | undefined>> = {
-  direct: 'direct',
-  node: 'direct',
-  memcg: 'memcg',
-  memcg_softlimit: 'memcg',
-  throttle: undefined,
-  compaction: undefined,
+/** What a swap-out within a span is done for, as far as the span tells. */
+function contextWithin(kind: SpanKind): Context | undefined {
+  if (kind === 'direct' || kind === 'node') return 'direct'
+  return kind === 'memcg' || kind === 'memcg_softlimit' ? 'memcg' : undefined
 }
 
 function contextOf(task: Task): Context {
   const { spans } = task
   // Soft limit reclaim runs inside kswapd or direct reclaim; the innermost span decides.
   for (let i = spans.length - 1; i >= 0; i--) {
-    const kind = spans[i]?.kind
-    const context = kind === undefined ? undefined : CONTEXTS[kind]
+    const context = contextWithin((spans[i] as OpenSpan).kind)
     if (context !== undefined) return context
   }
   return task.kind === 'kswapd' ? 'kswapd' : 'proactive'
 }
 
 function innermostReclaim(task: Task): number {
-  return task.spans.at(-1)?.id ?? Number.NaN
+  const { spans } = task
+  return spans.length === 0 ? Number.NaN : (spans[spans.length - 1] as OpenSpan).id
 }

@@ -23,6 +23,12 @@ export interface OpenRead {
   swapoutId: number
 }
 
+/**
+ * 0 as V8 keeps floating-point numbers: a field that begins as a small integer changes the layout of all tasks, and so discards the code
+ * compiled for them, when it gets its first time.
+ */
+const NO_TIME = -0
+
 /** One thread from its first to its last event; a reused tid is a new task. */
 export class Task {
   readonly id: number
@@ -39,15 +45,15 @@ export class Task {
 
   /** Scheduler state, and since when. */
   state = UNKNOWN
-  since = 0
+  since = NO_TIME
   /** Up to here time is accounted for. */
   accountedNs = Number.NaN
   /** Time on CPU since the last event that tells what it was for. */
-  unlabelledNs = 0
+  unlabelledNs = NO_TIME
   /** Pieces of that time, [start, end, cpu] each, that thread_states still waits for. */
   readonly unlabelled: number[] = []
   /** Start of the current run on a CPU or of its yet unlabelled rest. */
-  pieceStart = 0
+  pieceStart = NO_TIME
   /** Last thread_states row held back so that equal neighbours merge. */
   heldStart = Number.NaN
   heldEnd = Number.NaN
@@ -57,9 +63,9 @@ export class Task {
   unmapStart = Number.NaN
   readonly totals = new Float64Array(PARTS.length)
   lastSleepStart = Number.NaN
-  lastSleepNs = 0
+  lastSleepNs = NO_TIME
   lastSleepPart = 0
-  lastReadyNs = 0
+  lastReadyNs = NO_TIME
   lastWaker: Task | undefined = undefined
   /** The waker had a batch or a folio in hand: it unlocked a folio. */
   wokenInBatch = false

@@ -20,6 +20,7 @@ export function kprobe(make: (role: EventRole) => EventHandler): EventHandler {
   const type = new NumberField(['type'])
   const handlers = new Map<EventRole, EventHandler>()
   return {
+    fields: undefined,
     bind(batch) {
       name.bind(batch)
       type.bind(batch)
