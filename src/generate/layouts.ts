@@ -49,52 +49,55 @@ function atLeast([major, minor]: KernelVersion, [wantMajor, wantMinor]: KernelVe
   return major > wantMajor || (major === wantMajor && minor >= wantMinor)
 }
 
+/** Whether a kernel has what came with a release. */
+type Since = (major: number, minor: number) => boolean
+
 /**
  * Every event's layout in a kernel. Source: include/trace/events/{vmscan,oom,compaction,sched,block}.h of the versions named; the release in
  * which each form changed is the first of the two neighbours that has the new one.
  */
 export function layoutsOf(kernel: KernelVersion): EventLayout[] {
-  const since = (major: number, minor: number) => atLeast(kernel, [major, minor])
-  // gfp_t became unsigned long about 5.19.
-  const gfp: LayoutField = since(5, 19)
+  const since: Since = (major, minor) => atLeast(kernel, [major, minor])
+  const spans = new SpanLayouts(since)
+  return [
+    ...kswapdLayouts(since),
+    ...spans.all(),
+    slabStart(since(4, 16), gfpOf(since), since(5, 4)),
+    slabEnd(since(5, 4)),
+    isolateLayout(kernel),
+    writeLayout(since),
+    shrinkInactiveLayout(kernel),
+    RETRY_ZONE,
+    MARK_VICTIM,
+    compaction('compactionBegin', 'mm_compaction_begin', false),
+    compaction('compactionEnd', 'mm_compaction_end', true),
+    switchLayout(since),
+    wakingLayout(since),
+    PRINT,
+    ...probes(kernel),
+    ...blockLayouts({
+      hasPriority: since(6, 11),
+      hasLongFlags: since(6, 18),
+      error: since(4, 12) ? 'error' : 'errors',
+    }),
+    ...(since(5, 2) ? spans.ofNode() : []),
+    ...(since(5, 16) ? [THROTTLED] : []),
+  ]
+}
+
+const vmscan = inSystem('vmscan')
+
+/** gfp_t became unsigned long about 5.19. */
+function gfpOf(since: Since): LayoutField {
+  return since(5, 19)
     ? ulong('gfp_flags', 'gfp')
     : field('gfp_flags', 'gfp_t', 4, false, { arg: 'gfp' })
-  const memcg: LayoutField[] = since(7, 1)
-    ? [field('memcg_id', 'u64', 8, false, { arg: 'memcg' })]
-    : []
-  const memcgText = since(7, 1) ? ' memcg_id={memcg_id}' : ''
-  const vmscan = inSystem('vmscan')
-  const begin = (kind: EventKind, name: string): EventLayout => {
-    if (since(5, 2))
-      return vmscan(
-        kind,
-        name,
-        [int('order'), gfp, ...memcg],
-        `order={order} gfp_flags={gfp_flags:gfp}${memcgText}`,
-      )
-    const fields = [
-      int('order'),
-      field('may_writepage', 'int', 4, true, { constant: 1 }),
-      gfp,
-      ...(since(4, 8) ? [field('classzone_idx', 'int', 4, true, { constant: 3 })] : []),
-    ]
-    return vmscan(
-      kind,
-      name,
-      fields,
-      `order={order} may_writepage={may_writepage} gfp_flags={gfp_flags:gfp}${since(4, 8) ? ' classzone_idx={classzone_idx}' : ''}`,
-    )
-  }
-  const end = (kind: EventKind, name: string): EventLayout =>
-    vmscan(
-      kind,
-      name,
-      [ulong('nr_reclaimed', 'reclaimed'), ...memcg],
-      `nr_reclaimed={nr_reclaimed}${memcgText}`,
-    )
+}
 
+function kswapdLayouts(since: Since): EventLayout[] {
   const zid = since(5, 2) ? '' : ' zid={zid}'
-  const layouts: EventLayout[] = [
+  const tellsGfp = since(4, 17)
+  return [
     vmscan('kswapdSleep', 'mm_vmscan_kswapd_sleep', [int('nid')], 'nid={nid}'),
     vmscan(
       'kswapdWake',
@@ -105,137 +108,188 @@ export function layoutsOf(kernel: KernelVersion): EventLayout[] {
     vmscan(
       'wakeupKswapd',
       'mm_vmscan_wakeup_kswapd',
-      [int('nid'), int('zid'), int('order'), ...(since(4, 17) ? [gfp] : [])],
-      `nid={nid}${zid} order={order}${since(4, 17) ? ' gfp_flags={gfp_flags:gfp}' : ''}`,
+      [int('nid'), int('zid'), int('order'), ...(tellsGfp ? [gfpOf(since)] : [])],
+      `nid={nid}${zid} order={order}${tellsGfp ? ' gfp_flags={gfp_flags:gfp}' : ''}`,
     ),
-    begin('directBegin', 'mm_vmscan_direct_reclaim_begin'),
-    end('directEnd', 'mm_vmscan_direct_reclaim_end'),
-    begin('memcgBegin', 'mm_vmscan_memcg_reclaim_begin'),
-    end('memcgEnd', 'mm_vmscan_memcg_reclaim_end'),
-    begin('softlimitBegin', 'mm_vmscan_memcg_softlimit_reclaim_begin'),
-    end('softlimitEnd', 'mm_vmscan_memcg_softlimit_reclaim_end'),
-    slabStart(since(4, 16), gfp, since(5, 4)),
-    vmscan(
-      'slabEnd',
-      'mm_shrink_slab_end',
-      [
-        pointer('shr', 'struct shrinker *', 'shrinker'),
-        int('nid'),
-        pointer('shrink', 'void *', 'shrinker'),
-        long('unused_scan', 'unused'),
-        long('new_scan', 'scanned'),
-        int('retval', 'freed'),
-        long('total_scan', 'totalScan'),
-      ],
-      `{shrink:${since(5, 4) ? 'symbol' : 'symbolF'}} {shr:ptr}: nid: {nid} unused scan count {unused_scan} new scan count {new_scan} total_scan {total_scan} last shrinker return val {retval}`,
-    ),
-    isolateLayout(kernel),
-    vmscan(
-      'write',
-      since(5, 18) ? 'mm_vmscan_write_folio' : 'mm_vmscan_writepage',
-      [ulong('pfn', 'pfn'), int('reclaim_flags', 'flags')],
-      `page={pfn:page} pfn={pfn${since(5, 14) ? ':x' : ''}} flags={reclaim_flags:wb}`,
-    ),
-    shrinkInactiveLayout(kernel),
-    {
-      kind: 'retryZone',
-      system: 'oom',
-      name: 'reclaim_retry_zone',
-      fields: [
-        int('node', 'nid'),
-        int('zone_idx', 'zid'),
-        int('order'),
-        ulong('reclaimable', 'reclaimable'),
-        ulong('available', 'available'),
-        ulong('min_wmark', 'min'),
-        int('no_progress_loops', 'loops'),
-        field('wmark_check', 'bool', 1, false, { arg: 'check' }),
-      ],
-      text: 'node={node} zone={zone_idx:zone} order={order} reclaimable={reclaimable} available={available} min_wmark={min_wmark} no_progress_loops={no_progress_loops} wmark_check={wmark_check}',
-    },
-    {
-      kind: 'markVictim',
-      system: 'oom',
-      name: 'mark_victim',
-      fields: [int('pid', 'tid')],
-      text: 'pid={pid}',
-    },
-    compaction('compactionBegin', 'mm_compaction_begin', false),
-    compaction('compactionEnd', 'mm_compaction_end', true),
-    {
-      kind: 'switch',
-      system: 'sched',
-      name: 'sched_switch',
-      fields: [
-        comm('prev_comm', 'prevComm'),
-        field('prev_pid', 'pid_t', 4, true, { arg: 'prevTid' }),
-        int('prev_prio', 'prevPrio'),
-        // The bits above the reported states moved in 4.14.
-        field('prev_state', 'long', 'long', true, {
-          state: 'prevState',
-          preempted: since(4, 14) ? 0x100 : 0x1000,
-        }),
-        comm('next_comm', 'nextComm'),
-        field('next_pid', 'pid_t', 4, true, { arg: 'nextTid' }),
-        int('next_prio', 'nextPrio'),
-      ],
-      text: 'prev_comm={prev_comm:s} prev_pid={prev_pid} prev_prio={prev_prio} prev_state={prev_state:state} ==> next_comm={next_comm:s} next_pid={next_pid} next_prio={next_prio}',
-    },
-    {
-      kind: 'waking',
-      system: 'sched',
-      name: 'sched_waking',
-      fields: [
-        comm('comm', 'comm'),
-        field('pid', 'pid_t', 4, true, { arg: 'tid' }),
-        int('prio'),
-        ...(since(6, 2) ? [] : [field('success', 'int', 4, true, { constant: 1 })]),
-        int('target_cpu', 'cpu'),
-      ],
-      text: 'comm={comm:s} pid={pid} prio={prio} target_cpu={target_cpu:03d}',
-    },
-    {
-      kind: 'print',
-      system: 'ftrace',
-      name: 'print',
-      fields: [
-        pointer('ip', 'unsigned long', ''),
-        field('buf', 'char', 0, false, { tail: 'text' }, '[]'),
-      ],
-      text: '{buf:s}',
-    },
-    ...probes(kernel),
-    ...blockLayouts({
-      hasPriority: since(6, 11),
-      hasLongFlags: since(6, 18),
-      error: since(4, 12) ? 'error' : 'errors',
-    }),
   ]
-  if (since(5, 2))
-    layouts.push(
+}
+
+/** Begin and end of reclaim by whoever needs memory. */
+class SpanLayouts {
+  readonly #since: Since
+  readonly #gfp: LayoutField
+  readonly #memcg: readonly LayoutField[]
+  readonly #memcgText: string
+
+  constructor(since: Since) {
+    this.#since = since
+    this.#gfp = gfpOf(since)
+    this.#memcg = since(7, 1) ? [field('memcg_id', 'u64', 8, false, { arg: 'memcg' })] : []
+    this.#memcgText = since(7, 1) ? ' memcg_id={memcg_id}' : ''
+  }
+
+  all(): EventLayout[] {
+    return [
+      this.#begin('directBegin', 'mm_vmscan_direct_reclaim_begin'),
+      this.#end('directEnd', 'mm_vmscan_direct_reclaim_end'),
+      this.#begin('memcgBegin', 'mm_vmscan_memcg_reclaim_begin'),
+      this.#end('memcgEnd', 'mm_vmscan_memcg_reclaim_end'),
+      this.#begin('softlimitBegin', 'mm_vmscan_memcg_softlimit_reclaim_begin'),
+      this.#end('softlimitEnd', 'mm_vmscan_memcg_softlimit_reclaim_end'),
+    ]
+  }
+
+  ofNode(): EventLayout[] {
+    return [
       vmscan(
         'nodeBegin',
         'mm_vmscan_node_reclaim_begin',
-        [int('nid'), int('order'), gfp],
+        [int('nid'), int('order'), this.#gfp],
         'nid={nid} order={order} gfp_flags={gfp_flags:gfp}',
       ),
-      end('nodeEnd', 'mm_vmscan_node_reclaim_end'),
+      this.#end('nodeEnd', 'mm_vmscan_node_reclaim_end'),
+    ]
+  }
+
+  #begin(kind: EventKind, name: string): EventLayout {
+    const since = this.#since
+    if (since(5, 2))
+      return vmscan(
+        kind,
+        name,
+        [int('order'), this.#gfp, ...this.#memcg],
+        `order={order} gfp_flags={gfp_flags:gfp}${this.#memcgText}`,
+      )
+    const tellsZone = since(4, 8)
+    const fields = [
+      int('order'),
+      field('may_writepage', 'int', 4, true, { constant: 1 }),
+      this.#gfp,
+      ...(tellsZone ? [field('classzone_idx', 'int', 4, true, { constant: 3 })] : []),
+    ]
+    return vmscan(
+      kind,
+      name,
+      fields,
+      `order={order} may_writepage={may_writepage} gfp_flags={gfp_flags:gfp}${tellsZone ? ' classzone_idx={classzone_idx}' : ''}`,
     )
-  if (since(5, 16))
-    layouts.push(
-      vmscan(
-        'throttled',
-        'mm_vmscan_throttled',
-        [
-          int('nid'),
-          int('usec_timeout', 'timeoutUs'),
-          int('usec_delayed', 'delayedUs'),
-          int('reason'),
-        ],
-        'nid={nid} usec_timeout={usec_timeout} usect_delayed={usec_delayed} reason={reason:throttle}',
-      ),
+  }
+
+  #end(kind: EventKind, name: string): EventLayout {
+    return vmscan(
+      kind,
+      name,
+      [ulong('nr_reclaimed', 'reclaimed'), ...this.#memcg],
+      `nr_reclaimed={nr_reclaimed}${this.#memcgText}`,
     )
-  return layouts
+  }
+}
+
+function slabEnd(symbol: boolean): EventLayout {
+  return vmscan(
+    'slabEnd',
+    'mm_shrink_slab_end',
+    [
+      pointer('shr', 'struct shrinker *', 'shrinker'),
+      int('nid'),
+      pointer('shrink', 'void *', 'shrinker'),
+      long('unused_scan', 'unused'),
+      long('new_scan', 'scanned'),
+      int('retval', 'freed'),
+      long('total_scan', 'totalScan'),
+    ],
+    `{shrink:${symbol ? 'symbol' : 'symbolF'}} {shr:ptr}: nid: {nid} unused scan count {unused_scan} new scan count {new_scan} total_scan {total_scan} last shrinker return val {retval}`,
+  )
+}
+
+function writeLayout(since: Since): EventLayout {
+  return vmscan(
+    'write',
+    since(5, 18) ? 'mm_vmscan_write_folio' : 'mm_vmscan_writepage',
+    [ulong('pfn', 'pfn'), int('reclaim_flags', 'flags')],
+    `page={pfn:page} pfn={pfn${since(5, 14) ? ':x' : ''}} flags={reclaim_flags:wb}`,
+  )
+}
+
+const RETRY_ZONE: EventLayout = {
+  kind: 'retryZone',
+  system: 'oom',
+  name: 'reclaim_retry_zone',
+  fields: [
+    int('node', 'nid'),
+    int('zone_idx', 'zid'),
+    int('order'),
+    ulong('reclaimable', 'reclaimable'),
+    ulong('available', 'available'),
+    ulong('min_wmark', 'min'),
+    int('no_progress_loops', 'loops'),
+    field('wmark_check', 'bool', 1, false, { arg: 'check' }),
+  ],
+  text: 'node={node} zone={zone_idx:zone} order={order} reclaimable={reclaimable} available={available} min_wmark={min_wmark} no_progress_loops={no_progress_loops} wmark_check={wmark_check}',
+}
+
+const MARK_VICTIM: EventLayout = {
+  kind: 'markVictim',
+  system: 'oom',
+  name: 'mark_victim',
+  fields: [int('pid', 'tid')],
+  text: 'pid={pid}',
+}
+
+const THROTTLED: EventLayout = vmscan(
+  'throttled',
+  'mm_vmscan_throttled',
+  [int('nid'), int('usec_timeout', 'timeoutUs'), int('usec_delayed', 'delayedUs'), int('reason')],
+  'nid={nid} usec_timeout={usec_timeout} usect_delayed={usec_delayed} reason={reason:throttle}',
+)
+
+function switchLayout(since: Since): EventLayout {
+  return {
+    kind: 'switch',
+    system: 'sched',
+    name: 'sched_switch',
+    fields: [
+      comm('prev_comm', 'prevComm'),
+      field('prev_pid', 'pid_t', 4, true, { arg: 'prevTid' }),
+      int('prev_prio', 'prevPrio'),
+      // The bits above the reported states moved in 4.14.
+      field('prev_state', 'long', 'long', true, {
+        state: 'prevState',
+        preempted: since(4, 14) ? 0x100 : 0x1000,
+      }),
+      comm('next_comm', 'nextComm'),
+      field('next_pid', 'pid_t', 4, true, { arg: 'nextTid' }),
+      int('next_prio', 'nextPrio'),
+    ],
+    text: 'prev_comm={prev_comm:s} prev_pid={prev_pid} prev_prio={prev_prio} prev_state={prev_state:state} ==> next_comm={next_comm:s} next_pid={next_pid} next_prio={next_prio}',
+  }
+}
+
+function wakingLayout(since: Since): EventLayout {
+  return {
+    kind: 'waking',
+    system: 'sched',
+    name: 'sched_waking',
+    fields: [
+      comm('comm', 'comm'),
+      field('pid', 'pid_t', 4, true, { arg: 'tid' }),
+      int('prio'),
+      ...(since(6, 2) ? [] : [field('success', 'int', 4, true, { constant: 1 })]),
+      int('target_cpu', 'cpu'),
+    ],
+    text: 'comm={comm:s} pid={pid} prio={prio} target_cpu={target_cpu:03d}',
+  }
+}
+
+const PRINT: EventLayout = {
+  kind: 'print',
+  system: 'ftrace',
+  name: 'print',
+  fields: [
+    pointer('ip', 'unsigned long', ''),
+    field('buf', 'char', 0, false, { tail: 'text' }, '[]'),
+  ],
+  text: '{buf:s}',
 }
 
 function slabStart(priority: boolean, gfp: LayoutField, symbol: boolean): EventLayout {
