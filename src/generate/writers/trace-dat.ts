@@ -129,31 +129,43 @@ export class TraceDatWriter implements TraceWriter {
   }
 
   #writeV7(): void {
-    const { output, compression, pageSize } = this.#context
-    const head = concat([
-      this.#metadata.magic('7'),
-      utf8(
-        compression === 'none'
-          ? 'none\0\0'
-          : `${compression}\0${compression === 'zlib' ? '1.2.13' : '1.5.4'}\0`,
-      ),
+    const { output } = this.#context
+    const head = this.#headV7()
+    const names = new SectionNames()
+    const metadata = this.#metadataSections(head.length + 8, names)
+    const { starts, end } = this.#placeCpus(metadata.end + SECTION_HEAD_BYTES)
+    const dataBytes = end - metadata.end - SECTION_HEAD_BYTES
+    const data = this.#sectionHead(3, names.add('flyrecord'), dataBytes, this.#compressed)
+    // The strings come before the options, whose name is among them.
+    const optionsName = names.add('options')
+    const strings = this.#section(15, names.add('strings'), names.bytes(), false)
+    const options = concat([
+      ...metadata.options,
+      ...this.#commonOptions().map(([id, data]) => this.#option(id, data)),
+      this.#option(3, this.#bufferOption(metadata.end, starts)),
+      this.#option(15, this.#int(end, 8)),
+      this.#option(0, this.#int(0, 8)),
     ])
-    const names: string[] = []
-    let stringsLength = 0
-    const section = (id: number, name: string, data: Uint8Array, compress: boolean): Uint8Array => {
-      const body = compress ? this.#compressSection(data) : data
-      const string = stringsLength
-      names.push(name)
-      stringsLength += utf8(name).length + 1
-      return concat([
-        this.#int(id, 2),
-        this.#int(compress ? 1 : 0, 2),
-        this.#int(string, 4),
-        this.#int(body.length, 8),
-        body,
-      ])
-    }
-    const metadata: (readonly [id: number, name: string, data: Uint8Array])[] = [
+    output.write(concat([head, this.#int(end + strings.length, 8)]))
+    for (const section of metadata.sections) output.write(section)
+    output.write(data)
+    this.#writeCpus(starts, metadata.end + SECTION_HEAD_BYTES)
+    output.write(strings)
+    output.write(this.#section(0, optionsName, options, false))
+  }
+
+  #headV7(): Uint8Array {
+    const { compression } = this.#context
+    const version = compression === 'zlib' ? '1.2.13' : compression === 'zstd' ? '1.5.4' : ''
+    return concat([this.#metadata.magic('7'), utf8(`${compression}\0${version}\0`)])
+  }
+
+  /** What describes the events, from a place of the file on, with the options that tell where each section is. */
+  #metadataSections(
+    from: number,
+    names: SectionNames,
+  ): { readonly sections: Uint8Array[]; readonly options: Uint8Array[]; readonly end: number } {
+    const contents: readonly (readonly [id: number, name: string, data: Uint8Array])[] = [
       [16, 'headers', this.#metadata.headerInfo()],
       [17, 'ftrace events', this.#metadata.ftraceFormats()],
       [18, 'events format', this.#metadata.eventFormats()],
@@ -161,71 +173,55 @@ export class TraceDatWriter implements TraceWriter {
       [20, 'printk', this.#metadata.printk()],
       [21, 'command lines', this.#metadata.cmdlines()],
     ]
-    const parts: Uint8Array[] = []
+    const sections: Uint8Array[] = []
     const options: Uint8Array[] = []
-    let offset = head.length + 8
-    for (const [id, name, data] of metadata) {
-      const bytes = section(id, name, data, this.#compressed)
-      options.push(this.#option(id, this.#int(offset, 8)))
-      parts.push(bytes)
-      offset += bytes.length
+    let end = from
+    for (const [id, name, data] of contents) {
+      const section = this.#section(id, names.add(name), data, this.#compressed)
+      options.push(this.#option(id, this.#int(end, 8)))
+      sections.push(section)
+      end += section.length
     }
-    for (const [id, data] of this.#commonOptions()) options.push(this.#option(id, data))
-    // Section header of the trace data, then each cpu's data on a page boundary of its own.
-    const dataSection = offset
+    return { sections, options, end }
+  }
+
+  #section(id: number, name: number, data: Uint8Array, compressed: boolean): Uint8Array {
+    const body = compressed ? this.#compressSection(data) : data
+    return concat([this.#sectionHead(id, name, body.length, compressed), body])
+  }
+
+  #sectionHead(id: number, name: number, bytes: number, compressed: boolean): Uint8Array {
+    return concat([
+      this.#int(id, 2),
+      this.#int(compressed ? 1 : 0, 2),
+      this.#int(name, 4),
+      this.#int(bytes, 8),
+    ])
+  }
+
+  /** Each cpu's data begins on a page boundary of its own. */
+  #placeCpus(from: number): { readonly starts: readonly number[]; readonly end: number } {
+    const { pageSize } = this.#context
     const starts: number[] = []
-    let end = dataSection + 16
-    for (const { head: own, spool } of this.#cpus) {
+    let end = from
+    for (const { head, spool } of this.#cpus) {
       end = Math.ceil(end / pageSize) * pageSize
       starts.push(end)
-      end += own.length + spool.length
+      end += head.length + spool.length
     }
-    options.push(this.#option(3, this.#bufferOption(dataSection, starts)))
-    const data = concat([
-      this.#int(3, 2),
-      this.#int(this.#compressed ? 1 : 0, 2),
-      this.#int(stringsLength, 4),
-      this.#int(end - dataSection - 16, 8),
-    ])
-    names.push('flyrecord')
-    stringsLength += utf8('flyrecord').length + 1
-    // The strings section comes before the options, so its own name is added first.
-    const optionsString = stringsLength
-    names.push('options', 'strings')
-    const stringsString = optionsString + 'options'.length + 1
-    const stringsData = utf8(`${names.join('\0')}\0`)
-    const strings = concat([
-      this.#int(15, 2),
-      this.#int(0, 2),
-      this.#int(stringsString, 4),
-      this.#int(stringsData.length, 8),
-      stringsData,
-    ])
-    options.push(this.#option(15, this.#int(end, 8)))
-    options.push(this.#option(0, this.#int(0, 8)))
-    const optionData = concat(options)
+    return { starts, end }
+  }
 
-    output.write(concat([head, this.#int(end + strings.length, 8)]))
-    for (const part of parts) output.write(part)
-    output.write(data)
-    let at = dataSection + 16
-    for (const [i, { head: own, spool }] of this.#cpus.entries()) {
+  #writeCpus(starts: readonly number[], from: number): void {
+    const { output } = this.#context
+    let at = from
+    for (const [i, { head, spool }] of this.#cpus.entries()) {
       const start = starts[i] ?? at
       output.write(new Uint8Array(start - at))
-      output.write(own)
-      at = start + own.length + spool.length
+      output.write(head)
+      at = start + head.length + spool.length
       drain(spool, output)
     }
-    output.write(strings)
-    output.write(
-      concat([
-        this.#int(0, 2),
-        this.#int(0, 2),
-        this.#int(optionsString, 4),
-        this.#int(optionData.length, 8),
-        optionData,
-      ]),
-    )
   }
 
   #bufferOption(section: number, starts: readonly number[]): Uint8Array {
@@ -248,6 +244,25 @@ export class TraceDatWriter implements TraceWriter {
   #compressSection(data: Uint8Array): Uint8Array {
     const body = compress(data, this.#context)
     return concat([this.#int(body.length, 4), this.#int(data.length, 4), body])
+  }
+}
+
+const SECTION_HEAD_BYTES = 16
+
+/** Names of sections, by the byte at which each begins. */
+class SectionNames {
+  readonly #names: string[] = []
+  #length = 0
+
+  add(name: string): number {
+    const at = this.#length
+    this.#names.push(name)
+    this.#length += utf8(name).length + 1
+    return at
+  }
+
+  bytes(): Uint8Array {
+    return utf8(`${this.#names.join('\0')}\0`)
   }
 }
 
