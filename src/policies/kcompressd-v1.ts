@@ -164,7 +164,6 @@ function threadCount(threads: number, limit: number): number {
 
 /** kfifo_alloc rounds its bytes up to a power of two: 4096 entries of 24 bytes become 131,072 bytes, 5461 entries. */
 function fifoCapacity(entries: number): number {
-  let bytes = 1
-  while (bytes < entries * ENTRY_BYTES) bytes *= 2
+  const bytes = 1 << (32 - Math.clz32(entries * ENTRY_BYTES - 1))
   return Math.floor(bytes / ENTRY_BYTES)
 }

@@ -24,8 +24,7 @@ export class EventQueue {
 
   /** Time of the earliest event; Infinity when there is none. */
   get nextTime(): number {
-    if (this.#popped >= 0) this.#settle()
-    return this.#times[1] as number
+    return this.#popped < 0 ? (this.#times[1] as number) : this.#earliestBut(this.#popped)
   }
 
   /** Ids from 0 to `ids` - 1 may be scheduled from now on. */
@@ -72,6 +71,17 @@ export class EventQueue {
   /** Time at which `id` is due; Infinity when it is not pending. */
   timeOf(id: number): number {
     return this.#times[this.#size + id] as number
+  }
+
+  /** What its path's other subtrees hold. */
+  #earliestBut(id: number): number {
+    const times = this.#times
+    let earliest = Number.POSITIVE_INFINITY
+    for (let node = this.#size + id; node > 1; node >>= 1) {
+      const other = times[node ^ 1] as number
+      if (other < earliest) earliest = other
+    }
+    return earliest
   }
 
   #settle(): void {

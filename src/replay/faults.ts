@@ -1,5 +1,6 @@
 import type { Place } from '../memory/backends/backend.ts'
 import { drawn } from './costs.ts'
+import * as F from './flights.ts'
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
 import { TICK_NS } from './scan.ts'
@@ -83,7 +84,7 @@ export class Faults {
           this.#recordSwapIn(
             thread,
             page,
-            flights.id[pages.swapout[page] as number] ?? 0,
+            flights.values[(pages.swapout[page] as number) + F.ID] as number,
             pages.slot[page] as number,
             met,
             start,
@@ -100,7 +101,7 @@ export class Faults {
         met ??= 'stored'
         pages.set(page, P.LOCKED)
         const flight = pages.swapout[page] as number
-        const id = flights.id[flight] as number
+        const id = flights.values[flight + F.ID] as number
         const slot = pages.slot[page] as number
         if (flight > 0) {
           this.#kernel.recorder.closeFlight(flight)

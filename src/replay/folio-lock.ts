@@ -14,6 +14,7 @@ export class FolioLocks {
 
   unlock(page: number): void {
     this.#kernel.pages.clear(page, P.LOCKED)
+    if (this.#lockWaiters.size === 0) return
     const waiters = this.#lockWaiters.get(page)
     if (waiters === undefined) return
     this.#lockWaiters.delete(page)

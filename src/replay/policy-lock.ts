@@ -52,22 +52,34 @@ export class PolicyLock {
   /** False: the thread does not have it. */
   release(thread: Thread): boolean {
     if (this.#owner !== thread) return false
+    if (this.#spinners.length === 0 && this.#sleepers.length === 0) {
+      this.#owner = undefined
+      return true
+    }
     const sleeper = this.#sleepers[0]
     if (sleeper !== undefined && this.#isPromised) this.#handTo(sleeper)
     else {
-      const spinner = this.#spinners.find(
-        (candidate) => this.#isSpinlock || this.#scheduler.isOnCpu(candidate),
-      )
+      const spinner = this.#firstAbleSpinner()
       if (spinner !== undefined) this.#handTo(spinner)
       else {
         this.#owner = undefined
-        // Those that lost their CPU while they spun look again when they run.
-        for (const preempted of this.#spinners) this.#scheduler.stopSpinning(preempted)
-        this.#spinners.length = 0
+        this.#letSpinnersLook()
       }
       if (sleeper !== undefined) this.#scheduler.wake(sleeper)
     }
     return true
+  }
+
+  #firstAbleSpinner(): Thread | undefined {
+    for (const thread of this.#spinners)
+      if (this.#isSpinlock || this.#scheduler.isOnCpu(thread)) return thread
+    return undefined
+  }
+
+  /** Those that lost their CPU while they spun look again when they run. */
+  #letSpinnersLook(): void {
+    for (const preempted of this.#spinners) this.#scheduler.stopSpinning(preempted)
+    this.#spinners.length = 0
   }
 
   #handTo(thread: Thread): void {
@@ -80,6 +92,8 @@ export class PolicyLock {
 
 function remove(threads: Thread[], thread: Thread): boolean {
   const place = threads.indexOf(thread)
-  if (place >= 0) threads.splice(place, 1)
+  // Mostly there is one, and splice makes an array of what it takes out.
+  if (place >= 0 && place === threads.length - 1) threads.pop()
+  else if (place >= 0) threads.splice(place, 1)
   return place >= 0
 }

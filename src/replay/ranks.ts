@@ -46,7 +46,8 @@ export class Lane {
 }
 
 /** Words in a block. */
-const BLOCK = 32
+const BLOCK_SHIFT = 5
+const BLOCK = 1 << BLOCK_SHIFT
 
 /**
  * The ranks still waiting: a bit for each, in words of 32 ranks, with a count for each block of words so that a long way back is counted
@@ -87,8 +88,8 @@ class Waiting {
     if (at > word) return 0
     let smaller = bitsOf((words[word & mask] as number) & (bit - 1))
     while (at < word) {
-      if (at % BLOCK === 0 && word - at >= BLOCK) {
-        smaller += this.#blocks[(at / BLOCK) & (this.#blocks.length - 1)] as number
+      if ((at & (BLOCK - 1)) === 0 && word - at >= BLOCK) {
+        smaller += this.#blocks[(at >>> BLOCK_SHIFT) & (this.#blocks.length - 1)] as number
         at += BLOCK
       } else {
         smaller += bitsOf(words[at & mask] as number)
@@ -99,7 +100,7 @@ class Waiting {
   }
 
   #changeBlock(word: number, by: number): void {
-    const place = Math.floor(word / BLOCK) & (this.#blocks.length - 1)
+    const place = (word >>> BLOCK_SHIFT) & (this.#blocks.length - 1)
     this.#blocks[place] = (this.#blocks[place] as number) + by
   }
 

@@ -1,16 +1,9 @@
 import { RowBuffer } from '../model/rows.ts'
+import * as F from './flights.ts'
 import type { LogEventName, LogSink } from './log-events.ts'
 import { DOINGS, PARTS, RUNNING, STATES, type Thread } from './thread.ts'
 
 export type RowSink = (rows: RowBuffer) => void
-
-export const PATHS = ['inline', 'queued', 'displaced', 'bypass'] as const
-export const INLINE = 0
-export const BY_QUEUE = 1
-export const DISPLACED = 2
-export const BYPASS = 3
-
-export const CONTEXTS = ['kswapd', 'direct'] as const
 
 /** Parts of a stall by index of `Thread.parts`. */
 const PART_NAMES: readonly string[] = [
@@ -43,101 +36,12 @@ const PART_DETAILS: readonly (string | undefined)[] = [
 ]
 
 const FLUSH_ROWS = 8192
-/** Swap-outs under way at first; the columns grow. */
-const FLIGHTS = 1024
 /** Sectors of 512 bytes in a page of 4 KiB. */
 const SECTORS_PER_PAGE = 8
 
-/** A swap-out from its gate until its frame is free. Times in ns, NaN = not yet. */
-export class Flights {
-  page = new Float64Array(FLIGHTS)
-  id = new Float64Array(FLIGHTS)
-  submit = new Float64Array(FLIGHTS)
-  start = new Float64Array(FLIGHTS)
-  stored = new Float64Array(FLIGHTS)
-  handed = new Float64Array(FLIGHTS)
-  freed = new Float64Array(FLIGHTS)
-  task = new Float64Array(FLIGHTS)
-  tid = new Float64Array(FLIGHTS)
-  cpu = new Float64Array(FLIGHTS)
-  node = new Float64Array(FLIGHTS)
-  slot = new Float64Array(FLIGHTS)
-  order = new Float64Array(FLIGHTS)
-  context = new Float64Array(FLIGHTS)
-  path = new Float64Array(FLIGHTS)
-  storedBy = new Float64Array(FLIGHTS)
-  bytes = new Float64Array(FLIGHTS)
-  submitRank = new Float64Array(FLIGHTS)
-  startRank = new Float64Array(FLIGHTS)
-  doneRank = new Float64Array(FLIGHTS)
-  span = new Float64Array(FLIGHTS)
-  readonly reason: (string | undefined)[] = []
-  readonly place: (string | undefined)[] = []
-  #free = new Int32Array(FLIGHTS)
-  #freeCount = 0
-  #used = 1
-
-  /** Number of an unused flight, from 1. */
-  open(): number {
-    const flight = this.#freeCount > 0 ? (this.#free[--this.#freeCount] as number) : this.#used++
-    if (flight >= this.page.length) this.#grow()
-    this.start[flight] = Number.NaN
-    this.stored[flight] = Number.NaN
-    this.handed[flight] = Number.NaN
-    this.freed[flight] = Number.NaN
-    this.path[flight] = BYPASS
-    this.reason[flight] = undefined
-    this.storedBy[flight] = Number.NaN
-    this.place[flight] = undefined
-    this.bytes[flight] = Number.NaN
-    this.submitRank[flight] = 0
-    this.startRank[flight] = 0
-    this.doneRank[flight] = 0
-    return flight
-  }
-
-  close(flight: number): void {
-    this.#free[this.#freeCount++] = flight
-  }
-
-  #grow(): void {
-    const size = this.page.length * 2
-    this.page = grown(this.page, size)
-    this.id = grown(this.id, size)
-    this.submit = grown(this.submit, size)
-    this.start = grown(this.start, size)
-    this.stored = grown(this.stored, size)
-    this.handed = grown(this.handed, size)
-    this.freed = grown(this.freed, size)
-    this.task = grown(this.task, size)
-    this.tid = grown(this.tid, size)
-    this.cpu = grown(this.cpu, size)
-    this.node = grown(this.node, size)
-    this.slot = grown(this.slot, size)
-    this.order = grown(this.order, size)
-    this.context = grown(this.context, size)
-    this.path = grown(this.path, size)
-    this.storedBy = grown(this.storedBy, size)
-    this.bytes = grown(this.bytes, size)
-    this.submitRank = grown(this.submitRank, size)
-    this.startRank = grown(this.startRank, size)
-    this.doneRank = grown(this.doneRank, size)
-    this.span = grown(this.span, size)
-    const free = new Int32Array(size)
-    free.set(this.#free)
-    this.#free = free
-  }
-}
-
-function grown(from: Float64Array<ArrayBuffer>, size: number): Float64Array<ArrayBuffer> {
-  const to = new Float64Array(size)
-  to.set(from)
-  return to
-}
-
 /** Writes what happens as rows of the database's run tables; buffers go to the sink when they are full, so memory stays bounded. */
 export class Recorder {
-  readonly flights = new Flights()
+  readonly flights = new F.Flights()
   readonly log: LogSink | undefined
   /** The page_id of rows for a page of the engine. */
   pageId: (page: number) => number = (page) => page + 1
@@ -430,42 +334,43 @@ export class Recorder {
 
   /** The flight's row; its number is free afterwards. */
   closeFlight(flight: number): void {
-    const flights = this.flights
+    const { flights } = this
+    const { values } = flights
     if (this.#sink !== undefined) {
       const rows = this.swapouts
       const row = rows.add()
-      const context = CONTEXTS[flights.context[flight] as number] as string
-      const path = flights.path[flight] as number
-      rows.number(row, 'swapout_id', flights.id[flight] as number)
-      rows.number(row, 'page_id', (flights.page[flight] as number) + 1)
-      rows.number(row, 'ts_ns', flights.handed[flight] as number)
-      rows.number(row, 'submit_ns', flights.submit[flight] as number)
-      rows.number(row, 'start_ns', flights.start[flight] as number)
-      rows.number(row, 'stored_ns', flights.stored[flight] as number)
-      rows.number(row, 'freed_ns', flights.freed[flight] as number)
-      rows.number(row, 'task_id', flights.task[flight] as number)
-      rows.number(row, 'tid', flights.tid[flight] as number)
-      rows.number(row, 'cpu', flights.cpu[flight] as number)
-      rows.number(row, 'node', flights.node[flight] as number)
+      const context = F.CONTEXTS[values[flight + F.CONTEXT] as number] as string
+      const path = values[flight + F.PATH] as number
+      rows.number(row, 'swapout_id', values[flight + F.ID] as number)
+      rows.number(row, 'page_id', (values[flight + F.CONTENT] as number) + 1)
+      rows.number(row, 'ts_ns', values[flight + F.HANDED_AT] as number)
+      rows.number(row, 'submit_ns', values[flight + F.SUBMITTED_AT] as number)
+      rows.number(row, 'start_ns', values[flight + F.STARTED_AT] as number)
+      rows.number(row, 'stored_ns', values[flight + F.STORED_AT] as number)
+      rows.number(row, 'freed_ns', values[flight + F.FREED_AT] as number)
+      rows.number(row, 'task_id', values[flight + F.TASK] as number)
+      rows.number(row, 'tid', values[flight + F.TID] as number)
+      rows.number(row, 'cpu', values[flight + F.CPU] as number)
+      rows.number(row, 'node', values[flight + F.NODE] as number)
       rows.number(row, 'swap_type', 0)
-      rows.number(row, 'swap_offset', flights.slot[flight] as number)
-      rows.number(row, 'folio_order', flights.order[flight] as number)
+      rows.number(row, 'swap_offset', values[flight + F.SLOT] as number)
+      rows.number(row, 'folio_order', values[flight + F.ORDER] as number)
       rows.text(row, 'context', context)
-      rows.text(row, 'path', PATHS[path])
-      rows.text(row, 'bypass_reason', flights.reason[flight])
-      rows.number(row, 'stored_by', flights.storedBy[flight] as number)
-      rows.text(row, 'place', flights.place[flight])
-      rows.number(row, 'compressed_bytes', flights.bytes[flight] as number)
-      rows.text(row, 'lane', `${flights.node[flight]}/${context}`)
-      if (path !== BYPASS) {
-        rows.number(row, 'submit_rank', flights.submitRank[flight] as number)
-        if ((flights.startRank[flight] as number) > 0)
-          rows.number(row, 'start_rank', flights.startRank[flight] as number)
-        if ((flights.doneRank[flight] as number) > 0)
-          rows.number(row, 'done_rank', flights.doneRank[flight] as number)
+      rows.text(row, 'path', F.PATHS[path])
+      rows.text(row, 'bypass_reason', F.REASONS[values[flight + F.REASON] as number])
+      rows.number(row, 'stored_by', values[flight + F.STORED_BY] as number)
+      rows.text(row, 'place', F.PLACES[values[flight + F.PLACE] as number])
+      rows.number(row, 'compressed_bytes', values[flight + F.BYTES] as number)
+      rows.text(row, 'lane', `${values[flight + F.NODE] as number}/${context}`)
+      if (path !== F.BYPASS) {
+        rows.number(row, 'submit_rank', values[flight + F.SUBMIT_RANK] as number)
+        if ((values[flight + F.START_RANK] as number) > 0)
+          rows.number(row, 'start_rank', values[flight + F.START_RANK] as number)
+        if ((values[flight + F.DONE_RANK] as number) > 0)
+          rows.number(row, 'done_rank', values[flight + F.DONE_RANK] as number)
       }
-      if ((flights.span[flight] as number) > 0)
-        rows.number(row, 'span_id', flights.span[flight] as number)
+      if ((values[flight + F.SPAN] as number) > 0)
+        rows.number(row, 'span_id', values[flight + F.SPAN] as number)
       this.added(rows)
     }
     flights.close(flight)

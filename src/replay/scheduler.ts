@@ -64,6 +64,8 @@ export class Scheduler {
   readonly #moments: { readonly time: number; readonly value: number }[] = []
   #active: Cpu | undefined
   #rotate = 0
+  #isNested = false
+  #steps = 0
   #checkEvery = NS_AT_FIRST
   #nextCheck = Number.POSITIVE_INFINITY
   #check: () => void = () => {}
@@ -132,6 +134,45 @@ export class Scheduler {
     }
     thread.work = ns
     this.#charge(cpu)
+    return (
+      !this.#isNested &&
+      thread.kind !== 'worker' &&
+      cpu.queue.length === 0 &&
+      this.#spendAsOthersRun(cpu, thread)
+    )
+  }
+
+  /**
+   * The program stays where it is while the others run below it: to leave it and come back costs more than all the rest of a turn. One program
+   * at a time can: those that run below it give way to it.
+   */
+  #spendAsOthersRun(cpu: Cpu, thread: Thread): boolean {
+    this.#active = undefined
+    this.#isNested = true
+    cpu.needResched = false
+    this.#schedule(cpu)
+    const isSpent = this.#runUntilSpent(cpu, thread)
+    this.#isNested = false
+    this.#active = cpu
+    return isSpent
+  }
+
+  /** False: the thread lost its CPU, or the run is over. */
+  #runUntilSpent(cpu: Cpu, thread: Thread): boolean {
+    while (!this.stopped) {
+      const id = this.#nextEvent()
+      if (id !== cpu.index) {
+        this.#dispatch(id)
+        continue
+      }
+      this.#progressOrPreempt(cpu, thread)
+      if (cpu.current !== thread) return false
+      if (thread.work === 0) {
+        cpu.progressAt = this.now
+        return true
+      }
+      this.#schedule(cpu)
+    }
     return false
   }
 
@@ -274,26 +315,36 @@ export class Scheduler {
 
   /** Runs until nothing is pending or `stopped`. */
   run(): void {
-    const events = this.#events
-    let steps = 0
     while (!this.stopped) {
-      const time = events.nextTime
-      const id = events.pop()
+      const id = this.#nextEvent()
       if (id < 0) return
-      if (time > this.now) steps = 0
-      else if (++steps > STEPS_PER_INSTANT) throw this.#livelock()
-      this.now = time
-      if (time >= this.#nextCheck) {
-        this.#nextCheck = time + this.#checkEvery
-        this.#check()
-      }
-      if (id < this.#balanceId) this.#cpuEvent(this.cpus[id] as Cpu)
-      else if (id === this.#balanceId) {
-        this.#balance()
-        if (events.length > 0) events.schedule(id, this.now + this.#options.balanceNs)
-      } else if (id === this.#momentId) this.#moment()
-      else this.wake(this.threads[id - this.#firstTimer] as Thread)
+      this.#dispatch(id)
     }
+  }
+
+  /** Goes on to the next event; its id, or -1 when nothing is pending. */
+  #nextEvent(): number {
+    const events = this.#events
+    const time = events.nextTime
+    const id = events.pop()
+    if (id < 0) return id
+    if (time > this.now) this.#steps = 0
+    else if (++this.#steps > STEPS_PER_INSTANT) throw this.#livelock()
+    this.now = time
+    if (time >= this.#nextCheck) {
+      this.#nextCheck = time + this.#checkEvery
+      this.#check()
+    }
+    return id
+  }
+
+  #dispatch(id: number): void {
+    if (id < this.#balanceId) this.#cpuEvent(this.cpus[id] as Cpu)
+    else if (id === this.#balanceId) {
+      this.#balance()
+      if (this.#events.length > 0) this.#events.schedule(id, this.now + this.#options.balanceNs)
+    } else if (id === this.#momentId) this.#moment()
+    else this.wake(this.threads[id - this.#firstTimer] as Thread)
   }
 
   /** Every thread is in exactly one place; called by the invariants. */
@@ -426,14 +477,16 @@ export class Scheduler {
       this.#runCpu(cpu)
       return
     }
-    this.#progress(cpu)
-    if (current.work > 0) {
-      if (current.preemptOff === 0 && cpu.queue.length > 0) {
-        if (cpu.needResched || this.now - cpu.sliceStart >= this.#options.sliceNs)
-          this.#preempt(cpu)
-      } else cpu.needResched = cpu.needResched && cpu.queue.length > 0
-    }
+    this.#progressOrPreempt(cpu, current)
     this.#runCpu(cpu)
+  }
+
+  #progressOrPreempt(cpu: Cpu, current: Thread): void {
+    this.#progress(cpu)
+    if (current.work === 0) return
+    if (current.preemptOff === 0 && cpu.queue.length > 0) {
+      if (cpu.needResched || this.now - cpu.sliceStart >= this.#options.sliceNs) this.#preempt(cpu)
+    } else cpu.needResched = cpu.needResched && cpu.queue.length > 0
   }
 
   #preempt(cpu: Cpu): void {

@@ -1,3 +1,4 @@
+import * as F from './flights.ts'
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
 import type { Scan } from './scan.ts'
@@ -161,8 +162,8 @@ export class Shrink {
     const flight = pages.swapout[page] as number
     if (flight > 0) {
       const { flights } = this.#kernel.recorder
-      flights.freed[flight] = this.#kernel.scheduler.now
-      this.#kernel.note('freed', page, flights.id[flight] as number)
+      flights.values[flight + F.FREED_AT] = this.#kernel.scheduler.now
+      this.#kernel.note('freed', page, flights.values[flight + F.ID] as number)
       this.#kernel.recorder.closeFlight(flight)
       pages.swapout[page] = 0
     }

@@ -1,6 +1,7 @@
 import type { Place, StoreRequest } from '../memory/backends/backend.ts'
 import { PstraceError } from '../model/error.ts'
 import { drawn } from './costs.ts'
+import * as F from './flights.ts'
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
 import type { StepsTo } from './steps.ts'
@@ -70,7 +71,7 @@ export class Stores {
     isKworker: boolean,
   ): number {
     const { pages, scheduler, costs, tally, zones } = this.#kernel
-    const { flights } = this.#kernel.recorder
+    const { values } = this.#kernel.recorder.flights
     const flight = pages.swapout[page] as number
     const state = pages.state[page] as number
     if (flight === 0 || (state !== P.QUEUED && state !== P.RESIDENT))
@@ -79,8 +80,8 @@ export class Stores {
         `page ${page} is stored twice (by ${thread.name} at ${scheduler.now} ns)`,
       )
     pages.state[page] = P.STORING
-    flights.start[flight] = scheduler.now
-    flights.storedBy[flight] = thread.taskId
+    values[flight + F.STARTED_AT] = scheduler.now
+    values[flight + F.STORED_BY] = thread.taskId
     this.#kernel.note('store', page, 0)
     const work = this.#workOf(thread)
     work.node = node
@@ -194,17 +195,17 @@ export class Stores {
 
   #end(thread: Thread, work: StoreWork): boolean | StepsTo<boolean> {
     const { pages, scheduler, tally } = this.#kernel
-    const { flights } = this.#kernel.recorder
+    const { values } = this.#kernel.recorder.flights
     const { node, page, flight, place, compressedBytes, deviceWrites } = work
     scheduler.setDoing(thread, work.doing)
     tally.stores += pages.pagesOf(page)
     tally.compressedBytes += compressedBytes
-    flights.stored[flight] = scheduler.now
-    flights.place[flight] = place
-    flights.bytes[flight] = compressedBytes
-    const submitRank = flights.submitRank[flight] as number
+    values[flight + F.STORED_AT] = scheduler.now
+    values[flight + F.PLACE] = F.PLACES.indexOf(place)
+    values[flight + F.BYTES] = compressedBytes
+    const submitRank = values[flight + F.SUBMIT_RANK] as number
     if (submitRank > 0)
-      flights.doneRank[flight] = this.#kernel.swapOuts.laneOf(node, flight).finish(submitRank)
+      values[flight + F.DONE_RANK] = this.#kernel.swapOuts.laneOf(node, flight).finish(submitRank)
     this.#kernel.note('stored', page, compressedBytes, place)
     this.#kernel.zones.poolChanged(work.poolNode, work.poolPagesTaken)
     this.#kernel.pool.kickShrinker()
@@ -307,7 +308,7 @@ export class Stores {
   completed(page: number, cpu: number, flight: number): void {
     const { pages, gate } = this.#kernel
     if ((pages.swapout[page] as number) !== flight) this.#kernel.recorder.closeFlight(flight)
-    if (this.#writing.has(page)) {
+    if (this.#writing.size > 0 && this.#writing.has(page)) {
       // The device has it: unlocked now, rotated when the write is done.
       this.#kernel.locks.unlock(page)
       return

@@ -1,10 +1,10 @@
 import type { SubmitEnd } from '../policies/policy.ts'
 import { type CostSampler, drawn } from './costs.ts'
+import * as F from './flights.ts'
 import type { PolicyGate } from './gate.ts'
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
 import type { Lane } from './ranks.ts'
-import { BY_QUEUE, BYPASS, CONTEXTS, DISPLACED, INLINE } from './recorder.ts'
 import { DIRECT_CONTEXT, KSWAPD_CONTEXT, type Scan } from './scan.ts'
 import type { Steps, StepsTo } from './steps.ts'
 import { HOLDS_ZERO } from './swap-pool.ts'
@@ -44,28 +44,16 @@ export class SwapOuts {
     if (remote) scheduler.interruptMemoryElsewhere(thread, this.#drawFlush)
     scheduler.setDoing(thread, doing)
     pages.clear(page, P.REFERENCED)
-    const flights = recorder.flights
-    const flight = flights.open()
-    pages.swapout[page] = flight
-    flights.id[flight] = ++this.#swapoutIds
-    flights.page[flight] = pages.content[page] as number
-    flights.submit[flight] = scheduler.now
-    flights.task[flight] = thread.taskId
-    flights.tid[flight] = thread.tid
-    flights.cpu[flight] = thread.cpu
-    flights.node[flight] = node.index
-    flights.slot[flight] = slot
-    flights.order[flight] = pages.order[page] as number
-    flights.context[flight] = scan.context
-    flights.span[flight] = thread.span
+    const { flights } = recorder
+    const flight = this.#openFlight(thread, node, scan, page)
     scan.written += count
     this.#kernel.tally.swapOuts += count
-    this.#kernel.note('swap-out', page, this.#swapoutIds, CONTEXTS[scan.context])
+    this.#kernel.note('swap-out', page, this.#swapoutIds, F.CONTEXTS[scan.context])
     if (this.#kernel.zeroMap && this.#kernel.pool.isZero(page)) {
-      flights.path[flight] = BYPASS
-      flights.reason[flight] = 'zero'
+      flights.values[flight + F.PATH] = F.BYPASS
+      flights.values[flight + F.REASON] = F.IS_ZERO
       yield* this.#storeZero(thread, node, page)
-      flights.handed[flight] = scheduler.now
+      flights.values[flight + F.HANDED_AT] = scheduler.now
       this.#kernel.shrink.evict(node, page)
       this.#kernel.locks.unlock(page)
       return true
@@ -77,8 +65,11 @@ export class SwapOuts {
       const end = typeof submission === 'string' ? submission : yield* submission
       if (end === 'queued') {
         this.#kernel.tally.handedOver++
-        if ((pages.swapout[page] as number) === flight && Number.isNaN(flights.handed[flight]))
-          flights.handed[flight] = scheduler.now
+        if (
+          (pages.swapout[page] as number) === flight &&
+          Number.isNaN(flights.values[flight + F.HANDED_AT] as number)
+        )
+          flights.values[flight + F.HANDED_AT] = scheduler.now
         return false
       }
       this.#returned(node, gate, flight, page, end)
@@ -98,9 +89,30 @@ export class SwapOuts {
       scan.activated += count
       return false
     }
-    flights.handed[flight] = scheduler.now
+    flights.values[flight + F.HANDED_AT] = scheduler.now
     if (!this.#paysOwn(thread) && !scheduler.spend(thread, costs.release.draw())) yield
     return this.#freed(node, flight, page)
+  }
+
+  /** The folio leaves for swap: unmapped, with its slot. */
+  #openFlight(thread: Thread, node: NodeState, scan: Scan, page: number): number {
+    const { pages, recorder, scheduler } = this.#kernel
+    const { flights } = recorder
+    const flight = flights.open()
+    const { values } = flights
+    pages.swapout[page] = flight
+    values[flight + F.ID] = ++this.#swapoutIds
+    values[flight + F.CONTENT] = pages.content[page] as number
+    values[flight + F.SUBMITTED_AT] = scheduler.now
+    values[flight + F.TASK] = thread.taskId
+    values[flight + F.TID] = thread.tid
+    values[flight + F.CPU] = thread.cpu
+    values[flight + F.NODE] = node.index
+    values[flight + F.SLOT] = pages.slot[page] as number
+    values[flight + F.ORDER] = pages.order[page] as number
+    values[flight + F.CONTEXT] = scan.context
+    values[flight + F.SPAN] = thread.span
+    return flight
   }
 
   /** Its own memory: the costs of such a task are measured with all that surrounds them. */
@@ -132,19 +144,20 @@ export class SwapOuts {
 
   /** Order is kept per node and context. */
   laneOf(node: NodeState, flight: number): Lane {
-    const { context } = this.#kernel.recorder.flights
-    return node.lanes[context[flight] === KSWAPD_CONTEXT ? KSWAPD_CONTEXT : DIRECT_CONTEXT]
+    const context = this.#kernel.recorder.flights.values[flight + F.CONTEXT] as number
+    return node.lanes[context === KSWAPD_CONTEXT ? KSWAPD_CONTEXT : DIRECT_CONTEXT]
   }
 
   /** The reclaimer stores it without asking the policy. */
   #passed(node: NodeState, scan: Scan, flight: number, page: number): void {
-    const { flights } = this.#kernel.recorder
+    const { values } = this.#kernel.recorder.flights
     const isKswapd = scan.context === KSWAPD_CONTEXT
-    flights.path[flight] = this.#kernel.gate === undefined && isKswapd ? INLINE : BYPASS
-    if (flights.path[flight] === BYPASS) flights.reason[flight] = isKswapd ? 'file' : 'context'
+    values[flight + F.PATH] = this.#kernel.gate === undefined && isKswapd ? F.INLINE : F.BYPASS
+    if ((values[flight + F.PATH] as number) === F.BYPASS)
+      values[flight + F.REASON] = isKswapd ? F.IS_FILE : F.OTHER_CONTEXT
     else {
       const rank = this.laneOf(node, flight).submit()
-      flights.submitRank[flight] = rank
+      values[flight + F.SUBMIT_RANK] = rank
       this.#kernel.note('submit', page, rank)
     }
   }
@@ -152,10 +165,10 @@ export class SwapOuts {
   /** The policy has the folio. */
   #submitted(node: NodeState, gate: PolicyGate, flight: number, page: number): void {
     const { pages, recorder } = this.#kernel
-    const { flights } = recorder
+    const { values } = recorder.flights
     const rank = this.laneOf(node, flight).submit()
-    flights.submitRank[flight] = rank
-    flights.path[flight] = BY_QUEUE
+    values[flight + F.SUBMIT_RANK] = rank
+    values[flight + F.PATH] = F.BY_QUEUE
     pages.state[page] = P.QUEUED
     if (gate.writebackWhileQueued) {
       pages.set(page, P.WRITEBACK | P.RECLAIM)
@@ -167,19 +180,19 @@ export class SwapOuts {
   /** The policy gives the folio back to the reclaimer. */
   #returned(node: NodeState, gate: PolicyGate, flight: number, page: number, end: SubmitEnd): void {
     const { pages, recorder } = this.#kernel
-    const { flights } = recorder
+    const { values } = recorder.flights
     pages.state[page] = P.RESIDENT
     if (gate.writebackWhileQueued) {
       pages.clear(page, P.WRITEBACK | P.RECLAIM)
       pages.set(page, P.LOCKED)
     }
     if (end === 'activate') return
-    flights.path[flight] = end === 'bypass' ? BYPASS : INLINE
+    values[flight + F.PATH] = end === 'bypass' ? F.BYPASS : F.INLINE
     if (end === 'inline') return
-    flights.reason[flight] = 'full'
-    this.laneOf(node, flight).withdraw(flights.submitRank[flight] as number)
-    this.#kernel.note('withdraw', page, flights.submitRank[flight] as number)
-    flights.submitRank[flight] = 0
+    values[flight + F.REASON] = F.IS_FULL
+    this.laneOf(node, flight).withdraw(values[flight + F.SUBMIT_RANK] as number)
+    this.#kernel.note('withdraw', page, values[flight + F.SUBMIT_RANK] as number)
+    values[flight + F.SUBMIT_RANK] = 0
   }
 
   /** After a store by the reclaimer: false where the folio was written again meanwhile, or is still on its way to the device. */
@@ -194,10 +207,10 @@ export class SwapOuts {
   }
 
   #startRank(node: NodeState, flight: number, page: number): void {
-    const { flights } = this.#kernel.recorder
-    const submitRank = flights.submitRank[flight] as number
+    const { values } = this.#kernel.recorder.flights
+    const submitRank = values[flight + F.SUBMIT_RANK] as number
     if (submitRank <= 0) return
-    flights.startRank[flight] = this.laneOf(node, flight).start(submitRank)
+    values[flight + F.START_RANK] = this.laneOf(node, flight).start(submitRank)
     this.#kernel.note('start', page, submitRank)
   }
 
@@ -213,7 +226,8 @@ export class SwapOuts {
 
   /** A page popped by the reclaimer itself because the queue was full. */
   displaced(page: number): void {
-    this.#kernel.recorder.flights.path[this.#kernel.pages.swapout[page] as number] = DISPLACED
+    const { pages, recorder } = this.#kernel
+    recorder.flights.values[(pages.swapout[page] as number) + F.PATH] = F.DISPLACED
     this.#kernel.note('displaced', page, 0)
   }
 
@@ -221,17 +235,17 @@ export class SwapOuts {
     const { scheduler, tally } = this.#kernel
     const { flights } = this.#kernel.recorder
     const flight = this.#kernel.pages.swapout[page] as number
-    flights.start[flight] = scheduler.now
+    flights.values[flight + F.STARTED_AT] = scheduler.now
     const doing = thread.doing
     scheduler.setDoing(thread, STORE)
     const { pages } = this.#kernel
     const count = pages.pagesOf(page)
     if (!scheduler.spend(thread, drawn(this.#kernel.costs.storeSame, count))) yield
     scheduler.setDoing(thread, doing)
-    flights.stored[flight] = scheduler.now
-    flights.storedBy[flight] = thread.taskId
-    flights.place[flight] = 'zero'
-    flights.bytes[flight] = 0
+    flights.values[flight + F.STORED_AT] = scheduler.now
+    flights.values[flight + F.STORED_BY] = thread.taskId
+    flights.values[flight + F.PLACE] = F.PLACES.indexOf('zero')
+    flights.values[flight + F.BYTES] = 0
     tally.zeroPages += count
     this.#kernel.note('zero', page, 0)
     const slot = pages.slot[page] as number
@@ -243,12 +257,12 @@ export class SwapOuts {
   backOut(node: NodeState, page: number, activate: boolean): void {
     const { pages } = this.#kernel
     const flight = pages.swapout[page] as number
-    const { flights } = this.#kernel.recorder
+    const { values } = this.#kernel.recorder.flights
     this.#kernel.note('refused', page, activate ? 1 : 0)
-    const submitRank = flights.submitRank[flight] as number
-    if (submitRank > 0 && flights.doneRank[flight] === 0) {
+    const submitRank = values[flight + F.SUBMIT_RANK] as number
+    if (submitRank > 0 && (values[flight + F.DONE_RANK] as number) === 0) {
       const lane = this.laneOf(node, flight)
-      if (flights.startRank[flight] === 0) lane.start(submitRank)
+      if ((values[flight + F.START_RANK] as number) === 0) lane.start(submitRank)
       lane.finish(submitRank)
     }
     this.#kernel.recorder.closeFlight(flight)
