@@ -27,8 +27,70 @@ export class Cpu {
     this.busyNs = 0
   }
 
+  get isIdle(): boolean {
+    return this.current === undefined && this.queue.length === 0
+  }
+
+  /** When work of so many ns at speed 1 ends that begins at `now`. */
+  endOf(ns: number, now: number): number {
+    return now + (this.speed === 1 ? ns : Math.ceil(ns / this.speed))
+  }
+
   /** Threads that run or wait here. */
   get load(): number {
     return this.queue.length + (this.current === undefined ? 0 : 1)
+  }
+
+  /** vruntime of a thread whose program runs: its elapsed time is not progress on work. */
+  charge(now: number): void {
+    const { current } = this
+    const elapsed = now - this.progressAt
+    if (current === undefined || elapsed <= 0) return
+    current.vruntime += elapsed
+    this.busyNs += elapsed
+    this.progressAt = now
+  }
+
+  /** Takes the work done by the CPU's thread since the last look. */
+  progress(now: number): void {
+    const { current } = this
+    const elapsed = now - this.progressAt
+    if (current === undefined || elapsed <= 0) return
+    current.vruntime += elapsed
+    this.busyNs += elapsed
+    this.progressAt = now
+    if (current.spinning) return
+    const done = this.speed === 1 ? elapsed : Math.floor(elapsed * this.speed)
+    current.work = Math.max(0, current.work - done)
+  }
+
+  /** Smallest vruntime of those that wait; Infinity when nobody does. */
+  get leastWaiting(): number {
+    let least = Number.POSITIVE_INFINITY
+    for (const { vruntime } of this.queue) if (vruntime < least) least = vruntime
+    return least
+  }
+
+  /** Raises `minVruntime` to that of its threads, whose progress must have been taken. */
+  raiseMinVruntime(): number {
+    const least = Math.min(this.leastWaiting, this.current?.vruntime ?? Number.POSITIVE_INFINITY)
+    if (least !== Number.POSITIVE_INFINITY && least > this.minVruntime) this.minVruntime = least
+    return this.minVruntime
+  }
+
+  /** Takes the one with the smallest vruntime out of the queue, which is not empty. */
+  takeNext(): Thread {
+    const { queue } = this
+    let best = 0
+    for (let place = 1; place < queue.length; place++)
+      if ((queue[place] as Thread).vruntime < (queue[best] as Thread).vruntime) best = place
+    const thread = queue[best] as Thread
+    queue.splice(best, 1)
+    return thread
+  }
+
+  /** Place in the queue of the first thread that may run on the other CPU; -1 = there is none. */
+  firstFor(other: Cpu): number {
+    return this.queue.findIndex((thread) => thread.allowed[other.index] === 1)
   }
 }

@@ -1,5 +1,7 @@
 import { PstraceError } from '../model/error.ts'
 import * as P from './pages.ts'
+import type { Scheduler } from './scheduler.ts'
+import { SLEEPING } from './thread.ts'
 
 /** What holds of every page at every moment between two events; returns how many of them hold a frame. */
 export function checkPages(
@@ -47,4 +49,20 @@ export function checkPages(
       `the lists count ${sizes} pages at ${now} ns; ${listed} are on them`,
     )
   return used
+}
+
+/** Every thread is in exactly one place: asleep or not there, on a CPU, or in one's queue. */
+export function checkThreads({ threads, cpus, now }: Scheduler): void {
+  for (const thread of threads) {
+    let places = thread.state >= SLEEPING ? 1 : 0
+    for (const cpu of cpus) {
+      if (cpu.current === thread) places++
+      for (const queued of cpu.queue) if (queued === thread) places++
+    }
+    if (places !== 1)
+      throw new PstraceError(
+        'replay-invariant',
+        `thread ${thread.name} is in ${places} places at ${now} ns; expected one`,
+      )
+  }
 }

@@ -9,7 +9,7 @@ import { DirectReclaim } from './direct-reclaim.ts'
 import { Faults } from './faults.ts'
 import { FolioLocks } from './folio-lock.ts'
 import type { PolicyGate } from './gate.ts'
-import { checkPages } from './invariants.ts'
+import { checkPages, checkThreads } from './invariants.ts'
 import { Kswapd } from './kswapd.ts'
 import type { LogEventName } from './log-events.ts'
 import { Generations } from './mglru.ts'
@@ -212,7 +212,7 @@ export class Kernel {
 
   /** Conservation of frames: free + in memory + pool is constant, less what this run's demand created and gave back. */
   check(): void {
-    this.scheduler.check()
+    checkThreads(this.scheduler)
     this.gate?.check()
     let free = 0
     for (const node of this.zones.nodes) {

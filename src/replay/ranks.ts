@@ -46,7 +46,7 @@ export class Lane {
 }
 
 /** Words in a block. */
-const BLOCK_SHIFT = 5
+const BLOCK_SHIFT = 3
 const BLOCK = 1 << BLOCK_SHIFT
 
 /**

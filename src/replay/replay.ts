@@ -13,7 +13,8 @@ import { VirtualGate, widestLayout } from './policy-gate.ts'
 import { Random } from './random.ts'
 import type { ReadaheadBy } from './readahead.ts'
 import { Recorder, type RowSink } from './recorder.ts'
-import { DEFAULT_SCHEDULER, Scheduler, type SchedulerOptions } from './scheduler.ts'
+import { Scheduler } from './scheduler.ts'
+import { DEFAULT_SCHEDULER, type SchedulerOptions } from './scheduler-options.ts'
 import { PlainSlots, type SwapSlots } from './slots.ts'
 import type { Steps } from './steps.ts'
 import { type RunSummary, summarize } from './summary.ts'
@@ -130,7 +131,9 @@ function openKernel(
   const scheduler = new Scheduler(
     cpus,
     {
-      onInterval: (thread, start, end) => recorder.interval(thread, start, end),
+      onInterval: recorder.recordsRows
+        ? (thread, start, end) => recorder.interval(thread, start, end)
+        : undefined,
       onMoment: (value) => kernel.device.completed(value),
       onState: (thread) => kernel.pressure.changed(thread, scheduler.now),
       onSwitch: (thread) => recorder.note(scheduler.now, 'switch', thread, -1, thread.cpu),

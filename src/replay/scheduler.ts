@@ -1,6 +1,13 @@
-import { PstraceError } from '../model/error.ts'
 import { Cpu } from './cpu.ts'
 import { EventQueue } from './event-queue.ts'
+import { Moments } from './moments.ts'
+import { busiestFor, placeFor, unevenPair } from './placement.ts'
+import {
+  DEFAULT_SCHEDULER,
+  type SchedulerHooks,
+  type SchedulerOptions,
+} from './scheduler-options.ts'
+import { Standstill } from './standstill.ts'
 import { resume, type Steps } from './steps.ts'
 import {
   ABSENT,
@@ -13,37 +20,7 @@ import {
   type ThreadIdentity,
 } from './thread.ts'
 
-export interface SchedulerHooks {
-  /** Thread `thread` was in `state` doing `doing` on `cpu` from `start` to `end`; never empty. */
-  onInterval(thread: Thread, start: number, end: number): void
-  /** A moment asked for with `at` has come. */
-  onMoment(value: number): void
-  onWake(thread: Thread, waker: Thread | undefined): void
-  /** The thread's state, or the CPU it is on, has changed. */
-  onState(thread: Thread): void
-  /** The CPU goes to another thread than the one it ran last. */
-  onSwitch(thread: Thread): void
-  wakeLatency(): number
-  switchCost(): number
-}
-
-export interface SchedulerOptions {
-  readonly sliceNs: number
-  readonly creditNs: number
-  readonly balanceNs: number
-}
-
-/** Numbers of a kernel with 1000 Hz on few CPUs; replay-model.md section 3 tells how little hangs on each. */
-export const DEFAULT_SCHEDULER: SchedulerOptions = {
-  sliceNs: 2_000_000,
-  creditNs: 1_000_000,
-  balanceNs: 64_000_000,
-}
-
 const SPIN_WORK = 1e15
-/** More turns than any run takes without time passing. */
-const STEPS_PER_INSTANT = 1_000_000
-
 /**
  * Virtual time: CPUs with fair run queues, threads as generators, and timers. A program calls `spend` and yields when it returns false; it
  * calls `block` or `sleep` and yields always.
@@ -60,12 +37,11 @@ export class Scheduler {
   readonly #balanceId: number
   readonly #firstTimer: number
   readonly #momentId: number
-  /** Moments in order of time; a device completes in order, so the new one is nearly always the last. */
-  readonly #moments: { readonly time: number; readonly value: number }[] = []
+  readonly #moments = new Moments()
   #active: Cpu | undefined
   #rotate = 0
   #isNested = false
-  #steps = 0
+  readonly #standstill = new Standstill(this.threads)
   #checkEvery = NS_AT_FIRST
   #nextCheck = Number.POSITIVE_INFINITY
   #check: () => void = () => {}
@@ -121,7 +97,7 @@ export class Scheduler {
     if (ns <= 0) return true
     const cpu = this.#active as Cpu
     if (!cpu.needResched || thread.preemptOff > 0) {
-      const end = this.now + (cpu.speed === 1 ? ns : Math.ceil(ns / cpu.speed))
+      const end = cpu.endOf(ns, this.now)
       if (
         end < this.#events.nextTime &&
         (cpu.queue.length === 0 ||
@@ -133,7 +109,7 @@ export class Scheduler {
       }
     }
     thread.work = ns
-    this.#charge(cpu)
+    cpu.charge(this.now)
     return (
       !this.#isNested &&
       thread.kind !== 'worker' &&
@@ -181,7 +157,7 @@ export class Scheduler {
     thread.preemptOff--
     const cpu = this.#active as Cpu
     if (thread.preemptOff > 0 || cpu.queue.length === 0) return true
-    this.#charge(cpu)
+    cpu.charge(this.now)
     return !cpu.needResched && this.now - cpu.sliceStart < this.#options.sliceNs
   }
 
@@ -189,7 +165,7 @@ export class Scheduler {
   spin(thread: Thread): void {
     thread.spinning = true
     thread.work = SPIN_WORK
-    this.#charge(this.#active as Cpu)
+    this.#active?.charge(this.now)
   }
 
   stopSpinning(thread: Thread): void {
@@ -223,21 +199,21 @@ export class Scheduler {
 
   /** Calls `onMoment(value)` at `time`. */
   at(time: number, value: number): void {
-    const moments = this.#moments
-    let place = moments.length
-    while (place > 0 && (moments[place - 1] as { time: number }).time > time) place--
-    moments.splice(place, 0, { time, value })
-    if (place === 0) this.#events.schedule(this.#momentId, Math.max(time, this.now))
+    const next = this.#moments.next
+    this.#moments.add(time, value)
+    if (next === undefined || time < next)
+      this.#events.schedule(this.#momentId, Math.max(time, this.now))
   }
 
   #moment(): void {
-    const moments = this.#moments
-    while (moments.length > 0 && (moments[0] as { time: number }).time <= this.now) {
-      const moment = moments.shift()
-      if (moment !== undefined) this.#hooks.onMoment(moment.value)
-    }
-    const next = moments[0]
-    if (next !== undefined) this.#events.schedule(this.#momentId, next.time)
+    for (
+      let value = this.#moments.take(this.now);
+      value !== undefined;
+      value = this.#moments.take(this.now)
+    )
+      this.#hooks.onMoment(value)
+    const { next } = this.#moments
+    if (next !== undefined) this.#events.schedule(this.#momentId, next)
   }
 
   isOnCpu(thread: Thread): boolean {
@@ -253,7 +229,7 @@ export class Scheduler {
     if (!this.isBlocked(thread)) return false
     this.#events.cancel(this.#firstTimer + thread.index)
     this.#hooks.onWake(thread, this.#active?.current)
-    const cpu = this.#place(thread)
+    const cpu = placeFor(thread, this.cpus)
     thread.cpu = cpu.index
     const floor = this.#minVruntime(cpu) - this.#options.creditNs
     if (thread.vruntime < floor) thread.vruntime = floor
@@ -276,7 +252,7 @@ export class Scheduler {
     if (elapsed > 0) {
       const part = thread.state === RUNNING ? thread.doing : DOINGS.length - 1 + thread.state
       thread.parts[part] = (thread.parts[part] as number) + elapsed
-      this.#hooks.onInterval(thread, thread.since, this.now)
+      this.#hooks.onInterval?.(thread, thread.since, this.now)
     }
     thread.since = this.now
   }
@@ -299,7 +275,7 @@ export class Scheduler {
       hit++
       const ns = draw()
       if (ns <= 0) continue
-      this.#progress(cpu)
+      cpu.progress(this.now)
       other.work += ns
       this.#schedule(cpu)
     }
@@ -328,9 +304,8 @@ export class Scheduler {
     const time = events.nextTime
     const id = events.pop()
     if (id < 0) return id
-    if (time > this.now) this.#steps = 0
-    else if (++this.#steps > STEPS_PER_INSTANT) throw this.#livelock()
     this.now = time
+    this.#standstill.step(time)
     if (time >= this.#nextCheck) {
       this.#nextCheck = time + this.#checkEvery
       this.#check()
@@ -347,69 +322,16 @@ export class Scheduler {
     else this.wake(this.threads[id - this.#firstTimer] as Thread)
   }
 
-  /** Every thread is in exactly one place; called by the invariants. */
-  check(): void {
-    for (const thread of this.threads) {
-      let places = this.isBlocked(thread) || thread.state === ABSENT ? 1 : 0
-      for (const cpu of this.cpus) {
-        if (cpu.current === thread) places++
-        for (const queued of cpu.queue) if (queued === thread) places++
-      }
-      if (places !== 1)
-        throw new PstraceError(
-          'replay-invariant',
-          `thread ${thread.name} is in ${places} places at ${this.now} ns; expected one`,
-        )
-    }
-  }
-
-  #livelock(): PstraceError {
-    const threads = this.threads
-      .filter((thread) => thread.state === RUNNING || thread.state === RUNNABLE)
-      .map((thread) => thread.name)
-    return new PstraceError(
-      'replay-livelock',
-      `time stands still at ${this.now} ns: ${threads.join(', ')} go on without using any; expected a cost above 0 somewhere in the loop`,
-    )
-  }
-
   #setState(thread: Thread, state: number): void {
     this.account(thread)
     thread.state = state
     this.#hooks.onState(thread)
   }
 
-  #place(thread: Thread): Cpu {
-    const previous = this.cpus[thread.cpu] as Cpu
-    if (thread.allowed[previous.index] === 1 && this.#isIdle(previous)) return previous
-    let best: Cpu | undefined
-    for (const cpu of this.cpus) {
-      if (thread.allowed[cpu.index] !== 1) continue
-      if (this.#isIdle(cpu) && (best === undefined || cpu.speed > best.speed)) best = cpu
-    }
-    if (best !== undefined) return best
-    if (thread.allowed[previous.index] === 1) return previous
-    for (const cpu of this.cpus) {
-      if (thread.allowed[cpu.index] !== 1) continue
-      if (best === undefined || cpu.queue.length < best.queue.length) best = cpu
-    }
-    return best ?? previous
-  }
-
-  #isIdle(cpu: Cpu): boolean {
-    return cpu.current === undefined && cpu.queue.length === 0
-  }
-
   #minVruntime(cpu: Cpu): number {
-    let least = Number.POSITIVE_INFINITY
-    if (cpu.current !== undefined) {
-      if (cpu !== this.#active) this.#progress(cpu)
-      else this.#charge(cpu)
-      least = cpu.current.vruntime
-    }
-    for (const thread of cpu.queue) if (thread.vruntime < least) least = thread.vruntime
-    if (least !== Number.POSITIVE_INFINITY && least > cpu.minVruntime) cpu.minVruntime = least
-    return cpu.minVruntime
+    if (cpu === this.#active) cpu.charge(this.now)
+    else cpu.progress(this.now)
+    return cpu.raiseMinVruntime()
   }
 
   #enqueue(cpu: Cpu, thread: Thread): void {
@@ -430,38 +352,10 @@ export class Scheduler {
     else this.#schedule(cpu)
   }
 
-  /** vruntime of a thread whose program runs: its elapsed time is not progress on work. */
-  #charge(cpu: Cpu): void {
-    const current = cpu.current
-    if (current === undefined) return
-    const elapsed = this.now - cpu.progressAt
-    if (elapsed > 0) {
-      current.vruntime += elapsed
-      cpu.busyNs += elapsed
-      cpu.progressAt = this.now
-    }
-  }
-
-  /** Takes the work done by the CPU's thread since the last look. */
-  #progress(cpu: Cpu): void {
-    const current = cpu.current
-    if (current === undefined) return
-    const elapsed = this.now - cpu.progressAt
-    if (elapsed <= 0) return
-    current.vruntime += elapsed
-    cpu.busyNs += elapsed
-    cpu.progressAt = this.now
-    if (!current.spinning)
-      current.work = Math.max(
-        0,
-        current.work - (cpu.speed === 1 ? elapsed : Math.floor(elapsed * cpu.speed)),
-      )
-  }
-
   /** Next event of a CPU that runs a thread with work left. */
   #schedule(cpu: Cpu): void {
     const current = cpu.current as Thread
-    let time = this.now + (cpu.speed === 1 ? current.work : Math.ceil(current.work / cpu.speed))
+    let time = cpu.endOf(current.work, this.now)
     if (current.preemptOff === 0 && cpu.queue.length > 0) {
       const sliceEnd = Math.max(this.now, cpu.sliceStart + this.#options.sliceNs)
       if (cpu.needResched) time = this.now
@@ -482,7 +376,7 @@ export class Scheduler {
   }
 
   #progressOrPreempt(cpu: Cpu, current: Thread): void {
-    this.#progress(cpu)
+    cpu.progress(this.now)
     if (current.work === 0) return
     if (current.preemptOff === 0 && cpu.queue.length > 0) {
       if (cpu.needResched || this.now - cpu.sliceStart >= this.#options.sliceNs) this.#preempt(cpu)
@@ -492,9 +386,7 @@ export class Scheduler {
   #preempt(cpu: Cpu): void {
     const current = cpu.current as Thread
     cpu.needResched = false
-    let least = Number.POSITIVE_INFINITY
-    for (const thread of cpu.queue) if (thread.vruntime < least) least = thread.vruntime
-    if (least > current.vruntime) {
+    if (cpu.leastWaiting > current.vruntime) {
       cpu.sliceStart = this.now
       return
     }
@@ -504,8 +396,6 @@ export class Scheduler {
   }
 
   #runCpu(cpu: Cpu): void {
-    let instant = this.now
-    let turns = 0
     for (;;) {
       let current = cpu.current
       if (current === undefined) {
@@ -517,13 +407,10 @@ export class Scheduler {
         return
       }
       cpu.progressAt = this.now
-      if (this.now > instant) {
-        instant = this.now
-        turns = 0
-      } else if (++turns > STEPS_PER_INSTANT) throw this.#livelock()
+      this.#standstill.step(this.now)
       this.#active = cpu
       const step = resume(current.program, undefined)
-      this.#charge(cpu)
+      cpu.charge(this.now)
       this.#active = undefined
       if (this.stopped) return
       if (current.entered) {
@@ -555,12 +442,7 @@ export class Scheduler {
 
   #pickNext(cpu: Cpu): boolean {
     if (cpu.queue.length === 0 && !this.#pull(cpu)) return false
-    const queue = cpu.queue
-    let best = 0
-    for (let place = 1; place < queue.length; place++)
-      if ((queue[place] as Thread).vruntime < (queue[best] as Thread).vruntime) best = place
-    const thread = queue[best] as Thread
-    queue.splice(best, 1)
+    const thread = cpu.takeNext()
     cpu.current = thread
     cpu.needResched = false
     cpu.sliceStart = this.now
@@ -579,18 +461,9 @@ export class Scheduler {
 
   /** An idle CPU takes a waiting thread from the longest queue. */
   #pull(cpu: Cpu): boolean {
-    let from: Cpu | undefined
-    for (const other of this.cpus)
-      if (
-        other !== cpu &&
-        other.queue.length > (from?.queue.length ?? 0) &&
-        (other.current !== undefined || other.queue.length > 1) &&
-        other.queue.some((thread) => thread.allowed[cpu.index] === 1)
-      )
-        from = other
+    const from = busiestFor(cpu, this.cpus)
     if (from === undefined) return false
-    const place = from.queue.findIndex((thread) => thread.allowed[cpu.index] === 1)
-    this.#move(from, place, cpu)
+    this.#move(from, from.firstFor(cpu), cpu)
     return true
   }
 
@@ -606,16 +479,11 @@ export class Scheduler {
 
   /** Where one CPU has two more threads than another, one moves; where it has one more, the odd one takes turns. */
   #balance(): void {
-    let most = this.cpus[0] as Cpu
-    let least = most
     this.#rotate = (this.#rotate + 1) % this.cpus.length
-    for (let step = 0; step < this.cpus.length; step++) {
-      const cpu = this.cpus[(this.#rotate + step) % this.cpus.length] as Cpu
-      if (cpu.load > most.load) most = cpu
-      if (cpu.load < least.load) least = cpu
-    }
-    if (most === least || most.load - least.load < 1 || most.queue.length === 0) return
-    const place = most.queue.findIndex((thread) => thread.allowed[least.index] === 1)
+    const pair = unevenPair(this.cpus, this.#rotate)
+    if (pair === undefined) return
+    const { most, least } = pair
+    const place = most.firstFor(least)
     if (place < 0) return
     this.#move(most, place, least)
     const current = least.current
