@@ -8,6 +8,9 @@ import type { Steps, StepsTo } from './steps.ts'
 import { IO, type Thread } from './thread.ts'
 import type { NodeState } from './zones.ts'
 
+/** What a fault met of its page. */
+type Met = 'queued' | 'storing' | 'stored' | 'pool' | 'disk'
+
 const NONE_ALONG: readonly number[] = []
 
 /** What tasks do to pages: first touch, file reads, touches that may swap in, giving back. */
@@ -56,109 +59,104 @@ export class Faults {
 
   /** A task touches a page it has allocated before. */
   *touch(thread: Thread, page: number): Steps {
-    const { pages, scheduler, costs, pressure } = this.#kernel
-    const flights = this.#kernel.recorder.flights
+    const { locks, pages, scheduler } = this.#kernel
     const start = scheduler.now
-    let met: 'queued' | 'storing' | 'stored' | 'pool' | 'disk' | undefined
+    let met: Met | undefined
     for (;;) {
       const state = pages.state[page] as number
       if (state === P.FREE) return
+      if (state === P.QUEUED) met ??= 'queued'
+      else if (state === P.STORING) met ??= 'storing'
+      if (pages.has(page, P.LOCKED)) {
+        // Its reclaimer holds the lock: the fault waits, then maps it again.
+        yield* locks.waitForLock(thread, page)
+        continue
+      }
       if (state === P.RESIDENT) {
-        // A reclaimer that unmaps it holds its lock; the fault waits, then maps it again.
-        if (pages.has(page, P.LOCKED)) {
-          yield* this.#kernel.locks.waitForLock(thread, page)
-          continue
-        }
         this.#access(page)
         if (pages.has(page, P.READ_AHEAD)) this.#touchReadAhead(page)
         if (met !== undefined) this.#recordSwapIn(thread, page, 0, -1, met, start)
-        return
-      }
-      if (state === P.QUEUED || state === P.STORING) {
-        met ??= state === P.QUEUED ? 'queued' : 'storing'
-        if (pages.has(page, P.LOCKED)) yield* this.#kernel.locks.waitForLock(thread, page)
-        else {
-          // Under writeback the fault maps it at once; its store goes on for nothing.
-          this.#access(page)
-          if (this.#kernel.dirties()) this.#kernel.stores.redirtied.add(page)
-          this.#recordSwapIn(
-            thread,
-            page,
-            flights.values[(pages.swapout[page] as number) + F.ID] as number,
-            pages.slot[page] as number,
-            met,
-            start,
-          )
-          return
-        }
-        continue
-      }
-      if (state === P.STORED) {
-        if (pages.has(page, P.LOCKED)) {
-          yield* this.#kernel.locks.waitForLock(thread, page)
-          continue
-        }
-        met ??= 'stored'
-        pages.set(page, P.LOCKED)
-        const flight = pages.swapout[page] as number
-        const id = flights.values[flight + F.ID] as number
-        const slot = pages.slot[page] as number
-        if (flight > 0) {
-          this.#kernel.recorder.closeFlight(flight)
-          pages.swapout[page] = 0
-        }
-        pages.state[page] = P.RESIDENT
-        this.#access(page)
-        if (this.#kernel.dirties()) {
-          pages.version[page] = (pages.version[page] as number) + 1
-          this.#kernel.pool.dropSlot(page)
-        } else pages.set(page, P.CLEAN_COPY)
-        this.#kernel.locks.unlock(page)
-        this.#kernel.tally.refaultsStored++
-        this.#recordSwapIn(thread, page, id, slot, met, start)
-        return
-      }
-      if (pages.has(page, P.LOCKED)) {
-        yield* this.#kernel.locks.waitForLock(thread, page)
-        continue
-      }
-      pages.set(page, P.LOCKED)
-      const evictor = this.#kernel.zones.nodeOf(pages.node[page] as number)
-      const { readahead } = this.#kernel
-      const along = readahead.isOn ? yield* readahead.around(thread, page) : NONE_ALONG
-      if (scheduler.stopped) return
-      const count = pages.pagesOf(page)
-      const { node, borrowed } = yield* this.#kernel.allocation.allocate(thread, count)
-      if (scheduler.stopped) return
-      // swap_read_folio: only the return of a page that was in use when it was evicted counts as a stall.
-      const entered = this.#wasInUse(evictor, page) && pressure.enter(thread, scheduler.now)
-      if (!scheduler.spend(thread, drawn(costs.swapIn, count))) yield
-      const slot = pages.slot[page] as number
-      const place = this.#load(node, page)
-      // Plugged: the neighbours are one request with the fault's page.
-      const reads = along.length + (place === 'disk' ? count : 0)
-      if (reads > 0) yield* this.#kernel.device.wait(thread, 'read', reads)
-      for (const other of along) this.#kernel.locks.unlock(other)
-      pressure.leave(thread, scheduler.now, entered)
-      if (this.#kernel.dirties()) {
-        pages.version[page] = (pages.version[page] as number) + 1
-        this.#kernel.pool.dropSlot(page)
-      } else if (this.#kernel.keepsCopy) pages.set(page, P.CLEAN_COPY)
-      else this.#kernel.pool.dropSlot(page)
-      pages.state[page] = P.RESIDENT
-      this.#access(page)
-      const distance = evictor.age - (pages.evictedAt[page] as number)
-      pages.node[page] = node.index
-      this.#kernel.lru.refaulted(evictor, page, distance)
-      this.#kernel.shrink.add(page, borrowed)
-      this.#kernel.zones.pendingFrames -= count
-      this.#kernel.locks.unlock(page)
-      this.#kernel.tally.swapIns += count
-      const from = place === 'disk' ? 'disk' : 'pool'
-      this.#kernel.note('load', page, count, from)
-      this.#recordSwapIn(thread, page, 0, slot, met ?? from, start, distance)
+      } else if (state === P.QUEUED || state === P.STORING)
+        this.#touchUnderWriteback(thread, page, met ?? 'storing', start)
+      else if (state === P.STORED) this.#touchStored(thread, page, met ?? 'stored', start)
+      else yield* this.#swapIn(thread, page, met, start)
       return
     }
+  }
+
+  /** Under writeback the fault maps it at once; its store goes on for nothing. */
+  #touchUnderWriteback(thread: Thread, page: number, met: Met, start: number): void {
+    const { pages, recorder } = this.#kernel
+    const flight = pages.swapout[page] as number
+    this.#access(page)
+    if (this.#kernel.dirties()) this.#kernel.stores.redirtied.add(page)
+    const id = recorder.flights.values[flight + F.ID] as number
+    this.#recordSwapIn(thread, page, id, pages.slot[page] as number, met, start)
+  }
+
+  /** Stored and not yet freed: mapped again as it is. */
+  #touchStored(thread: Thread, page: number, met: Met, start: number): void {
+    const { locks, pages, recorder, tally } = this.#kernel
+    pages.set(page, P.LOCKED)
+    const flight = pages.swapout[page] as number
+    const id = recorder.flights.values[flight + F.ID] as number
+    const slot = pages.slot[page] as number
+    if (flight > 0) {
+      recorder.closeFlight(flight)
+      pages.swapout[page] = 0
+    }
+    pages.state[page] = P.RESIDENT
+    this.#access(page)
+    this.#keepOrDropCopy(page, true)
+    locks.unlock(page)
+    tally.refaultsStored++
+    this.#recordSwapIn(thread, page, id, slot, met, start)
+  }
+
+  /** A touch that writes makes the copy in swap stale; else it stays good for as long as it is kept. */
+  #keepOrDropCopy(page: number, isKept: boolean): void {
+    const { pages, pool } = this.#kernel
+    if (this.#kernel.dirties()) {
+      pages.version[page] = (pages.version[page] as number) + 1
+      pool.dropSlot(page)
+    } else if (isKept) pages.set(page, P.CLEAN_COPY)
+    else pool.dropSlot(page)
+  }
+
+  /** From the pool or the device into a new frame. */
+  *#swapIn(thread: Thread, page: number, met: Met | undefined, start: number): Steps {
+    const { allocation, costs, device, locks, pages, pressure, scheduler, zones } = this.#kernel
+    pages.set(page, P.LOCKED)
+    const evictor = zones.nodeOf(pages.node[page] as number)
+    const { readahead } = this.#kernel
+    const along = readahead.isOn ? yield* readahead.around(thread, page) : NONE_ALONG
+    if (scheduler.stopped) return
+    const count = pages.pagesOf(page)
+    const { node, borrowed } = yield* allocation.allocate(thread, count)
+    if (scheduler.stopped) return
+    // swap_read_folio: only the return of a page that was in use when it was evicted counts as a stall.
+    const entered = this.#wasInUse(evictor, page) && pressure.enter(thread, scheduler.now)
+    if (!scheduler.spend(thread, drawn(costs.swapIn, count))) yield
+    const slot = pages.slot[page] as number
+    const place = this.#load(node, page)
+    // Plugged: the neighbours are one request with the fault's page.
+    const reads = along.length + (place === 'disk' ? count : 0)
+    if (reads > 0) yield* device.wait(thread, 'read', reads)
+    for (const other of along) locks.unlock(other)
+    pressure.leave(thread, scheduler.now, entered)
+    this.#keepOrDropCopy(page, this.#kernel.keepsCopy)
+    pages.state[page] = P.RESIDENT
+    this.#access(page)
+    const distance = evictor.age - (pages.evictedAt[page] as number)
+    pages.node[page] = node.index
+    this.#kernel.lru.refaulted(evictor, page, distance)
+    this.#kernel.shrink.add(page, borrowed)
+    zones.pendingFrames -= count
+    locks.unlock(page)
+    this.#kernel.tally.swapIns += count
+    const from = place === 'disk' ? 'disk' : 'pool'
+    this.#kernel.note('load', page, count, from)
+    this.#recordSwapIn(thread, page, 0, slot, met ?? from, start, distance)
   }
 
   /** A neighbour of a faulted page comes along: into the swap cache, mapped by nobody. The caller holds its lock; true = it is still to be read from the device. */
@@ -229,7 +227,7 @@ export class Faults {
     page: number,
     swapout: number,
     slot: number,
-    met: 'queued' | 'storing' | 'stored' | 'pool' | 'disk',
+    met: Met,
     start: number,
     distance = Number.NaN,
     isReadAhead: 0 | 1 = 0,

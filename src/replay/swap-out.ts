@@ -33,12 +33,12 @@ export class SwapOuts {
     }
     pages.set(page, P.LOCKED)
     pages.slot[page] = slot
+    const count = pages.pagesOf(page)
     const doing = thread.doing
     scheduler.setDoing(thread, UNMAP)
     const remote = scheduler.runsMemoryElsewhere(thread)
     const lost = this.#kernel.stolen.nextPage(scan.context === DIRECT_CONTEXT)
     // Each of its pages has an entry of its own in the page table.
-    const count = pages.pagesOf(page)
     const unmapNs = drawn(this.#unmapCost(thread, remote), count)
     if (!scheduler.spend(thread, lost + unmapNs)) yield
     if (remote) scheduler.interruptMemoryElsewhere(thread, this.#drawFlush)
@@ -50,12 +50,7 @@ export class SwapOuts {
     this.#kernel.tally.swapOuts += count
     this.#kernel.note('swap-out', page, this.#swapoutIds, F.CONTEXTS[scan.context])
     if (this.#kernel.zeroMap && this.#kernel.pool.isZero(page)) {
-      flights.values[flight + F.PATH] = F.BYPASS
-      flights.values[flight + F.REASON] = F.IS_ZERO
       yield* this.#storeZero(thread, node, page)
-      flights.values[flight + F.HANDED_AT] = scheduler.now
-      this.#kernel.shrink.evict(node, page)
-      this.#kernel.locks.unlock(page)
       return true
     }
     const gate = this.#kernel.gate
@@ -64,12 +59,7 @@ export class SwapOuts {
       const submission = gate.submit(thread, page, node.index)
       const end = typeof submission === 'string' ? submission : yield* submission
       if (end === 'queued') {
-        this.#kernel.tally.handedOver++
-        if (
-          (pages.swapout[page] as number) === flight &&
-          Number.isNaN(flights.values[flight + F.HANDED_AT] as number)
-        )
-          flights.values[flight + F.HANDED_AT] = scheduler.now
+        this.#queued(flight, page)
         return false
       }
       this.#returned(node, gate, flight, page, end)
@@ -177,6 +167,16 @@ export class SwapOuts {
     this.#kernel.note('submit', page, rank)
   }
 
+  /** The policy keeps it, and may have been done with it already. */
+  #queued(flight: number, page: number): void {
+    const { pages, recorder, scheduler, tally } = this.#kernel
+    const { values } = recorder.flights
+    tally.handedOver++
+    const isSame = (pages.swapout[page] as number) === flight
+    if (isSame && Number.isNaN(values[flight + F.HANDED_AT]))
+      values[flight + F.HANDED_AT] = scheduler.now
+  }
+
   /** The policy gives the folio back to the reclaimer. */
   #returned(node: NodeState, gate: PolicyGate, flight: number, page: number, end: SubmitEnd): void {
     const { pages, recorder } = this.#kernel
@@ -231,26 +231,31 @@ export class SwapOuts {
     this.#kernel.note('displaced', page, 0)
   }
 
+  /** Its content is nothing but zeros, which the kernel notes beside the slot: freed at once. */
   *#storeZero(thread: Thread, node: NodeState, page: number): Steps {
-    const { scheduler, tally } = this.#kernel
-    const { flights } = this.#kernel.recorder
-    const flight = this.#kernel.pages.swapout[page] as number
+    const { costs, pages, pool, recorder, scheduler } = this.#kernel
+    const { flights } = recorder
+    const flight = pages.swapout[page] as number
+    flights.values[flight + F.PATH] = F.BYPASS
+    flights.values[flight + F.REASON] = F.IS_ZERO
     flights.values[flight + F.STARTED_AT] = scheduler.now
     const doing = thread.doing
     scheduler.setDoing(thread, STORE)
-    const { pages } = this.#kernel
     const count = pages.pagesOf(page)
-    if (!scheduler.spend(thread, drawn(this.#kernel.costs.storeSame, count))) yield
+    if (!scheduler.spend(thread, drawn(costs.storeSame, count))) yield
     scheduler.setDoing(thread, doing)
-    flights.values[flight + F.STORED_AT] = scheduler.now
-    flights.values[flight + F.STORED_BY] = thread.taskId
-    flights.values[flight + F.PLACE] = F.PLACES.indexOf('zero')
-    flights.values[flight + F.BYTES] = 0
-    tally.zeroPages += count
+    const { values } = flights
+    values[flight + F.STORED_AT] = scheduler.now
+    values[flight + F.HANDED_AT] = scheduler.now
+    values[flight + F.STORED_BY] = thread.taskId
+    values[flight + F.PLACE] = F.PLACES.indexOf('zero')
+    values[flight + F.BYTES] = 0
+    this.#kernel.tally.zeroPages += count
     this.#kernel.note('zero', page, 0)
     const slot = pages.slot[page] as number
-    for (let part = 0; part < count; part++)
-      this.#kernel.pool.hold(slot + part, HOLDS_ZERO, node, page)
+    for (let part = 0; part < count; part++) pool.hold(slot + part, HOLDS_ZERO, node, page)
+    this.#kernel.shrink.evict(node, page)
+    this.#kernel.locks.unlock(page)
   }
 
   /** The page stays in memory: its slot is given back; a refused one goes to the active list. */
