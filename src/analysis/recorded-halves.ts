@@ -1,7 +1,8 @@
 import type { Extraction } from '../workload/extract.ts'
 import { counterRise } from '../workload/machine.ts'
-import { EVENT, type Recording } from '../workload/recording.ts'
+import { EVENT, type RecordedGap, type Recording } from '../workload/recording.ts'
 import { type Cost, TASK_OPS } from '../workload/types.ts'
+import { eventAt } from '../workload/work-share.ts'
 import { ALLOCSTALLS } from './equations.ts'
 import { type Figures, median } from './validate-figures.ts'
 
@@ -14,10 +15,13 @@ export interface HalfInputs {
   readonly loadS: Halves
   /** Median of kswapd's stores, us: those of the first half and those of both. */
   readonly storeUs: Halves
+  /** Gaps that tell no number of lost events, and what they are taken to have lost. */
+  readonly guessed: { readonly gaps: number; readonly events: number }
 }
 
 export function readHalfInputs(extraction: Extraction): HalfInputs {
-  const { workload, wholeCosts, stolenHalvesNs, startNs, halfNs } = extraction
+  const { workload, recording, wholeCosts, stolenHalvesNs, startNs, halfNs } = extraction
+  const untold = (recording.gaps ?? []).filter(({ events }) => events === undefined)
   const load: [number, number] = [0, 0]
   for (const { kind, op, cpuNs, arg } of workload.tasks) {
     if (kind !== 'background') continue
@@ -32,19 +36,39 @@ export function readHalfInputs(extraction: Extraction): HalfInputs {
     stolenS: [stolenHalvesNs[0] / 1e9, stolenHalvesNs[1] / 1e9],
     loadS: load,
     storeUs: [medianUs(workload.costs.store), medianUs(wholeCosts.store)],
+    guessed: {
+      gaps: untold.length,
+      events: untold.reduce((sum, gap) => sum + lostIn(recording, gap), 0),
+    },
   }
 }
 
 const SLEEP = TASK_OPS.indexOf('sleep')
 
 /** One sentence: the inputs of both halves. */
-export function describeHalfInputs({ stolenS, loadS, storeUs }: HalfInputs): string {
+export function describeHalfInputs({ stolenS, loadS, storeUs, guessed }: HalfInputs): string {
   const pair = ([first, second]: Halves, digits: number): string =>
     `${first.toFixed(digits)} and ${second.toFixed(digits)}`
   return (
     `first and second half: ${pair(stolenS, 1)} s of CPU time stolen from the recorded machine, ${pair(loadS, 1)} s of other load; ` +
-    `median store of kswapd ${pair(storeUs, 0)} us in the first half and in both`
+    `median store of kswapd ${pair(storeUs, 0)} us in the first half and in both` +
+    (guessed.gaps === 0
+      ? ''
+      : `; ${guessed.events} lost events guessed for gaps that tell no number (${guessed.gaps}), by the events of their CPUs around them: no bound`)
   )
+}
+
+/** Events lost in a gap: where it does not tell, as many as its CPU recorded in as long a time before or after it, whichever is more. */
+function lostIn(recording: Recording, { cpu, startNs, endNs, events }: RecordedGap): number {
+  if (events !== undefined) return events
+  const length = endNs - startNs
+  const countOn = (fromNs: number, toNs: number): number => {
+    let count = 0
+    const end = eventAt(recording, toNs)
+    for (let i = eventAt(recording, fromNs); i < end; i++) if (recording.cpu[i] === cpu) count++
+    return count
+  }
+  return Math.max(countOn(startNs - length, startNs), countOn(endNs, endNs + length))
 }
 
 function medianUs({ samples, fixedNs }: Cost): number {
@@ -61,10 +85,11 @@ export function withLost(
   fromNs: number,
   toNs: number,
 ): Figures {
-  const gaps = recording.gaps ?? []
   let all = 0
   let inside = 0
-  for (const { startNs, endNs, events } of gaps) {
+  for (const gap of recording.gaps ?? []) {
+    const { startNs, endNs } = gap
+    const events = lostIn(recording, gap)
     all += events
     const overlap = Math.max(0, Math.min(endNs, toNs) - Math.max(startNs, fromNs))
     inside += endNs > startNs ? (events * overlap) / (endNs - startNs) : 0

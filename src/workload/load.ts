@@ -417,15 +417,17 @@ async function loadGaps(
   start: string,
 ): Promise<RecordedGap[]> {
   const rows = await tables.queryColumns(
-    `SELECT (start_ns - ${start})::DOUBLE AS start_ns, (end_ns - ${start})::DOUBLE AS end_ns, coalesce(events, 0)::DOUBLE AS events
+    `SELECT (start_ns - ${start})::DOUBLE AS start_ns, (end_ns - ${start})::DOUBLE AS end_ns, cpu::DOUBLE AS cpu, coalesce(events, -1)::DOUBLE AS events
      FROM losses WHERE trace_id = ${traceId} ORDER BY start_ns, cpu`,
   )
   const startNs = floats(rows, 'start_ns')
   const endNs = floats(rows, 'end_ns')
+  const cpu = floats(rows, 'cpu')
   return Array.from(floats(rows, 'events'), (events, row) => ({
+    cpu: cpu[row] ?? 0,
     startNs: startNs[row] ?? 0,
     endNs: endNs[row] ?? 0,
-    events,
+    events: events < 0 ? undefined : events,
   }))
 }
 

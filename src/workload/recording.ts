@@ -117,11 +117,12 @@ export interface RecordedIos {
   readonly doneNs: Float64Array
 }
 
-/** A stretch of one CPU in which events were lost; `events` is 0 where their number is not known. */
+/** A stretch of one CPU in which events were lost; `events` is undefined where their number is not known. */
 export interface RecordedGap {
+  readonly cpu: number
   readonly startNs: number
   readonly endNs: number
-  readonly events: number
+  readonly events: number | undefined
 }
 
 /** Times are ns from the trace's start. */

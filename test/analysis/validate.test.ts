@@ -209,8 +209,8 @@ describe('a second half that differs from the first', () => {
 
   it('may have had the stalls that were lost in it, as far as counters tell of more than were seen', async () => {
     const gaps = [
-      { startNs: 0.2 * SECOND, endNs: 0.4 * SECOND, events: 10 },
-      { startNs: 1.5 * SECOND, endNs: 1.6 * SECOND, events: 30 },
+      { cpu: 0, startNs: 0.2 * SECOND, endNs: 0.4 * SECOND, events: 10 },
+      { cpu: 0, startNs: 1.5 * SECOND, endNs: 1.6 * SECOND, events: 30 },
     ]
     const recording: Recording = {
       ...record(happenings, 2 * SECOND),
@@ -226,6 +226,25 @@ describe('a second half that differs from the first', () => {
     expect(await rowOf(25)).toMatchObject({ recorded: 20, recorded_hi: 26, error: 0 })
     expect((await rowOf(39))?.error).toBeCloseTo(0.5)
     expect((await rowOf(10))?.error).toBeCloseTo(-0.5)
+  })
+
+  it('may have had as many stalls in a gap that tells no number as its CPU had events before or after it, and says that it is a guess', async () => {
+    const gap = { startNs: 1.5 * SECOND, endNs: 1.6 * SECOND, events: undefined }
+    const rowOf = async (cpu: number) => {
+      const recording: Recording = { ...record(happenings, 2 * SECOND), gaps: [{ cpu, ...gap }] }
+      const run = runOf({ seconds: 2, stalls: 20, outs: 100 })
+      const rows = await validateHalves(extraction(recording, SECOND), run, [1])
+      return rows.find(({ metric }) => metric === 'allocstalls')
+    }
+    const inTenth = (from: number) =>
+      happenings.filter(({ ns }) => ns >= from * SECOND && ns < (from + 0.1) * SECOND).length
+    const most = Math.max(inTenth(1.4), inTenth(1.6))
+    const row = await rowOf(0)
+    expect(row?.recorded_hi).toBe(20 + most)
+    expect(row?.basis).toContain(
+      `${most} lost events guessed for gaps that tell no number (1), by the events of their CPUs around them: no bound`,
+    )
+    expect((await rowOf(1))?.recorded_hi).toBe(20)
   })
 
   it('is told with what was stolen from the machine in each half', async () => {
