@@ -1,3 +1,4 @@
+import type { StringDictionary } from '../../parsers/batch.ts'
 import { nodeOfComm, type TaskKind, taskKindOf } from '../model/task-kind.ts'
 import type { Clock } from './clock.ts'
 import { PARTS } from './parts.ts'
@@ -36,6 +37,9 @@ export class Task {
   /** NaN where the trace does not tell. */
   readonly tgid: number
   comm: string
+  /** The name that a switch gave it last, -1 = it was renamed since: a code of the dictionary. */
+  nameCode = -1
+  nameFrom: StringDictionary | undefined = undefined
   kind: TaskKind
   node: number
   firstNs: number
@@ -164,6 +168,7 @@ export class Tasks {
   rename(task: Task, comm: string): void {
     if (task.comm === comm || task.tid === 0 || task === this.#nobody) return
     task.comm = comm
+    task.nameCode = -1
     const kind = this.#kindOf(comm)
     // A kworker that was seen storing pages stays a compressor when its name gets its pool's suffix.
     if (task.kind !== 'compressor' || kind === 'kswapd') task.kind = kind

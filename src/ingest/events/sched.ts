@@ -2,7 +2,7 @@ import { numbersOf, textsOf } from '../cells.ts'
 import { type EventHandler, handle, type IngestContext } from '../context.ts'
 import { NumberField, TextField } from '../fields.ts'
 import { IO, LOCK } from '../parts.ts'
-import { BLOCKED, READY, SLEEPING, type Task } from '../tasks.ts'
+import { BLOCKED, READY, SLEEPING, type Task, type Tasks, UNKNOWN } from '../tasks.ts'
 
 /** prev_state of a task that will not run again: EXIT_DEAD, EXIT_ZOMBIE (include/linux/sched.h, all versions). */
 const DEAD_BITS = 0x10 | 0x20
@@ -32,17 +32,17 @@ export function schedSwitch(context: IngestContext, drop: (task: Task) => void):
   const prevComm = new TextField(['prev_comm'])
   const nextComm = new TextField(['next_comm'])
   const fields = [prevTid, nextTid, prevState, prevStateText, prevComm, nextComm]
-  return handle(fields, (row, cpu) => {
+  return handle(fields, (row, cpu, task) => {
     // Compact scheduling events of Perfetto do not name the thread before the first and after a loss.
     if (prevTid.there) {
-      const prev = tasks.at(prevTid.get(row), cpu)
-      const prevName = prevComm.get(row)
-      if (prevComm.there && prevName !== prev.comm) tasks.rename(prev, prevName)
+      const tid = prevTid.get(row)
+      const prev = task.tid === tid ? task : tasks.at(tid, cpu)
+      if (prevComm.there) nameTask(tasks, prev, prevComm, row)
       const state = prevStateText.there
         ? stateOfText(prevStateText.get(row))
         : stateOf(prevState.get(row))
       // Nothing else was on the CPU since the loss that hid how it got there.
-      timeline.resume(prev, context.lostUntil(cpu))
+      if (prev.state === UNKNOWN) timeline.resume(prev, context.lostUntil(cpu))
       timeline.switchOut(prev, cpu, state < 0 ? SLEEPING : state)
       if (state < 0 && prev.tid !== 0) {
         drop(prev)
@@ -50,10 +50,20 @@ export function schedSwitch(context: IngestContext, drop: (task: Task) => void):
       }
     }
     const next = tasks.at(nextTid.get(row), cpu)
-    const nextName = nextComm.get(row)
-    if (nextName !== next.comm) tasks.rename(next, nextName)
+    nameTask(tasks, next, nextComm, row)
     timeline.switchIn(next, cpu)
   })
+}
+
+/** Gives the task the row's name, if it is not the one that it was given last. */
+function nameTask(tasks: Tasks, task: Task, field: TextField, row: number): void {
+  const code = field.code(row)
+  const { dictionary } = field
+  // Comparing codes is cheaper than strings, which are equal but mostly not the same object.
+  if (task.nameCode === code && task.nameFrom === dictionary) return
+  tasks.rename(task, field.get(row))
+  task.nameCode = code
+  task.nameFrom = dictionary
 }
 
 /** include/trace/events/sched.h: sched_waking (by the waker) or, where only that is recorded, sched_wakeup. */
