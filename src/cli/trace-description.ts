@@ -225,89 +225,102 @@ async function printDescription(
   reading: Reading,
   options: InfoOptions,
 ): Promise<void> {
-  const { trace, losses } = description
+  const print = (result: Result): Promise<void> => printResult(result, options, reading.settings)
+  await printFacts(description)
+  await printCounts(description)
+  if (description.losses.gaps > 0) {
+    await printSection('Losses by CPU')
+    await print(toResult(LOSS_COLUMNS, toLossRows(description.losses)))
+  }
+  await printEquations(description, print)
+  await printIssues(description)
+  await printSection('What it can answer')
+  await printFindings(description.fitness, { add: false })
+  if (description.runs.length === 0) return
+  await printSection('Runs')
+  await print(fromObjects(description.runs))
+}
+
+async function printFacts({ trace, issues }: Description): Promise<void> {
   const length = lengthOf(trace)
+  const kernel = [trace.kernel_release, trace.arch].filter((part) => part !== null).join(' ')
+  const nodes = `${trace.nodes ?? 'unknown number of'} ${trace.nodes === 1 ? 'node' : 'nodes'}`
+  const lacksData = issues.some(({ severity }) => severity === 'data_loss')
   const facts: [string, string | null][] = [
     ['from', trace.path],
     ['format', trace.format],
-    [
-      'kernel',
-      [trace.kernel_release, trace.arch].filter((part) => part !== null).join(' ') || null,
-    ],
+    ['kernel', kernel || null],
     [
       'machine',
-      `${trace.cpus ?? 'unknown number of'} CPUs, ${trace.nodes ?? 'unknown number of'} ${trace.nodes === 1 ? 'node' : 'nodes'}, pages of ${trace.page_size ?? 'unknown'} bytes`,
+      `${trace.cpus ?? 'unknown number of'} CPUs, ${nodes}, pages of ${trace.page_size ?? 'unknown'} bytes`,
     ],
     ['clock', trace.clock],
     ['length', length === null ? null : formatNs(length)],
     ['events', trace.events === null ? null : formatCount(trace.events)],
-    ['lost', describeLost(trace)],
+    ['lost', `${describeLost(trace)}${lacksData ? ', and data is missing (import issues)' : ''}`],
   ]
   await printLine(`trace ${trace.trace_id}: ${trace.name}`)
   for (const [name, value] of facts) await printLine(`  ${name.padEnd(9)}${value ?? 'unknown'}`)
-  await printSection(
-    'Counts',
-    losses.gaps === 0 ? undefined : 'seen, to what they may be with what the gaps hide',
-  )
-  for (const { name, seen, hi } of description.counts)
+}
+
+async function printCounts({ counts, losses }: Description): Promise<void> {
+  const note = losses.gaps === 0 ? undefined : 'seen, to what they may be with what the gaps hide'
+  await printSection('Counts', note)
+  for (const { name, seen, hi } of counts)
     await printLine(`  ${name.padEnd(22)}${formatRange(seen, hi)}`)
-  if (losses.gaps > 0) {
-    await printSection('Losses by CPU')
-    await printResult(
-      toResult(
-        [
-          { name: 'cpu', type: 'integer' },
-          { name: 'gaps', type: 'integer', unit: 'count' },
-          { name: 'lost_events', type: 'integer', unit: 'count' },
-          { name: 'uncounted_gaps', type: 'integer', unit: 'count' },
-          { name: 'gap_ns', type: 'integer', unit: 'ns' },
-        ],
-        losses.byCpu.map((row) => ({
-          cpu: row.cpu,
-          gaps: row.gaps,
-          lost_events: row.lostEvents,
-          uncounted_gaps: row.uncountedGaps,
-          gap_ns: row.gapNs,
-        })),
-      ),
-      options,
-      reading.settings,
-    )
-  }
+}
+
+async function printEquations(
+  { equations }: Description,
+  print: (result: Result) => Promise<void>,
+): Promise<void> {
   await printSection("Checks against the kernel's counters")
-  if (description.equations.length === 0)
+  if (equations.length === 0)
     await printLine(
       '  none: vmstat before and after was not recorded beside the trace (--snapshots)',
     )
   else
-    await printResult(
+    await print(
       toResult(
-        [
-          { name: 'equation', type: 'text' },
-          { name: 'counters', type: 'integer', unit: 'count' },
-          { name: 'rows', type: 'integer', unit: 'count' },
-          { name: 'difference', type: 'integer', unit: 'count' },
-          { name: 'explanation', type: 'text' },
-        ],
-        description.equations.map((row) => ({ ...row })),
+        EQUATION_COLUMNS,
+        equations.map((row) => ({ ...row })),
       ),
-      options,
-      reading.settings,
     )
-  for (const reason of new Set(description.equations.map(({ explanation }) => explanation)))
+  for (const reason of new Set(equations.map(({ explanation }) => explanation)))
     if (reason !== 'exact') await printLine(`  ${reason}: ${EXPLANATIONS[reason]}`)
+}
+
+async function printIssues({ issues }: Description): Promise<void> {
   await printSection('Import issues')
-  if (description.issues.length === 0) await printLine('  none')
-  for (const issue of description.issues) {
-    const count = formatCount(Number(issue['count']))
-    await printLine(`  ${issue['severity']} ${issue['code']} (${count}): ${issue['message']}`)
-  }
-  await printSection('What it can answer')
-  await printFindings(description.fitness, { add: false })
-  if (description.runs.length > 0) {
-    await printSection('Runs')
-    await printResult(fromObjects(description.runs), options, reading.settings)
-  }
+  if (issues.length === 0) await printLine('  none')
+  for (const { severity, code, count, message } of issues)
+    await printLine(`  ${severity} ${code} (${formatCount(Number(count))}): ${message}`)
+}
+
+const LOSS_COLUMNS = [
+  { name: 'cpu', type: 'integer' },
+  { name: 'gaps', type: 'integer', unit: 'count' },
+  { name: 'lost_events', type: 'integer', unit: 'count' },
+  { name: 'uncounted_gaps', type: 'integer', unit: 'count' },
+  { name: 'gap_ns', type: 'integer', unit: 'ns' },
+] as const
+
+const EQUATION_COLUMNS = [
+  { name: 'equation', type: 'text' },
+  { name: 'counters', type: 'integer', unit: 'count' },
+  { name: 'rows', type: 'integer', unit: 'count' },
+  { name: 'difference', type: 'integer', unit: 'count' },
+  { name: 'explanation', type: 'text' },
+] as const
+
+function toLossRows({ byCpu }: LossSummary): Record<string, Value>[] {
+  return byCpu.map((row) => ({
+    cpu: row.cpu,
+    gaps: row.gaps,
+    lost_events: row.lostEvents,
+    uncounted_gaps: row.uncountedGaps,
+    gap_ns: row.gapNs,
+  }))
 }
 
 async function printSection(title: string, note?: string): Promise<void> {
@@ -339,13 +352,7 @@ function toMachineRow(description: Description): Record<string, Value> {
     ...(trace as unknown as Record<string, Value>),
     length_ns: lengthOf(trace),
     counts: description.counts.map(({ name, seen, hi }) => ({ name, seen, hi })),
-    losses: losses.byCpu.map((row) => ({
-      cpu: row.cpu,
-      gaps: row.gaps,
-      lost_events: row.lostEvents,
-      uncounted_gaps: row.uncountedGaps,
-      gap_ns: row.gapNs,
-    })),
+    losses: toLossRows(losses),
     equations: description.equations.map((row) => ({ ...row })),
     issues: description.issues.map((row) => ({ ...row })),
     fitness: description.fitness.map((row) => ({ ...row })),
