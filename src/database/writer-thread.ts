@@ -6,6 +6,7 @@ import { DirectWriter } from './direct-writer.ts'
 import { memoryLimit as ownMemoryLimit } from './limits.ts'
 import { BatchReceiver } from './sent-batches.ts'
 import { RowReceiver } from './sent-rows.ts'
+import { Writeback } from './writeback.ts'
 import type { ResultOf, WriterAnswer, WriterCall, WriterSetting } from './writer-messages.ts'
 
 const port = parentPort
@@ -17,14 +18,19 @@ const opening = open()
 opening.catch(() => undefined)
 let batches = new BatchReceiver()
 let rows = new RowReceiver()
+const writeback = new Writeback(path)
 let last: Promise<void> = Promise.resolve()
+/** Messages that have come and are not answered. */
+let waiting = 0
 
 port.on('message', (calls: readonly WriterCall[]) => {
+  waiting++
   last = last.then(async () => {
     const answers: WriterAnswer[] = []
     for (const call of calls) answers.push(await answer(call).catch(toFailed))
     const moved = answers.flatMap((each) => (each.answer === 'appendedRaw' ? each.buffers : []))
     port.postMessage(answers, moved)
+    waiting--
   })
 })
 
@@ -46,8 +52,9 @@ async function open(): Promise<{ database: Database; writer: DirectWriter }> {
 
 async function answer(call: WriterCall): Promise<WriterAnswer> {
   if (call.call === 'append') {
-    const { writer } = await opening
+    const { database, writer } = await opening
     await writer.appendRows(rows.receive(call.rows))
+    if (waiting === 1) database.flushFullest()
     return { answer: 'appended', table: call.rows.table, set: call.rows.set }
   }
   if (call.call === 'appendRaw') {
@@ -64,6 +71,7 @@ async function resultOf(
   if (call.call === 'close') {
     const opened = await opening.catch(() => undefined)
     await opened?.writer.close()
+    await writeback.end()
     return
   }
   const { database, writer } = await opening
@@ -105,6 +113,7 @@ async function resultOf(
       return
     case 'endRaw':
       await takeAll(database)
+      writeback.begin()
       return await writer.endRaw()
     case 'flush':
       await writer.flush()

@@ -36,6 +36,8 @@ async function compile(): Promise<void> {
   await build({ ...shared, stdin: stdin(SEVERAL), outfile: join(folder, 'several.js') })
   await build({ ...shared, stdin: stdin(STOPPED), outfile: join(folder, 'stopped.js') })
   await build({ ...shared, stdin: stdin(FAILING), outfile: join(folder, 'failing.js') })
+  await build({ ...shared, stdin: stdin(LOCKED), outfile: join(folder, 'locked.js') })
+  await build({ ...shared, stdin: stdin(OTHER), outfile: join(folder, 'other.js') })
 }
 
 function runThreads(program: string, ...args: string[]): { stdout: string; stderr: string } {
@@ -117,6 +119,12 @@ describe('the writing thread', () => {
     const { stdout, stderr } = runThreads('failing.js', join(folder, 'failing.duckdb'))
     expect(stdout, stderr).toBe('Error undefined\n1 trace: b\n')
   })
+
+  it('keeps other processes out until its owner closes the file, whatever it reads from the file itself', () => {
+    const other = join(folder, 'other.js')
+    const { stdout, stderr } = runThreads('locked.js', join(folder, 'locked.duckdb'), other)
+    expect(stdout, stderr).toBe('database_locked\ndatabase_locked\nopen\n')
+  })
 })
 
 /** Writes traces one after the other, and says what became of each. */
@@ -177,4 +185,43 @@ const FAILING = `
     // The database was never open.
   }
   await writer.close()
+`
+
+/** Writes a trace into a file, then one into the same database that it has open, and says how another process fares. */
+const LOCKED = `
+  import { spawnSync } from 'node:child_process'
+  import { Database } from './src/database/database.ts'
+  import { borrowWriter, openWriter } from './src/database/thread-writer.ts'
+  const [path, other] = process.argv.slice(2)
+  const tryOther = () => process.stdout.write(spawnSync(process.execPath, [other, path]).stdout)
+  const write = async (writer) => {
+    await writer.beginTrace({ name: 'a' }, { baseNs: 0n, force: false })
+    await writer.begin()
+    await writer.beginRaw()
+    await writer.endRaw()
+    await writer.completeTrace({ events: 0 })
+  }
+  const writer = await openWriter(path)
+  await write(writer)
+  tryOther()
+  await writer.close()
+  const database = await Database.open(path, { mode: 'write' })
+  const borrowed = await borrowWriter(database)
+  await write(borrowed)
+  await borrowed.close()
+  tryOther()
+  database.close()
+  tryOther()
+`
+
+/** Opens a database, if it may. */
+const OTHER = `
+  import { Database } from './src/database/database.ts'
+  await Database.open(process.argv[2], { mode: 'write' }).then(
+    (database) => {
+      database.close()
+      console.log('open')
+    },
+    ({ code }) => console.log(code),
+  )
 `
