@@ -34,34 +34,48 @@ export class TaskClock {
 
   /** Own time at a moment of the wall clock. */
   ownAt(ns: number): number {
-    let low = 0
-    let high = this.wall.length - 1
-    if (high < 0 || ns <= this.wall.at(0)) return 0
-    if (ns >= this.wall.at(high)) return this.own.at(high)
-    while (high - low > 1) {
-      const mid = (low + high) >> 1
-      if (this.wall.at(mid) <= ns) low = mid
-      else high = mid
-    }
-    const span = this.wall.at(high) - this.wall.at(low)
-    const share = span > 0 ? (ns - this.wall.at(low)) / span : 1
-    return this.own.at(low) + share * (this.own.at(high) - this.own.at(low))
+    const { own, wall } = this
+    const last = wall.length - 1
+    if (last < 0 || ns <= wall.at(0)) return 0
+    if (ns >= wall.at(last)) return own.at(last)
+    const step = stepOf(wall, (at) => at <= ns)
+    return valueIn(own, step, shareOf(wall, step, ns))
   }
 
   /** The first moment of the wall clock at which the own clock shows `own`. */
   wallAt(own: number): number {
-    let low = 0
-    let high = this.own.length - 1
-    if (high < 0) return 0
-    while (high - low > 1) {
-      const mid = (low + high) >> 1
-      if (this.own.at(mid) < own) low = mid
-      else high = mid
-    }
-    const span = this.own.at(high) - this.own.at(low)
-    const share = span > 0 ? Math.min(1, Math.max(0, (own - this.own.at(low)) / span)) : 1
-    return this.wall.at(low) + share * (this.wall.at(high) - this.wall.at(low))
+    if (this.own.length === 0) return 0
+    const step = stepOf(this.own, (at) => at < own)
+    return valueIn(this.wall, step, shareOf(this.own, step, own))
   }
+}
+
+/** The last value that begins a step and is passed; the first where none is. Those that are passed come first. */
+function stepOf(values: Numbers, isPassed: (value: number) => boolean): number {
+  let low = 0
+  let high = values.length - 1
+  while (high - low > 1) {
+    const mid = (low + high) >> 1
+    if (isPassed(values.at(mid))) low = mid
+    else high = mid
+  }
+  return low
+}
+
+/** How much of the step lies before `value`: from 0 to 1. */
+function shareOf(values: Numbers, step: number, value: number): number {
+  const from = values.at(step)
+  const span = values.at(endOf(values, step)) - from
+  return span > 0 ? Math.min(1, Math.max(0, (value - from) / span)) : 1
+}
+
+function valueIn(values: Numbers, step: number, share: number): number {
+  const from = values.at(step)
+  return from + share * (values.at(endOf(values, step)) - from)
+}
+
+function endOf(values: Numbers, step: number): number {
+  return Math.min(step + 1, values.length - 1)
 }
 
 export interface ClockOptions {
