@@ -44,21 +44,40 @@ export function drawn(sampler: CostSampler, count: number): number {
 
 export type CostSamplers = Readonly<Record<CostName, CostSampler>>
 
-/** A sampler per cost, each with a random stream of its own, so that one more draw of one does not move the others. */
+/**
+ * A sampler per cost, each with a random stream of its own, so that one more draw of one does not move the others. Written out: an object that
+ * gets as many properties by computed names becomes a hash table, and every draw a look-up.
+ */
 export function openCosts(
   workload: Workload,
   seed: number,
   scale: Readonly<Partial<Record<CostName, number>>>,
 ): CostSamplers {
-  const samplers = {} as Record<CostName, CostSampler>
-  COSTS.forEach((name, index) => {
-    const cost = workload.costs[name]
-    samplers[name] = new CostSampler(
-      cost.samples,
-      cost.fixedNs,
-      scale[name] ?? 1,
-      new Random(seed, index),
-    )
-  })
-  return samplers
+  const sampler = (name: CostName): CostSampler => {
+    const { samples, fixedNs } = workload.costs[name]
+    const random = new Random(seed, COSTS.indexOf(name))
+    return new CostSampler(samples, fixedNs, scale[name] ?? 1, random)
+  }
+  return {
+    store: sampler('store'),
+    storeDirect: sampler('storeDirect'),
+    storeSame: sampler('storeSame'),
+    unmap: sampler('unmap'),
+    unmapRemote: sampler('unmapRemote'),
+    unmapDirect: sampler('unmapDirect'),
+    unmapDirectRemote: sampler('unmapDirectRemote'),
+    release: sampler('release'),
+    flushReceived: sampler('flushReceived'),
+    scanKept: sampler('scanKept'),
+    freeClean: sampler('freeClean'),
+    batch: sampler('batch'),
+    slab: sampler('slab'),
+    directEntry: sampler('directEntry'),
+    swapIn: sampler('swapIn'),
+    fault: sampler('fault'),
+    push: sampler('push'),
+    wake: sampler('wake'),
+    wakeLatency: sampler('wakeLatency'),
+    switch: sampler('switch'),
+  }
 }
