@@ -167,3 +167,22 @@ export function take(bytes: u32, from: u32, to: u32, most: u32, position: f64, s
 @inline function copy(to: u32, from: u32, size: u32): void {
   for (let done: u32 = 0; done < size; done += SLACK_BYTES) v128.store(to + done, v128.load(from + done))
 }
+
+/** Forgets the first `count` samples of a cpu. */
+export function settle(queue: u32, count: u32): void {
+  const rest = load<u32>(queue, LENGTH) - count
+  drop(load<u32>(queue, TIMES), count, rest, 3)
+  drop(load<u32>(queue, STARTS), count, rest, 2)
+  drop(load<u32>(queue, SIZES), count, rest, 2)
+  drop(load<u32>(queue, POSITIONS), count, rest, 3)
+  store<u32>(queue, rest, LENGTH)
+}
+
+@inline function drop(list: u32, count: u32, rest: u32, bits: u32): void {
+  memory.copy(list, list + (count << bits), rest << bits)
+}
+
+/** Typed arrays of shared memory move their bytes eight at a time. */
+export function move(to: u32, from: u32, bytes: u32): void {
+  memory.copy(to, from, bytes)
+}

@@ -138,7 +138,7 @@ export class PendingSamples {
     this.count = 0
     for (const cpu of this.#cpus)
       if (cpu !== undefined) {
-        cpu.settle()
+        cpu.settle(this.#kernel)
         this.count += cpu.length
       }
   }
@@ -161,8 +161,9 @@ export class PendingSamples {
   }
 
   #shift(from: number): void {
-    this.bytes.copyWithin(0, from, this.bytesUsed)
+    const place = this.bytes.byteOffset
     this.bytesUsed -= from
+    this.#kernel.move(place, place + from, this.bytesUsed)
     for (const cpu of this.#cpus)
       if (cpu !== undefined)
         for (let i = cpu.next; i < cpu.length; i++) cpu.start[i] = (cpu.start[i] as number) - from
@@ -286,14 +287,9 @@ class PendingCpu implements RecordStream {
   }
 
   /** Forgets the released samples. */
-  settle(): void {
-    const { count, length } = this
-    if (count === 0) return
-    this.ts.copyWithin(0, count, length)
-    this.start.copyWithin(0, count, length)
-    this.size.copyWithin(0, count, length)
-    this.positions.copyWithin(0, count, length)
-    this.#state[LENGTH] = length - count
+  settle(kernel: SampleKernel): void {
+    if (this.count === 0) return
+    kernel.settle(this.place, this.count)
     this.count = 0
     this.next = 0
   }

@@ -39,6 +39,8 @@ export interface SampleKernel {
     position: number,
     step: number,
   ): number
+  settle(cpu: number, count: number): void
+  move(to: number, from: number, bytes: number): void
 }
 
 export function sampleKernelIn(memory: RecordMemory): SampleKernel {

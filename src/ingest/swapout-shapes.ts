@@ -24,7 +24,7 @@ interface LastShape {
 }
 
 /** Of numbers or NaN. `Object.is` is a call out of optimized code. */
-function isSame(a: number, b: number): boolean {
+export function isSame(a: number, b: number): boolean {
   return a === b || (Number.isNaN(a) && Number.isNaN(b))
 }
 

@@ -3,7 +3,7 @@ import type { RowBuffer } from '../model/rows.ts'
 import type { TaskKind } from '../model/task-kind.ts'
 import { intsOf, numbersOf, shapesOf } from './cells.ts'
 import type { Clock } from './clock.ts'
-import { isNarrow, MOST_INT32, MOST_UINT32, SwapoutShapes } from './swapout-shapes.ts'
+import { isNarrow, isSame, MOST_INT32, MOST_UINT32, SwapoutShapes } from './swapout-shapes.ts'
 import type { Lane, OpenSwapout } from './swapouts.ts'
 import type { Task } from './tasks.ts'
 
@@ -81,7 +81,7 @@ export class UngatedRows {
   repeat(task: Task, cpu: number, pfn: number, id: number): boolean {
     const last = this.#last[task.id]
     if (last === undefined || last.cpu !== cpu || last.kind !== task.kind) return false
-    if (last.span !== innermostSpan(task) || !Object.is(last.node, task.node)) return false
+    if (last.span !== innermostSpan(task) || !isSame(last.node, task.node)) return false
     if (!(pfn >= 0 && pfn <= MOST_UINT32 && id <= MOST_INT32)) return false
     const row = this.rows.add()
     this.#shape.codes[row] = last.shape
