@@ -23,11 +23,16 @@ export class EventCounts {
   /** Adds a window's events. */
   add({ cpu: cpus, ts, length }: EventWindow): void {
     let left = this.#left
+    let lastNs = this.#lastNs
     for (let k = 0; k < length; k++) {
       const cpu = cpus[k] as number
       if (cpu < 0 || cpu >= MOST_CPUS) continue
-      if (cpu >= left.length) left = this.#reserve(cpu)
-      this.#lastNs[cpu] = ts[k] as number
+      if (cpu >= left.length) {
+        this.#reserve(cpu)
+        left = this.#left
+        lastNs = this.#lastNs
+      }
+      lastNs[cpu] = ts[k] as number
       const rest = (left[cpu] as number) - 1
       left[cpu] = rest < 0 ? this.#keep(cpu, ts[k] as number) : rest
     }
@@ -50,14 +55,13 @@ export class EventCounts {
     return moments.stride - 1
   }
 
-  #reserve(cpu: number): Int32Array<ArrayBuffer> {
+  #reserve(cpu: number): void {
     const left = new Int32Array(cpu * 2 + 8)
     const lastNs = new Float64Array(left.length).fill(Number.NaN)
     left.set(this.#left)
     lastNs.set(this.#lastNs)
     this.#left = left
     this.#lastNs = lastNs
-    return left
   }
 
   /** Writes `recorded.cpuN`: the CPU's events before each moment kept. */
