@@ -361,8 +361,8 @@ export class Swapouts {
       ts: Number.NaN,
       freedNs: Number.NaN,
       task,
-      taskId: 0,
-      tid: 0,
+      taskId: task.id,
+      tid: task.tid,
       cpu: 0,
       node: Number.NaN,
       pfn: Number.NaN,
@@ -376,9 +376,12 @@ export class Swapouts {
       submitRank: Number.NaN,
       doneRank: Number.NaN,
     }
-    swapout.task = task
-    swapout.taskId = task.id
-    swapout.tid = task.tid
+    // Mostly the task that gave it back: its address need not be written again, of which V8 keeps account.
+    if (swapout.task !== task) {
+      swapout.task = task
+      swapout.taskId = task.id
+      swapout.tid = task.tid
+    }
     swapout.pageId = Number.NaN
     swapout.gateEndNs = Number.NaN
     swapout.startNs = Number.NaN
