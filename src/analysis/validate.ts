@@ -2,7 +2,7 @@ import type { RowBuffer } from '../model/rows.ts'
 import type { RunResult } from '../replay/replay.ts'
 import { type InputsByBasis, inputsByBasis } from '../workload/describe.ts'
 import type { Extraction } from '../workload/extract.ts'
-import { TASK_OPS, type Workload, type WorkloadTask } from '../workload/types.ts'
+import { pagesAsked, TASK_OPS, type Workload } from '../workload/types.ts'
 import { describeHalfInputs, type HalfInputs, readHalfInputs, withLost } from './recorded-halves.ts'
 import {
   type Figures,
@@ -55,7 +55,6 @@ export interface HalfRow {
 const MARK = TASK_OPS.indexOf('mark')
 const ALLOC = TASK_OPS.indexOf('alloc')
 const TOUCH = TASK_OPS.indexOf('touch')
-const FILE = TASK_OPS.indexOf('file')
 
 /** Replays with costs of the first half of the work, and judges the second half. `extraction` must have been made with costsUntilShare 0.5. */
 export async function validateHalves(
@@ -90,7 +89,7 @@ export async function validateHalves(
  * behind; what some lack the others have done more, if each works on at its own rate.
  */
 function halfOfRun(result: RunResult, workload: Workload): number {
-  const rates = new Map(workload.tasks.map((task) => [task.taskId, workOf(task)]))
+  const rates = new Map(workload.tasks.map((task) => [task.taskId, pagesAsked(task)]))
   let weights = 0
   let sum = 0
   for (const { taskId, marks } of result.progress)
@@ -101,16 +100,6 @@ function halfOfRun(result: RunResult, workload: Workload): number {
       sum += weight * ns
     }
   return weights > 0 ? sum / weights : 0
-}
-
-/** Pages that a task allocates, touches and reads. */
-function workOf({ op, arg }: WorkloadTask): number {
-  let pages = 0
-  for (let row = 0; row < op.length; row++) {
-    if (op[row] === ALLOC || op[row] === TOUCH) pages++
-    else if (op[row] === FILE) pages += arg[row] ?? 0
-  }
-  return pages
 }
 
 export function demandTids(workload: Workload): Set<number> {

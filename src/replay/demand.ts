@@ -112,6 +112,7 @@ export function* runTask(
     }
     if (scheduler.stopped) return
     progress.done = row + 1
+    kernel.work.did(op[row] as number, value)
   }
   progress.endNs = scheduler.now
 }

@@ -27,6 +27,7 @@ import { SwapDevice } from './swap-device.ts'
 import { SwapOuts } from './swap-out.ts'
 import { HOLDS_COPY, HOLDS_ZERO, SwapPool } from './swap-pool.ts'
 import type { Tally } from './tally.ts'
+import { WorkDone } from './work-done.ts'
 import { WritebackThrottle } from './writeback-throttle.ts'
 import { Zones } from './zones.ts'
 
@@ -66,6 +67,7 @@ export class Kernel {
   readonly swapOuts: SwapOuts
   readonly stores: Stores
   readonly stolen: Stolen
+  readonly work: WorkDone
   readonly pool: SwapPool
   readonly device: SwapDevice
   readonly throttle: WritebackThrottle
@@ -99,6 +101,7 @@ export class Kernel {
     this.zeroMap = machine.zeroMap.value
     this.keepsCopy = parts.backend.name === 'disk'
     this.stolen = new Stolen(workload.stolen, workload.stolenDirect)
+    this.work = new WorkDone(workload.tasks)
     this.pages = new P.Pages(workload.pages, machine.nodes.length, {
       multiGeneration: machine.lru.value === 'mglru',
     })

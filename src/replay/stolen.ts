@@ -1,6 +1,9 @@
 import type { StolenTime } from '../workload/types.ts'
 
-/** CPU time that a hypervisor takes from the machine, page by page that reclaim writes: kernel threads and tasks that reclaim for themselves. */
+/** What struck while so much of the work was done and no page was written struck nobody who reclaims. */
+const REACH = 1 / 32
+
+/** CPU time that a hypervisor takes from the machine: from kernel threads and from tasks that reclaim for themselves, at times of its own. */
 export class Stolen {
   readonly #kernel: Strikes
   readonly #direct: Strikes
@@ -10,45 +13,34 @@ export class Stolen {
     this.#direct = direct === undefined ? this.#kernel : new Strikes(direct)
   }
 
-  /** One more page is written: what its thread loses meanwhile, ns. */
-  nextPage(isDirect: boolean): number {
-    return (isDirect ? this.#direct : this.#kernel).nextPage()
+  /** One more page is written when so large a share of the work is done: what its thread loses meanwhile, ns. */
+  nextPage(isDirect: boolean, workShare: number): number {
+    return (isDirect ? this.#direct : this.#kernel).nextPage(workShare)
   }
 }
 
+/** Each strikes once, as many pages after the one before as recorded: while all reclaim, many fall on one moment of the work. What is overdue strikes sooner. */
 class Strikes {
   readonly #time: StolenTime | undefined
-  #page = 0
   #next = 0
-  /** 1 towards the recording's end, -1 back from there: a run that writes more pages meets the machine as it was last. */
-  #step: 1 | -1 = 1
+  /** Written since it struck last. */
+  #pages = 0
 
   constructor(time: StolenTime | undefined) {
-    this.#time = time !== undefined && time.pages > 0 && time.ns.length > 0 ? time : undefined
+    this.#time = time
   }
 
-  nextPage(): number {
+  nextPage(workShare: number): number {
     const time = this.#time
     if (time === undefined) return 0
-    this.#page += this.#step
-    let lost = 0
-    while (this.#isDue(time)) {
-      lost += time.ns[this.#next] as number
-      this.#next += this.#step
-    }
-    if (this.#page >= time.pages) this.#turn(-1, time.ns.length - 1)
-    else if (this.#page <= 0) this.#turn(1, 0)
-    return lost
-  }
-
-  #isDue({ atPage, ns }: StolenTime): boolean {
-    if (this.#next < 0 || this.#next >= ns.length) return false
-    const at = atPage[this.#next] as number
-    return this.#step > 0 ? at <= this.#page : at > this.#page
-  }
-
-  #turn(step: 1 | -1, next: number): void {
-    this.#step = step
-    this.#next = next
+    const { atWork, pages, ns } = time
+    this.#pages++
+    while (this.#next < ns.length && (atWork[this.#next] as number) < workShare - REACH)
+      this.#next++
+    if (this.#next === ns.length) return 0
+    const overdue = (workShare - (atWork[this.#next] as number)) / REACH
+    if (overdue < 0 || this.#pages < (pages[this.#next] as number) * (1 - overdue)) return 0
+    this.#pages = 0
+    return ns[this.#next++] as number
   }
 }

@@ -37,7 +37,8 @@ export class SwapOuts {
     const doing = thread.doing
     scheduler.setDoing(thread, UNMAP)
     const remote = scheduler.runsMemoryElsewhere(thread)
-    const lost = this.#kernel.stolen.nextPage(scan.context === DIRECT_CONTEXT)
+    const { stolen, work } = this.#kernel
+    const lost = stolen.nextPage(scan.context === DIRECT_CONTEXT, work.share)
     // Each of its pages has an entry of its own in the page table.
     const unmapNs = drawn(this.#unmapCost(thread, remote), count)
     if (!scheduler.spend(thread, lost + unmapNs)) yield

@@ -20,7 +20,7 @@ import { buildLoad, buildTask } from './tasks.ts'
 import { findMemoryUsers } from './threads.ts'
 import type { Based, Workload, WorkloadTask } from './types.ts'
 import { type WithSwapIns, withUnseenSwapIns } from './unseen-swap-ins.ts'
-import { endOfDemand, eventAt, halfOf, workAt } from './work-share.ts'
+import { endOfDemand, eventAt, WorkTimes } from './work-share.ts'
 
 export interface ExtractOptions {
   /** Costs come from events before this share of the recorded work only; 1 = all. */
@@ -117,7 +117,8 @@ function extractPart(
   const identities = followPages(stores.list, touches, allocations, resident)
 
   const touchedNs = touches.map((touch) => touch.ns)
-  const halfNs = halfOf(allocations.ns, touchedNs, file.ns)
+  const work = new WorkTimes(allocations.ns, touchedNs, file.ns)
+  const halfNs = work.at(0.5)
   const endNs = endOfDemand({
     startNs,
     allocated: allocations.ns,
@@ -137,7 +138,7 @@ function extractPart(
   )
   for (const load of background.loads) tasks.push(buildLoad(recording, load))
 
-  const untilNs = share >= 1 ? recording.endNs : workAt(allocations.ns, touchedNs, file.ns, share)
+  const untilNs = share >= 1 ? recording.endNs : work.at(share)
   const measured = share >= 1 ? whole : costsUntil(eventAt(recording, untilNs))
   // Machine parameters come from the same part as the costs; what was there at the start comes from the whole balance.
   const measuredBalance: Balance =
@@ -176,8 +177,8 @@ function extractPart(
     tasks,
     stream: buildStream(stores.list.length, identities, cache.atStart),
     costs: measured.costs,
-    stolen: stolen.kernel,
-    stolenDirect: stolen.direct,
+    stolen: stolen.kernel.byWork(work),
+    stolenDirect: stolen.direct.byWork(work),
     ...(deviceRequests === undefined ? {} : { deviceRequests }),
     unknownNextTouch: {
       value: stores.list.length === 0 ? 0 : identities.neverBack / stores.list.length,

@@ -102,7 +102,8 @@ export function toWorkloadJson(workload: Workload): string {
 
 function stolenJson(name: 'stolen' | 'stolenDirect', time: StolenTime | undefined): object {
   if (time === undefined) return {}
-  return { [name]: { ...time, atPage: Array.from(time.atPage), ns: Array.from(time.ns) } }
+  const { atWork, pages, ns } = time
+  return { [name]: { atWork: Array.from(atWork), pages: Array.from(pages), ns: Array.from(ns) } }
 }
 
 /** Reads and checks; `file` names the place in errors. */
@@ -464,8 +465,8 @@ class Checker {
   stolen(root: Json, name: 'stolen' | 'stolenDirect'): Pick<Workload, 'stolen' | 'stolenDirect'> {
     if (root[name] === undefined) return {}
     const json = this.object(root[name], name)
-    const [atPage, ns] = this.columns(json, name, ['atPage', 'ns'])
-    return { [name]: { atPage, ns, pages: this.amount(json['pages'], `${name}.pages`) } }
+    const [atWork, pages, ns] = this.columns(json, name, ['atWork', 'pages', 'ns'])
+    return { [name]: { atWork, pages, ns } }
   }
 
   deviceRequests(json: Json): DeviceRequests {

@@ -2,15 +2,15 @@ import { Numbers } from './numbers.ts'
 import { EVENT, type Recording } from './recording.ts'
 import { Threads } from './threads.ts'
 import type { StolenTime } from './types.ts'
-import { eventAt } from './work-share.ts'
+import { eventAt, type WorkTimes } from './work-share.ts'
 
 /** What a recording shows of CPU time that the machine did not have. */
 export interface Stolen {
   /** By event: what of the step that ends there is stolen, ns of its thread's CPU time. */
   readonly ofStep: Float64Array
   /** Of kernel threads, and of tasks that reclaim for themselves: unmapping their own memory waits for fewer other CPUs. */
-  readonly kernel: StolenTime
-  readonly direct: StolenTime
+  readonly kernel: Strikes
+  readonly direct: Strikes
   /** Of both, what ends between two moments of the recording, ns. */
   between(fromNs: number, toNs: number): number
 }
@@ -51,8 +51,8 @@ export function findStolen(
   const spent = new Float64Array(recording.length)
   const kindOf = new Int16Array(recording.length).fill(-1)
   const hasGate = recording.kind.includes(EVENT.gate)
-  const steps = hasGate ? STEPS : STEPS_WITHOUT_GATE
   const given = hasGate ? EVENT.gate : EVENT.written
+  const steps = hasGate ? STEPS : STEPS_WITHOUT_GATE
   const samples = steps.map(() => new Numbers())
   const stepOf = new Int16Array(KINDS * KINDS).fill(-1)
   steps.forEach(([begin, end], step) => {
@@ -96,7 +96,7 @@ export function findStolen(
     const long = spent[i] ?? 0
     if (!(long > usual * STOLEN_MEDIANS)) continue
     ofStep[i] = long - usual
-    if (isInside) strikes.add(Math.round(long - usual))
+    if (isInside) strikes.add(ns, Math.round(long - usual))
   }
   const between = (fromNs: number, toNs: number): number => {
     let sum = 0
@@ -104,22 +104,29 @@ export function findStolen(
     for (let i = eventAt(recording, fromNs); i < end; i++) sum += ofStep[i] ?? 0
     return sum
   }
-  return { ofStep, kernel: kernel.time(), direct: direct.time(), between }
+  return { ofStep, kernel, direct, between }
 }
 
-/** What struck the threads of one kind, by the pages that they had given to the gate. */
-class Strikes {
+/** What struck the threads of one kind, and when. */
+export class Strikes {
+  /** Given to the gate since the last of them. */
   pages = 0
-  readonly #atPage = new Numbers()
+  readonly #atNs = new Numbers()
+  readonly #pages = new Numbers()
   readonly #ns = new Numbers()
 
-  add(ns: number): void {
-    this.#atPage.push(this.pages)
+  add(atNs: number, ns: number): void {
+    this.#atNs.push(atNs)
+    this.#pages.push(this.pages)
     this.#ns.push(ns)
+    this.pages = 0
   }
 
-  time(): StolenTime {
-    const { pages } = this
-    return { atPage: this.#atPage.copyValues(), ns: this.#ns.copyValues(), pages }
+  byWork(work: WorkTimes): StolenTime {
+    return {
+      atWork: work.sharesAt(this.#atNs.copyValues()),
+      pages: this.#pages.copyValues(),
+      ns: this.#ns.copyValues(),
+    }
   }
 }

@@ -153,6 +153,22 @@ export interface WorkloadTask {
   readonly startNs: number
 }
 
+const ALLOC = TASK_OPS.indexOf('alloc')
+const TOUCH = TASK_OPS.indexOf('touch')
+const FILE = TASK_OPS.indexOf('file')
+
+/** Pages that one row of a task allocates, touches or reads: the measure of work. */
+export function pagesOfRow(op: number, arg: number): number {
+  return op === ALLOC || op === TOUCH ? 1 : op === FILE ? arg : 0
+}
+
+/** Those of a whole task. */
+export function pagesAsked({ op, arg }: WorkloadTask): number {
+  let pages = 0
+  for (let row = 0; row < op.length; row++) pages += pagesOfRow(op[row] ?? 0, arg[row] ?? 0)
+  return pages
+}
+
 /**
  * An empirical distribution of CPU time, ns, in recorded sequence (costs are correlated in time, so replay resamples blocks).
  * With no samples `fixedNs` holds.
@@ -210,15 +226,14 @@ export type CostName = (typeof COSTS)[number]
 
 /**
  * CPU time that the recorded machine did not have: its hypervisor ran something else, or a CPU waited for one that was not run. Seen where
- * a step of reclaim stood still, so it is told by the pages that had been given to the gate by threads of that kind. Load from outside, an
- * input: costs do not contain it.
+ * a step of reclaim stood still. Load from outside that the host put on the machine at times of its own, an input: costs do not contain it.
  */
 export interface StolenTime {
-  /** Pages written since the workload's start when it struck, rising. */
-  readonly atPage: Float64Array
+  /** Share of the work that was done when it struck, rising. */
+  readonly atWork: Float64Array
+  /** Pages that threads of its kind had written since it struck before. */
+  readonly pages: Float64Array
   readonly ns: Float64Array
-  /** Pages written in all: after so many it begins again. */
-  readonly pages: number
 }
 
 /**

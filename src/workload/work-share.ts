@@ -2,23 +2,29 @@ import type { TaskClock } from './clocks.ts'
 import type { TouchedPage } from './pages.ts'
 import type { Recording } from './recording.ts'
 
-/** The moment by which a share of all allocations, touches and file reads had been asked for. */
-export function workAt(
-  allocated: Float64Array,
-  touched: readonly number[],
-  read: Float64Array,
-  share: number,
-): number {
-  const all = Float64Array.from([...allocated, ...touched, ...read]).sort()
-  return all[Math.min(all.length - 1, Math.floor(all.length * share))] ?? 0
-}
+/** When each of all allocations, touches and file reads had been asked for. */
+export class WorkTimes {
+  readonly #ns: Float64Array
 
-export function halfOf(
-  allocated: Float64Array,
-  touched: readonly number[],
-  read: Float64Array,
-): number {
-  return workAt(allocated, touched, read, 0.5)
+  constructor(allocated: Float64Array, touched: readonly number[], read: Float64Array) {
+    this.#ns = Float64Array.from([...allocated, ...touched, ...read]).sort()
+  }
+
+  /** The moment by which a share of them was. */
+  at(share: number): number {
+    const all = this.#ns
+    return all[Math.min(all.length - 1, Math.floor(all.length * share))] ?? 0
+  }
+
+  /** The share that was by each of these moments, which rise. */
+  sharesAt(moments: Float64Array): Float64Array {
+    const all = this.#ns
+    let done = 0
+    return moments.map((ns) => {
+      while (done < all.length && (all[done] ?? 0) <= ns) done++
+      return all.length === 0 ? 0 : done / all.length
+    })
+  }
 }
 
 export function eventAt(recording: Recording, ns: number): number {

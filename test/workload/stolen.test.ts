@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { measureCosts } from '../../src/workload/costs.ts'
 import { EVENT, type Recording, RecordingBuilder, STATE } from '../../src/workload/recording.ts'
 import { findStolen } from '../../src/workload/stolen.ts'
+import { WorkTimes } from '../../src/workload/work-share.ts'
 import { APP, KSWAPD, madeRecording } from './made-recording.ts'
 
 const STORE_NS = 60_000
@@ -35,23 +36,34 @@ function writing(
   return madeRecording(builder, { endNs: ns })
 }
 
-const find = (recording: Recording) => findStolen(recording, new Set(), 0, recording.endNs)
+/** The work is done evenly over the recording. */
+function find(recording: Recording) {
+  const { endNs } = recording
+  const tenths = Float64Array.from({ length: 10 }, (_, part) => (endNs * part) / 10)
+  const work = new WorkTimes(tenths, [], new Float64Array())
+  const { ofStep, kernel, direct } = findStolen(recording, new Set(), 0, endNs)
+  return { ofStep, kernel: kernel.byWork(work), direct: direct.byWork(work) }
+}
 
 describe('CPU time that the machine did not have', () => {
   const host = 4_000_000
   const struck = (page: number): number => STORE_NS + (page % 100 === 50 ? host : 0)
   const shared = writing(640, struck)
 
-  it('is what steps of reclaim that stood still lasted beyond their usual time, page by page', () => {
+  it('is what steps of reclaim that stood still lasted beyond their usual time, at the work done by then', () => {
     const { kernel } = find(shared)
-    expect(Array.from(kernel.atPage)).toEqual([51, 151, 251, 351, 451, 551])
+    expect(Array.from(kernel.atWork)).toEqual([0.2, 0.3, 0.5, 0.6, 0.8, 1])
+    expect(Array.from(kernel.pages)).toEqual([51, 100, 100, 100, 100, 100])
     expect(Array.from(kernel.ns)).toEqual(new Array(6).fill(host))
-    expect(kernel.pages).toBe(640)
   })
 
   it('is told apart by who lost it', () => {
     const { kernel, direct } = find(writing(640, struck, { tid: APP }))
-    expect(kernel).toEqual({ atPage: new Float64Array(), ns: new Float64Array(), pages: 0 })
+    expect(kernel).toEqual({
+      atWork: new Float64Array(),
+      pages: new Float64Array(),
+      ns: new Float64Array(),
+    })
     expect(direct).toEqual(find(shared).kernel)
   })
 

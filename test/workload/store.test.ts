@@ -136,8 +136,16 @@ describe('a workload folder', () => {
       costs: { store: [100.25, 300, 200], unmap: 7 },
     }),
     startOffsetNs: { value: 123, basis: 'event', from: 'first wake-up' },
-    stolen: { atPage: Float64Array.of(2, 2.5), ns: Float64Array.of(4e6, 3.5e6), pages: 5 },
-    stolenDirect: { atPage: Float64Array.of(1), ns: Float64Array.of(9e6), pages: 3 },
+    stolen: {
+      atWork: Float64Array.of(0.2, 0.25),
+      pages: Float64Array.of(3, 7),
+      ns: Float64Array.of(4e6, 3.5e6),
+    },
+    stolenDirect: {
+      atWork: Float64Array.of(0.1),
+      pages: Float64Array.of(0),
+      ns: Float64Array.of(9e6),
+    },
     residuals: [{ name: 'r', value: -3, unit: 'pages', meaning: 'left' }],
   })
 
