@@ -253,8 +253,10 @@ function findBoosts(
   }
 }
 
-/** Fewer wake-ups by boosts say too little of the level. */
-const MIN_BOOST_WAKES = 6
+/** Fewer wake-ups by boosts do not tell how far they lie apart. */
+const MIN_BOOST_WAKES = 4
+/** A median is told worse than the multiple of low when its standard error is more of the level. */
+const MOST_ERROR = 0.25
 
 /**
  * Bytes of slab that the kernel keeps per swapped page: a shadow entry in the swap cache's tree (lib/xarray.c, struct xa_node: 576 bytes for
@@ -283,7 +285,7 @@ export function findBoostLevel(
   low: number,
 ): Pick<Machine, 'boostBelowFree'> {
   const sorted = [...boostFree].sort((x, y) => x - y)
-  if (sorted.length < MIN_BOOST_WAKES)
+  if (sorted.length < MIN_BOOST_WAKES || errorOfMedian(sorted) > MOST_ERROR * BOOST_LOW_RATIO * low)
     return {
       boostBelowFree: {
         value: Math.round(low * BOOST_LOW_RATIO),
@@ -300,6 +302,14 @@ export function findBoostLevel(
       from: 'free memory, by balance, where a fallback allocation woke kswapd (wake-ups with gfp 0), and what the kernel took of it since the start',
     },
   }
+}
+
+/** Of independent draws from one distribution: 1.25 standard deviations over the root of their number. */
+function errorOfMedian(values: readonly number[]): number {
+  const n = values.length
+  const mean = values.reduce((sum, value) => sum + value, 0) / n
+  const squares = values.reduce((sum, value) => sum + (value - mean) ** 2, 0)
+  return 1.25 * Math.sqrt(squares / (n - 1) / n)
 }
 
 /** Where the level is not seen: pages of other block types held this much of low on the machines that were recorded. */
