@@ -1,7 +1,7 @@
 import { PstraceError } from '../model/error.ts'
 import { readBackground } from './background.ts'
 import type { Balance } from './balance.ts'
-import { readClocks } from './clocks.ts'
+import { readClocks } from './clock-reader.ts'
 import { type MeasuredCosts, measureCosts } from './costs.ts'
 import { findSameShare, findZeroMap } from './counters.ts'
 import { balanceUntil, findDemand, listDemandTasks } from './demand-of-tasks.ts'

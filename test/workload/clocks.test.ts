@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { readClocks } from '../../src/workload/clocks.ts'
+import { readClocks } from '../../src/workload/clock-reader.ts'
 import { EVENT, RecordingBuilder, STATE } from '../../src/workload/recording.ts'
 import { APP, KSWAPD, madeRecording } from './made-recording.ts'
 

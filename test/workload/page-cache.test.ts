@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { readClocks } from '../../src/workload/clocks.ts'
+import { readClocks } from '../../src/workload/clock-reader.ts'
 import { RECLAIM_FILE, readPageCache } from '../../src/workload/page-cache.ts'
 import { EVENT, type Recording, RecordingBuilder, STATE } from '../../src/workload/recording.ts'
 import { findMemoryUsers } from '../../src/workload/threads.ts'

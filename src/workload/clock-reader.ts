@@ -1,0 +1,175 @@
+import { TaskClock } from './clocks.ts'
+import { EVENT, type Recording, STATE } from './recording.ts'
+import { type Thread, Threads } from './threads.ts'
+
+/** A disturbed task still does some work of its own in between. */
+const MOST_TAKEN_SHARE = 0.9
+
+export interface ClockOptions {
+  readonly startEvent: number
+  readonly flushNs: number
+  /** CPU time that each switch to a task costs it. */
+  readonly switchNs: number
+  /** Tasks whose clocks are wanted; others are skipped. */
+  readonly wanted: (tid: number) => boolean
+  /** Waking events are recorded, so a sleep ends where the task is woken, not where it runs again. */
+  readonly hasWaking: boolean
+}
+
+/** Walks the recording from the workload's start and reads every wanted task's own clock. */
+export function readClocks(
+  recording: Recording,
+  owners: ReadonlySet<number>,
+  options: ClockOptions,
+): Map<number, TaskClock> {
+  const reader = new ClockReader(recording, owners, options)
+  for (let i = 0; i < recording.length; i++) reader.step(i)
+  return reader.clocks
+}
+
+/** What was booked of a thread so far. */
+interface Mark {
+  cpuNs: number
+  flushes: number
+  switches: number
+}
+
+class ClockReader {
+  readonly clocks = new Map<number, TaskClock>()
+  readonly #recording: Recording
+  readonly #options: ClockOptions
+  readonly #threads: Threads
+  readonly #startNs: number
+  readonly #marks = new Map<number, Mark>()
+  /** Of the fault that a thread is in. */
+  readonly #faultAddress = new Map<number, number>()
+
+  constructor(recording: Recording, owners: ReadonlySet<number>, options: ClockOptions) {
+    this.#recording = recording
+    this.#options = options
+    this.#threads = new Threads(recording, owners)
+    this.#startNs = recording.ns[options.startEvent] ?? 0
+  }
+
+  step(i: number): void {
+    switch (this.#recording.kind[i]) {
+      case EVENT.switch:
+        this.#switch(i)
+        break
+      case EVENT.directBegin:
+      case EVENT.directEnd:
+      case EVENT.memcgBegin:
+      case EVENT.memcgEnd:
+      case EVENT.fault:
+      case EVENT.faultReturn:
+        this.#changeState(i)
+        break
+      case EVENT.read:
+        this.#threads.step(i)
+        this.#read(i)
+        break
+      default:
+        this.#threads.step(i)
+    }
+  }
+
+  #switch(i: number): void {
+    const recording = this.#recording
+    const threads = this.#threads
+    const ns = recording.ns[i] ?? 0
+    const to = threads.get(recording.c[i] ?? 0)
+    this.#book(threads.get(recording.a[i] ?? 0), ns)
+    const { left, leftNs, wokenNs } = to
+    const runsAgain = to.sinceNs > 0 || to.cpuNs > 0
+    threads.step(i)
+    const clock = this.#book(to, ns)
+    if (clock === undefined || !runsAgain || ns < this.#startNs || leftNs === 0) return
+    if (to.inDirect || to.inFault) return
+    const begin = Math.max(leftNs, this.#startNs)
+    const end = this.#options.hasWaking && wokenNs >= 0 ? wokenNs : ns
+    if (left === STATE.blocked) clock.blockedNs += end - begin
+    else if (left === STATE.sleeping && end > begin) {
+      clock.sleepOwn.push(clock.ownNs)
+      clock.sleepNs.push(end - begin)
+      clock.sleepAtNs.push(begin)
+    }
+  }
+
+  /** The state changes after the time up to here is booked. */
+  #changeState(i: number): void {
+    const recording = this.#recording
+    const ns = recording.ns[i] ?? 0
+    const thread = this.#threads.get(recording.tid[i] ?? 0)
+    if (thread.cpu >= 0) this.#book(thread, ns)
+    this.#threads.step(i)
+    const kind = recording.kind[i]
+    if (kind === EVENT.fault) this.#faultAddress.set(thread.tid, recording.a[i] ?? -1)
+    else if (kind === EVENT.faultReturn) this.#faultAddress.delete(thread.tid)
+    else if (kind === EVENT.memcgEnd && ns >= this.#startNs) {
+      const clock = this.#clockOf(thread)
+      clock?.memcgOwn.push(clock.ownNs)
+      clock?.memcgPages.push(recording.a[i] ?? 0)
+    }
+  }
+
+  #read(i: number): void {
+    const recording = this.#recording
+    const ns = recording.ns[i] ?? 0
+    if (ns < this.#startNs) return
+    const thread = this.#threads.get(recording.tid[i] ?? 0)
+    const clock = this.#book(thread, ns)
+    if (clock === undefined) return
+    clock.readOwn.push(clock.ownNs)
+    clock.readEvent.push(i)
+    clock.readAddress.push(this.#faultAddress.get(thread.tid) ?? -1)
+  }
+
+  #clockOf(thread: Thread): TaskClock | undefined {
+    const existing = this.clocks.get(thread.tid)
+    if (existing !== undefined) return existing
+    if (thread.tid === 0 || !this.#options.wanted(thread.tid)) return undefined
+    const clock = new TaskClock(thread.tid)
+    this.clocks.set(thread.tid, clock)
+    return clock
+  }
+
+  /** Books the CPU time since the last mark to what the thread was doing. */
+  #book(thread: Thread, ns: number): TaskClock | undefined {
+    const clock = this.#clockOf(thread)
+    if (clock === undefined) return undefined
+    const { spent, dueNs } = this.#sinceMark(thread, thread.cpuAt(ns))
+    if (ns < this.#startNs) return clock
+    if (clock.firstNs < 0) {
+      clock.firstNs = ns
+      clock.wall.push(ns)
+      clock.own.push(0)
+    }
+    clock.lastNs = ns
+    if (thread.inDirect) clock.reclaimCpuNs += spent
+    else if (thread.inFault) clock.faultCpuNs += spent
+    else {
+      const due = dueNs + clock.debtNs
+      const taken = Math.min(due, spent * MOST_TAKEN_SHARE)
+      clock.debtNs = due - taken
+      clock.ownNs += spent - taken
+    }
+    const last = clock.wall.length - 1
+    if (clock.wall.at(last) === ns) clock.own.set(last, clock.ownNs)
+    else {
+      clock.wall.push(ns)
+      clock.own.push(clock.ownNs)
+    }
+    return clock
+  }
+
+  /** The CPU time since the thread's mark, and what flushes and switches take of it; sets the mark anew. */
+  #sinceMark(thread: Thread, cpuNs: number): { spent: number; dueNs: number } {
+    const { flushes, switches } = thread
+    const mark = this.#marks.get(thread.tid) ?? { cpuNs, flushes, switches }
+    const { flushNs, switchNs } = this.#options
+    const spent = cpuNs - mark.cpuNs
+    const dueNs = (flushes - mark.flushes) * flushNs + (switches - mark.switches) * switchNs
+    this.#marks.set(thread.tid, { cpuNs, flushes, switches })
+    return { spent, dueNs }
+  }
+}
