@@ -31,9 +31,6 @@ const CATALOG = 'pstrace'
 /** DuckDB's checkpoint_threshold, while there is work to come. */
 const SELDOM = '1GB'
 
-/** Rows whose flush costs more than what a flush of any size costs, which is about a millisecond. */
-const WORTH_A_FLUSH = 32_768
-
 /** One open database file (or `:memory:`). A writer keeps others out until `close`; readers share. */
 export class Database {
   readonly path: string
@@ -73,8 +70,6 @@ export class Database {
       autoload_known_extensions: 'false',
       // Ingest writes in blocks; checkpoints in between only repeat the work of the last one.
       checkpoint_threshold: SELDOM,
-      // While rows come in, the NULL flags of each column and row group take (and clear) a whole block: 256 KiB where 15 would do.
-      default_block_size: '65536',
       // What is checkpointed with its COMMIT need not be in the log before.
       auto_checkpoint_skip_wal_threshold: '0',
       // Many tables are filled at once: full row groups that wait for more of their table (five, otherwise) fill the memory, and
@@ -199,21 +194,6 @@ export class Database {
   /** Hands everything appended so far to the open transaction, or commits it where none is open. */
   flush(): void {
     for (const appender of this.#appenders.values()) appender.flush()
-  }
-
-  /**
-   * Flushes the table with most rows that are not flushed, where they are worth it: for one who waits for rows. What waits when the
-   * last row has come is done by one thread while nobody else has work.
-   */
-  flushFullest(): void {
-    let fullest: PackedAppender | undefined
-    for (const appender of this.#appenders.values())
-      if (
-        appender instanceof PackedAppender &&
-        appender.unflushedRows > (fullest?.unflushedRows ?? 0)
-      )
-        fullest = appender
-    if (fullest !== undefined && fullest.unflushedRows >= WORTH_A_FLUSH) fullest.flush()
   }
 
   /** Ends the open transaction, if there is one, and forgets what was appended in it. */

@@ -53,8 +53,7 @@ export class PackedAppender {
   readonly #rows: TableAppender
   readonly #bound = new WeakMap<TableRows['columns'], Bound>()
   readonly #numbers: ShapeNumbers
-  /** Rows since the last flush. */
-  unflushedRows = 0
+  #unflushedRows = 0
   #shapesWait = false
   #codes = new Int32Array(0)
   #cells = new Float64Array(0)
@@ -100,8 +99,8 @@ export class PackedAppender {
       const column = columns[name]
       if (column !== undefined) written[name] = column
     }
-    if (this.unflushedRows + length > MOST_UNFLUSHED_ROWS) this.flush()
-    this.unflushedRows += length
+    if (this.#unflushedRows + length > MOST_UNFLUSHED_ROWS) this.flush()
+    this.#unflushedRows += length
     this.#rows.append({ table: rows.table, length, columns: written }, owner)
   }
 
@@ -112,7 +111,7 @@ export class PackedAppender {
 
   /** Rows without their shape would be nobody's: shapes are in the database before the rows that refer to them. */
   #flushShapes(): void {
-    this.unflushedRows = 0
+    this.#unflushedRows = 0
     if (!this.#shapesWait) return
     this.#shapesWait = false
     this.#shapes.flush()

@@ -20,17 +20,13 @@ let batches = new BatchReceiver()
 let rows = new RowReceiver()
 const writeback = new Writeback(path)
 let last: Promise<void> = Promise.resolve()
-/** Messages that have come and are not answered. */
-let waiting = 0
 
 port.on('message', (calls: readonly WriterCall[]) => {
-  waiting++
   last = last.then(async () => {
     const answers: WriterAnswer[] = []
     for (const call of calls) answers.push(await answer(call).catch(toFailed))
     const moved = answers.flatMap((each) => (each.answer === 'appendedRaw' ? each.buffers : []))
     port.postMessage(answers, moved)
-    waiting--
   })
 })
 
@@ -52,9 +48,8 @@ async function open(): Promise<{ database: Database; writer: DirectWriter }> {
 
 async function answer(call: WriterCall): Promise<WriterAnswer> {
   if (call.call === 'append') {
-    const { database, writer } = await opening
+    const { writer } = await opening
     await writer.appendRows(rows.receive(call.rows))
-    if (waiting === 1) database.flushFullest()
     return { answer: 'appended', table: call.rows.table, set: call.rows.set }
   }
   if (call.call === 'appendRaw') {
