@@ -166,12 +166,12 @@ export function snapshotFolder(file: string): string | undefined {
   )
 }
 
-/** One line per import issue and one of totals on stderr; the id alone on stdout. */
 /** Of a trace without gaps: one that was cut off is not known to be whole. */
 export function describeNoGaps(lacksData: boolean): string {
   return lacksData ? 'no gaps in what is there, but data is missing' : 'nothing lost'
 }
 
+/** One line per import issue and one of totals on stderr; the id alone on stdout. */
 async function report(
   writer: RowWriter,
   traceId: number,
