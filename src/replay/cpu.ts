@@ -41,25 +41,22 @@ export class Cpu {
     return this.queue.length + (this.current === undefined ? 0 : 1)
   }
 
-  /** vruntime of a thread whose program runs: its elapsed time is not progress on work. */
-  charge(now: number): void {
+  /** vruntime of a thread whose program runs: its elapsed time is not progress on work. Returns that time, ns. */
+  charge(now: number): number {
     const { current } = this
     const elapsed = now - this.progressAt
-    if (current === undefined || elapsed <= 0) return
+    if (current === undefined || elapsed <= 0) return 0
     current.vruntime += elapsed
     this.busyNs += elapsed
     this.progressAt = now
+    return elapsed
   }
 
   /** Takes the work done by the CPU's thread since the last look. */
   progress(now: number): void {
+    const elapsed = this.charge(now)
     const { current } = this
-    const elapsed = now - this.progressAt
-    if (current === undefined || elapsed <= 0) return
-    current.vruntime += elapsed
-    this.busyNs += elapsed
-    this.progressAt = now
-    if (current.spinning) return
+    if (elapsed === 0 || current === undefined || current.spinning) return
     const done = this.speed === 1 ? elapsed : Math.floor(elapsed * this.speed)
     current.work = Math.max(0, current.work - done)
   }
