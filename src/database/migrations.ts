@@ -64,10 +64,9 @@ async function narrowBriefs(connection: DuckDBConnection): Promise<readonly stri
 
 /** Version 5 nests the values of rows in one column, and raw rows keep times within blocks. Views of before fit neither. */
 async function nestRows(connection: DuckDBConnection): Promise<readonly string[]> {
-  const statements: string[] = []
+  const statements = await createMissingParts(connection)
   for (const part of TABLES.flatMap(rowsParts)) {
     const former = await columnsOf(connection, PACKED_SCHEMA, part.name)
-    if (former.length === 0) statements.push(...createPart(part))
     if (former.length === 0 || former.includes(CELLS)) continue
     const cells = former.map((name) => [name, `r.${name}`] as const)
     statements.push(
@@ -82,12 +81,17 @@ async function nestRows(connection: DuckDBConnection): Promise<readonly string[]
 
 /** Version 6 has more brief forms, and new raw columns refer to their names. */
 async function addBriefs(connection: DuckDBConnection): Promise<readonly string[]> {
+  const statements = await createMissingParts(connection)
+  return [...statements, ...TABLES.flatMap(createView), ...(await addStringsStatements(connection))]
+}
+
+async function createMissingParts(connection: DuckDBConnection): Promise<string[]> {
   const statements: string[] = []
   for (const part of TABLES.flatMap(rowsParts)) {
     const former = await columnsOf(connection, PACKED_SCHEMA, part.name)
     if (former.length === 0) statements.push(...createPart(part))
   }
-  return [...statements, ...TABLES.flatMap(createView), ...(await addStringsStatements(connection))]
+  return statements
 }
 
 async function columnsOf(

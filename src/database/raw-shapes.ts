@@ -1,11 +1,10 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { EventBatch } from '../../parsers/batch.ts'
-import { RowBuffer } from '../model/rows.ts'
-import { type RowOwner, TableAppender } from './append.ts'
+import { TableAppender } from './append.ts'
 import type { Halves } from './chunk.ts'
 import { readShapeNumbers, type ShapeNumbers } from './packed-appender.ts'
 import { RAW_SHAPES } from './packed-raw.ts'
-import { kindsOf } from './schema.ts'
+import { WaitingRows } from './waiting-rows.ts'
 
 /** More than the cpus that a kernel can have (CONFIG_NR_CPUS, 8,192), and -1. */
 const CPUS = 1 << 16
@@ -32,18 +31,17 @@ interface Block {
 
 /** Numbers what raw rows of one trace have in common: block, CPU and task. */
 export class RawShapes {
-  readonly #appender: TableAppender
+  readonly rows: WaitingRows
   readonly #numbers: ShapeNumbers
-  readonly #owner: RowOwner
-  readonly #rows = new RowBuffer(RAW_SHAPES.name, kindsOf(RAW_SHAPES.columns))
+  readonly #traceId: number
   readonly #blocks = new Map<string, Block>()
   #block = newBlock(0, 0)
   #found = new Int32Array(0)
 
-  private constructor(appender: TableAppender, numbers: ShapeNumbers, owner: RowOwner) {
-    this.#appender = appender
+  private constructor(rows: WaitingRows, numbers: ShapeNumbers, traceId: number) {
+    this.rows = rows
     this.#numbers = numbers
-    this.#owner = owner
+    this.#traceId = traceId
   }
 
   static async open(
@@ -53,7 +51,8 @@ export class RawShapes {
   ): Promise<RawShapes> {
     const appender = await TableAppender.open(connection, RAW_SHAPES)
     const numbers = await readShapeNumbers(connection, RAW_SHAPES)
-    return new RawShapes(appender, numbers, { traceId, base })
+    const rows = new WaitingRows(RAW_SHAPES, appender, { traceId, base })
+    return new RawShapes(rows, numbers, traceId)
   }
 
   /** The shape of each row of the batch; borrowed until the next call. */
@@ -70,28 +69,8 @@ export class RawShapes {
         row++
       }
     }
-    if (this.#rows.length >= MOST_WAITING) this.#append()
+    if (this.rows.length >= MOST_WAITING) this.rows.append()
     return found
-  }
-
-  flush(): void {
-    this.#append()
-    this.#appender.flush()
-  }
-
-  /** Closes without the rows that are not flushed. */
-  discard(): void {
-    this.#appender.discard()
-  }
-
-  close(): void {
-    this.#append()
-    this.#appender.close()
-  }
-
-  #append(): void {
-    this.#appender.append(this.#rows, this.#owner)
-    this.#rows.clear()
   }
 
   #blockOf(seq: number, ts: number): Block {
@@ -117,14 +96,14 @@ export class RawShapes {
     if (shape === undefined) {
       shape = this.#numbers.next++
       block.known.set(key, shape)
-      const rows = this.#rows
-      const row = rows.add()
-      rows.number(row, 'shape', shape)
-      rows.number(row, 'trace_id', this.#owner.traceId)
-      rows.number(row, 'first_seq', block.firstSeq)
-      rows.number(row, 'first_ns', block.firstNs)
-      rows.number(row, 'cpu', on - 1)
-      rows.number(row, 'tid', tid)
+      this.rows.add({
+        shape,
+        trace_id: this.#traceId,
+        first_seq: block.firstSeq,
+        first_ns: block.firstNs,
+        cpu: on - 1,
+        tid,
+      })
     }
     if (on >= block.tids.length && on < CPUS) {
       block.tids = grown(block.tids, on)

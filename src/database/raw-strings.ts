@@ -1,11 +1,10 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { StringDictionary } from '../../parsers/batch.ts'
-import { RowBuffer } from '../model/rows.ts'
 import { TableAppender } from './append.ts'
 import { qualifiedName } from './packed.ts'
 import { NO_STRING, RAW_STRINGS } from './packed-raw.ts'
 import { queryRows } from './query.ts'
-import { kindsOf } from './schema.ts'
+import { WaitingRows } from './waiting-rows.ts'
 
 /** Strings that are told apart at a time; more are numbered anew. */
 const MOST_STRINGS = 65_536
@@ -18,15 +17,14 @@ interface Numbered {
 
 /** Numbers the strings that raw rows of one trace refer to. */
 export class RawStrings {
-  readonly #appender: TableAppender
+  readonly rows: WaitingRows
   readonly #traceId: number
   readonly #dictionaries = new WeakMap<StringDictionary, Numbered>()
   #known = new Map<string, number>()
-  #rows = newRows()
   #next: number
 
-  private constructor(appender: TableAppender, traceId: number, next: number) {
-    this.#appender = appender
+  private constructor(rows: WaitingRows, traceId: number, next: number) {
+    this.rows = rows
     this.#traceId = traceId
     this.#next = next
   }
@@ -37,7 +35,8 @@ export class RawStrings {
       connection,
       `SELECT max(string) AS string FROM ${qualifiedName(RAW_STRINGS)}`,
     )
-    return new RawStrings(appender, traceId, Number(last?.['string'] ?? NO_STRING) + 1)
+    const rows = new WaitingRows(RAW_STRINGS, appender, { traceId })
+    return new RawStrings(rows, traceId, Number(last?.['string'] ?? NO_STRING) + 1)
   }
 
   /** The number of each of the dictionary's strings; borrowed until the next call. */
@@ -58,44 +57,16 @@ export class RawStrings {
     return numbered.numbers
   }
 
-  flush(): void {
-    this.#append()
-    this.#appender.flush()
-  }
-
-  /** Closes without the rows that are not flushed. */
-  discard(): void {
-    this.#appender.discard()
-  }
-
-  close(): void {
-    this.#append()
-    this.#appender.close()
-  }
-
   #numberOf(text: string): number {
     const known = this.#known.get(text)
     if (known !== undefined) return known
     if (this.#known.size === MOST_STRINGS) {
-      this.#append()
-      this.#rows = newRows()
+      this.rows.renew()
       this.#known = new Map()
     }
     const number = this.#next++
     this.#known.set(text, number)
-    const row = this.#rows.add()
-    this.#rows.number(row, 'string', number)
-    this.#rows.number(row, 'trace_id', this.#traceId)
-    this.#rows.text(row, 'text', text)
+    this.rows.add({ string: number, trace_id: this.#traceId, text })
     return number
   }
-
-  #append(): void {
-    this.#appender.append(this.#rows, { traceId: this.#traceId })
-    this.#rows.clear()
-  }
-}
-
-function newRows(): RowBuffer {
-  return new RowBuffer(RAW_STRINGS.name, kindsOf(RAW_STRINGS.columns))
 }

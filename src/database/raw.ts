@@ -78,22 +78,22 @@ export class RawTables {
   }
 
   flush(): void {
-    this.#shapes?.flush()
-    this.#strings?.flush()
+    this.#shapes?.rows.flush()
+    this.#strings?.rows.flush()
     for (const table of this.#tables.values()) table.flush()
   }
 
   /** Closes without the rows that are not flushed. */
   discard(): void {
     for (const table of this.#tables.values()) table.discard()
-    this.#shapes?.discard()
-    this.#strings?.discard()
+    this.#shapes?.rows.discard()
+    this.#strings?.rows.discard()
     this.#forget()
   }
 
   close(): void {
-    this.#shapes?.close()
-    this.#strings?.close()
+    this.#shapes?.rows.close()
+    this.#strings?.rows.close()
     for (const table of this.#tables.values()) table.close()
     this.#forget()
   }

@@ -7,6 +7,10 @@ import type {
   TextRows,
 } from '../model/rows.ts'
 
+/** The largest numbers of 32-bit columns. */
+export const MOST_UINT32 = 0xffff_ffff
+export const MOST_INT32 = 0x7fff_ffff
+
 /** A number column of a table that gets many rows; `values` changes when the buffer grows. */
 export function numbersOf(rows: RowBuffer, name: string): NumberRows {
   const column: ColumnRows | undefined = rows.columns[name]

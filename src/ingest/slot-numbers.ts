@@ -1,3 +1,5 @@
+import { MOST_INT32 } from './cells.ts'
+
 const KEY_OFFSETS = 2 ** 46
 /** Up to 64 GiB of 4 KiB pages per area are held densely; offsets beyond are rare, or not real. */
 const DENSE_OFFSETS = 2 ** 24
@@ -5,7 +7,6 @@ const BLOCK_BITS = 10
 const BLOCK = 1 << BLOCK_BITS
 /** Numbers of one entry lie side by side: each entry is a cache miss. */
 const WIDTH = 2
-const MOST_INT32 = 0x7fff_ffff
 
 type Numbers = Int32Array | Float64Array
 

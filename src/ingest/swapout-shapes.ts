@@ -1,8 +1,6 @@
 import type { Shapes } from '../model/shapes.ts'
+import { MOST_INT32, MOST_UINT32 } from './cells.ts'
 import type { OpenSwapout } from './swapouts.ts'
-
-export const MOST_UINT32 = 0xffff_ffff
-export const MOST_INT32 = 0x7fff_ffff
 
 /** What all forms in brief keep fits into 32 bits. */
 export function isNarrow({ pfn, id, spanId }: OpenSwapout): boolean {

@@ -258,9 +258,7 @@ export class Swapouts {
   #gateDone(swapout: OpenSwapout): void {
     if (!this.#setting.asynchronous) {
       swapout.path = 'inline'
-      swapout.startNs = swapout.submitNs
-      swapout.storedNs = Number.isNaN(swapout.gateEndNs) ? swapout.ts : swapout.gateEndNs
-      swapout.storedBy = swapout.taskId
+      this.#storedInGate(swapout)
       if (swapout.lane !== undefined && Number.isNaN(swapout.doneRank))
         swapout.doneRank = ++swapout.lane.stored
       this.#settle(swapout, AWAITS_GATE | AWAITS_STORE)

@@ -1,3 +1,4 @@
+import { MOST_UINT32 } from './cells.ts'
 import type { Clock } from './clock.ts'
 import { ASLEEP, OTHER, RUNNABLE, STORE, UNINTERRUPTIBLE, UNMAP } from './parts.ts'
 import { DOING_NONE, DOING_OF, type SingleStates, STATES, type StatePairs } from './state-rows.ts'
@@ -8,7 +9,6 @@ const MOST_PIECES = 3 * 64
 const MOST_NS_BETWEEN_WAITS = 200_000
 /** What fits beside the 1 in states_ns of a row in brief. */
 const MOST_UNMAP_NS = 0xffff_fffe
-const MOST_UINT32 = 0xffff_ffff
 
 /**
  * Accounts every task's time. Time on CPU waits unlabelled until an event tells what it was for (the events come at the end

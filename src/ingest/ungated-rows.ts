@@ -1,9 +1,9 @@
 import { shapedRows } from '../database/packed.ts'
 import type { RowBuffer } from '../model/rows.ts'
 import type { TaskKind } from '../model/task-kind.ts'
-import { intsOf, numbersOf, shapesOf } from './cells.ts'
+import { intsOf, MOST_INT32, MOST_UINT32, numbersOf, shapesOf } from './cells.ts'
 import type { Clock } from './clock.ts'
-import { isNarrow, isSame, MOST_INT32, MOST_UINT32, SwapoutShapes } from './swapout-shapes.ts'
+import { isNarrow, isSame, SwapoutShapes } from './swapout-shapes.ts'
 import type { Lane, OpenSwapout } from './swapouts.ts'
 import type { Task } from './tasks.ts'
 
