@@ -90,6 +90,7 @@ export const kcompressdUnofficial: Policy = {
     items: 0,
     gate: 'anon',
     submitters: submitters(tunables, false),
+    keepsOrder: true,
     folio: {
       whileQueued: 'locked',
       rotated: overridden(tunables, 'pstrace.rotate', false),

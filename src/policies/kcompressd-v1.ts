@@ -96,7 +96,10 @@ export const kcompressdV1: Policy = {
         capacity,
       })),
       locks: [{ name: 'producers', kind: 'spinlock' }],
-      cells: ['next', 'disabled'],
+      cells: [
+        { name: 'next', most: MOST_THREADS },
+        { name: 'disabled', most: 1 },
+      ],
       workers: Array.from({ length: threads }, (_, index) => ({
         name: `kcompressd${index}`,
         unbound: true,
@@ -107,6 +110,7 @@ export const kcompressdV1: Policy = {
       items: 0,
       gate: 'swap',
       submitters: submitters(tunables, isAnyContext),
+      keepsOrder: false,
       folio: {
         whileQueued: 'writeback',
         rotated: overridden(tunables, 'pstrace.rotate', true),

@@ -57,6 +57,7 @@ export const kcompressd: Policy = {
     items: 0,
     gate: 'anon',
     submitters: submitters(tunables, false),
+    keepsOrder: false,
     folio: {
       whileQueued: 'locked',
       rotated: overridden(tunables, 'pstrace.rotate', false),

@@ -15,6 +15,7 @@ export const kswapd: Policy = {
     cells: [],
     workers: [],
     items: 0,
+    keepsOrder: true,
     gate: 'anon',
     submitters: 'kswapd',
     folio: { whileQueued: 'locked', rotated: false },

@@ -85,54 +85,51 @@ export const parallel: Policy = {
     'the queues are not leaked: the patch allocates those of all nodes once per node, and frees none',
     'the missing reference to a queued folio has no effect: no folio is freed under the queue',
   ],
-  layout: (node, tunables) => ({
-    global: false,
-    queues: [
-      {
-        name: 'swapout_fifo',
-        capacity: FIFO_FOLIOS,
-        depth: Math.min(
-          FIFO_FOLIOS,
-          queueDepth(
-            workerCount(
-              tunable(tunables, 'pstrace.workers'),
-              tunable(tunables, 'vm.parallel_swap'),
-              node.cpus,
-            ),
-            tunable(tunables, 'pstrace.release') === FIRST_RELEASE
-              ? 1
-              : tunable(tunables, 'vm.parallel_swap_factor'),
-          ),
-        ),
+  layout: (node, tunables) => {
+    const workers = workerCount(
+      tunable(tunables, 'pstrace.workers'),
+      tunable(tunables, 'vm.parallel_swap'),
+      node.cpus,
+    )
+    const isFirst = tunable(tunables, 'pstrace.release') === FIRST_RELEASE
+    const factor = isFirst ? 1 : tunable(tunables, 'vm.parallel_swap_factor')
+    return {
+      global: false,
+      queues: [
+        {
+          name: 'swapout_fifo',
+          capacity: FIFO_FOLIOS,
+          depth: Math.min(FIFO_FOLIOS, queueDepth(workers, factor)),
+        },
+      ],
+      locks: [{ name: 'swapout_mutex', kind: 'mutex' }],
+      cells: [
+        { name: 'writer_waiting', most: 1 },
+        { name: 'running_workers', most: Math.max(0, workers) },
+      ],
+      workers:
+        workers <= 0
+          ? []
+          : [
+              {
+                name: 'kworker/swapout',
+                unbound: true,
+                memalloc: overridden(tunables, 'pstrace.memalloc', false),
+                start: 'item',
+                kworker: true,
+                serves: tunable(tunables, 'pstrace.cpu_node') === 1 ? 'cpu' : 'item',
+              },
+            ],
+      items: Math.max(1, node.cpus - 1),
+      gate: 'anon',
+      submitters: submitters(tunables, false),
+      keepsOrder: !isFirst,
+      folio: {
+        whileQueued: 'locked',
+        rotated: overridden(tunables, 'pstrace.rotate', false),
       },
-    ],
-    locks: [{ name: 'swapout_mutex', kind: 'mutex' }],
-    cells: ['writer_waiting', 'running_workers'],
-    workers:
-      workerCount(
-        tunable(tunables, 'pstrace.workers'),
-        tunable(tunables, 'vm.parallel_swap'),
-        node.cpus,
-      ) <= 0
-        ? []
-        : [
-            {
-              name: 'kworker/swapout',
-              unbound: true,
-              memalloc: overridden(tunables, 'pstrace.memalloc', false),
-              start: 'item',
-              kworker: true,
-              serves: tunable(tunables, 'pstrace.cpu_node') === 1 ? 'cpu' : 'item',
-            },
-          ],
-    items: Math.max(1, node.cpus - 1),
-    gate: 'anon',
-    submitters: submitters(tunables, false),
-    folio: {
-      whileQueued: 'locked',
-      rotated: overridden(tunables, 'pstrace.rotate', false),
-    },
-  }),
+    }
+  },
   *submit(folio, node) {
     const { initial } = node
     const workers = workerCount(

@@ -104,12 +104,18 @@ export interface QueueLayout {
   readonly depth?: number
 }
 
+export interface CellLayout {
+  readonly name: string
+  /** It never holds more, but what it held before a tunable was lowered. */
+  readonly most: number
+}
+
 /** Per node: every node gets queues, locks, cells, items and workers of its own unless `global`. */
 export interface PolicyLayout {
   readonly global: boolean
   readonly queues: readonly QueueLayout[]
   readonly locks: readonly { readonly name: string; readonly kind: 'mutex' | 'spinlock' }[]
-  readonly cells: readonly string[]
+  readonly cells: readonly CellLayout[]
   readonly workers: readonly WorkerLayout[]
   /** Size of the atomic item pool. */
   readonly items: number
@@ -117,6 +123,8 @@ export interface PolicyLayout {
   readonly gate: 'anon' | 'swap'
   /** Who may submit: kswapd alone, or direct reclaimers too. */
   readonly submitters: 'kswapd' | 'all'
+  /** Of the folios of one kswapd no store begins before that of an older one, as long as no tunable changes. */
+  readonly keepsOrder: boolean
   readonly folio: {
     /** `locked`: a fault waits until zram begins the store, or zswap has ended it. `writeback`: a fault finds the page and goes on. */
     readonly whileQueued: 'locked' | 'writeback'

@@ -10,6 +10,8 @@ export interface PolicyGate {
   submit(thread: Thread, page: number, node: number): SubmitEnd | StepsTo<SubmitEnd>
   readonly writebackWhileQueued: boolean
   readonly rotates: boolean
-  /** Stops the run's idle workers from counting as pending. */
+  /** kswapd's folios begin to be stored in the order in which they were submitted. */
+  readonly keepsOrder: boolean
+  /** Throws where a folio is lost, or in two places. */
   check(): void
 }

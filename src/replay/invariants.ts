@@ -1,5 +1,6 @@
 import { PstraceError } from '../model/error.ts'
 import * as P from './pages.ts'
+import type { Lane } from './ranks.ts'
 import type { Scheduler } from './scheduler.ts'
 import { SLEEPING } from './thread.ts'
 
@@ -49,6 +50,44 @@ export function checkPages(
       `the lists count ${sizes} pages at ${now} ns; ${listed} are on them`,
     )
   return used
+}
+
+/** Every folio that a policy has been given and nobody stores yet is in one of its queues, once, or in the hands of one of its programs. */
+export function checkQueued(
+  pages: P.Pages,
+  of: {
+    readonly policy: string
+    readonly queued: readonly number[]
+    readonly inHands: number
+  },
+): void {
+  const { policy, queued, inHands } = of
+  const seen = new Set<number>()
+  for (const page of queued) {
+    if (seen.has(page) || pages.state[page] !== P.QUEUED)
+      throw new PstraceError(
+        'replay-invariant',
+        `policy ${policy}: page ${page} waits in a queue ${seen.has(page) ? 'twice' : 'and is not on its way to swap'}`,
+      )
+    seen.add(page)
+  }
+  let given = 0
+  for (let page = 0; page < pages.capacity; page++) if (pages.state[page] === P.QUEUED) given++
+  if (given !== queued.length + inHands)
+    throw new PstraceError(
+      'replay-invariant',
+      `policy ${policy} was given ${given} folios; ${queued.length} wait in its queues and its programs hold ${inHands}`,
+    )
+}
+
+/** Order of kswapd's folios, where nothing may overtake. */
+export function checkOrder(lane: Lane, node: number, isSynchronous: boolean): void {
+  const { startInversions, doneInversions } = lane
+  if (startInversions === 0 && (!isSynchronous || doneInversions === 0)) return
+  throw new PstraceError(
+    'replay-invariant',
+    `kswapd${node}: ${startInversions} stores began and ${doneInversions} ended before those of older folios, under a policy that keeps the order`,
+  )
 }
 
 /** Every thread is in exactly one place: asleep or not there, on a CPU, or in one's queue. */

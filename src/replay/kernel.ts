@@ -9,7 +9,7 @@ import { DirectReclaim } from './direct-reclaim.ts'
 import { Faults } from './faults.ts'
 import { FolioLocks } from './folio-lock.ts'
 import type { PolicyGate } from './gate.ts'
-import { checkPages, checkThreads } from './invariants.ts'
+import { checkOrder, checkPages, checkThreads } from './invariants.ts'
 import { Kswapd } from './kswapd.ts'
 import type { LogEventName } from './log-events.ts'
 import { Generations } from './mglru.ts'
@@ -17,6 +17,7 @@ import * as P from './pages.ts'
 import { Pressure } from './pressure.ts'
 import { Readahead, type ReadaheadBy } from './readahead.ts'
 import type { Recorder } from './recorder.ts'
+import { KSWAPD_CONTEXT } from './scan.ts'
 import type { Scheduler } from './scheduler.ts'
 import { Shrink } from './shrink.ts'
 import { Slab } from './slab.ts'
@@ -232,6 +233,8 @@ export class Kernel {
             'replay-invariant',
             `a lane of node ${node.index}: ${lane.submitted} submitted, ${lane.started} started, ${lane.done} stored`,
           )
+      if (this.gate?.keepsOrder !== false)
+        checkOrder(node.lanes[KSWAPD_CONTEXT], node.index, this.gate === undefined)
     }
     const inUse = checkPages(this.pages, this.scheduler.now, (slot) => this.pool.holdsContent(slot))
     // Taken out of `free` and not yet given back by a batch in progress.

@@ -20,6 +20,9 @@ export class Domain implements Setting {
   readonly queues: readonly PolicyQueue[]
   readonly locks: readonly PolicyLock[]
   readonly cells: Float64Array
+  readonly #mostInCell: Float64Array
+  /** Folios in the hands of programs under way: submitted, or popped, and neither stored nor queued. */
+  inHands = 0
   items: number
   /** Kthreads by worker index; pool threads are in `pool`. */
   readonly workers: (Thread | undefined)[] = []
@@ -49,6 +52,7 @@ export class Domain implements Setting {
     )
     this.locks = layout.locks.map(({ name, kind }) => new PolicyLock(name, kind, scheduler))
     this.cells = new Float64Array(layout.cells.length)
+    this.#mostInCell = Float64Array.from(layout.cells, ({ most }) => most)
     this.items = layout.items
     this.waitingFor = new Int32Array(Math.max(1, layout.workers.length)).fill(-1)
   }
@@ -90,12 +94,26 @@ export class Domain implements Setting {
   }
 
   /** The depths that other values of the tunables give. */
-  resize({ queues }: PolicyLayout): void {
+  resize({ queues, cells }: PolicyLayout): void {
     this.queues.forEach((queue, index) => {
       const { depth, capacity } = queues[index] ?? { capacity: 0 }
       queue.depth = Math.min(depth ?? capacity, queue.capacity)
       queue.limit = Math.max(queue.limit, queue.depth)
     })
+    cells.forEach(({ most }, cell) => {
+      this.#mostInCell[cell] = Math.max(this.#mostInCell[cell] as number, most)
+    })
+  }
+
+  /** Returns what the cell holds now. */
+  setCell(cell: number, value: number): number {
+    if (value > (this.#mostInCell[cell] as number))
+      throw new PstraceError(
+        'replay-invariant',
+        `policy ${this.#policy} has ${value} in ${this.layout.cells[cell]?.name}; at most ${this.#mostInCell[cell]} are allowed`,
+      )
+    this.cells[cell] = value
+    return value
   }
 
   takeItem(): number {

@@ -8,6 +8,7 @@ import type {
   TunableValues,
 } from '../policies/policy.ts'
 import type { PolicyGate } from './gate.ts'
+import { checkQueued } from './invariants.ts'
 import type { Kernel } from './kernel.ts'
 import { LiveTunables, type TunableChange } from './live-tunables.ts'
 import { ANON } from './pages.ts'
@@ -41,6 +42,7 @@ export type ThreadMaker = (
 export class VirtualGate implements PolicyGate {
   readonly writebackWhileQueued: boolean
   readonly rotates: boolean
+  readonly keepsOrder: boolean
   readonly #policy: Policy
   readonly #kernel: Kernel
   readonly #scheduler: Scheduler
@@ -77,6 +79,7 @@ export class VirtualGate implements PolicyGate {
     const first = layouts[0] as PolicyLayout
     this.writebackWhileQueued = first.folio.whileQueued === 'writeback'
     this.rotates = first.folio.rotated
+    this.keepsOrder = first.keepsOrder && changes.length === 0
     this.#gatesAll = first.gate === 'swap'
     this.#allSubmit = first.submitters === 'all'
     this.#domainOfNode = layouts.map((_layout, node) => (first.global ? 0 : node))
@@ -109,13 +112,13 @@ export class VirtualGate implements PolicyGate {
   }
 
   check(): void {
-    for (const { queues } of this.#domains)
-      for (const { length, capacity } of queues)
-        if (length < 0 || length > capacity)
-          throw new PstraceError(
-            'replay-invariant',
-            `a queue of ${this.#policy.name} holds ${length} folios; its capacity is ${capacity}`,
-          )
+    const queued: number[] = []
+    let inHands = 0
+    for (const domain of this.#domains) {
+      inHands += domain.inHands
+      for (const queue of domain.queues) queued.push(...queue.folios())
+    }
+    checkQueued(this.#kernel.pages, { policy: this.#policy.name, queued, inHands })
   }
 
   #tunableChanged({ name, value }: TunableChange, values: TunableValues): void {
@@ -219,7 +222,7 @@ export class VirtualGate implements PolicyGate {
       const step = resume(turn.program, turn.result)
       if (step.done === true) {
         turn.end = step.value
-        if (turn.worker < 0 && step.value !== 'queued') turn.holding--
+        if (turn.worker < 0 && step.value !== 'queued') turn.give()
         this.#mustHoldNothing(thread, turn)
         return ENDED
       }
@@ -252,7 +255,7 @@ export class VirtualGate implements PolicyGate {
     switch (operation.op) {
       case 'store':
         turn.folio = operation.folio
-        turn.holding--
+        turn.give()
         return STORE
       case 'push':
         return this.#push(thread, turn, operation)
@@ -287,12 +290,10 @@ export class VirtualGate implements PolicyGate {
         domain.giveItem(turn.worker)
         return NOTHING
       case 'write':
-        domain.cells[at] = operation.amount
-        turn.result = operation.amount
+        turn.result = domain.setCell(at, operation.amount)
         return NOTHING
       case 'add':
-        turn.result = domain.read(at) + operation.amount
-        domain.cells[at] = turn.result
+        turn.result = domain.setCell(at, domain.read(at) + operation.amount)
         return NOTHING
     }
   }
@@ -315,7 +316,7 @@ export class VirtualGate implements PolicyGate {
         'replay-invariant',
         `policy ${this.#policy.name} lets ${length} folios wait in ${name} at ${this.#scheduler.now} ns; its depth is ${limit}`,
       )
-    turn.holding--
+    turn.give()
     kernel.note('push', folio, length, name)
     if (kernel.recorder.recordsRows) kernel.swapOuts.queueChanged(domain.node, this.queued)
     return this.#paid(thread, kernel.costs.push.draw())
@@ -331,7 +332,7 @@ export class VirtualGate implements PolicyGate {
     }
     const folio = queue.pop()
     turn.result = folio
-    turn.holding++
+    turn.take()
     kernel.note('pop', folio, queue.length, queue.name)
     kernel.swapOuts.popped(folio)
     if (kernel.recorder.recordsRows) kernel.swapOuts.queueChanged(domain.node, this.queued)

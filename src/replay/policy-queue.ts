@@ -29,6 +29,15 @@ export class PolicyQueue {
     return true
   }
 
+  /** Oldest first. */
+  folios(): Int32Array {
+    const { length } = this.#folios
+    return Int32Array.from(
+      { length: this.length },
+      (_, place) => this.#folios[(this.#head + place) % length] as number,
+    )
+  }
+
   /** The oldest; there must be one. */
   pop(): number {
     const folio = this.#folios[this.#head] as number

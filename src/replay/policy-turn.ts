@@ -35,6 +35,17 @@ export class Turn<End> {
     this.program = program
     this.instant = now
     this.holding = worker < 0 ? 1 : 0
+    domain.inHands += this.holding
+  }
+
+  take(): void {
+    this.holding++
+    this.domain.inHands++
+  }
+
+  give(): void {
+    this.holding--
+    this.domain.inHands--
   }
 
   /** Where it ends or goes to sleep it must have nothing in its hands. */

@@ -1,4 +1,5 @@
 import type { Place, PoolMove, Upkeep } from '../memory/backends/backend.ts'
+import { PstraceError } from '../model/error.ts'
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
 import type { Steps } from './steps.ts'
@@ -197,6 +198,7 @@ export class SwapPool {
     return page >= 0 && this.#kernel.pages.state[page] !== P.SWAPPED
   }
 
+  /** The slot must hold nothing: each swap-out writes its slots once. */
   hold(slot: number, holds: number, node: NodeState, page: number): void {
     if (slot >= this.#slotHolds.length) {
       const size = Math.max(slot + 1, this.#slotHolds.length * 2)
@@ -210,7 +212,12 @@ export class SwapPool {
       grownPages.set(this.#slotPages)
       this.#slotPages = grownPages
     }
-    if (this.#slotHolds[slot] === HOLDS_NOTHING) this.#kernel.zones.slotTaken(node)
+    if (this.#slotHolds[slot] !== HOLDS_NOTHING)
+      throw new PstraceError(
+        'replay-invariant',
+        `slot ${slot} is written for page ${page} while it holds page ${this.#slotPages[slot]}`,
+      )
+    this.#kernel.zones.slotTaken(node)
     this.#slotHolds[slot] = holds
     this.#slotNodes[slot] = node.index
     this.#slotPages[slot] = page

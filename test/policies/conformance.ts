@@ -226,18 +226,37 @@ class Executor {
       case 'allocItem':
         if (this.#items === 0) return 0
         this.#items--
+        this.#checkItems()
         return 1
       case 'freeItem':
         this.#items++
         if (this.#items > this.#layout.items) this.#bad('more items are freed than taken')
         return 0
       case 'write':
-        this.#cells[operation.at] = operation.amount
-        return operation.amount
+        return this.#setCell(operation.at, operation.amount)
       case 'add':
-        this.#cells[operation.at] = (this.#cells[operation.at] ?? 0) + operation.amount
-        return this.#cells[operation.at] ?? 0
+        return this.#setCell(operation.at, (this.#cells[operation.at] ?? 0) + operation.amount)
     }
+  }
+
+  #setCell(at: number, value: number): number {
+    const cell = this.#layout.cells[at]
+    const { later = {} } = this.#options
+    const after = this.#policy.layout(
+      { node: 0, cpus: this.#options.cpus },
+      { ...this.#setting.initial, ...later },
+    )
+    const most = Math.max(cell?.most ?? 0, after.cells[at]?.most ?? 0)
+    if (value > most) this.#bad(`${cell?.name} is ${value}; at most ${most} are allowed`)
+    this.#cells[at] = value
+    return value
+  }
+
+  /** Each worker that is alive has one item, and the submit under way may have one for the worker that it begins. */
+  #checkItems(): void {
+    const taken = this.#layout.items - this.#items
+    if (taken > this.#actors.length)
+      this.#bad(`${taken} items are taken; ${this.#actors.length - 1} workers are alive`)
   }
 
   #tunable(name: string): number {
@@ -284,6 +303,8 @@ class Executor {
       if (!this.#ended.has(folio)) this.#bad(`the submit of folio ${folio} never ended`)
       if (!this.#stored.has(folio)) this.#bad(`folio ${folio} is lost: it was never stored`)
     }
+    if (this.#items !== this.#layout.items)
+      this.#bad(`${this.#layout.items - this.#items} items were never given back`)
     for (const [lock, owner] of this.#owners.entries())
       if (owner !== undefined) this.#bad(`${owner.name} still holds lock ${lock}`)
   }

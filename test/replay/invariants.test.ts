@@ -1,7 +1,15 @@
 import { expect, it } from 'vitest'
-import { checkPages } from '../../src/replay/invariants.ts'
+import type { PageContents } from '../../src/memory/contents/contents.ts'
+import { kcompressd } from '../../src/policies/kcompressd.ts'
+import { parallel } from '../../src/policies/parallel.ts'
+import { add, type Policy } from '../../src/policies/policy.ts'
+import { checkOrder, checkPages, checkQueued } from '../../src/replay/invariants.ts'
 import * as P from '../../src/replay/pages.ts'
-import { plan } from './build.ts'
+import { Lane } from '../../src/replay/ranks.ts'
+import { type ReplayOptions, replay } from '../../src/replay/replay.ts'
+import { PlainSlots } from '../../src/replay/slots.ts'
+import { CountingBackend, plainContents, plan } from './build.ts'
+import { pressure } from './scenarios.ts'
 
 /** Pages 0 to 3: on a list; free; stored and still in memory, slot 5; swapped out, slot 6. */
 function somePages(): P.Pages {
@@ -66,4 +74,78 @@ it.each<readonly [string, (pages: P.Pages) => void, (slot: number) => boolean, R
   const pages = somePages()
   breaks(pages)
   expect(() => checkPages(pages, 7, holds)).toThrow(message)
+})
+
+it.each<readonly [string, readonly number[], number, RegExp]>([
+  ['a folio in no queue and no hands', [], 0, /was given 1 folios; 0 wait/],
+  ['a folio in two queues', [0, 0], 0, /page 0 waits in a queue twice/],
+  ['a folio that waits after it was stored', [2], 1, /page 2 .* not on its way/],
+])('finds %s', (_what, queued, inHands, message) => {
+  const pages = somePages()
+  pages.state[0] = P.QUEUED
+  expect(() => checkQueued(pages, { policy: 'any', queued, inHands })).toThrow(message)
+  expect(() => checkQueued(pages, { policy: 'any', queued: [0], inHands: 0 })).not.toThrow()
+})
+
+it('finds a store that begins before an older one, and an end out of order where nobody stores beside kswapd', () => {
+  const lane = new Lane()
+  const [first, second] = [lane.submit(), lane.submit()]
+  lane.start(first)
+  lane.start(second)
+  lane.finish(second)
+  expect(() => checkOrder(lane, 0, false)).not.toThrow()
+  expect(() => checkOrder(lane, 0, true)).toThrow(/0 stores began and 1 ended before/)
+  const [third, fourth] = [lane.submit(), lane.submit()]
+  lane.start(fourth)
+  lane.start(third)
+  expect(() => checkOrder(lane, 0, false)).toThrow(/1 stores began/)
+})
+
+const runWith =
+  (policy: Policy, more: Partial<ReplayOptions> = {}) =>
+  () =>
+    replay(pressure({ pages: 6000, touches: 500 }), {
+      policy,
+      backend: new CountingBackend(3),
+      contents: plainContents,
+      checkEveryNs: 100_000_000,
+      ...more,
+    })
+
+it('a run ends whose policy says that it keeps the order and does not', () => {
+  const claims: Policy = {
+    ...kcompressd,
+    layout: (node, tunables) => ({ ...kcompressd.layout(node, tunables), keepsOrder: true }),
+  }
+  expect(runWith(kcompressd)).not.toThrow()
+  expect(runWith(claims)).toThrow(/stores began .* under a policy that keeps the order/)
+})
+
+it('a run ends whose policy counts more workers than it may have', () => {
+  const counts: Policy = {
+    ...parallel,
+    *submit(folio, setting) {
+      const end = yield* parallel.submit(folio, setting)
+      yield add(1, 1)
+      return end
+    },
+  }
+  expect(runWith(counts)).toThrow(/has 2 in running_workers; at most 1/)
+})
+
+it('a run ends in which one slot is written for two pages', () => {
+  const slots = new PlainSlots()
+  const allocate = slots.allocate.bind(slots)
+  slots.allocate = (page, order) => Math.min(7, allocate(page, order))
+  // Zero pages: the backend, which would see it too, is not asked.
+  const contents: PageContents = {
+    ...plainContents,
+    fill(_page, _version, _slot, target) {
+      target.fill(0)
+      return -2
+    },
+  }
+  expect(runWith(kcompressd, { slots, contents })).toThrow(
+    /slot 7 is written for page \d+ while it holds/,
+  )
 })

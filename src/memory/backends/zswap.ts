@@ -279,6 +279,7 @@ export class ZswapBackend implements SwapBackend, ShrinkTarget {
     check.equal('pool objects', this.pool.objects, pooled)
     this.#memcgs.check(check, bytes, stored)
     check.fits(this.pool.bytes, this.pool.pages, this.#pageSize)
+    check.within(this.pool, this.#limit.maxPages)
   }
 
   #tryStore(request: StoreRequest, bytes: Uint8Array, nowNs: number, result: StoreResult): boolean {
