@@ -2,7 +2,7 @@ import type { Figure, Metric } from '../analysis/figure.ts'
 import type { SubjectFigures } from '../analysis/figures.ts'
 import { METRICS } from '../analysis/metrics.ts'
 import { type Result, type ResultColumn, toResult, type Value } from '../analysis/result.ts'
-import { formatCell } from './table.ts'
+import { formatCell } from './format.ts'
 
 /** A column of a comparison: one recording or run. */
 export interface ComparisonColumn {

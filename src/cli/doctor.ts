@@ -12,11 +12,11 @@ import { readSnapshots } from '../io/snapshots.ts'
 import { taskKindOf } from '../model/task-kind.ts'
 import { unfitError } from './failure.ts'
 import { printFindings } from './findings.ts'
+import { formatCount, formatNs } from './format.ts'
 import { describeNoGaps, snapshotFolder } from './ingest-files.ts'
 import { addExamples, addOutput, type OutputOptions } from './options.ts'
 import { printLine, printResult, toFormat } from './output.ts'
 import { toSettings } from './settings.ts'
-import { formatCount, formatNs } from './table.ts'
 
 /** What reading a file gave, before any table is made of it. */
 interface Contents {

@@ -11,10 +11,10 @@ import { openInput } from '../io/input.ts'
 import { readSnapshots } from '../io/snapshots.ts'
 import { unknownName } from '../model/names.ts'
 import { describeFailure, toExitStatus, usageError } from './failure.ts'
+import { formatCount, formatNs } from './format.ts'
 import type { IngestOptions } from './ingest.ts'
 import { printLine, remark } from './output.ts'
 import { startProgress } from './progress.ts'
-import { formatCount, formatNs } from './table.ts'
 import { readVersion } from './version.ts'
 
 /** Reads files one after the other; a broken one of several does not keep the others out. */

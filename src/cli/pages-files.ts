@@ -28,10 +28,10 @@ import {
 import { PstraceError } from '../model/error.ts'
 import { badValue, unknownName } from '../model/names.ts'
 import { unfitError, usageError } from './failure.ts'
+import { formatBytes, formatCount } from './format.ts'
 import { printLine, printResult, toFormat } from './output.ts'
 import type { CaptureOptions, CompressOptions, PagesOptions, StatOptions } from './pages.ts'
 import { toSettings } from './settings.ts'
-import { formatBytes, formatCount } from './table.ts'
 
 const ASPECTS = ['page', 'total']
 

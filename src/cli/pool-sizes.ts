@@ -6,10 +6,10 @@ import { POOLS } from '../memory/pools/index.ts'
 import { PstraceError } from '../model/error.ts'
 import { unknownName } from '../model/names.ts'
 import { unfitError } from './failure.ts'
+import { formatBytes, formatCount } from './format.ts'
 import { printLine, printResult, toFormat } from './output.ts'
 import type { PoolOptions } from './pool.ts'
 import { toSettings } from './settings.ts'
-import { formatBytes, formatCount } from './table.ts'
 
 /** What a list of sizes costs, one class of the allocator a row. */
 export async function printSizes(file: string, options: PoolOptions): Promise<void> {

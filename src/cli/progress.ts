@@ -1,6 +1,9 @@
-import { SingleBar } from 'cli-progress'
+import { createRequire } from 'node:module'
+import type { SingleBar } from 'cli-progress'
 import type { Settings } from '../config/settings.ts'
-import { formatBytes, formatCount } from './table.ts'
+import { formatBytes, formatCount } from './format.ts'
+
+const require = createRequire(import.meta.url)
 
 export interface Progress {
   /** `done` and `total` in the same unit, 0 = nobody knows how much there will be; `note` is one short phrase. */
@@ -39,6 +42,8 @@ function startBar(what: string, unit: ProgressUnit, color: boolean): Progress {
     update(done, total, note = '') {
       if (bar === undefined) {
         if (Date.now() - begun < SILENT_MS) return
+        // Only work that takes long needs it.
+        const { SingleBar } = require('cli-progress') as typeof import('cli-progress')
         bar = new SingleBar({
           stream: process.stderr,
           format: `${what} ${total > 0 ? '{bar} {percentage}%  ' : ''}{amount}  {note}`,

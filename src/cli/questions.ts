@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { Answer, AnsweredQuestion } from '../analysis/questions/answers.ts'
 import { type Result, toResult, type Value } from '../analysis/result.ts'
 import { groupBy } from '../model/group-by.ts'
+import { formatCell } from './format.ts'
 import { addDatabase, addExamples, addOutput, addSelectors, collect } from './options.ts'
 import { printLine, printResult, printText, toFormat, writeOut } from './output.ts'
 import {
@@ -11,7 +12,6 @@ import {
   type ReadingOptions,
   withReading,
 } from './reading.ts'
-import { formatCell } from './table.ts'
 
 interface QuestionsOptions extends ReadingOptions {
   readonly id?: readonly string[]

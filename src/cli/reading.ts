@@ -95,7 +95,7 @@ function forPeople(result: Result): Result {
 export async function headline(reading: Reading): Promise<string[]> {
   const { readLosses } = await import('../analysis/losses.ts')
   const { readRows } = await import('../analysis/query.ts')
-  const { formatCount, formatNs } = await import('./table.ts')
+  const { formatCount, formatNs } = await import('./format.ts')
   const { connection, selection } = reading
   const [subject] = selection.subjects
   if (subject === undefined) return []

@@ -102,7 +102,7 @@ async function widenStalls(reading: Reading, result: Result): Promise<Result> {
   const losses = await readLosses(reading.connection, traceId)
   const open = await readIntervals(reading.connection, traceId, losses)
   if (open === undefined) return result
-  const { formatNs } = await import('./table.ts')
+  const { formatNs } = await import('./format.ts')
   const columns = [
     { name: 'stalls_hi', type: 'text' },
     { name: 'total_hi', type: 'text' },

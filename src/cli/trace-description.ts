@@ -7,11 +7,11 @@ import { type Result, toResult, type Value } from '../analysis/result.ts'
 import { findTrace } from '../analysis/selection.ts'
 import { roleOf } from '../ingest/aliases.ts'
 import { printFindings } from './findings.ts'
+import { formatCount, formatNs } from './format.ts'
 import type { InfoOptions } from './info.ts'
 import { printLine, printResult, toFormat } from './output.ts'
 import { startProgress } from './progress.ts'
 import type { Reading } from './reading.ts'
-import { formatCount, formatNs } from './table.ts'
 
 /** Lists the database's traces, or describes the chosen ones. */
 export async function printInfo(reading: Reading, options: InfoOptions): Promise<void> {

@@ -2,10 +2,14 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
 import { runTimed, type TimedRun } from './timed.ts'
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
+
+interface Bundler {
+  bundle(programs: readonly string[], outdir: string): Promise<void>
+}
+const { bundle }: Bundler = await import(new URL('../../scripts/bundle.mjs', import.meta.url).href)
 
 /** What a program of this folder prints at its end. */
 export interface ProgramRun extends TimedRun {
@@ -37,22 +41,14 @@ export class Programs {
   }
 
   async #build(names: readonly string[]): Promise<void> {
-    await build({
-      entryPoints: {
-        ...Object.fromEntries(names.map((name) => [name, here(`./${name}.ts`)])),
-        // A thread's program is found beside the module that starts it.
-        'writer-thread': here('../../src/database/writer-thread.ts'),
-      },
-      outdir: this.#bundles,
-      bundle: true,
-      packages: 'external',
-      platform: 'node',
-      format: 'esm',
-    })
+    await bundle(
+      [...names.map((name) => `test/bench/${name}`), 'src/database/writer-thread'],
+      this.#bundles,
+    )
   }
 
   run(name: string, ...args: readonly string[]): ProgramRun {
-    const run = runTimed([process.execPath, join(this.#bundles, `${name}.js`), ...args])
+    const run = runTimed([process.execPath, join(this.#bundles, `test/bench/${name}.js`), ...args])
     const { events, peakMiB } = JSON.parse(run.stdout) as { events: number; peakMiB: number }
     return { ...run, events, peakMiB: Math.round(peakMiB) }
   }

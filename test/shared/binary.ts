@@ -20,6 +20,7 @@ export function packageFolder(): string {
     }
     const dist = join(folder, 'dist')
     node('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--outDir', dist)
+    node('scripts/bundle-programs.mjs', dist)
     node('scripts/copy-assets.mjs', dist)
     node('scripts/bundle-embed.mjs', join(dist, 'src/charts/embed.bundle.js'))
     for (const name of ['package.json', 'notebooks', 'scripts'])
