@@ -3,9 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import { isLiveFormat, openTrace, traceFormats } from '../../parsers/index.ts'
 import type { Settings } from '../config/settings.ts'
-import { openWriter } from '../database/thread-writer.ts'
 import type { RowWriter } from '../database/writer.ts'
-import { compileLater } from '../ingest/compile-later.ts'
 import { writeTrace } from '../ingest/ingest.ts'
 import { openInput } from '../io/input.ts'
 import { readSnapshots } from '../io/snapshots.ts'
@@ -17,17 +15,14 @@ import { printLine, remark } from './output.ts'
 import { startProgress } from './progress.ts'
 import { readVersion } from './version.ts'
 
-/** Reads files one after the other; a broken one of several does not keep the others out. */
+/** Reads files one after the other and closes the writer; a broken one of several does not keep the others out. */
 export async function ingestAll(
+  writer: RowWriter,
   files: readonly string[],
   options: IngestOptions,
   settings: Settings,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const file of files)
-    if (file !== '-' && !existsSync(file)) throw usageError(`${file}: no such file or folder`)
-  compileLater()
-  const writer = await openWriter(settings.databasePath)
   try {
     // What is piped in may not come twice: a database that cannot be opened is told before anything is read.
     if (files.includes('-')) await writer.query('SELECT 1')

@@ -1,5 +1,7 @@
+import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import type { GlobalOptions } from '../config/settings.ts'
+import { compileLater } from '../ingest/compile-later.ts'
 import { usageError } from './failure.ts'
 import { finishOnInterrupt } from './interrupt.ts'
 import { addDatabase, addExamples, addProgress } from './options.ts'
@@ -48,8 +50,16 @@ id=$(pstrace ingest --quiet trace.dat) && pstrace info --trace $id`,
   command.action(async (files: string[], options: IngestOptions) => {
     if (options.name !== undefined && files.length > 1)
       throw usageError('--name names one trace; several files were given')
+    for (const file of files)
+      if (file !== '-' && !existsSync(file)) throw usageError(`${file}: no such file or folder`)
     const settings = toSettings(options)
-    const { ingestAll } = await import('./ingest-files.ts')
-    await finishOnInterrupt((signal) => ingestAll(files, options, settings, signal))
+    compileLater()
+    await finishOnInterrupt(async (signal) => {
+      // First of all: its thread starts while the rest is loaded.
+      const { openWriter } = await import('../database/thread-writer.ts')
+      const writer = await openWriter(settings.databasePath)
+      const { ingestAll } = await import('./ingest-files.ts')
+      await ingestAll(writer, files, options, settings, signal)
+    })
   })
 }

@@ -20,7 +20,7 @@ function readPackageVersion(url: URL): string | undefined {
 }
 
 export async function printVersion(): Promise<void> {
-  const { version } = await import('@duckdb/node-api')
+  const { version } = await import('../database/duckdb.ts')
   const { SCHEMA_VERSION } = await import('../database/schema.ts')
   await printLine(
     `pstrace ${readVersion()} (schema ${SCHEMA_VERSION}, DuckDB ${version()}, Node ${process.version})`,

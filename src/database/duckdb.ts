@@ -31,6 +31,7 @@ export const {
   UBIGINT,
   UINTEGER,
   VARCHAR,
+  version,
 } = api
 
 export const bindings = require('@duckdb/node-bindings') as typeof import('@duckdb/node-bindings')

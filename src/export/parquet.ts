@@ -15,7 +15,7 @@ export async function copyToParquet(
 
 /** Writes a computed table as Parquet, by way of a DuckDB in memory. */
 export async function writeParquet(stream: ResultStream, path: string): Promise<void> {
-  const { DuckDBInstance } = await import('@duckdb/node-api')
+  const { DuckDBInstance } = await import('../database/duckdb.ts')
   const instance = await DuckDBInstance.create(':memory:')
   const connection = await instance.connect()
   try {

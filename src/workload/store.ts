@@ -26,7 +26,7 @@ const WORKLOAD_FILES = [
 
 /** Writes a workload as JSON and Parquet; reading it back gives the same value. */
 export async function writeWorkload(folder: WorkloadFolder, workload: Workload): Promise<void> {
-  const { DuckDBInstance } = await import('@duckdb/node-api')
+  const { DuckDBInstance } = await import('../database/duckdb.ts')
   const instance = await DuckDBInstance.create(':memory:')
   const connection = await instance.connect()
   const write = async (
@@ -125,7 +125,7 @@ export async function readWorkload(folder: WorkloadFolder): Promise<Workload> {
       `${folder.path}: ${missing} is missing beside workload.json`,
     )
   const counts = readRowCounts(text, file)
-  const { DuckDBInstance } = await import('@duckdb/node-api')
+  const { DuckDBInstance } = await import('../database/duckdb.ts')
   const instance = await DuckDBInstance.create(':memory:')
   const connection = await instance.connect()
   const read = async (

@@ -7,9 +7,11 @@ import { runTimed, type TimedRun } from './timed.ts'
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url))
 
 interface Bundler {
-  bundle(programs: readonly string[], outdir: string): Promise<void>
+  bundlePrograms(programs: readonly string[], outdir: string): Promise<void>
 }
-const { bundle }: Bundler = await import(new URL('../../scripts/bundle.mjs', import.meta.url).href)
+const { bundlePrograms }: Bundler = await import(
+  new URL('../../scripts/bundle.mjs', import.meta.url).href
+)
 
 /** What a program of this folder prints at its end. */
 export interface ProgramRun extends TimedRun {
@@ -41,7 +43,7 @@ export class Programs {
   }
 
   async #build(names: readonly string[]): Promise<void> {
-    await bundle(
+    await bundlePrograms(
       [...names.map((name) => `test/bench/${name}`), 'src/database/writer-thread'],
       this.#bundles,
     )
