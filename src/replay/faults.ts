@@ -90,7 +90,7 @@ export class Faults {
     const flight = pages.swapout[page] as number
     this.#access(page)
     if (this.#kernel.dirties()) this.#kernel.stores.redirtied.add(page)
-    const id = recorder.flights.values[flight + F.ID] as number
+    const id = recorder.flights.detail(flight, F.ID)
     this.#recordSwapIn(thread, page, id, pages.slot[page] as number, met, start)
   }
 
@@ -99,7 +99,7 @@ export class Faults {
     const { locks, pages, recorder, tally } = this.#kernel
     pages.set(page, P.LOCKED)
     const flight = pages.swapout[page] as number
-    const id = recorder.flights.values[flight + F.ID] as number
+    const id = recorder.flights.detail(flight, F.ID)
     const slot = pages.slot[page] as number
     if (flight > 0) {
       recorder.closeFlight(flight)

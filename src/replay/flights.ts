@@ -18,7 +18,15 @@ export const IS_FULL = 4
 
 export const PLACES: readonly Place[] = ['zram', 'zswap', 'disk', 'same', 'zero', 'reject']
 
-/** Values of a flight. Times in ns, NaN = not yet. */
+/** What the engine itself asks of a flight: who swaps it out (index of CONTEXTS), and its ranks in its lane, 0 = none yet. */
+export const CONTEXT = 0
+export const SUBMIT_RANK = 1
+export const START_RANK = 2
+export const DONE_RANK = 3
+/** Four flights in a cache line. */
+const RANKS_SHIFT = 2
+
+/** What only its row tells. Times in ns, NaN = not yet. */
 export const ID = 0
 export const CONTENT = 1
 export const SUBMITTED_AT = 2
@@ -34,52 +42,47 @@ export const CPU = 9
 export const NODE = 10
 export const SLOT = 11
 export const ORDER = 12
-export const CONTEXT = 13
-export const SPAN = 14
-export const PATH = 15
+export const SPAN = 13
+export const PATH = 14
 /** Task id, NaN = nobody yet. */
-export const STORED_BY = 16
-export const BYTES = 17
-/** Ranks in its lane, 0 = none yet. */
-export const SUBMIT_RANK = 18
-export const START_RANK = 19
-export const DONE_RANK = 20
+export const STORED_BY = 15
+export const BYTES = 16
 /** Index of REASONS, of PLACES. */
-export const REASON = 21
-export const PLACE = 22
-/** Three cache lines. */
-const VALUES = 24
+export const REASON = 17
+export const PLACE = 18
+const DETAILS = 19
 
 const FIRST_CAPACITY = 1024
 
 /**
- * Swap-outs from their gate until their frame is free. A flight's number is where its values begin: they lie side by side, because they are
- * written together while thousands of other flights wait.
+ * Swap-outs from their gate until their frame is free, by number from 1. What is known of one lies side by side: it is written together, while
+ * thousands of others wait.
  */
 export class Flights {
-  values = new Float64Array(FIRST_CAPACITY * VALUES)
+  readonly #keepsDetails: boolean
+  #ranks = new Int32Array(FIRST_CAPACITY << RANKS_SHIFT)
+  #details: Float64Array
   #free = new Int32Array(FIRST_CAPACITY)
   #freeCount = 0
-  #unused = VALUES
+  #used = 1
 
-  /** Number of an unused flight, never 0. */
-  open(): number {
-    const flight = this.#freeCount > 0 ? (this.#free[--this.#freeCount] as number) : this.#unused
-    if (flight === this.#unused) this.#unused += VALUES
-    if (flight >= this.values.length) this.#grow()
-    const { values } = this
-    values[flight + STARTED_AT] = Number.NaN
-    values[flight + STORED_AT] = Number.NaN
-    values[flight + HANDED_AT] = Number.NaN
-    values[flight + FREED_AT] = Number.NaN
-    values[flight + PATH] = BYPASS
-    values[flight + STORED_BY] = Number.NaN
-    values[flight + BYTES] = Number.NaN
-    values[flight + SUBMIT_RANK] = 0
-    values[flight + START_RANK] = 0
-    values[flight + DONE_RANK] = 0
-    values[flight + REASON] = NO_REASON
-    values[flight + PLACE] = Number.NaN
+  /** Details are kept where somebody gets rows or a log. */
+  constructor(options: { readonly keepsDetails: boolean }) {
+    this.#keepsDetails = options.keepsDetails
+    this.#details = new Float64Array(options.keepsDetails ? FIRST_CAPACITY * DETAILS : 0)
+  }
+
+  /** Number of an unused flight. */
+  open(context: number): number {
+    const flight = this.#freeCount > 0 ? (this.#free[--this.#freeCount] as number) : this.#used++
+    if (flight >= this.#free.length) this.#grow()
+    const ranks = this.#ranks
+    const first = flight << RANKS_SHIFT
+    ranks[first + CONTEXT] = context
+    ranks[first + SUBMIT_RANK] = 0
+    ranks[first + START_RANK] = 0
+    ranks[first + DONE_RANK] = 0
+    if (this.#keepsDetails) this.#clearDetails(flight)
     return flight
   }
 
@@ -87,12 +90,46 @@ export class Flights {
     this.#free[this.#freeCount++] = flight
   }
 
+  get keepsDetails(): boolean {
+    return this.#keepsDetails
+  }
+
+  /** CONTEXT or a rank. */
+  rank(flight: number, which: number): number {
+    return this.#ranks[(flight << RANKS_SHIFT) + which] as number
+  }
+
+  setRank(flight: number, which: number, rank: number): void {
+    this.#ranks[(flight << RANKS_SHIFT) + which] = rank
+  }
+
+  /** NaN where none are kept. */
+  detail(flight: number, which: number): number {
+    return this.#keepsDetails ? (this.#details[flight * DETAILS + which] as number) : Number.NaN
+  }
+
+  setDetail(flight: number, which: number, value: number): void {
+    if (this.#keepsDetails) this.#details[flight * DETAILS + which] = value
+  }
+
+  #clearDetails(flight: number): void {
+    const first = flight * DETAILS
+    this.#details.fill(Number.NaN, first, first + DETAILS)
+    this.#details[first + PATH] = BYPASS
+    this.#details[first + REASON] = NO_REASON
+  }
+
   #grow(): void {
-    const values = new Float64Array(this.values.length * 2)
-    values.set(this.values)
-    this.values = values
-    const free = new Int32Array(this.#free.length * 2)
+    const capacity = this.#free.length * 2
+    const free = new Int32Array(capacity)
     free.set(this.#free)
     this.#free = free
+    const ranks = new Int32Array(capacity << RANKS_SHIFT)
+    ranks.set(this.#ranks)
+    this.#ranks = ranks
+    if (!this.#keepsDetails) return
+    const details = new Float64Array(capacity * DETAILS)
+    details.set(this.#details)
+    this.#details = details
   }
 }

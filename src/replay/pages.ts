@@ -64,12 +64,10 @@ export class Pages {
   readonly multiGeneration: boolean
   /** Content id: the page id, or a serial number for pages without an identity. */
   content: Float64Array
-  /** Row of its swap-out in flight or in the pool, 0 = none. */
-  swapout: Float64Array
+  /** Flight of its swap-out, until its frame is free; 0 = none. */
+  swapout: Int32Array
   /** Eviction clock when it was swapped out. */
   evictedAt: Float64Array
-  /** Times of its swap-out while in flight. */
-  submitAt: Float64Array
   readonly identified: number
   readonly heads: Int32Array
   readonly tails: Int32Array
@@ -111,9 +109,8 @@ export class Pages {
       this.#partContents.set(page, this.#serial)
       this.#serial += this.pagesOf(page) - 1
     }
-    this.swapout = new Float64Array(capacity)
+    this.swapout = new Int32Array(capacity)
     this.evictedAt = new Float64Array(capacity)
-    this.submitAt = new Float64Array(capacity)
     this.heads = new Int32Array(nodes * LISTS).fill(-1)
     this.tails = new Int32Array(nodes * LISTS).fill(-1)
     this.sizes = new Int32Array(nodes * LISTS)
@@ -280,9 +277,8 @@ export class Pages {
     this.previous = grown(this.previous, new Int32Array(size).fill(-1))
     this.generation = grown(this.generation, new Uint8Array(size))
     this.content = grown(this.content, new Float64Array(size))
-    this.swapout = grown(this.swapout, new Float64Array(size))
+    this.swapout = grown(this.swapout, new Int32Array(size))
     this.evictedAt = grown(this.evictedAt, new Float64Array(size))
-    this.submitAt = grown(this.submitAt, new Float64Array(size))
   }
 }
 

@@ -41,7 +41,7 @@ const SECTORS_PER_PAGE = 8
 
 /** Writes what happens as rows of the database's run tables; buffers go to the sink when they are full, so memory stays bounded. */
 export class Recorder {
-  readonly flights = new F.Flights()
+  readonly flights: F.Flights
   readonly log: LogSink | undefined
   /** The page_id of rows for a page of the engine. */
   pageId: (page: number) => number = (page) => page + 1
@@ -182,6 +182,7 @@ export class Recorder {
   constructor(sink: RowSink | undefined, log: LogSink | undefined) {
     this.#sink = sink
     this.log = log
+    this.flights = new F.Flights({ keepsDetails: sink !== undefined || log !== undefined })
   }
 
   get recordsRows(): boolean {
@@ -334,46 +335,49 @@ export class Recorder {
 
   /** The flight's row; its number is free afterwards. */
   closeFlight(flight: number): void {
-    const { flights } = this
-    const { values } = flights
-    if (this.#sink !== undefined) {
-      const rows = this.swapouts
-      const row = rows.add()
-      const context = F.CONTEXTS[values[flight + F.CONTEXT] as number] as string
-      const path = values[flight + F.PATH] as number
-      rows.number(row, 'swapout_id', values[flight + F.ID] as number)
-      rows.number(row, 'page_id', (values[flight + F.CONTENT] as number) + 1)
-      rows.number(row, 'ts_ns', values[flight + F.HANDED_AT] as number)
-      rows.number(row, 'submit_ns', values[flight + F.SUBMITTED_AT] as number)
-      rows.number(row, 'start_ns', values[flight + F.STARTED_AT] as number)
-      rows.number(row, 'stored_ns', values[flight + F.STORED_AT] as number)
-      rows.number(row, 'freed_ns', values[flight + F.FREED_AT] as number)
-      rows.number(row, 'task_id', values[flight + F.TASK] as number)
-      rows.number(row, 'tid', values[flight + F.TID] as number)
-      rows.number(row, 'cpu', values[flight + F.CPU] as number)
-      rows.number(row, 'node', values[flight + F.NODE] as number)
-      rows.number(row, 'swap_type', 0)
-      rows.number(row, 'swap_offset', values[flight + F.SLOT] as number)
-      rows.number(row, 'folio_order', values[flight + F.ORDER] as number)
-      rows.text(row, 'context', context)
-      rows.text(row, 'path', F.PATHS[path])
-      rows.text(row, 'bypass_reason', F.REASONS[values[flight + F.REASON] as number])
-      rows.number(row, 'stored_by', values[flight + F.STORED_BY] as number)
-      rows.text(row, 'place', F.PLACES[values[flight + F.PLACE] as number])
-      rows.number(row, 'compressed_bytes', values[flight + F.BYTES] as number)
-      rows.text(row, 'lane', `${values[flight + F.NODE] as number}/${context}`)
-      if (path !== F.BYPASS) {
-        rows.number(row, 'submit_rank', values[flight + F.SUBMIT_RANK] as number)
-        if ((values[flight + F.START_RANK] as number) > 0)
-          rows.number(row, 'start_rank', values[flight + F.START_RANK] as number)
-        if ((values[flight + F.DONE_RANK] as number) > 0)
-          rows.number(row, 'done_rank', values[flight + F.DONE_RANK] as number)
-      }
-      if ((values[flight + F.SPAN] as number) > 0)
-        rows.number(row, 'span_id', values[flight + F.SPAN] as number)
-      this.added(rows)
-    }
-    flights.close(flight)
+    if (this.#sink !== undefined) this.#addSwapOut(flight)
+    this.flights.close(flight)
+  }
+
+  #addSwapOut(flight: number): void {
+    const { flights, swapouts: rows } = this
+    const row = rows.add()
+    const context = F.CONTEXTS[flights.rank(flight, F.CONTEXT)] as string
+    const path = flights.detail(flight, F.PATH)
+    rows.number(row, 'swapout_id', flights.detail(flight, F.ID))
+    rows.number(row, 'page_id', flights.detail(flight, F.CONTENT) + 1)
+    rows.number(row, 'ts_ns', flights.detail(flight, F.HANDED_AT))
+    rows.number(row, 'submit_ns', flights.detail(flight, F.SUBMITTED_AT))
+    rows.number(row, 'start_ns', flights.detail(flight, F.STARTED_AT))
+    rows.number(row, 'stored_ns', flights.detail(flight, F.STORED_AT))
+    rows.number(row, 'freed_ns', flights.detail(flight, F.FREED_AT))
+    rows.number(row, 'task_id', flights.detail(flight, F.TASK))
+    rows.number(row, 'tid', flights.detail(flight, F.TID))
+    rows.number(row, 'cpu', flights.detail(flight, F.CPU))
+    rows.number(row, 'node', flights.detail(flight, F.NODE))
+    rows.number(row, 'swap_type', 0)
+    rows.number(row, 'swap_offset', flights.detail(flight, F.SLOT))
+    rows.number(row, 'folio_order', flights.detail(flight, F.ORDER))
+    rows.text(row, 'context', context)
+    rows.text(row, 'path', F.PATHS[path])
+    rows.text(row, 'bypass_reason', F.REASONS[flights.detail(flight, F.REASON)])
+    rows.number(row, 'stored_by', flights.detail(flight, F.STORED_BY))
+    rows.text(row, 'place', F.PLACES[flights.detail(flight, F.PLACE)])
+    rows.number(row, 'compressed_bytes', flights.detail(flight, F.BYTES))
+    rows.text(row, 'lane', `${flights.detail(flight, F.NODE)}/${context}`)
+    if (path !== F.BYPASS) this.#addRanks(row, flight)
+    const span = flights.detail(flight, F.SPAN)
+    if (span > 0) rows.number(row, 'span_id', span)
+    this.added(rows)
+  }
+
+  #addRanks(row: number, flight: number): void {
+    const { flights, swapouts: rows } = this
+    rows.number(row, 'submit_rank', flights.rank(flight, F.SUBMIT_RANK))
+    const started = flights.rank(flight, F.START_RANK)
+    if (started > 0) rows.number(row, 'start_rank', started)
+    const done = flights.rank(flight, F.DONE_RANK)
+    if (done > 0) rows.number(row, 'done_rank', done)
   }
 
   #table<Name extends string>(

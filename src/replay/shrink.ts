@@ -162,8 +162,8 @@ export class Shrink {
     const flight = pages.swapout[page] as number
     if (flight > 0) {
       const { flights } = this.#kernel.recorder
-      flights.values[flight + F.FREED_AT] = this.#kernel.scheduler.now
-      this.#kernel.note('freed', page, flights.values[flight + F.ID] as number)
+      flights.setDetail(flight, F.FREED_AT, this.#kernel.scheduler.now)
+      this.#kernel.note('freed', page, flights.detail(flight, F.ID))
       this.#kernel.recorder.closeFlight(flight)
       pages.swapout[page] = 0
     }

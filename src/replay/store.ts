@@ -71,7 +71,7 @@ export class Stores {
     isKworker: boolean,
   ): number {
     const { pages, scheduler, costs, tally, zones } = this.#kernel
-    const { values } = this.#kernel.recorder.flights
+    const { flights } = this.#kernel.recorder
     const flight = pages.swapout[page] as number
     const state = pages.state[page] as number
     if (flight === 0 || (state !== P.QUEUED && state !== P.RESIDENT))
@@ -80,8 +80,8 @@ export class Stores {
         `page ${page} is stored twice (by ${thread.name} at ${scheduler.now} ns)`,
       )
     pages.state[page] = P.STORING
-    values[flight + F.STARTED_AT] = scheduler.now
-    values[flight + F.STORED_BY] = thread.taskId
+    flights.setDetail(flight, F.STARTED_AT, scheduler.now)
+    flights.setDetail(flight, F.STORED_BY, thread.taskId)
     this.#kernel.note('store', page, 0)
     const work = this.#workOf(thread)
     work.node = node
@@ -195,17 +195,21 @@ export class Stores {
 
   #end(thread: Thread, work: StoreWork): boolean | StepsTo<boolean> {
     const { pages, scheduler, tally } = this.#kernel
-    const { values } = this.#kernel.recorder.flights
+    const { flights } = this.#kernel.recorder
     const { node, page, flight, place, compressedBytes, deviceWrites } = work
     scheduler.setDoing(thread, work.doing)
     tally.stores += pages.pagesOf(page)
     tally.compressedBytes += compressedBytes
-    values[flight + F.STORED_AT] = scheduler.now
-    values[flight + F.PLACE] = F.PLACES.indexOf(place)
-    values[flight + F.BYTES] = compressedBytes
-    const submitRank = values[flight + F.SUBMIT_RANK] as number
-    if (submitRank > 0)
-      values[flight + F.DONE_RANK] = this.#kernel.swapOuts.laneOf(node, flight).finish(submitRank)
+    if (flights.keepsDetails) {
+      flights.setDetail(flight, F.STORED_AT, scheduler.now)
+      flights.setDetail(flight, F.PLACE, F.PLACES.indexOf(place))
+      flights.setDetail(flight, F.BYTES, compressedBytes)
+    }
+    const submitRank = flights.rank(flight, F.SUBMIT_RANK)
+    if (submitRank > 0) {
+      const lane = this.#kernel.swapOuts.laneOf(node, flight)
+      flights.setRank(flight, F.DONE_RANK, lane.finish(submitRank))
+    }
     this.#kernel.note('stored', page, compressedBytes, place)
     this.#kernel.zones.poolChanged(work.poolNode, work.poolPagesTaken)
     this.#kernel.pool.kickShrinker()

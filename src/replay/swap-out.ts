@@ -80,30 +80,35 @@ export class SwapOuts {
       scan.activated += count
       return false
     }
-    flights.values[flight + F.HANDED_AT] = scheduler.now
+    flights.setDetail(flight, F.HANDED_AT, scheduler.now)
     if (!this.#paysOwn(thread) && !scheduler.spend(thread, costs.release.draw())) yield
     return this.#freed(node, flight, page)
   }
 
   /** The folio leaves for swap: unmapped, with its slot. */
   #openFlight(thread: Thread, node: NodeState, scan: Scan, page: number): number {
+    const { pages, recorder } = this.#kernel
+    const { flights } = recorder
+    const flight = flights.open(scan.context)
+    pages.swapout[page] = flight
+    this.#swapoutIds++
+    if (flights.keepsDetails) this.#describe(flight, thread, node, page)
+    return flight
+  }
+
+  #describe(flight: number, thread: Thread, node: NodeState, page: number): void {
     const { pages, recorder, scheduler } = this.#kernel
     const { flights } = recorder
-    const flight = flights.open()
-    const { values } = flights
-    pages.swapout[page] = flight
-    values[flight + F.ID] = ++this.#swapoutIds
-    values[flight + F.CONTENT] = pages.content[page] as number
-    values[flight + F.SUBMITTED_AT] = scheduler.now
-    values[flight + F.TASK] = thread.taskId
-    values[flight + F.TID] = thread.tid
-    values[flight + F.CPU] = thread.cpu
-    values[flight + F.NODE] = node.index
-    values[flight + F.SLOT] = pages.slot[page] as number
-    values[flight + F.ORDER] = pages.order[page] as number
-    values[flight + F.CONTEXT] = scan.context
-    values[flight + F.SPAN] = thread.span
-    return flight
+    flights.setDetail(flight, F.ID, this.#swapoutIds)
+    flights.setDetail(flight, F.CONTENT, pages.content[page] as number)
+    flights.setDetail(flight, F.SUBMITTED_AT, scheduler.now)
+    flights.setDetail(flight, F.TASK, thread.taskId)
+    flights.setDetail(flight, F.TID, thread.tid)
+    flights.setDetail(flight, F.CPU, thread.cpu)
+    flights.setDetail(flight, F.NODE, node.index)
+    flights.setDetail(flight, F.SLOT, pages.slot[page] as number)
+    flights.setDetail(flight, F.ORDER, pages.order[page] as number)
+    flights.setDetail(flight, F.SPAN, thread.span)
   }
 
   /** Its own memory: the costs of such a task are measured with all that surrounds them. */
@@ -135,65 +140,68 @@ export class SwapOuts {
 
   /** Order is kept per node and context. */
   laneOf(node: NodeState, flight: number): Lane {
-    const context = this.#kernel.recorder.flights.values[flight + F.CONTEXT] as number
+    const context = this.#kernel.recorder.flights.rank(flight, F.CONTEXT)
     return node.lanes[context === KSWAPD_CONTEXT ? KSWAPD_CONTEXT : DIRECT_CONTEXT]
   }
 
   /** The reclaimer stores it without asking the policy. */
   #passed(node: NodeState, scan: Scan, flight: number, page: number): void {
-    const { values } = this.#kernel.recorder.flights
+    const { flights } = this.#kernel.recorder
     const isKswapd = scan.context === KSWAPD_CONTEXT
-    values[flight + F.PATH] = this.#kernel.gate === undefined && isKswapd ? F.INLINE : F.BYPASS
-    if ((values[flight + F.PATH] as number) === F.BYPASS)
-      values[flight + F.REASON] = isKswapd ? F.IS_FILE : F.OTHER_CONTEXT
-    else {
-      const rank = this.laneOf(node, flight).submit()
-      values[flight + F.SUBMIT_RANK] = rank
-      this.#kernel.note('submit', page, rank)
+    if (this.#kernel.gate !== undefined || !isKswapd) {
+      flights.setDetail(flight, F.PATH, F.BYPASS)
+      flights.setDetail(flight, F.REASON, isKswapd ? F.IS_FILE : F.OTHER_CONTEXT)
+      return
     }
+    flights.setDetail(flight, F.PATH, F.INLINE)
+    this.#submit(node, flight, page)
   }
 
   /** The policy has the folio. */
   #submitted(node: NodeState, gate: PolicyGate, flight: number, page: number): void {
     const { pages, recorder } = this.#kernel
-    const { values } = recorder.flights
-    const rank = this.laneOf(node, flight).submit()
-    values[flight + F.SUBMIT_RANK] = rank
-    values[flight + F.PATH] = F.BY_QUEUE
+    recorder.flights.setDetail(flight, F.PATH, F.BY_QUEUE)
     pages.state[page] = P.QUEUED
     if (gate.writebackWhileQueued) {
       pages.set(page, P.WRITEBACK | P.RECLAIM)
       this.#kernel.locks.unlock(page)
     }
+    this.#submit(node, flight, page)
+  }
+
+  #submit(node: NodeState, flight: number, page: number): void {
+    const rank = this.laneOf(node, flight).submit()
+    this.#kernel.recorder.flights.setRank(flight, F.SUBMIT_RANK, rank)
     this.#kernel.note('submit', page, rank)
   }
 
   /** The policy keeps it, and may have been done with it already. */
   #queued(flight: number, page: number): void {
     const { pages, recorder, scheduler, tally } = this.#kernel
-    const { values } = recorder.flights
+    const { flights } = recorder
     tally.handedOver++
     const isSame = (pages.swapout[page] as number) === flight
-    if (isSame && Number.isNaN(values[flight + F.HANDED_AT]))
-      values[flight + F.HANDED_AT] = scheduler.now
+    if (isSame && Number.isNaN(flights.detail(flight, F.HANDED_AT)))
+      flights.setDetail(flight, F.HANDED_AT, scheduler.now)
   }
 
   /** The policy gives the folio back to the reclaimer. */
   #returned(node: NodeState, gate: PolicyGate, flight: number, page: number, end: SubmitEnd): void {
     const { pages, recorder } = this.#kernel
-    const { values } = recorder.flights
+    const { flights } = recorder
     pages.state[page] = P.RESIDENT
     if (gate.writebackWhileQueued) {
       pages.clear(page, P.WRITEBACK | P.RECLAIM)
       pages.set(page, P.LOCKED)
     }
     if (end === 'activate') return
-    values[flight + F.PATH] = end === 'bypass' ? F.BYPASS : F.INLINE
+    flights.setDetail(flight, F.PATH, end === 'bypass' ? F.BYPASS : F.INLINE)
     if (end === 'inline') return
-    values[flight + F.REASON] = F.IS_FULL
-    this.laneOf(node, flight).withdraw(values[flight + F.SUBMIT_RANK] as number)
-    this.#kernel.note('withdraw', page, values[flight + F.SUBMIT_RANK] as number)
-    values[flight + F.SUBMIT_RANK] = 0
+    flights.setDetail(flight, F.REASON, F.IS_FULL)
+    const submitRank = flights.rank(flight, F.SUBMIT_RANK)
+    this.laneOf(node, flight).withdraw(submitRank)
+    this.#kernel.note('withdraw', page, submitRank)
+    flights.setRank(flight, F.SUBMIT_RANK, 0)
   }
 
   /** After a store by the reclaimer: false where the folio was written again meanwhile, or is still on its way to the device. */
@@ -208,10 +216,10 @@ export class SwapOuts {
   }
 
   #startRank(node: NodeState, flight: number, page: number): void {
-    const { values } = this.#kernel.recorder.flights
-    const submitRank = values[flight + F.SUBMIT_RANK] as number
+    const { flights } = this.#kernel.recorder
+    const submitRank = flights.rank(flight, F.SUBMIT_RANK)
     if (submitRank <= 0) return
-    values[flight + F.START_RANK] = this.laneOf(node, flight).start(submitRank)
+    flights.setRank(flight, F.START_RANK, this.laneOf(node, flight).start(submitRank))
     this.#kernel.note('start', page, submitRank)
   }
 
@@ -228,7 +236,7 @@ export class SwapOuts {
   /** A page popped by the reclaimer itself because the queue was full. */
   displaced(page: number): void {
     const { pages, recorder } = this.#kernel
-    recorder.flights.values[(pages.swapout[page] as number) + F.PATH] = F.DISPLACED
+    recorder.flights.setDetail(pages.swapout[page] as number, F.PATH, F.DISPLACED)
     this.#kernel.note('displaced', page, 0)
   }
 
@@ -237,20 +245,19 @@ export class SwapOuts {
     const { costs, pages, pool, recorder, scheduler } = this.#kernel
     const { flights } = recorder
     const flight = pages.swapout[page] as number
-    flights.values[flight + F.PATH] = F.BYPASS
-    flights.values[flight + F.REASON] = F.IS_ZERO
-    flights.values[flight + F.STARTED_AT] = scheduler.now
+    flights.setDetail(flight, F.PATH, F.BYPASS)
+    flights.setDetail(flight, F.REASON, F.IS_ZERO)
+    flights.setDetail(flight, F.STARTED_AT, scheduler.now)
     const doing = thread.doing
     scheduler.setDoing(thread, STORE)
     const count = pages.pagesOf(page)
     if (!scheduler.spend(thread, drawn(costs.storeSame, count))) yield
     scheduler.setDoing(thread, doing)
-    const { values } = flights
-    values[flight + F.STORED_AT] = scheduler.now
-    values[flight + F.HANDED_AT] = scheduler.now
-    values[flight + F.STORED_BY] = thread.taskId
-    values[flight + F.PLACE] = F.PLACES.indexOf('zero')
-    values[flight + F.BYTES] = 0
+    flights.setDetail(flight, F.STORED_AT, scheduler.now)
+    flights.setDetail(flight, F.HANDED_AT, scheduler.now)
+    flights.setDetail(flight, F.STORED_BY, thread.taskId)
+    flights.setDetail(flight, F.PLACE, F.PLACES.indexOf('zero'))
+    flights.setDetail(flight, F.BYTES, 0)
     this.#kernel.tally.zeroPages += count
     this.#kernel.note('zero', page, 0)
     const slot = pages.slot[page] as number
@@ -263,12 +270,12 @@ export class SwapOuts {
   backOut(node: NodeState, page: number, activate: boolean): void {
     const { pages } = this.#kernel
     const flight = pages.swapout[page] as number
-    const { values } = this.#kernel.recorder.flights
+    const { flights } = this.#kernel.recorder
     this.#kernel.note('refused', page, activate ? 1 : 0)
-    const submitRank = values[flight + F.SUBMIT_RANK] as number
-    if (submitRank > 0 && (values[flight + F.DONE_RANK] as number) === 0) {
+    const submitRank = flights.rank(flight, F.SUBMIT_RANK)
+    if (submitRank > 0 && flights.rank(flight, F.DONE_RANK) === 0) {
       const lane = this.laneOf(node, flight)
-      if ((values[flight + F.START_RANK] as number) === 0) lane.start(submitRank)
+      if (flights.rank(flight, F.START_RANK) === 0) lane.start(submitRank)
       lane.finish(submitRank)
     }
     this.#kernel.recorder.closeFlight(flight)
