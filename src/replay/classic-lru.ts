@@ -1,7 +1,6 @@
 import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
 import { CLUSTER, DEF_PRIORITY, DIRECT_CONTEXT, ISOLATE_SHARE, type Scan } from './scan.ts'
-import { FREED, WRITTEN } from './shrink.ts'
 import type { Steps } from './steps.ts'
 import { FILE, SCAN, type Thread } from './thread.ts'
 import type { NodeState } from './zones.ts'
@@ -150,7 +149,9 @@ export class ClassicLru {
     }
     for (let place = 0; place < folios; place++)
       this.#kernel.shrink.putBack(scan.batch[place] as number)
-    this.#kernel.shrink.recordBatch(thread, node, scan, list, start, taken, taken, 0)
+    scan.looked = taken
+    scan.freed = 0
+    this.#kernel.shrink.recordBatch(thread, node, scan, list, start, taken)
   }
 
   /** Returns base pages taken; the folios are the batch. */
@@ -178,62 +179,30 @@ export class ClassicLru {
     list: number,
     count: number,
   ): Steps {
-    const { pages, scheduler, costs } = this.#kernel
+    const { scheduler, costs, shrink } = this.#kernel
     this.#kernel.stores.drainRotations(thread.cpu)
     const start = scheduler.now
     const taken = this.#isolate(node, scan, list, count)
-    if (taken === 0) {
-      scan.scanned += 0
-      return
-    }
-    scan.activated = 0
-    scan.writeback = 0
-    scan.written = 0
+    if (taken === 0) return
+    scan.beginBatch()
     const doing = thread.doing
     scheduler.setDoing(thread, list >= P.INACTIVE_FILE ? FILE : SCAN)
     const batchNs = costs.batch.draw()
     const isolateNs = Math.floor(batchNs * ISOLATE_SHARE)
     if (!scheduler.spend(thread, isolateNs)) yield
-    let freed = 0
-    let scanned = 0
-    let kept = 0
-    const folios = scan.batchLength
-    for (let place = 0; place < folios; place++) {
-      const page = scan.batch[place] as number
-      if (pages.has(page, P.LOCKED)) {
-        scan.keep[kept++] = page
-        if (!scheduler.spend(thread, costs.scanKept.draw())) yield
-        continue
-      }
-      const size = pages.pagesOf(page)
-      scanned += size
-      const fate = this.#kernel.shrink.judge(thread, node, scan, page)
-      let isFreed = fate === FREED
-      if (fate === WRITTEN) isFreed = yield* this.#kernel.swapOuts.swapOut(thread, node, scan, page)
-      else {
-        if (!scheduler.spend(thread, isFreed ? costs.freeClean.draw() : costs.scanKept.draw()))
-          yield
-        if (isFreed) this.#kernel.shrink.release(node, page)
-      }
-      if (isFreed) {
-        // A folio that was split is freed as one page.
-        const gone = Math.min(size, pages.pagesOf(page))
-        freed += gone
-        this.#kernel.zones.pendingFrames += gone
-      } else scan.keep[kept++] = page
-    }
-    for (let place = 0; place < kept; place++)
-      this.#kernel.shrink.putBack(scan.keep[place] as number)
+    scheduler.enter(thread, shrink.shrinkFolios(thread, node, scan, scan.batchLength))
+    yield
+    for (let place = 0; place < scan.kept; place++) shrink.putBack(scan.keep[place] as number)
+    const { freed } = scan
     if (freed > 0 && !scheduler.spend(thread, batchNs - isolateNs)) yield
-    this.#kernel.zones.give(node, freed)
-    this.#kernel.zones.pendingFrames -= freed
+    shrink.giveFreed(node, scan)
     scan.reclaimed += freed
     scan.scanned += taken
     const isFile = list >= P.INACTIVE_FILE
     this.#noteCost(node, isFile, scan.written, taken - freed)
     this.#kernel.tally.steal(thread, scan.context, isFile, freed, taken)
     scheduler.setDoing(thread, doing)
-    this.#kernel.shrink.recordBatch(thread, node, scan, list, start, taken, scanned, freed)
+    shrink.recordBatch(thread, node, scan, list, start, taken)
   }
 
   /** lru_note_cost: with decay once the sum passes a quarter of the lists. */

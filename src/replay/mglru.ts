@@ -3,7 +3,6 @@ import type { Kernel } from './kernel.ts'
 import { PageTables } from './page-tables.ts'
 import * as P from './pages.ts'
 import { DEF_PRIORITY, ISOLATE_SHARE, type Scan } from './scan.ts'
-import { FREED, WRITTEN } from './shrink.ts'
 import type { Steps } from './steps.ts'
 import { FILE, SCAN, type Thread } from './thread.ts'
 import type { NodeState } from './zones.ts'
@@ -300,18 +299,12 @@ export class Generations {
     state: NodeGenerations,
     type: number,
   ): Steps {
-    const kernel = this.#kernel
-    const { pages, scheduler, costs } = kernel
-    const { batchLength: folios, taken, skipped } = scan
+    const { scheduler, costs, shrink, tally } = this.#kernel
+    const { taken, skipped } = scan
+    const list = type === FILE_TYPE ? P.INACTIVE_FILE : P.INACTIVE_ANON
     const start = scheduler.now
     scan.skipped = 0
-    if (taken > 0)
-      kernel.note(
-        'isolate',
-        -1,
-        taken,
-        P.LRU_NAMES[type === FILE_TYPE ? P.INACTIVE_FILE : P.INACTIVE_ANON],
-      )
+    if (taken > 0) this.#kernel.note('isolate', -1, taken, P.LRU_NAMES[list])
     const doing = thread.doing
     scheduler.setDoing(thread, type === FILE_TYPE ? FILE : SCAN)
     const batchNs = taken > 0 ? costs.batch.draw() : 0
@@ -319,67 +312,40 @@ export class Generations {
     if (isolateNs > 0 && !scheduler.spend(thread, isolateNs)) yield
     const skippedNs = skipped > 0 ? skipped * SKIPPED_SHARE * costs.scanKept.draw() : 0
     if (skippedNs > 0 && !scheduler.spend(thread, Math.floor(skippedNs))) yield
-    scan.activated = 0
-    scan.writeback = 0
-    scan.written = 0
-    let freed = 0
-    let kept = folios
-    let batchScanned = 0
-    for (let round = 0; round < 2 && kept > 0; round++) {
-      const count = kept
-      kept = 0
-      for (let place = 0; place < count; place++) {
-        const page = scan.batch[place] as number
-        if (pages.has(page, P.LOCKED)) {
-          scan.keep[kept++] = page
-          if (!scheduler.spend(thread, costs.scanKept.draw())) yield
-          continue
-        }
-        const size = pages.pagesOf(page)
-        batchScanned += size
-        const fate = kernel.shrink.judge(thread, node, scan, page)
-        let isFreed = fate === FREED
-        if (fate === WRITTEN) isFreed = yield* kernel.swapOuts.swapOut(thread, node, scan, page)
-        else {
-          if (!scheduler.spend(thread, isFreed ? costs.freeClean.draw() : costs.scanKept.draw()))
-            yield
-          if (isFreed) kernel.shrink.release(node, page)
-        }
-        if (isFreed) {
-          const gone = Math.min(size, pages.pagesOf(page))
-          freed += gone
-          kernel.zones.pendingFrames += gone
-        } else scan.keep[kept++] = page
-      }
-      let again = 0
-      for (let place = 0; place < kept; place++) {
-        const page = scan.keep[place] as number
-        const isClean =
-          pages.state[page] === P.STORED &&
-          ((pages.flags[page] as number) & (P.LOCKED | P.WRITEBACK | P.ACTIVE | P.REFERENCED)) === 0
-        if (round === 0 && isClean) scan.batch[again++] = page
-        else this.#putBack(page, state)
-      }
-      kept = again
+    scan.beginBatch()
+    yield* shrink.shrinkFolios(thread, node, scan, scan.batchLength)
+    const cleaned = this.#putBackKept(scan, state, { isLast: false })
+    if (cleaned > 0) {
+      yield* shrink.shrinkFolios(thread, node, scan, cleaned)
+      this.#putBackKept(scan, state, { isLast: true })
     }
+    const { freed } = scan
     if (freed > 0 && !scheduler.spend(thread, batchNs - isolateNs)) yield
-    kernel.zones.give(node, freed)
-    kernel.zones.pendingFrames -= freed
+    shrink.giveFreed(node, scan)
     scan.reclaimed += freed
     scan.scanned += taken
-    kernel.tally.steal(thread, scan.context, type === FILE_TYPE, freed, taken)
+    tally.steal(thread, scan.context, type === FILE_TYPE, freed, taken)
     scheduler.setDoing(thread, doing)
-    if (taken > 0)
-      kernel.shrink.recordBatch(
-        thread,
-        node,
-        scan,
-        type === FILE_TYPE ? P.INACTIVE_FILE : P.INACTIVE_ANON,
-        start,
-        taken,
-        batchScanned,
-        freed,
-      )
+    if (taken > 0) shrink.recordBatch(thread, node, scan, list, start, taken)
+  }
+
+  /** Those that became clean meanwhile are the next batch, unless it was the last; returns how many. The others go back. */
+  #putBackKept(
+    scan: Scan,
+    state: NodeGenerations,
+    { isLast }: { readonly isLast: boolean },
+  ): number {
+    const { pages } = this.#kernel
+    let again = 0
+    for (let place = 0; place < scan.kept; place++) {
+      const page = scan.keep[place] as number
+      const isClean =
+        pages.state[page] === P.STORED &&
+        ((pages.flags[page] as number) & (P.LOCKED | P.WRITEBACK | P.ACTIVE | P.REFERENCED)) === 0
+      if (!isLast && isClean) scan.batch[again++] = page
+      else this.#putBack(page, state)
+    }
+    return again
   }
 
   /** Rejected folios are kept out of the oldest generation. */

@@ -1,4 +1,5 @@
 import * as P from './pages.ts'
+import { NONE } from './thread.ts'
 
 /** SWAP_CLUSTER_MAX. */
 export const CLUSTER = 32
@@ -34,7 +35,15 @@ export class Scan {
   /** Base pages of the batch, and those passed over since the last one. */
   taken = 0
   skipped = 0
+  /** Of the batch's folios those that stay, and the base pages looked at and freed. */
   readonly keep = new Int32Array(64)
+  kept = 0
+  looked = 0
+  freed = 0
+  /** The folio at hand: it has got its slots, others may hold its translation, what the thread did before. */
+  isLeaving = false
+  unmapsRemotely = false
+  doing = NONE
   activated = 0
   writeback = 0
   /** In one pass over a node: pages met under writeback, and those of them that were met a second time. */
@@ -46,5 +55,14 @@ export class Scan {
   constructor(context: number, mayWrite: boolean) {
     this.context = context
     this.mayWrite = mayWrite
+  }
+
+  /** Nothing of the batch has been looked at. */
+  beginBatch(): void {
+    this.activated = 0
+    this.writeback = 0
+    this.written = 0
+    this.looked = 0
+    this.freed = 0
   }
 }

@@ -7,9 +7,9 @@ import type { Thread } from './thread.ts'
 import type { NodeState } from './zones.ts'
 
 /** What becomes of an isolated folio. */
-export const KEPT = 0
-export const FREED = 1
-export const WRITTEN = 2
+const KEPT = 0
+const FREED = 1
+const WRITTEN = 2
 
 /** What both LRU flavours share: one node's shrinking with its slab pass, and what becomes of one isolated folio. */
 export class Shrink {
@@ -47,6 +47,13 @@ export class Shrink {
     if (scan.reclaimed > before) node.failures = 0
   }
 
+  /** The batch's freed frames arrive. */
+  giveFreed(node: NodeState, { freed }: Scan): void {
+    const { zones } = this.#kernel
+    zones.give(node, freed)
+    zones.pendingFrames -= freed
+  }
+
   putBack(page: number): void {
     const state = this.#kernel.pages.state[page] as number
     if (state === P.DYING) {
@@ -63,11 +70,9 @@ export class Shrink {
     list: number,
     start: number,
     taken: number,
-    scanned: number,
-    freed: number,
   ): void {
     this.#kernel.tally.batches++
-    this.#kernel.note('batch', -1, freed, P.LRU_NAMES[list])
+    this.#kernel.note('batch', -1, scan.freed, P.LRU_NAMES[list])
     const { recorder } = this.#kernel
     if (!recorder.recordsRows) return
     const rows = recorder.batches
@@ -77,9 +82,9 @@ export class Shrink {
     rows.number(row, 'task_id', thread.taskId)
     rows.number(row, 'node', node.index)
     rows.text(row, 'lru', P.LRU_NAMES[list])
-    rows.number(row, 'nr_scanned', scanned)
+    rows.number(row, 'nr_scanned', scan.looked)
     rows.number(row, 'nr_taken', taken)
-    rows.number(row, 'nr_reclaimed', freed)
+    rows.number(row, 'nr_reclaimed', scan.freed)
     rows.number(row, 'nr_dirty', scan.written)
     rows.number(row, 'nr_writeback', scan.writeback)
     rows.number(row, 'nr_activate', scan.activated)
@@ -94,11 +99,40 @@ export class Shrink {
     recorder.sample(now, node.index, 'pool_bytes', poolBytes)
   }
 
-  /**
-   * shrink_folio_list for one unlocked, isolated folio: it goes back, its frame can be freed as it is, or it must be written first. The
-   * caller spends the time and, where it is freed, calls `release` then.
-   */
-  judge(thread: Thread, node: NodeState, scan: Scan, page: number): number {
+  /** shrink_folio_list: what becomes of the batch's first folios. Those that stay are in `scan.keep`; frames freed are on their way to the zone. */
+  *shrinkFolios(thread: Thread, node: NodeState, scan: Scan, folios: number): Steps {
+    const { pages, scheduler, costs, swapOuts, zones } = this.#kernel
+    scan.kept = 0
+    for (let place = 0; place < folios; place++) {
+      const page = scan.batch[place] as number
+      if (pages.has(page, P.LOCKED)) {
+        scan.keep[scan.kept++] = page
+        if (!scheduler.spend(thread, costs.scanKept.draw())) yield
+        continue
+      }
+      const size = pages.pagesOf(page)
+      scan.looked += size
+      const fate = this.#judge(thread, node, scan, page)
+      let isFreed = fate === FREED
+      if (fate === WRITTEN) {
+        if (!scheduler.spend(thread, swapOuts.begin(thread, scan, page))) yield
+        const ending = swapOuts.handOver(thread, node, scan, page)
+        isFreed = typeof ending === 'boolean' ? ending : yield* ending
+      } else {
+        if (!scheduler.spend(thread, (isFreed ? costs.freeClean : costs.scanKept).draw())) yield
+        if (isFreed) this.#release(node, page)
+      }
+      if (isFreed) {
+        // A folio that was split is freed as one page.
+        const gone = Math.min(size, pages.pagesOf(page))
+        scan.freed += gone
+        zones.pendingFrames += gone
+      } else scan.keep[scan.kept++] = page
+    }
+  }
+
+  /** An unlocked, isolated folio: it goes back, its frame can be freed as it is, or it must be written first. */
+  #judge(thread: Thread, node: NodeState, scan: Scan, page: number): number {
     const { pages } = this.#kernel
     if (pages.has(page, P.WRITEBACK)) {
       // Case 2 of shrink_folio_list: marked for rotation at its end, activated meanwhile.
@@ -135,7 +169,7 @@ export class Shrink {
   }
 
   /** A folio whose contents are safe or gone. */
-  release(node: NodeState, page: number): void {
+  #release(node: NodeState, page: number): void {
     this.evict(node, page)
     this.#kernel.locks.unlock(page)
   }

@@ -6,7 +6,7 @@ import type { Kernel } from './kernel.ts'
 import * as P from './pages.ts'
 import type { Lane } from './ranks.ts'
 import { DIRECT_CONTEXT, KSWAPD_CONTEXT, type Scan } from './scan.ts'
-import type { Steps, StepsTo } from './steps.ts'
+import type { StepsTo } from './steps.ts'
 import { HOLDS_ZERO } from './swap-pool.ts'
 import { STORE, type Thread, UNMAP } from './thread.ts'
 import type { NodeState } from './zones.ts'
@@ -22,56 +22,94 @@ export class SwapOuts {
     this.#drawFlush = () => kernel.costs.flushReceived.draw()
   }
 
-  *swapOut(thread: Thread, node: NodeState, scan: Scan, page: number): StepsTo<boolean> {
-    const { pages, scheduler, costs, recorder } = this.#kernel
+  /** Its slots, and what unmapping takes, ns: the caller spends it and goes on with `handOver`. A folio that gets no slots stays. */
+  begin(thread: Thread, scan: Scan, page: number): number {
+    const { costs, pages, scheduler, stolen, work } = this.#kernel
     const slot = this.#allocateSlots(page)
+    scan.isLeaving = slot >= 0
     if (slot < 0) {
       pages.set(page, P.ACTIVE)
       scan.activated += pages.pagesOf(page)
-      if (!scheduler.spend(thread, costs.scanKept.draw())) yield
-      return false
+      return costs.scanKept.draw()
     }
     pages.set(page, P.LOCKED)
     pages.slot[page] = slot
-    const count = pages.pagesOf(page)
-    const doing = thread.doing
+    scan.doing = thread.doing
     scheduler.setDoing(thread, UNMAP)
-    const remote = scheduler.runsMemoryElsewhere(thread)
-    const { stolen, work } = this.#kernel
+    scan.unmapsRemotely = scheduler.runsMemoryElsewhere(thread)
     const lost = stolen.nextPage(scan.context === DIRECT_CONTEXT, work.share)
     // Each of its pages has an entry of its own in the page table.
-    const unmapNs = drawn(this.#unmapCost(thread, remote), count)
-    if (!scheduler.spend(thread, lost + unmapNs)) yield
-    if (remote) scheduler.interruptMemoryElsewhere(thread, this.#drawFlush)
-    scheduler.setDoing(thread, doing)
+    return lost + drawn(this.#unmapCost(thread, scan.unmapsRemotely), pages.pagesOf(page))
+  }
+
+  /** Unmapped, it goes to the policy or is stored here: true = its frame is free. A program where time has to pass first. */
+  handOver(thread: Thread, node: NodeState, scan: Scan, page: number): boolean | StepsTo<boolean> {
+    if (!scan.isLeaving) return false
+    const { gate, pages, pool, scheduler, tally } = this.#kernel
+    if (scan.unmapsRemotely) scheduler.interruptMemoryElsewhere(thread, this.#drawFlush)
+    scheduler.setDoing(thread, scan.doing)
     pages.clear(page, P.REFERENCED)
-    const { flights } = recorder
     const flight = this.#openFlight(thread, node, scan, page)
+    const count = pages.pagesOf(page)
     scan.written += count
-    this.#kernel.tally.swapOuts += count
+    tally.swapOuts += count
     this.#kernel.note('swap-out', page, this.#swapoutIds, F.CONTEXTS[scan.context])
-    if (this.#kernel.zeroMap && this.#kernel.pool.isZero(page)) {
-      yield* this.#storeZero(thread, node, page)
-      return true
+    if (this.#kernel.zeroMap && pool.isZero(page)) return this.#storeZero(thread, node, page)
+    if (gate?.admits(page, scan.context) !== true) {
+      this.#passed(node, scan, flight, page)
+      return this.#storeHere(thread, node, scan, flight, page)
     }
-    const gate = this.#kernel.gate
-    if (gate?.admits(page, scan.context) === true) {
-      this.#submitted(node, gate, flight, page)
-      const submission = gate.submit(thread, page, node.index)
-      const end = typeof submission === 'string' ? submission : yield* submission
-      if (end === 'queued') {
-        this.#queued(flight, page)
-        return false
-      }
-      this.#returned(node, gate, flight, page, end)
-      if (end === 'activate') {
-        this.backOut(node, page, true)
-        scan.activated += count
-        return false
-      }
-    } else this.#passed(node, scan, flight, page)
+    this.#submitted(node, gate, flight, page)
+    const submission = gate.submit(thread, page, node.index)
+    return typeof submission === 'string'
+      ? this.#answered(thread, node, scan, flight, page, submission)
+      : this.#awaitAnswer(thread, node, scan, flight, page, submission)
+  }
+
+  *#awaitAnswer(
+    thread: Thread,
+    node: NodeState,
+    scan: Scan,
+    flight: number,
+    page: number,
+    submission: StepsTo<SubmitEnd>,
+  ): StepsTo<boolean> {
+    const end = yield* submission
+    const ending = this.#answered(thread, node, scan, flight, page, end)
+    return typeof ending === 'boolean' ? ending : yield* ending
+  }
+
+  /** What the policy has done with the folio. */
+  #answered(
+    thread: Thread,
+    node: NodeState,
+    scan: Scan,
+    flight: number,
+    page: number,
+    end: SubmitEnd,
+  ): boolean | StepsTo<boolean> {
+    if (end === 'queued') {
+      this.#queued(flight, page)
+      return false
+    }
+    this.#returned(node, flight, page, end)
+    if (end !== 'activate') return this.#storeHere(thread, node, scan, flight, page)
+    this.backOut(node, page, true)
+    scan.activated += this.#kernel.pages.pagesOf(page)
+    return false
+  }
+
+  /** The reclaimer stores it itself. */
+  *#storeHere(
+    thread: Thread,
+    node: NodeState,
+    scan: Scan,
+    flight: number,
+    page: number,
+  ): StepsTo<boolean> {
+    const { costs, pages, recorder, scheduler, stores } = this.#kernel
     this.#startRank(node, flight, page)
-    const { stores } = this.#kernel
+    const count = pages.pagesOf(page)
     if (!scheduler.spend(thread, stores.begin(thread, node, page, true, false))) yield
     if (stores.isPreempted(thread)) yield
     const ending = stores.end(thread)
@@ -80,7 +118,7 @@ export class SwapOuts {
       scan.activated += count
       return false
     }
-    flights.setDetail(flight, F.HANDED_AT, scheduler.now)
+    recorder.flights.setDetail(flight, F.HANDED_AT, scheduler.now)
     if (!this.#paysOwn(thread) && !scheduler.spend(thread, costs.release.draw())) yield
     return this.#freed(node, flight, page)
   }
@@ -186,11 +224,11 @@ export class SwapOuts {
   }
 
   /** The policy gives the folio back to the reclaimer. */
-  #returned(node: NodeState, gate: PolicyGate, flight: number, page: number, end: SubmitEnd): void {
-    const { pages, recorder } = this.#kernel
+  #returned(node: NodeState, flight: number, page: number, end: SubmitEnd): void {
+    const { gate, pages, recorder } = this.#kernel
     const { flights } = recorder
     pages.state[page] = P.RESIDENT
-    if (gate.writebackWhileQueued) {
+    if (gate?.writebackWhileQueued === true) {
       pages.clear(page, P.WRITEBACK | P.RECLAIM)
       pages.set(page, P.LOCKED)
     }
@@ -241,7 +279,7 @@ export class SwapOuts {
   }
 
   /** Its content is nothing but zeros, which the kernel notes beside the slot: freed at once. */
-  *#storeZero(thread: Thread, node: NodeState, page: number): Steps {
+  *#storeZero(thread: Thread, node: NodeState, page: number): StepsTo<boolean> {
     const { costs, pages, pool, recorder, scheduler } = this.#kernel
     const { flights } = recorder
     const flight = pages.swapout[page] as number
@@ -264,6 +302,7 @@ export class SwapOuts {
     for (let part = 0; part < count; part++) pool.hold(slot + part, HOLDS_ZERO, node, page)
     this.#kernel.shrink.evict(node, page)
     this.#kernel.locks.unlock(page)
+    return true
   }
 
   /** The page stays in memory: its slot is given back; a refused one goes to the active list. */
