@@ -1,6 +1,7 @@
 import type { EventFormat, EventWindow } from './batch.ts'
 import type { IssueLog } from './issues.ts'
 import type { ImportIssue, Loss, TraceInfo, TraceReader, Wants } from './reader.ts'
+import type { RecordMemory } from './record-memory.ts'
 import type { RecordStream, WindowBuilder } from './window.ts'
 
 /** One cpu's records, with the gaps that they show. */
@@ -39,6 +40,10 @@ export abstract class MergedReader<S extends LossyStream> implements TraceReader
 
   /** All that was lost of a stream that has been read to its end. */
   protected abstract settle(stream: S): Loss[]
+
+  get memory(): RecordMemory | undefined {
+    return this.#window?.memory
+  }
 
   get hasEnded(): boolean {
     return this.#ended

@@ -1,5 +1,6 @@
 import type { EventFormat, EventWindow } from './batch.ts'
 import type { InputPosition } from './error.ts'
+import type { RecordMemory } from './record-memory.ts'
 
 /** Random access over bytes; a short read at the end of the input is normal. */
 export interface ByteSource {
@@ -97,6 +98,8 @@ export interface TraceReader {
   /** Readers of live input only: to be awaited before each `read`, which then does not block. */
   wait?(): Promise<void>
   readonly info: TraceInfo
+  /** Where the arrays of all windows lie whose buffer is shared. */
+  readonly memory?: RecordMemory | undefined
   /** Every event format the file describes, also those without events; grows while text is read. */
   readonly formats: readonly EventFormat[]
   /** The next window, or `undefined` at the end. Throws `TraceParseError` when the file cannot be read further. */

@@ -80,14 +80,14 @@ export class RecordMemory {
     this.kernel = this.instantiate(recordsWasm) as RecordKernel
   }
 
-  /** What a module, given in base64, exports that works in this memory. */
-  instantiate(module: string): unknown {
+  /** What a module, given in base64, exports that works in this memory; `imports` are those it has beside. */
+  instantiate(module: string, imports: Readonly<Record<string, object>> = {}): unknown {
     let known = compiled.get(module)
     if (known === undefined) {
       known = new wasm.Module(new Uint8Array(Buffer.from(module, 'base64')))
       compiled.set(module, known)
     }
-    return new wasm.Instance(known, { env: { memory: this.#memory } }).exports
+    return new wasm.Instance(known, { ...imports, env: { memory: this.#memory } }).exports
   }
 
   get buffer(): SharedArrayBuffer {

@@ -69,7 +69,8 @@ const GROW = 5
 export class WindowBuilder {
   readonly #formats: FormatTable
   readonly #issues: IssueLog
-  readonly #memory: RecordMemory
+  /** Where the arrays of its windows lie. */
+  readonly memory: RecordMemory
   readonly #streams: StreamTable
   readonly #dictionaries = new Dictionaries()
   /** By their place in memory. */
@@ -100,7 +101,7 @@ export class WindowBuilder {
     const { memory, formats, littleEndian } = options
     this.#formats = formats
     this.#issues = options.issues
-    this.#memory = memory
+    this.memory = memory
     this.#streams = new StreamTable(memory)
     const { kernel } = memory
     this.#row = memory.words(ROWS)
@@ -142,7 +143,7 @@ export class WindowBuilder {
 
   /** Moves records into the window until it is full; false when the streams have ended. */
   fill(): boolean {
-    const { kernel } = this.#memory
+    const { kernel } = this.memory
     for (;;) {
       const reason = kernel.fill()
       if (reason === LOAD) this.#streams.load(kernel.at.value)
@@ -158,7 +159,7 @@ export class WindowBuilder {
 
   /** Ends the window and begins the next; `undefined` when it has no rows. */
   finish(): EventWindow | undefined {
-    const { kernel } = this.#memory
+    const { kernel } = this.memory
     const length = kernel.length.value
     const batches: EventBatch[] = []
     const count = kernel.activeCount.value
@@ -189,7 +190,7 @@ export class WindowBuilder {
     const builder = new BatchBuilder(
       record,
       stream.instance,
-      this.#memory,
+      this.memory,
       this.#wants(record.format),
     )
     this.#builders.set(builder.place, builder)
@@ -198,7 +199,7 @@ export class WindowBuilder {
 
   /** Event id of the stream's next record; -1 if it is too short to have one. */
   #idOf({ bytes, start, size, next }: RecordStream): number {
-    const at = this.#memory.kernel.typeOffset.value
+    const at = this.memory.kernel.typeOffset.value
     if ((size[next] as number) < at + 2) return -1
     const from = (start[next] as number) + at
     const [low, high] = this.#kept.littleEndian ? [from, from + 1] : [from + 1, from]
@@ -218,14 +219,14 @@ export class WindowBuilder {
   }
 
   #learnName(place: number): void {
-    const bytes = new Uint8Array(this.#memory.buffer, place, NAME_BYTES)
-    this.#memory.kernel.learnName(this.#dictionaries.fixed.intern(bytes, 0, NAME_BYTES))
+    const bytes = new Uint8Array(this.memory.buffer, place, NAME_BYTES)
+    this.memory.kernel.learnName(this.#dictionaries.fixed.intern(bytes, 0, NAME_BYTES))
   }
 
   #tableOf(instance: number): Uint32Array {
     let table = this.#tables[instance]
     if (table === undefined) {
-      table = this.#memory.words(EVENT_IDS)
+      table = this.memory.words(EVENT_IDS)
       table.fill(0)
       this.#tables[instance] = table
     }

@@ -7,7 +7,13 @@ import asc from 'assemblyscript/asc'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 /** Those of src/memory work in one memory with other threads; that of records must stay where it is when it grows. */
-const folders = ['src/memory/codecs', 'src/memory/contents', 'parsers', 'parsers/text']
+const folders = [
+  'src/memory/codecs',
+  'src/memory/contents',
+  'src/ingest',
+  'parsers',
+  'parsers/text',
+]
 const SHARED = ['--sharedMemory', '--maximumMemory', '65536', '--enable', 'threads']
 
 /** The text of the committed module for one AssemblyScript file. */

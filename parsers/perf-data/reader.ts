@@ -163,6 +163,10 @@ export class PerfDataReader implements TraceReader {
     return this.#files.reduce((sum, { records }) => sum + records.bytesRead, 0)
   }
 
+  get memory(): RecordMemory {
+    return this.#pending.memory
+  }
+
   wantOnly(wants: Wants): void {
     this.#wants = wants
     this.#window?.wantOnly(wants)

@@ -1,13 +1,20 @@
+import { NOW } from './assembly/_layout.ts'
+import type { Following } from './follow-kernel.ts'
+
 /** Up to when the events are followed, in ns since the reader's base. */
 export class Clock {
-  // V8 makes an object of every time that is an argument of a function which it does not inline; an array's element is none.
-  readonly #ns = Float64Array.of(Number.NaN)
+  readonly #numbers: Float64Array
+
+  constructor({ numbers }: Following) {
+    this.#numbers = numbers
+    this.now = Number.NaN
+  }
 
   get now(): number {
-    return this.#ns[0] as number
+    return this.#numbers[NOW / 8] as number
   }
 
   set now(ns: number) {
-    this.#ns[0] = ns
+    this.#numbers[NOW / 8] = ns
   }
 }

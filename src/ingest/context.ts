@@ -1,16 +1,19 @@
 import type { EventBatch } from '../../parsers/batch.ts'
 import type { Clock } from './clock.ts'
+import type { Following } from './follow-kernel.ts'
 import type { PageIdentities } from './identities.ts'
 import type { Processes } from './processes.ts'
 import type { Spans } from './spans.ts'
 import type { Swapins } from './swapins.ts'
 import type { Swapouts } from './swapouts.ts'
 import type { Tables } from './tables.ts'
-import type { Task, Tasks } from './tasks.ts'
+import type { Task } from './task.ts'
+import type { Tasks } from './tasks.ts'
 import type { Timeline } from './timeline.ts'
 
 /** What the event families share. Times are ns since the reader's base. */
 export interface IngestContext {
+  readonly following: Following
   readonly clock: Clock
   readonly tables: Tables
   readonly tasks: Tasks
@@ -35,6 +38,8 @@ export interface IngestContext {
  * three names in this order: the loop over events would be slower for objects of several layouts.
  */
 export interface EventHandler {
+  /** Of the record by which the kernel handles the rows by itself; 0 = it calls `event`. */
+  readonly place: number
   /** Names of the fields that it reads; undefined = any. */
   readonly fields: readonly string[] | undefined
   bind(batch: EventBatch): void
@@ -53,6 +58,7 @@ export function handle(
 ): EventHandler {
   let bound: EventBatch['columns'] | undefined
   return {
+    place: 0,
     fields: fields.flatMap(({ names }) => names),
     bind(batch) {
       // A reader may have one list of columns for many windows.

@@ -1,7 +1,8 @@
-import type { EventBatch, EventFormat } from '../../parsers/batch.ts'
+import type { EventFormat } from '../../parsers/batch.ts'
 import { KernelSymbols } from '../../parsers/kernel-symbols.ts'
 import type { Loss, TraceReader } from '../../parsers/reader.ts'
 import { type EventRole, roleOf } from './aliases.ts'
+import { WAKING_SEEN } from './assembly/_layout.ts'
 import { Clock } from './clock.ts'
 import type { EventHandler, IngestContext } from './context.ts'
 import { print } from './events/atrace.ts'
@@ -16,7 +17,7 @@ import {
   reclaimEnd,
   throttled,
 } from './events/reclaim.ts'
-import { blockedReason, fork, schedSwitch, schedWaking } from './events/sched.ts'
+import { blockedReason, fork, schedSwitch, schedWakeup, schedWaking } from './events/sched.ts'
 import { isolate, shrinkActive, shrinkInactive, slabBegin, slabEnd } from './events/shrink.ts'
 import { sample, slice } from './events/side.ts'
 import {
@@ -35,9 +36,12 @@ import {
   zswapWriteback,
 } from './events/swap.ts'
 import type { FinishOptions } from './finish.ts'
+import { type FollowHost, Following } from './follow-kernel.ts'
 import { PageIdentities } from './identities.ts'
 import { kernelOf } from './kernel.ts'
+import { KernelEvent } from './kernel-event.ts'
 import { KswapdSpans } from './kswapd.ts'
+import type { Place } from './open-swapout.ts'
 import { Processes, threadsOf } from './processes.ts'
 import {
   parseCounters,
@@ -51,13 +55,15 @@ import { Spans } from './spans.ts'
 import { Swapins } from './swapins.ts'
 import { Swapouts } from './swapouts.ts'
 import { Tables } from './tables.ts'
-import { type Task, Tasks } from './tasks.ts'
+import type { Task } from './task.ts'
+import { Tasks } from './tasks.ts'
 import { Timeline } from './timeline.ts'
 
 /** The event families of one import: their common state, and a handler for each event format. */
 export class Families {
-  readonly tables = new Tables()
-  readonly clock = new Clock()
+  readonly following: Following
+  readonly tables: Tables
+  readonly clock: Clock
   readonly tasks: Tasks
   readonly processes: Processes
   readonly swapouts: Swapouts
@@ -72,11 +78,14 @@ export class Families {
   readonly #kswapd: KswapdSpans
   readonly #ios: ReturnType<typeof blockIos>
   readonly #blindUntil: number[] = []
+  readonly #kernelEvents = new Map<number, KernelEvent>()
   #startNs = 0
-  #wakingSeen = false
 
   constructor(reader: TraceReader, files: SnapshotFiles) {
     const { info } = reader
+    this.following = new Following(reader.memory)
+    this.tables = new Tables(this.following)
+    this.clock = new Clock(this.following)
     const roles = new Set<EventRole>()
     for (const { system, name } of reader.formats) {
       const role = roleOf(system, name)
@@ -103,12 +112,12 @@ export class Families {
       singlePages: hasSinglePages(kernelOf(info, files).kernelRelease, files),
     }
     const freesRecorded = roles.has('slot_free')
-    this.identities = new PageIdentities({ freesRecorded })
-    this.tasks = new Tasks(this.clock, info.comms, [info.tgids, threadsOf(files)])
+    this.identities = new PageIdentities(this.following, { freesRecorded })
+    this.tasks = new Tasks(this.following, this.clock, info.comms, [info.tgids, threadsOf(files)])
     this.processes = new Processes(info.facts, files)
     const { buffers } = this.tables
-    this.#timeline = new Timeline(this.clock, this.tables.states, this.tables.statePairs)
-    this.swapouts = new Swapouts(this.clock, this.#setting, this.identities, this.#timeline)
+    this.#timeline = new Timeline(this.following, [this.tables.states, this.tables.statePairs])
+    this.swapouts = new Swapouts(this.following, this.clock, this.#setting)
     const blindUntil = (cpu: number): number => this.#blindUntil[cpu] ?? this.#startNs
     const lostUntil = (cpu: number): number => this.#blindUntil[cpu] ?? Number.NaN
     this.#spans = new Spans(
@@ -119,10 +128,11 @@ export class Families {
       (task) => blindUntil(task.lastCpu),
       (task) => lostUntil(task.lastCpu),
     )
-    this.#kswapd = new KswapdSpans(buffers.kswapd_spans, buffers.wakeups)
+    this.#kswapd = new KswapdSpans(buffers.kswapd_spans, this.tables.wakeups)
     const symbols = new KernelSymbols(() => files.get(SYMBOLS_FILE))
     const zram = swaps.findIndex(({ kind }) => kind === 'zram')
     this.#context = {
+      following: this.following,
       clock: this.clock,
       tables: this.tables,
       tasks: this.tasks,
@@ -154,10 +164,32 @@ export class Families {
   get queue(): Omit<FinishOptions, 'singlePages' | 'hiddenSinceNs'> {
     const byName = this.tasks.all.some(({ comm }) => comm.startsWith('kcompressd'))
     return {
-      asynchronous: this.#setting.asynchronous,
+      asynchronous: this.swapouts.asynchronous,
       queueDepth: this.#depth,
       devicePlace: this.#setting.devicePlace,
       storesNewestWhenFull: Number.isNaN(this.#policy) ? byName : this.#policy === 1,
+    }
+  }
+
+  /** What the kernel asks for, but for what concerns the order of events. */
+  get host(): Omit<FollowHost, 'handle' | 'lose'> {
+    const { tasks } = this
+    return {
+      ...this.swapouts.host,
+      entry: (key) => this.identities.addressOf(key),
+      meet: (tid, cpu) => tasks.meet(tid, cpu),
+      lostUntil: this.#context.lostUntil,
+      name: (index, event, field, code) => {
+        const comm = this.#kernelEvents.get(event)?.textOf(field, code)
+        if (comm !== undefined) tasks.rename(tasks.withIndex(index), comm)
+      },
+      end: (index) => {
+        const task = tasks.withIndex(index)
+        this.#drop(task)
+        tasks.retire(task.tid)
+      },
+      stateShape: (rows, task, cpu, state, doing) =>
+        this.#timeline.shapeOf(rows, task, cpu, state, doing),
     }
   }
 
@@ -230,7 +262,9 @@ export class Families {
   /** A new handler for rows of this format; undefined when no table comes from it. */
   handlerOf(format: EventFormat): EventHandler | undefined {
     const role = roleOf(format.system, format.name)
-    return role === undefined ? undefined : this.#make(role)
+    const handler = role === undefined ? undefined : this.#make(role)
+    if (handler instanceof KernelEvent) this.#kernelEvents.set(handler.place, handler)
+    return handler
   }
 
   #make(role: EventRole): EventHandler {
@@ -276,7 +310,7 @@ export class Families {
       case 'slab_end':
         return slabEnd(context)
       case 'write_folio':
-        return noting(writeFolio(context), ({ length }) => {
+        return writeFolio(context, ({ length }) => {
           this.counts.writeFolio += length
         })
       case 'gate':
@@ -304,18 +338,15 @@ export class Families {
       case 'page_free':
         return pageFree(context)
       case 'sched_switch':
-        return noting(
-          schedSwitch(context, (task) => this.#drop(task)),
-          () => {
-            this.#timeline.scheduled = true
-          },
-        )
+        return schedSwitch(context, () => {
+          this.#timeline.scheduled = true
+        })
       case 'waking':
-        return noting(schedWaking(context), () => {
-          this.#wakingSeen = true
+        return schedWaking(context, () => {
+          this.following.words[WAKING_SEEN / 4] = 1
         })
       case 'wakeup':
-        return this.#wakeup()
+        return schedWakeup(context)
       case 'fork':
         return fork(context)
       case 'blocked_reason':
@@ -346,34 +377,9 @@ export class Families {
         return kprobe((each) => this.#make(each))
     }
   }
-
-  /** sched_wakeup repeats what sched_waking said earlier, on the target's CPU. */
-  #wakeup(): EventHandler {
-    const handler = schedWaking(this.#context)
-    return {
-      fields: handler.fields,
-      bind: (batch) => handler.bind(batch),
-      event: (row, cpu, task) => {
-        if (!this.#wakingSeen) handler.event(row, cpu, task)
-      },
-    }
-  }
 }
 
-/** The same handler, which first says what rows it is to have. */
-function noting(handler: EventHandler, note: (batch: EventBatch) => void): EventHandler {
-  const { fields, event } = handler
-  return {
-    fields,
-    bind(batch) {
-      note(batch)
-      handler.bind(batch)
-    },
-    event,
-  }
-}
-
-function devicePlace(files: SnapshotFiles): string | undefined {
+function devicePlace(files: SnapshotFiles): Place | undefined {
   const swaps = swapDevicesOf(files)
   const [only] = swaps
   if (only === undefined || swaps.length > 1) return undefined
@@ -381,7 +387,7 @@ function devicePlace(files: SnapshotFiles): string | undefined {
 }
 
 /** Where a stored page is when no event says so; undefined when it could be in two places. */
-function defaultPlace(files: SnapshotFiles): string | undefined {
+function defaultPlace(files: SnapshotFiles): Place | undefined {
   // Kernels with a zero map keep zero pages out of the device; the counter tells whether there were any.
   const zeroes = vmstatDelta(files, 'swpout_zero')
   if (zeroes !== undefined && zeroes !== 0) return undefined

@@ -9,7 +9,8 @@ const TWO_32 = 4294967296
 const NONE: Float64Array = new Float64Array(0)
 const NO_WORDS: Uint32Array = new Uint32Array(0)
 
-function find(batch: EventBatch, names: readonly string[]): Column | undefined {
+/** The column of a field under any of its names. */
+export function findField(batch: EventBatch, names: readonly string[]): Column | undefined {
   for (const name of names) {
     const column = findColumn(batch, name)
     if (column !== undefined) return column
@@ -33,7 +34,7 @@ export class NumberField {
   }
 
   bind(batch: EventBatch): void {
-    const column = find(batch, this.names)
+    const column = findField(batch, this.names)
     this.#column = column
     this.#values = NONE
     this.#wide = false
@@ -74,7 +75,7 @@ export class WideField {
   }
 
   bind(batch: EventBatch): void {
-    const column = find(batch, this.names)
+    const column = findField(batch, this.names)
     this.#there = column !== undefined
     this.#wide = column?.kind === 'i64' || column?.kind === 'u64'
     this.#values = NONE
@@ -110,7 +111,7 @@ export class TextField {
   }
 
   bind(batch: EventBatch): void {
-    const column = find(batch, this.names)
+    const column = findField(batch, this.names)
     this.#dictionary = undefined
     if (column?.kind !== 'string') return
     this.#codes = column.codes

@@ -1,8 +1,10 @@
 import type { EventBatch, EventFormat, EventWindow } from '../../parsers/batch.ts'
 import type { Loss } from '../../parsers/reader.ts'
+import { BATCH_EVENTS } from './assembly/_layout.ts'
 import type { EventHandler } from './context.ts'
 import { EventCounts } from './event-counts.ts'
 import type { Families } from './families.ts'
+import { WindowPlaces } from './window-places.ts'
 
 /** Runs the events through the handlers of their families, and losses where they lie between them. */
 export class Follower {
@@ -17,11 +19,22 @@ export class Follower {
   readonly #handlers = new Map<EventFormat, (EventHandler | undefined)[]>()
   /** Handlers of the window's batches. One array for all windows: V8 would not always make new ones of the same kind. */
   readonly #bound: (EventHandler | undefined)[] = []
+  /** Places of their records. */
+  #events: Int32Array = new Int32Array(0)
+  readonly #places: WindowPlaces
   readonly #lossesTaken = new Set<Loss>()
   #losses: Loss[] = []
 
   constructor(families: Families) {
+    const { following, tasks } = families
     this.#families = families
+    this.#places = new WindowPlaces(following)
+    following.link({
+      ...families.host,
+      handle: (number, row, cpu, index) =>
+        this.#bound[number]?.event(row, cpu, tasks.withIndex(index)),
+      lose: (ts) => this.#applyLosses(ts),
+    })
   }
 
   /** Names of the fields that are read of the event's rows; undefined = any. */
@@ -32,9 +45,12 @@ export class Follower {
 
   /** Runs the window's events in total order through their handlers. */
   follow(window: EventWindow): void {
-    const { batches, batch: batchOf, row: rowOf, ts: times, cpu: cpus, tid: tids, length } = window
-    const handlers = this.#bound
-    for (const [b, batch] of batches.entries()) handlers[b] = this.#bind(batch)
+    const { batches, ts: times, length } = window
+    for (const [b, batch] of batches.entries()) {
+      const handler = this.#bind(batch)
+      this.#bound[b] = handler
+      this.#setEvent(b, handler)
+    }
     this.events += length
     if (length === 0) return
     if (Number.isNaN(this.startNs)) {
@@ -43,20 +59,11 @@ export class Follower {
     }
     this.endNs = times[length - 1] as number
     this.moments.add(window)
-    const { tasks, clock } = this.#families
-    let lossAt = this.#losses[0]?.startNs ?? Number.POSITIVE_INFINITY
-    for (let k = 0; k < length; k++) {
-      const handler = handlers[batchOf[k] as number]
-      if (handler === undefined) continue
-      const cpu = cpus[k] as number
-      const ts = times[k] as number
-      if (ts > lossAt) lossAt = this.#applyLosses(ts)
-      clock.now = ts
-      const task = tasks.at(tids[k] as number, cpu)
-      // Data that is of no cpu has -1.
-      if (cpu >= 0) task.lastCpu = cpu
-      handler.event(rowOf[k] as number, cpu, task)
-    }
+    const { batch, row, ts, cpu, tid } = this.#places.of(window)
+    const lossAt = this.#losses[0]?.startNs ?? Number.POSITIVE_INFINITY
+    const { following } = this.#families
+    following.kernel.follow(length, batch, row, ts, cpu, tid, lossAt)
+    following.takeRows()
   }
 
   /** Readers list losses by CPU: new ones stand between old ones. */
@@ -85,6 +92,7 @@ export class Follower {
     if (Number.isNaN(this.endNs)) return hiddenSinceNs
     for (const loss of this.#losses) this.#families.lose(loss)
     this.#families.finish(this.endNs)
+    this.#families.following.takeRows()
     return hiddenSinceNs
   }
 
@@ -94,6 +102,19 @@ export class Follower {
     const handler = this.#handlerOf(format, instance)
     handler?.bind(batch)
     return handler
+  }
+
+  /** Tells the kernel by which record to handle the rows of batch `number`. */
+  #setEvent(number: number, handler: EventHandler | undefined): void {
+    const { following } = this.#families
+    if (number >= this.#events.length) {
+      const events = following.integers(following.room(8 * (number + 16)), 2 * (number + 16))
+      events.set(this.#events)
+      this.#events = events
+      following.words[BATCH_EVENTS / 4] = events.byteOffset
+    }
+    const own = handler === undefined ? following.noEvent : following.hostEvent
+    this.#events[number] = handler?.place || own
   }
 
   #handlerOf(format: EventFormat, instance: number): EventHandler | undefined {

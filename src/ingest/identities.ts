@@ -1,5 +1,7 @@
 import type { TableDefinition } from '../database/schema.ts'
 import { RowBuffer } from '../model/rows.ts'
+import { PAGES } from './assembly/_layout.ts'
+import type { Following } from './follow-kernel.ts'
 import { placeOf, SlotNumbers } from './slot-numbers.ts'
 
 /** Temporary table of page ids that turned out to be another's. */
@@ -24,38 +26,33 @@ export class PageIdentities {
    * By entry: its page, negative when it was read since its store and may be written to the same entry again; the swap-out that
    * it holds.
    */
-  readonly #slots = new SlotNumbers()
+  readonly #slots: SlotNumbers
   /** By address space, then by number of the page in it. */
   readonly #pageOfAddress = new Map<number, Map<number, number>>()
   /** Pages that an address stands for: never aliases. */
   readonly #canonical = new Set<number>()
   readonly #freesRecorded: boolean
-  #next = 1
+  /** Of the whole trace. */
+  readonly #numbers: Float64Array
   #aliasCount = 0
 
   /** Without recorded frees (zram_slot_free) an entry written again may belong to another page: each store is a new one. */
-  constructor(options: { freesRecorded: boolean }) {
+  constructor(following: Following, options: { freesRecorded: boolean }) {
+    this.#numbers = following.numbers
+    this.#slots = new SlotNumbers(following)
     this.#freesRecorded = options.freesRecorded
   }
 
-  /** Page id of what is stored at the entry now. */
-  stored(key: number, swapoutId: number): number {
-    this.#slots.reserve(Math.max(swapoutId, this.#next))
-    const block = this.#slots.blockOf(key)
-    const at = placeOf(key)
-    block[at + 1] = swapoutId
-    const known = block[at] as number
-    // Read and not freed since: still the same page, through the swap cache.
-    const page = known < 0 ? -known : this.#next++
-    block[at] = page
-    return page
+  /** Where the entry's record lies; the kernel writes to it what is stored there. */
+  addressOf(key: number): number {
+    return this.#slots.addressOf(key)
   }
 
   /** Page id of what a read of the entry brings back to page number `place` of an address space; NaN = not known. */
   read(key: number, space: number, place: number): number {
     const places = Number.isNaN(place) ? undefined : this.#placesOf(space)
     const first = places?.get(place)
-    const page = this.pageOf(key) ?? first ?? this.#next++
+    const page = this.pageOf(key) ?? first ?? this.#newPage()
     this.#setRead(key, page)
     if (places === undefined) return page
     // A page under two addresses (shared memory) keeps its number.
@@ -88,8 +85,13 @@ export class PageIdentities {
     this.#slots.release(key)
   }
 
+  #newPage(): number {
+    const page = (this.#numbers[PAGES / 8] as number) + 1
+    this.#numbers[PAGES / 8] = page
+    return page
+  }
+
   #setRead(key: number, page: number): void {
-    this.#slots.reserve(page)
     this.#slots.blockOf(key)[placeOf(key)] = this.#freesRecorded ? -page : page
   }
 

@@ -21,17 +21,19 @@ export const PARTS = [
   { part: 'unknown', detail: 'not seen', doing: 'none' },
 ] as const
 
-export const SCAN = 0
-export const UNMAP = 1
-export const STORE = 2
-export const SLAB = 3
-export const LOCK = 4
-export const RUNNABLE = 5
-export const IO = 6
-export const THROTTLE = 7
-export const OTHER = 8
-export const ASLEEP = 9
-export const COMPACTION = 10
-export const UNINTERRUPTIBLE = 11
-export const UNMAP_AND_STORE = 12
-export const NOT_SEEN = 13
+export {
+  ASLEEP,
+  COMPACTION,
+  IO,
+  LOCK,
+  NOT_SEEN,
+  OTHER,
+  RUNNABLE,
+  SCAN,
+  SLAB,
+  STORE,
+  THROTTLE,
+  UNINTERRUPTIBLE,
+  UNMAP,
+  UNMAP_AND_STORE,
+} from './assembly/_layout.ts'

@@ -1,5 +1,5 @@
 import type { SnapshotFiles } from './snapshot.ts'
-import type { Task } from './tasks.ts'
+import type { Task } from './task.ts'
 
 /** What is known of a process beside the events of its threads. */
 export interface ProcessFacts {

@@ -1,66 +1,74 @@
-import { MOST_INT32 } from './cells.ts'
+import { DENSE_OFFSETS, ENTRY_BITS, ENTRY_BYTES } from './assembly/_layout.ts'
+import type { Following } from './follow-kernel.ts'
 
 const KEY_OFFSETS = 2 ** 46
-/** Up to 64 GiB of 4 KiB pages per area are held densely; offsets beyond are rare, or not real. */
-const DENSE_OFFSETS = 2 ** 24
-const BLOCK_BITS = 10
-const BLOCK = 1 << BLOCK_BITS
+const BLOCK = 1 << ENTRY_BITS
 /** Numbers of one entry lie side by side: each entry is a cache miss. */
-const WIDTH = 2
-
-type Numbers = Int32Array | Float64Array
+const WIDTH = ENTRY_BYTES / 8
 
 /** Two whole numbers for each swap entry (`swapKey`), 0 at first. Areas are used densely: blocks of numbers beat a map. */
 export class SlotNumbers {
-  readonly #areas: (Numbers | undefined)[][] = []
-  readonly #sparse = new Map<number, Numbers>()
-  /** Numbers of 32 bits, as long as none needs more: half the cache. */
-  #isNarrow = true
+  readonly #following: Following
+  readonly #areas: { readonly places: Int32Array; readonly blocks: Float64Array[] }[] = []
+  readonly #sparse = new Map<number, Float64Array>()
+  readonly #spare: Float64Array[] = []
+
+  constructor(following: Following) {
+    this.#following = following
+  }
 
   /** The block that holds the entry's numbers, from `placeOf(key)` on; undefined = all 0. */
-  find(key: number): Numbers | undefined {
+  find(key: number): Float64Array | undefined {
     const type = Math.floor(key / KEY_OFFSETS)
     const offset = key - type * KEY_OFFSETS
     if (!(offset < DENSE_OFFSETS)) return this.#sparse.get(key)
-    return this.#areas[type]?.[offset >>> BLOCK_BITS]
+    return this.#areas[type]?.blocks[offset >>> ENTRY_BITS]
   }
 
   /** The same, to be written to. */
-  blockOf(key: number): Numbers {
+  blockOf(key: number): Float64Array {
     return this.find(key) ?? this.#add(key)
   }
 
-  /** To be called before numbers of this size are written. */
-  reserve(most: number): void {
-    if (this.#isNarrow && most > MOST_INT32) this.#widen()
+  /** Where the entry's numbers lie in the kernel's memory. */
+  addressOf(key: number): number {
+    return this.blockOf(key).byteOffset + placeOf(key) * 8
   }
 
-  #add(key: number): Numbers {
+  #add(key: number): Float64Array {
+    const following = this.#following
     const type = Math.floor(key / KEY_OFFSETS)
     const offset = key - type * KEY_OFFSETS
     if (!(offset < DENSE_OFFSETS)) {
-      const numbers = new Float64Array(WIDTH)
+      const numbers = this.#spare.pop() ?? following.floats(following.room(ENTRY_BYTES), WIDTH)
       this.#sparse.set(key, numbers)
       return numbers
     }
-    const area = this.#areas[type] ?? []
-    this.#areas[type] = area
-    const length = BLOCK * WIDTH
-    const block = this.#isNarrow ? new Int32Array(length) : new Float64Array(length)
-    area[offset >>> BLOCK_BITS] = block
+    const { places, blocks } = this.#areaOf(type)
+    const block = following.floats(following.room(ENTRY_BYTES * BLOCK), WIDTH * BLOCK)
+    places[offset >>> ENTRY_BITS] = block.byteOffset
+    blocks[offset >>> ENTRY_BITS] = block
     return block
   }
 
-  #widen(): void {
-    this.#isNarrow = false
-    for (const area of this.#areas)
-      for (const [i, block] of (area ?? []).entries())
-        if (block !== undefined) area[i] = Float64Array.from(block)
+  #areaOf(type: number): { readonly places: Int32Array; readonly blocks: Float64Array[] } {
+    let area = this.#areas[type]
+    if (area === undefined) {
+      const length = DENSE_OFFSETS / BLOCK
+      const places = this.#following.integers(this.#following.room(4 * length), length)
+      area = { places, blocks: [] }
+      this.#areas[type] = area
+      this.#following.areas[type] = places.byteOffset
+    }
+    return area
   }
 
   /** Forgets an entry whose numbers are all 0 again. */
   release(key: number): void {
-    if (this.#sparse.size > 0) this.#sparse.delete(key)
+    const numbers = this.#sparse.get(key)
+    if (numbers === undefined) return
+    this.#sparse.delete(key)
+    this.#spare.push(numbers)
   }
 }
 

@@ -1,8 +1,9 @@
 import type { RowBuffer } from '../model/rows.ts'
+import { IN_DIRECT, IN_MEMCG, NONE } from './assembly/_layout.ts'
 import { numbersOf, textsOf } from './cells.ts'
 import type { Clock } from './clock.ts'
 import { NOT_SEEN, OTHER, PARTS, RUNNABLE, THROTTLE } from './parts.ts'
-import type { Task } from './tasks.ts'
+import type { Task } from './task.ts'
 import type { Timeline } from './timeline.ts'
 
 export type SpanKind = 'direct' | 'memcg' | 'memcg_softlimit' | 'node' | 'throttle' | 'compaction'
@@ -13,6 +14,8 @@ export interface OpenSpan {
   /** NaN = none. */
   parentId: number
   kind: SpanKind
+  /** What swap-outs within it are done for, as far as it tells: a code of CONTEXTS. */
+  context: number
   startNs: number
   cpu: number
   node: number
@@ -77,13 +80,14 @@ export class Spans {
     span.id = this.#nextId++
     span.parentId = task.spans.at(-1)?.id ?? Number.NaN
     span.kind = kind
+    span.context = contextWithin(kind)
     span.startNs = ts
     span.cpu = cpu
     span.node = details.node
     span.order = details.order
     span.gfp = details.gfp
     for (let part = 0; part < PARTS.length; part++) span.totals[part] = task.totals[part] as number
-    task.spans.push(span)
+    task.enter(span)
   }
 
   end(task: Task, kind: SpanKind, cpu: number, part: number, reclaimed: number): void {
@@ -102,7 +106,7 @@ export class Spans {
       return
     }
     this.#closeDown(task, at + 1, ts)
-    const span = task.spans.pop()
+    const span = task.leave()
     if (span === undefined) return
     const row = this.#close(task, span, ts)
     this.#cells.reclaimed.values[row] = reclaimed
@@ -159,7 +163,7 @@ export class Spans {
     if (!timeline.scheduled || task.spans.length > 0 || Number.isNaN(task.sinceBlockedNs)) return
     timeline.advance(task)
     if (task.sinceBlockedNs + task.unlabelledNs > MOST_NS_AFTER_THROTTLE) return
-    if (task.lastWaker !== undefined && task.lastWaker.kind !== 'kswapd') return
+    if (timeline.wasWokenByOther(task)) return
     if (task.wokenInBatch) return
     if (!(task.lastSleepStart >= 0) || task.lastSleepNs <= 0) return
     timeline.relabelSleep(task, THROTTLE)
@@ -193,7 +197,7 @@ export class Spans {
   #closeDown(task: Task, from: number, ts: number): void {
     const { censored, censoredEnd } = this.#cells
     while (task.spans.length > from) {
-      const span = task.spans.pop()
+      const span = task.leave()
       if (span === undefined) return
       const row = this.#close(task, span, ts)
       censored.codes[row] = censoredEnd
@@ -243,6 +247,7 @@ function newSpan(): OpenSpan {
     id: 0,
     parentId: Number.NaN,
     kind: 'direct',
+    context: IN_DIRECT,
     startNs: Number.NaN,
     cpu: 0,
     node: Number.NaN,
@@ -250,6 +255,11 @@ function newSpan(): OpenSpan {
     gfp: Number.NaN,
     totals: new Float64Array(PARTS.length),
   }
+}
+
+function contextWithin(kind: SpanKind): number {
+  if (kind === 'direct' || kind === 'node') return IN_DIRECT
+  return kind === 'memcg' || kind === 'memcg_softlimit' ? IN_MEMCG : NONE
 }
 
 function spanCells(rows: RowBuffer) {

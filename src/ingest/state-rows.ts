@@ -1,32 +1,24 @@
 import { shapedRows } from '../database/packed.ts'
-import type { IntRows, NumberRows, RowBuffer, ShapeRows } from '../model/rows.ts'
 import type { Shapes } from '../model/shapes.ts'
-import { intsOf, numbersOf, shapesOf } from './cells.ts'
+import { DOING_NONE, DOING_OF, PAIR_ROWS, STATE_ROWS } from './assembly/_layout.ts'
+import type { Following } from './follow-kernel.ts'
 import { PARTS } from './parts.ts'
+import type { StagedRows } from './staged-rows.ts'
 
-/** Codes of thread_states.state, the same in all its forms. */
-export const STATES = { running: 0, runnable: 1, io: 2, nap: 3, sleeping: 4 } as const
+/** Names of thread_states.state by code (assembly/_layout.ts), the same in all its forms. */
+const STATES = ['running', 'runnable', 'io', 'nap', 'sleeping']
 const DOINGS = [...new Set(['none', ...PARTS.map(({ doing }) => doing)])]
-/** Code of thread_states.doing by part. */
-export const DOING_OF = Int32Array.from(PARTS, ({ doing }) => DOINGS.indexOf(doing))
-export const DOING_NONE = 0
-const MOST_DOINGS = 8
-const MOST_SHAPES = MOST_DOINGS * Object.keys(STATES).length
 
-/** Shapes that a task's rows had on the CPU where it last was, by state and doing; -1 = not met. */
-interface TaskShapes {
-  cpu: number
-  readonly numbers: Int32Array
+/** Tells the kernel the code of thread_states.doing of each part. */
+export function setDoings({ words }: Following): void {
+  for (const [part, { doing }] of PARTS.entries())
+    words[DOING_OF / 4 + part] = doing === 'none' ? DOING_NONE : DOINGS.indexOf(doing)
 }
 
 /** Rows of thread_states in one of its forms. */
-class StateRows {
-  readonly rows: RowBuffer
-  readonly start: NumberRows
-  readonly #shape: ShapeRows
+export class StateRows {
+  readonly staged: StagedRows
   readonly #shapes: Shapes
-  /** By task id. */
-  readonly #known: (TaskShapes | undefined)[] = []
   readonly #places: {
     readonly task: number
     readonly cpu: number
@@ -34,11 +26,10 @@ class StateRows {
     readonly doing: number
   }
 
-  constructor(table: string) {
+  /** `word` of the trace's record says where the rows are. */
+  constructor(following: Following, word: number, table: string, names: readonly string[]) {
     const { rows, shapes } = shapedRows(table)
-    this.rows = rows
-    this.start = numbersOf(rows, 'start_ns')
-    this.#shape = shapesOf(rows)
+    this.staged = following.stage(word, rows, names)
     this.#shapes = shapes
     this.#places = {
       task: shapes.position('task_id'),
@@ -46,60 +37,28 @@ class StateRows {
       state: shapes.position('state'),
       doing: shapes.position('doing'),
     }
-    for (const state of Object.keys(STATES)) shapes.codeOf('state', state)
+    for (const state of STATES) shapes.codeOf('state', state)
     for (const doing of DOINGS) shapes.codeOf('doing', doing)
   }
 
-  /** Adds a row whose times the caller sets. */
-  add(task: number, cpu: number, state: number, doing: number): number {
-    const row = this.rows.add()
-    this.#shape.codes[row] = this.#shapeOf(task, cpu, state, doing)
-    return row
-  }
-
-  #shapeOf(task: number, cpu: number, state: number, doing: number): number {
-    let known = this.#known[task]
-    if (known === undefined) {
-      known = { cpu, numbers: new Int32Array(MOST_SHAPES).fill(-1) }
-      this.#known[task] = known
-    }
-    if (known.cpu !== cpu) {
-      known.cpu = cpu
-      known.numbers.fill(-1)
-    }
-    const at = state * MOST_DOINGS + doing
-    const number = known.numbers[at] ?? -1
-    if (number >= 0) return number
+  shapeOf(task: number, cpu: number, state: number, doing: number): number {
     const { cells } = this.#shapes
     const places = this.#places
     cells[places.task] = task
     cells[places.cpu] = cpu
     cells[places.state] = state
     cells[places.doing] = doing
-    const found = this.#shapes.find()
-    known.numbers[at] = found
-    return found
+    return this.#shapes.find()
   }
 }
 
 /** A state per row. */
-export class SingleStates extends StateRows {
-  readonly end: NumberRows
-
-  constructor() {
-    super('thread_states')
-    this.end = numbersOf(this.rows, 'end_ns')
-  }
+export function singleStates(following: Following): StateRows {
+  return new StateRows(following, STATE_ROWS, 'thread_states', ['shape', 'start_ns', 'end_ns'])
 }
 
 /** A run and what followed it per row: the row's `doing` is the run's, its `state` that of what followed. */
-export class StatePairs extends StateRows {
-  readonly run: IntRows
-  readonly off: IntRows
-
-  constructor() {
-    super('thread_states_pairs')
-    this.run = intsOf(this.rows, 'run_ns')
-    this.off = intsOf(this.rows, 'off_ns')
-  }
+export function statePairs(following: Following): StateRows {
+  const names = ['shape', 'start_ns', 'run_ns', 'off_ns']
+  return new StateRows(following, PAIR_ROWS, 'thread_states_pairs', names)
 }

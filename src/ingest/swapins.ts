@@ -4,7 +4,7 @@ import { numbersOf, textsOf } from './cells.ts'
 import type { Clock } from './clock.ts'
 import type { PageIdentities } from './identities.ts'
 import type { Swapouts } from './swapouts.ts'
-import type { OpenRead, Task } from './tasks.ts'
+import type { OpenRead, Task } from './task.ts'
 
 const PAGE_BYTES = 4096
 

@@ -1,13 +1,11 @@
 import { shapedRows } from '../database/packed.ts'
 import type { TableDefinition } from '../database/schema.ts'
 import { RowBuffer } from '../model/rows.ts'
-import { intsOf, MOST_INT32, MOST_UINT32, numbersOf, shapesOf, textsOf } from './cells.ts'
-import type { Clock } from './clock.ts'
-import { isNarrow, SwapoutShapes } from './swapout-shapes.ts'
-import type { OpenSwapout } from './swapouts.ts'
-import type { Task } from './tasks.ts'
-import type { Timeline } from './timeline.ts'
-import { fitsUngated, UngatedRows } from './ungated-rows.ts'
+import type { Shapes } from '../model/shapes.ts'
+import { BRIEF_ROWS, UNGATED_ROWS } from './assembly/_layout.ts'
+import { numbersOf, shapesOf, textsOf } from './cells.ts'
+import type { Following } from './follow-kernel.ts'
+import type { OpenSwapout } from './open-swapout.ts'
 
 const MOMENTS = new Set(['ts_ns', 'submit_ns', 'start_ns', 'stored_ns', 'freed_ns'])
 const TEXTS = new Set(['context', 'path', 'place'])
@@ -52,9 +50,10 @@ export const STAGED_SWAPOUTS: TableDefinition = {
 /** Where complete swap-outs go. */
 export interface SwapoutRows {
   readonly buffers: readonly RowBuffer[]
+  /** Adds a row that the kernel does not add itself. */
   add(swapout: OpenSwapout): void
-  /** Adds number `id` of which only this is known now; false if it is not like the task's last one, so that `add` has to. */
-  repeat(task: Task, cpu: number, pfn: number, id: number): boolean
+  /** Number of what a row that the kernel adds to `rows` has in common with others. */
+  shapeOf(rows: number, swapout: OpenSwapout): number
 }
 
 /** Rows for `STAGED_SWAPOUTS`. */
@@ -90,83 +89,45 @@ export function stagedSwapouts(): SwapoutRows {
       common.storedBy.values[row] = swapout.storedBy
       common.context.codes[row] = rows.code('context', swapout.context)
       rows.text(row, 'path', swapout.path)
-      rows.text(row, 'place', swapout.place)
+      rows.text(row, 'place', swapout.stored)
       common.start.values[row] = swapout.startNs
       common.freed.values[row] = swapout.freedNs
       common.gate.values[row] = swapout.gateEndNs - swapout.submitNs
       common.unresolved.values[row] = Number.isNaN(swapout.startNs) ? 1 : 0
     },
-    repeat: () => false,
+    shapeOf: () => 0,
   }
 }
 
+/** Columns of the forms that the kernel writes, in its order (assembly/_swapout-rows.ts). */
+const BRIEF_COLUMNS = [
+  'shape',
+  'swapout_id',
+  'page_id',
+  'ts_ns',
+  'held_ns',
+  'after_ns',
+  'states_ns',
+  'pfn',
+  'swap_offset',
+  'submit_rank',
+  'passed',
+  'span_id',
+]
+const UNGATED_COLUMNS = ['shape', 'swapout_id', 'ts_ns', 'pfn', 'done_rank', 'span_id']
+
 /** Rows for the table itself, with lane and ranks, of a synchronous kernel: in brief where they fit. */
-export function finalSwapouts(clock: Clock, timeline: Timeline): SwapoutRows {
-  const brief = briefForm(timeline)
-  const ungated = new UngatedRows(clock)
+export function finalSwapouts(following: Following): SwapoutRows {
+  const brief = shapedRows('swapouts_brief')
+  const ungated = shapedRows('swapouts_ungated')
+  const stagedBrief = following.stage(BRIEF_ROWS, brief.rows, BRIEF_COLUMNS)
+  following.stage(UNGATED_ROWS, ungated.rows, UNGATED_COLUMNS)
   const full = fullForm()
   return {
     buffers: [brief.rows, ungated.rows, full.rows],
-    add(swapout) {
-      if (fitsBrief(swapout)) brief.add(swapout)
-      else if (fitsUngated(swapout)) ungated.add(swapout)
-      else full.add(swapout)
-    },
-    repeat: (task, cpu, pfn, id) => ungated.repeat(task, cpu, pfn, id),
-  }
-}
-
-/** Nothing is known of the frame's end, the store is the hand-over, and all values have 32 bits. */
-function fitsBrief(swapout: OpenSwapout): boolean {
-  const { ts, submitNs, startNs, storedNs, freedNs, offset, pageId } = swapout
-  return (
-    startNs === submitNs &&
-    Number.isNaN(freedNs) &&
-    submitNs <= ts &&
-    ts - submitNs <= MOST_UINT32 &&
-    storedNs <= ts &&
-    ts - storedNs <= MOST_UINT32 &&
-    offset <= MOST_UINT32 &&
-    pageId <= MOST_INT32 &&
-    isNarrow(swapout)
-  )
-}
-
-function briefForm(timeline: Timeline) {
-  const { rows, shapes } = shapedRows('swapouts_brief')
-  const shape = shapesOf(rows)
-  const known = new SwapoutShapes(shapes)
-  const id = intsOf(rows, 'swapout_id')
-  const page = intsOf(rows, 'page_id')
-  const ts = numbersOf(rows, 'ts_ns')
-  const held = intsOf(rows, 'held_ns')
-  const after = intsOf(rows, 'after_ns')
-  const states = intsOf(rows, 'states_ns')
-  const pfn = intsOf(rows, 'pfn')
-  const offset = intsOf(rows, 'swap_offset')
-  const submitRank = intsOf(rows, 'submit_rank')
-  const passed = intsOf(rows, 'passed')
-  const span = intsOf(rows, 'span_id')
-  return {
-    rows,
-    add(swapout: OpenSwapout): void {
-      const { submitNs } = swapout
-      const end = swapout.ts
-      const row = rows.add()
-      shape.codes[row] = known.of(swapout)
-      id.values[row] = swapout.id
-      page.values[row] = swapout.pageId
-      ts.values[row] = end
-      held.values[row] = end - submitNs
-      after.values[row] = end - swapout.storedNs
-      states.values[row] = timeline.yieldStore(swapout)
-      pfn.values[row] = swapout.pfn
-      offset.values[row] = swapout.offset
-      submitRank.values[row] = swapout.submitRank
-      passed.values[row] = swapout.doneRank - swapout.submitRank
-      // NaN, none, becomes 0.
-      span.values[row] = swapout.spanId
-    },
+    add: full.add,
+    shapeOf: (rows, swapout) =>
+      findShape(rows === stagedBrief.place ? brief.shapes : ungated.shapes, swapout),
   }
 }
 
@@ -179,14 +140,13 @@ function fullForm() {
   const submitRank = numbersOf(rows, 'submit_rank')
   const startRank = numbersOf(rows, 'start_rank')
   const doneRank = numbersOf(rows, 'done_rank')
-  const known = new SwapoutShapes(shapes)
   return {
     rows,
     add(swapout: OpenSwapout): void {
       const { startNs, storedNs } = swapout
       const row = rows.add()
       setOwn(cells, row, swapout)
-      shape.codes[row] = known.of(swapout)
+      shape.codes[row] = findShape(shapes, swapout)
       start.values[row] = startNs
       freed.values[row] = swapout.freedNs
       submitRank.values[row] = swapout.submitRank
@@ -195,6 +155,29 @@ function fullForm() {
       doneRank.values[row] = Number.isNaN(storedNs) ? Number.NaN : swapout.doneRank
     },
   }
+}
+
+/** Number of what the row has in common with others. */
+function findShape(shapes: Shapes, swapout: OpenSwapout): number {
+  const { cells } = shapes
+  const { context, path, node, type, order, stored } = swapout
+  const lane = `${Number.isNaN(node) ? '?' : node}/${context}`
+  const values: Readonly<Record<string, number>> = {
+    task_id: swapout.taskId,
+    tid: swapout.tid,
+    cpu: swapout.cpu,
+    node,
+    swap_type: type,
+    folio_order: order,
+    stored_by: swapout.storedBy,
+    context: shapes.codeOf('context', context),
+    path: shapes.codeOf('path', path),
+    bypass_reason: shapes.codeOf('bypass_reason', undefined),
+    place: shapes.codeOf('place', stored),
+    lane: shapes.codeOf('lane', lane),
+  }
+  for (const [at, name] of shapes.names.entries()) cells[at] = values[name] ?? Number.NaN
+  return shapes.find()
 }
 
 /** The columns of one swap-out alone that staged and final rows have. */

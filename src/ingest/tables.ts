@@ -1,7 +1,10 @@
 import { rowKinds } from '../database/schema.ts'
 import type { RowWriter } from '../database/writer.ts'
 import { RowBuffer } from '../model/rows.ts'
-import { SingleStates, StatePairs } from './state-rows.ts'
+import { SCHED_REASON, WAKEUP_ROWS } from './assembly/_layout.ts'
+import type { Following } from './follow-kernel.ts'
+import type { StagedRows } from './staged-rows.ts'
+import { type StateRows, setDoings, singleStates, statePairs } from './state-rows.ts'
 
 /** Rows worth handing over: several chunks, yet few enough to stay in the processor's cache. */
 export const BLOCK_ROWS = 8192
@@ -25,20 +28,29 @@ const NAMES = [
   'import_issues',
   'raw_fields',
 ] as const
+/** Those that the kernel sets, in its order (assembly/follow.ts). */
+const WAKEUP_COLUMNS = ['ts_ns', 'waker_task_id', 'task_id', 'reason']
 type TableName = (typeof NAMES)[number]
 
 /** The rows on their way into the database, one buffer per table. */
 export class Tables {
   readonly buffers: Readonly<Record<TableName, RowBuffer>>
-  readonly states = new SingleStates()
-  readonly statePairs = new StatePairs()
+  readonly states: StateRows
+  readonly statePairs: StateRows
+  readonly wakeups: StagedRows
   readonly #all: readonly RowBuffer[]
 
-  constructor() {
+  constructor(following: Following) {
     const buffers = {} as Record<TableName, RowBuffer>
     for (const name of NAMES) buffers[name] = new RowBuffer(name, rowKinds(name))
     this.buffers = buffers
-    this.#all = [...Object.values(buffers), this.states.rows, this.statePairs.rows]
+    this.states = singleStates(following)
+    this.statePairs = statePairs(following)
+    setDoings(following)
+    const { wakeups } = buffers
+    this.wakeups = following.stage(WAKEUP_ROWS, wakeups, WAKEUP_COLUMNS)
+    following.words[SCHED_REASON / 4] = wakeups.code('reason', 'sched')
+    this.#all = [...Object.values(buffers), this.states.staged.rows, this.statePairs.staged.rows]
   }
 
   /** Appends the buffers that are worth it. */

@@ -86,6 +86,13 @@ export class RowBuffer<Name extends string = string> {
     return this.length++
   }
 
+  /** Adds rows of NULLs and returns the index of the first. */
+  extend(count: number): number {
+    while (this.length + count > this.#capacity) this.#grow()
+    this.length += count
+    return this.length - count
+  }
+
   number(row: number, name: Name, value: number): void {
     const column = this.columns[name]
     if (column.kind === 'number' || column.kind === 'int') column.values[row] = value

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
+import { Following } from '../../src/ingest/follow-kernel.ts'
 import { placeOf, SlotNumbers } from '../../src/ingest/slot-numbers.ts'
 import { swapKey } from '../../src/model/swap-entry.ts'
 
@@ -16,10 +17,9 @@ const writes = fc.array(fc.record({ key, first: number, second: number }), { max
 it('holds what was written to each entry last, however large, and 0 of entries never written', () => {
   fc.assert(
     fc.property(writes, fc.array(key), (written, others) => {
-      const slots = new SlotNumbers()
+      const slots = new SlotNumbers(new Following(undefined))
       const expected = new Map<number, readonly number[]>()
       for (const { key, first, second } of written) {
-        slots.reserve(Math.max(Math.abs(first), Math.abs(second)))
         const block = slots.blockOf(key)
         block[placeOf(key)] = first
         block[placeOf(key) + 1] = second

@@ -20,6 +20,7 @@ export function kprobe(make: (role: EventRole) => EventHandler): EventHandler {
   const type = new NumberField(['type'])
   const handlers = new Map<EventRole, EventHandler>()
   return {
+    place: 0,
     fields: undefined,
     bind(batch) {
       name.bind(batch)

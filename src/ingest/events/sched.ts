@@ -1,93 +1,44 @@
-import { numbersOf, textsOf } from '../cells.ts'
+import { SWITCH_EVENT, WAKEUP_EVENT, WAKING_EVENT } from '../assembly/_layout.ts'
 import { type EventHandler, handle, type IngestContext } from '../context.ts'
 import { NumberField, TextField } from '../fields.ts'
+import { KernelEvent } from '../kernel-event.ts'
 import { IO, LOCK } from '../parts.ts'
-import { BLOCKED, READY, SLEEPING, type Task, type Tasks, UNKNOWN } from '../tasks.ts'
 
-/** prev_state of a task that will not run again: EXIT_DEAD, EXIT_ZOMBIE (include/linux/sched.h, all versions). */
-const DEAD_BITS = 0x10 | 0x20
+// Bits of prev_state (include/linux/sched.h, all versions), as assembly/follow.ts reads them.
+const RUNNABLE_BITS = 0
+const INTERRUPTIBLE_BIT = 1
+const UNINTERRUPTIBLE_BIT = 2
+const DEAD_BIT = 0x10
 
-/** Scheduler state after a switch-out, or -1 if the task ends. */
-function stateOf(bits: number): number {
-  if ((bits & DEAD_BITS) !== 0) return -1
-  if ((bits & 0x02) !== 0) return BLOCKED
-  // Interruptible, stopped, traced, parked, idle; a preempted or runnable task has none of these.
-  return (bits & 0xcd) !== 0 ? SLEEPING : READY
-}
-
-function stateOfText(text: string): number {
+function bitsOfText(text: string): number {
   const letter = text.charAt(0)
-  if (letter === 'R' || letter === '') return READY
-  if (letter === 'D') return BLOCKED
-  return letter === 'X' || letter === 'Z' || letter === 'x' ? -1 : SLEEPING
+  if (letter === 'R' || letter === '') return RUNNABLE_BITS
+  if (letter === 'D') return UNINTERRUPTIBLE_BIT
+  return letter === 'X' || letter === 'Z' || letter === 'x' ? DEAD_BIT : INTERRUPTIBLE_BIT
 }
 
 /** include/trace/events/sched.h: sched_switch. Its comm fields are authoritative, unlike saved_cmdlines. */
-export function schedSwitch(context: IngestContext, drop: (task: Task) => void): EventHandler {
-  const { tasks, timeline } = context
-  const prevTid = new NumberField(['prev_pid'])
-  const nextTid = new NumberField(['next_pid'])
-  const prevState = new NumberField(['prev_state'])
-  const prevStateText = new TextField(['prev_state'])
-  const prevComm = new TextField(['prev_comm'])
-  const nextComm = new TextField(['next_comm'])
-  const fields = [prevTid, nextTid, prevState, prevStateText, prevComm, nextComm]
-  return handle(fields, (row, cpu, task) => {
-    // Compact scheduling events of Perfetto do not name the thread before the first and after a loss.
-    if (prevTid.there) {
-      const tid = prevTid.get(row)
-      const prev = task.tid === tid ? task : tasks.at(tid, cpu)
-      if (prevComm.there) nameTask(tasks, prev, prevComm, row)
-      const state = prevStateText.there
-        ? stateOfText(prevStateText.get(row))
-        : stateOf(prevState.get(row))
-      // Nothing else was on the CPU since the loss that hid how it got there.
-      if (prev.state === UNKNOWN) timeline.resume(prev, context.lostUntil(cpu))
-      timeline.switchOut(prev, cpu, state < 0 ? SLEEPING : state)
-      if (state < 0 && prev.tid !== 0) {
-        drop(prev)
-        tasks.retire(prev.tid)
-      }
-    }
-    const next = tasks.at(nextTid.get(row), cpu)
-    nameTask(tasks, next, nextComm, row)
-    timeline.switchIn(next, cpu)
-  })
+export function schedSwitch({ following }: IngestContext, note: () => void): KernelEvent {
+  const fields = [
+    { names: ['prev_pid'] },
+    { names: ['next_pid'] },
+    { names: ['prev_state'], numberOf: bitsOfText },
+    { names: ['prev_comm'], isText: true },
+    { names: ['next_comm'], isText: true },
+  ] as const
+  return new KernelEvent(following, SWITCH_EVENT, fields, note)
 }
 
-/** Gives the task the row's name, if it is not the one that it was given last. */
-function nameTask(tasks: Tasks, task: Task, field: TextField, row: number): void {
-  const code = field.code(row)
-  const { dictionary } = field
-  // Comparing codes is cheaper than strings, which are equal but mostly not the same object.
-  if (task.nameCode === code && task.nameFrom === dictionary) return
-  tasks.rename(task, field.get(row))
-  task.nameCode = code
-  task.nameFrom = dictionary
+const WOKEN = [{ names: ['pid'] }, { names: ['comm'], isText: true, isOptional: true }] as const
+
+/** include/trace/events/sched.h: sched_waking, by the waker. */
+export function schedWaking({ following }: IngestContext, note: () => void): KernelEvent {
+  return new KernelEvent(following, WAKING_EVENT, WOKEN, note)
 }
 
-/** include/trace/events/sched.h: sched_waking (by the waker) or, where only that is recorded, sched_wakeup. */
-export function schedWaking(context: IngestContext): EventHandler {
-  const { clock, tasks, timeline } = context
-  const tid = new NumberField(['pid'])
-  const comm = new TextField(['comm'])
-  const rows = context.tables.buffers.wakeups
-  const times = numbersOf(rows, 'ts_ns')
-  const wakers = numbersOf(rows, 'waker_task_id')
-  const wokens = numbersOf(rows, 'task_id')
-  const reasons = textsOf(rows, 'reason')
-  const sched = rows.code('reason', 'sched')
-  return handle([tid, comm], (row, cpu, waker) => {
-    const woken = tasks.at(tid.get(row), cpu)
-    const name = comm.get(row)
-    if (name !== '' && name !== woken.comm) tasks.rename(woken, name)
-    timeline.wake(woken, waker)
-    const added = rows.add()
-    times.values[added] = clock.now
-    wakers.values[added] = waker.id
-    wokens.values[added] = woken.id
-    reasons.codes[added] = sched
-  })
+/** include/trace/events/sched.h: sched_wakeup, which counts where only that is recorded. */
+export function schedWakeup({ following }: IngestContext): KernelEvent {
+  return new KernelEvent(following, WAKEUP_EVENT, WOKEN)
 }
 
 /** include/trace/events/sched.h: sched_process_fork: the child's tid is a new task from here on. */

@@ -6,7 +6,7 @@ import { type EventHandler, handle, type IngestContext } from '../context.ts'
 import { NumberField, TextField, WideField } from '../fields.ts'
 import type { KswapdSpans } from '../kswapd.ts'
 import { OTHER, SCAN, SLAB } from '../parts.ts'
-import type { Task } from '../tasks.ts'
+import type { Task } from '../task.ts'
 
 const INACTIVE_ANON = LRU_LISTS.indexOf('inactive_anon')
 const INACTIVE_FILE = LRU_LISTS.indexOf('inactive_file')

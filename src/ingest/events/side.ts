@@ -1,6 +1,6 @@
 import { type EventHandler, handle, type IngestContext } from '../context.ts'
 import { NumberField, TextField } from '../fields.ts'
-import type { Task } from '../tasks.ts'
+import type { Task } from '../task.ts'
 import { lmkdCounter, lmkdMark } from './kills.ts'
 
 const BEGIN = 66

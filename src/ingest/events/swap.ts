@@ -1,45 +1,40 @@
+import type { EventBatch } from '../../../parsers/batch.ts'
 import { RECLAIM_WB_ANON } from '../../model/lru.ts'
 import { swapKey, swapOffset, swapType } from '../../model/swap-entry.ts'
 import { FIELDS } from '../aliases.ts'
+import { GATE_END_EVENT, GATE_EVENT, WRITE_EVENT } from '../assembly/_layout.ts'
 import { numbersOf, textsOf } from '../cells.ts'
 import { type EventHandler, handle, type IngestContext } from '../context.ts'
-import { NumberField, TextField, WideField } from '../fields.ts'
-import { STORE, UNMAP, UNMAP_AND_STORE } from '../parts.ts'
+import { NumberField, WideField } from '../fields.ts'
+import { KernelEvent } from '../kernel-event.ts'
+import { STORE } from '../parts.ts'
 
 /** Probe at the entry of swap_writepage / swap_writeout. */
-export function gate(context: IngestContext): EventHandler {
-  const entry = new WideField(FIELDS.entry)
-  const order = new NumberField(FIELDS.folioOrder)
-  return handle([entry, order], (row, cpu, task) => {
-    context.timeline.label(task, UNMAP)
-    const hi = entry.hi(row)
-    const swapout = entry.there
-      ? context.swapouts.submit(task, cpu, swapType(hi), swapOffset(entry.lo(row), hi))
-      : context.swapouts.submitUnknown(task, cpu)
-    swapout.order = order.get(row)
-  })
+export function gate({ following }: IngestContext): KernelEvent {
+  return new KernelEvent(following, GATE_EVENT, [
+    { names: FIELDS.entry, isWide: true },
+    { names: FIELDS.folioOrder },
+  ])
 }
 
 /** Probe at the return of swap_writepage. */
-export function gateEnd(context: IngestContext): EventHandler {
-  return handle([], (_row, _cpu, task) => {
-    context.timeline.label(task, STORE)
-    context.swapouts.gateEnd(task)
-  })
+export function gateEnd({ following }: IngestContext): KernelEvent {
+  return new KernelEvent(following, GATE_END_EVENT, [])
 }
 
 /** include/trace/events/vmscan.h: mm_vmscan_write_folio, after ->writepage() returned (mm/vmscan.c pageout()). */
-export function writeFolio(context: IngestContext): EventHandler {
-  const pfn = new NumberField(FIELDS.pfn)
-  const flags = new NumberField(FIELDS.flags)
-  const flagText = new TextField(FIELDS.flags)
-  return handle([pfn, flags, flagText], (row, cpu, task) => {
-    context.timeline.label(task, task.gate === undefined ? UNMAP_AND_STORE : STORE)
-    const anonymous = flagText.there
-      ? flagText.get(row).includes('ANON')
-      : (flags.get(row) & RECLAIM_WB_ANON) !== 0
-    context.swapouts.written(task, cpu, pfn.get(row), anonymous)
-  })
+export function writeFolio(
+  { following }: IngestContext,
+  note: (batch: EventBatch) => void,
+): KernelEvent {
+  const fields = [
+    { names: FIELDS.pfn },
+    {
+      names: FIELDS.flags,
+      numberOf: (text: string) => (text.includes('ANON') ? RECLAIM_WB_ANON : 0),
+    },
+  ]
+  return new KernelEvent(following, WRITE_EVENT, fields, note)
 }
 
 /** Probe at the begin of the actual store of an asynchronous policy. */
@@ -68,9 +63,10 @@ export function zswapStoreEnd(context: IngestContext): EventHandler {
   return handle([ret], (row, _cpu, task) => {
     // A bool is returned in the low byte; the rest of the register is undefined.
     const taken = (ret.get(row) & 0xff) !== 0
-    const swapout = task.gate
-    context.swapouts.zswapStoreEnd(task, taken)
-    if (taken || swapout === undefined) return
+    const swapout = context.swapouts.gateOf(task)
+    if (swapout === undefined) return
+    swapout.stored = taken ? 'zswap' : 'disk'
+    if (taken) return
     const added = moves.add()
     moves.number(added, 'ts_ns', context.clock.now)
     moves.number(added, 'page_id', swapout.pageId)

@@ -1,0 +1,257 @@
+// Records that both languages read and write, in one memory: TypeScript and AssemblyScript take this file alike. Offsets are in bytes.
+// Numbers of 64 bits (f64) come first, then words (i32, or addresses of other records, 0 = none).
+
+// Codes of a task's scheduler state.
+export const UNKNOWN = 0
+export const RUNNING = 1
+export const READY = 2
+export const SLEEPING = 3
+export const BLOCKED = 4
+
+// What time is spent on: indexes of PARTS (parts.ts).
+export const SCAN = 0
+export const UNMAP = 1
+export const STORE = 2
+export const SLAB = 3
+export const LOCK = 4
+export const RUNNABLE = 5
+export const IO = 6
+export const THROTTLE = 7
+export const OTHER = 8
+export const ASLEEP = 9
+export const COMPACTION = 10
+export const UNINTERRUPTIBLE = 11
+export const UNMAP_AND_STORE = 12
+export const NOT_SEEN = 13
+
+// Codes of thread_states.state; of doing that of no work.
+export const STATE_RUNNING = 0
+export const STATE_RUNNABLE = 1
+export const STATE_IO = 2
+export const STATE_NAP = 3
+export const STATE_SLEEPING = 4
+export const DOING_NONE = 0
+export const MOST_DOINGS = 8
+export const STATE_SHAPES = 40
+
+/** Index of TASK_KINDS. */
+export const KSWAPD = 0
+
+// Codes of CONTEXTS, PATHS and PLACES (open-swapout.ts); -1 = none.
+export const NONE = -1
+export const IN_KSWAPD = 0
+export const IN_DIRECT = 1
+export const IN_MEMCG = 2
+export const PROACTIVE = 3
+export const INLINE = 0
+export const ZERO_PAGE = 3
+
+// What is known of the whole trace, and where everything else is.
+export const NOW = 0
+/** Swap-outs so far. */
+export const SUBMITTED = 8
+/** Pages met so far. */
+export const PAGES = 16
+/** The node of all pages where there is only one. */
+export const ONLY_NODE = 24
+/** 1 = the trace has scheduler events; sched_waking among them. */
+export const SCHEDULED = 32
+export const WAKING_SEEN = 36
+// Of Swapouts' setting, 0 or 1, but for the code of the place.
+export const ASYNCHRONOUS = 40
+export const STAGED = 44
+export const FOLLOWS_STORES = 48
+export const FREES_SEEN = 52
+export const ZSWAP_PROBES = 56
+export const SINGLE_PAGES = 60
+export const DEFAULT_PLACE = 64
+/** Pages of tasks by tid; idle tasks by cpu; the task of tids that the trace does not say. */
+export const TID_PAGES = 68
+export const IDLE_TASKS = 72
+export const NOBODY = 76
+/** By number of the swap area: blocks of entries by the upper bits of the offset. */
+export const AREAS = 80
+/** By `laneKey`. */
+export const LANES = 84
+/** Swap-outs to be used again, a list. */
+export const SPARE_SWAPOUTS = 88
+// Rows.
+export const STATE_ROWS = 92
+export const PAIR_ROWS = 96
+export const WAKEUP_ROWS = 100
+export const BRIEF_ROWS = 104
+export const UNGATED_ROWS = 108
+/** Code of wakeups.reason. */
+export const SCHED_REASON = 112
+/** Codes of thread_states.doing by part. */
+export const DOING_OF = 116
+/** Events by number of the batch. */
+export const BATCH_EVENTS = 180
+export const TRACE_BYTES = 184
+
+export const TID_BITS = 10
+export const MOST_TIDS = 4_194_304
+export const MOST_IDLE_TASKS = 8192
+export const ENTRY_BITS = 10
+/** Up to 64 GiB of 4 KiB pages per area are held densely; offsets beyond are rare, or not real. */
+export const DENSE_OFFSETS = 16_777_216
+/** An entry: its page, negative when it was read since its store and may be written to the same entry again; its swap-out. */
+export const ENTRY_BYTES = 16
+export const ENTRY_SWAPOUT = 8
+export const MOST_LANES = 256
+
+// A task.
+/** NaN = nobody. */
+export const TASK_ID = 0
+export const LAST_NS = 8
+export const SINCE = 16
+/** Up to here time is accounted for, NaN = not met. */
+export const ACCOUNTED = 24
+/** Time on CPU since the last event that tells what it was for. */
+export const UNLABELLED = 32
+/** Start of the current run on a CPU or of its yet unlabelled rest. */
+export const PIECE_START = 40
+/** Last state row held back so that equal neighbours merge, NaN = none. */
+export const HELD_START = 48
+export const HELD_END = 56
+/** Start of the unmapping that ended where the row held back, a store on the same CPU, begins; held back too. */
+export const UNMAP_START = 64
+export const SLEEP_START = 72
+export const SLEEP_NS = 80
+export const READY_NS = 88
+/** CPU time between the end of the last uninterruptible sleep and now, NaN if another event came between. */
+export const SINCE_BLOCKED = 96
+export const ISOLATE_NS = 104
+export const ISOLATE_TAKEN = 112
+/** NaN = not known. */
+export const NODE = 120
+/** Id of the innermost span, NaN = none. */
+export const SPAN = 128
+export const TOTALS = 136
+export const PARTS_BYTES = 112
+export const TASK_WORDS = 248
+export const TASK_INDEX = 248
+export const TID = 252
+export const STATE = 256
+export const LAST_CPU = 260
+export const HELD_CPU = 264
+export const HELD_PART = 268
+/** Part of the last sleep. */
+export const SLEEP_PART = 272
+export const WAKER = 276
+/** The waker had a batch or a folio in hand: it unlocked a folio. */
+export const WOKEN_IN_BATCH = 280
+/** A sleep ended or goes on that no switch-in has followed yet. */
+export const SLEPT = 284
+export const KIND = 288
+export const KSWAPD_OPEN = 292
+/** Open spans, and what swap-outs within them are done for, NONE = they do not tell. */
+export const SPANS = 296
+export const SPAN_CONTEXT = 300
+/** It stores a page. */
+export const STORES = 304
+/** The swap-out between its hand-over and mm_vmscan_write_folio. */
+export const GATE = 308
+/** The name that it was given last: a code, and the number of its dictionary; -1 = it was renamed since. */
+export const NAME_CODE = 312
+export const NAME_FROM = 316
+/** Pieces of time on CPU that wait for their label, and how many. */
+export const PIECES = 320
+export const PIECE_COUNT = 324
+/** Shapes of its last swap-outs, one record for each form in brief. */
+export const SWAPOUT_SHAPES = 328
+/** Shapes that its rows had on the CPU where it last was, by state and doing; -1 = not met. */
+export const SINGLE_SHAPES = 332
+export const PAIR_SHAPES = 496
+export const TASK_BYTES = 664
+
+/** A piece: start, end, cpu. */
+export const PIECE_END = 8
+export const PIECE_CPU = 16
+export const PIECE_BYTES = 24
+export const MOST_PIECES = 64
+
+// A shape that a task's last swap-out had, and what made it so.
+export const SHAPE_NODE = 0
+export const SHAPE_TYPE = 8
+export const SHAPE_ORDER = 16
+export const SHAPE_STORED_BY = 24
+export const SHAPE_CPU = 32
+export const SHAPE_CONTEXT = 36
+export const SHAPE_PATH = 40
+export const SHAPE_PLACE = 44
+/** -1 = there was none. */
+export const SHAPE_NUMBER = 48
+export const SHAPE_BYTES = 56
+
+// A swap-out whose row is not complete yet. NaN = not known.
+export const SWAPOUT_ID = 0
+export const PAGE_ID = 8
+export const KEY = 16
+export const TYPE = 24
+export const OFFSET = 32
+export const SUBMIT_NS = 40
+export const GATE_END_NS = 48
+export const START_NS = 56
+export const STORED_NS = 64
+export const WRITTEN_NS = 72
+export const FREED_NS = 80
+export const SWAPOUT_NODE = 88
+export const PFN = 96
+export const ORDER = 104
+export const STORED_BY = 112
+export const SPAN_ID = 120
+export const SUBMIT_RANK = 128
+export const DONE_RANK = 136
+export const OWNER_ID = 144
+export const OWNER_TID = 152
+export const OWNER = 160
+export const AWAITS = 164
+export const SWAPOUT_CPU = 168
+export const CONTEXT = 172
+export const PATH = 176
+export const PLACE = 180
+export const LANE = 184
+export const NEXT_SPARE = 188
+export const SWAPOUT_BYTES = 192
+
+// What a swap-out waits for, bits.
+export const AWAITS_GATE = 1
+export const AWAITS_STORE = 2
+export const AWAITS_FREE = 4
+
+/** Counts of a lane, for ranks given on the way: handed over, stored. */
+export const LANE_STORED = 8
+export const LANE_BYTES = 16
+
+// Rows on their way: how many there are, how many fit, addresses of the columns.
+export const ROWS_LENGTH = 0
+export const ROWS_ROOM = 4
+export const ROWS_COLUMNS = 8
+
+// An event's batch: what it is, the fields that are read.
+export const EVENT_KIND = 0
+export const EVENT_FIELDS = 4
+/** A field: the kind of its column, the column, its upper halves; of codes of strings the number of their dictionary. */
+export const FIELD_KIND = 0
+export const FIELD_VALUES = 4
+export const FIELD_HIGH = 8
+export const FIELD_BYTES = 12
+
+// Kinds of columns.
+export const ABSENT = 0
+export const I32 = 1
+export const U32 = 2
+export const F64 = 3
+export const I64 = 4
+export const U64 = 5
+
+// Kinds of events; of HOST_EVENT the host knows what to do.
+export const NO_EVENT = 0
+export const HOST_EVENT = 1
+export const SWITCH_EVENT = 2
+export const WAKING_EVENT = 3
+export const WAKEUP_EVENT = 4
+export const GATE_EVENT = 5
+export const GATE_END_EVENT = 6
+export const WRITE_EVENT = 7

@@ -1,0 +1,131 @@
+// Rows of swap-outs in the forms in brief (database/schema.ts), for kernels of which nothing has to be found out at the end.
+import { room, swapoutShape, trace } from './_host'
+import {
+  BRIEF_ROWS, CONTEXT, DONE_RANK, FREED_NS, KEY, OFFSET, ORDER, OWNER, PAGE_ID, PATH, PFN, PLACE, SHAPE_BYTES, SHAPE_CONTEXT, SHAPE_CPU,
+  SHAPE_NODE, SHAPE_NUMBER, SHAPE_ORDER, SHAPE_PATH, SHAPE_PLACE, SHAPE_STORED_BY, SHAPE_TYPE, SPAN_ID, START_NS, STORED_BY, STORED_NS,
+  SUBMIT_NS, SUBMIT_RANK, SWAPOUT_CPU, SWAPOUT_ID, SWAPOUT_NODE, SWAPOUT_SHAPES, TYPE, UNGATED_ROWS, WRITTEN_NS,
+} from './_layout'
+import { addRow, setNumber, setUnsigned, setWord } from './_rows'
+import { yieldStore } from './_timeline'
+
+const MOST_INT32: f64 = 0x7fff_ffff
+const MOST_UINT32: f64 = 0xffff_ffff
+
+/** What all forms in brief keep fits into 32 bits. */
+@inline function isNarrow(swapout: u32): bool {
+  const pfn = load<f64>(swapout, PFN)
+  // The rank within a lane is at most the number among all.
+  return pfn >= 0 && pfn <= MOST_UINT32 && load<f64>(swapout, SWAPOUT_ID) <= MOST_INT32 && !(load<f64>(swapout, SPAN_ID) > MOST_INT32)
+}
+
+/** Nothing is known of the frame's end, the store is the hand-over, and all values have 32 bits. */
+export function fitsBrief(swapout: u32): bool {
+  const ts = load<f64>(swapout, WRITTEN_NS)
+  const submitNs = load<f64>(swapout, SUBMIT_NS)
+  const storedNs = load<f64>(swapout, STORED_NS)
+  return (
+    load<f64>(swapout, START_NS) == submitNs &&
+    isNaN(load<f64>(swapout, FREED_NS)) &&
+    submitNs <= ts &&
+    ts - submitNs <= MOST_UINT32 &&
+    storedNs <= ts &&
+    ts - storedNs <= MOST_UINT32 &&
+    load<f64>(swapout, OFFSET) <= MOST_UINT32 &&
+    load<f64>(swapout, PAGE_ID) <= MOST_INT32 &&
+    isNarrow(swapout)
+  )
+}
+
+/** Only its end is known, as it is without a probe at the gate. */
+export function fitsUngated(swapout: u32): bool {
+  return (
+    load<f64>(swapout, STORED_NS) == load<f64>(swapout, WRITTEN_NS) &&
+    load<f64>(swapout, DONE_RANK) >= 0 &&
+    isNaN(load<f64>(swapout, SUBMIT_NS)) &&
+    isNaN(load<f64>(swapout, START_NS)) &&
+    isNaN(load<f64>(swapout, FREED_NS)) &&
+    isNaN(load<f64>(swapout, KEY)) &&
+    isNaN(load<f64>(swapout, SUBMIT_RANK)) &&
+    isNarrow(swapout)
+  )
+}
+
+/** Columns as tables.ts lists them. */
+export function addBrief(swapout: u32): void {
+  const rows = load<u32>(trace, BRIEF_ROWS)
+  const end = load<f64>(swapout, WRITTEN_NS)
+  const submitRank = load<f64>(swapout, SUBMIT_RANK)
+  const shape = shapeOf(swapout, rows, 0)
+  const states = yieldStore(swapout)
+  const row = addRow(rows)
+  setWord(rows, 0, row, shape)
+  setUnsigned(rows, 1, row, load<f64>(swapout, SWAPOUT_ID))
+  setUnsigned(rows, 2, row, load<f64>(swapout, PAGE_ID))
+  setNumber(rows, 3, row, end)
+  setUnsigned(rows, 4, row, end - load<f64>(swapout, SUBMIT_NS))
+  setUnsigned(rows, 5, row, end - load<f64>(swapout, STORED_NS))
+  setUnsigned(rows, 6, row, states)
+  setUnsigned(rows, 7, row, load<f64>(swapout, PFN))
+  setUnsigned(rows, 8, row, load<f64>(swapout, OFFSET))
+  setUnsigned(rows, 9, row, submitRank)
+  setWord(rows, 10, row, <i32>(load<f64>(swapout, DONE_RANK) - submitRank))
+  setUnsigned(rows, 11, row, spanOf(swapout))
+}
+
+export function addUngated(swapout: u32): void {
+  const rows = load<u32>(trace, UNGATED_ROWS)
+  const shape = shapeOf(swapout, rows, 1)
+  const row = addRow(rows)
+  setWord(rows, 0, row, shape)
+  setUnsigned(rows, 1, row, load<f64>(swapout, SWAPOUT_ID))
+  setNumber(rows, 2, row, load<f64>(swapout, WRITTEN_NS))
+  setUnsigned(rows, 3, row, load<f64>(swapout, PFN))
+  setUnsigned(rows, 4, row, load<f64>(swapout, DONE_RANK))
+  setUnsigned(rows, 5, row, spanOf(swapout))
+}
+
+/** 0 = none. */
+@inline function spanOf(swapout: u32): f64 {
+  const span = load<f64>(swapout, SPAN_ID)
+  return isNaN(span) ? 0 : span
+}
+
+/** Mostly that of the task's last one in the same form. */
+function shapeOf(swapout: u32, rows: u32, form: u32): i32 {
+  const task = load<u32>(swapout, OWNER)
+  let last = load<u32>(task, SWAPOUT_SHAPES)
+  if (last == 0) {
+    last = room(2 * SHAPE_BYTES)
+    store<i32>(last, -1, SHAPE_NUMBER)
+    store<i32>(last + SHAPE_BYTES, -1, SHAPE_NUMBER)
+    store<u32>(task, last, SWAPOUT_SHAPES)
+  }
+  last += form * SHAPE_BYTES
+  if (isLike(last, swapout)) return load<i32>(last, SHAPE_NUMBER)
+  const shape = swapoutShape(rows, swapout)
+  store<i64>(last, load<i64>(swapout, SWAPOUT_NODE), SHAPE_NODE)
+  store<i64>(last, load<i64>(swapout, TYPE), SHAPE_TYPE)
+  store<i64>(last, load<i64>(swapout, ORDER), SHAPE_ORDER)
+  store<i64>(last, load<i64>(swapout, STORED_BY), SHAPE_STORED_BY)
+  store<i32>(last, load<i32>(swapout, SWAPOUT_CPU), SHAPE_CPU)
+  store<i32>(last, load<i32>(swapout, CONTEXT), SHAPE_CONTEXT)
+  store<i32>(last, load<i32>(swapout, PATH), SHAPE_PATH)
+  store<i32>(last, load<i32>(swapout, PLACE), SHAPE_PLACE)
+  store<i32>(last, shape, SHAPE_NUMBER)
+  return shape
+}
+
+/** Numbers are compared as bits: NaN is like NaN. */
+@inline function isLike(last: u32, swapout: u32): bool {
+  return (
+    load<i32>(last, SHAPE_NUMBER) >= 0 &&
+    load<i32>(last, SHAPE_CPU) == load<i32>(swapout, SWAPOUT_CPU) &&
+    load<i64>(last, SHAPE_NODE) == load<i64>(swapout, SWAPOUT_NODE) &&
+    load<i64>(last, SHAPE_TYPE) == load<i64>(swapout, TYPE) &&
+    load<i64>(last, SHAPE_ORDER) == load<i64>(swapout, ORDER) &&
+    load<i64>(last, SHAPE_STORED_BY) == load<i64>(swapout, STORED_BY) &&
+    load<i32>(last, SHAPE_CONTEXT) == load<i32>(swapout, CONTEXT) &&
+    load<i32>(last, SHAPE_PATH) == load<i32>(swapout, PATH) &&
+    load<i32>(last, SHAPE_PLACE) == load<i32>(swapout, PLACE)
+  )
+}

@@ -1,0 +1,193 @@
+import type { StringDictionary } from '../../parsers/batch.ts'
+import { RecordMemory } from '../../parsers/record-memory.ts'
+import type { RowBuffer } from '../model/rows.ts'
+import {
+  AREAS,
+  EVENT_FIELDS,
+  EVENT_KIND,
+  HOST_EVENT,
+  IDLE_TASKS,
+  LANES,
+  MOST_IDLE_TASKS,
+  MOST_LANES,
+  MOST_TIDS,
+  NO_EVENT,
+  TID_BITS,
+  TID_PAGES,
+  TRACE_BYTES,
+} from './assembly/_layout.ts'
+import { StagedRows } from './staged-rows.ts'
+import { followWasm } from './wasm/follow.wasm.ts'
+
+/** What assembly/follow.ts exports. Tasks, swap-outs and events are given by the places of their records. */
+interface FollowKernel {
+  setTrace(place: number): void
+  follow(
+    length: number,
+    batchOf: number,
+    rowOf: number,
+    timeOf: number,
+    cpuOf: number,
+    tidOf: number,
+    lossAt: number,
+  ): void
+  run(event: number, row: number, cpu: number, task: number): void
+  taskAt(tid: number, cpu: number): number
+  wokenByOther(task: number): number
+  advance(task: number): void
+  label(task: number, part: number): void
+  lose(task: number): void
+  finish(task: number): void
+  relabelSleep(task: number, part: number): void
+  leaveGate(task: number): void
+  storedInGate(swapout: number): void
+  emit(swapout: number): void
+  release(swapout: number): void
+}
+
+/** What it is given beside the memory (assembly/_host.ts): see there. */
+export interface FollowHost {
+  meet(tid: number, cpu: number): number
+  handle(number: number, row: number, cpu: number, task: number): void
+  lose(ts: number): number
+  lostUntil(cpu: number): number
+  name(task: number, event: number, field: number, code: number): void
+  end(task: number): void
+  stateShape(rows: number, task: number, cpu: number, state: number, doing: number): number
+  swapoutShape(rows: number, swapout: number): number
+  moreSwapouts(): void
+  lane(key: number): number
+  entry(key: number): number
+  nodeOfPfn(pfn: number): number
+  storedAgain(key: number): void
+  awaitStore(swapout: number): void
+  awaitFree(swapout: number): void
+  leftGate(swapout: number): void
+  settle(swapout: number, done: number): void
+  addSwapout(swapout: number): void
+}
+
+const AREA_COUNT = 64
+/** Small records are cut from pieces of this size. */
+const PIECE_BYTES = 1 << 16
+
+/** The memory in which WebAssembly and TypeScript follow a trace together. */
+export class Following {
+  readonly memory: RecordMemory
+  /** The record of the whole trace, by 8 bytes and by 4. */
+  readonly numbers: Float64Array
+  readonly words: Int32Array
+  /** Events that no table comes from, and those that TypeScript handles. */
+  readonly noEvent: number
+  readonly hostEvent: number
+  /** Pages of tasks by the upper bits of the tid, and idle tasks by cpu. */
+  readonly tidPages: Int32Array
+  readonly idleTasks: Int32Array
+  readonly lanes: Int32Array
+  readonly areas: Int32Array
+  readonly #readerHasMemory: boolean
+  /** Of dictionaries, from 1 on. */
+  readonly #dictionaries = new WeakMap<StringDictionary, number>()
+  #dictionaryCount = 0
+  readonly #staged = new Map<number, StagedRows>()
+  #kernel: FollowKernel | undefined
+  #piece = 0
+  #used = PIECE_BYTES
+
+  /** `memory` is the reader's, where its windows lie in one. */
+  constructor(memory: RecordMemory | undefined) {
+    this.#readerHasMemory = memory !== undefined
+    this.memory = memory ?? new RecordMemory()
+    const trace = this.room(TRACE_BYTES)
+    this.numbers = this.floats(trace, TRACE_BYTES / 8)
+    this.words = this.integers(trace, TRACE_BYTES / 4)
+    this.noEvent = this.#event(NO_EVENT)
+    this.hostEvent = this.#event(HOST_EVENT)
+    this.tidPages = this.#table(TID_PAGES, MOST_TIDS >> TID_BITS)
+    this.idleTasks = this.#table(IDLE_TASKS, MOST_IDLE_TASKS)
+    this.lanes = this.#table(LANES, MOST_LANES)
+    this.areas = this.#table(AREAS, AREA_COUNT)
+  }
+
+  /** To be called before the first event. */
+  link(host: FollowHost): void {
+    const own = {
+      room: (bytes: number) => this.room(bytes),
+      takeRows: (rows: number) => this.#staged.get(rows)?.take(),
+    }
+    const imports = { host: { ...host, ...own } }
+    this.#kernel = this.memory.instantiate(followWasm, imports) as FollowKernel
+    this.#kernel.setTrace(this.numbers.byteOffset)
+  }
+
+  get kernel(): FollowKernel {
+    if (this.#kernel === undefined) throw new TypeError('the kernel is not linked yet')
+    return this.#kernel
+  }
+
+  floats(place: number, length: number): Float64Array {
+    return new Float64Array(this.memory.buffer, place, length)
+  }
+
+  integers(place: number, length: number): Int32Array {
+    return new Int32Array(this.memory.buffer, place, length)
+  }
+
+  /** Place of so many bytes, all 0. */
+  room(bytes: number): number {
+    const size = (bytes + 7) & ~7
+    if (size > PIECE_BYTES) return this.#cleared(size)
+    if (this.#used + size > PIECE_BYTES) {
+      this.#piece = this.#cleared(PIECE_BYTES)
+      this.#used = 0
+    }
+    this.#used += size
+    return this.#piece + this.#used - size
+  }
+
+  /** True if an array of the reader's lies in the memory. */
+  holds({ buffer }: ArrayBufferView): boolean {
+    return this.#readerHasMemory && buffer instanceof SharedArrayBuffer
+  }
+
+  /** A number for a dictionary, by which the kernel tells it from others. */
+  numberOf(dictionary: StringDictionary): number {
+    let number = this.#dictionaries.get(dictionary)
+    if (number === undefined) {
+      number = ++this.#dictionaryCount
+      this.#dictionaries.set(dictionary, number)
+    }
+    return number
+  }
+
+  /** Rows that WebAssembly adds; `word` of the trace's record says where they are. */
+  stage(word: number, rows: RowBuffer, names: readonly string[]): StagedRows {
+    const staged = new StagedRows(this, rows, names)
+    this.#staged.set(staged.place, staged)
+    this.words[word / 4] = staged.place
+    return staged
+  }
+
+  /** Brings all rows that WebAssembly added to their buffers. */
+  takeRows(): void {
+    for (const staged of this.#staged.values()) staged.take()
+  }
+
+  #event(kind: number): number {
+    const place = this.room(EVENT_FIELDS)
+    this.integers(place, EVENT_FIELDS / 4)[EVENT_KIND / 4] = kind
+    return place
+  }
+
+  #table(word: number, length: number): Int32Array {
+    const place = this.room(4 * length)
+    this.words[word / 4] = place
+    return this.integers(place, length)
+  }
+
+  #cleared(bytes: number): number {
+    const place = this.memory.allocate(bytes)
+    new Uint8Array(this.memory.buffer, place, bytes).fill(0)
+    return place
+  }
+}
