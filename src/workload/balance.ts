@@ -207,7 +207,6 @@ function collectPoints(recording: Recording, stores: Stores, options: BalanceOpt
   const points: Point[] = []
   const samples = recording.samples.get('free_pages') ?? []
   const zone = mostFrequentZone(recording)
-  const isCoarse = samples.length === 0 && zone < 0
   const halfBoost = (options.high * BOOST_FACTOR) / 2
   const isolated = new Map<number, number>()
   const pool = new PoolPages(recording, stores)
@@ -281,8 +280,9 @@ function collectPoints(recording: Recording, stores: Stores, options: BalanceOpt
           add(ns, options.low + boost, WATERMARK_RADIUS + boost, 'watermark', 0)
         break
       case EVENT.directBegin:
-        // A task reclaims for itself at min, which a boost may have raised; what else there is tells free memory better.
-        if (isCounted && isCoarse) add(ns, options.min + halfBoost, halfBoost, 'watermark', 0)
+        // A task reclaims for itself at min, which a boost may have raised; samples of free memory tell it better.
+        if (isCounted && samples.length === 0)
+          add(ns, options.min + halfBoost, halfBoost, 'watermark', 0)
         break
       default:
     }

@@ -1,5 +1,5 @@
 import { Numbers } from './numbers.ts'
-import { EVENT, entryOfWrite, isAnonWrite, type Recording } from './recording.ts'
+import { EVENT, entryOfWrite, isAnonWrite, LOST_TID, type Recording } from './recording.ts'
 import type { StoreSample } from './stores.ts'
 import { type Thread, Threads } from './threads.ts'
 import { DISPLACED, type Gap, QUEUED } from './unmap-costs.ts'
@@ -86,6 +86,10 @@ export class CostSamples {
       else if (kind === EVENT.waking) this.#wakes(i)
       this.#threads.step(i)
       if (kind === EVENT.switch || kind === EVENT.waking) continue
+      if (recording.tid[i] === LOST_TID) {
+        this.#addLost(i)
+        continue
+      }
       const thread = this.#threads.get(recording.tid[i] ?? 0)
       thread.stolenNs += options.stolenOfStep[i] ?? 0
       this.#take(thread, thread.cpuAt(recording.ns[i] ?? 0) - thread.stolenNs, i, counts)
@@ -175,6 +179,15 @@ export class CostSamples {
       flushes: thread.flushes - begun.flushes,
       switches: thread.switches - begun.switches,
     })
+  }
+
+  /** A store of which nothing is known but that it was. */
+  #addLost(event: number): void {
+    const { kind, a } = this.#recording
+    if (kind[event] !== (this.hasGate ? EVENT.gate : EVENT.written)) return
+    const entry = this.hasGate ? (a[event] ?? 0) : entryOfWrite(this.#recording, event)
+    const undisturbed = { isKernel: true, flushes: 0, switches: 0 }
+    this.stores.push({ event, entry, cpuNs: Number.NaN, ...undisturbed })
   }
 
   #directBegins(thread: Thread, cpu: number): void {

@@ -7,6 +7,7 @@ import { findSameShare, findZeroMap } from './counters.ts'
 import { balanceUntil, findDemand, listDemandTasks } from './demand-of-tasks.ts'
 import { readDeviceRequests } from './device.ts'
 import { loadRecording, type WorkloadTables } from './load.ts'
+import { withLostStores } from './lost-stores.ts'
 import { describeMachine, findRecordPages, findZones } from './machine.ts'
 import { listStores, listTouches, nodeFinder } from './page-events.ts'
 import { buildPages, buildStream } from './page-rows.ts'
@@ -50,7 +51,8 @@ export interface Extraction {
 /** Takes the recorded policy out of a recording: what the machine was asked to do, and what each step of reclaim costs on it. */
 function extractFromRecording(recorded: Recording, options: ExtractOptions = {}): Extraction {
   const share = options.costsUntilShare ?? 1
-  const recording = withUnseenSwapIns(recorded)
+  const { recording: complete, lost } = withLostStores(recorded)
+  const recording = { ...withUnseenSwapIns(complete), lost }
   const extraction = extractPart(recording, share, undefined)
   // What disturbances took from the tasks' own time must be what a replay with these costs puts back.
   return share < 1 ? extractPart(recording, share, extraction.workload.costs) : extraction
@@ -60,7 +62,7 @@ type Costs = Workload['costs']
 
 /** `disturbances` tells what flushes and switches have cost the tasks; undefined = what the whole recording shows. */
 function extractPart(
-  { recording, unseen }: WithSwapIns,
+  { recording, unseen, lost }: WithSwapIns & { readonly lost: number },
   share: number,
   disturbances: Pick<Costs, 'flushReceived' | 'switch'> | undefined,
 ): Extraction {
@@ -194,6 +196,7 @@ function extractPart(
       identities,
       backgroundNs: background.leftOutNs,
       unseenSwapIns: unseen,
+      lostStores: lost,
       cutNs: recording.endNs - endNs,
     }),
   }

@@ -54,6 +54,8 @@ export const BEGINS_RECLAIM: ReadonlySet<number> = new Set([EVENT.directBegin, E
 export const ENDS_RECLAIM: ReadonlySet<number> = new Set([EVENT.directEnd, EVENT.memcgEnd])
 /** Entries from here on stand for pages whose entry no probe told: swap types are fewer. */
 export const UNSEEN_ENTRIES = 2 ** 50
+/** Of events that were lost: whose they were is not known, nor what time they took. */
+export const LOST_TID = -1
 
 /** Is it a write of an anonymous page? */
 export function isAnonWrite(recording: Pick<Recording, 'kind' | 'b'>, event: number): boolean {
@@ -197,6 +199,16 @@ export class RecordingBuilder {
     columns.b[row] = b
     columns.c[row] = c
     columns.d[row] = d
+  }
+
+  /** All events of a recording, at ranks 0, 1 and so on; `third` has their column c. */
+  addAll(recording: Recording, third: (event: number) => number): void {
+    const { ns, cpu, tid, a, b, d } = recording
+    for (let i = 0; i < recording.length; i++) {
+      const kind = recording.kind[i] as EventKind
+      const [at, on, by] = [ns[i] ?? 0, cpu[i] ?? 0, tid[i] ?? 0]
+      this.add(i, kind, at, on, by, a[i] ?? 0, b[i] ?? 0, third(i), d[i] ?? 0)
+    }
   }
 
   /** Columns in the order of rank; rank is unique. */

@@ -11,6 +11,7 @@ interface ResidualParts {
   readonly identities: { readonly unmatched: number; readonly ofTouch: Int32Array }
   readonly backgroundNs: number
   readonly unseenSwapIns: number
+  readonly lostStores: number
   readonly cutNs: number
 }
 
@@ -65,6 +66,13 @@ export function listResiduals(parts: ResidualParts): readonly Residual[] {
       unit: 'pages',
       meaning:
         'swap-ins without an event: their number from vmstat, their times by CPU time and the pages drawn',
+    },
+    {
+      name: 'swap_outs_by_counters',
+      value: parts.lostStores,
+      unit: 'pages',
+      meaning:
+        'swap-outs among the lost events: their number from vmstat, spread over the gaps in which events were lost',
     },
     {
       name: 'background_left_out',

@@ -1,5 +1,5 @@
 import { Numbers } from './numbers.ts'
-import { EVENT, type Recording } from './recording.ts'
+import { EVENT, LOST_TID, type Recording } from './recording.ts'
 import { Threads } from './threads.ts'
 import type { StolenTime } from './types.ts'
 import { eventAt, type WorkTimes } from './work-share.ts'
@@ -63,8 +63,8 @@ export function findStolen(
   for (let i = 0; i < recording.length; i++) {
     threads.step(i)
     const kind = recording.kind[i] ?? 0
-    if (kind <= EVENT.wakeup) continue
     const tid = recording.tid[i] ?? 0
+    if (kind <= EVENT.wakeup || tid === LOST_TID) continue
     const cpu = threads.get(tid).cpuAt(recording.ns[i] ?? 0)
     const before = last.get(tid)
     if (before === undefined) {

@@ -8,7 +8,7 @@ export interface Stores {
   /** Event that began it. */
   readonly event: Uint32Array
   readonly entry: Float64Array
-  /** CPU time of the thread, ns. */
+  /** CPU time of the thread, ns; NaN = a lost store. */
   readonly cpuNs: Float64Array
   readonly isKernel: Uint8Array
   /** Pages of the storing thread's address space unmapped elsewhere meanwhile. */
@@ -44,7 +44,10 @@ export function classifyStores(
 ): ClassifiedStores {
   const samples = [...read].sort((x, y) => x.event - y.event)
   const cpuNs = Float64Array.from(samples, (store) => store.cpuNs)
-  const { below, basis } = findSameThreshold(cpuNs, sameShare)
+  const { below, basis } = findSameThreshold(
+    cpuNs.filter((spent) => !Number.isNaN(spent)),
+    sameShare,
+  )
   const counts = (of: (store: StoreSample) => number): Uint8Array =>
     Uint8Array.from(samples, (store) => Math.min(MOST_COUNTED, of(store)))
   return {
@@ -121,6 +124,7 @@ export function storeCosts(stores: Stores, isWholeGap: boolean): StoreCosts {
   const kernel = new StoreClass()
   const user = new StoreClass()
   for (let k = 0; k < stores.length; k++) {
+    if (Number.isNaN(stores.cpuNs[k])) continue
     if (stores.isSame[k] === 1) same.push(stores.cpuNs[k] ?? 0)
     else (stores.isKernel[k] === 1 ? kernel : user).add(stores, k)
   }

@@ -1,4 +1,11 @@
-import { BEGINS_RECLAIM, ENDS_RECLAIM, EVENT, type Recording, STATE } from './recording.ts'
+import {
+  BEGINS_RECLAIM,
+  ENDS_RECLAIM,
+  EVENT,
+  LOST_TID,
+  type Recording,
+  STATE,
+} from './recording.ts'
 
 /** One thread while a recording is walked. CPU times are ns since the recording began. */
 export class Thread {
@@ -185,6 +192,7 @@ export class Threads {
       if (woken.wokenNs < 0) woken.wokenNs = ns
       return
     }
+    if (recording.tid[i] === LOST_TID) return
     const thread = this.get(recording.tid[i] ?? 0)
     if (thread.cpu < 0 && thread.tid !== 0) {
       thread.cpu = cpu

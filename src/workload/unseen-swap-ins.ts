@@ -44,13 +44,9 @@ export function withUnseenSwapIns(recording: Recording): WithSwapIns {
   const entries = drawEntries(recording, swapIns)
   const builder = new RecordingBuilder()
   let written = 0
-  for (let i = 0; i < recording.length; i++) {
-    const { ns, cpu, tid, a, b, c, d } = recording
-    const kind = recording.kind[i] as Parameters<RecordingBuilder['add']>[1]
-    const third = isAnonWrite(recording, i) ? UNSEEN_ENTRIES + written++ : (c[i] ?? 0)
-    const [at, on, by] = [ns[i] ?? 0, cpu[i] ?? 0, tid[i] ?? 0]
-    builder.add(i, kind, at, on, by, a[i] ?? 0, b[i] ?? 0, third, d[i] ?? 0)
-  }
+  builder.addAll(recording, (i) =>
+    isAnonWrite(recording, i) ? UNSEEN_ENTRIES + written++ : (recording.c[i] ?? 0),
+  )
   swapIns.forEach(({ ns, cpu, tid }, n) => {
     const entry = entries[n] ?? -1
     // Between the events around it, in their own order.
