@@ -23,10 +23,6 @@ export interface IngestContext {
   readonly swapouts: Swapouts
   readonly swapins: Swapins
   readonly identities: PageIdentities
-  /** Area number of the zram device whose slot frees are recorded. */
-  readonly zramType: number
-  /** Name of the kernel function that begins at an address, where the trace has the kernel's symbols. */
-  symbolOf(hi: number, lo: number): string | undefined
   /** From here on nothing was missed on the CPU: the trace's start or the end of the last loss. */
   blindUntil(cpu: number): number
   /** End of the last loss on the CPU, NaN when there was none. */

@@ -1,10 +1,9 @@
-import type { EventWindow } from '../../parsers/batch.ts'
 import type { RowBuffer } from '../model/rows.ts'
+import { CPU_LAST_NS, CPU_MOMENTS, CPUS } from './assembly/_layout.ts'
+import type { Following } from './follow-kernel.ts'
 
 /** Moments kept per CPU; with more events every other one is dropped. */
 const MOST_POINTS = 4096
-/** More than the cpus that a kernel can have (CONFIG_NR_CPUS, 8,192). */
-const MOST_CPUS = 1 << 16
 
 interface Moments {
   /** Events between two kept moments, a power of two. */
@@ -13,29 +12,19 @@ interface Moments {
   times: number[]
 }
 
-/** How many events each CPU had recorded at moments spread over its events: what a gap of so many events may have held. */
+/**
+ * How many events each CPU had recorded at moments spread over its events: what a gap of so many events may have held. Events are counted
+ * by WebAssembly (assembly/_moments.ts).
+ */
 export class EventCounts {
+  readonly #following: Following
   readonly #cpus: Moments[] = []
   /** By CPU: events until the next kept moment, and the time of the last event. */
-  #left = new Int32Array(0)
-  #lastNs = new Float64Array(0)
+  #left: Int32Array = new Int32Array(0)
+  #lastNs: Float64Array = new Float64Array(0)
 
-  /** Adds a window's events. */
-  add({ cpu: cpus, ts, length }: EventWindow): void {
-    let left = this.#left
-    let lastNs = this.#lastNs
-    for (let k = 0; k < length; k++) {
-      const cpu = cpus[k] as number
-      if (cpu < 0 || cpu >= MOST_CPUS) continue
-      if (cpu >= left.length) {
-        this.#reserve(cpu)
-        left = this.#left
-        lastNs = this.#lastNs
-      }
-      lastNs[cpu] = ts[k] as number
-      const rest = (left[cpu] as number) - 1
-      left[cpu] = rest < 0 ? this.#keep(cpu, ts[k] as number) : rest
-    }
+  constructor(following: Following) {
+    this.#following = following
   }
 
   /** Time of the CPU's last event; NaN = it has none. */
@@ -44,7 +33,7 @@ export class EventCounts {
   }
 
   /** Keeps the moment; returns how many events follow before the next. */
-  #keep(cpu: number, ts: number): number {
+  keep(cpu: number, ts: number): number {
     const moments = this.#cpus[cpu] ?? { stride: 1, times: [] }
     this.#cpus[cpu] = moments
     moments.times.push(ts)
@@ -55,13 +44,19 @@ export class EventCounts {
     return moments.stride - 1
   }
 
-  #reserve(cpu: number): void {
-    const left = new Int32Array(cpu * 2 + 8)
-    const lastNs = new Float64Array(left.length).fill(Number.NaN)
+  /** Makes room for the counts of a CPU that there was none for. */
+  reserve(cpu: number): void {
+    const following = this.#following
+    const length = cpu * 2 + 8
+    const left = following.integers(following.room(4 * length), length)
+    const lastNs = following.floats(following.room(8 * length), length).fill(Number.NaN)
     left.set(this.#left)
     lastNs.set(this.#lastNs)
     this.#left = left
     this.#lastNs = lastNs
+    following.words[CPUS / 4] = length
+    following.words[CPU_MOMENTS / 4] = left.byteOffset
+    following.words[CPU_LAST_NS / 4] = lastNs.byteOffset
   }
 
   /** Writes `recorded.cpuN`: the CPU's events before each moment kept. */

@@ -2,7 +2,7 @@ import type { EventFormat } from '../../parsers/batch.ts'
 import { KernelSymbols } from '../../parsers/kernel-symbols.ts'
 import type { Loss, TraceReader } from '../../parsers/reader.ts'
 import { type EventRole, roleOf } from './aliases.ts'
-import { WAKING_SEEN } from './assembly/_layout.ts'
+import { WAKING_SEEN, ZRAM_AREA } from './assembly/_layout.ts'
 import { Clock } from './clock.ts'
 import type { EventHandler, IngestContext } from './context.ts'
 import { print } from './events/atrace.ts'
@@ -18,7 +18,14 @@ import {
   throttled,
 } from './events/reclaim.ts'
 import { blockedReason, fork, schedSwitch, schedWakeup, schedWaking } from './events/sched.ts'
-import { isolate, shrinkActive, shrinkInactive, slabBegin, slabEnd } from './events/shrink.ts'
+import {
+  isolate,
+  shrinkActive,
+  shrinkInactive,
+  slabBegin,
+  slabEnd,
+  toHex,
+} from './events/shrink.ts'
 import { sample, slice } from './events/side.ts'
 import {
   fault,
@@ -78,6 +85,8 @@ export class Families {
   readonly #kswapd: KswapdSpans
   readonly #ios: ReturnType<typeof blockIos>
   readonly #blindUntil: number[] = []
+  /** Name of the kernel function that begins at an address, where the trace has the kernel's symbols. */
+  readonly #symbolOf: (hi: number, lo: number) => string | undefined
   readonly #kernelEvents = new Map<number, KernelEvent>()
   #startNs = 0
 
@@ -130,7 +139,11 @@ export class Families {
     )
     this.#kswapd = new KswapdSpans(buffers.kswapd_spans, this.tables.wakeups)
     const symbols = new KernelSymbols(() => files.get(SYMBOLS_FILE))
-    const zram = swaps.findIndex(({ kind }) => kind === 'zram')
+    this.following.words[ZRAM_AREA / 4] = Math.max(
+      0,
+      swaps.findIndex(({ kind }) => kind === 'zram'),
+    )
+    this.#symbolOf = (hi, lo) => reader.symbolOf?.(hi, lo) ?? symbols.nameOf(hi, lo)
     this.#context = {
       following: this.following,
       clock: this.clock,
@@ -141,14 +154,13 @@ export class Families {
       spans: this.#spans,
       swapouts: this.swapouts,
       swapins: new Swapins(
+        this.following,
         this.clock,
         { zswapLoads: roles.has('zswap_load_end') && zswapOn, deviceMet: metOfDevices(swaps) },
         buffers.swapins,
-        this,
+        this.identities,
       ),
       identities: this.identities,
-      zramType: Math.max(0, zram),
-      symbolOf: (hi, lo) => reader.symbolOf?.(hi, lo) ?? symbols.nameOf(hi, lo),
       blindUntil,
       lostUntil,
     }
@@ -172,13 +184,28 @@ export class Families {
   }
 
   /** What the kernel asks for, but for what concerns the order of events. */
-  get host(): Omit<FollowHost, 'handle' | 'lose'> {
-    const { tasks } = this
+  get host(): Omit<FollowHost, 'handle' | 'lose' | 'keepMoment' | 'moreCpus'> {
+    const { tasks, identities } = this
+    const { swapins, blindUntil, lostUntil } = this.#context
     return {
       ...this.swapouts.host,
-      entry: (key) => this.identities.addressOf(key),
+      entry: (key) => identities.addressOf(key),
+      freeSparse: (key) => identities.freeSparse(key),
+      readWithin: (index, cpu, type, offset) =>
+        swapins.read(tasks.withIndex(index), cpu, type, offset),
+      slotFreed: (index, key) => swapins.slotFreed(tasks.withIndex(index), key),
+      blindUntil,
+      lostUntil,
+      activeKswapd: (index, cpu) => {
+        const task = tasks.withIndex(index)
+        this.#kswapd.active(task, task.node, blindUntil(cpu))
+      },
+      shrinkerCode: (low, high) => {
+        const [lo, hi] = [low >>> 0, high >>> 0]
+        const name = this.#symbolOf(hi, lo) ?? toHex(lo, hi)
+        return this.tables.buffers.slab_shrinks.code('shrinker', name)
+      },
       meet: (tid, cpu) => tasks.meet(tid, cpu),
-      lostUntil: this.#context.lostUntil,
       name: (index, event, field, code) => {
         const comm = this.#kernelEvents.get(event)?.textOf(field, code)
         if (comm !== undefined) tasks.rename(tasks.withIndex(index), comm)
@@ -253,10 +280,6 @@ export class Families {
     this.#timeline.lose(task)
     task.faultNs = Number.NaN
     task.faultAddress = Number.NaN
-    task.slabStartNs = Number.NaN
-    task.slabName = undefined
-    task.isolateNs = Number.NaN
-    task.isolateTaken = Number.NaN
   }
 
   /** A new handler for rows of this format; undefined when no table comes from it. */
@@ -300,7 +323,7 @@ export class Families {
       case 'wakeup_kswapd':
         return wakeupKswapd(context, kswapd)
       case 'isolate':
-        return isolate(context, kswapd)
+        return isolate(context)
       case 'shrink_inactive':
         return shrinkInactive(context)
       case 'shrink_active':

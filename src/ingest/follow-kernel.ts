@@ -12,6 +12,9 @@ import {
   MOST_LANES,
   MOST_TIDS,
   NO_EVENT,
+  SHRINKER_BYTES,
+  SHRINKER_SLOTS,
+  SHRINKERS,
   TID_BITS,
   TID_PAGES,
   TRACE_BYTES,
@@ -39,6 +42,21 @@ interface FollowKernel {
   lose(task: number): void
   finish(task: number): void
   relabelSleep(task: number, part: number): void
+  readPage(entry: number, first: number): number
+  setRead(entry: number, page: number): void
+  addSwapin(
+    task: number,
+    cpu: number,
+    type: number,
+    offset: number,
+    met: number,
+    ts: number,
+    page: number,
+    swapout: number,
+    end: number,
+    wait: number,
+    readahead: number,
+  ): void
   leaveGate(task: number): void
   storedInGate(swapout: number): void
   emit(swapout: number): void
@@ -65,6 +83,14 @@ export interface FollowHost {
   leftGate(swapout: number): void
   settle(swapout: number, done: number): void
   addSwapout(swapout: number): void
+  activeKswapd(task: number, cpu: number): void
+  blindUntil(cpu: number): number
+  shrinkerCode(low: number, high: number): number
+  readWithin(task: number, cpu: number, type: number, offset: number): void
+  slotFreed(task: number, key: number): void
+  freeSparse(key: number): number
+  keepMoment(cpu: number, ts: number): number
+  moreCpus(cpu: number): void
 }
 
 const AREA_COUNT = 64
@@ -107,6 +133,7 @@ export class Following {
     this.idleTasks = this.#table(IDLE_TASKS, MOST_IDLE_TASKS)
     this.lanes = this.#table(LANES, MOST_LANES)
     this.areas = this.#table(AREAS, AREA_COUNT)
+    this.#table(SHRINKERS, (SHRINKER_SLOTS * SHRINKER_BYTES) / 4)
   }
 
   /** To be called before the first event. */

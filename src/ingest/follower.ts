@@ -10,7 +10,7 @@ import { WindowPlaces } from './window-places.ts'
 export class Follower {
   /** Rows by format. */
   readonly counts = new Map<EventFormat, number>()
-  readonly moments = new EventCounts()
+  readonly moments: EventCounts
   events = 0
   startNs = Number.NaN
   endNs = Number.NaN
@@ -29,11 +29,14 @@ export class Follower {
     const { following, tasks } = families
     this.#families = families
     this.#places = new WindowPlaces(following)
+    this.moments = new EventCounts(following)
     following.link({
       ...families.host,
       handle: (number, row, cpu, index) =>
         this.#bound[number]?.event(row, cpu, tasks.withIndex(index)),
       lose: (ts) => this.#applyLosses(ts),
+      keepMoment: (cpu, ts) => this.moments.keep(cpu, ts),
+      moreCpus: (cpu) => this.moments.reserve(cpu),
     })
   }
 
@@ -58,7 +61,6 @@ export class Follower {
       this.#families.start(this.startNs)
     }
     this.endNs = times[length - 1] as number
-    this.moments.add(window)
     const { batch, row, ts, cpu, tid } = this.#places.of(window)
     const lossAt = this.#losses[0]?.startNs ?? Number.POSITIVE_INFINITY
     const { following } = this.#families

@@ -1,6 +1,6 @@
 import type { TableDefinition } from '../database/schema.ts'
 import { RowBuffer } from '../model/rows.ts'
-import { PAGES } from './assembly/_layout.ts'
+import { FREES_RECORDED } from './assembly/_layout.ts'
 import type { Following } from './follow-kernel.ts'
 import { placeOf, SlotNumbers } from './slot-numbers.ts'
 
@@ -31,16 +31,14 @@ export class PageIdentities {
   readonly #pageOfAddress = new Map<number, Map<number, number>>()
   /** Pages that an address stands for: never aliases. */
   readonly #canonical = new Set<number>()
-  readonly #freesRecorded: boolean
-  /** Of the whole trace. */
-  readonly #numbers: Float64Array
+  readonly #following: Following
   #aliasCount = 0
 
   /** Without recorded frees (zram_slot_free) an entry written again may belong to another page: each store is a new one. */
   constructor(following: Following, options: { freesRecorded: boolean }) {
-    this.#numbers = following.numbers
+    this.#following = following
+    following.words[FREES_RECORDED / 4] = options.freesRecorded ? 1 : 0
     this.#slots = new SlotNumbers(following)
-    this.#freesRecorded = options.freesRecorded
   }
 
   /** Where the entry's record lies; the kernel writes to it what is stored there. */
@@ -52,8 +50,8 @@ export class PageIdentities {
   read(key: number, space: number, place: number): number {
     const places = Number.isNaN(place) ? undefined : this.#placesOf(space)
     const first = places?.get(place)
-    const page = this.pageOf(key) ?? first ?? this.#newPage()
-    this.#setRead(key, page)
+    const entry = this.#slots.addressOf(key)
+    const page = this.#following.kernel.readPage(entry, first ?? 0)
     if (places === undefined) return page
     // A page under two addresses (shared memory) keeps its number.
     if (first === undefined || this.#canonical.has(page)) {
@@ -62,7 +60,7 @@ export class PageIdentities {
       return page
     }
     this.#alias(page, first)
-    this.#setRead(key, first)
+    this.#following.kernel.setRead(entry, first)
     return first
   }
 
@@ -75,24 +73,11 @@ export class PageIdentities {
     return Math.abs(this.#slots.find(key)?.[placeOf(key)] ?? 0) || undefined
   }
 
-  /** The entry was given back: its next store is of another page. */
-  freed(key: number): void {
-    const block = this.#slots.find(key)
-    if (block === undefined) return
-    const at = placeOf(key)
-    block[at] = 0
-    block[at + 1] = 0
+  /** An entry that is not held densely was given back: its next store is of another page. Returns its page, 0 = none. */
+  freeSparse(key: number): number {
+    const page = this.pageOf(key) ?? 0
     this.#slots.release(key)
-  }
-
-  #newPage(): number {
-    const page = (this.#numbers[PAGES / 8] as number) + 1
-    this.#numbers[PAGES / 8] = page
     return page
-  }
-
-  #setRead(key: number, page: number): void {
-    this.#slots.blockOf(key)[placeOf(key)] = this.#freesRecorded ? -page : page
   }
 
   /** Number of aliases found. */

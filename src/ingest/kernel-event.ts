@@ -23,6 +23,8 @@ export interface KernelField {
   readonly names: readonly string[]
   /** It is a string's code; else a number. */
   readonly isText?: true
+  /** It is there only where it is printed. */
+  readonly isPrinted?: true
   /** Its halves are read, not a number that may be rounded. */
   readonly isWide?: true
   /** An empty string tells nothing. */
@@ -107,6 +109,7 @@ class FieldPlace {
     if (column === undefined) return this.#set(ABSENT, 0, 0)
     if (this.#field.isText === true) return this.#bindCodes(column, batch.length)
     if (column.kind === 'string') return this.#copyTexts(column, batch.length)
+    if (this.#field.isPrinted === true) return this.#set(ABSENT, 0, 0)
     if (this.#field.isWide === true && (column.kind === 'i64' || column.kind === 'u64'))
       return this.#bindHalves(column, batch.length)
     if (column.valid !== undefined) return this.#copyNumbers(batch)

@@ -63,12 +63,12 @@ export class SlotNumbers {
     return area
   }
 
-  /** Forgets an entry whose numbers are all 0 again. */
+  /** Forgets an entry that is not held densely. */
   release(key: number): void {
     const numbers = this.#sparse.get(key)
     if (numbers === undefined) return
     this.#sparse.delete(key)
-    this.#spare.push(numbers)
+    this.#spare.push(numbers.fill(0))
   }
 }
 

@@ -1,9 +1,9 @@
 import type { RowBuffer } from '../model/rows.ts'
 import { swapKey } from '../model/swap-entry.ts'
-import { numbersOf, textsOf } from './cells.ts'
+import { DEVICE_MET, ZSWAP_LOADS } from './assembly/_layout.ts'
 import type { Clock } from './clock.ts'
+import type { Following } from './follow-kernel.ts'
 import type { PageIdentities } from './identities.ts'
-import type { Swapouts } from './swapouts.ts'
 import type { OpenRead, Task } from './task.ts'
 
 const PAGE_BYTES = 4096
@@ -20,22 +20,25 @@ export class Swapins {
   readonly #clock: Clock
   readonly #setting: SwapinSetting
   readonly #identities: PageIdentities
-  readonly #swapouts: Swapouts
-  readonly #cells
+  readonly #following: Following
+  readonly #codes: { readonly pool: number; readonly disk: number }
   readonly #spare: OpenRead[] = []
 
   /** `rows` are swapins. */
   constructor(
+    following: Following,
     clock: Clock,
     setting: SwapinSetting,
     rows: RowBuffer,
-    followed: { identities: PageIdentities; swapouts: Swapouts },
+    identities: PageIdentities,
   ) {
+    this.#following = following
     this.#clock = clock
     this.#setting = setting
-    this.#identities = followed.identities
-    this.#swapouts = followed.swapouts
-    this.#cells = swapinCells(rows)
+    this.#identities = identities
+    this.#codes = { pool: rows.code('met', 'pool'), disk: rows.code('met', 'disk') }
+    following.words[ZSWAP_LOADS / 4] = setting.zswapLoads ? 1 : 0
+    following.words[DEVICE_MET / 4] = this.#deviceMet
   }
 
   /** Entry of do_swap_page. */
@@ -48,13 +51,8 @@ export class Swapins {
   /** Return of the fault handler: what the fault read is complete. */
   faultEnd(task: Task): void {
     const { now } = this.#clock
-    const { end, wait } = this.#cells
     const isSingle = task.reads.length === 1
-    for (const read of task.reads) {
-      const row = this.#emit(task, read, isSingle)
-      end.values[row] = now
-      wait.values[row] = now - (Number.isNaN(task.faultNs) ? read.ts : task.faultNs)
-    }
+    for (const read of task.reads) this.#emit(task, read, isSingle, now)
     this.#forget(task)
     task.faultNs = Number.NaN
     task.faultAddress = Number.NaN
@@ -96,7 +94,7 @@ export class Swapins {
     const { reads } = task
     if (reads.length === 0) return
     const isSingle = reads.length === 1
-    for (const read of reads) this.#emit(task, read, isSingle)
+    for (const read of reads) this.#emit(task, read, isSingle, Number.NaN)
     this.#forget(task)
   }
 
@@ -105,43 +103,40 @@ export class Swapins {
     for (let read = reads.pop(); read !== undefined; read = reads.pop()) this.#spare.push(read)
   }
 
-  #emit(task: Task, read: OpenRead, isSingle: boolean): number {
+  /** `end` is that of the fault, NaN = not seen. */
+  #emit(task: Task, read: OpenRead, isSingle: boolean, end: number): void {
     const identities = this.#identities
-    const key = swapKey(read.type, read.offset)
+    const { type, offset } = read
+    const key = swapKey(type, offset)
     const isResolved = read.page !== 0
     // A probe without the swap entry tells of a read, not of which page.
-    const isKnown = !Number.isNaN(read.offset)
+    const isKnown = !Number.isNaN(offset)
     const entryHolds = isKnown ? identities.swapoutOf(key) : undefined
-    const swapoutId = isResolved ? read.swapoutId || undefined : entryHolds
+    const swapout = (isResolved ? read.swapoutId : entryHolds) || Number.NaN
     let { page } = read
     if (!isResolved)
       page = isKnown ? identities.read(key, spaceOf(task), placeOf(task)) : Number.NaN
-    const cells = this.#cells
-    const row = cells.rows.add()
     const isInFault = !Number.isNaN(task.faultNs)
-    cells.page.values[row] = page
-    cells.ts.values[row] = isInFault ? task.faultNs : read.ts
-    cells.task.values[row] = task.id
-    cells.tid.values[row] = task.tid
-    cells.cpu.values[row] = read.cpu
-    cells.type.values[row] = read.type
-    cells.offset.values[row] = read.offset
-    cells.met.codes[row] = this.#metOf(read)
+    const begin = isInFault ? task.faultNs : read.ts
     // With several reads in one fault it is not known which page was wanted and which came along.
-    if (isSingle && isInFault) cells.readahead.values[row] = 0
-    if (swapoutId === undefined) return row
-    cells.swapout.values[row] = swapoutId
-    cells.distance.values[row] = this.#swapouts.submitted - swapoutId
-    return row
+    const readahead = isSingle && isInFault ? 0 : Number.NaN
+    const met = this.#metOf(read)
+    const wait = end - begin
+    const { kernel } = this.#following
+    const { place } = task
+    kernel.addSwapin(place, read.cpu, type, offset, met, begin, page, swapout, end, wait, readahead)
   }
 
   /** Code of what the page met. */
   #metOf(read: OpenRead): number {
-    const { zswapLoads, deviceMet } = this.#setting
-    const { pool, disk } = this.#cells
-    if (zswapLoads) return Number.isNaN(read.loaded) ? -1 : read.loaded === 1 ? pool : disk
-    if (deviceMet === undefined) return -1
-    return deviceMet === 'pool' ? pool : disk
+    const { pool, disk } = this.#codes
+    if (!this.#setting.zswapLoads) return this.#deviceMet
+    return Number.isNaN(read.loaded) ? -1 : read.loaded === 1 ? pool : disk
+  }
+
+  get #deviceMet(): number {
+    const { deviceMet } = this.#setting
+    return deviceMet === undefined ? -1 : this.#codes[deviceMet]
   }
 }
 
@@ -167,25 +162,4 @@ function placeOf({ reads, faultNs, faultAddress }: Task): number {
 /** The address space, as far as it is known: without thread groups every thread is taken to have its own. */
 function spaceOf({ id, tgid }: Task): number {
   return Number.isNaN(tgid) ? -id : tgid
-}
-
-function swapinCells(rows: RowBuffer) {
-  return {
-    rows,
-    page: numbersOf(rows, 'page_id'),
-    swapout: numbersOf(rows, 'swapout_id'),
-    ts: numbersOf(rows, 'ts_ns'),
-    end: numbersOf(rows, 'end_ns'),
-    task: numbersOf(rows, 'task_id'),
-    tid: numbersOf(rows, 'tid'),
-    cpu: numbersOf(rows, 'cpu'),
-    type: numbersOf(rows, 'swap_type'),
-    offset: numbersOf(rows, 'swap_offset'),
-    met: textsOf(rows, 'met'),
-    wait: numbersOf(rows, 'wait_ns'),
-    readahead: numbersOf(rows, 'readahead'),
-    distance: numbersOf(rows, 'refault_distance'),
-    pool: rows.code('met', 'pool'),
-    disk: rows.code('met', 'disk'),
-  }
 }

@@ -13,7 +13,6 @@ import {
   ONLY_NODE,
   SINGLE_PAGES,
   STAGED,
-  SUBMITTED,
   SWAPOUT_BYTES,
   ZSWAP_PROBES,
 } from './assembly/_layout.ts'
@@ -95,10 +94,6 @@ export class Swapouts {
   /** Complete rows. */
   get buffers(): readonly RowBuffer[] {
     return this.#complete.buffers
-  }
-
-  get submitted(): number {
-    return this.#following.numbers[SUBMITTED / 8] as number
   }
 
   /** Others than the submitter may store. */

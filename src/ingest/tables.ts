@@ -1,7 +1,17 @@
 import { rowKinds } from '../database/schema.ts'
 import type { RowWriter } from '../database/writer.ts'
+import { LRU_LISTS } from '../model/lru.ts'
 import { RowBuffer } from '../model/rows.ts'
-import { SCHED_REASON, WAKEUP_ROWS } from './assembly/_layout.ts'
+import {
+  BATCH_ROWS,
+  FROM_ZRAM,
+  INVALIDATED,
+  MOVE_ROWS,
+  SCHED_REASON,
+  SLAB_ROWS,
+  SWAPIN_ROWS,
+  WAKEUP_ROWS,
+} from './assembly/_layout.ts'
 import type { Following } from './follow-kernel.ts'
 import type { StagedRows } from './staged-rows.ts'
 import { type StateRows, setDoings, singleStates, statePairs } from './state-rows.ts'
@@ -28,8 +38,39 @@ const NAMES = [
   'import_issues',
   'raw_fields',
 ] as const
-/** Those that the kernel sets, in its order (assembly/follow.ts). */
+// Columns that the kernel sets, in its order (assembly/follow.ts, _shrink.ts, _swapins.ts).
 const WAKEUP_COLUMNS = ['ts_ns', 'waker_task_id', 'task_id', 'reason']
+const MOVE_COLUMNS = ['ts_ns', 'page_id', 'from_place', 'reason']
+const BATCH_COLUMNS = [
+  'ts_ns',
+  'start_ns',
+  'task_id',
+  'node',
+  'lru',
+  'nr_scanned',
+  'nr_taken',
+  'nr_reclaimed',
+  'nr_dirty',
+  'nr_writeback',
+  'nr_activate',
+  'priority',
+]
+const SLAB_COLUMNS = ['start_ns', 'end_ns', 'task_id', 'node', 'shrinker', 'nr_scanned', 'nr_freed']
+const SWAPIN_COLUMNS = [
+  'page_id',
+  'swapout_id',
+  'ts_ns',
+  'end_ns',
+  'task_id',
+  'tid',
+  'cpu',
+  'swap_type',
+  'swap_offset',
+  'met',
+  'wait_ns',
+  'readahead',
+  'refault_distance',
+]
 type TableName = (typeof NAMES)[number]
 
 /** The rows on their way into the database, one buffer per table. */
@@ -38,6 +79,7 @@ export class Tables {
   readonly states: StateRows
   readonly statePairs: StateRows
   readonly wakeups: StagedRows
+  readonly poolMoves: StagedRows
   readonly #all: readonly RowBuffer[]
 
   constructor(following: Following) {
@@ -47,8 +89,16 @@ export class Tables {
     this.states = singleStates(following)
     this.statePairs = statePairs(following)
     setDoings(following)
-    const { wakeups } = buffers
+    const { wakeups, pool_moves } = buffers
     this.wakeups = following.stage(WAKEUP_ROWS, wakeups, WAKEUP_COLUMNS)
+    this.poolMoves = following.stage(MOVE_ROWS, pool_moves, MOVE_COLUMNS)
+    following.stage(BATCH_ROWS, buffers.shrink_batches, BATCH_COLUMNS)
+    following.stage(SLAB_ROWS, buffers.slab_shrinks, SLAB_COLUMNS)
+    following.stage(SWAPIN_ROWS, buffers.swapins, SWAPIN_COLUMNS)
+    following.words[FROM_ZRAM / 4] = pool_moves.code('from_place', 'zram')
+    following.words[INVALIDATED / 4] = pool_moves.code('reason', 'invalidate')
+    // In their order their codes are their indexes.
+    for (const lru of LRU_LISTS) buffers.shrink_batches.code('lru', lru)
     following.words[SCHED_REASON / 4] = wakeups.code('reason', 'sched')
     this.#all = [...Object.values(buffers), this.states.staged.rows, this.statePairs.staged.rows]
   }

@@ -4,7 +4,10 @@ import {
   GATE,
   HELD_END,
   HELD_START,
+  IN_FAULT,
+  ISOLATE_LRU,
   ISOLATE_NS,
+  ISOLATE_SCANNED,
   ISOLATE_TAKEN,
   KIND,
   KSWAPD_OPEN,
@@ -17,6 +20,9 @@ import {
   READY_NS,
   SINCE_BLOCKED,
   SINGLE_SHAPES,
+  SLAB_SCANNED,
+  SLAB_SHRINKER,
+  SLAB_START,
   SLEEP_NS,
   SLEEP_START,
   SPAN,
@@ -62,6 +68,10 @@ const UNKNOWN_FIELDS = [
   SINCE_BLOCKED,
   ISOLATE_NS,
   ISOLATE_TAKEN,
+  ISOLATE_SCANNED,
+  ISOLATE_LRU,
+  SLAB_START,
+  SLAB_SCANNED,
   SPAN,
 ]
 
@@ -78,19 +88,13 @@ export class Task {
   readonly totals: Float64Array
   /** Innermost last; see `enter` and `leave`. */
   readonly spans: OpenSpan[] = []
-  slabStartNs = Number.NaN
-  slabNode = Number.NaN
-  slabScanned = Number.NaN
-  slabName: string | undefined = undefined
-  isolateLru = Number.NaN
-  isolateScanned = Number.NaN
-  faultNs = Number.NaN
   faultAddress = Number.NaN
   cgroup: string | undefined = undefined
   /** Its group is that of the unified hierarchy. */
   cgroupUnified = false
   readonly reads: OpenRead[] = []
   readonly slices: { name: string; ts: number }[] = []
+  #faultNs = Number.NaN
   #store: OpenSwapout | undefined = undefined
   readonly #numbers: Float64Array
   readonly #words: Int32Array
@@ -115,7 +119,7 @@ export class Task {
     this.firstNs = ts
     for (const field of UNKNOWN_FIELDS) this.#numbers[field / 8] = Number.NaN
     for (const field of [SINGLE_SHAPES, PAIR_SHAPES]) this.#words[field / 4] = NO_CPU
-    for (const field of [NAME_CODE, SPAN_CONTEXT]) this.#words[field / 4] = NONE
+    for (const field of [NAME_CODE, SPAN_CONTEXT, SLAB_SHRINKER]) this.#words[field / 4] = NONE
     this.#numbers[TASK_ID / 8] = id
     this.#numbers[LAST_NS / 8] = ts
     this.#words[TASK_INDEX / 4] = index
@@ -206,12 +210,14 @@ export class Task {
     this.#numbers[ISOLATE_NS / 8] = ns
   }
 
-  get isolateTaken(): number {
-    return this.#numbers[ISOLATE_TAKEN / 8] as number
+  /** Begin of the fault that it handles, NaN = none. */
+  get faultNs(): number {
+    return this.#faultNs
   }
 
-  set isolateTaken(count: number) {
-    this.#numbers[ISOLATE_TAKEN / 8] = count
+  set faultNs(ns: number) {
+    this.#faultNs = ns
+    this.#words[IN_FAULT / 4] = Number.isNaN(ns) ? 0 : 1
   }
 
   /** Place of the swap-out that is in the gate, 0 = none. */

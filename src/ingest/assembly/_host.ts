@@ -73,6 +73,38 @@ export declare function settle(swapout: u32, done: i32): void
 @external('host', 'addSwapout')
 export declare function addSwapout(swapout: u32): void
 
+/** It reclaims: an event of its own that is neither wake nor sleep. */
+// @ts-ignore
+@external('host', 'activeKswapd')
+export declare function activeKswapd(task: i32, cpu: i32): void
+// @ts-ignore
+@external('host', 'blindUntil')
+export declare function blindUntil(cpu: i32): f64
+/** Code of the shrinker whose function is at an address. */
+// @ts-ignore
+@external('host', 'shrinkerCode')
+export declare function shrinkerCode(low: u32, high: u32): i32
+/** A page read within a fault, or before the return of zswap_load. */
+// @ts-ignore
+@external('host', 'readWithin')
+export declare function readWithin(task: i32, cpu: i32, type: f64, offset: f64): void
+/** An entry that such reads may be of is given back. */
+// @ts-ignore
+@external('host', 'slotFreed')
+export declare function slotFreed(task: i32, key: f64): void
+/** Forgets an entry that is not held densely; returns its page, 0 = none. */
+// @ts-ignore
+@external('host', 'freeSparse')
+export declare function freeSparse(key: f64): f64
+/** Keeps the moment of a cpu; returns how many of its events follow before the next. */
+// @ts-ignore
+@external('host', 'keepMoment')
+export declare function keepMoment(cpu: i32, ts: f64): i32
+/** Makes room for the moments of more cpus. */
+// @ts-ignore
+@external('host', 'moreCpus')
+export declare function moreCpus(cpu: i32): void
+
 /** See _layout.ts. */
 export let trace: u32 = 0
 

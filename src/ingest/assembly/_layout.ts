@@ -37,6 +37,13 @@ export const STATE_SHAPES = 40
 /** Index of TASK_KINDS. */
 export const KSWAPD = 0
 
+// Indexes of LRU_LISTS (model/lru.ts), and how many there are.
+export const INACTIVE_ANON = 0
+export const INACTIVE_FILE = 2
+export const LRU_COUNT = 5
+/** A flag of pages in vmscan's events (model/lru.ts). */
+export const RECLAIM_WB_ANON = 1
+
 // Codes of CONTEXTS, PATHS and PLACES (open-swapout.ts); -1 = none.
 export const NONE = -1
 export const IN_KSWAPD = 0
@@ -81,13 +88,36 @@ export const PAIR_ROWS = 96
 export const WAKEUP_ROWS = 100
 export const BRIEF_ROWS = 104
 export const UNGATED_ROWS = 108
+export const BATCH_ROWS = 112
+export const SLAB_ROWS = 116
+export const SWAPIN_ROWS = 120
+export const MOVE_ROWS = 124
 /** Code of wakeups.reason. */
-export const SCHED_REASON = 112
+export const SCHED_REASON = 128
+/** Codes of swapins.met of a page read from the device itself; of pool_moves for a slot of zram that is freed. */
+export const DEVICE_MET = 132
+export const FROM_ZRAM = 136
+export const INVALIDATED = 140
+/** Area of the zram device whose slot frees are recorded. */
+export const ZRAM_AREA = 144
+/** 1 = frees of slots are recorded; returns of zswap_load. */
+export const FREES_RECORDED = 148
+export const ZSWAP_LOADS = 152
+/** Codes of shrinkers by address, those met lately. */
+export const SHRINKERS = 156
+/** By cpu, for so many: events until the next moment is kept, and the time of the last. */
+export const CPUS = 160
+export const CPU_MOMENTS = 164
+export const CPU_LAST_NS = 168
 /** Codes of thread_states.doing by part. */
-export const DOING_OF = 116
+export const DOING_OF = 172
 /** Events by number of the batch. */
-export const BATCH_EVENTS = 180
-export const TRACE_BYTES = 184
+export const BATCH_EVENTS = 236
+export const TRACE_BYTES = 240
+
+/** A shrinker: its address, lower and upper half, and its code + 1. */
+export const SHRINKER_BYTES = 12
+export const SHRINKER_SLOTS = 64
 
 export const TID_BITS = 10
 export const MOST_TIDS = 4_194_304
@@ -121,49 +151,58 @@ export const SLEEP_NS = 80
 export const READY_NS = 88
 /** CPU time between the end of the last uninterruptible sleep and now, NaN if another event came between. */
 export const SINCE_BLOCKED = 96
+/** End of the last isolation of a batch, while what follows is taken to be scanning; pages taken. */
 export const ISOLATE_NS = 104
 export const ISOLATE_TAKEN = 112
 /** NaN = not known. */
 export const NODE = 120
 /** Id of the innermost span, NaN = none. */
 export const SPAN = 128
-export const TOTALS = 136
+/** Of the batch isolated last, NaN = none, or what happened to it is known. */
+export const ISOLATE_SCANNED = 136
+export const ISOLATE_LRU = 144
+export const SLAB_START = 152
+export const SLAB_SCANNED = 160
+export const TOTALS = 168
 export const PARTS_BYTES = 112
-export const TASK_WORDS = 248
-export const TASK_INDEX = 248
-export const TID = 252
-export const STATE = 256
-export const LAST_CPU = 260
-export const HELD_CPU = 264
-export const HELD_PART = 268
+export const TASK_INDEX = 280
+export const TID = 284
+export const STATE = 288
+export const LAST_CPU = 292
+export const HELD_CPU = 296
+export const HELD_PART = 300
 /** Part of the last sleep. */
-export const SLEEP_PART = 272
-export const WAKER = 276
+export const SLEEP_PART = 304
+export const WAKER = 308
 /** The waker had a batch or a folio in hand: it unlocked a folio. */
-export const WOKEN_IN_BATCH = 280
+export const WOKEN_IN_BATCH = 312
 /** A sleep ended or goes on that no switch-in has followed yet. */
-export const SLEPT = 284
-export const KIND = 288
-export const KSWAPD_OPEN = 292
+export const SLEPT = 316
+export const KIND = 320
+export const KSWAPD_OPEN = 324
 /** Open spans, and what swap-outs within them are done for, NONE = they do not tell. */
-export const SPANS = 296
-export const SPAN_CONTEXT = 300
+export const SPANS = 328
+export const SPAN_CONTEXT = 332
 /** It stores a page. */
-export const STORES = 304
+export const STORES = 336
 /** The swap-out between its hand-over and mm_vmscan_write_folio. */
-export const GATE = 308
+export const GATE = 340
 /** The name that it was given last: a code, and the number of its dictionary; -1 = it was renamed since. */
-export const NAME_CODE = 312
-export const NAME_FROM = 316
+export const NAME_CODE = 344
+export const NAME_FROM = 348
 /** Pieces of time on CPU that wait for their label, and how many. */
-export const PIECES = 320
-export const PIECE_COUNT = 324
+export const PIECES = 352
+export const PIECE_COUNT = 356
+/** Code of the shrinker whose name its last mm_shrink_slab_start told, NONE = it did not. */
+export const SLAB_SHRINKER = 360
+/** It handles a fault. */
+export const IN_FAULT = 364
 /** Shapes of its last swap-outs, one record for each form in brief. */
-export const SWAPOUT_SHAPES = 328
+export const SWAPOUT_SHAPES = 368
 /** Shapes that its rows had on the CPU where it last was, by state and doing; -1 = not met. */
-export const SINGLE_SHAPES = 332
-export const PAIR_SHAPES = 496
-export const TASK_BYTES = 664
+export const SINGLE_SHAPES = 372
+export const PAIR_SHAPES = 536
+export const TASK_BYTES = 704
 
 /** A piece: start, end, cpu. */
 export const PIECE_END = 8
@@ -255,3 +294,10 @@ export const WAKEUP_EVENT = 4
 export const GATE_EVENT = 5
 export const GATE_END_EVENT = 6
 export const WRITE_EVENT = 7
+export const ISOLATE_EVENT = 8
+export const SHRINK_INACTIVE_EVENT = 9
+export const SHRINK_ACTIVE_EVENT = 10
+export const SLAB_BEGIN_EVENT = 11
+export const SLAB_END_EVENT = 12
+export const SWAP_READ_EVENT = 13
+export const SLOT_FREE_EVENT = 14

@@ -1,27 +1,26 @@
 // Folios from the gate (swap_writepage) to mm_vmscan_write_folio; what else can become of them is told by Swapouts (swapouts.ts).
+import { entryAt, keyOf, storedPage } from './_entries'
 import {
-  addSwapout, awaitFree, awaitStore, entryOf, laneOf, leftGate, moreSwapouts, nodeOfPfn, now, settle, storedAgain, trace,
+  addSwapout, awaitFree, awaitStore, laneOf, leftGate, moreSwapouts, nodeOfPfn, now, settle, storedAgain, trace,
 } from './_host'
 import {
-  AREAS, ASYNCHRONOUS, AWAITS, AWAITS_GATE, AWAITS_STORE, CONTEXT, DEFAULT_PLACE, DENSE_OFFSETS, DONE_RANK, ENTRY_BITS, ENTRY_BYTES,
-  ENTRY_SWAPOUT, FOLLOWS_STORES, FREED_NS, FREES_SEEN, GATE, GATE_END_NS, INLINE, KEY, KIND, KSWAPD, LANE, LANES, LANE_STORED, MOST_LANES,
-  NEXT_SPARE, NODE, NONE, OFFSET, ONLY_NODE, ORDER, OWNER, OWNER_ID, OWNER_TID, PAGES, PAGE_ID, PATH, PFN, PLACE,
+  ASYNCHRONOUS, AWAITS, AWAITS_GATE, AWAITS_STORE, CONTEXT, DEFAULT_PLACE, DONE_RANK, 
+  FOLLOWS_STORES, FREED_NS, FREES_SEEN, GATE, GATE_END_NS, INLINE, KEY, KIND, KSWAPD, LANE, LANES, LANE_STORED, MOST_LANES,
+  NEXT_SPARE, NODE, NONE, OFFSET, ONLY_NODE, ORDER, OWNER, OWNER_ID, OWNER_TID, PAGE_ID, PATH, PFN, PLACE,
   SINGLE_PAGES, SPAN, SPAN_ID, SPARE_SWAPOUTS, STAGED, START_NS, STORED_BY, STORED_NS, SUBMITTED, SUBMIT_NS, SUBMIT_RANK, SWAPOUT_CPU,
   SWAPOUT_ID, SWAPOUT_NODE, TASK_ID, TID, TYPE, WRITTEN_NS, ZERO_PAGE, ZSWAP_PROBES,
 } from './_layout'
 import { addBrief, addUngated, fitsBrief, fitsUngated } from './_swapout-rows'
 import { contextOf } from './_tasks'
 
-const KEY_OFFSETS: f64 = 70_368_744_177_664
-
 /** Entry of swap_writepage. The folio's order, where it is recorded, is the caller's to set. */
 export function submit(task: u32, cpu: i32, type: u32, offset: f64): u32 {
   leaveGate(task)
-  const key = <f64>type * KEY_OFFSETS + offset
+  const key = keyOf(type, offset)
   const followsStores = load<i32>(trace, FOLLOWS_STORES) != 0
   if (followsStores) storedAgain(key)
   const swapout = begin(task, cpu)
-  store<f64>(swapout, storedPage(type, offset, key, load<f64>(swapout, SWAPOUT_ID)), PAGE_ID)
+  store<f64>(swapout, storedPage(entryAt(type, offset), load<f64>(swapout, SWAPOUT_ID)), PAGE_ID)
   store<f64>(swapout, key, KEY)
   store<f64>(swapout, <f64>type, TYPE)
   store<f64>(swapout, offset, OFFSET)
@@ -196,27 +195,3 @@ function take(task: u32): u32 {
   if (key >= 0 && key < <f64>MOST_LANES) lane = load<u32>(load<u32>(trace, LANES) + (<u32>key << 2))
   store<u32>(swapout, lane == 0 ? laneOf(key) : lane, LANE)
 }
-
-/** Page id of what is stored at the entry now, by swap-out `id`. */
-@inline function storedPage(type: u32, offset: f64, key: f64, id: f64): f64 {
-  const entry = denseEntry(type, offset) || entryOf(key)
-  store<f64>(entry, id, ENTRY_SWAPOUT)
-  const known = load<f64>(entry)
-  let page = -known
-  // Read and not freed since: still the same page, through the swap cache.
-  if (!(known < 0)) {
-    page = load<f64>(trace, PAGES) + 1
-    store<f64>(trace, page, PAGES)
-  }
-  store<f64>(entry, page)
-  return page
-}
-
-@inline function denseEntry(type: u32, offset: f64): u32 {
-  if (offset >= <f64>DENSE_OFFSETS) return 0
-  const blocks = load<u32>(load<u32>(trace, AREAS) + (type << 2))
-  if (blocks == 0) return 0
-  const block = load<u32>(blocks + ((<u32>offset >>> ENTRY_BITS) << 2))
-  return block == 0 ? 0 : block + (<u32>offset & ((1 << ENTRY_BITS) - 1)) * ENTRY_BYTES
-}
-

@@ -3,22 +3,29 @@
 import { numberAt, highAt, isThere, wordAt } from './_fields'
 import { endTask, handle, lostUntil, loseBefore, trace } from './_host'
 import {
-  BATCH_EVENTS, BLOCKED, EVENT_KIND, GATE, GATE_END_EVENT, GATE_EVENT, HOST_EVENT, LAST_CPU, NOW, NO_EVENT, ORDER, READY, SCHED_REASON,
-  SLEEPING, STATE, STORE, SWITCH_EVENT, TASK_ID, TASK_INDEX, TID, UNKNOWN, UNMAP, UNMAP_AND_STORE, WAKEUP_EVENT, WAKEUP_ROWS, WAKING_EVENT,
+  BATCH_EVENTS, BLOCKED, EVENT_KIND, GATE, GATE_END_EVENT, GATE_EVENT, HOST_EVENT, ISOLATE_EVENT, LAST_CPU, NOW, NO_EVENT, ORDER, READY,
+  RECLAIM_WB_ANON, SCHED_REASON, SHRINK_ACTIVE_EVENT, SHRINK_INACTIVE_EVENT, SLAB_BEGIN_EVENT, SLAB_END_EVENT, SLEEPING, SLOT_FREE_EVENT,
+  SWAP_READ_EVENT, STATE, STORE, SWITCH_EVENT, TASK_ID, TASK_INDEX, TID, UNKNOWN, UNMAP, UNMAP_AND_STORE, WAKEUP_EVENT, WAKEUP_ROWS, WAKING_EVENT,
   WAKING_SEEN, WRITE_EVENT,
 } from './_layout'
+import { count } from './_moments'
 import { addRow, setNumber, setWord } from './_rows'
+import { isolate, shrinkActive, shrinkInactive, slabBegin, slabEnd } from './_shrink'
+import { slotFree, swapRead } from './_swapins'
 import { gateEnd, submit, submitUnknown, written } from './_swapouts'
 import { nameTask, taskAt } from './_tasks'
 import { label, resume, switchIn, switchOut, wake } from './_timeline'
 
+export { readPage, setRead } from './_entries'
 export { setTrace } from './_host'
+export { addSwapin } from './_swapins'
 export { taskAt, wokenByOther } from './_tasks'
 export { advance, finish, label, lose, relabelSleep } from './_timeline'
 export { emit, leaveGate, release, storedInGate } from './_swapouts'
 
 /** Follows `length` events; `lossAt` is when the next loss begins. */
 export function follow(length: u32, batchOf: u32, rowOf: u32, timeOf: u32, cpuOf: u32, tidOf: u32, lossAt: f64): void {
+  count(length, timeOf, cpuOf)
   const events = load<u32>(trace, BATCH_EVENTS)
   for (let k: u32 = 0; k < length; k++) {
     const number = <u32>load<u16>(batchOf + (k << 1))
@@ -59,6 +66,27 @@ export function run(event: u32, row: u32, cpu: i32, task: u32): void {
       break
     case WRITE_EVENT:
       writeFolio(event, row, cpu, task)
+      break
+    case ISOLATE_EVENT:
+      isolate(event, row, cpu, task)
+      break
+    case SHRINK_INACTIVE_EVENT:
+      shrinkInactive(event, row, task)
+      break
+    case SHRINK_ACTIVE_EVENT:
+      shrinkActive(event, row, task)
+      break
+    case SLAB_BEGIN_EVENT:
+      slabBegin(event, row, task)
+      break
+    case SLAB_END_EVENT:
+      slabEnd(event, row, cpu, task)
+      break
+    case SWAP_READ_EVENT:
+      swapRead(event, row, cpu, task)
+      break
+    case SLOT_FREE_EVENT:
+      slotFree(event, row, task)
       break
   }
 }
@@ -134,10 +162,8 @@ function gate(event: u32, row: u32, cpu: i32, task: u32): void {
 // Fields of mm_vmscan_write_folio.
 const FRAME: u32 = 0
 const FLAGS: u32 = 1
-/** RECLAIM_WB_ANON (model/lru.ts). */
-const ANON_BIT: i32 = 1
 
 function writeFolio(event: u32, row: u32, cpu: i32, task: u32): void {
   label(task, load<u32>(task, GATE) == 0 ? UNMAP_AND_STORE : STORE)
-  written(task, cpu, numberAt(event, FRAME, row), (wordAt(event, FLAGS, row, 0) & ANON_BIT) != 0)
+  written(task, cpu, numberAt(event, FRAME, row), (wordAt(event, FLAGS, row, 0) & RECLAIM_WB_ANON) != 0)
 }

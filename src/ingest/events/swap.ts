@@ -1,13 +1,18 @@
 import type { EventBatch } from '../../../parsers/batch.ts'
-import { RECLAIM_WB_ANON } from '../../model/lru.ts'
 import { swapKey, swapOffset, swapType } from '../../model/swap-entry.ts'
 import { FIELDS } from '../aliases.ts'
-import { GATE_END_EVENT, GATE_EVENT, WRITE_EVENT } from '../assembly/_layout.ts'
-import { numbersOf, textsOf } from '../cells.ts'
+import {
+  GATE_END_EVENT,
+  GATE_EVENT,
+  SLOT_FREE_EVENT,
+  SWAP_READ_EVENT,
+  WRITE_EVENT,
+} from '../assembly/_layout.ts'
 import { type EventHandler, handle, type IngestContext } from '../context.ts'
 import { NumberField, WideField } from '../fields.ts'
 import { KernelEvent } from '../kernel-event.ts'
 import { STORE } from '../parts.ts'
+import { flagsOfText } from './shrink.ts'
 
 /** Probe at the entry of swap_writepage / swap_writeout. */
 export function gate({ following }: IngestContext): KernelEvent {
@@ -27,13 +32,7 @@ export function writeFolio(
   { following }: IngestContext,
   note: (batch: EventBatch) => void,
 ): KernelEvent {
-  const fields = [
-    { names: FIELDS.pfn },
-    {
-      names: FIELDS.flags,
-      numberOf: (text: string) => (text.includes('ANON') ? RECLAIM_WB_ANON : 0),
-    },
-  ]
+  const fields = [{ names: FIELDS.pfn }, { names: FIELDS.flags, numberOf: flagsOfText }]
   return new KernelEvent(following, WRITE_EVENT, fields, note)
 }
 
@@ -59,7 +58,6 @@ export function storeEnd(context: IngestContext): EventHandler {
 /** Probe at the return of zswap_store: nonzero = taken. */
 export function zswapStoreEnd(context: IngestContext): EventHandler {
   const ret = new NumberField(FIELDS.ret)
-  const moves = context.tables.buffers.pool_moves
   return handle([ret], (row, _cpu, task) => {
     // A bool is returned in the low byte; the rest of the register is undefined.
     const taken = (ret.get(row) & 0xff) !== 0
@@ -67,6 +65,7 @@ export function zswapStoreEnd(context: IngestContext): EventHandler {
     if (swapout === undefined) return
     swapout.stored = taken ? 'zswap' : 'disk'
     if (taken) return
+    const moves = context.tables.poolMoves.rows
     const added = moves.add()
     moves.number(added, 'ts_ns', context.clock.now)
     moves.number(added, 'page_id', swapout.pageId)
@@ -79,10 +78,10 @@ export function zswapStoreEnd(context: IngestContext): EventHandler {
 /** Probe at zswap_writeback_entry. */
 export function zswapWriteback(context: IngestContext): EventHandler {
   const entry = new WideField(FIELDS.entry)
-  const moves = context.tables.buffers.pool_moves
   return handle([entry], (row) => {
     const hi = entry.hi(row)
     const key = swapKey(swapType(hi), swapOffset(entry.lo(row), hi))
+    const moves = context.tables.poolMoves.rows
     const added = moves.add()
     moves.number(added, 'ts_ns', context.clock.now)
     const page = entry.there ? context.identities.pageOf(key) : undefined
@@ -94,29 +93,8 @@ export function zswapWriteback(context: IngestContext): EventHandler {
 }
 
 /** Probe at zram_slot_free_notify: index = page index on the device = swap offset. */
-export function slotFree(context: IngestContext): EventHandler {
-  const index = new NumberField(FIELDS.slotIndex)
-  const moves = context.tables.buffers.pool_moves
-  const times = numbersOf(moves, 'ts_ns')
-  const pages = numbersOf(moves, 'page_id')
-  const places = textsOf(moves, 'from_place')
-  const reasons = textsOf(moves, 'reason')
-  const zram = moves.code('from_place', 'zram')
-  const invalidate = moves.code('reason', 'invalidate')
-  return handle([index], (row, _cpu, task) => {
-    if (!index.there) return
-    const key = swapKey(context.zramType, index.get(row))
-    if (task.reads.length > 0) context.swapins.slotFreed(task, key)
-    const page = context.identities.pageOf(key)
-    if (page !== undefined) {
-      const added = moves.add()
-      times.values[added] = context.clock.now
-      pages.values[added] = page
-      places.codes[added] = zram
-      reasons.codes[added] = invalidate
-    }
-    context.identities.freed(key)
-  })
+export function slotFree({ following }: IngestContext): KernelEvent {
+  return new KernelEvent(following, SLOT_FREE_EVENT, [{ names: FIELDS.slotIndex }])
 }
 
 /** include/trace/events/kmem.h: mm_page_free, mm_page_free_batched. */
@@ -137,13 +115,8 @@ export function faultEnd({ swapins }: IngestContext): EventHandler {
 }
 
 /** Probe at the entry of swap_readpage / swap_read_folio. */
-export function swapRead({ swapins }: IngestContext): EventHandler {
-  const entry = new WideField(FIELDS.entry)
-  return handle([entry], (row, cpu, task) => {
-    const hi = entry.hi(row)
-    if (entry.there) swapins.read(task, cpu, swapType(hi), swapOffset(entry.lo(row), hi))
-    else swapins.read(task, cpu, Number.NaN, Number.NaN)
-  })
+export function swapRead({ following }: IngestContext): KernelEvent {
+  return new KernelEvent(following, SWAP_READ_EVENT, [{ names: FIELDS.entry, isWide: true }])
 }
 
 /** Probe at the return of zswap_load: nonzero = it was in the pool. */
