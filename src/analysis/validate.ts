@@ -89,7 +89,9 @@ export async function validateHalves(
  * behind; what some lack the others have done more, if each works on at its own rate.
  */
 function halfOfRun(result: RunResult, workload: Workload): number {
-  const rates = new Map(workload.tasks.map((task) => [task.taskId, pagesAsked(task)]))
+  const rates = new Map(
+    workload.tasks.map((task) => [task.taskId, pagesAsked(task, workload.pages.order)]),
+  )
   let weights = 0
   let sum = 0
   for (const { taskId, marks } of result.progress)

@@ -11,7 +11,8 @@ export interface Mapping {
 
 /**
  * Where pages lie in the address spaces. Workloads hold no addresses: the pages of a task are taken to lie in the order in which it allocated
- * them, in one mapping; those that were there at the start in another. Mappings begin with a page table of their own.
+ * them, in one mapping, those of a folio one after the other; those that were there at the start in another. Mappings begin with a page table
+ * of their own.
  */
 export class AddressSpace {
   readonly mappings: readonly Mapping[]
@@ -21,7 +22,14 @@ export class AddressSpace {
 
   constructor(pages: WorkloadPages) {
     const byOwner = Int32Array.from({ length: pages.length }, (_, page) => page)
-    byOwner.sort((a, b) => (pages.owner[a] as number) - (pages.owner[b] as number) || a - b)
+    const firstOf = (page: number): number => {
+      const folio = pages.folio?.[page] ?? -1
+      return folio < 0 ? page : folio
+    }
+    byOwner.sort(
+      (a, b) =>
+        (pages.owner[a] as number) - (pages.owner[b] as number) || firstOf(a) - firstOf(b) || a - b,
+    )
     const places: number[] = []
     const mappings: Mapping[] = []
     let first = 0

@@ -65,7 +65,8 @@ export function* runTask(
         owed += scale
         while (owed >= 1) {
           owed -= 1
-          const wanted = value >= 0 && pages.state[value] === FREE ? value : -1
+          const whole = value >= 0 ? pages.wholeOf(value) : -1
+          const wanted = whole >= 0 && pages.state[whole] === FREE ? whole : -1
           const page = yield* kernel.faults.faultNew(thread, wanted)
           if (scheduler.stopped) return
           if (page >= pages.identified) own.push(page)
@@ -96,8 +97,11 @@ export function* runTask(
         break
       case EXIT:
         for (const page of own.splice(0)) yield* kernel.faults.freePage(thread, page)
-        for (const page of owned.splice(0))
+        for (const page of owned.splice(0)) {
           if (pages.state[page] !== FREE) yield* kernel.faults.freePage(thread, page)
+          for (const tail of pages.tailsOf(page))
+            if (pages.state[tail] !== FREE) yield* kernel.faults.freePage(thread, tail)
+        }
         break
       case RECLAIM: {
         // Lists are the node's: a cgroup of its own has none here.

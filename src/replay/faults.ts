@@ -58,11 +58,13 @@ export class Faults {
   }
 
   /** A task touches a page it has allocated before. */
-  *touch(thread: Thread, page: number): Steps {
+  *touch(thread: Thread, wanted: number): Steps {
     const { locks, pages, scheduler } = this.#kernel
     const start = scheduler.now
     let met: Met | undefined
     for (;;) {
+      this.leaveFolio(wanted)
+      const page = pages.wholeOf(wanted)
       const state = pages.state[page] as number
       if (state === P.FREE) return
       if (state === P.QUEUED) met ??= 'queued'
@@ -81,6 +83,18 @@ export class Faults {
       else if (state === P.STORED) this.#touchStored(thread, page, met ?? 'stored', start)
       else yield* this.#swapIn(thread, page, met, start)
       return
+    }
+  }
+
+  /** In swap there is no folio any more where its pages have identities: a fault brings its own one back, alone. */
+  leaveFolio(member: number): void {
+    const { generations, pages, pool } = this.#kernel
+    const page = pages.wholeOf(member)
+    if (pages.state[page] !== P.SWAPPED || (pages.order[page] as number) === 0) return
+    if (pages.tailsOf(page).length === 0) return
+    for (const part of pages.split(page)) {
+      pool.belongsTo(pages.slot[part] as number, part)
+      generations?.evictedWith(page, part)
     }
   }
 

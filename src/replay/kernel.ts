@@ -102,7 +102,7 @@ export class Kernel {
     this.zeroMap = machine.zeroMap.value
     this.keepsCopy = parts.backend.name === 'disk'
     this.stolen = new Stolen(workload.stolen, workload.stolenDirect)
-    this.work = new WorkDone(workload.tasks)
+    this.work = new WorkDone(workload)
     this.pages = new P.Pages(workload.pages, machine.nodes.length, {
       multiGeneration: machine.lru.value === 'mglru',
     })
@@ -144,6 +144,7 @@ export class Kernel {
     const seen = new Uint8Array(pages.length)
     const place = (page: number): void => {
       if (seen[page] === 1 || pages.residentAtStart[page] !== 1) return
+      if (this.pages.wholeOf(page) !== page) return
       seen[page] = 1
       this.pages.state[page] = P.RESIDENT
       if (this.pages.kind[page] === P.ANON) this.pages.set(page, P.ACCESSED)
@@ -154,7 +155,7 @@ export class Kernel {
     const swapped = pages.swappedAtStart
     if (swapped !== undefined)
       for (let page = 0; page < pages.length; page++)
-        if (swapped[page] === 1 && seen[page] === 0) this.#swapOutAtStart(page)
+        if (swapped[page] === 1 && this.pages.state[page] === P.FREE) this.#swapOutAtStart(page)
   }
 
   #swapOutAtStart(page: number): void {

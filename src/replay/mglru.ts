@@ -92,12 +92,21 @@ export class Generations {
 
   /** lru_gen_eviction: the shadow entry holds the oldest generation. */
   evicted(page: number): void {
+    this.#setEvictedFrom(page, this.#of(page).oldest[ANON_TYPE])
+  }
+
+  /** It was part of the folio that this page began. */
+  evictedWith(page: number, part: number): void {
+    this.#setEvictedFrom(part, this.#evictedFrom[page] as number)
+  }
+
+  #setEvictedFrom(page: number, generation: number): void {
     if (page >= this.#evictedFrom.length) {
       const grown = new Float64Array(Math.max(page + 1, this.#evictedFrom.length * 2))
       grown.set(this.#evictedFrom)
       this.#evictedFrom = grown
     }
-    this.#evictedFrom[page] = this.#of(page).oldest[ANON_TYPE]
+    this.#evictedFrom[page] = generation
   }
 
   /** lru_gen_refault in a fault: the generation it was evicted from would still be among the present ones. */

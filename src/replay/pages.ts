@@ -79,11 +79,17 @@ export class Pages {
   #serial: number
   /** Of folios: content id of the second base page; the others follow it. */
   readonly #partContents = new Map<number, number>()
+  /** Of folios whose base pages have an identity each: the others but the first. */
+  readonly #tails: ReadonlyMap<number, readonly number[]>
+  /** Page that stands for the folio which this one still is a part of; undefined = no such folios. */
+  readonly #whole: Int32Array | undefined
 
   constructor(pages: WorkloadPages, nodes: number, options: { readonly multiGeneration: boolean }) {
     const count = pages.length
     const capacity = count + 64
     this.identified = count
+    this.#tails = tailsOf(pages)
+    this.#whole = pages.folio?.map((first, page) => (first < 0 ? page : first))
     this.#used = count
     this.#serial = count
     this.state = new Uint8Array(capacity)
@@ -105,7 +111,7 @@ export class Pages {
     this.content = new Float64Array(capacity)
     for (let page = 0; page < count; page++) {
       this.content[page] = page
-      if (this.order[page] === 0) continue
+      if (this.order[page] === 0 || this.#tails.has(page)) continue
       this.#partContents.set(page, this.#serial)
       this.#serial += this.pagesOf(page) - 1
     }
@@ -132,23 +138,48 @@ export class Pages {
 
   /** Content id of one of the folio's base pages. */
   contentOf(page: number, part: number): number {
-    return part === 0
-      ? (this.content[page] as number)
-      : (this.#partContents.get(page) as number) + part - 1
+    if (part === 0) return this.content[page] as number
+    const tails = this.#tails.get(page)
+    if (tails !== undefined) return this.content[tails[part - 1] as number] as number
+    return (this.#partContents.get(page) as number) + part - 1
   }
 
-  /** split_folio_to_list for a folio that is on no list: the others of its pages, without an identity of their own; all are in memory. */
+  /** The folio that the page is part of, by its first page; itself when it stands alone. */
+  wholeOf(page: number): number {
+    return this.#whole?.[page] ?? page
+  }
+
+  /** What the folio had beside its first page when it was whole, where these have identities. */
+  tailsOf(page: number): readonly number[] {
+    return this.#tails.get(page) ?? NO_TAILS
+  }
+
+  #part(page: number, part: number): number {
+    const known = this.#tails.get(page)?.[part - 1]
+    if (known === undefined) {
+      const made = this.create(this.kind[page] as number, this.node[page] as number)
+      this.content[made] = this.contentOf(page, part)
+      return made
+    }
+    this.kind[known] = this.kind[page] as number
+    this.node[known] = this.node[page] as number
+    if (this.#whole !== undefined) this.#whole[known] = known
+    return known
+  }
+
+  /** A folio that is on no list becomes single pages in its state (split_folio_to_list); returns the others but its first, each with its slot. */
   split(page: number): readonly number[] {
     const parts: number[] = []
     const count = this.pagesOf(page)
     let borrowed = this.borrowed[page] as number
     for (let part = 1; part < count; part++) {
-      const made = this.create(this.kind[page] as number, this.node[page] as number)
-      this.content[made] = this.contentOf(page, part)
+      const made = this.#part(page, part)
       this.state[made] = this.state[page] as number
       this.flags[made] = (this.flags[page] as number) & ~LOCKED
       this.version[made] = this.version[page] as number
       this.generation[made] = this.generation[page] as number
+      this.evictedAt[made] = this.evictedAt[page] as number
+      if ((this.slot[page] as number) >= 0) this.slot[made] = (this.slot[page] as number) + part
       if (borrowed > 1) this.borrowed[made] = 1
       borrowed -= this.borrowed[made] as number
       parts.push(made)
@@ -280,6 +311,21 @@ export class Pages {
     this.swapout = grown(this.swapout, new Int32Array(size))
     this.evictedAt = grown(this.evictedAt, new Float64Array(size))
   }
+}
+
+const NO_TAILS: readonly number[] = []
+
+function tailsOf({ length, folio }: WorkloadPages): Map<number, number[]> {
+  const tails = new Map<number, number[]>()
+  if (folio === undefined) return tails
+  for (let page = 0; page < length; page++) {
+    const first = folio[page] as number
+    if (first < 0) continue
+    const known = tails.get(first)
+    if (known === undefined) tails.set(first, [])
+    else known.push(page)
+  }
+  return tails
 }
 
 function grown<

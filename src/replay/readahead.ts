@@ -32,13 +32,21 @@ export class Readahead {
     this.#kernel.tally.readaheadHits++
   }
 
+  /** A page of its own, though it went out with others in a folio. */
+  #pageAt(place: number): number {
+    const member = this.#neighbours.at(place)
+    if (member < 0) return member
+    this.#kernel.faults.leaveFolio(member)
+    return this.#neighbours.at(place)
+  }
+
   /** Brings the neighbours of a page that is being faulted in; returns those that the device is still to read, locked. */
   *around(thread: Thread, page: number): StepsTo<readonly number[]> {
     const { pages, scheduler } = this.#kernel
     const [start, end] = this.#neighbours.window(page)
     const reads: number[] = []
     for (let place = start; place < end; place++) {
-      const other = this.#neighbours.at(place)
+      const other = this.#pageAt(place)
       // The page itself is locked.
       if (other < 0 || pages.state[other] !== P.SWAPPED || pages.has(other, P.LOCKED)) continue
       pages.set(other, P.LOCKED)

@@ -198,6 +198,11 @@ export class SwapPool {
     return page >= 0 && this.#kernel.pages.state[page] !== P.SWAPPED
   }
 
+  /** What the slot holds is this page's, and no longer its folio's. */
+  belongsTo(slot: number, page: number): void {
+    this.#slotPages[slot] = page
+  }
+
   /** The slot must hold nothing: each swap-out writes its slots once. */
   hold(slot: number, holds: number, node: NodeState, page: number): void {
     if (slot >= this.#slotHolds.length) {

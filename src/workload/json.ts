@@ -74,7 +74,10 @@ export function toWorkloadJson(workload: Workload): string {
   return `${JSON.stringify(
     {
       ...rest,
-      pages: { length: pages.length },
+      pages: {
+        length: pages.length,
+        ...(pages.folio === undefined ? {} : { folio: Array.from(pages.folio) }),
+      },
       tasks: tasks.map(({ op, cpuNs: _cpuNs, arg: _arg, ...task }) => ({
         ...task,
         rowCount: op.length,
@@ -341,7 +344,34 @@ class Checker {
           node[page],
           `a node of the machine (${[...known].join(', ')})`,
         )
-    return { length, ...read } as unknown as WorkloadPages
+    const folio = json['folio'] === undefined ? {} : { folio: this.folios(json['folio'], read) }
+    return { length, ...read, ...folio } as unknown as WorkloadPages
+  }
+
+  /** Each folio has as many pages as its order says, all of one owner. */
+  folios(value: unknown, { order, owner }: Record<string, ArrayLike<number>>): Int32Array {
+    const place = 'pages.folio'
+    const folio = Int32Array.from(this.list(value, place), (item, page) =>
+      this.number(item, `${place}[${page}]`),
+    )
+    const length = order?.length ?? 0
+    if (folio.length !== length)
+      this.fail(place, `${folio.length} values`, `${length}, pages.length`)
+    const members = new Map<number, number>()
+    folio.forEach((first, page) => {
+      if (first < 0) return
+      members.set(first, (members.get(first) ?? 0) + 1)
+      if (folio[first] !== first || first > page || owner?.[first] !== owner?.[page])
+        this.fail(`${place}[${page}]`, first, 'the first page of a folio, with the same owner')
+    })
+    for (const [first, count] of members)
+      if (count !== 1 << (order?.[first] ?? 0))
+        this.fail(
+          `${place}[${first}]`,
+          `${count} pages`,
+          `${1 << (order?.[first] ?? 0)}, by its order`,
+        )
+    return folio
   }
 
   task(json: Json, index: number, { columns, pages, memcgs }: TaskSurroundings): WorkloadTask {

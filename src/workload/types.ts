@@ -99,6 +99,11 @@ export interface WorkloadPages {
   readonly kind: Uint8Array
   /** log2 of base pages. */
   readonly order: Uint8Array
+  /**
+   * Page with which the folio begins whose base pages have an identity each (2^order of the first, which has the order; the others have 0), -1 =
+   * none. It is allocated and swapped out whole and comes back page by page; a folio of one identity comes back as it went. Absent = none.
+   */
+  readonly folio?: Int32Array
   /** Index into PAGE_FILLS. */
   readonly fill: Uint8Array
   /** Swap offset of its first recorded store; -1 = never stored or unknown. */
@@ -157,15 +162,17 @@ const ALLOC = TASK_OPS.indexOf('alloc')
 const TOUCH = TASK_OPS.indexOf('touch')
 const FILE = TASK_OPS.indexOf('file')
 
-/** Pages that one row of a task allocates, touches or reads: the measure of work. */
-export function pagesOfRow(op: number, arg: number): number {
-  return op === ALLOC || op === TOUCH ? 1 : op === FILE ? arg : 0
+/** Pages that one row of a task allocates, touches or reads, by the orders of the pages: the measure of work. */
+export function pagesOfRow(op: number, arg: number, orders: Uint8Array): number {
+  if (op === TOUCH) return 1
+  if (op === ALLOC) return 1 << (orders[arg] ?? 0)
+  return op === FILE ? arg : 0
 }
 
 /** Those of a whole task. */
-export function pagesAsked({ op, arg }: WorkloadTask): number {
+export function pagesAsked({ op, arg }: WorkloadTask, orders: Uint8Array): number {
   let pages = 0
-  for (let row = 0; row < op.length; row++) pages += pagesOfRow(op[row] ?? 0, arg[row] ?? 0)
+  for (let row = 0; row < op.length; row++) pages += pagesOfRow(op[row] ?? 0, arg[row] ?? 0, orders)
   return pages
 }
 

@@ -65,6 +65,8 @@ export interface Plan {
   readonly kinds?: (page: number) => number
   /** log2 of a folio's base pages. */
   readonly orders?: (page: number) => number
+  /** First page of the folio that this one is a named part of, -1 = none. */
+  readonly folios?: (page: number) => number
 }
 
 /** A workload by hand: costs are fixed unless samples are given; what is not named costs nothing. */
@@ -133,6 +135,9 @@ export function plan(given: Plan): Workload {
       node: Uint8Array.from({ length: count }, (_, page) => page % nodes),
       kind,
       order: Uint8Array.from({ length: count }, (_, page) => given.orders?.(page) ?? 0),
+      ...(given.folios === undefined
+        ? {}
+        : { folio: Int32Array.from({ length: count }, (_, page) => given.folios?.(page) ?? -1) }),
       fill: new Uint8Array(count),
       slot: new Float64Array(count).fill(-1),
       owner: new Int32Array(count).fill(-1),

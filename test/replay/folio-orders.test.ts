@@ -112,17 +112,27 @@ describe('a folio of 16 pages', () => {
   })
 })
 
-/** A task that allocates and touches folios of all orders. */
-function mixed(seed: number, lru: 'classic' | 'mglru'): Workload {
+/** A task that allocates and touches folios of all orders; those with `named` pages come back page by page. */
+function mixed(seed: number, lru: 'classic' | 'mglru', named = false): Workload {
   const random = new Random(seed, 0)
-  const pages = 120
   const rows: Row[] = []
-  for (let page = 0; page < pages; page++) {
-    rows.push({ op: 'alloc', cpuNs: 20_000 + random.below(20_000), arg: page })
-    rows.push({ op: 'touch', cpuNs: 9000, arg: random.below(page + 1) })
+  const orders: number[] = []
+  const folio: number[] = []
+  for (let count = 0; count < 120; count++) {
+    const first = orders.length
+    const order = random.below(5)
+    rows.push({ op: 'alloc', cpuNs: 20_000 + random.below(20_000), arg: first })
+    orders.push(order)
+    folio.push(named && order > 0 ? first : -1)
+    if (named && order > 0)
+      for (let part = 1; part < 1 << order; part++) {
+        orders.push(0)
+        folio.push(first)
+      }
+    rows.push({ op: 'touch', cpuNs: 9000, arg: random.below(orders.length) })
   }
+  const pages = orders.length
   rows.push({ op: 'exit', cpuNs: 100 })
-  const orders = Uint8Array.from({ length: pages }, () => random.below(5))
   return plan({
     cpus: 3,
     free: 260,
@@ -133,6 +143,7 @@ function mixed(seed: number, lru: 'classic' | 'mglru'): Workload {
     pages,
     lru,
     orders: (page) => orders[page] ?? 0,
+    ...(named ? { folios: (page: number) => folio[page] ?? -1 } : {}),
     tasks: [{ rows, hasMemory: true }],
     boostStep: 8,
     boostMax: 20,
@@ -161,8 +172,11 @@ describe('folios of many orders', () => {
         fc.property(
           fc.integer({ min: 1, max: 1e9 }),
           fc.constantFrom('classic' as const, 'mglru' as const),
-          (seed, lru) => {
-            const { outs, summary } = run(mixed(seed, lru), policy, { checkEveryNs: 1_000_000 })
+          fc.boolean(),
+          (seed, lru, named) => {
+            const { outs, summary } = run(mixed(seed, lru, named), policy, {
+              checkEveryNs: 1_000_000,
+            })
             seen.folios += outs.filter((row) => Number(row['folio_order']) > 0).length
             seen.back += summary.swapIns
           },
@@ -171,6 +185,25 @@ describe('folios of many orders', () => {
       )
       expect(seen.folios).toBeGreaterThan(100)
       expect(seen.back).toBeGreaterThan(100)
+    },
+  )
+
+  it.each(['classic', 'mglru'] as const)(
+    'come back page by page where their pages have names, each to go out alone (%s lists)',
+    (lru) => {
+      const { outs, log, summary } = run(mixed(5, lru, true), kswapd, {
+        slots: new PlainSlots(700),
+      })
+      const loads = log.filter(({ event }) => event === 'load')
+      expect(loads.length).toBeGreaterThan(20)
+      expect(new Set(loads.map(({ value }) => value))).toEqual(new Set([1]))
+      const large = outs.filter((row) => Number(row['folio_order']) > 0)
+      expect(large.length).toBeGreaterThan(20)
+      // A folio goes out whole once: what comes back of it is single pages.
+      expect(new Set(large.map((row) => row['page_id'])).size).toBe(large.length)
+      expect(summary.swapOuts).toBe(
+        outs.reduce((pages, row) => pages + (1 << Number(row['folio_order'])), 0),
+      )
     },
   )
 
@@ -183,6 +216,6 @@ describe('folios of many orders', () => {
         return end
       },
     }
-    expect(() => run(mixed(1, 'classic'), twice)).toThrow(/more than it had/)
+    expect(() => run(mixed(1, 'classic'), twice)).toThrow(/more than it had|is not on its way to swap/)
   })
 })

@@ -16,8 +16,24 @@ interface Case {
   readonly options: SlowOptions
 }
 
+/** Folios one after the other in a range of pages: by page its first one; and the orders. */
+function layFolios(from: number, to: number, drawOrder: () => number) {
+  const first: number[] = []
+  const orders: number[] = []
+  for (let page = from; page < to; ) {
+    const order = drawOrder()
+    const length = page + (1 << order) <= to ? 1 << order : 1
+    for (let part = 0; part < length; part++) {
+      first.push(length > 1 ? page : -1)
+      orders.push(part === 0 && length > 1 ? order : 0)
+    }
+    page += length
+  }
+  return { first, orders }
+}
+
 /** A small machine with a CPU for every thread: tasks have their own, kswapd and workers the first ones. */
-function makeCase(policy: SlowPolicy, seed: number, largest: number): Case {
+function makeCase(policy: SlowPolicy, seed: number, largest: number, isNamed: boolean): Case {
   const random = new Random(seed, 0)
   const draw = (from: number, to: number): number => from + random.below(to - from)
   const many = (from: number, to: number): number[] =>
@@ -27,11 +43,20 @@ function makeCase(policy: SlowPolicy, seed: number, largest: number): Case {
   const mine = draw(20, 90)
   const pages = resident + tasks * mine
   const refaultsWrite = random.below(2) === 0
-  const orders = Array.from({ length: pages }, () => (largest === 0 ? 0 : draw(0, largest + 1)))
+  const drawOrder = (): number => (largest === 0 ? 0 : draw(0, largest + 1))
+  const ranges = [0, ...Array.from({ length: tasks + 1 }, (_, task) => resident + task * mine)]
+  const laid = ranges
+    .slice(1)
+    .map((to, range) => layFolios(ranges[range] ?? 0, to, isNamed ? drawOrder : () => 0))
+  const firstOf = laid.flatMap(({ first }) => first)
+  const orders = isNamed
+    ? laid.flatMap((range) => range.orders)
+    : Array.from({ length: pages }, drawOrder)
   // The larger the folios, the more memory: fewer than one of them would not do.
   const scale = 1 << largest
   const workload = plan({
     orders: (page) => orders[page] ?? 0,
+    ...(isNamed ? { folios: (page: number) => firstOf[page] ?? -1 } : {}),
     cpus: CPUS_FOR_THREADS + tasks,
     free: draw(12, 50) * scale,
     min: draw(4, 12),
@@ -48,11 +73,14 @@ function makeCase(policy: SlowPolicy, seed: number, largest: number): Case {
       const first = resident + task * mine
       const rows: Row[] = []
       let allocated = 0
+      const heads = Array.from({ length: mine }, (_, page) => first + page).filter(
+        (page) => (firstOf[page] ?? -1) < 0 || firstOf[page] === page,
+      )
       for (let row = 0; row < 260; row++) {
         const cpuNs = draw(1, 60_000)
         const pick = draw(0, 20)
-        if (pick < 9 && allocated < mine)
-          rows.push({ op: 'alloc', cpuNs, arg: first + allocated++ })
+        if (pick < 9 && allocated < heads.length)
+          rows.push({ op: 'alloc', cpuNs, arg: heads[allocated++] ?? first })
         else if (pick < 10) rows.push({ op: 'alloc', cpuNs, arg: -1 })
         else if (pick < 18)
           rows.push({
@@ -220,14 +248,22 @@ const PATHS: Readonly<Record<string, readonly string[]>> = {
 }
 
 const CASES = POLICIES.flatMap(([name, choose]) => [
-  { name, choose, largest: 0, of: 'pages', runs: 20 },
-  { name, choose, largest: 3, of: 'folios of up to eight pages', runs: 10 },
+  { name, choose, largest: 0, isNamed: false, of: 'pages', runs: 20 },
+  { name, choose, largest: 3, isNamed: false, of: 'folios of up to eight pages', runs: 10 },
+  {
+    name,
+    choose,
+    largest: 3,
+    isNamed: true,
+    of: 'folios of up to eight pages that come back one by one',
+    runs: 10,
+  },
 ])
 
 describe('the slow engine and the fast one', () => {
   it.each(CASES)(
     'agree to the nanosecond on small random cases of $of under $name',
-    ({ name, choose, largest, runs }) => {
+    ({ name, choose, largest, isNamed, runs }) => {
       const seen = {
         cases: 0,
         swapouts: 0,
@@ -243,6 +279,7 @@ describe('the slow engine and the fast one', () => {
             choose((from, to) => from + random.below(to - from)),
             seed,
             largest,
+            isNamed,
           )
           let slow: ReturnType<typeof runSlowly>
           try {

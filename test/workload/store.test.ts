@@ -53,6 +53,16 @@ describe('a workload written by hand', () => {
     expect(Array.from(workload.costs.unmap.samples)).toEqual([10, 20])
     expect(workload.costs.slab.fixedNs).toBe(0)
     expect(workload.tasks[0]?.hasMemory).toBe(true)
+    expect(workload.pages.folio).toBeUndefined()
+  })
+
+  it('has folios whose pages have names, as many as their order says and all of one owner', () => {
+    const folios = (order: readonly number[], folio: readonly number[]): Workload =>
+      read((json) => ({ ...json, pages: { ...json.pages, order, folio } }))
+    expect(Array.from(folios([1, 0, 0], [0, 0, -1]).pages.folio ?? [])).toEqual([0, 0, -1])
+    expect(() => folios([2, 0, 0], [0, 0, 0])).toThrow('expected 4, by its order')
+    expect(() => folios([1, 0, 0], [0, 2, -1])).toThrow('the first page of a folio')
+    expect(() => folios([1, 0, 0], [0, 0])).toThrow('2 values')
   })
 
   it.each([

@@ -12,15 +12,17 @@ export function* faultNew(machine: Machine, thread: Thread, wanted: Folio | unde
   machine.makeResident(wanted ?? machine.addFolio(0))
 }
 
-/** A task uses a folio wherever it is now: in memory, on its way out of it, or in the pool. */
-export function* touch(machine: Machine, thread: Thread, folio: Folio): Program {
-  if (folio.state === 'free') return
+/** A task uses a page wherever its folio is now: in memory, on its way out of it, or in the pool. */
+export function* touch(machine: Machine, thread: Thread, page: number): Program {
+  let folio = machine.folioOf(page)
+  if (folio === undefined || folio.state === 'free') return
   const { clock, log } = machine
   const from = clock.now
   let met: string | undefined
   while (folio.locked) {
     if (isOnItsWay(folio)) met ??= folio.state
     yield* waitUntilUnlocked(thread, folio)
+    folio = machine.folioOf(page) ?? folio
   }
   const found = yield* bringBack(machine, thread, folio)
   met ??= found

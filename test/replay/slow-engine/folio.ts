@@ -5,7 +5,7 @@ import type { Machine } from './machine.ts'
 export interface Folio {
   readonly id: number
   /** Base pages, each with a frame and a slot. */
-  readonly pages: number
+  pages: number
   state: 'free' | 'resident' | 'queued' | 'storing' | 'stored' | 'swapped'
   accessed: boolean
   referenced: boolean

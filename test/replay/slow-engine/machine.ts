@@ -42,7 +42,8 @@ export class Machine {
     this.refaultsWrite = options.refaultsWrite
     for (const order of workload.pages.order) this.addFolio(order)
     for (const folio of this.folios)
-      if (workload.pages.residentAtStart[folio.id] === 1) this.makeResident(folio)
+      if (workload.pages.residentAtStart[folio.id] === 1 && this.#firstOf(folio.id) === folio.id)
+        this.makeResident(folio)
     this.kswapd = new Kswapd(this)
     this.policy = openPolicy(this, options.policy)
   }
@@ -55,10 +56,40 @@ export class Machine {
     const { pages } = this.#workload
     const place = this.folios.length
     // The other pages of folios have content ids too, after those of the workload's.
-    const others = pages.order.reduce((all, each) => all + (1 << each) - 1, 0)
+    const others = pages.order.reduce(
+      (all, each, page) => all + ((pages.folio?.[page] ?? -1) < 0 ? (1 << each) - 1 : 0),
+      0,
+    )
     const folio = newFolio(place < pages.length ? place : place + others, 1 << order)
     this.folios.push(folio)
     return folio
+  }
+
+  /** What the page is in now: a folio that went to swap is single pages there, if they have names. */
+  folioOf(page: number): Folio | undefined {
+    const first = this.folios[this.#firstOf(page)]
+    if (first?.state === 'swapped' && first.pages > 1) this.#split(first)
+    return first === undefined || first.pages > 1 || first.state === 'free'
+      ? first
+      : this.folios[page]
+  }
+
+  #firstOf(page: number): number {
+    const first = this.#workload.pages.folio?.[page] ?? -1
+    return first < 0 ? page : first
+  }
+
+  #split(first: Folio): void {
+    const members = this.folios.filter(
+      ({ id }) => this.#workload.pages.folio?.[id] === first.id && id !== first.id,
+    )
+    if (members.length === 0) return
+    first.pages = 1
+    members.forEach((member, place) => {
+      member.state = 'swapped'
+      member.slot = first.slot + place + 1
+      member.evictedAt = first.evictedAt
+    })
   }
 
   makeResident(folio: Folio): void {

@@ -43,7 +43,7 @@ function* runTask(machine: Machine, thread: Thread, task: WorkloadTask): Program
 function* runOp(machine: Machine, thread: Thread, op: TaskOp | undefined, arg: number): Program {
   const folio = machine.folios[arg]
   if (op === 'alloc') yield* faultNew(machine, thread, folio?.state === 'free' ? folio : undefined)
-  else if (op === 'touch' && folio !== undefined) yield* touch(machine, thread, folio)
+  else if (op === 'touch') yield* touch(machine, thread, arg)
   else if (op === 'sleep') yield { sleepUntil: machine.clock.now + arg }
   else throw new Error(`a case has no ${op} ${arg}`)
 }

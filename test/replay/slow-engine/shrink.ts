@@ -75,15 +75,17 @@ function* shrinkInactive(machine: Machine, scan: Scan, count: number): Program {
   if (batch.length === 0) return
   const own = costs.batch.draw()
   const isolating = Math.floor(own * 0.2)
+  // What is freed here may be single pages by the end.
+  const taken = pagesOn(batch)
   yield { spend: isolating }
   const kept: Folio[] = []
   for (const folio of batch) if (!(yield* shrinkFolio(machine, scan, folio))) kept.push(folio)
   for (const folio of kept) lists.add(folio)
-  const freed = pagesOn(batch) - pagesOn(kept)
+  const freed = taken - pagesOn(kept)
   if (freed > 0) yield { spend: own - isolating }
   frames.give(freed)
   scan.reclaimed += freed
-  scan.scanned += pagesOn(batch)
+  scan.scanned += taken
 }
 
 /** True: freed. */
