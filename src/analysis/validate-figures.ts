@@ -1,6 +1,6 @@
 import type { RowBuffer } from '../model/rows.ts'
 import type { RunResult } from '../replay/replay.ts'
-import { EVENT, type Recording } from '../workload/recording.ts'
+import { EVENT, pagesOfEvent, type Recording } from '../workload/recording.ts'
 import { quantile } from './statistics.ts'
 
 /** How a figure changes when a machine does the same at another speed. */
@@ -114,7 +114,7 @@ export function recordedFigures(
         break
       }
       case EVENT.gate:
-        if (isInside) swapouts++
+        if (isInside) swapouts += pagesOfEvent(recording, i)
         break
       case EVENT.written:
         if (isInside && !hasGate && ((recording.b[i] ?? 0) & 1) !== 0) swapouts++

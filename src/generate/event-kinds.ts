@@ -38,7 +38,7 @@ export const EVENT_KINDS = {
   switch: ['prevComm', 'prevTid', 'prevPrio', 'prevState', 'nextComm', 'nextTid', 'nextPrio'],
   waking: ['comm', 'tid', 'prio', 'cpu'],
   print: ['text'],
-  swapWrite: ['entryType', 'entryOffset'],
+  swapWrite: ['entryType', 'entryOffset', 'order'],
   swapWriteReturn: ['ret'],
   store: ['entryType', 'entryOffset'],
   storeReturn: ['ret'],

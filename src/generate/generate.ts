@@ -5,7 +5,7 @@ import type { EventLayout } from './layout-fields.ts'
 import { KERNELS, layoutsOf, parseKernel } from './layouts.ts'
 import { Random } from './random.ts'
 import { RecordEncoder } from './record.ts'
-import { hasRequests, type Scenario } from './scenario.ts'
+import { hasFolios, hasRequests, type Scenario } from './scenario.ts'
 import { simulate } from './simulate.ts'
 import { Truth, type TruthRow, type TruthTable, toJson } from './truth.ts'
 import { FolderWriter } from './writers/folder.ts'
@@ -119,7 +119,7 @@ export function generate(options: GenerateOptions): GeneratedTruth {
   const strings = stringsOf(options.scenario)
   const encoded = strings.map(utf8)
   const abi = { littleEndian: options.littleEndian, long: options.long }
-  const layouts = layoutsOf(kernel).filter(
+  const layouts = layoutsOf(kernel, { folioOrders: hasFolios(options.scenario) }).filter(
     ({ kind }) =>
       isRecorded(kind, options.probes) &&
       (options.scenario.storeQueue !== undefined || !kind.startsWith('store')) &&

@@ -52,11 +52,19 @@ function atLeast([major, minor]: KernelVersion, [wantMajor, wantMinor]: KernelVe
 /** Whether a kernel has what came with a release. */
 type Since = (major: number, minor: number) => boolean
 
+interface LayoutOptions {
+  /** The probe at the gate fetches the order of its folio too. */
+  readonly folioOrders: boolean
+}
+
 /**
  * Every event's layout in a kernel. Source: include/trace/events/{vmscan,oom,compaction,sched,block}.h of the versions named; the release in
  * which each form changed is the first of the two neighbours that has the new one.
  */
-export function layoutsOf(kernel: KernelVersion): EventLayout[] {
+export function layoutsOf(
+  kernel: KernelVersion,
+  options: LayoutOptions = { folioOrders: false },
+): EventLayout[] {
   const since: Since = (major, minor) => atLeast(kernel, [major, minor])
   const spans = new SpanLayouts(since)
   return [
@@ -74,7 +82,7 @@ export function layoutsOf(kernel: KernelVersion): EventLayout[] {
     switchLayout(since),
     wakingLayout(since),
     PRINT,
-    ...probes(kernel),
+    ...probes(kernel, options),
     ...blockLayouts({
       hasPriority: since(6, 11),
       hasLongFlags: since(6, 18),
@@ -418,7 +426,7 @@ function compaction(kind: EventKind, name: string, withStatus: boolean): EventLa
 }
 
 /** The probes of the recording recipes; the kernel's function names change, the fetched values do not. */
-function probes(kernel: KernelVersion): EventLayout[] {
+function probes(kernel: KernelVersion, options: LayoutOptions): EventLayout[] {
   const entry: LayoutField = field('entry', 'u64', 8, false, {
     entry: ['entryType', 'entryOffset'],
   })
@@ -426,7 +434,19 @@ function probes(kernel: KernelVersion): EventLayout[] {
   const readName = atLeast(kernel, [6, 2]) ? 'swap_read_folio' : 'swap_readpage'
   const probe = inSystem('pstrace')
   return [
-    probe('swapWrite', writeName, [probeIp, entry], `({__probe_ip:ip:${writeName}}) entry={entry}`),
+    options.folioOrders
+      ? probe(
+          'swapWrite',
+          writeName,
+          [probeIp, entry, field('order', 'u8', 1, false, { arg: 'order' })],
+          `({__probe_ip:ip:${writeName}}) entry={entry} order={order}`,
+        )
+      : probe(
+          'swapWrite',
+          writeName,
+          [probeIp, entry],
+          `({__probe_ip:ip:${writeName}}) entry={entry}`,
+        ),
     probe(
       'swapWriteReturn',
       `${writeName}_ret`,

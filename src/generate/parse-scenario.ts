@@ -117,6 +117,7 @@ const STEPS: Readonly<Record<Step['do'], Rules>> = {
   node: reclaim,
   batch: {
     swapOuts: count,
+    order: optional(integer(0, 9)),
     kept: optional(count),
     scanNs: duration,
     unmapNs: duration,

@@ -169,7 +169,8 @@ export class Reclaim {
   *batch(step: Step & { do: 'batch' }, running: Running): Steps {
     const { cpu, tid, node } = running.actor
     const kept = step.kept ?? 0
-    const scanned = step.swapOuts + kept
+    const reclaimed = step.swapOuts << (step.order ?? 0)
+    const scanned = reclaimed + kept
     const priority = step.priority ?? 12
     yield* spend(running, this.#random.draw(step.scanNs))
     const isolated = this.#tracer.isRecording ? this.#tracer.now : undefined
@@ -184,7 +185,7 @@ export class Reclaim {
       tid,
       node,
       scanned,
-      step.swapOuts,
+      reclaimed,
       0,
       0,
       0,
@@ -202,7 +203,7 @@ export class Reclaim {
       node,
       nr_scanned: scanned,
       nr_taken: scanned,
-      nr_reclaimed: step.swapOuts,
+      nr_reclaimed: reclaimed,
       priority,
     })
     yield* spend(running, STEP_NS)

@@ -16,10 +16,12 @@ export type Step =
       readonly gfp?: number
       readonly steps: readonly Step[]
     }
-  /** One shrink call: isolate, `swapOuts` pages unmapped and stored one by one, then the summary event. */
+  /** One shrink call: isolate, `swapOuts` folios unmapped and stored one by one, then the summary event. */
   | {
       readonly do: 'batch'
       readonly swapOuts: number
+      /** Each has 2^order pages, which go to slots in a row and come back one by one; default 0. */
+      readonly order?: number
       /** Pages scanned and kept. */
       readonly kept?: number
       readonly scanNs: Duration
@@ -117,6 +119,16 @@ export interface Scenario {
    */
   readonly storeQueue?: { readonly depth: number }
   readonly actors: readonly Actor[]
+}
+
+/** Does any step swap out folios of several pages? Then the probe at the gate tells their orders. */
+export function hasFolios(scenario: Scenario): boolean {
+  const anyOf = (steps: readonly Step[]): boolean =>
+    steps.some(
+      (step) =>
+        (step.do === 'batch' && (step.order ?? 0) > 0) || ('steps' in step && anyOf(step.steps)),
+    )
+  return scenario.actors.some(({ steps }) => anyOf(steps))
 }
 
 export function hasRequests({ swapDevices }: Scenario): boolean {

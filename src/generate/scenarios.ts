@@ -270,5 +270,71 @@ const laptop: Scenario = {
   ],
 }
 
+/** `batch` of folios: of 2^order pages each, all of them reclaimed. */
+const foliosOf = (order: number, swapOuts: number): Step => ({
+  do: 'batch',
+  swapOuts,
+  order,
+  scanNs: [3_000, 20_000],
+  unmapNs: [1_000, 2_000],
+  storeNs: [8_000, 30_000],
+})
+/** GFP_HIGHUSER_MOVABLE | __GFP_ZERO: memory for a fault on an anonymous page. */
+const GFP_ANON = 0x100dca
+
+/** Anonymous memory in folios of several sizes, whole on their way out and page by page on their way back. */
+const folios: Scenario = {
+  ...phone,
+  name: 'folios',
+  summary: 'folios of several sizes are swapped out whole and come back page by page',
+  actors: [
+    {
+      ...kswapd(0, 1),
+      steps: [
+        {
+          do: 'repeat',
+          times: 0,
+          steps: [
+            {
+              do: 'kswapdRound',
+              steps: [foliosOf(4, 2), batch(24, 8), foliosOf(2, 8), batch(0, 32)],
+            },
+          ],
+        },
+      ],
+    },
+    app(0, 0, [
+      { do: 'run', ns: [200_000, 900_000] },
+      { do: 'wakeKswapd', node: 0 },
+      {
+        do: 'direct',
+        order: 0,
+        gfp: GFP_ANON,
+        steps: [foliosOf(4, 1), batch(8), foliosOf(2, 2)],
+      },
+      { do: 'retry', free: 1900, reclaimable: 2_000, min: 2048 },
+      refault,
+      refault,
+      think,
+    ]),
+    app(2, 0, [
+      { do: 'run', ns: [100_000, 400_000] },
+      refault,
+      refault,
+      refault,
+      { do: 'sleep', ns: [2 * MS, 5 * MS] },
+    ]),
+  ],
+}
+
 /** Built-in scenarios by name. */
-export const SCENARIOS: readonly Scenario[] = [phone, server, late, burst, queue, laptop, stream]
+export const SCENARIOS: readonly Scenario[] = [
+  phone,
+  server,
+  late,
+  burst,
+  queue,
+  laptop,
+  folios,
+  stream,
+]

@@ -1,7 +1,13 @@
 import type { Cpus } from './cpus.ts'
 import type { Random } from './random.ts'
 import { type Running, STEP_NS, type Steps, spend } from './running.ts'
-import type { DeviceRequests, Duration, Scenario, Step } from './scenario.ts'
+import {
+  type DeviceRequests,
+  type Duration,
+  hasFolios,
+  type Scenario,
+  type Step,
+} from './scenario.ts'
 import { MAX_SWAPPED, Slots, type SwappedPage, SwappedPages } from './swapped-pages.ts'
 import type { Tracer } from './tracer.ts'
 
@@ -22,9 +28,11 @@ interface Lane {
   done: number
 }
 
-/** A page that was handed over and waits for a worker. */
+/** A folio that was handed over and waits for a worker. */
 interface QueuedPage {
+  /** The first of its folio's. */
   readonly page: SwappedPage
+  readonly order: number
   readonly lane: Lane
   readonly type: number
 }
@@ -40,7 +48,9 @@ export class Swap {
   readonly #slots: readonly Slots[]
   readonly #queue: QueuedPage[] = []
   readonly #lanes = new Map<string, Lane>()
+  /** Pages. */
   #swapOuts = 0
+  readonly #hasFolios: boolean
 
   constructor(
     scenario: Scenario,
@@ -55,6 +65,7 @@ export class Swap {
     this.#random = random
     this.#running = running
     this.#slots = scenario.swapDevices.map(() => new Slots())
+    this.#hasFolios = hasFolios(scenario)
   }
 
   *swapOut(step: Step & { do: 'batch' }, running: Running): Steps {
@@ -63,15 +74,17 @@ export class Swap {
     const index = step.device ?? 0
     const device = this.#scenario.swapDevices[index]
     const type = device?.swapType ?? 0
-    yield* spend(running, this.#random.draw(step.unmapNs))
-    const offset = this.#slots[index]?.take() ?? 0
-    const number = this.#swapOuts++
+    const order = step.order ?? 0
+    yield* spend(running, this.#drawEach(step.unmapNs, order))
+    const offset = this.#slots[index]?.takeRow(1 << order) ?? 0
+    const number = this.#swapOuts
+    this.#swapOuts += 1 << order
     const pfn = this.#framesOf(node, number)
     const context = running.contexts.at(-1) ?? 'proactive'
     const start = this.#tracer.now
     const lane = this.#laneOf(`${node}/${context === 'node' ? 'direct' : context}`)
     const submitRank = this.#tracer.isRecording ? ++lane.submitted : undefined
-    this.#tracer.emit('swapWrite', cpu, tid, type, offset)
+    this.#tracer.emit('swapWrite', cpu, tid, type, offset, order)
     account.did('unmap', this.#tracer.now)
     const what = {
       lane: lane.name,
@@ -82,6 +95,7 @@ export class Swap {
       pfn,
       swap_type: type,
       swap_offset: offset,
+      folio_order: this.#hasFolios ? order : undefined,
       context,
       span: running.spans.at(-1),
     }
@@ -94,8 +108,8 @@ export class Swap {
       storeQueue !== undefined && context === 'kswapd' && this.#queue.length < storeQueue.depth
     if (isQueued) {
       yield* spend(running, HAND_OVER_NS)
-      this.#queue.push({ page, lane, type })
-    } else yield* this.#store({ page, lane, type }, step.storeNs, running, 'inline')
+      this.#queue.push({ page, order, lane, type })
+    } else yield* this.#store({ page, order, lane, type }, step.storeNs, running, 'inline')
     const stored = this.#tracer.now
     this.#tracer.emit('swapWriteReturn', cpu, tid, 0)
     account.did('store', this.#tracer.now)
@@ -108,14 +122,14 @@ export class Swap {
     if (row >= 0) truth?.set('swapouts', row, { write_ns: writtenNs })
     else if (truth !== undefined)
       page.row = truth.add('swapouts', { ...what, stored_ns: stored, write_ns: writtenNs })
-    running.reclaimed++
-    if (!isQueued) this.#leave(page, running)
+    running.reclaimed += 1 << order
+    if (!isQueued) this.#leave(page, order, running)
     yield* spend(running, STEP_NS)
   }
 
   /** The store itself, by whoever does it; between its own probes where there is a queue. */
   *#store(
-    { page, lane, type }: QueuedPage,
+    { page, order, lane, type }: QueuedPage,
     storeNs: Duration,
     running: Running,
     path: 'inline' | 'queued',
@@ -134,7 +148,7 @@ export class Swap {
         begin_ns: this.#tracer.now,
         stored_tid: tid,
       })
-    yield* spend(running, this.#random.draw(storeNs))
+    yield* spend(running, this.#drawEach(storeNs, order))
     if (page.row >= 0)
       this.#tracer.truth?.set('swapouts', page.row, {
         done_rank: ++lane.done,
@@ -154,7 +168,7 @@ export class Swap {
         continue
       }
       yield* this.#store(queued, step.ns, running, 'queued')
-      this.#leave(queued.page, running)
+      this.#leave(queued.page, queued.order, running)
     }
   }
 
@@ -197,12 +211,22 @@ export class Swap {
     yield* spend(running, STEP_NS)
   }
 
-  /** A stored page: on a disk that takes requests it is still to be written. */
-  #leave(page: SwappedPage, running: Running): void {
-    const keep = () => this.#keep(page, running.actor.cpu)
-    const requests = this.#scenario.swapDevices[page.device]?.requests
-    if (requests === undefined) keep()
-    else this.#request(requests, 'W', page, running, keep)
+  /** A stored folio is single pages: on a disk that takes requests each is still to be written. */
+  #leave(first: SwappedPage, order: number, running: Running): void {
+    for (let part = 0; part < 1 << order; part++) {
+      const page = { ...first, offset: first.offset + part, before: first.before + part }
+      const keep = () => this.#keep(page, running.actor.cpu)
+      const requests = this.#scenario.swapDevices[page.device]?.requests
+      if (requests === undefined) keep()
+      else this.#request(requests, 'W', page, running, keep)
+    }
+  }
+
+  /** What each page of a folio takes, together. */
+  #drawEach(ns: Duration, order: number): number {
+    let sum = 0
+    for (let part = 0; part < 1 << order; part++) sum += this.#random.draw(ns)
+    return sum
   }
 
   /** The page may be swapped in from now on; where there are too many, one is given up. */

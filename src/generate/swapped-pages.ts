@@ -54,6 +54,15 @@ export class Slots {
     return this.#freed > 0 ? (this.#free[--this.#freed] ?? 0) : this.#next++
   }
 
+  /** The first of so many in a row, at a multiple of their number as in a cluster. */
+  takeRow(count: number): number {
+    if (count === 1) return this.take()
+    const first = Math.ceil(this.#next / count) * count
+    while (this.#next < first) this.giveBack(this.#next++)
+    this.#next += count
+    return first
+  }
+
   giveBack(offset: number): void {
     this.#free[this.#freed++] = offset
   }

@@ -43,6 +43,8 @@ const TRUTH_TABLES = {
     pfn: 'number',
     swap_type: 'number',
     swap_offset: 'number',
+    /** NULL where all folios are single pages. */
+    folio_order: 'number',
     context: 'text',
     span: 'number',
   },

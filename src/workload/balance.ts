@@ -1,6 +1,6 @@
 import { BOOST_FACTOR } from './machine.ts'
 import { RECLAIM_FILE } from './page-cache.ts'
-import { EVENT, type Recording } from './recording.ts'
+import { EVENT, pagesOfEvent, type Recording } from './recording.ts'
 import { PoolPages } from './refused.ts'
 import type { Stores } from './stores.ts'
 import type { Based } from './types.ts'
@@ -264,7 +264,7 @@ function collectPoints(recording: Recording, stores: Stores, options: BalanceOpt
         break
       }
       case EVENT.read:
-        swappedIn++
+        swappedIn += pagesOfEvent(recording, i)
         pool.read(i)
         break
       case EVENT.retry: {

@@ -1,6 +1,6 @@
 import type { Balance } from './balance.ts'
 import { RECLAIM_FILE } from './page-cache.ts'
-import { EVENT, type Recording } from './recording.ts'
+import { EVENT, pagesOfEvent, type Recording } from './recording.ts'
 import { PoolPages } from './refused.ts'
 import type { Stores } from './stores.ts'
 
@@ -54,7 +54,7 @@ export function freeAtBoosts(recording: Recording, parts: BoostParts): number[] 
         else reclaimedFile += recording.b[i] ?? 0
         break
       case EVENT.read:
-        swappedIn++
+        swappedIn += pagesOfEvent(recording, i)
         pool.read(i)
         break
       case EVENT.wakeKswapd:

@@ -1,5 +1,12 @@
 import { Numbers } from './numbers.ts'
-import { EVENT, entryOfWrite, isAnonWrite, LOST_TID, type Recording } from './recording.ts'
+import {
+  EVENT,
+  entryOfWrite,
+  isAnonWrite,
+  LOST_TID,
+  pagesOfEvent,
+  type Recording,
+} from './recording.ts'
 import type { StoreSample } from './stores.ts'
 import { type Thread, Threads } from './threads.ts'
 import { DISPLACED, type Gap, QUEUED } from './unmap-costs.ts'
@@ -147,7 +154,7 @@ export class CostSamples {
         this.#faultBegins(thread, cpu)
         break
       case EVENT.read:
-        this.#reads(thread)
+        this.#reads(thread, i)
         break
       case EVENT.faultReturn:
         this.#faultReturns(thread, cpu, counts)
@@ -169,16 +176,20 @@ export class CostSamples {
     return { event, entry: this.#recording.a[event] ?? 0, cpu, flushes, switches }
   }
 
-  /** A store that ends now. */
+  /** A store that ends now; each page of a folio has its share. */
   #addStore(begun: Begun, thread: Thread, cpu: number): void {
-    this.stores.push({
-      event: begun.event,
-      entry: begun.entry,
-      cpuNs: cpu - begun.cpu,
-      isKernel: !thread.isUser,
-      flushes: thread.flushes - begun.flushes,
-      switches: thread.switches - begun.switches,
-    })
+    const folioPages = pagesOfEvent(this.#recording, begun.event)
+    const switches = thread.switches - begun.switches
+    for (let part = 0; part < folioPages; part++)
+      this.stores.push({
+        event: begun.event,
+        entry: begun.entry + part,
+        cpuNs: (cpu - begun.cpu) / folioPages,
+        isKernel: !thread.isUser,
+        flushes: thread.flushes - begun.flushes,
+        // What one switch costs is not told by a part of a store.
+        switches: folioPages > 1 ? 2 * switches : switches,
+      })
   }
 
   /** A store of which nothing is known but that it was. */
@@ -228,11 +239,12 @@ export class CostSamples {
 
   #gateEntered(thread: Thread, cpu: number, i: number): void {
     const position = this.#at(thread)
-    position.gates++
+    const folioPages = pagesOfEvent(this.#recording, i)
+    position.gates += folioPages
     // What an interruption or a switch adds is counted apart.
     if (position.writtenCpu >= 0 && thread.disturbances === position.writtenDisturbances)
       position.gaps.push({
-        ns: cpu - position.writtenCpu,
+        ns: (cpu - position.writtenCpu) / folioPages,
         isOwner: thread.hasMemory,
         isRemote: this.#threads.hasRemoteOwner(thread),
         after: position.writtenAfter,
@@ -344,8 +356,8 @@ export class CostSamples {
     position.faultReclaims = 0
   }
 
-  #reads(thread: Thread): void {
-    this.#at(thread).faultReads++
+  #reads(thread: Thread, i: number): void {
+    this.#at(thread).faultReads += pagesOfEvent(this.#recording, i)
   }
 
   #faultReturns(thread: Thread, cpu: number, counts: boolean): void {

@@ -207,7 +207,24 @@ function describePages(facts: FactList, pages: WorkloadPages): void {
     count(`kind.${kind}`, countOf(pages.kind, value), kind === 'shmem' ? 'snapshot' : 'inferred')
   for (const [value, fill] of PAGE_FILLS.entries())
     count(`fill.${fill}`, countOf(pages.fill, value), 'inferred')
+  describeFolios(count, pages)
   count('ever_stored', pages.length - countOf(pages.slot, -1), 'event')
+}
+
+/** By order, those that were swapped out whole. */
+function describeFolios(
+  count: (name: string, value: number, basis: Basis, from?: string) => void,
+  { folio, order }: WorkloadPages,
+): void {
+  if (folio === undefined) return
+  const orders = order.filter((_, page) => folio[page] === page)
+  for (const each of [...new Set(orders)].sort((a, b) => a - b))
+    count(
+      `folios.order${each}`,
+      countOf(orders, each) << each,
+      'event',
+      `${countOf(orders, each)} folios by their order at the gate, allocated and swapped out whole`,
+    )
 }
 
 function countOf(column: ArrayLike<number>, value: number): number {

@@ -6,6 +6,7 @@ import {
   type EventKind,
   isAnonWrite,
   LOST_TID,
+  pagesOfEvent,
   type RecordedGap,
   type Recording,
   RecordingBuilder,
@@ -76,6 +77,8 @@ function countLost(recording: Recording): Lost {
   let file = 0
   for (let i = 0; i < recording.length; i++)
     if (isAnonWrite(recording, i)) stores++
+    // Written once, with all its pages.
+    else if (recording.kind[i] === EVENT.gate) stores += pagesOfEvent(recording, i) - 1
     else if (recording.kind[i] === EVENT.batchEnd) {
       const reclaimed = recording.b[i] ?? 0
       if (((recording.c[i] ?? 0) & RECLAIM_FILE) === 0) anon += reclaimed
@@ -111,10 +114,13 @@ function findEntries(recording: Recording, times: readonly Moment[]): number[] {
   const stored = new Set<number>()
   const read: { ns: number; entry: number }[] = []
   for (let i = 0; i < recording.length; i++) {
-    const entry = recording.a[i] ?? 0
-    if (recording.kind[i] === EVENT.gate) stored.add(entry)
-    else if (recording.kind[i] === EVENT.read && !stored.delete(entry))
-      read.push({ ns: recording.ns[i] ?? 0, entry })
+    const kind = recording.kind[i]
+    if (kind !== EVENT.gate && kind !== EVENT.read) continue
+    const first = recording.a[i] ?? 0
+    const last = first + pagesOfEvent(recording, i)
+    for (let entry = first; entry < last; entry++)
+      if (kind === EVENT.gate) stored.add(entry)
+      else if (!stored.delete(entry)) read.push({ ns: recording.ns[i] ?? 0, entry })
   }
   let next = 0
   return times.map(({ ns }, n) => {

@@ -1,6 +1,13 @@
 import type { TaskClock } from './clocks.ts'
 import type { StoredPage, TouchedPage } from './pages.ts'
-import { EVENT, entryOfWrite, isAnonWrite, type RecordedZone, type Recording } from './recording.ts'
+import {
+  EVENT,
+  entryOfWrite,
+  isAnonWrite,
+  pagesOfEvent,
+  type RecordedZone,
+  type Recording,
+} from './recording.ts'
 
 export function nodeFinder(
   recording: Recording,
@@ -21,7 +28,7 @@ export interface StoreList {
   readonly list: readonly StoredPage[]
 }
 
-/** Every page that reclaim gave to the gate, in order, whoever stored it later. */
+/** Every page that reclaim gave to the gate, in order, whoever stored it later; those of a folio one after the other. */
 export function listStores(
   recording: Recording,
   stores: {
@@ -43,18 +50,22 @@ export function listStores(
     const tid = recording.tid[i] ?? 0
     if (kind === EVENT.gate) {
       gate.set(tid, list.length)
-      list.push({
-        ns: recording.ns[i] ?? 0,
-        entry: recording.a[i] ?? 0,
-        isSame: sameAt.has(i),
-        node: 0,
-      })
+      const folioPages = pagesOfEvent(recording, i)
+      for (let part = 0; part < folioPages; part++)
+        list.push({
+          ns: recording.ns[i] ?? 0,
+          entry: (recording.a[i] ?? 0) + part,
+          isSame: sameAt.has(i),
+          node: 0,
+          ...(folioPages > 1 ? { part, folioPages } : {}),
+        })
     } else if (kind === EVENT.written) {
       const row = gate.get(tid)
       const stored = row === undefined ? undefined : list[row]
       if (row !== undefined && stored !== undefined) {
         const node = nodeOf(i, recording.a[i] ?? 0)
-        if (node !== 0) list[row] = { ...stored, node }
+        if (node !== 0)
+          for (let at = row; at < list.length; at++) list[at] = { ...(list[at] ?? stored), node }
       } else if (row === undefined && isAnonWrite(recording, i))
         // Without a probe on the gate the write event is all there is.
         list.push({
@@ -67,6 +78,12 @@ export function listStores(
     }
   }
   return { list }
+}
+
+/** A folio lies at a multiple of its size. */
+function addressOfPart(address: number, folioPages: number, part: number): number {
+  if (address < 0 || folioPages === 1) return address
+  return folioPages * Math.floor(address / folioPages) + part
 }
 
 export interface Touch extends TouchedPage {
@@ -113,15 +130,17 @@ export function listTouches(
           next.set(tid, at + 1)
         }
       }
-      touches.push({
-        ns,
-        entry: recording.a[i] ?? 0,
-        space,
-        address,
-        task: row,
-        node: 0,
-        own,
-      })
+      const folioPages = pagesOfEvent(recording, i)
+      for (let part = 0; part < folioPages; part++)
+        touches.push({
+          ns,
+          entry: (recording.a[i] ?? 0) + part,
+          space,
+          address: addressOfPart(address, folioPages, part),
+          task: row,
+          node: 0,
+          own,
+        })
     }
   }
   return touches

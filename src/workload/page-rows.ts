@@ -10,6 +10,7 @@ interface PageParts {
     readonly resident: number
     readonly inSwap: number
     readonly ofStore: Int32Array
+    readonly folio: Int32Array | undefined
   }
   readonly allocations: { readonly length: number; readonly task: Int32Array }
   readonly recording: Recording
@@ -48,7 +49,7 @@ export function buildPages(parts: PageParts): WorkloadPages {
     length,
     node,
     kind,
-    order: new Uint8Array(length),
+    ...foliosOf(identities.folio, length),
     fill,
     slot,
     owner,
@@ -56,6 +57,23 @@ export function buildPages(parts: PageParts): WorkloadPages {
     swappedAtStart,
     recordedBytes: new Int32Array(length).fill(-1),
   }
+}
+
+/** Orders of the folios by their first pages; of the others only what they begin with. */
+function foliosOf(
+  known: Int32Array | undefined,
+  length: number,
+): Pick<WorkloadPages, 'order' | 'folio'> {
+  const order = new Uint8Array(length)
+  if (known === undefined) return { order }
+  const folio = new Int32Array(length).fill(-1)
+  folio.set(known)
+  const pages = new Uint32Array(length)
+  for (const first of known) if (first >= 0) pages[first] = (pages[first] ?? 0) + 1
+  pages.forEach((count, first) => {
+    if (count > 0) order[first] = Math.log2(count)
+  })
+  return { order, folio }
 }
 
 /** Offsets of one swap device lie below this (RecordedEntry = type * 2^40 + offset). */
@@ -99,12 +117,21 @@ function spreadNodes(length: number, zones: readonly RecordedZone[]): Uint8Array
   return node
 }
 
+/** A folio is met by its first page. */
 export function buildStream(
   stores: number,
-  identities: { readonly length: number; readonly inSwap: number; readonly ofStore: Int32Array },
+  identities: {
+    readonly length: number
+    readonly inSwap: number
+    readonly ofStore: Int32Array
+    readonly folio: Int32Array | undefined
+  },
   cached: number,
 ): Uint32Array {
   const met = new Uint8Array(identities.length)
+  identities.folio?.forEach((first, page) => {
+    if (first >= 0 && first !== page) met[page] = 1
+  })
   const stream: number[] = []
   for (let k = 0; k < stores; k++) {
     const page = identities.ofStore[k] ?? -1

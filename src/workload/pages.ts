@@ -6,6 +6,9 @@ export interface StoredPage {
   readonly entry: number
   readonly isSame: boolean
   readonly node: number
+  /** Its place in the folio in which it went out, and how many pages that has; its other parts stand beside it. Absent = it was none. */
+  readonly part?: number
+  readonly folioPages?: number
 }
 
 /** A swap-in, or with entry -1 a fault that found its page still in memory. `address` is its page's identity within `space`, -1 where no fault probe told it. */
@@ -34,6 +37,8 @@ export interface Identities {
   /** Pages that came back and were stored again; and those that came back twice without a store between. */
   readonly storedAgain: number
   readonly cleanAgain: number
+  /** By page: the one with which the folio begins as a part of which it went out first, -1 = none; undefined = there was no folio. */
+  readonly folio: Int32Array | undefined
 }
 
 /**
@@ -64,7 +69,31 @@ export function followPages(
     unmatched: follower.unmatched,
     storedAgain: follower.storedAgain,
     cleanAgain: countCleanAgain(stores, touches, ofStore, ofTouch),
+    folio: groupFolios(stores, ofStore, {
+      length: follower.length,
+      known: resident + allocations.length,
+    }),
   }
+}
+
+/** Pages that went out for the first time, all of one folio: only such were one before. What has come back once is single pages. */
+function groupFolios(
+  stores: readonly StoredPage[],
+  ofStore: Int32Array,
+  pages: { readonly length: number; readonly known: number },
+): Int32Array | undefined {
+  if (!stores.some(({ folioPages }) => folioPages !== undefined)) return undefined
+  const folio = new Int32Array(pages.length).fill(-1)
+  // What was in swap at the start comes back page by page.
+  const seen = new Uint8Array(pages.length).fill(1, pages.known)
+  stores.forEach(({ part, folioPages = 1 }, store) => {
+    const parts = ofStore.subarray(store, store + folioPages)
+    if (part === 0 && parts.every((page) => page >= 0 && seen[page] === 0))
+      for (const page of parts) folio[page] = parts[0] ?? -1
+    const page = ofStore[store] ?? -1
+    if (page >= 0) seen[page] = 1
+  })
+  return folio
 }
 
 /** Gives each store and each touch its page, one after the other in time. */
@@ -82,6 +111,8 @@ class Follower {
   readonly #names: Names
   readonly #waiting: WaitingPages
   readonly #pageOfName = new Map<string, number>()
+  /** Where the first page of the folio under way was met: the others wait there too. */
+  #folioQueue: Waiting | undefined
 
   constructor(
     stores: readonly StoredPage[],
@@ -117,11 +148,29 @@ class Follower {
 
   /** The page that a store met which no page is known for yet; -1 = none was left. */
   #meet(store: number, touch: number, isNamed: boolean): number {
-    const ns = this.#stores[store]?.ns ?? 0
-    const owner = this.#touches[touch]?.task ?? -1
-    const { page, enteredNs } = this.#waiting.meet(owner, isNamed)
+    const { ns = 0, part } = this.#stores[store] ?? {}
+    const isPart = part !== undefined
+    const owner = isPart ? this.#ownerOfFolio(store - part) : (this.#touches[touch]?.task ?? -1)
+    const queue =
+      isPart && part > 0 && this.#folioQueue !== undefined
+        ? this.#folioQueue
+        : this.#waiting.queueOf(owner, isNamed || isPart)
+    this.#folioQueue = isPart ? queue : undefined
+    const enteredNs = queue.firstNs()
+    const page = queue.take()
     if (page < 0 || enteredNs > ns) this.unmatched++
     return page
+  }
+
+  /** The task that faulted one of its pages back; -1 = none did. */
+  #ownerOfFolio(first: number): number {
+    const last = first + (this.#stores[first]?.folioPages ?? 1)
+    for (let store = first; store < last; store++) {
+      const touch = this.#pairs.touchOfStore[store] ?? -1
+      const owner = this.#touches[touch]?.task ?? -1
+      if (owner >= 0) return owner
+    }
+    return -1
   }
 
   touch(touch: number): void {
@@ -213,18 +262,17 @@ class WaitingPages {
       this.#allocated[allocations.task[n] ?? 0]?.push(resident + n, allocations.ns[n] ?? 0)
   }
 
-  /** Takes the page that entered first of those that a store may have met; page -1 = none. `owner` -1 = any task's. */
-  meet(owner: number, isNamed: boolean): { readonly page: number; readonly enteredNs: number } {
+  /** Where the page waits that entered first of those that a store may have met. `owner` -1 = any task's. */
+  queueOf(owner: number, isNamed: boolean): Waiting {
     let best = this.#start
     const consider = (queue: Waiting | undefined): void => {
       if (queue !== undefined && queue.firstNs() < best.firstNs()) best = queue
     }
     if (owner >= 0) consider(this.#allocated[owner])
     else for (const queue of this.#allocated) consider(queue)
-    // A page first named now has not come back before.
+    // A page first named now has not come back before, nor has one in a folio.
     if (!isNamed) consider(this.returned)
-    const enteredNs = best.firstNs()
-    return { page: best.take(), enteredNs }
+    return best
   }
 }
 

@@ -12,15 +12,15 @@ export const EVENT = {
   /** a = tid, b = target cpu. */
   waking: 1,
   wakeup: 2,
-  /** Reclaim asks for the page to be written: a = entry. */
+  /** Reclaim asks for the folio to be written: a = its first entry, b = its order. */
   gate: 3,
   gateReturn: 4,
   /** a = pfn, b = reclaim flags, c = entry where it was made up (UNSEEN_ENTRIES). */
   written: 5,
-  /** Begin and end of a store, by whoever does it: a = entry. */
+  /** Begin and end of a store, by whoever does it: a = its first entry, b = its order. */
   store: 6,
   storeReturn: 7,
-  /** a = entry. */
+  /** a = its first entry, b = its order. */
   read: 8,
   /** a = page number of the faulting address. */
   fault: 9,
@@ -56,6 +56,13 @@ export const ENDS_RECLAIM: ReadonlySet<number> = new Set([EVENT.directEnd, EVENT
 export const UNSEEN_ENTRIES = 2 ** 50
 /** Of events that were lost: whose they were is not known, nor what time they took. */
 export const LOST_TID = -1
+
+const OF_FOLIOS: ReadonlySet<number> = new Set([EVENT.gate, EVENT.store, EVENT.read])
+
+/** Base pages that an event is about; 1 where it does not tell an order. */
+export function pagesOfEvent(recording: Pick<Recording, 'kind' | 'b'>, event: number): number {
+  return OF_FOLIOS.has(recording.kind[event] ?? -1) ? 1 << (recording.b[event] ?? 0) : 1
+}
 
 /** Is it a write of an anonymous page? */
 export function isAnonWrite(recording: Pick<Recording, 'kind' | 'b'>, event: number): boolean {

@@ -1,4 +1,4 @@
-import type { Recording } from './recording.ts'
+import { pagesOfEvent, type Recording } from './recording.ts'
 import type { Stores } from './stores.ts'
 
 /** How many pages the pool holds as a recording is followed, event by event. */
@@ -30,9 +30,11 @@ export class PoolPages {
       else this.stored++
   }
 
-  /** The event reads its entry back. */
+  /** The event reads its entries back. */
   read(event: number): void {
-    if (!this.#outside.delete(this.#recording.a[event] ?? 0)) this.stored--
+    const first = this.#recording.a[event] ?? 0
+    const last = first + pagesOfEvent(this.#recording, event)
+    for (let entry = first; entry < last; entry++) if (!this.#outside.delete(entry)) this.stored--
   }
 }
 

@@ -1,5 +1,5 @@
 import { Numbers } from './numbers.ts'
-import { EVENT, LOST_TID, type Recording } from './recording.ts'
+import { EVENT, LOST_TID, pagesOfEvent, type Recording } from './recording.ts'
 import { Threads } from './threads.ts'
 import type { StolenTime } from './types.ts'
 import { eventAt, type WorkTimes } from './work-share.ts'
@@ -16,7 +16,7 @@ export interface Stolen {
 }
 
 /**
- * Steps of reclaim on one page: none of them sleeps, and while one is under way no other task runs (CPU time of the thread is counted), so
+ * Steps of reclaim on one folio, page by page: none of them sleeps, and while one is under way no other task runs (CPU time of the thread is counted), so
  * nothing in the machine makes one last many times its usual time.
  */
 const STEPS: readonly (readonly [begin: number, end: number])[] = [
@@ -59,26 +59,30 @@ export function findStolen(
     stepOf[begin * KINDS + end] = step
   })
   const threads = new Threads(recording, owners)
-  const last = new Map<number, { kind: number; cpu: number }>()
+  const last = new Map<number, { kind: number; cpu: number; pages: number }>()
+  const pagesOfStep = new Uint16Array(recording.length).fill(1)
   for (let i = 0; i < recording.length; i++) {
     threads.step(i)
     const kind = recording.kind[i] ?? 0
     const tid = recording.tid[i] ?? 0
     if (kind <= EVENT.wakeup || tid === LOST_TID) continue
     const cpu = threads.get(tid).cpuAt(recording.ns[i] ?? 0)
+    const pages = pagesOfEvent(recording, i)
     const before = last.get(tid)
     if (before === undefined) {
-      last.set(tid, { kind, cpu })
+      last.set(tid, { kind, cpu, pages })
       continue
     }
     const step = stepOf[before.kind * KINDS + kind] ?? -1
     if (step >= 0) {
       kindOf[i] = step
       spent[i] = cpu - before.cpu
-      samples[step]?.push(cpu - before.cpu)
+      pagesOfStep[i] = Math.max(pages, before.pages)
+      samples[step]?.push((cpu - before.cpu) / Math.max(pages, before.pages))
     }
     before.kind = kind
     before.cpu = cpu
+    before.pages = pages
   }
   const medians = samples.map((list) => {
     const sorted = list.copyValues().sort()
@@ -91,8 +95,9 @@ export function findStolen(
     const ns = recording.ns[i] ?? 0
     const isInside = ns >= startNs && ns <= endNs
     const strikes = threads.get(recording.tid[i] ?? 0).isUser ? direct : kernel
-    if (isInside && recording.kind[i] === given) strikes.pages++
-    const usual = medians[kindOf[i] ?? -1] ?? Number.POSITIVE_INFINITY
+    if (isInside && recording.kind[i] === given) strikes.pages += pagesOfEvent(recording, i)
+    const ofPage = medians[kindOf[i] ?? -1] ?? Number.POSITIVE_INFINITY
+    const usual = ofPage * (pagesOfStep[i] ?? 1)
     const long = spent[i] ?? 0
     if (!(long > usual * STOLEN_MEDIANS)) continue
     ofStep[i] = long - usual

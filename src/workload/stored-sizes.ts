@@ -1,7 +1,7 @@
 import { findZswapShare } from './counters.ts'
-import type { TableColumns, WorkloadTables } from './load.ts'
 import { readCounter, snapshotText } from './machine.ts'
 import type { Recording } from './recording.ts'
+import type { TableColumns, WorkloadTables } from './table-columns.ts'
 import type { Based } from './types.ts'
 
 type Parameters = Record<string, Based<number | string>>

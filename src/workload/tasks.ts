@@ -19,7 +19,7 @@ export interface TaskParts {
     readonly own: Float64Array
   }
   readonly touches: readonly Touch[]
-  readonly identities: { readonly ofTouch: Int32Array }
+  readonly identities: { readonly ofTouch: Int32Array; readonly folio: Int32Array | undefined }
   readonly file: FileReads
   readonly users: MemoryUsers
 }
@@ -41,7 +41,7 @@ export function buildTask(
   add(0, OP.mark, 0)
   add(clock.ownAt(parts.halfNs), OP.mark, 1)
   for (let n = 0; n < parts.allocations.length; n++)
-    if (parts.allocations.task[n] === row)
+    if (parts.allocations.task[n] === row && !isTail(parts.identities.folio, parts.resident + n))
       add(parts.allocations.own[n] ?? 0, OP.alloc, parts.resident + n)
   parts.touches.forEach((touch, index) => {
     const page = parts.identities.ofTouch[index] ?? -1
@@ -89,6 +89,12 @@ export function buildTask(
     arg,
     startNs: Math.max(0, Math.round(clock.firstNs - parts.startNs)),
   }
+}
+
+/** A folio is allocated when its first page is. */
+function isTail(folio: Int32Array | undefined, page: number): boolean {
+  const first = folio?.[page] ?? -1
+  return first >= 0 && first !== page
 }
 
 export function buildLoad(

@@ -126,7 +126,7 @@ export class Expected {
         path: isWhole ? row['path'] : undefined,
         stored_tid: isWhole ? row['stored_tid'] : undefined,
         place: snapshots && devices === 1 ? row['place'] : undefined,
-        folio_order: snapshots ? 0 : undefined,
+        folio_order: (isWhole ? row['folio_order'] : null) ?? (snapshots ? 0 : undefined),
         lane: isRanked && knowsNode ? row['lane'] : undefined,
         submit_rank: isRanked ? row['submit_rank'] : undefined,
         start_rank: isRanked && !isTied ? row['start_rank'] : undefined,

@@ -216,6 +216,8 @@ describe('folios of many orders', () => {
         return end
       },
     }
-    expect(() => run(mixed(1, 'classic'), twice)).toThrow(/more than it had|is not on its way to swap/)
+    expect(() => run(mixed(1, 'classic'), twice)).toThrow(
+      /more than it had|is not on its way to swap/,
+    )
   })
 })

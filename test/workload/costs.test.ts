@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { RECLAIM_WB_ANON } from '../../src/model/lru.ts'
 import { measureCosts } from '../../src/workload/costs.ts'
 import { EVENT, type Recording, RecordingBuilder, STATE } from '../../src/workload/recording.ts'
 import { findSameThreshold } from '../../src/workload/stores.ts'
@@ -64,7 +65,17 @@ function bothWriting(
     builder.add(rank++, EVENT.switch, 0, cpu, 0, 0, STATE.runnable, tid, 0)
   builder.add(rank++, EVENT.directBegin, 1, 1, APP, 0, 0, 0, 0)
   for (const event of events)
-    builder.add(rank++, event.kind as 3, event.ns, event.cpu, event.tid, event.a, 1, 0, 0)
+    builder.add(
+      rank++,
+      event.kind as 3,
+      event.ns,
+      event.cpu,
+      event.tid,
+      event.a,
+      event.kind === EVENT.written ? RECLAIM_WB_ANON : 0,
+      0,
+      0,
+    )
   return madeRecording(builder, { cpus: 2, endNs: ns })
 }
 

@@ -22,7 +22,13 @@ function sharedOf(shmem: Readings, unevictable: Readings): number {
   })
   const { kind } = buildPages({
     stores: { list: [] },
-    identities: { length: RESIDENT, resident: RESIDENT, inSwap: 0, ofStore: new Int32Array(0) },
+    identities: {
+      length: RESIDENT,
+      resident: RESIDENT,
+      inSwap: 0,
+      ofStore: new Int32Array(0),
+      folio: undefined,
+    },
     allocations: { length: 0, task: new Int32Array(0) },
     recording,
     nodes: [],

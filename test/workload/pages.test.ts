@@ -52,6 +52,35 @@ describe('pages followed by their swap entries', () => {
     expect(found.storedAgain).toBe(1)
   })
 
+  it('of a folio are met together, where the task allocates that faults one of them in', () => {
+    const parts = (ns: number, entry: number): StoredPage[] =>
+      [0, 1].map((part) => ({ ...store(ns, entry + part), part, folioPages: 2 }))
+    const found = followPages(
+      [...parts(10, 8), store(11, 20), ...parts(12, 30)],
+      [touch(20, 9, 0x1001, 1), touch(21, 20, 0x2000, 0)],
+      allocated([1, 0], [2, 1], [3, 1], [4, 0], [5, 0]),
+      0,
+    )
+    expect(Array.from(found.ofStore)).toEqual([1, 2, 0, 3, 4])
+    expect(Array.from(found.ofTouch)).toEqual([2, 0])
+    expect(Array.from(found.folio ?? [])).toEqual([-1, 1, 1, 3, 3])
+    expect(found.neverBack).toBe(3)
+  })
+
+  it('are no folio any more once one of them has come back', () => {
+    const parts = [0, 1].map((part) => ({ ...store(10, 8 + part), part, folioPages: 2 }))
+    const again = [0, 1].map((part) => ({ ...store(30, 40 + part), part, folioPages: 2 }))
+    const found = followPages(
+      [...parts, ...again],
+      [touch(20, 8, 0x1000), touch(21, 9, 0x1001), touch(40, 40, 0x1000), touch(41, 41, 0x1001)],
+      allocated(),
+      4,
+    )
+    expect(Array.from(found.ofStore)).toEqual([0, 1, 0, 1])
+    expect(Array.from(found.folio ?? [])).toEqual([0, 0, -1, -1])
+    expect(followPages([store(10, 8)], [], allocated(), 1).folio).toBeUndefined()
+  })
+
   it('belong to the task that faults them in', () => {
     const found = followPages(
       [store(10, 7), store(11, 8)],

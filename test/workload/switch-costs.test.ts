@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { RECLAIM_WB_ANON } from '../../src/model/lru.ts'
 import { measureCosts } from '../../src/workload/costs.ts'
 import { EVENT, type Recording, RecordingBuilder, STATE } from '../../src/workload/recording.ts'
 import { APP, KSWAPD, madeRecording } from './made-recording.ts'
@@ -18,7 +19,8 @@ class Script {
 
   add(time: number, kind: number, tid: number, fields: readonly number[] = []): void {
     this.ns += time
-    const [a = 0, b = 1, c = 0, d = 0] = fields
+    const isWrite = kind === EVENT.written
+    const [a = 0, b = isWrite ? RECLAIM_WB_ANON : 0, c = 0, d = 0] = fields
     this.builder.add(this.#rank++, kind as 3, this.ns, 0, tid, a, b, c, d)
   }
 
