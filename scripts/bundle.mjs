@@ -86,7 +86,8 @@ async function bundleDuckdb(outfile) {
     platform: 'node',
     target: 'node20',
     format: 'cjs',
-    minifyWhitespace: true,
+    minify: true,
+    keepNames: true,
     banner: { js: `/*\n${readFileSync(`${root}node_modules/${DUCKDB}/LICENSE`, 'utf8')}*/` },
   })
 }
