@@ -15,9 +15,15 @@ import { printLine, remark } from './output.ts'
 import { startProgress } from './progress.ts'
 import { readVersion } from './version.ts'
 
+interface Target {
+  readonly writer: RowWriter
+  /** Without traces until now. */
+  readonly isNew: boolean
+}
+
 /** Reads files one after the other and closes the writer; a broken one of several does not keep the others out. */
 export async function ingestAll(
-  writer: RowWriter,
+  { writer, isNew }: Target,
   files: readonly string[],
   options: IngestOptions,
   settings: Settings,
@@ -29,7 +35,13 @@ export async function ingestAll(
     for (const file of files) {
       if (signal.aborted) break
       try {
-        await ingestOne(writer, file, options, settings, signal)
+        await ingestOne(
+          { writer, isNew: isNew && file === files[0] },
+          file,
+          options,
+          settings,
+          signal,
+        )
       } catch (error) {
         if (signal.aborted) break
         if (files.length === 1) throw error
@@ -45,7 +57,7 @@ export async function ingestAll(
 }
 
 async function ingestOne(
-  writer: RowWriter,
+  { writer, isNew }: Target,
   file: string,
   options: IngestOptions,
   settings: Settings,
@@ -63,6 +75,7 @@ async function ingestOne(
       toOpenOptions(options.format),
     )
     const total = input.source.size
+    const askLater = isNew || options.force === true
     const progress = startProgress(
       settings,
       `reading ${live ? 'standard input' : basename(file)}`,
@@ -73,7 +86,7 @@ async function ingestOne(
         reader,
         name: options.name ?? toName(file),
         path: file,
-        ...(input.live === undefined ? { sha256: input.sha256() } : {}),
+        ...(input.live === undefined ? { sha256: askLater ? input.sha256 : input.sha256() } : {}),
         snapshots: findSnapshots(file, options.snapshots, settings),
         raw: options.raw,
         strict: options.strict ?? false,

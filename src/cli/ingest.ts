@@ -57,9 +57,10 @@ id=$(pstrace ingest --quiet trace.dat) && pstrace info --trace $id`,
     await finishOnInterrupt(async (signal) => {
       // First of all: its thread starts while the rest is loaded.
       const { openWriter } = await import('../database/thread-writer.ts')
+      const isNew = !existsSync(settings.databasePath)
       const writer = await openWriter(settings.databasePath)
       const { ingestAll } = await import('./ingest-files.ts')
-      await ingestAll(writer, files, options, settings, signal)
+      await ingestAll({ writer, isNew }, files, options, settings, signal)
     })
   })
 }

@@ -30,8 +30,11 @@ export interface IngestOptions {
   readonly reader: TraceReader
   readonly name: string
   readonly path: string
-  /** Hexadecimal; undefined skips the check for the same input twice. */
-  readonly sha256?: string
+  /**
+   * Hexadecimal; undefined skips the check for the same input twice. A function skips it too, and is asked when all has been
+   * read, beside the last writes.
+   */
+  readonly sha256?: string | (() => string)
   /** The files recorded beside the trace, by file name. */
   readonly snapshots?: SnapshotFiles
   /** Which events are kept as raw rows: all, none, or those whose `system:event` matches a pattern with `*`. */
@@ -75,7 +78,7 @@ export async function writeTrace(writer: RowWriter, options: IngestOptions): Pro
         name: options.name,
         path: options.path,
         format: info.format,
-        sha256: options.sha256 ?? null,
+        sha256: typeof options.sha256 === 'string' ? options.sha256 : null,
         kernel_release: kernelRelease ?? null,
         arch: arch ?? null,
         cpus: info.cpus ?? null,
@@ -180,7 +183,10 @@ class Import {
     this.#issues.write(families.tables.buffers.import_issues, issues)
     this.#addLosses()
     await this.#drain({ all: true })
-    await writer.flush()
+    const flushed = writer.flush()
+    const { sha256 } = this.#options
+    const late = typeof sha256 === 'function' ? { sha256: sha256() } : {}
+    await flushed
     const writes = families.counts.writeFolio
     const singlePages = machine.vmscanWrites === writes && reader.losses.length === 0
     const traceId = await writer.traceId()
@@ -202,6 +208,7 @@ class Import {
     await writer.dropTemporary(STAGED_SWAPOUTS)
     await writer.dropTemporary(PAGE_ALIASES)
     const facts = {
+      ...late,
       start_ns: absolute(follower.startNs),
       end_ns: absolute(follower.endNs),
       events: follower.events,

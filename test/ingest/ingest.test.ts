@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Database } from '../../src/database/database.ts'
-import { ingestTrace } from '../../src/ingest/ingest.ts'
+import { type IngestOptions, ingestTrace } from '../../src/ingest/ingest.ts'
 import { type MadeEvent, type MadeTrace, readerOf } from './event-source.ts'
 
 let database: Database
@@ -15,7 +15,7 @@ const EVENTS: readonly MadeEvent[] = [
   { ts: 30, tid: 4, event: 'oom:mark_victim', fields: { pid: 4 } },
 ]
 
-function ingest(trace: MadeTrace, options: { raw?: string; strict?: boolean; sha256?: string }) {
+function ingest(trace: MadeTrace, options: Pick<IngestOptions, 'raw' | 'strict' | 'sha256'>) {
   return ingestTrace({ database, reader: readerOf(trace), name: 't', path: 't.dat', ...options })
 }
 
@@ -76,5 +76,15 @@ describe('ingestTrace', () => {
       code: 'already_ingested',
     })
     expect(await database.query('SELECT trace_id FROM traces')).toEqual([{ trace_id: 1 }])
+  })
+
+  it('asks for the digest of an input at the end, and knows the input by it afterwards', async () => {
+    const reader = readerOf({ events: EVENTS })
+    const sha256 = () => (reader.read() === undefined ? 'aa' : 'too early')
+    await ingestTrace({ database, reader, name: 't', path: 't.dat', sha256 })
+    expect(await database.query('SELECT sha256 FROM traces')).toEqual([{ sha256: 'aa' }])
+    await expect(ingest({ events: EVENTS }, { sha256: 'aa' })).rejects.toMatchObject({
+      code: 'already_ingested',
+    })
   })
 })
