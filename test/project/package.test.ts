@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 
@@ -48,6 +48,12 @@ describe('package', () => {
     expect(Object.keys(manifest.exports['.'])[0]).toBe('types')
   })
 
+  it('starts without a package: a command loads what it needs', () => {
+    const { packages, bytes } = staticallyImported(join(root, 'dist/src/cli/main.js'))
+    expect(packages).toEqual([])
+    expect(bytes).toBeLessThan(32 * 1024)
+  })
+
   it('pins every version exactly', () => {
     const { dependencies, devDependencies } = json('package.json')
     const loose = Object.entries({ ...dependencies, ...devDependencies }).filter(
@@ -90,4 +96,21 @@ function licenseOf(path: string): string {
   if (!existsSync(file)) return 'not installed'
   const { license, licenses } = JSON.parse(readFileSync(file, 'utf8'))
   return license?.type ?? license ?? licenses?.[0]?.type ?? 'none stated'
+}
+
+/** What a bundled program loads before its first line runs. */
+function staticallyImported(program: string): { packages: string[]; bytes: number } {
+  const files = new Set([program])
+  const packages: string[] = []
+  let bytes = 0
+  for (const file of files) {
+    const code = readFileSync(file, 'utf8')
+    bytes += code.length
+    for (const [, target = ''] of code.matchAll(
+      /^(?:import|export|\}) ?(?:.* from )?"([^"]+)";$/gm,
+    ))
+      if (target.startsWith('.')) files.add(join(dirname(file), target))
+      else if (!target.startsWith('node:')) packages.push(target)
+  }
+  return { packages, bytes }
 }
