@@ -11,7 +11,10 @@ export async function runCommand(
   command
     .helpOption('-h, --help', 'show this help')
     .showHelpAfterError(`(pstrace ${entry.name} --help shows the options)`)
-    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'pstrace: ')) })
+    .configureOutput({
+      outputError: (text, write) =>
+        write(`${text.replace(/^error: /, 'pstrace: ')}${suggestFormat(text, command)}`),
+    })
   const module = await entry.load()
   module.register(command)
   try {
@@ -21,4 +24,11 @@ export async function runCommand(
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
     throw error
   }
+}
+
+/** A form of the result given as an option of its own. */
+function suggestFormat(message: string, { options }: Command): string {
+  const asked = /^error: unknown option '--([a-z]+)'/.exec(message)?.[1] ?? ''
+  const forms = options.find(({ long }) => long === '--format')?.argChoices ?? []
+  return forms.includes(asked) ? `(Did you mean --format ${asked}?)\n` : ''
 }
