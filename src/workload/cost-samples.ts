@@ -42,6 +42,8 @@ class Position {
   /** CPU time of the page's store before that, QUEUED = another's task. */
   writtenAfter = QUEUED
   writtenDisturbances = 0
+  /** What disturbed that store. */
+  storeDisturbances = 0
   batchEndDisturbances = 0
   isolateDisturbances = 0
   slabDisturbances = 0
@@ -215,7 +217,8 @@ export class CostSamples {
     const position = this.#at(thread)
     if (position.directCpu >= 0) {
       if (position.reclaimMark >= 0) position.directSpent += cpu - position.reclaimMark
-      if (counts) this.directEntry.push(position.directSpent)
+      // A kernel thread that looks for memory may do neither I/O nor file systems: its passes are shorter.
+      if (counts && thread.isUser) this.directEntry.push(position.directSpent)
     }
     position.directCpu = -1
     position.reclaimMark = -1
@@ -246,8 +249,9 @@ export class CostSamples {
       position.gaps.push({
         ns: (cpu - position.writtenCpu) / folioPages,
         isOwner: thread.hasMemory,
-        isRemote: this.#threads.hasRemoteOwner(thread),
+        elsewhere: this.#threads.elsewhere(thread),
         after: position.writtenAfter,
+        isAfterFlush: position.storeDisturbances > 0,
       })
     position.gate = this.#begin(i, thread, cpu)
     position.storedInGate = false
@@ -286,6 +290,8 @@ export class CostSamples {
       this.#addStore(begun, thread, cpu)
       position.gates++
     }
+    position.storeDisturbances =
+      gate === undefined ? 0 : thread.disturbances - gate.flushes - gate.switches
     position.gate = undefined
     position.writtenCpu = cpu
     position.writtenDisturbances = thread.disturbances
@@ -341,7 +347,8 @@ export class CostSamples {
     position.batchEndDisturbances = thread.disturbances
     const next = nextKindOfThread(this.#recording, i)
     if (next !== EVENT.slabBegin && position.slabCpu >= 0) {
-      if (counts && thread.disturbances === position.slabDisturbances)
+      const isRestricted = position.directCpu >= 0 && !thread.isUser
+      if (counts && !isRestricted && thread.disturbances === position.slabDisturbances)
         this.slab.push(cpu - position.slabCpu)
       position.slabCpu = -1
     }

@@ -1,5 +1,5 @@
 import { fixed, measured } from './cost-shapes.ts'
-import { Numbers } from './numbers.ts'
+import { lessened, Numbers } from './numbers.ts'
 import type { Basis, Cost } from './types.ts'
 
 /** The recorded stores, in the order in which they began. */
@@ -107,8 +107,6 @@ export function findSameThreshold(
 const MIN_SAMPLES = 50
 /** Medians of few differ by less than what a switch adds. */
 const MIN_SWITCHED = 20
-/** Interrupted stores by direct reclaimers tell what an interruption costs only where there are enough of them. */
-const MIN_FLUSHES = 0.02
 
 export interface StoreCosts {
   readonly store: Cost
@@ -129,13 +127,10 @@ export function storeCosts(stores: Stores, isWholeGap: boolean): StoreCosts {
     else (stores.isKernel[k] === 1 ? kernel : user).add(stores, k)
   }
   const hasKernel = kernel.whole.length >= 2 * MIN_SAMPLES
-  const hasUser = user.alone.length >= 2 * MIN_SAMPLES
+  const hasUser = user.whole.length >= 2 * MIN_SAMPLES
   const chosen = hasKernel ? kernel : user.whole.length > 0 ? user : kernel
-  const tellsFlush = hasKernel && user.whole.length >= MIN_SAMPLES && user.meanFlushes > MIN_FLUSHES
-  const alone = hasUser ? user.alone : kernel.whole
-  const flushNs = tellsFlush
-    ? Math.max(0, (user.whole.mean() - alone.mean()) / user.meanFlushes)
-    : 0
+  const tellsFlush = hasKernel && user.once.length >= MIN_SAMPLES
+  const flushNs = tellsFlush ? Math.max(0, user.once.median() - kernel.whole.median()) : 0
   return {
     store: measured(
       chosen.whole,
@@ -145,8 +140,8 @@ export function storeCosts(stores: Stores, isWholeGap: boolean): StoreCosts {
     storeDirect:
       hasKernel && hasUser
         ? measured(
-            user.alone,
-            'stores by direct reclaimers that nothing interrupted, apart from switches',
+            user.withoutFlushes(flushNs),
+            'stores by direct reclaimers less their interruptions, apart from switches',
             0,
           )
         : fixed(0, 'inferred', 'as a store by a kernel thread'),
@@ -155,9 +150,9 @@ export function storeCosts(stores: Stores, isWholeGap: boolean): StoreCosts {
       flushNs,
       tellsFlush ? 'event' : 'default',
       tellsFlush
-        ? 'mean store of direct reclaimers less that of undisturbed ones, per page unmapped meanwhile'
-        : 'too few stores by direct reclaimers',
-      user.whole.length,
+        ? 'stores of direct reclaimers that were interrupted once less those of kernel threads, by medians'
+        : 'too few interrupted stores by direct reclaimers',
+      user.once.length,
     ),
     switch: switchCost([kernel, user]),
   }
@@ -165,12 +160,14 @@ export function storeCosts(stores: Stores, isWholeGap: boolean): StoreCosts {
 
 /** Stores of pages with data by one kind of thread. */
 class StoreClass {
-  /** Without a switch inside; and of those the ones that no unmapping interrupted. */
+  /** Without a switch inside; and of those the ones that no unmapping interrupted, and those that one did. */
   readonly whole = new Numbers()
   readonly alone = new Numbers()
+  readonly once = new Numbers()
   /** With one switch inside. */
   readonly switched = new Numbers()
-  #flushes = 0
+  /** Of `whole`. */
+  readonly #flushes = new Numbers()
 
   add(stores: Stores, k: number): void {
     const spent = stores.cpuNs[k] ?? 0
@@ -181,12 +178,17 @@ class StoreClass {
       return
     }
     this.whole.push(spent)
-    this.#flushes += flushes
+    this.#flushes.push(flushes)
     if (flushes === 0) this.alone.push(spent)
+    else if (flushes === 1) this.once.push(spent)
   }
 
-  get meanFlushes(): number {
-    return this.whole.length === 0 ? 0 : this.#flushes / this.whole.length
+  /** `whole` less what its interruptions took, so that both together take what the recorded stores did. */
+  withoutFlushes(flushNs: number): Numbers {
+    const less = new Numbers()
+    for (let k = 0; k < this.whole.length; k++)
+      less.push(lessened(this.whole.at(k), this.#flushes.at(k) * flushNs))
+    return less
   }
 
   /** What stores with a switch inside took more than others, each for itself: a switch falls into long stores more often than into short ones. */
