@@ -65,7 +65,6 @@ export class Follower {
     const lossAt = this.#losses[0]?.startNs ?? Number.POSITIVE_INFINITY
     const { following } = this.#families
     following.kernel.follow(length, batch, row, ts, cpu, tid, lossAt)
-    following.takeRows()
   }
 
   /** Readers list losses by CPU: new ones stand between old ones. */

@@ -1,5 +1,5 @@
 import type { RowBuffer } from '../model/rows.ts'
-import { IN_DIRECT, IN_MEMCG, NONE } from './assembly/_layout.ts'
+import { IN_DIRECT, IN_MEMCG } from './assembly/_layout.ts'
 import { numbersOf, textsOf } from './cells.ts'
 import type { Clock } from './clock.ts'
 import { NOT_SEEN, OTHER, PARTS, RUNNABLE, THROTTLE } from './parts.ts'
@@ -14,7 +14,7 @@ export interface OpenSpan {
   /** NaN = none. */
   parentId: number
   kind: SpanKind
-  /** What swap-outs within it are done for, as far as it tells: a code of CONTEXTS. */
+  /** What swap-outs within it are done for, as far as it or a span around it tells: a code of CONTEXTS. */
   context: number
   startNs: number
   cpu: number
@@ -80,7 +80,8 @@ export class Spans {
     span.id = this.#nextId++
     span.parentId = task.spans.at(-1)?.id ?? Number.NaN
     span.kind = kind
-    span.context = contextWithin(kind)
+    // Soft limit reclaim runs inside kswapd or direct reclaim; the innermost span decides.
+    span.context = contextWithin(kind) ?? task.spanContext
     span.startNs = ts
     span.cpu = cpu
     span.node = details.node
@@ -257,9 +258,9 @@ function newSpan(): OpenSpan {
   }
 }
 
-function contextWithin(kind: SpanKind): number {
+function contextWithin(kind: SpanKind): number | undefined {
   if (kind === 'direct' || kind === 'node') return IN_DIRECT
-  return kind === 'memcg' || kind === 'memcg_softlimit' ? IN_MEMCG : NONE
+  return kind === 'memcg' || kind === 'memcg_softlimit' ? IN_MEMCG : undefined
 }
 
 function spanCells(rows: RowBuffer) {

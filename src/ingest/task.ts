@@ -243,22 +243,24 @@ export class Task {
   /** A span begins. */
   enter(span: OpenSpan): void {
     this.spans.push(span)
-    this.#noteSpans()
+    this.#noteSpans(span)
   }
 
   /** The innermost span ends. */
   leave(): OpenSpan | undefined {
     const span = this.spans.pop()
-    this.#noteSpans()
+    this.#noteSpans(this.spans[this.spans.length - 1])
     return span
   }
 
-  #noteSpans(): void {
-    const { spans } = this
-    this.#words[SPANS / 4] = spans.length
-    this.#numbers[SPAN / 8] = spans.at(-1)?.id ?? Number.NaN
-    // Soft limit reclaim runs inside kswapd or direct reclaim; the innermost span decides.
-    const telling = spans.findLast(({ context }) => context !== NONE)
-    this.#words[SPAN_CONTEXT / 4] = telling?.context ?? NONE
+  /** What swap-outs are done for now, as far as the spans tell: a code of CONTEXTS. */
+  get spanContext(): number {
+    return this.#words[SPAN_CONTEXT / 4] as number
+  }
+
+  #noteSpans(innermost: OpenSpan | undefined): void {
+    this.#words[SPANS / 4] = this.spans.length
+    this.#numbers[SPAN / 8] = innermost?.id ?? Number.NaN
+    this.#words[SPAN_CONTEXT / 4] = innermost?.context ?? NONE
   }
 }

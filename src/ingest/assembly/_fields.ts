@@ -1,7 +1,5 @@
 // Columns of an event's batch, as fields.ts reads them.
-import {
-  ABSENT, EVENT_FIELDS, F64, FIELD_BYTES, FIELD_HIGH, FIELD_KIND, FIELD_VALUES, I32, I64, U32, U64,
-} from './_layout'
+import { ABSENT, EVENT_FIELDS, F64, FIELD_BYTES, FIELD_HIGH, FIELD_KIND, FIELD_VALUES, I32, I64, U32, U64 } from './_layout'
 
 const TWO_32: f64 = 4294967296
 

@@ -164,7 +164,6 @@ export const ISOLATE_LRU = 144
 export const SLAB_START = 152
 export const SLAB_SCANNED = 160
 export const TOTALS = 168
-export const PARTS_BYTES = 112
 export const TASK_INDEX = 280
 export const TID = 284
 export const STATE = 288

@@ -1,11 +1,13 @@
 // Rows of swap-outs in the forms in brief (database/schema.ts), for kernels of which nothing has to be found out at the end.
-import { room, swapoutShape, trace } from './_host'
+import { now, room, swapoutShape, trace } from './_host'
 import {
-  BRIEF_ROWS, CONTEXT, DONE_RANK, FREED_NS, KEY, OFFSET, ORDER, OWNER, PAGE_ID, PATH, PFN, PLACE, SHAPE_BYTES, SHAPE_CONTEXT, SHAPE_CPU,
-  SHAPE_NODE, SHAPE_NUMBER, SHAPE_ORDER, SHAPE_PATH, SHAPE_PLACE, SHAPE_STORED_BY, SHAPE_TYPE, SPAN_ID, START_NS, STORED_BY, STORED_NS,
-  SUBMIT_NS, SUBMIT_RANK, SWAPOUT_CPU, SWAPOUT_ID, SWAPOUT_NODE, SWAPOUT_SHAPES, TYPE, UNGATED_ROWS, WRITTEN_NS,
+  BRIEF_ROWS, CONTEXT, DONE_RANK, FREED_NS, KEY, LANE_STORED, OFFSET, ORDER, OWNER, PAGE_ID, PATH, PFN, PLACE, SHAPE_BYTES, SHAPE_CONTEXT,
+  SHAPE_CPU, SHAPE_NODE, SHAPE_NUMBER, SHAPE_ORDER, SHAPE_PATH, SHAPE_PLACE, SHAPE_STORED_BY, SHAPE_TYPE, SPAN, SPAN_ID, START_NS,
+  STORED_BY, STORED_NS, SUBMITTED, SUBMIT_NS, SUBMIT_RANK, SWAPOUT_CPU, SWAPOUT_ID, SWAPOUT_NODE, SWAPOUT_SHAPES, TYPE, UNGATED_ROWS,
+  WRITTEN_NS,
 } from './_layout'
 import { addRow, setNumber, setUnsigned, setWord } from './_rows'
+import { contextOf } from './_tasks'
 import { yieldStore } from './_timeline'
 
 const MOST_INT32: f64 = 0x7fff_ffff
@@ -69,24 +71,50 @@ export function addBrief(swapout: u32): void {
   setUnsigned(rows, 8, row, load<f64>(swapout, OFFSET))
   setUnsigned(rows, 9, row, submitRank)
   setWord(rows, 10, row, <i32>(load<f64>(swapout, DONE_RANK) - submitRank))
-  setUnsigned(rows, 11, row, spanOf(swapout))
+  setUnsigned(rows, 11, row, spanOrNone(load<f64>(swapout, SPAN_ID)))
 }
 
 export function addUngated(swapout: u32): void {
   const rows = load<u32>(trace, UNGATED_ROWS)
   const shape = shapeOf(swapout, rows, 1)
+  const id = load<f64>(swapout, SWAPOUT_ID)
+  const ts = load<f64>(swapout, WRITTEN_NS)
+  setUngated(rows, shape, id, ts, load<f64>(swapout, PFN), load<f64>(swapout, DONE_RANK), load<f64>(swapout, SPAN_ID))
+}
+
+@inline function setUngated(rows: u32, shape: i32, id: f64, ts: f64, pfn: f64, rank: f64, span: f64): void {
   const row = addRow(rows)
   setWord(rows, 0, row, shape)
-  setUnsigned(rows, 1, row, load<f64>(swapout, SWAPOUT_ID))
-  setNumber(rows, 2, row, load<f64>(swapout, WRITTEN_NS))
-  setUnsigned(rows, 3, row, load<f64>(swapout, PFN))
-  setUnsigned(rows, 4, row, load<f64>(swapout, DONE_RANK))
-  setUnsigned(rows, 5, row, spanOf(swapout))
+  setUnsigned(rows, 1, row, id)
+  setNumber(rows, 2, row, ts)
+  setUnsigned(rows, 3, row, pfn)
+  setUnsigned(rows, 4, row, rank)
+  setUnsigned(rows, 5, row, spanOrNone(span))
+}
+
+/**
+ * Adds the next swap-out, of which only the end is known, with a rank of the lane; false if it is not like the task's last one. Nearly
+ * all are, but for the time and the page frame.
+ */
+export function repeatUngated(task: u32, cpu: i32, node: f64, pfn: f64, lane: u32): bool {
+  const last = load<u32>(task, SWAPOUT_SHAPES) + SHAPE_BYTES
+  if (last == SHAPE_BYTES || load<i32>(last, SHAPE_NUMBER) < 0) return false
+  // Order, place and who stored are the same for all of a task.
+  if (load<i32>(last, SHAPE_CPU) != cpu || load<i32>(last, SHAPE_CONTEXT) != contextOf(task)) return false
+  if (load<i64>(last, SHAPE_NODE) != reinterpret<i64>(node)) return false
+  const id = load<f64>(trace, SUBMITTED) + 1
+  const span = load<f64>(task, SPAN)
+  if (!(pfn >= 0 && pfn <= MOST_UINT32 && id <= MOST_INT32) || span > MOST_INT32) return false
+  const rank = load<f64>(lane, LANE_STORED) + 1
+  store<f64>(trace, id, SUBMITTED)
+  store<f64>(lane, rank, LANE_STORED)
+  const rows = load<u32>(trace, UNGATED_ROWS)
+  setUngated(rows, load<i32>(last, SHAPE_NUMBER), id, now(), pfn, rank, span)
+  return true
 }
 
 /** 0 = none. */
-@inline function spanOf(swapout: u32): f64 {
-  const span = load<f64>(swapout, SPAN_ID)
+@inline function spanOrNone(span: f64): f64 {
   return isNaN(span) ? 0 : span
 }
 

@@ -1,16 +1,13 @@
 // Folios from the gate (swap_writepage) to mm_vmscan_write_folio; what else can become of them is told by Swapouts (swapouts.ts).
 import { entryAt, keyOf, storedPage } from './_entries'
+import { addSwapout, awaitFree, awaitStore, laneOf, leftGate, moreSwapouts, nodeOfPfn, now, settle, storedAgain, trace } from './_host'
 import {
-  addSwapout, awaitFree, awaitStore, laneOf, leftGate, moreSwapouts, nodeOfPfn, now, settle, storedAgain, trace,
-} from './_host'
-import {
-  ASYNCHRONOUS, AWAITS, AWAITS_GATE, AWAITS_STORE, CONTEXT, DEFAULT_PLACE, DONE_RANK, 
-  FOLLOWS_STORES, FREED_NS, FREES_SEEN, GATE, GATE_END_NS, INLINE, KEY, KIND, KSWAPD, LANE, LANES, LANE_STORED, MOST_LANES,
-  NEXT_SPARE, NODE, NONE, OFFSET, ONLY_NODE, ORDER, OWNER, OWNER_ID, OWNER_TID, PAGE_ID, PATH, PFN, PLACE,
-  SINGLE_PAGES, SPAN, SPAN_ID, SPARE_SWAPOUTS, STAGED, START_NS, STORED_BY, STORED_NS, SUBMITTED, SUBMIT_NS, SUBMIT_RANK, SWAPOUT_CPU,
-  SWAPOUT_ID, SWAPOUT_NODE, TASK_ID, TID, TYPE, WRITTEN_NS, ZERO_PAGE, ZSWAP_PROBES,
+  ASYNCHRONOUS, AWAITS, AWAITS_GATE, AWAITS_STORE, CONTEXT, DEFAULT_PLACE, DONE_RANK, FOLLOWS_STORES, FREED_NS, FREES_SEEN, GATE,
+  GATE_END_NS, INLINE, KEY, KIND, KSWAPD, LANE, LANES, LANE_STORED, MOST_LANES, NEXT_SPARE, NODE, NONE, OFFSET, ONLY_NODE, ORDER, OWNER,
+  OWNER_ID, OWNER_TID, PAGE_ID, PATH, PFN, PLACE, SINGLE_PAGES, SPAN, SPAN_ID, SPARE_SWAPOUTS, STAGED, START_NS, STORED_BY, STORED_NS,
+  SUBMITTED, SUBMIT_NS, SUBMIT_RANK, SWAPOUT_CPU, SWAPOUT_ID, SWAPOUT_NODE, TASK_ID, TID, TYPE, WRITTEN_NS, ZERO_PAGE, ZSWAP_PROBES,
 } from './_layout'
-import { addBrief, addUngated, fitsBrief, fitsUngated } from './_swapout-rows'
+import { addBrief, addUngated, fitsBrief, fitsUngated, repeatUngated } from './_swapout-rows'
 import { contextOf } from './_tasks'
 
 /** Entry of swap_writepage. The folio's order, where it is recorded, is the caller's to set. */
@@ -69,7 +66,7 @@ export function written(task: u32, cpu: i32, pfn: f64, isAnonymous: bool): void 
   let swapout = load<u32>(task, GATE)
   if (swapout == 0) {
     // File pages leave no row.
-    if (!isAnonymous) return
+    if (!isAnonymous || addAtOnce(task, cpu, pfn)) return
     swapout = begin(task, cpu)
     store<f64>(swapout, now(), GATE_END_NS)
   }
@@ -79,6 +76,13 @@ export function written(task: u32, cpu: i32, pfn: f64, isAnonymous: bool): void 
   if (isNaN(load<f64>(swapout, SWAPOUT_NODE))) store<f64>(swapout, nodeOf(pfn), SWAPOUT_NODE)
   if (load<i32>(trace, FREES_SEEN) != 0) awaitFree(swapout)
   gateDone(swapout)
+}
+
+/** A swap-out that is complete at its end and like the task's last one has its row at once. */
+@inline function addAtOnce(task: u32, cpu: i32, pfn: f64): bool {
+  if (load<i32>(trace, STAGED) != 0 || load<i32>(trace, ASYNCHRONOUS) != 0 || load<i32>(trace, FREES_SEEN) != 0) return false
+  const node = knownNode(task)
+  return repeatUngated(task, cpu, node, pfn, laneAt(node, contextOf(task)))
 }
 
 @inline function nodeOf(pfn: f64): f64 {
@@ -144,7 +148,7 @@ function begin(task: u32, cpu: i32): u32 {
   store<f64>(swapout, id, SWAPOUT_ID)
   store<i32>(swapout, AWAITS_GATE, AWAITS)
   store<i32>(swapout, cpu, SWAPOUT_CPU)
-  store<f64>(swapout, load<i32>(task, KIND) == KSWAPD ? load<f64>(task, NODE) : NaN, SWAPOUT_NODE)
+  store<f64>(swapout, kswapdNode(task), SWAPOUT_NODE)
   store<i32>(swapout, contextOf(task), CONTEXT)
   store<f64>(swapout, load<f64>(task, SPAN), SPAN_ID)
   if (load<i32>(trace, STAGED) == 0) enterLane(swapout)
@@ -185,13 +189,24 @@ function take(task: u32): u32 {
 
 /** Gives the swap-out its node and lane where there can be only one node. */
 @inline function enterLane(swapout: u32): void {
-  let node = load<f64>(swapout, SWAPOUT_NODE)
-  if (isNaN(node)) {
-    node = load<f64>(trace, ONLY_NODE)
-    store<f64>(swapout, node, SWAPOUT_NODE)
-  }
-  const key = (isNaN(node) ? 0 : node + 1) * 4 + <f64>load<i32>(swapout, CONTEXT)
+  const node = knownNode(load<u32>(swapout, OWNER))
+  store<f64>(swapout, node, SWAPOUT_NODE)
+  store<u32>(swapout, laneAt(node, load<i32>(swapout, CONTEXT)), LANE)
+}
+
+/** The node of a task's pages where there can be only one. */
+@inline function knownNode(task: u32): f64 {
+  const node = kswapdNode(task)
+  return isNaN(node) ? load<f64>(trace, ONLY_NODE) : node
+}
+
+@inline function kswapdNode(task: u32): f64 {
+  return load<i32>(task, KIND) == KSWAPD ? load<f64>(task, NODE) : NaN
+}
+
+function laneAt(node: f64, context: i32): u32 {
+  const key = (isNaN(node) ? 0 : node + 1) * 4 + <f64>context
   let lane: u32 = 0
   if (key >= 0 && key < <f64>MOST_LANES) lane = load<u32>(load<u32>(trace, LANES) + (<u32>key << 2))
-  store<u32>(swapout, lane == 0 ? laneOf(key) : lane, LANE)
+  return lane == 0 ? laneOf(key) : lane
 }

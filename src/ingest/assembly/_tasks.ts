@@ -2,8 +2,8 @@
 import { fieldOf, wordAt } from './_fields'
 import { meet, name, now, trace } from './_host'
 import {
-  FIELD_HIGH, IDLE_TASKS, IN_KSWAPD, KIND, KSWAPD, LAST_NS, MOST_IDLE_TASKS, MOST_TIDS, NAME_CODE, NAME_FROM, NOBODY, PROACTIVE,
-  SPANS, SPAN_CONTEXT, STORES, TASK_INDEX, TID_BITS, TID_PAGES, WAKER,
+  FIELD_HIGH, IDLE_TASKS, IN_KSWAPD, KIND, KSWAPD, LAST_NS, MOST_IDLE_TASKS, MOST_TIDS, NAME_CODE, NAME_FROM, NOBODY, PROACTIVE, SPANS,
+  SPAN_CONTEXT, STORES, TASK_INDEX, TID_BITS, TID_PAGES, WAKER,
 } from './_layout'
 
 /** The task that the event of this moment is of or names. */

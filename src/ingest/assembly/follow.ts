@@ -1,12 +1,12 @@
 // Follows the events of a window: frequent ones here, others by TypeScript. AssemblyScript: compiled by scripts/build-wasm.mjs; what it is
 // linked with is in follow-kernel.ts.
-import { numberAt, highAt, isThere, wordAt } from './_fields'
-import { endTask, handle, lostUntil, loseBefore, trace } from './_host'
+import { highAt, isThere, numberAt, wordAt } from './_fields'
+import { endTask, handle, loseBefore, lostUntil, trace } from './_host'
 import {
   BATCH_EVENTS, BLOCKED, EVENT_KIND, GATE, GATE_END_EVENT, GATE_EVENT, HOST_EVENT, ISOLATE_EVENT, LAST_CPU, NOW, NO_EVENT, ORDER, READY,
   RECLAIM_WB_ANON, SCHED_REASON, SHRINK_ACTIVE_EVENT, SHRINK_INACTIVE_EVENT, SLAB_BEGIN_EVENT, SLAB_END_EVENT, SLEEPING, SLOT_FREE_EVENT,
-  SWAP_READ_EVENT, STATE, STORE, SWITCH_EVENT, TASK_ID, TASK_INDEX, TID, UNKNOWN, UNMAP, UNMAP_AND_STORE, WAKEUP_EVENT, WAKEUP_ROWS, WAKING_EVENT,
-  WAKING_SEEN, WRITE_EVENT,
+  STATE, STORE, SWAP_READ_EVENT, SWITCH_EVENT, TASK_ID, TASK_INDEX, TID, UNKNOWN, UNMAP, UNMAP_AND_STORE, WAKEUP_EVENT, WAKEUP_ROWS,
+  WAKING_EVENT, WAKING_SEEN, WRITE_EVENT,
 } from './_layout'
 import { count } from './_moments'
 import { addRow, setNumber, setWord } from './_rows'

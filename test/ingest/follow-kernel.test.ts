@@ -1,0 +1,218 @@
+import fc from 'fast-check'
+import { expect, it } from 'vitest'
+import type { Column, EventBatch, EventWindow } from '../../parsers/batch.ts'
+import type { TraceReader } from '../../parsers/reader.ts'
+import { RecordMemory } from '../../parsers/record-memory.ts'
+import { Database } from '../../src/database/database.ts'
+import { ingestTrace } from '../../src/ingest/ingest.ts'
+import { type MadeEvent, readerOf } from './event-source.ts'
+
+async function rowsOf(reader: TraceReader, ...queries: string[]) {
+  const database = await Database.open(':memory:', { mode: 'write' })
+  try {
+    await ingestTrace({ database, reader, name: 't', path: 't', raw: 'none' })
+    const results = []
+    for (const sql of queries) results.push(await database.query(sql))
+    return results
+  } finally {
+    database.close()
+  }
+}
+
+const GATE = 'pstrace:swap_writepage'
+const WRITTEN = 'vmscan:mm_vmscan_write_folio'
+const ANON = 1
+
+type Numbers = Float64Array | Int32Array | Uint32Array | Uint16Array
+
+/** The same reader, whose windows lie in one memory for WebAssembly. */
+function inMemory(reader: TraceReader): TraceReader {
+  const memory = new RecordMemory()
+  const held = <Of extends Numbers>(from: Of): Of => {
+    const Held = from.constructor as new (buffer: SharedArrayBuffer, at: number, n: number) => Of
+    const to = new Held(memory.buffer, memory.allocate(from.byteLength), from.length)
+    to.set(from)
+    return to
+  }
+  const heldColumn = (column: Column): Column => {
+    if (column.kind === 'i64' || column.kind === 'u64')
+      return { ...column, lo: held(column.lo), hi: held(column.hi) }
+    return column.kind === 'string' ? { ...column, codes: held(column.codes) } : column
+  }
+  const heldBatch = (batch: EventBatch): EventBatch => ({
+    ...batch,
+    columns: batch.columns.map(heldColumn),
+  })
+  return {
+    ...reader,
+    memory,
+    read(): EventWindow | undefined {
+      const window = reader.read()
+      if (window === undefined) return undefined
+      const { batches, batch, row, ts, cpu, tid } = window
+      const arrays = { batch: held(batch), row: held(row), ts: held(ts), cpu: held(cpu) }
+      return { ...window, ...arrays, tid: held(tid), batches: batches.map(heldBatch) }
+    },
+  }
+}
+
+const tid = fc.constantFrom(1, 2, 3, 1_000_000, 4_194_303, 4_194_304, 2_000_000_000)
+const comm = fc.constantFrom('app', 'kswapd0', 'kworker/1:2', 'other')
+const fields = fc.record({
+  tid,
+  other: tid,
+  comm,
+  state: fc.constantFrom(0, 1, 2, 16),
+  pfn: fc.nat(9),
+})
+const KINDS = [
+  'switch',
+  'waking',
+  'gate',
+  'written',
+  'isolate',
+  'shrink',
+  'read',
+  'free',
+  'begin',
+  'end',
+]
+const kind = fc.constantFrom(...KINDS)
+const step = fc.record({ kind, cpu: fc.nat(2), after: fc.nat(1000), fields })
+
+function toEvent(kind: string, { tid, other, comm, state, pfn }: FieldsOf): Omit<MadeEvent, 'ts'> {
+  switch (kind) {
+    case 'switch':
+      return {
+        tid,
+        event: 'sched:sched_switch',
+        fields: {
+          prev_comm: comm,
+          prev_pid: tid,
+          prev_state: state,
+          next_comm: comm,
+          next_pid: other,
+        },
+      }
+    case 'waking':
+      return { tid, event: 'sched:sched_waking', fields: { comm, pid: other } }
+    case 'gate':
+      return { tid, event: GATE, fields: { entry: pfn } }
+    case 'written':
+      return { tid, event: WRITTEN, fields: { pfn, reclaim_flags: ANON } }
+    case 'isolate':
+      return {
+        tid,
+        event: 'vmscan:mm_vmscan_lru_isolate',
+        fields: { nr_scanned: pfn, nr_taken: state, lru: 0 },
+      }
+    case 'shrink':
+      return {
+        tid,
+        event: 'vmscan:mm_vmscan_lru_shrink_inactive',
+        fields: { nid: 0, nr_scanned: pfn, nr_reclaimed: 1, priority: 12, reclaim_flags: ANON },
+      }
+    case 'read':
+      return { tid, event: 'pstrace:swap_readpage', fields: { entry: pfn } }
+    case 'free':
+      return { tid, event: 'pstrace:zram_slot_free', fields: { index: pfn } }
+    default:
+      return {
+        tid,
+        event: `vmscan:mm_vmscan_direct_reclaim_${kind}`,
+        fields: kind === 'begin' ? { order: 0, gfp_flags: 1 } : { nr_reclaimed: pfn },
+      }
+  }
+}
+
+interface FieldsOf {
+  readonly tid: number
+  readonly other: number
+  readonly comm: string
+  readonly state: number
+  readonly pfn: number
+}
+
+const TABLES = [
+  'tasks',
+  'thread_states',
+  'swapouts',
+  'swapins',
+  'wakeups',
+  'pool_moves',
+  'shrink_batches',
+  'reclaim_spans',
+  'stall_parts',
+].map((table) => `SELECT * FROM ${table} ORDER BY ALL`)
+
+it('gives the same tables of windows that lie in the memory of WebAssembly and of others', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 200 }), async (steps) => {
+      let ts = 0
+      const events = steps.map(({ kind, cpu, after, fields }) => {
+        ts += after
+        return { ts, cpu, ...toEvent(kind, fields) }
+      })
+      const made = (): TraceReader => readerOf({ events, windowRows: 64 })
+      expect(await rowsOf(inMemory(made()), ...TABLES)).toEqual(await rowsOf(made(), ...TABLES))
+    }),
+    { numRuns: 8 },
+  )
+})
+
+const offset = fc.oneof(
+  fc.nat(3000),
+  fc.integer({ min: 2 ** 24 - 2, max: 2 ** 24 + 2 }),
+  fc.integer({ min: 2 ** 45, max: 2 ** 45 + 3 }),
+)
+
+it('tells of each page read which swap-out it brings back, wherever its entry is', async () => {
+  const steps = fc.array(fc.record({ offset, isRead: fc.boolean() }), { maxLength: 60 })
+  await fc.assert(
+    fc.asyncProperty(steps, async (steps) => {
+      const events: MadeEvent[] = []
+      const stored = new Map<number, number>()
+      const expected: unknown[] = []
+      let swapouts = 0
+      for (const { offset, isRead } of steps) {
+        const ts = 10 * (events.length + 1)
+        const probe = { ts, tid: 7, fields: { entry: offset } }
+        if (isRead) {
+          events.push({ ...probe, event: 'pstrace:swap_readpage' })
+          const swapout = stored.get(offset) ?? null
+          expected.push({ ts_ns: ts, swap_offset: offset, swapout_id: swapout })
+          continue
+        }
+        events.push({ ...probe, event: GATE })
+        const end = { ts: ts + 1, tid: 7, event: WRITTEN }
+        events.push({ ...end, fields: { pfn: 5, reclaim_flags: ANON } })
+        stored.set(offset, ++swapouts)
+      }
+      const sql = 'SELECT ts_ns, swap_offset, swapout_id FROM swapins ORDER BY ts_ns'
+      const [swapins] = await rowsOf(readerOf({ events }), sql)
+      expect(swapins?.map(toNumbers)).toEqual(expected)
+    }),
+    { numRuns: 8 },
+  )
+})
+
+function toNumbers(row: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(row).map(([name, value]) => [name, value === null ? null : Number(value)]),
+  )
+}
+
+it('keeps all rows of a window of which there are more than it has room for at a time', async () => {
+  const count = 20_000
+  const events = Array.from({ length: count }, (_, i) => ({
+    ts: i,
+    tid: 7 + (i & 1),
+    event: WRITTEN,
+    fields: { pfn: i, reclaim_flags: ANON },
+  }))
+  const [rows] = await rowsOf(
+    readerOf({ events, windowRows: count }),
+    'SELECT count(*)::INT n, sum(pfn)::BIGINT pfns, max(done_rank)::INT rank FROM swapouts',
+  )
+  expect(rows?.map(toNumbers)).toEqual([{ n: count, pfns: (count * (count - 1)) / 2, rank: count }])
+})
