@@ -104,6 +104,7 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
   const summary = summarize(kernel, scheduler, progress, endNs)
   kernel.check()
   backend.check()
+  kernel.slots.check?.()
   recorder.flush()
   return {
     summary,

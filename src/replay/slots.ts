@@ -5,6 +5,8 @@ export interface SwapSlots {
   free(slot: number, cpu?: number): void
   /** Called when a freed slot may be given out again: its content is dropped then. */
   onRelease?: ((slot: number) => void) | undefined
+  /** Throws when its lists, counts and maps disagree. */
+  check?(): void
 }
 
 /** The most recently freed slot first, then the next never used one. */

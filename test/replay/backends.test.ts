@@ -6,7 +6,7 @@ import { openCodec } from '../../src/memory/codecs/index.ts'
 import type { PageContents } from '../../src/memory/contents/contents.ts'
 import { createGenerator, createIncompressible } from '../../src/memory/contents/index.ts'
 import { openPool } from '../../src/memory/pools/index.ts'
-import { openSlots } from '../../src/memory/slots/index.ts'
+import { openSlots, SLOT_ALLOCATORS } from '../../src/memory/slots/index.ts'
 import { kcompressd } from '../../src/policies/kcompressd.ts'
 import { kswapd } from '../../src/policies/kswapd.ts'
 import { parallel } from '../../src/policies/parallel.ts'
@@ -77,6 +77,23 @@ describe('zram', () => {
     }
     expect(stores('6.12')).not.toBe(stores('2026'))
   })
+
+  it.each(SLOT_ALLOCATORS.map(({ name }) => name))(
+    'ends with slots that agree with themselves (%s)',
+    (name) => {
+      const slots = openSlots(name, { size: 20_000, cpus: 2 })
+      let checked = 0
+      const check = slots.check.bind(slots)
+      slots.check = () => {
+        checked++
+        check()
+      }
+      run(open('zram'), { slots, contents: plainContents })
+      expect(checked).toBe(1)
+      slots.flush()
+      check()
+    },
+  )
 
   it('frees slots in batches where the kernel had a cache for them', () => {
     const slots = openSlots('swap-map', { size: 20_000, cpus: 2 })
