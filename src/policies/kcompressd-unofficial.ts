@@ -98,7 +98,7 @@ export const kcompressdUnofficial: Policy = {
   }),
   *submit(folio, node) {
     const { initial } = node
-    const depth = node.tunable('vm.kcompressd')
+    const depth = known(node.tunables['vm.kcompressd'])
     if (depth === 0 || known(initial['pstrace.workers']) === 0) return 'inline'
     let oldest = -1
     if (node.length(FIFO) >= depth) {

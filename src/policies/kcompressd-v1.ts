@@ -119,8 +119,8 @@ export const kcompressdV1: Policy = {
   },
   *submit(folio, node) {
     const { initial } = node
-    const asked = node.tunable('nr_kcompressd')
-    const size = node.tunable('queue_size_per_kcompressd')
+    const asked = known(node.tunables['nr_kcompressd'])
+    const size = known(node.tunables['queue_size_per_kcompressd'])
     if (known(initial['pstrace.write_disables']) === 1) {
       if (node.read(DISABLED) === 1) return 'inline'
       if (

@@ -134,7 +134,7 @@ export const parallel: Policy = {
     const { initial } = node
     const workers = workerCount(
       known(initial['pstrace.workers']),
-      node.tunable('vm.parallel_swap'),
+      known(node.tunables['vm.parallel_swap']),
       node.cpus,
     )
     if (workers <= 0) return 'inline'
@@ -158,7 +158,7 @@ export const parallel: Policy = {
         return 'bypass'
       }
     }
-    const depth = queueDepth(workers, node.tunable('vm.parallel_swap_factor'))
+    const depth = queueDepth(workers, known(node.tunables['vm.parallel_swap_factor']))
     if (node.length(FIFO) >= depth) {
       const oldest = yield POP
       // Stored before the new folio is queued, and under the mutex: workers wait meanwhile.

@@ -147,8 +147,8 @@ export interface Setting {
   readonly cpus: number
   /** Tunables at the start; those named `pstrace.` keep these values. */
   readonly initial: TunableValues
-  /** Value of the tunable at this moment. */
-  tunable(name: string): number
+  /** Tunables at this moment. */
+  readonly tunables: TunableValues
   /** Folios that wait in the queue. */
   length(queue: number): number
   /** What the cell holds. */

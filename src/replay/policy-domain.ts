@@ -32,6 +32,8 @@ export class Domain implements Setting {
   readonly idlePool: Thread[] = []
   readonly pending: Item[] = []
   readonly #tunables: LiveTunables
+  /** Depths have changed: more may wait than they allow. Else limits are the depths. */
+  #isResized = false
   readonly #policy: string
 
   constructor(
@@ -57,8 +59,8 @@ export class Domain implements Setting {
     this.waitingFor = new Int32Array(Math.max(1, layout.workers.length)).fill(-1)
   }
 
-  tunable(name: string): number {
-    return this.#tunables.valueOf(name)
+  get tunables(): TunableValues {
+    return this.#tunables.values
   }
 
   length(queue: number): number {
@@ -90,11 +92,13 @@ export class Domain implements Setting {
 
   /** A submit begins: it may leave as many as the policy lets wait, or as waited before. */
   beginSubmit(): void {
+    if (!this.#isResized) return
     for (const queue of this.queues) queue.limit = Math.max(queue.length, queue.depth)
   }
 
   /** The depths that other values of the tunables give. */
   resize({ queues, cells }: PolicyLayout): void {
+    this.#isResized = true
     this.queues.forEach((queue, index) => {
       const { depth, capacity } = queues[index] ?? { capacity: 0 }
       queue.depth = Math.min(depth ?? capacity, queue.capacity)

@@ -67,7 +67,7 @@ export class VirtualGate implements PolicyGate {
     this.#scheduler = kernel.scheduler
     this.#newThread = newThread
     this.#cpusOfNode = cpusOfNode
-    this.#tunables = new LiveTunables(policy.name, {
+    this.#tunables = new LiveTunables({
       initial: tunables,
       changes,
       now: () => kernel.scheduler.now,

@@ -132,11 +132,9 @@ export class ThreadExecutor implements Setting {
     return this.#shared.tunables
   }
 
-  tunable(name: string): number {
-    const value = this.#shared.tunables[name]
-    if (value === undefined)
-      throw new PstraceError('policy-tunable', `tunable ${name} is not declared`)
-    return value
+  /** They keep their values: nobody writes them while threads run. */
+  get tunables(): TunableValues {
+    return this.#shared.tunables
   }
 
   length(queue: number): number {

@@ -82,7 +82,7 @@ class Executor {
     this.#setting = {
       cpus,
       initial: { ...this.#tunables },
-      tunable: (name) => this.#tunable(name),
+      tunables: this.#tunables,
       length: (queue) => this.#queues[queue]?.length ?? 0,
       read: (cell) => this.#cells[cell] ?? 0,
     }
@@ -257,12 +257,6 @@ class Executor {
     const taken = this.#layout.items - this.#items
     if (taken > this.#actors.length)
       this.#bad(`${taken} items are taken; ${this.#actors.length - 1} workers are alive`)
-  }
-
-  #tunable(name: string): number {
-    const value = this.#tunables[name]
-    if (value === undefined) this.#bad(`tunable ${name} is not declared`)
-    return value ?? 0
   }
 
   #lock(actor: Actor, at: number): number {

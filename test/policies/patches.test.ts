@@ -202,7 +202,9 @@ describe('sequences worked by hand from the patches', () => {
         ...kcompressdV1.tunables.map(({ name, default: value }) => [name, value]),
         ['pstrace.vendor', 3],
       ]) as TunableValues,
-      tunable: (name: string) => setting.initial[name] ?? 0,
+      get tunables() {
+        return setting.initial
+      },
       length: () => 0,
       read: () => 0,
     }
@@ -262,7 +264,9 @@ describe('sequences worked by hand from the patches', () => {
       initial: Object.fromEntries(
         parallel.tunables.map(({ name, default: value }) => [name, value]),
       ) as TunableValues,
-      tunable: (name: string) => setting.initial[name] ?? 0,
+      get tunables() {
+        return setting.initial
+      },
       length: () => 1,
       read: () => 1,
     }
