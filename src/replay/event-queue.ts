@@ -58,7 +58,10 @@ export class EventQueue {
     const head = this.#head
     let place = head
     while (events[place + 1] !== id) place += SIZE
-    events.copyWithin(head + SIZE, head, place)
+    for (; place > head; place -= SIZE) {
+      events[place] = events[place - SIZE] as number
+      events[place + 1] = events[place - SIZE + 1] as number
+    }
     this.#head = head + SIZE
   }
 

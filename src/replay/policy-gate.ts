@@ -20,12 +20,14 @@ import type { Scheduler } from './scheduler.ts'
 import { resume, type Steps, type StepsTo } from './steps.ts'
 import { SLEEPING, type Thread } from './thread.ts'
 
-/** What a turn needs to go on: nothing, it has ended, that others run, a folio stored, a lock that another holds. */
+/** What a turn needs to go on: nothing, it has ended, that others run; the same before its store or the wait for a lock ends; that its store's program does. */
 const NOTHING = -1
 const ENDED = 0
 const OTHERS = 1
-const STORE = 2
-const HELD = 3
+const STORING = 2
+const PREEMPTED = 3
+const HELD = 4
+const ENDING = 5
 
 /** A policy whose turn lets no time pass for this many operations spins on something only others can change. */
 const OPERATIONS_PER_INSTANT = 64
@@ -179,35 +181,59 @@ export class VirtualGate implements PolicyGate {
     return this.#domains[this.#domainOfNode[node] as number] as Domain
   }
 
-  /** Runs a turn to its end. Programs below it are entered directly: each one between would be walked through whenever time passes. */
+  /** Runs a turn to its end. */
   *#perform<End>(thread: Thread, turn: Turn<End>, first?: number): StepsTo<End> {
     let need = first ?? this.#advance(thread, turn)
     while (need !== ENDED) {
-      if (need === STORE) {
-        const { folio } = turn
-        const { pages, stores, swapOuts, zones } = this.#kernel
-        const layout = turn.worker < 0 ? undefined : turn.domain.layout.workers[turn.worker]
-        if (layout === undefined) swapOuts.displaced(folio)
-        const flight = pages.swapout[folio] as number
-        const ns = stores.begin(
-          thread,
-          zones.nodeOf(pages.node[folio] as number),
-          folio,
-          layout?.memalloc ?? true,
-          layout?.kworker ?? false,
-        )
-        stores.startWriteback(folio)
-        if (!this.#scheduler.spend(thread, ns)) yield
-        if (stores.isPreempted(thread)) yield
-        const ending = stores.end(thread)
-        const stored = typeof ending === 'boolean' ? ending : yield* ending
-        if (stored) stores.completed(folio, thread.cpu, flight)
-        turn.result = stored ? 1 : 0
-      } else if (need === HELD) yield* this.#waitForLock(thread, turn.lock as PolicyLock)
-      else yield
-      need = this.#advance(thread, turn)
+      if (need === ENDING) {
+        const { ending } = turn
+        need = this.#stored(thread, turn, ending === undefined || (yield* ending))
+      } else {
+        yield
+        need = this.#goOn(thread, turn, need)
+      }
+      if (need === NOTHING) need = this.#advance(thread, turn)
     }
     return turn.end as End
+  }
+
+  /** Others have run. */
+  #goOn<End>(thread: Thread, turn: Turn<End>, need: number): number {
+    if (need === STORING) return this.#storeSpent(thread, turn)
+    if (need === PREEMPTED) return this.#endStore(thread, turn)
+    return need === HELD ? this.#lock(thread, turn) : NOTHING
+  }
+
+  #store<End>(thread: Thread, turn: Turn<End>, folio: number): number {
+    const { pages, stores, swapOuts, zones } = this.#kernel
+    turn.give()
+    turn.folio = folio
+    const layout = turn.worker < 0 ? undefined : turn.domain.layout.workers[turn.worker]
+    if (layout === undefined) swapOuts.displaced(folio)
+    turn.flight = pages.swapout[folio] as number
+    const node = zones.nodeOf(pages.node[folio] as number)
+    const memalloc = layout?.memalloc ?? true
+    const ns = stores.begin(thread, node, folio, memalloc, layout?.kworker ?? false)
+    stores.startWriteback(folio)
+    return this.#scheduler.spend(thread, ns) ? this.#storeSpent(thread, turn) : STORING
+  }
+
+  #storeSpent<End>(thread: Thread, turn: Turn<End>): number {
+    return this.#kernel.stores.isPreempted(thread) ? PREEMPTED : this.#endStore(thread, turn)
+  }
+
+  #endStore<End>(thread: Thread, turn: Turn<End>): number {
+    const ending = this.#kernel.stores.end(thread)
+    if (typeof ending === 'boolean') return this.#stored(thread, turn, ending)
+    turn.ending = ending
+    return ENDING
+  }
+
+  #stored<End>(thread: Thread, turn: Turn<End>, isStored: boolean): number {
+    turn.ending = undefined
+    if (isStored) this.#kernel.stores.completed(turn.folio, thread.cpu, turn.flight)
+    turn.result = isStored ? 1 : 0
+    return NOTHING
   }
 
   /** Performs operations for as long as nobody else has to run first; says what is needed then. */
@@ -254,9 +280,7 @@ export class VirtualGate implements PolicyGate {
     const { at } = operation
     switch (operation.op) {
       case 'store':
-        turn.folio = operation.folio
-        turn.give()
-        return STORE
+        return this.#store(thread, turn, operation.folio)
       case 'push':
         return this.#push(thread, turn, operation)
       case 'pop':
@@ -270,7 +294,7 @@ export class VirtualGate implements PolicyGate {
       case 'lock':
         turn.result = 1
         turn.lock = domain.lockAt(at)
-        return turn.lock.tryTake(thread) ? NOTHING : HELD
+        return turn.lock.tryTake(thread) ? NOTHING : this.#lock(thread, turn)
       case 'tryLock':
         turn.result = domain.lockAt(at).tryTake(thread) ? 1 : 0
         return NOTHING
@@ -385,11 +409,18 @@ export class VirtualGate implements PolicyGate {
     this.#scheduler.start(thread, this.#scheduler.now)
   }
 
-  *#waitForLock(thread: Thread, lock: PolicyLock): Steps {
-    const start = this.#scheduler.now
-    this.#kernel.note('lock-wait', -1, 0, lock.name)
-    yield* lock.wait(thread)
-    this.#kernel.note('lock-got', -1, this.#scheduler.now - start, lock.name)
+  /** Another has the lock, or had it when others ran. */
+  #lock<End>(thread: Thread, turn: Turn<End>): number {
+    const { lock } = turn
+    if (lock === undefined) return NOTHING
+    if (Number.isNaN(turn.waitsSince)) {
+      turn.waitsSince = this.#scheduler.now
+      this.#kernel.note('lock-wait', -1, 0, lock.name)
+    }
+    if (!lock.takeOrWait(thread)) return HELD
+    this.#kernel.note('lock-got', -1, this.#scheduler.now - turn.waitsSince, lock.name)
+    turn.waitsSince = Number.NaN
+    return NOTHING
   }
 
   #unlock(lock: PolicyLock, thread: Thread): void {

@@ -1,5 +1,4 @@
 import type { Scheduler } from './scheduler.ts'
-import type { Steps } from './steps.ts'
 import { LOCK, type Thread } from './thread.ts'
 
 /**
@@ -14,6 +13,8 @@ export class PolicyLock {
   #owner: Thread | undefined
   readonly #spinners: Thread[] = []
   readonly #sleepers: Thread[] = []
+  /** Those of them that have not looked since they went to sleep. */
+  readonly #asleep = new Set<Thread>()
   /** The first sleeper gets it at the next release (MUTEX_FLAG_HANDOFF). */
   #isPromised = false
 
@@ -29,24 +30,26 @@ export class PolicyLock {
     return true
   }
 
-  /** Ends when the thread has it. */
-  *wait(thread: Thread): Steps {
+  /** Takes it, or waits for it: false = the caller must yield, and ask again then. */
+  takeOrWait(thread: Thread): boolean {
+    if (this.#asleep.size > 0 && this.#asleep.delete(thread))
+      this.#isPromised ||= this.#owner !== undefined && this.#sleepers[0] === thread
     while (this.#owner !== thread) {
       const owner = this.#owner
       if (owner === undefined) this.#owner = thread
       else if (this.#isSpinlock || this.#scheduler.isOnCpu(owner)) {
         if (!this.#spinners.includes(thread)) this.#spinners.push(thread)
-        this.#scheduler.spin(thread)
-        yield
+        if (!this.#scheduler.spin(thread)) return false
       } else {
         if (!this.#sleepers.includes(thread)) this.#sleepers.push(thread)
+        this.#asleep.add(thread)
         this.#scheduler.block(thread, LOCK)
-        yield
-        this.#isPromised ||= this.#owner !== undefined && this.#sleepers[0] === thread
+        return false
       }
     }
     remove(this.#spinners, thread)
     if (remove(this.#sleepers, thread)) this.#isPromised = false
+    return true
   }
 
   /** False: the thread does not have it. */

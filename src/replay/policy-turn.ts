@@ -2,6 +2,7 @@ import { PstraceError } from '../model/error.ts'
 import type { Operation } from '../policies/policy.ts'
 import type { Domain } from './policy-domain.ts'
 import type { PolicyLock } from './policy-lock.ts'
+import type { StepsTo } from './steps.ts'
 import type { Thread } from './thread.ts'
 
 /** A policy's program under way: one submission (worker -1), or a worker's. */
@@ -15,9 +16,13 @@ export class Turn<End> {
   end: End | undefined = undefined
   /** An operation that is to be performed (again) when the thread goes on. */
   pending: Operation | undefined = undefined
-  /** To be stored, and to be waited for, by what `advance` says. */
+  /** What it stores, and what is left to do of a store whose time has passed. */
   folio = -1
+  flight = 0
+  ending: StepsTo<boolean> | undefined = undefined
+  /** What it waits for, since when; NaN = it does not wait. */
   lock: PolicyLock | undefined = undefined
+  waitsSince = Number.NaN
   /** Operations since time last passed, and when that was. */
   instant: number
   operations = 0

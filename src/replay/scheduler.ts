@@ -109,6 +109,11 @@ export class Scheduler {
         return true
       }
     }
+    return this.#leave(cpu, thread, ns)
+  }
+
+  /** The thread's program stands still until so much work is done, ns. True: it is done. False: the caller must yield. */
+  #leave(cpu: Cpu, thread: Thread, ns: number): boolean {
     thread.work = ns
     cpu.charge(this.now)
     return (
@@ -162,11 +167,10 @@ export class Scheduler {
     return !cpu.needResched && this.now - cpu.sliceStart < this.#options.sliceNs
   }
 
-  /** Spins on the CPU until `stopSpinning`; the caller must yield. */
-  spin(thread: Thread): void {
+  /** Spins on the CPU until `stopSpinning`. True: that has come. False: the caller must yield. */
+  spin(thread: Thread): boolean {
     thread.spinning = true
-    thread.work = SPIN_WORK
-    this.#active?.charge(this.now)
+    return this.#leave(this.#active as Cpu, thread, SPIN_WORK)
   }
 
   stopSpinning(thread: Thread): void {

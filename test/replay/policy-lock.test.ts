@@ -39,7 +39,7 @@ function play(
       { taskId: index, tid: index, name, kind: 'worker', node: 0, allowed, hasMemory: false },
       function* (self: Thread): Steps {
         for (const hold of holds) {
-          if (!lock.tryTake(self)) yield* lock.wait(self)
+          while (!lock.takeOrWait(self)) yield
           log.push(`${scheduler.now} ${name}`)
           if (sleepsNs > 0) {
             scheduler.sleepUntil(self, scheduler.now + sleepsNs, 2)
