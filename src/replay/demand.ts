@@ -2,7 +2,7 @@ import { TASK_OPS, type WorkloadTask } from '../workload/types.ts'
 import type { Kernel } from './kernel.ts'
 import { FREE } from './pages.ts'
 import { DIRECT_CONTEXT } from './scan.ts'
-import type { Steps } from './steps.ts'
+import type { Steps, StepsTo } from './steps.ts'
 import { SLEEPING, type Thread } from './thread.ts'
 
 const ALLOC = TASK_OPS.indexOf('alloc')
@@ -31,92 +31,129 @@ export interface TaskProgress {
 }
 
 /**
- * Runs a task's script on its own clock. `scale` stretches amounts, not time: at 0.8 a fifth of the allocations is left out, at 1.25 every
+ * A task's script on its own clock. `scale` stretches amounts, not time: at 0.8 a fifth of the allocations is left out, at 1.25 every
  * fourth is made twice.
  */
-export function* runTask(
-  thread: Thread,
-  kernel: Kernel,
-  task: WorkloadTask,
-  home: number,
-  progress: TaskProgress,
-  scale: number,
-  openLoop: boolean,
-): Steps {
-  const { scheduler, pages } = kernel
-  const { op, cpuNs, arg } = task
-  const rows = op.length
-  /** Pages without an identity that it holds, newest last. */
-  const own: number[] = []
-  const owned: number[] = []
-  let owed = 0
-  progress.rows = rows
-  progress.startNs = scheduler.now
-  let clock = scheduler.now
-  for (let row = 0; row < rows; row++) {
-    const ns = cpuNs[row] as number
-    const value = arg[row] as number
-    if (!scheduler.spend(thread, ns)) yield
-    progress.ownNs += ns
-    progress.cpuNs += ns / (scheduler.cpus[thread.cpu]?.speed ?? 1)
-    clock += ns
-    switch (op[row]) {
-      case ALLOC: {
-        owed += scale
-        while (owed >= 1) {
-          owed -= 1
-          const whole = value >= 0 ? pages.wholeOf(value) : -1
-          const wanted = whole >= 0 && pages.state[whole] === FREE ? whole : -1
-          const page = yield* kernel.faults.faultNew(thread, wanted)
-          if (scheduler.stopped) return
-          if (page >= pages.identified) own.push(page)
-          else owned.push(page)
-        }
-        break
-      }
+export class TaskScript {
+  readonly #kernel: Kernel
+  readonly #thread: Thread
+  readonly #task: WorkloadTask
+  readonly #home: number
+  readonly #scale: number
+  readonly #isOpenLoop: boolean
+  /** Pages without an identity that it holds, newest last, and those with one. */
+  readonly #own: number[] = []
+  readonly #owned: number[] = []
+  /** Allocations asked for and not yet made. */
+  #owed = 0
+  #clock = 0
+
+  constructor(
+    kernel: Kernel,
+    thread: Thread,
+    of: {
+      readonly task: WorkloadTask
+      /** Node of its memory. */
+      readonly home: number
+      readonly scale: number
+      readonly isOpenLoop: boolean
+    },
+  ) {
+    this.#kernel = kernel
+    this.#thread = thread
+    this.#task = of.task
+    this.#home = of.home
+    this.#scale = of.scale
+    this.#isOpenLoop = of.isOpenLoop
+  }
+
+  *run(progress: TaskProgress): Steps {
+    const { scheduler, work } = this.#kernel
+    const { op, cpuNs, arg } = this.#task
+    const thread = this.#thread
+    progress.rows = op.length
+    progress.startNs = scheduler.now
+    this.#clock = scheduler.now
+    for (let row = 0; row < op.length; row++) {
+      const ns = cpuNs[row] as number
+      if (!scheduler.spend(thread, ns)) yield
+      progress.ownNs += ns
+      progress.cpuNs += ns / (scheduler.cpus[thread.cpu]?.speed ?? 1)
+      this.#clock += ns
+      const value = arg[row] as number
+      const steps = this.#begin(op[row] as number, value, progress)
+      if (steps !== undefined) yield* steps
+      if (scheduler.stopped) return
+      progress.done = row + 1
+      work.did(op[row] as number, value)
+    }
+    progress.endNs = scheduler.now
+  }
+
+  /** What the row asks for, but for its CPU time; undefined where that takes none. */
+  #begin(op: number, value: number, progress: TaskProgress): Steps | StepsTo<number> | undefined {
+    const { direct, faults, scheduler, zones } = this.#kernel
+    const thread = this.#thread
+    switch (op) {
+      case ALLOC:
+        return this.#allocate(value)
       case TOUCH:
-        yield* kernel.faults.touch(thread, value)
-        break
+        return faults.touch(thread, value)
       case SLEEP:
         progress.ownNs += value
-        clock += value
-        // With recorded arrival a task behind its clock sleeps less, to catch up.
-        if (openLoop && scheduler.now >= clock) break
-        scheduler.sleepUntil(thread, openLoop ? clock : scheduler.now + value, SLEEPING)
-        yield
-        break
+        return this.#sleep(value)
       case FILE:
-        yield* kernel.faults.readFile(thread, value)
-        break
+        return faults.readFile(thread, value)
       case FREE_PAGES:
-        for (let freed = 0; freed < value; freed++) {
-          const page = own.pop()
-          if (page === undefined) break
-          yield* kernel.faults.freePage(thread, page)
-        }
-        break
+        return this.#free(this.#own.splice(Math.max(0, this.#own.length - value)).reverse())
       case EXIT:
-        for (const page of own.splice(0)) yield* kernel.faults.freePage(thread, page)
-        for (const page of owned.splice(0)) {
-          if (pages.state[page] !== FREE) yield* kernel.faults.freePage(thread, page)
-          for (const tail of pages.tailsOf(page))
-            if (pages.state[tail] !== FREE) yield* kernel.faults.freePage(thread, tail)
-        }
-        break
+        return this.#exit()
       case RECLAIM: {
         // Lists are the node's: a cgroup of its own has none here.
-        const scan = kernel.direct.scanOf(thread, DIRECT_CONTEXT, true)
-        const node = kernel.zones.nodeOf(home)
-        yield* kernel.direct.directReclaim(thread, node, scan, 'memcg', value)
-        break
+        const scan = direct.scanOf(thread, DIRECT_CONTEXT, true)
+        return direct.directReclaim(thread, zones.nodeOf(this.#home), scan, 'memcg', value)
       }
       case MARK:
         progress.marks.push({ phase: value, ns: scheduler.now })
-        break
     }
-    if (scheduler.stopped) return
-    progress.done = row + 1
-    kernel.work.did(op[row] as number, value)
+    return undefined
   }
-  progress.endNs = scheduler.now
+
+  *#allocate(value: number): Steps {
+    const { faults, pages, scheduler } = this.#kernel
+    this.#owed += this.#scale
+    while (this.#owed >= 1) {
+      this.#owed -= 1
+      const whole = value >= 0 ? pages.wholeOf(value) : -1
+      const wanted = whole >= 0 && pages.state[whole] === FREE ? whole : -1
+      const page = yield* faults.faultNew(this.#thread, wanted)
+      if (scheduler.stopped) return
+      if (page >= pages.identified) this.#own.push(page)
+      else this.#owned.push(page)
+    }
+  }
+
+  *#sleep(ns: number): Steps {
+    const { scheduler } = this.#kernel
+    this.#clock += ns
+    // With recorded arrival a task behind its clock sleeps less, to catch up.
+    if (this.#isOpenLoop && scheduler.now >= this.#clock) return
+    const until = this.#isOpenLoop ? this.#clock : scheduler.now + ns
+    scheduler.sleepUntil(this.#thread, until, SLEEPING)
+    yield
+  }
+
+  *#exit(): Steps {
+    yield* this.#free(this.#own.splice(0))
+    for (const page of this.#owned.splice(0)) {
+      yield* this.#free([page])
+      yield* this.#free(this.#kernel.pages.tailsOf(page))
+    }
+  }
+
+  *#free(held: readonly number[]): Steps {
+    const { faults, pages } = this.#kernel
+    for (const page of held)
+      if (pages.state[page] !== FREE) yield* faults.freePage(this.#thread, page)
+  }
 }

@@ -4,7 +4,7 @@ import { PstraceError } from '../model/error.ts'
 import type { Policy, TunableValues } from '../policies/policy.ts'
 import type { CostName, Workload, WorkloadCpu, WorkloadTask } from '../workload/types.ts'
 import { openCosts } from './costs.ts'
-import { runTask, type TaskProgress } from './demand.ts'
+import { type TaskProgress, TaskScript } from './demand.ts'
 import { Kernel } from './kernel.ts'
 import { KernelThreads, type RunTask, toAffinity } from './kernel-threads.ts'
 import type { TunableChange } from './live-tunables.ts'
@@ -257,7 +257,7 @@ function startTasks(
         hasMemory: task.hasMemory,
       },
       function* (self): Steps {
-        yield* runTask(self, kernel, task, home, state, scale, isOpenLoop)
+        yield* new TaskScript(kernel, self, { task, home, scale, isOpenLoop }).run(state)
         if (!isLoad && --running === 0) scheduler.stopped = true
       },
     )

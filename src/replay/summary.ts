@@ -2,7 +2,7 @@ import type { TaskProgress } from './demand.ts'
 import type { Kernel } from './kernel.ts'
 import type { Lane } from './ranks.ts'
 import type { Scheduler } from './scheduler.ts'
-import type { StallTally } from './tally.ts'
+import type { StallTally, Tally } from './tally.ts'
 import { DOINGS, FILE, RUNNABLE, SCAN, SLAB, STORE, type Thread, UNMAP } from './thread.ts'
 
 export interface StallSummary {
@@ -101,17 +101,10 @@ export function summarize(
   progress: readonly TaskProgress[],
   workNs: number,
 ): RunSummary {
-  const { tally } = kernel
-  const seconds = workNs / 1e9
-  const perSecond = (count: number): number => (seconds > 0 ? count / seconds : 0)
+  const { tally, zones } = kernel
   const { threads, ...cpu } = summarizeCpu(scheduler)
   const lanes = summarizeLanes(kernel)
   const demand = summarizeDemand(progress)
-  const share = (ns: number): number => (workNs > 0 ? ns / workNs / kernel.zones.nodes.length : 0)
-  const pgstealAnon = tally.stealAnonKswapd + tally.stealAnonDirect
-  const pgstealKswapd = tally.stealAnonKswapd + tally.stealFileKswapd
-  const pgstealDirect = tally.stealAnonDirect + tally.stealFileDirect
-  const stolen = pgstealKswapd + pgstealDirect
   return {
     swapOuts: tally.swapOuts,
     swapIns: tally.swapIns,
@@ -119,23 +112,13 @@ export function summarize(
     stores: tally.stores,
     handedOver: tally.handedOver,
     workNs,
-    swapOutsPerSecond: perSecond(tally.swapOuts),
-    pgstealAnon,
-    pgstealAnonPerSecond: perSecond(pgstealAnon),
-    pgstealKswapd,
-    pgstealDirect,
-    pgscanKswapd: tally.scanKswapd,
-    pgscanDirect: tally.scanDirect,
+    ...summarizeReclaim(tally, workNs),
     application: summarizeStalls([tally.application]),
     worker: summarizeStalls([tally.worker]),
     all: summarizeStalls([tally.application, tally.worker]),
     throttled: tally.throttled,
     kswapdWakes: tally.kswapdWakes,
-    kswapdBusyShare: share(cpu.kswapdNs),
-    kswapdScanShare: share(cpu.kswapdScanNs),
-    kswapdStoreShare: share(cpu.kswapdStoreNs),
-    kswapdRunnableNs: cpu.kswapdRunnableNs,
-    kswapdStealShare: stolen > 0 ? pgstealKswapd / stolen : 0,
+    ...summarizeKswapd(tally, cpu, { workNs, nodes: zones.nodes.length }),
     ...lanes,
     bypassed: tally.swapOuts - lanes.laneSubmitted,
     refaultsQueued: tally.refaultsQueued + tally.refaultsStoring,
@@ -157,14 +140,45 @@ export function summarize(
     rejects: tally.rejects,
     failedStores: tally.failedStores,
     contextSwitches: scheduler.switches,
-    lowestFree: kernel.zones.nodes.reduce(
-      (least, node) => Math.min(least, node.lowestFree),
-      Number.POSITIVE_INFINITY,
-    ),
+    lowestFree: Math.min(...zones.nodes.map((node) => node.lowestFree)),
     psiSomeNs: kernel.pressure.someNs,
     psiFullNs: kernel.pressure.fullNs,
     workUsed: demand.rows > 0 ? demand.done / demand.rows : 1,
     threads,
+  }
+}
+
+/** What left memory, and what was looked at for it. */
+function summarizeReclaim(tally: Tally, workNs: number) {
+  const seconds = workNs / 1e9
+  const perSecond = (count: number): number => (seconds > 0 ? count / seconds : 0)
+  const pgstealAnon = tally.stealAnonKswapd + tally.stealAnonDirect
+  return {
+    swapOutsPerSecond: perSecond(tally.swapOuts),
+    pgstealAnon,
+    pgstealAnonPerSecond: perSecond(pgstealAnon),
+    pgstealKswapd: tally.stealAnonKswapd + tally.stealFileKswapd,
+    pgstealDirect: tally.stealAnonDirect + tally.stealFileDirect,
+    pgscanKswapd: tally.scanKswapd,
+    pgscanDirect: tally.scanDirect,
+  }
+}
+
+/** Shares of the time that the kswapd of all nodes had, and of the pages stolen. */
+function summarizeKswapd(
+  tally: Tally,
+  cpu: Omit<ReturnType<typeof summarizeCpu>, 'threads'>,
+  of: { readonly workNs: number; readonly nodes: number },
+) {
+  const share = (ns: number): number => (of.workNs > 0 ? ns / of.workNs / of.nodes : 0)
+  const own = tally.stealAnonKswapd + tally.stealFileKswapd
+  const stolen = own + tally.stealAnonDirect + tally.stealFileDirect
+  return {
+    kswapdBusyShare: share(cpu.kswapdNs),
+    kswapdScanShare: share(cpu.kswapdScanNs),
+    kswapdStoreShare: share(cpu.kswapdStoreNs),
+    kswapdRunnableNs: cpu.kswapdRunnableNs,
+    kswapdStealShare: stolen > 0 ? own / stolen : 0,
   }
 }
 
