@@ -79,6 +79,5 @@ export function openCosts(
     wake: sampler('wake'),
     wakeLatency: sampler('wakeLatency'),
     switch: sampler('switch'),
-    unmapDirectCold: sampler('unmapDirectCold'),
   }
 }

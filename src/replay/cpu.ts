@@ -1,4 +1,3 @@
-import { runsInBorrowed } from './loaded-memory.ts'
 import { NS_AT_FIRST, type Thread } from './thread.ts'
 
 /** A CPU with its fair run queue. */
@@ -16,8 +15,6 @@ export class Cpu {
   progressAt = NS_AT_FIRST
   minVruntime = NS_AT_FIRST
   last: Thread | undefined = undefined
-  /** An address space that takes part in unmapping is loaded, and stays so while kernel threads run or nobody does. */
-  holdsMemory = false
   busyNs = NS_AT_FIRST
 
   constructor(index: number, node: number, speed: number) {
@@ -28,11 +25,6 @@ export class Cpu {
     this.progressAt = 0
     this.minVruntime = 0
     this.busyNs = 0
-  }
-
-  /** The thread runs here from now on. */
-  loadMemoryOf(thread: Thread): void {
-    if (!runsInBorrowed(thread)) this.holdsMemory = thread.hasMemory
   }
 
   get isIdle(): boolean {

@@ -1,6 +1,5 @@
 import { Cpu } from './cpu.ts'
 import { EventQueue } from './event-queue.ts'
-import { type MemoryElsewhere, memoryElsewhere } from './loaded-memory.ts'
 import { Moments } from './moments.ts'
 import { busiestFor, placeFor, unevenPair } from './placement.ts'
 import {
@@ -262,19 +261,22 @@ export class Scheduler {
     thread.since = this.now
   }
 
-  /** What the other CPUs have to do with memory that this thread unmaps. */
-  memoryElsewhere(thread: Thread): MemoryElsewhere {
-    return memoryElsewhere(thread, this.cpus)
+  /** Does another CPU of the machine run a thread whose address space takes part in unmapping? */
+  runsMemoryElsewhere(thread: Thread): boolean {
+    for (const cpu of this.cpus) {
+      const other = cpu.current
+      if (other !== undefined && other !== thread && other.hasMemory && !cpu.waking) return true
+    }
+    return false
   }
 
-  /** Adds interrupt work to every thread whose memory it is that runs there; returns how many were hit. */
+  /** Adds interrupt work to every such thread; returns how many were hit. */
   interruptMemoryElsewhere(thread: Thread, draw: () => number): number {
     let hit = 0
     for (const cpu of this.cpus) {
       const other = cpu.current
       if (other === undefined || other === thread || !other.hasMemory || cpu.waking) continue
       hit++
-      other.wasFlushed = true
       const ns = draw()
       if (ns <= 0) continue
       cpu.progress(this.now)
@@ -450,7 +452,6 @@ export class Scheduler {
     cpu.sliceStart = this.now
     cpu.progressAt = this.now
     thread.cpu = cpu.index
-    cpu.loadMemoryOf(thread)
     this.#setState(thread, RUNNING)
     if (cpu.last !== thread) {
       this.switches++

@@ -3,7 +3,6 @@ import { type CostSampler, drawn } from './costs.ts'
 import * as F from './flights.ts'
 import type { PolicyGate } from './gate.ts'
 import type { Kernel } from './kernel.ts'
-import type { MemoryElsewhere } from './loaded-memory.ts'
 import * as P from './pages.ts'
 import type { Lane } from './ranks.ts'
 import { DIRECT_CONTEXT, KSWAPD_CONTEXT, type Scan } from './scan.ts'
@@ -37,11 +36,10 @@ export class SwapOuts {
     pages.slot[page] = slot
     scan.doing = thread.doing
     scheduler.setDoing(thread, UNMAP)
-    const elsewhere = scheduler.memoryElsewhere(thread)
-    scan.unmapsRemotely = elsewhere === 'running'
+    scan.unmapsRemotely = scheduler.runsMemoryElsewhere(thread)
     const lost = stolen.nextPage(scan.context === DIRECT_CONTEXT, work.share)
     // Each of its pages has an entry of its own in the page table.
-    return lost + drawn(this.#unmapCost(thread, elsewhere), pages.pagesOf(page))
+    return lost + drawn(this.#unmapCost(thread, scan.unmapsRemotely), pages.pagesOf(page))
   }
 
   /** Unmapped, it goes to the policy or is stored here: true = its frame is free. A program where time has to pass first. */
@@ -156,14 +154,10 @@ export class SwapOuts {
     return thread.hasMemory && !this.#kernel.costs.unmapDirect.isNone
   }
 
-  #unmapCost(thread: Thread, elsewhere: MemoryElsewhere): CostSampler {
+  #unmapCost(thread: Thread, isRemote: boolean): CostSampler {
     const { costs } = this.#kernel
-    const isRemote = elsewhere === 'running'
     if (!this.#paysOwn(thread)) return isRemote ? costs.unmapRemote : costs.unmap
-    const isCold = thread.wasFlushed || elsewhere === 'held'
-    thread.wasFlushed = false
-    if (isRemote && !costs.unmapDirectRemote.isNone) return costs.unmapDirectRemote
-    return isCold && !costs.unmapDirectCold.isNone ? costs.unmapDirectCold : costs.unmapDirect
+    return isRemote && !costs.unmapDirectRemote.isNone ? costs.unmapDirectRemote : costs.unmapDirect
   }
 
   /** Slots in a row for the whole folio; where there are none it is split, and its other pages wait at the list's end to be met next. */

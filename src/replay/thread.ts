@@ -70,8 +70,6 @@ export class Thread implements ThreadIdentity {
   preemptOff = 0
   /** Spins for a lock: its work ends when somebody says so. */
   spinning = false
-  /** Of a direct reclaimer: unmapping elsewhere has emptied its TLB since it unmapped a page itself. */
-  wasFlushed = false
   /** Set by a wake-up with a meaning; cleared by who waits for it. */
   signal = false
   /** Time up to which `parts` is complete. */

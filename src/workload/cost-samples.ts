@@ -42,8 +42,6 @@ class Position {
   /** CPU time of the page's store before that, QUEUED = another's task. */
   writtenAfter = QUEUED
   writtenDisturbances = 0
-  /** What disturbed that store. */
-  storeDisturbances = 0
   batchEndDisturbances = 0
   isolateDisturbances = 0
   slabDisturbances = 0
@@ -249,9 +247,8 @@ export class CostSamples {
       position.gaps.push({
         ns: (cpu - position.writtenCpu) / folioPages,
         isOwner: thread.hasMemory,
-        elsewhere: this.#threads.elsewhere(thread),
+        isRemote: this.#threads.hasRemoteOwner(thread),
         after: position.writtenAfter,
-        isAfterFlush: position.storeDisturbances > 0,
       })
     position.gate = this.#begin(i, thread, cpu)
     position.storedInGate = false
@@ -290,8 +287,6 @@ export class CostSamples {
       this.#addStore(begun, thread, cpu)
       position.gates++
     }
-    position.storeDisturbances =
-      gate === undefined ? 0 : thread.disturbances - gate.flushes - gate.switches
     position.gate = undefined
     position.writtenCpu = cpu
     position.writtenDisturbances = thread.disturbances

@@ -47,11 +47,3 @@ export class Numbers {
     return Number.NaN
   }
 }
-
-/** A step that something lengthened keeps this share of its time at least. */
-const LEAST_LEFT_SHARE = 0.25
-
-/** Less what was added to it. */
-export function lessened(ns: number, addedNs: number): number {
-  return Math.max(ns * LEAST_LEFT_SHARE, ns - addedNs)
-}

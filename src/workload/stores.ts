@@ -1,5 +1,5 @@
 import { fixed, measured } from './cost-shapes.ts'
-import { lessened, Numbers } from './numbers.ts'
+import { Numbers } from './numbers.ts'
 import type { Basis, Cost } from './types.ts'
 
 /** The recorded stores, in the order in which they began. */
@@ -107,6 +107,8 @@ export function findSameThreshold(
 const MIN_SAMPLES = 50
 /** Medians of few differ by less than what a switch adds. */
 const MIN_SWITCHED = 20
+/** Interrupted stores by direct reclaimers tell what an interruption costs only where there are enough of them. */
+const MIN_FLUSHES = 0.02
 
 export interface StoreCosts {
   readonly store: Cost
@@ -127,10 +129,13 @@ export function storeCosts(stores: Stores, isWholeGap: boolean): StoreCosts {
     else (stores.isKernel[k] === 1 ? kernel : user).add(stores, k)
   }
   const hasKernel = kernel.whole.length >= 2 * MIN_SAMPLES
-  const hasUser = user.whole.length >= 2 * MIN_SAMPLES
+  const hasUser = user.alone.length >= 2 * MIN_SAMPLES
   const chosen = hasKernel ? kernel : user.whole.length > 0 ? user : kernel
-  const tellsFlush = hasKernel && user.once.length >= MIN_SAMPLES
-  const flushNs = tellsFlush ? Math.max(0, user.once.median() - kernel.whole.median()) : 0
+  const tellsFlush = hasKernel && user.whole.length >= MIN_SAMPLES && user.meanFlushes > MIN_FLUSHES
+  const alone = hasUser ? user.alone : kernel.whole
+  const flushNs = tellsFlush
+    ? Math.max(0, (user.whole.mean() - alone.mean()) / user.meanFlushes)
+    : 0
   return {
     store: measured(
       chosen.whole,
@@ -140,8 +145,8 @@ export function storeCosts(stores: Stores, isWholeGap: boolean): StoreCosts {
     storeDirect:
       hasKernel && hasUser
         ? measured(
-            user.withoutFlushes(flushNs),
-            'stores by direct reclaimers less their interruptions, apart from switches',
+            user.alone,
+            'stores by direct reclaimers that nothing interrupted, apart from switches',
             0,
           )
         : fixed(0, 'inferred', 'as a store by a kernel thread'),
@@ -150,9 +155,9 @@ export function storeCosts(stores: Stores, isWholeGap: boolean): StoreCosts {
       flushNs,
       tellsFlush ? 'event' : 'default',
       tellsFlush
-        ? 'stores of direct reclaimers that were interrupted once less those of kernel threads, by medians'
-        : 'too few interrupted stores by direct reclaimers',
-      user.once.length,
+        ? 'mean store of direct reclaimers less that of undisturbed ones, per page unmapped meanwhile'
+        : 'too few stores by direct reclaimers',
+      user.whole.length,
     ),
     switch: switchCost([kernel, user]),
   }
@@ -160,14 +165,12 @@ export function storeCosts(stores: Stores, isWholeGap: boolean): StoreCosts {
 
 /** Stores of pages with data by one kind of thread. */
 class StoreClass {
-  /** Without a switch inside; and of those the ones that no unmapping interrupted, and those that one did. */
+  /** Without a switch inside; and of those the ones that no unmapping interrupted. */
   readonly whole = new Numbers()
   readonly alone = new Numbers()
-  readonly once = new Numbers()
   /** With one switch inside. */
   readonly switched = new Numbers()
-  /** Of `whole`. */
-  readonly #flushes = new Numbers()
+  #flushes = 0
 
   add(stores: Stores, k: number): void {
     const spent = stores.cpuNs[k] ?? 0
@@ -178,17 +181,12 @@ class StoreClass {
       return
     }
     this.whole.push(spent)
-    this.#flushes.push(flushes)
+    this.#flushes += flushes
     if (flushes === 0) this.alone.push(spent)
-    else if (flushes === 1) this.once.push(spent)
   }
 
-  /** `whole` less what its interruptions took, so that both together take what the recorded stores did. */
-  withoutFlushes(flushNs: number): Numbers {
-    const less = new Numbers()
-    for (let k = 0; k < this.whole.length; k++)
-      less.push(lessened(this.whole.at(k), this.#flushes.at(k) * flushNs))
-    return less
+  get meanFlushes(): number {
+    return this.whole.length === 0 ? 0 : this.#flushes / this.whole.length
   }
 
   /** What stores with a switch inside took more than others, each for itself: a switch falls into long stores more often than into short ones. */

@@ -132,18 +132,10 @@ function isUserTask(kind: string, comm: string): boolean {
   return kind === 'user' && !isKernelThread(comm)
 }
 
-/**
- * An owner of memory runs there and is interrupted; or its address space is loaded still, so that a flush is put off and empties the whole
- * TLB (rmap.c should_defer_flush, 6.12), but interrupts nobody; or neither.
- */
-export type Elsewhere = 'running' | 'held' | 'absent'
-
 /** Who runs where, while a recording is walked event by event. */
 export class Threads {
   readonly byTid = new Map<number, Thread>()
   readonly running: (Thread | undefined)[]
-  /** By CPU: the address space of an owner of memory is loaded, and stays so while kernel threads run or nobody does. */
-  readonly #holds: boolean[]
   /** By CPU: the task that ran there last, idling left out. */
   readonly #last: (Thread | undefined)[]
   readonly #recording: Recording
@@ -154,7 +146,6 @@ export class Threads {
     this.#owners = owners
     this.running = new Array<Thread | undefined>(recording.cpus).fill(undefined)
     this.#last = this.running.slice()
-    this.#holds = this.running.map(() => false)
   }
 
   get(tid: number): Thread {
@@ -190,7 +181,6 @@ export class Threads {
       to.cpu = cpu
       to.sinceNs = ns
       this.running[cpu] = to
-      if (to.isUser) this.#holds[cpu] = to.hasMemory
       if (to.tid !== 0 && this.#last[cpu] !== to) {
         this.#last[cpu] = to
         to.switches++
@@ -212,8 +202,6 @@ export class Threads {
     if (kind === EVENT.gate) {
       for (const other of this.running)
         if (other !== undefined && other !== thread && other.hasMemory) other.flushes++
-      // A kernel thread that alone flushes the address space it has borrowed gives it up.
-      if (!thread.isUser && this.elsewhere(thread) === 'absent') this.#holds[cpu] = false
     }
     if (kind !== undefined && BEGINS_RECLAIM.has(kind)) thread.inDirect = true
     else if (kind !== undefined && ENDS_RECLAIM.has(kind)) thread.inDirect = false
@@ -221,15 +209,10 @@ export class Threads {
     else if (kind === EVENT.faultReturn) thread.inFault = false
   }
 
-  /** What the other CPUs have to do with the memory that this thread unmaps. */
-  elsewhere(thread: Thread): Elsewhere {
-    let isHeld = false
-    for (let cpu = 0; cpu < this.running.length; cpu++) {
-      const other = this.running[cpu]
-      if (other === thread) continue
-      if (other?.hasMemory === true) return 'running'
-      isHeld ||= this.#holds[cpu] === true
-    }
-    return isHeld ? 'held' : 'absent'
+  /** An owner of memory runs on a CPU other than this thread's. */
+  hasRemoteOwner(thread: Thread): boolean {
+    for (const other of this.running)
+      if (other !== undefined && other !== thread && other.hasMemory) return true
+    return false
   }
 }

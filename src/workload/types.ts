@@ -228,8 +228,6 @@ export const COSTS = [
   'wakeLatency',
   /** What a task loses when it runs again after another: both halves of the switch, and caches full of other work. */
   'switch',
-  /** `unmapDirect` with an empty TLB: after a flush from elsewhere, or where its own empties it; none = the same. */
-  'unmapDirectCold',
 ] as const
 export type CostName = (typeof COSTS)[number]
 

@@ -1,6 +1,5 @@
 import { fixed, measured } from './cost-shapes.ts'
-import { lessened, Numbers } from './numbers.ts'
-import type { Elsewhere } from './threads.ts'
+import { Numbers } from './numbers.ts'
 import type { Cost } from './types.ts'
 
 /** `after` of a gap whose page before went to a queue: it was not freed by the one who unmaps. DISPLACED = and another one was stored to make place. */
@@ -12,10 +11,8 @@ export interface Gap {
   readonly ns: number
   /** Its own memory is unmapped: the flush is its own CPU's too. */
   readonly isOwner: boolean
-  /** Of the memory's owners on other CPUs. */
-  readonly elsewhere: Elsewhere
-  /** Of the store before: it was interrupted by a flush, and what follows fills the TLB anew. */
-  readonly isAfterFlush: boolean
+  /** An owner of memory runs on another CPU. */
+  readonly isRemote: boolean
   /** CPU time of the store before, by the same thread, of a page that it then freed; QUEUED, DISPLACED = none. */
   readonly after: number
   /** All pages of the batch were written: nothing else was looked at in between. */
@@ -26,7 +23,6 @@ export interface UnmapCosts {
   readonly unmap: Cost
   readonly unmapRemote: Cost
   readonly unmapDirect: Cost
-  readonly unmapDirectCold: Cost
   readonly unmapDirectRemote: Cost
   readonly release: Cost
   /** Of a release the part that is the removal from the swap cache. */
@@ -60,7 +56,8 @@ export function unmapCosts(gaps: readonly Gap[], sameBelowNs: number): UnmapCost
   const releaseNs = release.ns
   const local = kinds.bare(false, removalNs, releaseNs)
   const remote = kinds.bare(true, removalNs, releaseNs)
-  const own = kinds.own('warm')
+  const own = kinds.any(true, false)
+  const ownRemote = kinds.any(true, true)
   return {
     unmap: measured(
       local.length > 0 ? local : remote,
@@ -72,16 +69,9 @@ export function unmapCosts(gaps: readonly Gap[], sameBelowNs: number): UnmapCost
       'end of one write to the next by kernel threads, where there was nothing to release before it, while an owner of memory runs elsewhere',
       0,
     ),
-    unmapDirect: ownCost(
-      own.length >= MIN_GAPS ? own : kinds.any(true, false),
-      'end of one write to the next by a task that reclaims for itself, after a store that nothing interrupted',
-    ),
-    unmapDirectCold: ownCost(
-      kinds.own('cold'),
-      'end of one write to the next by a task that reclaims for itself, after a store that a flush interrupted, or while another CPU holds its address space',
-    ),
+    unmapDirect: ownCost(own, 'end of one write to the next by a task that reclaims for itself'),
     unmapDirectRemote: ownCost(
-      kinds.any(true, true),
+      ownRemote,
       'end of one write to the next by a task that reclaims for itself, while another runs elsewhere',
     ),
     release:
@@ -117,14 +107,6 @@ class GapKinds {
 
   of(isOwner: boolean, isRemote: boolean, before: Before): Numbers {
     return this.#select(isOwner, isRemote, (gap) => (this.#before(gap) === before ? gap.ns : -1))
-  }
-
-  /** By owners of the memory of whom none runs elsewhere. */
-  own(tlb: 'warm' | 'cold'): Numbers {
-    return this.#select(true, false, (gap) => {
-      const isCold = gap.isAfterFlush || gap.elsewhere === 'held'
-      return isCold === (tlb === 'cold') ? gap.ns : -1
-    })
   }
 
   any(isOwner: boolean, isRemote: boolean): Numbers {
@@ -180,10 +162,17 @@ class GapKinds {
     const full = new Numbers()
     const loose = new Numbers()
     for (const gap of this.#gaps) {
-      if (gap.isOwner !== isOwner || (gap.elsewhere === 'running') !== isRemote) continue
+      if (gap.isOwner !== isOwner || gap.isRemote !== isRemote) continue
       const ns = read(gap)
       if (ns >= 0) (gap.isFull ? full : loose).push(ns)
     }
     return full.length >= MIN_GAPS || loose.length === 0 ? full : loose
   }
+}
+
+/** A gap shorter than most is still an unmapping in part. */
+const LEAST_BARE_SHARE = 0.25
+
+function lessened(ns: number, addedNs: number): number {
+  return Math.max(ns * LEAST_BARE_SHARE, ns - addedNs)
 }

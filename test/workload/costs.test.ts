@@ -34,7 +34,7 @@ describe('stores of zero pages', () => {
 /** An application and kswapd write pages on two CPUs at the same time; every page kswapd unmaps interrupts the application for `flushNs`. */
 function bothWriting(
   pages: number,
-  times: { kernel: number; direct: number; flush: number; directWay?: number },
+  times: { kernel: number; direct: number; flush: number },
 ): Recording {
   const events: { ns: number; cpu: number; tid: number; kind: number; a: number }[] = []
   const unmapNs = 30_000
@@ -50,7 +50,7 @@ function bothWriting(
   const endNs = ns
   ns = 7
   for (let page = pages; ns < endNs; page++) {
-    ns += times.directWay ?? unmapNs
+    ns += unmapNs
     const begin = ns
     let end = begin + times.direct
     for (const gate of gates) if (gate > begin && gate < end) end += times.flush
@@ -79,104 +79,16 @@ function bothWriting(
   return madeRecording(builder, { cpus: 2, endNs: ns })
 }
 
-/** CPU time of the application's stores over all, and the interruptions in them, per store. */
-function direct(recording: Recording): { readonly meanNs: number; readonly flushes: number } {
-  const gates: number[] = []
-  let begin = -1
-  let sum = 0
-  let stores = 0
-  let flushes = 0
-  for (let i = 0; i < recording.length; i++) {
-    const ns = recording.ns[i] ?? 0
-    const isApp = recording.tid[i] === APP
-    if (recording.kind[i] === EVENT.gate && isApp) begin = ns
-    else if (recording.kind[i] === EVENT.gate) gates.push(ns)
-    else if (recording.kind[i] === EVENT.written && isApp) {
-      stores++
-      sum += ns - begin
-      while ((gates[0] ?? Number.POSITIVE_INFINITY) <= begin) gates.shift()
-      while ((gates[0] ?? Number.POSITIVE_INFINITY) < ns) {
-        gates.shift()
-        flushes++
-      }
-    }
-  }
-  return { meanNs: sum / stores, flushes: flushes / stores }
-}
-
-function costsOf(recording: Recording) {
-  return measureCosts(recording, new Set([APP]), {
-    sameShare: 0,
-    untilEvent: recording.length,
-    stolenOfStep: new Float64Array(recording.length),
-  }).costs
-}
-
 describe('stores of direct reclaimers', () => {
-  it('tell by those of kernel threads what an interruption adds', () => {
-    const times = { kernel: 100_000, direct: 100_000, flush: 40_000, directWay: 47_000 }
-    const costs = costsOf(bothWriting(2000, times))
-    expect(costs.store.fixedNs).toBeCloseTo(100_000, -2)
-    expect(costs.storeDirect.fixedNs).toBeCloseTo(100_000, -2)
-    expect(costs.flushReceived.fixedNs).toBeCloseTo(40_000, -3)
-  })
-
-  it('take with their interruptions as long in all as they did, where they are longer than others too', () => {
+  it('have their own time, and what interruptions add is told from it', () => {
     const recording = bothWriting(2000, { kernel: 100_000, direct: 120_000, flush: 40_000 })
-    const { storeDirect, flushReceived } = costsOf(recording)
-    const { meanNs, flushes } = direct(recording)
-    expect(storeDirect.fixedNs + flushes * flushReceived.fixedNs).toBeCloseTo(meanNs, -3)
-  })
-})
-
-const OTHER = 77
-const WAY_NS = 14_000
-const EMPTY_TLB_NS = 13_000
-
-/** An application reclaims its own memory in batches of ten on CPU 1, while CPU 0 runs `other`; the way to a page is longer after `isFlushed` ones. */
-function ownReclaim(
-  pages: number,
-  options: {
-    readonly before?: number
-    readonly isFlushed: (page: number) => boolean
-    readonly wayNs: (page: number) => number
-  },
-): Recording {
-  const builder = new RecordingBuilder()
-  let rank = 0
-  let ns = 1000
-  const add = (kind: number, cpu: number, tid: number, a = 0, b = 1, c = 0): void =>
-    builder.add(rank++, kind as 3, ns, cpu, tid, a, b, c, 0)
-  if (options.before !== undefined) add(EVENT.switch, 0, 0, 0, STATE.runnable, options.before)
-  add(EVENT.switch, 0, 0, options.before ?? 0, STATE.sleeping, KSWAPD)
-  add(EVENT.switch, 1, 0, 0, STATE.runnable, APP)
-  add(EVENT.directBegin, 1, APP)
-  for (let page = 0; page < pages; page++) {
-    if (page % 10 === 0) add(EVENT.isolate, 1, APP, 10, 10, 10)
-    ns += page % 10 === 0 ? WAY_NS : options.wayNs(page)
-    add(EVENT.gate, 1, APP, page, 0)
-    ns += 50_000
-    if (options.isFlushed(page)) add(EVENT.gate, 0, KSWAPD, 100_000 + page, 0)
-    ns += 50_000
-    add(EVENT.written, 1, APP)
-    if (page % 10 === 9) add(EVENT.batchEnd, 1, APP, 10, 10)
-  }
-  return madeRecording(builder, { cpus: 2, endNs: ns + 1 })
-}
-
-describe('unmapping by a task that reclaims its own memory', () => {
-  it('is told apart from what it takes after a store that a flush interrupted', () => {
-    const isFlushed = (page: number): boolean => page % 3 === 0
-    const wayNs = (page: number): number => WAY_NS + (isFlushed(page - 1) ? EMPTY_TLB_NS : 0)
-    const costs = costsOf(ownReclaim(2000, { isFlushed, wayNs }))
-    expect(costs.unmapDirect.fixedNs).toBeCloseTo(WAY_NS, -2)
-    expect(costs.unmapDirectCold.fixedNs).toBeCloseTo(WAY_NS + EMPTY_TLB_NS, -2)
-  })
-
-  it('is the cold one while another CPU holds its address space', () => {
-    const plan = { isFlushed: () => false, wayNs: () => WAY_NS + EMPTY_TLB_NS }
-    const held = costsOf(ownReclaim(1000, { ...plan, before: APP }))
-    expect(held.unmapDirectCold.n).toBe(900)
-    expect(costsOf(ownReclaim(1000, { ...plan, before: OTHER })).unmapDirectCold.n).toBe(0)
+    const { costs } = measureCosts(recording, new Set([APP]), {
+      sameShare: 0,
+      untilEvent: recording.length,
+      stolenOfStep: new Float64Array(recording.length),
+    })
+    expect(costs.store.fixedNs).toBeCloseTo(100_000, -2)
+    expect(costs.storeDirect.fixedNs).toBeCloseTo(120_000, -2)
+    expect(costs.flushReceived.fixedNs).toBeCloseTo(40_000, -3)
   })
 })
