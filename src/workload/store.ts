@@ -1,11 +1,6 @@
 import { PstraceError } from '../model/error.ts'
-import {
-  isSelfContained,
-  PAGE_COLUMNS,
-  parseWorkloadJson,
-  toWorkloadJson,
-  type WorkloadColumns,
-} from './json.ts'
+import { isSelfContained, parseWorkloadJson, toWorkloadJson, type WorkloadColumns } from './json.ts'
+import { PAGE_COLUMNS } from './json-pages.ts'
 import type { Workload } from './types.ts'
 
 /** A folder on disk; the caller decides about overwriting. */

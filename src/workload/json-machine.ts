@@ -1,0 +1,112 @@
+import { BASES, type Json, type JsonValues } from './json-values.ts'
+import type { Based, Machine, WorkloadMemcg } from './types.ts'
+
+/** The machine of a workload as JSON; what is left out is as on a machine of one zram device without memcgs. */
+export function readMachine(values: JsonValues, json: Json): Machine {
+  const at = (name: string): string => `machine.${name}`
+  const number = (value: unknown, place: string): number => values.number(value, place)
+  const basedOf = (value: unknown, place: string): Based<number> =>
+    values.based(value, place, number)
+  const basedNumber = (name: string, otherwise: number): Based<number> =>
+    basedOf(json[name] ?? otherwise, at(name))
+  const optional = <Name extends string>(name: Name): { [K in Name]?: Based<number> } =>
+    values.optional(json, name, at(name), basedOf)
+  const basedFlag = (name: string, otherwise: boolean): Based<boolean> =>
+    values.based(json[name] ?? otherwise, at(name), (value, place) => values.flag(value, place))
+  return {
+    pageSize: values.number(json['pageSize'] ?? 4096, at('pageSize')),
+    cpus: readCpus(values, json),
+    nodes: readNodes(values, json),
+    zones: readZones(values, json),
+    lru: values.based(json['lru'] ?? 'classic', at('lru'), (value, place) =>
+      values.oneOf(value, place, ['classic', 'mglru'] as const),
+    ),
+    swappiness: basedNumber('swappiness', 60),
+    boostStep: basedNumber('boostStep', 0),
+    boostMax: basedNumber('boostMax', 0),
+    boostEveryPoolPages: basedNumber('boostEveryPoolPages', 0),
+    ...optional('boostBelowFree'),
+    ...optional('recordPagesPerSlot'),
+    ...optional('memcgLimitPages'),
+    ...values.optional(json, 'memcgs', at('memcgs'), (list) =>
+      values.objects(list, at('memcgs'), (item, place) => readMemcg(values, item, place)),
+    ),
+    storePreemptible: basedFlag('storePreemptible', true),
+    backend: values.based(json['backend'] ?? 'zram', at('backend'), (value, place) =>
+      values.oneOf(value, place, ['zram', 'zswap', 'disk'] as const),
+    ),
+    codec: values.based(json['codec'] ?? 'lzo-rle', at('codec'), (value, place) =>
+      values.text(value, place),
+    ),
+    backendParameters: readBackendParameters(values, json),
+    zeroMap: basedFlag('zeroMap', false),
+    readahead: basedNumber('readahead', 1),
+  }
+}
+
+function readCpus(values: JsonValues, json: Json): Machine['cpus'] {
+  const cpus = values.objects(json['cpus'], 'machine.cpus', (cpu, at, index) => ({
+    id: values.number(cpu['id'] ?? index, `${at}.id`),
+    node: values.number(cpu['node'] ?? 0, `${at}.node`),
+    speed: values.number(cpu['speed'] ?? 1, `${at}.speed`),
+  }))
+  if (cpus.length === 0) values.fail('machine.cpus', '[]', 'at least one CPU')
+  return cpus
+}
+
+function readNodes(values: JsonValues, json: Json): Machine['nodes'] {
+  const nodes = values.objects(json['nodes'], 'machine.nodes', (node, at, index) => ({
+    node: values.number(node['node'] ?? index, `${at}.node`),
+    freeAtStart: values.based(node['freeAtStart'], `${at}.freeAtStart`, (value, place) =>
+      values.number(value, place),
+    ),
+    totalPages: values.number(node['totalPages'] ?? 0, `${at}.totalPages`),
+  }))
+  if (nodes.length === 0) values.fail('machine.nodes', '[]', 'at least one node')
+  return nodes
+}
+
+function readZones(values: JsonValues, json: Json): Machine['zones'] {
+  const number = (value: unknown, place: string): number => values.number(value, place)
+  return values.objects(json['zones'], 'machine.zones', (zone, at) => {
+    const read = {
+      node: values.number(zone['node'] ?? 0, `${at}.node`),
+      name: values.text(zone['name'] ?? 'Normal', `${at}.name`),
+      managed: values.number(zone['managed'] ?? 0, `${at}.managed`),
+      min: values.number(zone['min'], `${at}.min`),
+      low: values.number(zone['low'], `${at}.low`),
+      high: values.number(zone['high'], `${at}.high`),
+      ...values.optional(zone, 'freeAtStart', `${at}.freeAtStart`, number),
+      ...values.optional(zone, 'reserve', `${at}.reserve`, number),
+      basis: values.oneOf(zone['basis'] ?? 'default', `${at}.basis`, BASES),
+    }
+    if (!(read.min <= read.low && read.low <= read.high))
+      values.fail(at, `min ${read.min}, low ${read.low}, high ${read.high}`, 'min <= low <= high')
+    return read
+  })
+}
+
+function readMemcg(values: JsonValues, json: Json, at: string): WorkloadMemcg {
+  return {
+    name: values.text(json['name'], `${at}.name`),
+    ...values.optional(json, 'zswapMaxPages', `${at}.zswapMaxPages`, (value, place) =>
+      values.amount(value, place),
+    ),
+    ...values.optional(json, 'writeback', `${at}.writeback`, (value, place) =>
+      values.flag(value, place),
+    ),
+  }
+}
+
+function readBackendParameters(values: JsonValues, json: Json): Machine['backendParameters'] {
+  const at = 'machine.backendParameters'
+  const given = Object.entries(values.object(json['backendParameters'] ?? {}, at))
+  return Object.fromEntries(
+    given.map(([name, item]) => [
+      name,
+      values.based(item, `${at}.${name}`, (value, place) =>
+        typeof value === 'number' ? value : values.text(value, place),
+      ),
+    ]),
+  )
+}
