@@ -78,7 +78,7 @@ export const IDLE_TASKS = 72
 export const NOBODY = 76
 /** By number of the swap area: blocks of entries by the upper bits of the offset. */
 export const AREAS = 80
-/** By `laneKey`. */
+/** By node and context, as laneAt (_swapouts.ts) has it. */
 export const LANES = 84
 /** Swap-outs to be used again, a list. */
 export const SPARE_SWAPOUTS = 88

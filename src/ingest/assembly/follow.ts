@@ -44,7 +44,7 @@ export function follow(length: u32, batchOf: u32, rowOf: u32, timeOf: u32, cpuOf
   }
 }
 
-/** Follows one event that is the host's no more. */
+/** Follows an event of any kind but the host's. */
 export function run(event: u32, row: u32, cpu: i32, task: u32): void {
   switch (load<i32>(event, EVENT_KIND)) {
     case SWITCH_EVENT:
