@@ -144,7 +144,7 @@ export function describeMachine(recording: Recording, options: MachineOptions): 
     zones: describeZones(recording, zones),
     lru: findLru(recording),
     swappiness: findSwappiness(recording),
-    ...findBoosts(balance, high),
+    ...findBoosts(recording, balance, high),
     ...findBoostLevel(options.boostFree, allLow),
     recordPagesPerSlot: options.recordPagesPerSlot,
     storePreemptible: {
@@ -212,39 +212,56 @@ function findSwappiness(recording: Recording): Based<number> {
 /** watermark_boost_factor's default: 150 % of high; one pageblock at a time (mm/page_alloc.c boost_watermark). */
 export const BOOST_FACTOR = 1.5
 const PAGEBLOCK = 512
+/** MAX_PAGE_ORDER is 10. */
+const MOST_BLOCK_PAGES = 1024
+
+/**
+ * pageblock_nr_pages (include/linux/pageblock-flags.h), 0 = not known: a huge page, which /proc/meminfo tells of; kernels without them have
+ * blocks of the largest order.
+ */
+export function findBlockPages(meminfo: string | undefined, pageSize: number): number {
+  if (meminfo === undefined || !/^MemTotal:/m.test(meminfo)) return 0
+  const huge = /^Hugepagesize:\s*(\d+) kB/m.exec(meminfo)?.[1]
+  if (huge !== undefined) return Math.min(MOST_BLOCK_PAGES, (Number(huge) * 1024) / pageSize)
+  return /^AnonHugePages:/m.test(meminfo) ? PAGEBLOCK : MOST_BLOCK_PAGES
+}
 
 function findBoosts(
+  recording: Recording,
   balance: Balance,
   high: number,
 ): Pick<Machine, 'boostStep' | 'boostMax' | 'boostEveryPoolPages'> {
-  const counts = new Map<number, number>()
-  for (const boost of balance.boosts) if (boost > 0) counts.set(boost, (counts.get(boost) ?? 0) + 1)
-  const seen = [...counts.keys()].sort((x, y) => x - y)
+  const seen = balance.boosts.filter((boost) => boost > 0)
   const n = balance.boosts.length
   const every: Based<number> = {
     value: 0,
     basis: 'inferred',
     from: 'boosts follow free memory (boost_below_free), not the pool',
   }
+  const blockPages = findBlockPages(snapshotText(recording, 'meminfo.before'), recording.pageSize)
+  const block: Based<number> | undefined =
+    blockPages === 0
+      ? undefined
+      : { value: blockPages, basis: 'snapshot', from: 'one pageblock, by meminfo' }
   if (n === 0)
     return {
-      boostStep: { value: PAGEBLOCK, basis: 'default', from: 'one pageblock' },
+      boostStep: block ?? { value: PAGEBLOCK, basis: 'default', from: 'one pageblock' },
       boostMax: {
-        value: Math.floor(high * BOOST_FACTOR),
+        value: Math.max(blockPages, Math.floor(high * BOOST_FACTOR)),
         basis: 'default',
         from: 'vm.watermark_boost_factor of the kernel',
       },
       boostEveryPoolPages: every,
     }
   return {
-    boostStep: {
-      value: seen[0] ?? 0,
+    boostStep: block ?? {
+      value: seen.length > 0 ? Math.min(...seen) : 0,
       basis: 'event',
       n,
       from: 'reclaim_retry_zone: effective min less min, least',
     },
     boostMax: {
-      value: seen[seen.length - 1] ?? 0,
+      value: Math.max(0, ...seen),
       basis: 'event',
       n,
       from: 'reclaim_retry_zone: effective min less min, most',

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { findBoostLevel } from '../../src/workload/machine.ts'
+import { findBlockPages, findBoostLevel } from '../../src/workload/machine.ts'
 
 const LOW = 700
 
@@ -22,4 +22,14 @@ it('many that lie far apart tell it again', () => {
   const far = [500, 1000, 1500, 2000, 2500]
   expect(levelOf(far)).toMatchObject({ basis: 'default' })
   expect(levelOf([...far, ...far, ...far])).toEqual({ value: 1500, basis: 'event', n: 15 })
+})
+
+it('a block of pages is a huge page, and the largest chunk of a kernel that has none; without meminfo it is not known', () => {
+  const without = 'MemTotal:        1011104 kB\nMemFree:          700000 kB\n'
+  const withHuge = `${without}AnonHugePages:         0 kB\n`
+  expect(findBlockPages(without, 4096)).toBe(1024)
+  expect(findBlockPages(withHuge, 4096)).toBe(512)
+  expect(findBlockPages(`${withHuge}Hugepagesize:       2048 kB\n`, 4096)).toBe(512)
+  expect(findBlockPages(`${withHuge}Hugepagesize:      32768 kB\n`, 16384)).toBe(1024)
+  expect(findBlockPages(undefined, 4096)).toBe(0)
 })
