@@ -92,3 +92,46 @@ describe('stores of direct reclaimers', () => {
     expect(costs.flushReceived.fixedNs).toBeCloseTo(40_000, -3)
   })
 })
+
+/** Direct reclaims of one thread after another on one CPU, each of one pass through the shrinkers of `slab` ns between two stretches of `own` ns. */
+function shrinking(rounds: number, times: readonly { tid: number; slab: number; own: number }[]) {
+  const builder = new RecordingBuilder()
+  let rank = 0
+  let ns = 0
+  let running = 0
+  const add = (kind: (typeof EVENT)[keyof typeof EVENT], tid: number): void => {
+    builder.add(rank++, kind, ns, 0, tid, 0, 0, 0, 0)
+  }
+  for (let round = 0; round < rounds; round++)
+    for (const { tid, slab, own } of times) {
+      builder.add(rank++, EVENT.switch, ns, 0, running, running, STATE.runnable, tid, 0)
+      running = tid
+      ns += 1000
+      add(EVENT.directBegin, tid)
+      ns += own
+      add(EVENT.slabBegin, tid)
+      ns += slab
+      add(EVENT.slabEnd, tid)
+      ns += own
+      add(EVENT.directEnd, tid)
+      ns += 1000
+    }
+  return madeRecording(builder, { endNs: ns })
+}
+
+it("what shrinkers and the entry of direct reclaim cost is told by users' reclaims: kernel threads may do less", () => {
+  const recording = shrinking(200, [
+    { tid: APP, slab: 58_000, own: 4000 },
+    { tid: KSWAPD, slab: 6000, own: 1000 },
+  ])
+  const { costs } = measureCosts(recording, new Set([APP]), {
+    sameShare: 0,
+    untilEvent: recording.length,
+    stolenOfStep: new Float64Array(recording.length),
+  })
+  const median = ({ samples }: { samples: Float64Array }) =>
+    samples.toSorted()[samples.length >> 1] ?? Number.NaN
+  expect(median(costs.slab)).toBeCloseTo(58_000, -2)
+  expect(costs.slab.n).toBe(200)
+  expect(median(costs.directEntry)).toBeCloseTo(8000, -2)
+})
