@@ -64,8 +64,10 @@ export function listStores(
       const stored = row === undefined ? undefined : list[row]
       if (row !== undefined && stored !== undefined) {
         const node = nodeOf(i, recording.a[i] ?? 0)
-        if (node !== 0)
-          for (let at = row; at < list.length; at++) list[at] = { ...(list[at] ?? stored), node }
+        if (node !== 0) {
+          const end = row + (stored.folioPages ?? 1)
+          for (let at = row; at < end; at++) list[at] = { ...(list[at] ?? stored), node }
+        }
       } else if (row === undefined && isAnonWrite(recording, i))
         // Without a probe on the gate the write event is all there is.
         list.push({
