@@ -8,6 +8,7 @@ import {
   HOST_EVENT,
   IDLE_TASKS,
   LANES,
+  MOST_AREAS,
   MOST_IDLE_TASKS,
   MOST_LANES,
   MOST_TIDS,
@@ -93,7 +94,6 @@ export interface FollowHost {
   moreCpus(cpu: number): void
 }
 
-const AREA_COUNT = 64
 /** Small records are cut from pieces of this size. */
 const PIECE_BYTES = 1 << 16
 
@@ -132,7 +132,7 @@ export class Following {
     this.tidPages = this.#table(TID_PAGES, MOST_TIDS >> TID_BITS)
     this.idleTasks = this.#table(IDLE_TASKS, MOST_IDLE_TASKS)
     this.lanes = this.#table(LANES, MOST_LANES)
-    this.areas = this.#table(AREAS, AREA_COUNT)
+    this.areas = this.#table(AREAS, MOST_AREAS)
     this.#table(SHRINKERS, (SHRINKER_SLOTS * SHRINKER_BYTES) / 4)
   }
 

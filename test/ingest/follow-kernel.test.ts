@@ -216,3 +216,20 @@ it('keeps all rows of a window of which there are more than it has room for at a
   )
   expect(rows?.map(toNumbers)).toEqual([{ n: count, pfns: (count * (count - 1)) / 2, rank: count }])
 })
+
+it('a free of a slot that no device has leaves the pages of others where they are', async () => {
+  for (const index of [-1, -5, 2 ** 24, 2 ** 45]) {
+    const events: MadeEvent[] = [
+      { ts: 1, tid: 7, event: GATE, fields: { entry: 0 } },
+      { ts: 2, tid: 7, event: WRITTEN, fields: { pfn: 5, reclaim_flags: ANON } },
+      { ts: 3, tid: 7, event: 'pstrace:zram_slot_free', fields: { index } },
+      { ts: 4, tid: 7, event: 'pstrace:swap_readpage', fields: { entry: 0 } },
+    ]
+    const queries = ['SELECT swapout_id FROM swapins', 'SELECT count(*)::INT n FROM pool_moves']
+    const [swapins, moves] = await rowsOf(readerOf({ events }), ...queries)
+    expect([swapins?.map(toNumbers), moves?.map(toNumbers)]).toEqual([
+      [{ swapout_id: 1 }],
+      [{ n: 0 }],
+    ])
+  }
+})

@@ -1,6 +1,6 @@
 // Which page each swap entry holds: see PageIdentities (identities.ts) and SlotNumbers (slot-numbers.ts), which makes the records.
 import { entryOf, trace } from './_host'
-import { AREAS, DENSE_OFFSETS, ENTRY_BITS, ENTRY_BYTES, ENTRY_SWAPOUT, FREES_RECORDED, PAGES } from './_layout'
+import { AREAS, DENSE_OFFSETS, ENTRY_BITS, ENTRY_BYTES, ENTRY_SWAPOUT, FREES_RECORDED, MOST_AREAS, PAGES } from './_layout'
 
 const KEY_OFFSETS: f64 = 70_368_744_177_664
 
@@ -11,6 +11,8 @@ const KEY_OFFSETS: f64 = 70_368_744_177_664
 
 /** The record of an entry that is held densely, 0 = nothing is held near it yet. */
 @inline export function denseEntry(type: u32, offset: f64): u32 {
+  // A snapshot may list more areas than there are.
+  if (type >= <u32>MOST_AREAS) return 0
   const blocks = load<u32>(load<u32>(trace, AREAS) + (type << 2))
   if (blocks == 0) return 0
   const block = load<u32>(blocks + ((<u32>offset >>> ENTRY_BITS) << 2))
@@ -18,7 +20,7 @@ const KEY_OFFSETS: f64 = 70_368_744_177_664
 }
 
 @inline export function isDense(offset: f64): bool {
-  return offset < <f64>DENSE_OFFSETS
+  return offset >= 0 && offset < <f64>DENSE_OFFSETS
 }
 
 @inline export function entryAt(type: u32, offset: f64): u32 {

@@ -123,6 +123,8 @@ export const TID_BITS = 10
 export const MOST_TIDS = 4_194_304
 export const MOST_IDLE_TASKS = 8192
 export const ENTRY_BITS = 10
+/** swp_type has 6 bits. */
+export const MOST_AREAS = 64
 /** Up to 64 GiB of 4 KiB pages per area are held densely; offsets beyond are rare, or not real. */
 export const DENSE_OFFSETS = 16_777_216
 /** An entry: its page, negative when it was read since its store and may be written to the same entry again; its swap-out. */
