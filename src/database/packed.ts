@@ -1,4 +1,4 @@
-import { RowBuffer, type ValueKind } from '../model/rows.ts'
+import { type ArrayMemory, RowBuffer, type ValueKind } from '../model/rows.ts'
 import { Shapes } from '../model/shapes.ts'
 import {
   allColumns,
@@ -81,12 +81,15 @@ export function shapeKinds({ shapes }: PackedTable): Readonly<Record<string, Val
 }
 
 /** A buffer for a packed table whose rows come with the number of their shape. */
-export function shapedRows(name: string): { rows: RowBuffer; shapes: Shapes } {
+export function shapedRows(
+  name: string,
+  memory?: ArrayMemory,
+): { rows: RowBuffer; shapes: Shapes } {
   const form = findPacked(name)
   if (form === undefined) throw new RangeError(`table ${name} is not packed`)
   const shapes = new Shapes(form.packed.shapes.name, shapeKinds(form.packed))
   const kinds = kindsOf(form.rows.columns.slice(1))
-  return { rows: new RowBuffer<string>(name, { shape: shapes, ...kinds }), shapes }
+  return { rows: new RowBuffer<string>(name, { shape: shapes, ...kinds }, memory), shapes }
 }
 
 /** The tables behind a buffer's table, and which of them takes its rows; undefined for a plain table. */

@@ -61,8 +61,7 @@ export class RowSender {
   giveBack(table: string, set: number): void {
     const arrays = this.#sets[set]
     const [first] = arrays ?? []
-    // Arrays that were copied on their way are not shared.
-    if (arrays === undefined || first === undefined || !isShared(bytesOf(first))) return
+    if (arrays === undefined || first === undefined) return
     const spare = this.#spare.get(table)
     if (spare === undefined) this.#spare.set(table, [arrays])
     else spare.push(arrays)
@@ -99,10 +98,6 @@ export class RowSender {
 function bytesOf(arrays: ColumnArrays): ArrayBufferView {
   if (arrays.kind === 'number' || arrays.kind === 'int') return arrays.values
   return arrays.kind === 'wide' ? arrays.lo : arrays.codes
-}
-
-function isShared(view: ArrayBufferView): boolean {
-  return view.buffer instanceof SharedArrayBuffer
 }
 
 /** Copies the shapes from number `first` on; of their texts those from `sent[column]` on, which is brought up to date. */

@@ -20,7 +20,7 @@ import {
   TID_PAGES,
   TRACE_BYTES,
 } from './assembly/_layout.ts'
-import { StagedRows } from './staged-rows.ts'
+import { KernelRows } from './kernel-rows.ts'
 import { followWasm } from './wasm/follow.wasm.ts'
 
 /** What assembly/follow.ts exports. Tasks, swap-outs and events are given by the places of their records. */
@@ -115,7 +115,7 @@ export class Following {
   /** Of dictionaries, from 1 on. */
   readonly #dictionaries = new WeakMap<StringDictionary, number>()
   #dictionaryCount = 0
-  readonly #staged = new Map<number, StagedRows>()
+  readonly #rows = new Map<number, KernelRows>()
   #kernel: FollowKernel | undefined
   #piece = 0
   #used = PIECE_BYTES
@@ -140,7 +140,7 @@ export class Following {
   link(host: FollowHost): void {
     const own = {
       room: (bytes: number) => this.room(bytes),
-      takeRows: (rows: number) => this.#staged.get(rows)?.take(),
+      lendRows: (rows: number) => this.#rows.get(rows)?.lend(),
     }
     const imports = { host: { ...host, ...own } }
     this.#kernel = this.memory.instantiate(followWasm, imports) as FollowKernel
@@ -187,17 +187,17 @@ export class Following {
     return number
   }
 
-  /** Rows that WebAssembly adds; `word` of the trace's record says where they are. */
-  stage(word: number, rows: RowBuffer, names: readonly string[]): StagedRows {
-    const staged = new StagedRows(this, rows, names)
-    this.#staged.set(staged.place, staged)
-    this.words[word / 4] = staged.place
-    return staged
+  /** Lets WebAssembly add rows to a buffer in its memory; `word` of the trace's record says where they are. */
+  share(word: number, rows: RowBuffer, names: readonly string[]): KernelRows {
+    const shared = new KernelRows(this, rows, names)
+    this.#rows.set(shared.place, shared)
+    this.words[word / 4] = shared.place
+    return shared
   }
 
-  /** Brings all rows that WebAssembly added to their buffers. */
-  takeRows(): void {
-    for (const staged of this.#staged.values()) staged.take()
+  /** Tells the buffers that have at least so many rows what WebAssembly added. */
+  takeRows(least: number): void {
+    for (const rows of this.#rows.values()) if (rows.length >= least) rows.take()
   }
 
   #event(kind: number): number {

@@ -93,7 +93,6 @@ export class Follower {
     if (Number.isNaN(this.endNs)) return hiddenSinceNs
     for (const loss of this.#losses) this.#families.lose(loss)
     this.#families.finish(this.endNs)
-    this.#families.following.takeRows()
     return hiddenSinceNs
   }
 

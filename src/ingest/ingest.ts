@@ -252,6 +252,7 @@ class Import {
   async #drain(options: { all: boolean }): Promise<void> {
     const writer = this.#writer
     const families = this.#families
+    families.following.takeRows(options.all ? 1 : BLOCK_ROWS)
     await families.tables.drain(writer, options)
     for (const rows of [...families.swapouts.buffers, families.identities.aliases])
       if (options.all || rows.length >= BLOCK_ROWS) await writer.append(rows)

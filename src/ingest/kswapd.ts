@@ -1,5 +1,5 @@
 import type { RowBuffer } from '../model/rows.ts'
-import type { StagedRows } from './staged-rows.ts'
+import type { KernelRows } from './kernel-rows.ts'
 import type { Task } from './task.ts'
 
 /** Wake-ups of kswapds not yet met that are held back; of more it is left open whom they woke. */
@@ -22,14 +22,14 @@ interface OpenWake {
 /** kswapd from its wake to its full sleep. It wakes from naps in between, so wakes outnumber sleeps. */
 export class KswapdSpans {
   readonly #rows: RowBuffer
-  readonly #wakeups: StagedRows
+  readonly #wakeups: KernelRows
   readonly #open = new Map<Task, OpenWake>()
   readonly #byNode = new Map<number, Task>()
   /** Wake-ups that came before the node's kswapd was met. */
   #early: EarlyWakeup[] = []
 
   /** `rows` are kswapd_spans. */
-  constructor(rows: RowBuffer, wakeups: StagedRows) {
+  constructor(rows: RowBuffer, wakeups: KernelRows) {
     this.#rows = rows
     this.#wakeups = wakeups
   }
@@ -95,7 +95,7 @@ export class KswapdSpans {
   }
 
   #addWakeup({ ts, wakerId }: EarlyWakeup, woken: Task | undefined): void {
-    const { rows } = this.#wakeups
+    const rows = this.#wakeups.take()
     const row = rows.add()
     rows.number(row, 'ts_ns', ts)
     rows.number(row, 'waker_task_id', wakerId)

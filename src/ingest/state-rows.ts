@@ -1,9 +1,9 @@
 import { shapedRows } from '../database/packed.ts'
+import type { RowBuffer } from '../model/rows.ts'
 import type { Shapes } from '../model/shapes.ts'
 import { DOING_NONE, DOING_OF, PAIR_ROWS, STATE_ROWS } from './assembly/_layout.ts'
 import type { Following } from './follow-kernel.ts'
 import { PARTS } from './parts.ts'
-import type { StagedRows } from './staged-rows.ts'
 
 /** Names of thread_states.state by code (assembly/_layout.ts), the same in all its forms. */
 const STATES = ['running', 'runnable', 'io', 'nap', 'sleeping']
@@ -17,7 +17,9 @@ export function setDoings({ words }: Following): void {
 
 /** Rows of thread_states in one of its forms. */
 export class StateRows {
-  readonly staged: StagedRows
+  readonly buffer: RowBuffer
+  /** Of what the kernel knows of the rows. */
+  readonly place: number
   readonly #shapes: Shapes
   readonly #places: {
     readonly task: number
@@ -28,8 +30,9 @@ export class StateRows {
 
   /** `word` of the trace's record says where the rows are. */
   constructor(following: Following, word: number, table: string, names: readonly string[]) {
-    const { rows, shapes } = shapedRows(table)
-    this.staged = following.stage(word, rows, names)
+    const { rows, shapes } = shapedRows(table, following.memory)
+    this.buffer = rows
+    this.place = following.share(word, rows, names).place
     this.#shapes = shapes
     this.#places = {
       task: shapes.position('task_id'),

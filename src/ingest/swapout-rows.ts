@@ -1,6 +1,6 @@
 import { shapedRows } from '../database/packed.ts'
 import type { TableDefinition } from '../database/schema.ts'
-import { RowBuffer } from '../model/rows.ts'
+import { type ArrayMemory, RowBuffer } from '../model/rows.ts'
 import type { Shapes } from '../model/shapes.ts'
 import { BRIEF_ROWS, UNGATED_ROWS } from './assembly/_layout.ts'
 import { numbersOf, shapesOf, textsOf } from './cells.ts'
@@ -118,21 +118,22 @@ const UNGATED_COLUMNS = ['shape', 'swapout_id', 'ts_ns', 'pfn', 'done_rank', 'sp
 
 /** Rows for the table itself, with lane and ranks, of a synchronous kernel: in brief where they fit. */
 export function finalSwapouts(following: Following): SwapoutRows {
-  const brief = shapedRows('swapouts_brief')
-  const ungated = shapedRows('swapouts_ungated')
-  const stagedBrief = following.stage(BRIEF_ROWS, brief.rows, BRIEF_COLUMNS)
-  following.stage(UNGATED_ROWS, ungated.rows, UNGATED_COLUMNS)
-  const full = fullForm()
+  const { memory } = following
+  const brief = shapedRows('swapouts_brief', memory)
+  const ungated = shapedRows('swapouts_ungated', memory)
+  const briefPlace = following.share(BRIEF_ROWS, brief.rows, BRIEF_COLUMNS).place
+  following.share(UNGATED_ROWS, ungated.rows, UNGATED_COLUMNS)
+  const full = fullForm(memory)
   return {
     buffers: [brief.rows, ungated.rows, full.rows],
     add: full.add,
     shapeOf: (rows, swapout) =>
-      findShape(rows === stagedBrief.place ? brief.shapes : ungated.shapes, swapout),
+      findShape(rows === briefPlace ? brief.shapes : ungated.shapes, swapout),
   }
 }
 
-function fullForm() {
-  const { rows, shapes } = shapedRows('swapouts')
+function fullForm(memory: ArrayMemory) {
+  const { rows, shapes } = shapedRows('swapouts', memory)
   const cells = ownCells(rows)
   const shape = shapesOf(rows)
   const start = numbersOf(rows, 'start_ns')

@@ -13,7 +13,7 @@ import {
   WAKEUP_ROWS,
 } from './assembly/_layout.ts'
 import type { Following } from './follow-kernel.ts'
-import type { StagedRows } from './staged-rows.ts'
+import type { KernelRows } from './kernel-rows.ts'
 import { type StateRows, setDoings, singleStates, statePairs } from './state-rows.ts'
 
 /** Rows worth handing over: several chunks, yet few enough to stay in the processor's cache. */
@@ -40,7 +40,7 @@ const NAMES = [
 ] as const
 // Columns that the kernel sets, in its order (assembly/follow.ts, _shrink.ts, _swapins.ts).
 const WAKEUP_COLUMNS = ['ts_ns', 'waker_task_id', 'task_id', 'reason']
-const MOVE_COLUMNS = ['ts_ns', 'page_id', 'from_place', 'reason']
+const MOVE_COLUMNS = ['ts_ns', 'page_id', 'from_place', 'to_place', 'reason', 'age_ns']
 const BATCH_COLUMNS = [
   'ts_ns',
   'start_ns',
@@ -78,29 +78,29 @@ export class Tables {
   readonly buffers: Readonly<Record<TableName, RowBuffer>>
   readonly states: StateRows
   readonly statePairs: StateRows
-  readonly wakeups: StagedRows
-  readonly poolMoves: StagedRows
+  readonly wakeups: KernelRows
+  readonly poolMoves: KernelRows
   readonly #all: readonly RowBuffer[]
 
   constructor(following: Following) {
     const buffers = {} as Record<TableName, RowBuffer>
-    for (const name of NAMES) buffers[name] = new RowBuffer(name, rowKinds(name))
+    for (const name of NAMES) buffers[name] = new RowBuffer(name, rowKinds(name), following.memory)
     this.buffers = buffers
     this.states = singleStates(following)
     this.statePairs = statePairs(following)
     setDoings(following)
     const { wakeups, pool_moves } = buffers
-    this.wakeups = following.stage(WAKEUP_ROWS, wakeups, WAKEUP_COLUMNS)
-    this.poolMoves = following.stage(MOVE_ROWS, pool_moves, MOVE_COLUMNS)
-    following.stage(BATCH_ROWS, buffers.shrink_batches, BATCH_COLUMNS)
-    following.stage(SLAB_ROWS, buffers.slab_shrinks, SLAB_COLUMNS)
-    following.stage(SWAPIN_ROWS, buffers.swapins, SWAPIN_COLUMNS)
+    this.wakeups = following.share(WAKEUP_ROWS, wakeups, WAKEUP_COLUMNS)
+    this.poolMoves = following.share(MOVE_ROWS, pool_moves, MOVE_COLUMNS)
+    following.share(BATCH_ROWS, buffers.shrink_batches, BATCH_COLUMNS)
+    following.share(SLAB_ROWS, buffers.slab_shrinks, SLAB_COLUMNS)
+    following.share(SWAPIN_ROWS, buffers.swapins, SWAPIN_COLUMNS)
     following.words[FROM_ZRAM / 4] = pool_moves.code('from_place', 'zram')
     following.words[INVALIDATED / 4] = pool_moves.code('reason', 'invalidate')
     // In their order their codes are their indexes.
     for (const lru of LRU_LISTS) buffers.shrink_batches.code('lru', lru)
     following.words[SCHED_REASON / 4] = wakeups.code('reason', 'sched')
-    this.#all = [...Object.values(buffers), this.states.staged.rows, this.statePairs.staged.rows]
+    this.#all = [...Object.values(buffers), this.states.buffer, this.statePairs.buffer]
   }
 
   /** Appends the buffers that are worth it. */

@@ -18,7 +18,7 @@ export class Timeline {
 
   constructor(following: Following, forms: readonly StateRows[]) {
     this.#following = following
-    this.#forms = new Map(forms.map((form) => [form.staged.place, form]))
+    this.#forms = new Map(forms.map((form) => [form.place, form]))
   }
 
   /** The trace has scheduler events; without them a task is taken to run between its own events. */

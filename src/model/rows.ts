@@ -49,8 +49,28 @@ export interface TableRows {
 }
 
 const FIRST_CAPACITY = 256
+/** Rows that are made NULL at a time. */
+const ROWS_CLEARED = 256
 
-/** The arrays of a column on their way to another thread. */
+/** Where the arrays of columns lie. Other threads can share it; what it gives may hold anything. */
+export interface ArrayMemory {
+  floats(length: number): Float64Array
+  integers(length: number): Int32Array
+  words(length: number): Uint32Array
+  bytes(length: number): Uint8Array
+  free(array: ArrayBufferView): void
+}
+
+/** Every array by itself. */
+const SEPARATE_ARRAYS: ArrayMemory = {
+  floats: (length) => new Float64Array(new SharedArrayBuffer(8 * length)),
+  integers: (length) => new Int32Array(new SharedArrayBuffer(4 * length)),
+  words: (length) => new Uint32Array(new SharedArrayBuffer(4 * length)),
+  bytes: (length) => new Uint8Array(new SharedArrayBuffer(length)),
+  free: () => {},
+}
+
+/** The arrays of a column, which another thread can share. */
 export type ColumnArrays =
   | { readonly kind: 'number'; readonly values: Float64Array }
   | { readonly kind: 'int'; readonly values: Int32Array }
@@ -67,30 +87,38 @@ export type ColumnArrays =
 export class RowBuffer<Name extends string = string> {
   readonly table: string
   readonly columns: Readonly<Record<Name, ColumnRows>>
+  /** May be set, up to `capacity`, by whoever has set all columns of the rows that are new. */
   length = 0
+  readonly #memory: ArrayMemory
   readonly #list: ColumnRows[]
   readonly #codes = new Map<TextRows, Map<string, number>>()
   #capacity = FIRST_CAPACITY
+  /** Rows from `length` up to here are NULLs. */
+  #cleared = 0
 
-  constructor(table: string, kinds: Readonly<Record<Name, ValueKind | ShapeList>>) {
+  constructor(
+    table: string,
+    kinds: Readonly<Record<Name, ValueKind | ShapeList>>,
+    memory: ArrayMemory = SEPARATE_ARRAYS,
+  ) {
     this.table = table
+    this.#memory = memory
     const columns = {} as Record<Name, ColumnRows>
-    for (const name of Object.keys(kinds) as Name[]) columns[name] = newColumn(kinds[name])
+    for (const name of Object.keys(kinds) as Name[]) columns[name] = newColumn(kinds[name], memory)
     this.columns = columns
     this.#list = Object.values(columns)
   }
 
-  /** Adds a row of NULLs and returns its index. */
-  add(): number {
-    if (this.length === this.#capacity) this.#grow()
-    return this.length++
+  /** Rows that there is room for. */
+  get capacity(): number {
+    return this.#capacity
   }
 
-  /** Adds rows of NULLs and returns the index of the first. */
-  extend(count: number): number {
-    while (this.length + count > this.#capacity) this.#grow()
-    this.length += count
-    return this.length - count
+  /** Adds a row of NULLs and returns its index. */
+  add(): number {
+    if (this.length === this.#capacity) this.grow()
+    if (this.length >= this.#cleared) this.#clearAhead()
+    return this.length++
   }
 
   number(row: number, name: Name, value: number): void {
@@ -118,24 +146,37 @@ export class RowBuffer<Name extends string = string> {
     return column.kind === 'text' ? this.#code(column, value) : -1
   }
 
-  /**
-   * Gives the arrays with the rows away and goes on, empty, with `spare` (arrays given away earlier) or new ones, which
-   * another thread can share.
-   */
+  /** Gives the arrays with the rows away and goes on, empty, with `spare` (arrays given away earlier) or new ones. */
   exchange(spare: readonly ColumnArrays[] | undefined): readonly ColumnArrays[] {
     const fits = spare !== undefined && capacityOf(spare) >= this.#capacity
     if (fits) this.#capacity = capacityOf(spare)
-    const given = this.#list.map((column, i) =>
-      exchangeArrays(column, fits ? spare[i] : undefined, this.#capacity),
-    )
-    this.length = 0
+    else for (const view of spare?.flatMap(viewsOf) ?? []) this.#memory.free(view)
+    const given = this.#list.map(arraysOf)
+    for (const [i, column] of this.#list.entries())
+      Object.assign(column, fits ? spare[i] : newArrays(column.kind, this.#capacity, this.#memory))
+    this.clear()
     return given
   }
 
   /** Forgets the rows; dictionaries stay. */
   clear(): void {
-    for (const column of this.#list) reset(column, 0, this.length)
     this.length = 0
+    this.#cleared = 0
+  }
+
+  /** Makes room for as many rows again. */
+  grow(): void {
+    this.#capacity *= 2
+    for (const column of this.#list) {
+      const former = viewsOf(column)
+      Object.assign(column, newArrays(column.kind, this.#capacity, this.#memory))
+      for (const [i, view] of viewsOf(column).entries()) {
+        const from = former[i] as Uint8Array
+        view.set(from)
+        this.#memory.free(from)
+      }
+    }
+    this.#cleared = this.length
   }
 
   #code(column: TextRows, value: string): number {
@@ -153,86 +194,50 @@ export class RowBuffer<Name extends string = string> {
     return code
   }
 
-  #grow(): void {
-    const from = this.#capacity
-    this.#capacity *= 2
+  #clearAhead(): void {
+    const to = Math.min(this.#capacity, this.length + ROWS_CLEARED)
     for (const column of this.#list) {
-      if (column.kind === 'number')
-        column.values = grown(column.values, new Float64Array(this.#capacity))
-      else if (column.kind === 'int')
-        column.values = grown(column.values, new Int32Array(this.#capacity))
-      else if (column.kind !== 'wide')
-        column.codes = grown(column.codes, new Int32Array(this.#capacity))
-      else {
-        column.lo = grown(column.lo, new Uint32Array(this.#capacity))
-        column.hi = grown(column.hi, new Uint32Array(this.#capacity))
-        column.valid = grown(column.valid, new Uint8Array(this.#capacity))
-      }
-      reset(column, from, this.#capacity)
+      if (column.kind === 'number') column.values.fill(Number.NaN, this.length, to)
+      else if (column.kind === 'wide') column.valid.fill(0, this.length, to)
+      else if (column.kind !== 'int') column.codes.fill(-1, this.length, to)
     }
+    this.#cleared = to
   }
 }
 
-function newColumn(kind: ValueKind | ShapeList): ColumnRows {
+function newColumn(kind: ValueKind | ShapeList, memory: ArrayMemory): ColumnRows {
   if (typeof kind !== 'string')
-    return { kind: 'shape', codes: new Int32Array(FIRST_CAPACITY).fill(-1), shapes: kind }
-  if (kind === 'number') return { kind, values: new Float64Array(FIRST_CAPACITY).fill(Number.NaN) }
-  if (kind === 'int') return { kind, values: new Int32Array(FIRST_CAPACITY) }
-  if (kind === 'text') return { kind, codes: new Int32Array(FIRST_CAPACITY).fill(-1), strings: [] }
-  return {
-    kind,
-    lo: new Uint32Array(FIRST_CAPACITY),
-    hi: new Uint32Array(FIRST_CAPACITY),
-    valid: new Uint8Array(FIRST_CAPACITY),
+    return { kind: 'shape', codes: memory.integers(FIRST_CAPACITY), shapes: kind }
+  if (kind === 'text') return { kind, codes: memory.integers(FIRST_CAPACITY), strings: [] }
+  return newArrays(kind, FIRST_CAPACITY, memory) as NumberRows | IntRows | WideRows
+}
+
+function newArrays(kind: ColumnRows['kind'], length: number, memory: ArrayMemory): ColumnArrays {
+  if (kind === 'number') return { kind, values: memory.floats(length) }
+  if (kind === 'int') return { kind, values: memory.integers(length) }
+  if (kind !== 'wide') return { kind, codes: memory.integers(length) }
+  return { kind, lo: memory.words(length), hi: memory.words(length), valid: memory.bytes(length) }
+}
+
+function arraysOf(column: ColumnRows): ColumnArrays {
+  switch (column.kind) {
+    case 'number':
+      return { kind: 'number', values: column.values }
+    case 'int':
+      return { kind: 'int', values: column.values }
+    case 'wide':
+      return { kind: 'wide', lo: column.lo, hi: column.hi, valid: column.valid }
+    default:
+      return { kind: column.kind, codes: column.codes }
   }
 }
 
-function capacityOf(arrays: readonly ColumnArrays[]): number {
-  const [first] = arrays
-  if (first === undefined) return 0
-  if (first.kind === 'number' || first.kind === 'int') return first.values.length
-  return first.kind === 'wide' ? first.lo.length : first.codes.length
+/** Its arrays in the order of their names in ColumnArrays. */
+function viewsOf(arrays: ColumnArrays): (Float64Array | Int32Array | Uint32Array | Uint8Array)[] {
+  if (arrays.kind === 'wide') return [arrays.lo, arrays.hi, arrays.valid]
+  return [arrays.kind === 'number' || arrays.kind === 'int' ? arrays.values : arrays.codes]
 }
 
-function exchangeArrays(
-  column: ColumnRows,
-  spare: ColumnArrays | undefined,
-  capacity: number,
-): ColumnArrays {
-  const shared = (bytes: number): SharedArrayBuffer => new SharedArrayBuffer(bytes * capacity)
-  if (column.kind === 'number') {
-    const { values } = column
-    column.values = spare?.kind === 'number' ? spare.values : new Float64Array(shared(8))
-    column.values.fill(Number.NaN)
-    return { kind: 'number', values }
-  }
-  if (column.kind === 'int') {
-    const { values } = column
-    column.values = spare?.kind === 'int' ? spare.values : new Int32Array(shared(4))
-    return { kind: 'int', values }
-  }
-  if (column.kind !== 'wide') {
-    const { kind, codes } = column
-    column.codes = spare?.kind === kind ? spare.codes : new Int32Array(shared(4))
-    column.codes.fill(-1)
-    return { kind, codes }
-  }
-  const { lo, hi, valid } = column
-  column.lo = spare?.kind === 'wide' ? spare.lo : new Uint32Array(shared(4))
-  column.hi = spare?.kind === 'wide' ? spare.hi : new Uint32Array(shared(4))
-  column.valid = spare?.kind === 'wide' ? spare.valid : new Uint8Array(shared(1))
-  column.valid.fill(0)
-  return { kind: 'wide', lo, hi, valid }
-}
-
-function reset(column: ColumnRows, from: number, to: number): void {
-  if (column.kind === 'int') return
-  if (column.kind === 'number') column.values.fill(Number.NaN, from, to)
-  else if (column.kind !== 'wide') column.codes.fill(-1, from, to)
-  else column.valid.fill(0, from, to)
-}
-
-function grown<A extends Float64Array | Int32Array | Uint32Array | Uint8Array>(from: A, to: A): A {
-  to.set(from)
-  return to
+function capacityOf([first]: readonly ColumnArrays[]): number {
+  return first === undefined ? 0 : (viewsOf(first)[0]?.length ?? 0)
 }

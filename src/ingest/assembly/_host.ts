@@ -24,10 +24,10 @@ export declare function name(task: i32, event: u32, field: u32, code: u32): void
 // @ts-ignore
 @external('host', 'end')
 export declare function endTask(task: i32): void
-/** Takes the rows that lie in the columns. */
+/** Makes room for more rows. */
 // @ts-ignore
-@external('host', 'takeRows')
-export declare function takeRows(rows: u32): void
+@external('host', 'lendRows')
+export declare function lendRows(rows: u32): void
 // @ts-ignore
 @external('host', 'stateShape')
 export declare function stateShape(rows: u32, task: f64, cpu: i32, state: i32, doing: i32): i32

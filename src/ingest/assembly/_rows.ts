@@ -1,12 +1,12 @@
-import { takeRows } from './_host'
+import { lendRows } from './_host'
 import { ROWS_COLUMNS, ROWS_LENGTH, ROWS_ROOM } from './_layout'
 
 /** The number of a new row, all of whose columns are to be set. */
 @inline export function addRow(rows: u32): u32 {
   let row = load<u32>(rows, ROWS_LENGTH)
   if (row == load<u32>(rows, ROWS_ROOM)) {
-    takeRows(rows)
-    row = 0
+    lendRows(rows)
+    row = load<u32>(rows, ROWS_LENGTH)
   }
   store<u32>(rows, row + 1, ROWS_LENGTH)
   return row

@@ -3,7 +3,7 @@ import { denseEntry, entryAt, isDense, keyOf, readPage } from './_entries'
 import { highAt, isThere, numberAt, wordAt } from './_fields'
 import { freeSparse, now, readWithin, slotFreed, trace } from './_host'
 import {
-  DEVICE_MET, ENTRY_SWAPOUT, FROM_ZRAM, INVALIDATED, IN_FAULT, MOVE_ROWS, SUBMITTED, SWAPIN_ROWS, TASK_ID, TASK_INDEX, TID, ZRAM_AREA,
+  DEVICE_MET, ENTRY_SWAPOUT, FROM_ZRAM, INVALIDATED, IN_FAULT, MOVE_ROWS, NONE, SUBMITTED, SWAPIN_ROWS, TASK_ID, TASK_INDEX, TID, ZRAM_AREA,
   ZSWAP_LOADS,
 } from './_layout'
 import { addRow, setNumber, setWord } from './_rows'
@@ -79,7 +79,9 @@ export function slotFree(event: u32, row: u32, task: u32): void {
   setNumber(rows, 0, added, now())
   setNumber(rows, 1, added, page)
   setWord(rows, 2, added, load<i32>(trace, FROM_ZRAM))
-  setWord(rows, 3, added, load<i32>(trace, INVALIDATED))
+  setWord(rows, 3, added, NONE)
+  setWord(rows, 4, added, load<i32>(trace, INVALIDATED))
+  setNumber(rows, 5, added, NaN)
 }
 
 /** The entry was given back: its next store is of another page. Returns the page that it held, 0 = none. */

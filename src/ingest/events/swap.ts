@@ -65,7 +65,7 @@ export function zswapStoreEnd(context: IngestContext): EventHandler {
     if (swapout === undefined) return
     swapout.stored = taken ? 'zswap' : 'disk'
     if (taken) return
-    const moves = context.tables.poolMoves.rows
+    const moves = context.tables.poolMoves.take()
     const added = moves.add()
     moves.number(added, 'ts_ns', context.clock.now)
     moves.number(added, 'page_id', swapout.pageId)
@@ -81,7 +81,7 @@ export function zswapWriteback(context: IngestContext): EventHandler {
   return handle([entry], (row) => {
     const hi = entry.hi(row)
     const key = swapKey(swapType(hi), swapOffset(entry.lo(row), hi))
-    const moves = context.tables.poolMoves.rows
+    const moves = context.tables.poolMoves.take()
     const added = moves.add()
     moves.number(added, 'ts_ns', context.clock.now)
     const page = entry.there ? context.identities.pageOf(key) : undefined
