@@ -19,7 +19,8 @@ export class Domain implements Setting {
   readonly layout: PolicyLayout
   readonly queues: readonly PolicyQueue[]
   readonly locks: readonly PolicyLock[]
-  readonly cells: Float64Array
+  /** Integers: one result that is a double gives operations and turns other shapes, of which code that has met both stays slow. */
+  readonly cells: Int32Array
   readonly #mostInCell: Float64Array
   /** Folios in the hands of programs under way: submitted, or popped, and neither stored nor queued. */
   inHands = 0
@@ -53,7 +54,7 @@ export class Domain implements Setting {
       ({ name, capacity, depth }) => new PolicyQueue(name, capacity, depth ?? capacity),
     )
     this.locks = layout.locks.map(({ name, kind }) => new PolicyLock(name, kind, scheduler))
-    this.cells = new Float64Array(layout.cells.length)
+    this.cells = new Int32Array(layout.cells.length)
     this.#mostInCell = Float64Array.from(layout.cells, ({ most }) => most)
     this.items = layout.items
     this.waitingFor = new Int32Array(Math.max(1, layout.workers.length)).fill(-1)
