@@ -25,7 +25,7 @@ import { inTransaction } from './transaction.ts'
 /** Statements that lead from version N (key) to N + 1. */
 const MIGRATIONS: Readonly<
   Record<number, (connection: DuckDBConnection) => Promise<readonly string[]>>
-> = { 1: rewriteTables, 2: packRawTables, 3: narrowBriefs, 4: nestRows, 5: addBriefs }
+> = { 1: rewriteTables, 2: packRawTables, 3: narrowBriefs, 4: nestRows, 5: addBriefs, 6: addForms }
 
 /** Version 2 keeps once what rows have in common (packed.ts) and has more columns: every table is written anew. */
 async function rewriteTables(connection: DuckDBConnection): Promise<readonly string[]> {
@@ -81,8 +81,12 @@ async function nestRows(connection: DuckDBConnection): Promise<readonly string[]
 
 /** Version 6 has more brief forms, and new raw columns refer to their names. */
 async function addBriefs(connection: DuckDBConnection): Promise<readonly string[]> {
-  const statements = await createMissingParts(connection)
-  return [...statements, ...TABLES.flatMap(createView), ...(await addStringsStatements(connection))]
+  return [...(await addForms(connection)), ...(await addStringsStatements(connection))]
+}
+
+/** Version 7 has forms of several rows in one. */
+async function addForms(connection: DuckDBConnection): Promise<readonly string[]> {
+  return [...(await createMissingParts(connection)), ...TABLES.flatMap(createView)]
 }
 
 async function createMissingParts(connection: DuckDBConnection): Promise<string[]> {

@@ -80,14 +80,15 @@ export function shapeKinds({ shapes }: PackedTable): Readonly<Record<string, Val
   return kindsOf(shapes.columns.filter(({ name }) => !OWNERS.has(name)))
 }
 
-/** A buffer for a packed table whose rows come with the number of their shape. */
+/** A buffer for a packed table whose rows come with the number of their shape; of `shared` shapes if another form has them too. */
 export function shapedRows(
   name: string,
   memory?: ArrayMemory,
+  shared?: Shapes,
 ): { rows: RowBuffer; shapes: Shapes } {
   const form = findPacked(name)
   if (form === undefined) throw new RangeError(`table ${name} is not packed`)
-  const shapes = new Shapes(form.packed.shapes.name, shapeKinds(form.packed))
+  const shapes = shared ?? new Shapes(form.packed.shapes.name, shapeKinds(form.packed))
   const kinds = kindsOf(form.rows.columns.slice(1))
   return { rows: new RowBuffer<string>(name, { shape: shapes, ...kinds }, memory), shapes }
 }

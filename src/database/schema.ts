@@ -6,7 +6,7 @@ import type { ValueKind } from '../model/rows.ts'
  * the reference page all come from here.
  */
 
-export const SCHEMA_VERSION = 6
+export const SCHEMA_VERSION = 7
 
 export type SqlType =
   | 'INTEGER'
@@ -131,6 +131,40 @@ const PAGE_ID = column(
   'BIGINT',
   'Identity of the page, followed over swap-out and swap-in by its swap entry; never a pfn. In the recording every swap-out keeps the identity of the swap-in that read the same entry before, where that is known.',
 )
+
+/** What is said of a swap-out by its end alone, which is at `ts`. */
+function ungatedCells(ts: string): Readonly<Record<string, string>> {
+  return {
+    ts_ns: ts,
+    page_id: 'NULL',
+    submit_ns: 'NULL',
+    start_ns: 'NULL',
+    stored_ns: ts,
+    freed_ns: 'NULL',
+    swap_offset: 'NULL',
+    compressed_bytes: 'NULL',
+    submit_rank: 'NULL',
+    start_rank: 'NULL',
+    span_id: 'nullif(r.span_id, 0)',
+  }
+}
+
+const UNGATED = [
+  filled('swapout_id', 'INTEGER', 'As in swapouts.'),
+  TS,
+  filled('pfn', 'UINTEGER', 'As in swapouts.'),
+  filled('done_rank', 'INTEGER', 'As in swapouts.'),
+  filled('span_id', 'INTEGER', 'As in swapouts; 0 = none.'),
+]
+
+const EIGHT = [1, 2, 3, 4, 5, 6, 7, 8]
+
+/** State `k` of four runs, each with the state that followed it. */
+function stateOfFour(k: number): Readonly<Record<string, string>> {
+  const start_ns = k === 1 ? 'r.start_ns' : `r.start_ns + r.at_${k - 1}`
+  const times = { start_ns, end_ns: `r.start_ns + r.at_${k}` }
+  return k % 2 === 1 ? { ...times, state: "'running'" } : { ...times, doing: "'none'" }
+}
 
 const CENSORED = column(
   'censored',
@@ -278,28 +312,32 @@ export const TABLES: readonly TableDefinition[] = [
         },
       },
       // Nothing says where a hand-over began: it is known when the page was stored, and which frame it was in.
-      ungated: {
+      ungated: { kept: UNGATED, cells: ungatedCells('r.ts_ns') },
+      // Four such, one right after the other within their span: the first, and time and frame of the others.
+      fours: {
         kept: [
-          filled('swapout_id', 'INTEGER', 'As in swapouts.'),
-          TS,
-          filled('pfn', 'UINTEGER', 'As in swapouts.'),
-          filled('done_rank', 'INTEGER', 'As in swapouts.'),
-          filled('span_id', 'INTEGER', 'As in swapouts; 0 = none.'),
+          ...UNGATED,
+          ...[1, 2, 3].flatMap((k) => [
+            filled(
+              `after_${k}`,
+              'UINTEGER',
+              `Time from ts_ns to that of the one that is ${k} later.`,
+            ),
+            filled(`pfn_${k}`, 'UINTEGER', `pfn of the one that is ${k} later.`),
+          ]),
         ],
-        cells: {
-          page_id: 'NULL',
-          submit_ns: 'NULL',
-          start_ns: 'NULL',
-          stored_ns: 'r.ts_ns',
-          freed_ns: 'NULL',
-          swap_offset: 'NULL',
-          compressed_bytes: 'NULL',
-          submit_rank: 'NULL',
-          start_rank: 'NULL',
-          span_id: 'nullif(r.span_id, 0)',
-        },
+        cells: ungatedCells('r.ts_ns'),
       },
     },
+    implied: [1, 2, 3].map((k) => ({
+      by: 'swapouts_fours',
+      cells: {
+        ...ungatedCells(`r.ts_ns + r.after_${k}`),
+        swapout_id: `r.swapout_id + ${k}`,
+        pfn: `r.pfn_${k}`,
+        done_rank: `r.done_rank + ${k}`,
+      },
+    })),
     columns: [
       column(
         'swapout_id',
@@ -469,8 +507,19 @@ export const TABLES: readonly TableDefinition[] = [
         ],
         cells: { end_ns: 'r.start_ns + r.run_ns', state: "'running'" },
       },
+      // Four such pairs of one shape, without a gap.
+      fours: {
+        kept: [
+          START,
+          ...EIGHT.map((k) =>
+            filled(`at_${k}`, 'UINTEGER', `Time from start_ns to the end of state ${k}.`),
+          ),
+        ],
+        cells: stateOfFour(1),
+      },
     },
     implied: [
+      ...EIGHT.slice(1).map((k) => ({ by: 'thread_states_fours', cells: stateOfFour(k) })),
       {
         by: 'thread_states_pairs',
         cells: {

@@ -58,6 +58,7 @@ interface FollowKernel {
     wait: number,
     readahead: number,
   ): void
+  addHeld(): void
   leaveGate(task: number): void
   storedInGate(swapout: number): void
   emit(swapout: number): void

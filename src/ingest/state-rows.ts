@@ -1,7 +1,14 @@
 import { shapedRows } from '../database/packed.ts'
 import type { RowBuffer } from '../model/rows.ts'
 import type { Shapes } from '../model/shapes.ts'
-import { DOING_NONE, DOING_OF, PAIR_ROWS, STATE_ROWS } from './assembly/_layout.ts'
+import {
+  DOING_NONE,
+  DOING_OF,
+  FOUR,
+  PAIR_FOURS,
+  PAIR_ROWS,
+  STATE_ROWS,
+} from './assembly/_layout.ts'
 import type { Following } from './follow-kernel.ts'
 import { PARTS } from './parts.ts'
 
@@ -20,7 +27,7 @@ export class StateRows {
   readonly buffer: RowBuffer
   /** Of what the kernel knows of the rows. */
   readonly place: number
-  readonly #shapes: Shapes
+  readonly shapes: Shapes
   readonly #places: {
     readonly task: number
     readonly cpu: number
@@ -33,7 +40,7 @@ export class StateRows {
     const { rows, shapes } = shapedRows(table, following.memory)
     this.buffer = rows
     this.place = following.share(word, rows, names).place
-    this.#shapes = shapes
+    this.shapes = shapes
     this.#places = {
       task: shapes.position('task_id'),
       cpu: shapes.position('cpu'),
@@ -45,13 +52,13 @@ export class StateRows {
   }
 
   shapeOf(task: number, cpu: number, state: number, doing: number): number {
-    const { cells } = this.#shapes
+    const { cells } = this.shapes
     const places = this.#places
     cells[places.task] = task
     cells[places.cpu] = cpu
     cells[places.state] = state
     cells[places.doing] = doing
-    return this.#shapes.find()
+    return this.shapes.find()
   }
 }
 
@@ -64,4 +71,12 @@ export function singleStates(following: Following): StateRows {
 export function statePairs(following: Following): StateRows {
   const names = ['shape', 'start_ns', 'run_ns', 'off_ns']
   return new StateRows(following, PAIR_ROWS, 'thread_states_pairs', names)
+}
+
+/** Four such pairs of one shape per row. */
+export function statePairFours(following: Following, { shapes }: StateRows): RowBuffer {
+  const { rows } = shapedRows('thread_states_fours', following.memory, shapes)
+  const ends = Array.from({ length: 2 * FOUR }, (_, k) => `at_${k + 1}`)
+  following.share(PAIR_FOURS, rows, ['shape', 'start_ns', ...ends])
+  return rows
 }

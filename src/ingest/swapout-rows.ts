@@ -2,7 +2,7 @@ import { shapedRows } from '../database/packed.ts'
 import type { TableDefinition } from '../database/schema.ts'
 import { type ArrayMemory, RowBuffer } from '../model/rows.ts'
 import type { Shapes } from '../model/shapes.ts'
-import { BRIEF_ROWS, UNGATED_ROWS } from './assembly/_layout.ts'
+import { BRIEF_ROWS, FOUR, UNGATED_FOURS, UNGATED_ROWS } from './assembly/_layout.ts'
 import { numbersOf, shapesOf, textsOf } from './cells.ts'
 import type { Following } from './follow-kernel.ts'
 import type { OpenSwapout } from './open-swapout.ts'
@@ -115,17 +115,23 @@ const BRIEF_COLUMNS = [
   'span_id',
 ]
 const UNGATED_COLUMNS = ['shape', 'swapout_id', 'ts_ns', 'pfn', 'done_rank', 'span_id']
+const LATER_COLUMNS = Array.from({ length: FOUR - 1 }, (_, k) => [
+  `after_${k + 1}`,
+  `pfn_${k + 1}`,
+]).flat()
 
 /** Rows for the table itself, with lane and ranks, of a synchronous kernel: in brief where they fit. */
 export function finalSwapouts(following: Following): SwapoutRows {
   const { memory } = following
   const brief = shapedRows('swapouts_brief', memory)
   const ungated = shapedRows('swapouts_ungated', memory)
+  const fours = shapedRows('swapouts_fours', memory, ungated.shapes)
   const briefPlace = following.share(BRIEF_ROWS, brief.rows, BRIEF_COLUMNS).place
   following.share(UNGATED_ROWS, ungated.rows, UNGATED_COLUMNS)
+  following.share(UNGATED_FOURS, fours.rows, [...UNGATED_COLUMNS, ...LATER_COLUMNS])
   const full = fullForm(memory)
   return {
-    buffers: [brief.rows, ungated.rows, full.rows],
+    buffers: [brief.rows, ungated.rows, fours.rows, full.rows],
     add: full.add,
     shapeOf: (rows, swapout) =>
       findShape(rows === briefPlace ? brief.shapes : ungated.shapes, swapout),

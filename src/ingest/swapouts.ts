@@ -160,6 +160,7 @@ export class Swapouts {
     for (const swapout of [...this.#pending.values()])
       this.#settle(swapout, AWAITS_STORE | AWAITS_GATE | AWAITS_FREE)
     for (const swapout of [...this.#byPfn.values()]) this.#settle(swapout, AWAITS_FREE)
+    this.#following.kernel.addHeld()
   }
 
   /** What the kernel asks for while it follows a swap-out. */

@@ -14,7 +14,13 @@ import {
 } from './assembly/_layout.ts'
 import type { Following } from './follow-kernel.ts'
 import type { KernelRows } from './kernel-rows.ts'
-import { type StateRows, setDoings, singleStates, statePairs } from './state-rows.ts'
+import {
+  type StateRows,
+  setDoings,
+  singleStates,
+  statePairFours,
+  statePairs,
+} from './state-rows.ts'
 
 /** Rows worth handing over: several chunks, yet few enough to stay in the processor's cache. */
 export const BLOCK_ROWS = 8192
@@ -100,7 +106,8 @@ export class Tables {
     // In their order their codes are their indexes.
     for (const lru of LRU_LISTS) buffers.shrink_batches.code('lru', lru)
     following.words[SCHED_REASON / 4] = wakeups.code('reason', 'sched')
-    this.#all = [...Object.values(buffers), this.states.buffer, this.statePairs.buffer]
+    const fours = statePairFours(following, this.statePairs)
+    this.#all = [...Object.values(buffers), this.states.buffer, this.statePairs.buffer, fours]
   }
 
   /** Appends the buffers that are worth it. */

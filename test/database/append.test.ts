@@ -26,6 +26,47 @@ const NOTHING = {
   freed: null,
 }
 
+/** What runs and the states after them have in common in rows that keep them together, and what each of them is. */
+const IN_IO = { task_id: 5, cpu: 1, state: 'io', doing: 'scan' }
+const RAN = { ...IN_IO, state: 'running' }
+const WAITED = { ...IN_IO, doing: 'none' }
+
+/** Appends rows of one form and one shape. */
+async function appendShaped(
+  table: string,
+  shape: Readonly<Record<string, number | string>>,
+  traceId: number,
+  cells: readonly Readonly<Record<string, number>>[],
+): Promise<void> {
+  const { rows, shapes } = shapedRows(table)
+  for (const [name, value] of Object.entries(shape))
+    shapes.cells[shapes.position(name)] =
+      typeof value === 'string' ? shapes.codeOf(name, value) : value
+  const number = shapes.find()
+  for (const own of cells) {
+    const row = rows.add()
+    if (rows.columns['shape']?.kind === 'shape') rows.columns['shape'].codes[row] = number
+    for (const [name, value] of Object.entries(own)) rows.number(row, name, value)
+  }
+  await database.append(rows, { traceId })
+  database.flush()
+}
+
+function statesOf(traceId: number) {
+  return database.query(
+    `SELECT task_id, cpu, start_ns AS start, end_ns AS "end", state, doing FROM thread_states
+     WHERE trace_id = ${traceId} ORDER BY start`,
+  )
+}
+
+function ungatedOf(traceId: number) {
+  return database.query(
+    `SELECT swapout_id AS id, ts_ns, stored_ns, pfn::VARCHAR AS pfn, done_rank, span_id,
+       coalesce(page_id, submit_ns, start_ns, freed_ns, swap_offset, submit_rank, start_rank, compressed_bytes) AS others
+     FROM swapouts WHERE trace_id = ${traceId} ORDER BY id`,
+  )
+}
+
 describe('append', () => {
   it('brings back exactly the rows it was given, NULLs included', async () => {
     const row = fc.record({
@@ -191,55 +232,52 @@ describe('append', () => {
   })
 
   it('shows a run and what followed it, kept in one row, as two states', async () => {
-    const { rows, shapes } = shapedRows('thread_states_pairs')
-    const cells = { task_id: 5, cpu: 1 }
-    for (const [name, value] of Object.entries(cells)) shapes.cells[shapes.position(name)] = value
-    for (const [name, text] of [
-      ['state', 'io'],
-      ['doing', 'scan'],
-    ] as const)
-      shapes.cells[shapes.position(name)] = shapes.codeOf(name, text)
-    const row = rows.add()
-    if (rows.columns['shape']?.kind === 'shape') rows.columns['shape'].codes[row] = shapes.find()
-    const values = { start_ns: 1000, run_ns: 2 ** 32 - 1, off_ns: 2 ** 32 - 2 }
-    for (const [name, value] of Object.entries(values)) rows.number(row, name, value)
-    await database.append(rows, { traceId: 9004 })
-    database.flush()
-    const states = await database.query(
-      `SELECT task_id, cpu, start_ns AS start, end_ns AS "end", state, doing FROM thread_states WHERE trace_id = 9004 ORDER BY start`,
-    )
-    expect(states).toEqual([
-      { ...cells, start: 1000, end: 999 + 2 ** 32, state: 'running', doing: 'scan' },
-      { ...cells, start: 999 + 2 ** 32, end: 997 + 2 ** 33, state: 'io', doing: 'none' },
+    const [running, off] = [2 ** 32 - 1, 2 ** 32 - 2]
+    await appendShaped('thread_states_pairs', IN_IO, 9004, [
+      { start_ns: 1000, run_ns: running, off_ns: off },
+    ])
+    expect(await statesOf(9004)).toEqual([
+      { ...RAN, start: 1000, end: 1000 + running },
+      { ...WAITED, start: 1000 + running, end: 1000 + running + off },
     ])
   })
 
+  it('shows four runs and what followed each, kept in one row, as eight states', async () => {
+    const ends = [1, 2, 4, 8, 16, 32, 64, 2 ** 32 - 1]
+    const at = Object.fromEntries(ends.map((end, i) => [`at_${i + 1}`, end]))
+    await appendShaped('thread_states_fours', IN_IO, 9006, [{ start_ns: 1000, ...at }])
+    const expected = ends.map((end, i) => ({
+      ...(i % 2 === 0 ? RAN : WAITED),
+      start: 1000 + (ends[i - 1] ?? 0),
+      end: 1000 + end,
+    }))
+    expect(await statesOf(9006)).toEqual(expected)
+  })
+
   it('shows what is not known of a swap-out without a gate as NULL', async () => {
-    const { rows, shapes } = shapedRows('swapouts_ungated')
-    const shape = shapes.find()
-    for (const span of [0, 4]) {
-      const row = rows.add()
-      if (rows.columns['shape']?.kind === 'shape') rows.columns['shape'].codes[row] = shape
-      const values = {
-        swapout_id: span + 1,
-        ts_ns: 50,
-        pfn: 2 ** 32 - 1,
-        done_rank: 7,
-        span_id: span,
-      }
-      for (const [name, value] of Object.entries(values)) rows.number(row, name, value)
-    }
-    await database.append(rows, { traceId: 9005 })
-    database.flush()
-    const found = await database.query(
-      `SELECT swapout_id AS id, ts_ns, stored_ns, pfn::VARCHAR AS pfn, done_rank, span_id,
-         coalesce(page_id, submit_ns, start_ns, freed_ns, swap_offset, submit_rank, start_rank, compressed_bytes) AS others
-       FROM swapouts WHERE trace_id = 9005 ORDER BY id`,
-    )
+    const first = { ts_ns: 50, pfn: 2 ** 32 - 1, done_rank: 7 }
+    const rows = [0, 4].map((span) => ({ ...first, swapout_id: span + 1, span_id: span }))
+    await appendShaped('swapouts_ungated', {}, 9005, rows)
     const known = { ts_ns: 50, stored_ns: 50, pfn: String(2 ** 32 - 1), done_rank: 7, others: null }
-    expect(found).toEqual([
+    expect(await ungatedOf(9005)).toEqual([
       { id: 1, ...known, span_id: null },
       { id: 5, ...known, span_id: 4 },
+    ])
+  })
+
+  it('shows four such swap-outs, kept in one row, as four', async () => {
+    const first = { swapout_id: 11, ts_ns: 50, pfn: 3, done_rank: 7, span_id: 4 }
+    const later = { after_1: 0, pfn_1: 2 ** 32 - 1, after_2: 9, pfn_2: 4, after_3: 2 ** 32 - 1 }
+    await appendShaped('swapouts_fours', {}, 9007, [{ ...first, ...later, pfn_3: 0 }])
+    const swapout = (k: number, ts_ns: number, pfn: number) => {
+      const own = { id: 11 + k, ts_ns, stored_ns: ts_ns, pfn: String(pfn), done_rank: 7 + k }
+      return { ...own, span_id: 4, others: null }
+    }
+    expect(await ungatedOf(9007)).toEqual([
+      swapout(0, 50, 3),
+      swapout(1, 50, 2 ** 32 - 1),
+      swapout(2, 59, 4),
+      swapout(3, 49 + 2 ** 32, 0),
     ])
   })
 

@@ -133,6 +133,8 @@ interface FieldsOf {
   readonly pfn: number
 }
 
+const NOBODY: FieldsOf = { tid: 0, other: 0, comm: 'app', state: 0, pfn: 0 }
+
 const TABLES = [
   'tasks',
   'thread_states',
@@ -232,4 +234,88 @@ it('a free of a slot that no device has leaves the pages of others where they ar
       [{ n: 0 }],
     ])
   }
+})
+
+/** Now and then more than rows of several in one can tell. */
+const pause = fc.oneof(
+  { weight: 20, arbitrary: fc.integer({ min: 1, max: 1e6 }) },
+  { weight: 1, arbitrary: fc.integer({ min: 2 ** 31, max: 2 ** 33 }) },
+)
+
+it('tells every swap-out without a gate by itself, whatever comes between', async () => {
+  const tids = [7, 8]
+  const frame = fc.oneof({ weight: 20, arbitrary: fc.nat() }, fc.constant(2 ** 32 + 1))
+  const burst = fc.record({
+    tid: fc.constantFrom(...tids),
+    begins: fc.boolean(),
+    writes: fc.array(fc.record({ pause, pfn: frame }), { maxLength: 11 }),
+  })
+  await fc.assert(
+    fc.asyncProperty(fc.array(burst, { maxLength: 30 }), async (bursts) => {
+      const events: MadeEvent[] = []
+      const expected: unknown[] = []
+      const ranks = { proactive: 0, direct: 0 }
+      const spans = new Set<number>()
+      let ts = 0
+      for (const { tid, begins, writes } of bursts) {
+        if (begins) {
+          const isOpen = spans.delete(tid)
+          if (!isOpen) spans.add(tid)
+          events.push({ ts: ++ts, ...toEvent(isOpen ? 'end' : 'begin', { ...NOBODY, tid }) })
+        }
+        const context = spans.has(tid) ? 'direct' : 'proactive'
+        for (const { pause, pfn } of writes) {
+          ts += pause
+          events.push({ ts, tid, event: WRITTEN, fields: { pfn, reclaim_flags: ANON } })
+          const id = expected.length + 1
+          const done_rank = ++ranks[context]
+          expected.push({
+            id,
+            tid,
+            ts,
+            stored_ns: ts,
+            pfn,
+            done_rank,
+            direct: Number(spans.has(tid)),
+          })
+        }
+      }
+      const [swapouts] = await rowsOf(
+        readerOf({ events, windowRows: 64 }),
+        `SELECT swapout_id id, tid, ts_ns ts, stored_ns, pfn, done_rank, (s.span_id IS NOT NULL)::INT direct
+         FROM swapouts LEFT JOIN reclaim_spans s USING (span_id, tid) ORDER BY id`,
+      )
+      expect(swapouts?.map(toNumbers)).toEqual(expected)
+    }),
+    { numRuns: 10 },
+  )
+})
+
+it('tells every run and every state between runs by itself', async () => {
+  const states = ['runnable', 'sleeping', 'io']
+  const step = fc.record({ pause, state: fc.constantFrom(1, 1, 1, 1, 1, 1, 0, 2) })
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 100 }), async (steps) => {
+      let start = 0
+      let end = 0
+      const expected: unknown[] = []
+      const events = steps.map(({ pause, state }, i) => {
+        const [tid, other] = i % 2 === 0 ? [7, 8] : [8, 7]
+        start = end
+        end += pause
+        const before = states[steps[i - 1]?.state ?? 0]
+        if (i > 0) expected.push({ tid, start, end, state: 'running' })
+        if (i > 0) expected.push({ tid: other, start, end, state: before })
+        const fields = { ...NOBODY, tid, other, state }
+        return { ts: end, ...toEvent('switch', fields) }
+      })
+      const [rows] = await rowsOf(
+        readerOf({ events, windowRows: 64 }),
+        `SELECT tid, start_ns::DOUBLE AS start, end_ns::DOUBLE "end", state FROM thread_states JOIN tasks USING (task_id)
+         ORDER BY start_ns, state = 'running' DESC`,
+      )
+      expect(rows).toEqual(expected)
+    }),
+    { numRuns: 10 },
+  )
 })

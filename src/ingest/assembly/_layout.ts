@@ -113,7 +113,19 @@ export const CPU_LAST_NS = 168
 export const DOING_OF = 172
 /** Events by number of the batch. */
 export const BATCH_EVENTS = 236
-export const TRACE_BYTES = 240
+export const UNGATED_FOURS = 240
+export const PAIR_FOURS = 244
+/** Swap-outs without a gate that wait to be four, each right after the other: time of the first; the first's own values, how many. */
+export const FOUR_TS = 248
+export const FOUR_SHAPE = 256
+export const FOUR_ID = 260
+export const FOUR_RANK = 264
+export const FOUR_SPAN = 268
+export const FOUR_COUNT = 272
+/** By position, time since the first and frame. */
+export const FOUR_AFTER = 276
+export const FOUR_PFN = 292
+export const TRACE_BYTES = 312
 
 /** A shrinker: its address, lower and upper half, and its code + 1. */
 export const SHRINKER_BYTES = 12
@@ -203,7 +215,12 @@ export const SWAPOUT_SHAPES = 368
 /** Shapes that its rows had on the CPU where it last was, by state and doing; -1 = not met. */
 export const SINGLE_SHAPES = 372
 export const PAIR_SHAPES = 536
-export const TASK_BYTES = 704
+/** Pairs that wait to be four without a gap: start, shape, how many; times since the start by position, end of the run and of all. */
+export const PAIRS_START = 704
+export const PAIRS_SHAPE = 712
+export const PAIRS_COUNT = 716
+export const PAIRS_AT = 720
+export const TASK_BYTES = 752
 
 /** A piece: start, end, cpu. */
 export const PIECE_END = 8
@@ -263,6 +280,9 @@ export const AWAITS_FREE = 4
 /** Counts of a lane, for ranks given on the way: handed over, stored. */
 export const LANE_STORED = 8
 export const LANE_BYTES = 16
+
+/** Rows, or pairs of rows, that are kept as one where each follows the other. */
+export const FOUR = 4
 
 // Rows on their way: how many there are, how many fit, addresses of the columns.
 export const ROWS_LENGTH = 0

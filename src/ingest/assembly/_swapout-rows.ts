@@ -1,9 +1,9 @@
 // Rows of swap-outs in the forms in brief (database/schema.ts), for kernels of which nothing has to be found out at the end.
 import { now, room, swapoutShape, trace } from './_host'
 import {
-  BRIEF_ROWS, CONTEXT, DONE_RANK, FREED_NS, KEY, LANE_STORED, OFFSET, ORDER, OWNER, PAGE_ID, PATH, PFN, PLACE, SHAPE_BYTES, SHAPE_CONTEXT,
+  BRIEF_ROWS, CONTEXT, DONE_RANK, FOUR, FOUR_AFTER, FOUR_COUNT, FOUR_ID, FOUR_PFN, FOUR_RANK, FOUR_SHAPE, FOUR_SPAN, FOUR_TS, FREED_NS, KEY, LANE_STORED, OFFSET, ORDER, OWNER, PAGE_ID, PATH, PFN, PLACE, SHAPE_BYTES, SHAPE_CONTEXT,
   SHAPE_CPU, SHAPE_NODE, SHAPE_NUMBER, SHAPE_ORDER, SHAPE_PATH, SHAPE_PLACE, SHAPE_STORED_BY, SHAPE_TYPE, SPAN, SPAN_ID, START_NS,
-  STORED_BY, STORED_NS, SUBMITTED, SUBMIT_NS, SUBMIT_RANK, SWAPOUT_CPU, SWAPOUT_ID, SWAPOUT_NODE, SWAPOUT_SHAPES, TYPE, UNGATED_ROWS,
+  STORED_BY, STORED_NS, SUBMITTED, SUBMIT_NS, SUBMIT_RANK, SWAPOUT_CPU, SWAPOUT_ID, SWAPOUT_NODE, SWAPOUT_SHAPES, TYPE, UNGATED_FOURS, UNGATED_ROWS,
   WRITTEN_NS,
 } from './_layout'
 import { addRow, setNumber, setUnsigned, setWord } from './_rows'
@@ -75,21 +75,74 @@ export function addBrief(swapout: u32): void {
 }
 
 export function addUngated(swapout: u32): void {
-  const rows = load<u32>(trace, UNGATED_ROWS)
-  const shape = shapeOf(swapout, rows, 1)
+  const shape = shapeOf(swapout, load<u32>(trace, UNGATED_ROWS), 1)
   const id = load<f64>(swapout, SWAPOUT_ID)
   const ts = load<f64>(swapout, WRITTEN_NS)
-  setUngated(rows, shape, id, ts, load<f64>(swapout, PFN), load<f64>(swapout, DONE_RANK), load<f64>(swapout, SPAN_ID))
+  holdUngated(shape, id, ts, load<f64>(swapout, PFN), load<f64>(swapout, DONE_RANK), load<f64>(swapout, SPAN_ID))
 }
 
-@inline function setUngated(rows: u32, shape: i32, id: f64, ts: f64, pfn: f64, rank: f64, span: f64): void {
+/** Holds a row back until it is one of four that continue each other, or another comes between. */
+function holdUngated(shape: i32, id: f64, ts: f64, pfn: f64, rank: f64, span: f64): void {
+  const own = <i32>spanOrNone(span)
+  if (!continues(shape, <i32>id, ts, <i32>rank, own)) {
+    addHeld()
+    store<f64>(trace, ts, FOUR_TS)
+    store<i32>(trace, shape, FOUR_SHAPE)
+    store<i32>(trace, <i32>id, FOUR_ID)
+    store<i32>(trace, <i32>rank, FOUR_RANK)
+    store<i32>(trace, own, FOUR_SPAN)
+  }
+  const count = load<i32>(trace, FOUR_COUNT)
+  const place = trace + (count << 2)
+  store<u32>(place, <u32>(ts - load<f64>(trace, FOUR_TS)), FOUR_AFTER)
+  store<u32>(place, <u32>pfn, FOUR_PFN)
+  store<i32>(trace, count + 1, FOUR_COUNT)
+  if (count + 1 == FOUR) addFour()
+}
+
+@inline function continues(shape: i32, id: i32, ts: f64, rank: i32, span: i32): bool {
+  const count = load<i32>(trace, FOUR_COUNT)
+  const after = ts - load<f64>(trace, FOUR_TS)
+  return (
+    count > 0 &&
+    load<i32>(trace, FOUR_ID) + count == id &&
+    load<i32>(trace, FOUR_RANK) + count == rank &&
+    load<i32>(trace, FOUR_SHAPE) == shape &&
+    load<i32>(trace, FOUR_SPAN) == span &&
+    after >= 0 &&
+    after <= MOST_UINT32
+  )
+}
+
+function addFour(): void {
+  const rows = load<u32>(trace, UNGATED_FOURS)
+  const row = addUngatedRow(rows, 0)
+  for (let k = 1; k < FOUR; k++) {
+    const place = trace + (k << 2)
+    setWord(rows, 2 * k + 4, row, load<i32>(place, FOUR_AFTER))
+    setWord(rows, 2 * k + 5, row, load<i32>(place, FOUR_PFN))
+  }
+  store<i32>(trace, 0, FOUR_COUNT)
+}
+
+/** Adds the rows held back, fewer than four, one by one. */
+export function addHeld(): void {
+  const rows = load<u32>(trace, UNGATED_ROWS)
+  for (let k = 0, count = load<i32>(trace, FOUR_COUNT); k < count; k++) addUngatedRow(rows, k)
+  store<i32>(trace, 0, FOUR_COUNT)
+}
+
+/** The row of number `k` of those held back. */
+function addUngatedRow(rows: u32, k: i32): u32 {
+  const place = trace + (k << 2)
   const row = addRow(rows)
-  setWord(rows, 0, row, shape)
-  setUnsigned(rows, 1, row, id)
-  setNumber(rows, 2, row, ts)
-  setUnsigned(rows, 3, row, pfn)
-  setUnsigned(rows, 4, row, rank)
-  setUnsigned(rows, 5, row, spanOrNone(span))
+  setWord(rows, 0, row, load<i32>(trace, FOUR_SHAPE))
+  setWord(rows, 1, row, load<i32>(trace, FOUR_ID) + k)
+  setNumber(rows, 2, row, load<f64>(trace, FOUR_TS) + <f64>load<u32>(place, FOUR_AFTER))
+  setWord(rows, 3, row, load<i32>(place, FOUR_PFN))
+  setWord(rows, 4, row, load<i32>(trace, FOUR_RANK) + k)
+  setWord(rows, 5, row, load<i32>(trace, FOUR_SPAN))
+  return row
 }
 
 /**
@@ -108,8 +161,7 @@ export function repeatUngated(task: u32, cpu: i32, node: f64, pfn: f64, lane: u3
   const rank = load<f64>(lane, LANE_STORED) + 1
   store<f64>(trace, id, SUBMITTED)
   store<f64>(lane, rank, LANE_STORED)
-  const rows = load<u32>(trace, UNGATED_ROWS)
-  setUngated(rows, load<i32>(last, SHAPE_NUMBER), id, now(), pfn, rank, span)
+  holdUngated(load<i32>(last, SHAPE_NUMBER), id, now(), pfn, rank, span)
   return true
 }
 

@@ -1,14 +1,14 @@
 // Every task's time, as Timeline (timeline.ts) describes it.
 import { now, room, stateShape, trace } from './_host'
 import {
-  ACCOUNTED, ASLEEP, BLOCKED, DOING_NONE, DOING_OF, GATE, HELD_CPU, HELD_END, HELD_PART, HELD_START, ISOLATE_NS, ISOLATE_TAKEN,
-  KSWAPD_OPEN, LAST_CPU, MOST_DOINGS, MOST_PIECES, NONE, OTHER, OWNER, PAIR_ROWS, PAIR_SHAPES, PIECES, PIECE_BYTES, PIECE_COUNT, PIECE_CPU,
+  ACCOUNTED, ASLEEP, BLOCKED, DOING_NONE, DOING_OF, FOUR, GATE, HELD_CPU, HELD_END, HELD_PART, HELD_START, ISOLATE_NS, ISOLATE_TAKEN,
+  KSWAPD_OPEN, LAST_CPU, MOST_DOINGS, MOST_PIECES, NONE, OTHER, OWNER, PAIRS_AT, PAIRS_COUNT, PAIRS_SHAPE, PAIRS_START, PAIR_FOURS, PAIR_ROWS, PAIR_SHAPES, PIECES, PIECE_BYTES, PIECE_COUNT, PIECE_CPU,
   PIECE_END, PIECE_START, READY, READY_NS, RUNNABLE, RUNNING, SCHEDULED, SINCE, SINCE_BLOCKED, SINGLE_SHAPES, SLAB_SHRINKER, SLAB_START,
   SLEEPING, SLEEP_NS, SLEEP_PART, SLEEP_START, SLEPT, SPANS, STATE, STATE_IO, STATE_NAP, STATE_ROWS, STATE_RUNNABLE, STATE_RUNNING,
   STATE_SHAPES, STATE_SLEEPING, STORE, SUBMIT_NS, SWAPOUT_CPU, TASK_ID, TID, TOTALS, UNINTERRUPTIBLE, UNKNOWN, UNLABELLED, UNMAP,
   UNMAP_START, WAKER, WOKEN_IN_BATCH, WRITTEN_NS,
 } from './_layout'
-import { addRow, setNumber, setUnsigned, setWord } from './_rows'
+import { addRow, setNumber, setWord } from './_rows'
 import { reclaims } from './_tasks'
 
 const MOST_NS_BETWEEN_WAITS: f64 = 200_000
@@ -16,12 +16,13 @@ const MOST_UINT32: f64 = 0xffff_ffff
 /** What fits beside the 1 in states_ns of a row in brief. */
 const MOST_UNMAP_NS: f64 = 0xffff_fffe
 
-// Columns of thread_states and thread_states_pairs.
+// Columns of thread_states, thread_states_pairs and thread_states_fours.
 const SHAPE: u32 = 0
 const START: u32 = 1
 const END: u32 = 2
 const RUN: u32 = 2
 const OFF: u32 = 3
+const FIRST_AT: u32 = 2
 
 @inline function addTotal(task: u32, part: i32, ns: f64): void {
   const place = task + (part << 3)
@@ -164,6 +165,7 @@ export function lose(task: u32): void {
   showPieces(task, OTHER)
   if (load<i32>(trace, SCHEDULED) != 0 && load<i32>(task, STATE) == RUNNING) showPiece(task, load<i32>(task, LAST_CPU), OTHER)
   emitHeld(task)
+  addPairs(task)
   store<i32>(task, UNKNOWN, STATE)
   store<f64>(task, 0, UNLABELLED)
   store<f64>(task, NaN, ACCOUNTED)
@@ -335,13 +337,61 @@ function addPair(task: u32, state: i32): bool {
   if (runNs > MOST_UINT32 || offNs > MOST_UINT32) return false
   const unmapStart = load<f64>(task, UNMAP_START)
   if (!isNaN(unmapStart)) addRun(task, UNMAP, unmapStart, start)
-  const rows = load<u32>(trace, PAIR_ROWS)
-  const shape = shapeOf(task, PAIR_SHAPES, rows, load<i32>(task, HELD_CPU), state, doingOf(load<i32>(task, HELD_PART)))
-  const row = addRow(rows)
-  setWord(rows, SHAPE, row, shape)
-  setNumber(rows, START, row, start)
-  setUnsigned(rows, RUN, row, runNs)
-  setUnsigned(rows, OFF, row, offNs)
+  const shape = shapeOf(task, PAIR_SHAPES, load<u32>(trace, PAIR_ROWS), load<i32>(task, HELD_CPU), state, doingOf(load<i32>(task, HELD_PART)))
+  holdPair(task, shape, start, end)
   dropHeld(task)
   return true
+}
+
+/** Holds a pair that ends now back until it is one of four without a gap, or what follows is no such pair. */
+function holdPair(task: u32, shape: i32, start: f64, end: f64): void {
+  if (!continuesPairs(task, shape, start)) {
+    addPairs(task)
+    store<f64>(task, start, PAIRS_START)
+    store<i32>(task, shape, PAIRS_SHAPE)
+  }
+  const first = load<f64>(task, PAIRS_START)
+  const count = load<i32>(task, PAIRS_COUNT)
+  const place = task + (count << 3)
+  store<u32>(place, <u32>(end - first), PAIRS_AT)
+  store<u32>(place, <u32>(now() - first), PAIRS_AT + 4)
+  store<i32>(task, count + 1, PAIRS_COUNT)
+  if (count + 1 == FOUR) addFour(task)
+}
+
+@inline function continuesPairs(task: u32, shape: i32, start: f64): bool {
+  const count = load<i32>(task, PAIRS_COUNT)
+  const first = load<f64>(task, PAIRS_START)
+  return (
+    count > 0 &&
+    load<i32>(task, PAIRS_SHAPE) == shape &&
+    first + <f64>load<u32>(task + (count << 3), PAIRS_AT - 4) == start &&
+    now() - first <= MOST_UINT32
+  )
+}
+
+function addFour(task: u32): void {
+  const rows = load<u32>(trace, PAIR_FOURS)
+  const row = addRow(rows)
+  setWord(rows, SHAPE, row, load<i32>(task, PAIRS_SHAPE))
+  setNumber(rows, START, row, load<f64>(task, PAIRS_START))
+  for (let k = 0; k < 2 * FOUR; k++) setWord(rows, FIRST_AT + k, row, load<i32>(task + (k << 2), PAIRS_AT))
+  store<i32>(task, 0, PAIRS_COUNT)
+}
+
+/** Adds the pairs held back, fewer than four, one by one. */
+function addPairs(task: u32): void {
+  const rows = load<u32>(trace, PAIR_ROWS)
+  let from: u32 = 0
+  for (let k = 0, count = load<i32>(task, PAIRS_COUNT); k < count; k++) {
+    const place = task + (k << 3)
+    const end = load<u32>(place, PAIRS_AT)
+    const row = addRow(rows)
+    setWord(rows, SHAPE, row, load<i32>(task, PAIRS_SHAPE))
+    setNumber(rows, START, row, load<f64>(task, PAIRS_START) + <f64>from)
+    setWord(rows, RUN, row, end - from)
+    from = load<u32>(place, PAIRS_AT + 4)
+    setWord(rows, OFF, row, from - end)
+  }
+  store<i32>(task, 0, PAIRS_COUNT)
 }
