@@ -30,7 +30,9 @@ function inMemory(reader: TraceReader): TraceReader {
   const memory = new RecordMemory()
   const held = <Of extends Numbers>(from: Of): Of => {
     const Held = from.constructor as new (buffer: SharedArrayBuffer, at: number, n: number) => Of
-    const to = new Held(memory.buffer, memory.allocate(from.byteLength), from.length)
+    // Its buffer may be another after that.
+    const place = memory.allocate(from.byteLength)
+    const to = new Held(memory.buffer, place, from.length)
     to.set(from)
     return to
   }
