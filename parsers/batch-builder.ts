@@ -19,6 +19,7 @@ const STEP_ENDS = 9
 const FLAGS_AT = 13
 const PREEMPT_AT = 14
 const TID_AT = 15
+const IS_UNDECODED = 16
 
 const WORD_STEP = 0
 const WIDE_STEP = 1
@@ -49,6 +50,7 @@ export class BatchBuilder {
   readonly #fields: (Step | VariableField | undefined)[]
   /** Only fields are wanted: rows have no time, cpu, tid and flags of their own. */
   readonly #isBare: boolean
+  readonly #isUndecoded: boolean
   readonly #arrayCount: number
   readonly #isKept: boolean
   /** Columns of steps, then start and size of kept records. */
@@ -63,12 +65,12 @@ export class BatchBuilder {
   #batch: { -readonly [K in keyof EventBatch]: EventBatch[K] } | undefined
   #dictionary: object | undefined
 
-  /** `wanted` are names of fields; undefined = the whole rows. */
+  /** `wanted` are names of fields, or `records`: nothing is decoded; undefined = the whole rows. */
   constructor(
     record: RecordFormat,
     instance: number,
     memory: RecordMemory,
-    wanted?: readonly string[],
+    wanted?: readonly string[] | 'records',
   ) {
     const { plans, format, common } = record
     this.record = record
@@ -76,11 +78,12 @@ export class BatchBuilder {
     this.#memory = memory
     const { pidOffset } = common
     this.#isBare = wanted !== undefined
+    this.#isUndecoded = wanted === 'records'
     if (pidOffset >= 0 && !this.#isBare)
       this.#addStep({ kind: WORD_STEP, offset: pidOffset, size: 4 })
     this.#fields = plans.map((plan, i) => {
       const field = format.fields[i] as FieldSpec
-      if (wanted?.includes(field.name) === false) return undefined
+      if (wanted === 'records' || wanted?.includes(field.name) === false) return undefined
       const step = toStep(plan, record.minBytes)
       if (step !== undefined) return this.#addStep(step)
       return new VariableField(field, plan)
@@ -96,6 +99,7 @@ export class BatchBuilder {
     this.#head[FLAGS_AT] = common.flagsOffset
     this.#head[PREEMPT_AT] = common.preemptOffset
     this.#head[TID_AT] = common.pidOffset
+    this.#head[IS_UNDECODED] = this.#isUndecoded ? 1 : 0
   }
 
   get length(): number {
@@ -155,6 +159,7 @@ export class BatchBuilder {
       flags: this.#flags,
       columns,
       instance: this.instance,
+      ...(this.#isUndecoded ? { isUndecoded: true } : {}),
     }
     return this.#batch
   }

@@ -100,6 +100,11 @@ export interface EventBatch {
   readonly columns: readonly Column[]
   /** Index of the buffer instance (0 = top) the rows came from. */
   readonly instance: number
+  /**
+   * No field is decoded: the window's `row` is where the event's record begins in the reader's memory. Only where
+   * `TraceReader.wantRecords` asked for it.
+   */
+  readonly isUndecoded?: true
 }
 
 /**

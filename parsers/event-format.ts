@@ -122,6 +122,11 @@ export function parseEventFormat(
   }
 }
 
+/** Every field that is at one place has all of its bytes in each record that is long enough. */
+export function isWhole({ plans, minBytes }: RecordFormat): boolean {
+  return plans.every(({ place, offset, size }) => place !== 'fixed' || offset + size <= minBytes)
+}
+
 function isVariable(plan: FieldPlan): boolean {
   return plan.kind === 'string' || plan.kind === 'bytes' || plan.kind === 'list'
 }

@@ -113,6 +113,11 @@ export interface TraceReader {
   readonly bytesRead: number
   /** To be called before the first `read`: what is wanted of the rows of each event. A reader may give more. */
   wantOnly?(wants: Wants): void
+  /**
+   * To be called before the first `read`: events whose records the caller reads itself, in `memory` and in the host's byte order. A
+   * reader may decode them all the same, as `wantOnly` says.
+   */
+  wantRecords?(wants: (format: EventFormat) => boolean): void
   close(): void
 }
 

@@ -1,10 +1,10 @@
-import type { EventBatch, EventWindow } from './batch.ts'
+import type { EventBatch, EventFormat, EventWindow } from './batch.ts'
 import { WINDOW_ROWS } from './batch.ts'
 import { BatchBuilder } from './batch-builder.ts'
-import type { RecordFormat } from './event-format.ts'
+import { isWhole, type RecordFormat } from './event-format.ts'
 import type { IssueLog } from './issues.ts'
 import type { Wants } from './reader.ts'
-import { Dictionaries } from './record-decoder.ts'
+import { Dictionaries, HOST_LITTLE_ENDIAN } from './record-decoder.ts'
 import type { RecordMemory } from './record-memory.ts'
 import { StreamTable } from './stream-table.ts'
 
@@ -87,6 +87,7 @@ export class WindowBuilder {
   readonly #names: Uint8Array
   readonly #kept
   #wants: Wants = () => undefined
+  #wantsRecords: (format: EventFormat) => boolean = () => false
   #firstSeq = 0
 
   constructor(options: {
@@ -141,6 +142,11 @@ export class WindowBuilder {
     this.#wants = wants
   }
 
+  /** Only for streams whose records stay in the memory, where they are, until the next window; to be called before the first `fill`. */
+  wantRecords(wants: (format: EventFormat) => boolean): void {
+    if (HOST_LITTLE_ENDIAN && this.#kept.littleEndian) this.#wantsRecords = wants
+  }
+
   /** Moves records into the window until it is full; false when the streams have ended. */
   fill(): boolean {
     const { kernel } = this.memory
@@ -191,7 +197,7 @@ export class WindowBuilder {
       record,
       stream.instance,
       this.memory,
-      this.#wants(record.format),
+      isWhole(record) && this.#wantsRecords(record.format) ? 'records' : this.#wants(record.format),
     )
     this.#builders.set(builder.place, builder)
     this.#tableOf(stream.instance)[id] = builder.place

@@ -34,7 +34,9 @@ const NAME_STEPS: usize = 48
 const FLAGS_AT: usize = 52
 const PREEMPT_AT: usize = 56
 const TID_AT: usize = 60
-export const STEPS: u32 = 64
+// 1 = rows are records as they are: nothing is decoded.
+const IS_UNDECODED: usize = 64
+export const STEPS: u32 = 68
 // A step: offset in the record, column, its second column or size (negative: signed).
 const COLUMN: usize = 4
 const SECOND: usize = 8
@@ -195,6 +197,30 @@ function take(index: u32, until: f64, orEqual: bool): i32 {
 }
 
 @inline function add(builder: u32, record: u32, size: u32, time: f64, cpu: i32): i32 {
+  const rows = load<u32>(builder, ROWS)
+  const isUndecoded = load<u32>(builder, IS_UNDECODED) != 0
+  if (!isUndecoded) {
+    const reason = decode(builder, record, size, time, cpu)
+    if (reason != 0) return reason
+  }
+  store<u32>(builder, rows + 1, ROWS)
+  if (rows == 0) {
+    store<u32>(builder, activeCount, NUMBER)
+    store<u32>(active + (activeCount << 2), builder)
+    activeCount++
+  }
+  store<u16>(batchOf + (length << 1), <u16>load<u32>(builder, NUMBER))
+  store<u32>(rowOf + (length << 2), isUndecoded ? record : rows)
+  store<f64>(timeOf + (length << 3), time)
+  store<i32>(cpuOf + (length << 2), cpu)
+  const tidAt = load<i32>(builder, TID_AT)
+  store<u32>(tidOf + (length << 2), tidAt < 0 ? 0 : wordAt(record + tidAt))
+  length++
+  return 0
+}
+
+/** Writes the record's fields into the builder's next row. */
+function decode(builder: u32, record: u32, size: u32, time: f64, cpu: i32): i32 {
   const row = load<u32>(builder, ROWS)
   if (row == load<u32>(builder, ROOM)) {
     at = builder
@@ -216,19 +242,6 @@ function take(index: u32, until: f64, orEqual: bool): i32 {
     store<i32>(load<u32>(builder, CPUS) + (row << 2), cpu)
     store<u16>(load<u32>(builder, FLAGS) + (row << 1), flagsOf(builder, record))
   }
-  store<u32>(builder, row + 1, ROWS)
-  if (row == 0) {
-    store<u32>(builder, activeCount, NUMBER)
-    store<u32>(active + (activeCount << 2), builder)
-    activeCount++
-  }
-  store<u16>(batchOf + (length << 1), <u16>load<u32>(builder, NUMBER))
-  store<u32>(rowOf + (length << 2), row)
-  store<f64>(timeOf + (length << 3), time)
-  store<i32>(cpuOf + (length << 2), cpu)
-  const tidAt = load<i32>(builder, TID_AT)
-  store<u32>(tidOf + (length << 2), tidAt < 0 ? 0 : wordAt(record + tidAt))
-  length++
   return 0
 }
 

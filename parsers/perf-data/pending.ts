@@ -39,6 +39,8 @@ export class PendingSamples {
   readonly #cpus: (PendingCpu | undefined)[] = []
   /** By cpu, the place of its structure, 0 = none. */
   readonly #places: Uint32Array
+  /** Buffers that became too small: the window may have rows in them. */
+  readonly #outgrown: Uint8Array[] = []
   #tidyAt = TIDY_BYTES
 
   /** The kernel's `take` adds samples between `lend` and `takeBack`. */
@@ -108,8 +110,10 @@ export class PendingSamples {
 
   /** Makes room for at least so many bytes, and for as many again as there were. */
   grow(bytes = 0): void {
-    const { memory } = this
-    this.bytes = memory.grown(this.bytes, memory.bytes(Math.max(2 * this.bytes.length, bytes)))
+    const { bytes: former, memory } = this
+    this.bytes = memory.bytes(Math.max(2 * former.length, bytes))
+    this.bytes.set(former)
+    this.#outgrown.push(former)
   }
 
   /** A time that about half of the samples of the fullest cpu, and some of every cpu's, do not pass. */
@@ -145,6 +149,7 @@ export class PendingSamples {
 
   /** Forgets the bytes of samples that were taken. Only while no window has rows. */
   tidy(): void {
+    for (const former of this.#outgrown.splice(0)) this.memory.free(former)
     if (this.bytesUsed < this.#tidyAt) return
     let from = this.bytesUsed
     let bytesKept = 0

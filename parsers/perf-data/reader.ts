@@ -68,6 +68,7 @@ export class PerfDataReader implements TraceReader {
   readonly #pending: PendingSamples
   #window: WindowBuilder | undefined
   #wants: Wants = () => undefined
+  #wantsRecords: (format: EventFormat) => boolean = () => false
   /** The window takes from samples that were released. */
   #isMerging = false
   #formats = new FormatTable()
@@ -172,10 +173,16 @@ export class PerfDataReader implements TraceReader {
     this.#window?.wantOnly(wants)
   }
 
+  wantRecords(wants: (format: EventFormat) => boolean): void {
+    this.#wantsRecords = wants
+    this.#window?.wantRecords(wants)
+  }
+
   read(): EventWindow | undefined {
+    this.#pending.tidy()
     while (!this.#ended) {
       if (this.#isMerging && this.#window !== undefined) {
-        if (this.#window.fill()) return this.#finishWindow()
+        if (this.#window.fill()) return this.#window.finish()
         this.#isMerging = false
         this.#pending.settle()
       }
@@ -195,13 +202,7 @@ export class PerfDataReader implements TraceReader {
         this.#position,
         'The pipe ends within a round of samples: it was cut, or perf was killed; what followed is missing.',
       )
-    return this.#finishWindow()
-  }
-
-  #finishWindow(): EventWindow | undefined {
-    const window = this.#window?.finish()
-    this.#pending.tidy()
-    return window
+    return this.#window?.finish()
   }
 
   symbolOf(hi: number, lo: number): string | undefined {
@@ -242,6 +243,7 @@ export class PerfDataReader implements TraceReader {
       maxRecordBytes: MAX_RECORD_BYTES,
     })
     this.#window.wantOnly(this.#wants)
+    this.#window.wantRecords(this.#wantsRecords)
     this.#window.begin(streams)
     this.#isMerging = true
   }

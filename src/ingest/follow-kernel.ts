@@ -1,4 +1,5 @@
 import type { StringDictionary } from '../../parsers/batch.ts'
+import { toText } from '../../parsers/cursor.ts'
 import { RecordMemory } from '../../parsers/record-memory.ts'
 import type { RowBuffer } from '../model/rows.ts'
 import {
@@ -176,6 +177,13 @@ export class Following {
   /** True if an array of the reader's lies in the memory. */
   holds({ buffer }: ArrayBufferView): boolean {
     return this.#readerHasMemory && buffer instanceof SharedArrayBuffer
+  }
+
+  /** The text of so many bytes, or of those before the first NUL. */
+  textAt(place: number, length: number): string {
+    const bytes = new Uint8Array(this.memory.buffer, place, length).slice()
+    const end = bytes.indexOf(0)
+    return toText(end < 0 ? bytes : bytes.subarray(0, end))
   }
 
   /** A number for a dictionary, by which the kernel tells it from others. */

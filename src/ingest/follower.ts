@@ -4,6 +4,7 @@ import { BATCH_EVENTS } from './assembly/_layout.ts'
 import type { EventHandler } from './context.ts'
 import { EventCounts } from './event-counts.ts'
 import type { Families } from './families.ts'
+import { KernelEvent } from './kernel-event.ts'
 import { WindowPlaces } from './window-places.ts'
 
 /** Runs the events through the handlers of their families, and losses where they lie between them. */
@@ -44,6 +45,12 @@ export class Follower {
   fieldsOf(format: EventFormat): readonly string[] | undefined {
     const handler = this.#handlerOf(format, 0)
     return handler === undefined ? [] : handler.fields
+  }
+
+  /** The event's records do as well as their fields. */
+  readsRecords(format: EventFormat): boolean {
+    const handler = this.#handlerOf(format, 0)
+    return handler instanceof KernelEvent && handler.readsRecords(format)
   }
 
   /** Runs the window's events in total order through their handlers. */

@@ -123,6 +123,7 @@ class Import {
     const writer = this.#writer
     const follower = this.#follower
     reader.wantOnly?.((format) => (this.#keepsRaw(format) ? undefined : follower.fieldsOf(format)))
+    reader.wantRecords?.((format) => !this.#keepsRaw(format) && follower.readsRecords(format))
     await writer.createTemporary(STAGED_SWAPOUTS)
     await writer.createTemporary(PAGE_ALIASES)
     // One transaction: DuckDB moves its full row groups to the file, so memory does not grow with it, and a commit in between

@@ -14,6 +14,7 @@ import {
   LAST_CPU,
   LAST_NS,
   NAME_CODE,
+  NAME_LOW,
   NODE,
   NONE,
   PAIR_SHAPES,
@@ -119,7 +120,8 @@ export class Task {
     this.firstNs = ts
     for (const field of UNKNOWN_FIELDS) this.#numbers[field / 8] = Number.NaN
     for (const field of [SINGLE_SHAPES, PAIR_SHAPES]) this.#words[field / 4] = NO_CPU
-    for (const field of [NAME_CODE, SPAN_CONTEXT, SLAB_SHRINKER]) this.#words[field / 4] = NONE
+    for (const field of [SPAN_CONTEXT, SLAB_SHRINKER]) this.#words[field / 4] = NONE
+    this.forgetName()
     this.#numbers[TASK_ID / 8] = id
     this.#numbers[LAST_NS / 8] = ts
     this.#words[TASK_INDEX / 4] = index
@@ -238,6 +240,8 @@ export class Task {
   /** It was renamed otherwise than by the name in an event of its scheduling. */
   forgetName(): void {
     this.#words[NAME_CODE / 4] = NONE
+    // No name begins with such bytes.
+    this.#words[NAME_LOW / 4] = NONE
   }
 
   /** A span begins. */

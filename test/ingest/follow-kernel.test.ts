@@ -1,10 +1,13 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import type { Column, EventBatch, EventWindow } from '../../parsers/batch.ts'
+import { toByteSource } from '../../parsers/cursor.ts'
+import { openTrace } from '../../parsers/index.ts'
 import type { TraceReader } from '../../parsers/reader.ts'
 import { RecordMemory } from '../../parsers/record-memory.ts'
 import { Database } from '../../src/database/database.ts'
 import { ingestTrace } from '../../src/ingest/ingest.ts'
+import { generated, scenarioNamed } from '../generate/file.ts'
 import { type MadeEvent, readerOf } from './event-source.ts'
 
 async function rowsOf(reader: TraceReader, ...queries: string[]) {
@@ -320,4 +323,24 @@ it('tells every run and every state between runs by itself', async () => {
     }),
     { numRuns: 10 },
   )
+
+it('follows records that are not decoded to the same rows as their fields', async () => {
+  const tables = [
+    ['tasks', 'task_id'],
+    ['thread_states', 'task_id, start_ns, state'],
+    ['wakeups', 'ts_ns, task_id'],
+    ['swapouts', 'swapout_id'],
+    ['shrink_batches', 'ts_ns, task_id'],
+    ['slab_shrinks', 'start_ns, task_id'],
+  ]
+  const queries = tables.map(([table, order]) => `SELECT * FROM ${table} ORDER BY ${order}`)
+  const scenario = scenarioNamed('phone')
+  const { bytes } = generated({ scenario, format: 'perf', seed: 5, events: 20_000 })
+  const undecoded = await openTrace(toByteSource('perf.data', bytes))
+  const decoded = await openTrace(toByteSource('perf.data', bytes))
+  Object.defineProperty(decoded, 'wantRecords', { value: undefined })
+  const rows = await rowsOf(undecoded, ...queries)
+  expect(rows).toEqual(await rowsOf(decoded, ...queries))
+  for (const [i, [table]] of tables.entries())
+    if (table !== 'slab_shrinks') expect(rows[i]?.length, table).toBeGreaterThan(4)
 })

@@ -1,7 +1,13 @@
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import type { EventFormat, EventWindow, TraceReader } from '../../parsers/index.ts'
+import type {
+  Column,
+  EventFormat,
+  EventWindow,
+  FieldSpec,
+  TraceReader,
+} from '../../parsers/index.ts'
 import { openTrace } from '../../parsers/index.ts'
 import { eventAt, openTestFile, valueAt } from './open-bytes.ts'
 
@@ -69,3 +75,50 @@ describe.each(FILES)('%s, read for some of its fields', (file) => {
     close()
   })
 })
+
+const READABLE = new Set(['i32', 'u32', 'i64', 'u64'])
+
+/** A field of the record that begins at `place`. */
+function inRecord(records: DataView, place: number, { kind, offset }: FieldSpec): unknown {
+  const at = place + offset
+  if (kind === 'i32') return records.getInt32(at, true)
+  if (kind === 'u32') return records.getUint32(at, true)
+  return Number(kind === 'i64' ? records.getBigInt64(at, true) : records.getBigUint64(at, true))
+}
+
+it('gives the records of perf.data as they are where they are wanted so, and they hold what is decoded else', async () => {
+  const decoded = await openFixture('perf/vmscan-6.12-cut.data')
+  const { reader, close } = await openFixture('perf/vmscan-6.12-cut.data')
+  reader.wantRecords?.(({ id }) => id % 2 === 0)
+  let compared = 0
+  for (;;) {
+    const expected = decoded.reader.read()
+    const window = reader.read()
+    expect(window?.ts.slice(0, window.length)).toEqual(expected?.ts.slice(0, expected.length))
+    if (expected === undefined || window === undefined) break
+    const records = new DataView(reader.memory?.buffer ?? new SharedArrayBuffer(0))
+    for (let k = 0; k < window.length; k++) {
+      const batch = window.batches[window.batch[k] ?? 0]
+      const known = expected.batches[expected.batch[k] ?? 0]
+      expect(batch?.isUndecoded).toBe(
+        batch !== undefined && batch.format.id % 2 === 0 ? true : undefined,
+      )
+      if (batch?.isUndecoded !== true || known === undefined) continue
+      const columns = known.columns.filter(
+        ({ field }) => READABLE.has(field.kind) && field.size === (/64/.test(field.kind) ? 8 : 4),
+      )
+      compared += columns.length
+      expect(columns.map(({ field }) => inRecord(records, window.row[k] ?? 0, field))).toEqual(
+        columns.map((column) => decodedIn(column, expected.row[k] ?? 0)),
+      )
+    }
+  }
+  expect(compared).toBeGreaterThan(1000)
+  close()
+  decoded.close()
+})
+
+function decodedIn(column: Column, row: number): unknown {
+  const value = valueAt(column, row)
+  return typeof value === 'bigint' ? Number(value) : value
+}

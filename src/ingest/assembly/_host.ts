@@ -16,7 +16,7 @@ export declare function loseBefore(ts: f64): f64
 // @ts-ignore
 @external('host', 'lostUntil')
 export declare function lostUntil(cpu: i32): f64
-/** Gives the task the name that a field of the event has this code for. */
+/** Gives the task the name that a field of the event has this code for, or whose bytes are there. */
 // @ts-ignore
 @external('host', 'name')
 export declare function name(task: i32, event: u32, field: u32, code: u32): void

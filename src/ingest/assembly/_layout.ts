@@ -220,7 +220,10 @@ export const PAIRS_START = 704
 export const PAIRS_SHAPE = 712
 export const PAIRS_COUNT = 716
 export const PAIRS_AT = 720
-export const TASK_BYTES = 752
+/** The bytes of its name, where events have them undecoded. */
+export const NAME_LOW = 752
+export const NAME_HIGH = 760
+export const TASK_BYTES = 768
 
 /** A piece: start, end, cpu. */
 export const PIECE_END = 8
@@ -292,19 +295,26 @@ export const ROWS_COLUMNS = 8
 // An event's batch: what it is, the fields that are read.
 export const EVENT_KIND = 0
 export const EVENT_FIELDS = 4
-/** A field: the kind of its column, the column, its upper halves; of codes of strings the number of their dictionary. */
+/**
+ * A field: what it is; of row 0 where its value is, or the lower half, and the upper half; from a row to the next. Of undecoded rows
+ * row 0 would be a record at address 0, and the next begins one byte behind it. Of codes of strings the number of their dictionary.
+ */
 export const FIELD_KIND = 0
 export const FIELD_VALUES = 4
 export const FIELD_HIGH = 8
-export const FIELD_BYTES = 12
+export const FIELD_STRIDE = 12
+export const FIELD_BYTES = 16
 
-// Kinds of columns.
+// Kinds of fields.
 export const ABSENT = 0
 export const I32 = 1
 export const U32 = 2
 export const F64 = 3
 export const I64 = 4
 export const U64 = 5
+/** The bytes of a string themselves, so many. */
+export const NAME = 6
+export const NAME_BYTES = 16
 
 // Kinds of events; of HOST_EVENT the host knows what to do.
 export const NO_EVENT = 0

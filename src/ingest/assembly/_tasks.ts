@@ -2,7 +2,7 @@
 import { fieldOf, wordAt } from './_fields'
 import { meet, name, now, trace } from './_host'
 import {
-  FIELD_HIGH, IDLE_TASKS, IN_KSWAPD, KIND, KSWAPD, LAST_NS, MOST_IDLE_TASKS, MOST_TIDS, NAME_CODE, NAME_FROM, NOBODY, PROACTIVE, SPANS,
+  FIELD_HIGH, FIELD_KIND, FIELD_VALUES, IDLE_TASKS, IN_KSWAPD, KIND, KSWAPD, LAST_NS, MOST_IDLE_TASKS, MOST_TIDS, NAME, NAME_CODE, NAME_FROM, NAME_HIGH, NAME_LOW, NOBODY, PROACTIVE, SPANS,
   SPAN_CONTEXT, STORES, TASK_INDEX, TID_BITS, TID_PAGES, WAKER,
 } from './_layout'
 
@@ -25,6 +25,21 @@ export function taskAt(tid: i32, cpu: i32): u32 {
 
 /** Gives the task the name in a field, if it is not the one that it was given last. */
 @inline export function nameTask(task: u32, event: u32, field: u32, row: u32): void {
+  const place = fieldOf(event, field)
+  if (load<i32>(place, FIELD_KIND) == NAME) nameByBytes(task, event, field, load<u32>(place, FIELD_VALUES) + row)
+  else nameByCode(task, event, field, row)
+}
+
+@inline function nameByBytes(task: u32, event: u32, field: u32, bytes: u32): void {
+  const low = load<i64>(bytes)
+  const high = load<i64>(bytes, 8)
+  if (load<i64>(task, NAME_LOW) == low && load<i64>(task, NAME_HIGH) == high) return
+  name(load<i32>(task, TASK_INDEX), event, field, bytes)
+  store<i64>(task, low, NAME_LOW)
+  store<i64>(task, high, NAME_HIGH)
+}
+
+function nameByCode(task: u32, event: u32, field: u32, row: u32): void {
   // Comparing codes is cheaper than strings, which are equal but mostly not the same object.
   const code = wordAt(event, field, row, 0)
   const dictionary = load<i32>(fieldOf(event, field), FIELD_HIGH)
