@@ -323,6 +323,7 @@ it('tells every run and every state between runs by itself', async () => {
     }),
     { numRuns: 10 },
   )
+})
 
 it('follows records that are not decoded to the same rows as their fields', async () => {
   const tables = [

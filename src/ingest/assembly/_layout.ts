@@ -242,6 +242,8 @@ export const SHAPE_PATH = 40
 export const SHAPE_PLACE = 44
 /** -1 = there was none. */
 export const SHAPE_NUMBER = 48
+/** That of the node and the context, 0 = none. */
+export const SHAPE_LANE = 52
 export const SHAPE_BYTES = 56
 
 // A swap-out whose row is not complete yet. NaN = not known.

@@ -1,9 +1,10 @@
 // Rows of swap-outs in the forms in brief (database/schema.ts), for kernels of which nothing has to be found out at the end.
 import { now, room, swapoutShape, trace } from './_host'
 import {
-  BRIEF_ROWS, CONTEXT, DONE_RANK, FOUR, FOUR_AFTER, FOUR_COUNT, FOUR_ID, FOUR_PFN, FOUR_RANK, FOUR_SHAPE, FOUR_SPAN, FOUR_TS, FREED_NS, KEY, LANE_STORED, OFFSET, ORDER, OWNER, PAGE_ID, PATH, PFN, PLACE, SHAPE_BYTES, SHAPE_CONTEXT,
-  SHAPE_CPU, SHAPE_NODE, SHAPE_NUMBER, SHAPE_ORDER, SHAPE_PATH, SHAPE_PLACE, SHAPE_STORED_BY, SHAPE_TYPE, SPAN, SPAN_ID, START_NS,
-  STORED_BY, STORED_NS, SUBMITTED, SUBMIT_NS, SUBMIT_RANK, SWAPOUT_CPU, SWAPOUT_ID, SWAPOUT_NODE, SWAPOUT_SHAPES, TYPE, UNGATED_FOURS, UNGATED_ROWS,
+  BRIEF_ROWS, CONTEXT, DONE_RANK, FOUR, FOUR_AFTER, FOUR_COUNT, FOUR_ID, FOUR_PFN, FOUR_RANK, FOUR_SHAPE, FOUR_SPAN, FOUR_TS, FREED_NS,
+  KEY, LANE, LANE_STORED, OFFSET, ORDER, OWNER, PAGE_ID, PATH, PFN, PLACE, SHAPE_BYTES, SHAPE_CONTEXT, SHAPE_CPU, SHAPE_LANE, SHAPE_NODE,
+  SHAPE_NUMBER, SHAPE_ORDER, SHAPE_PATH, SHAPE_PLACE, SHAPE_STORED_BY, SHAPE_TYPE, SPAN, SPAN_ID, START_NS, STORED_BY, STORED_NS, SUBMITTED,
+  SUBMIT_NS, SUBMIT_RANK, SWAPOUT_CPU, SWAPOUT_ID, SWAPOUT_NODE, SWAPOUT_SHAPES, TYPE, UNGATED_FOURS, UNGATED_ROWS,
   WRITTEN_NS,
 } from './_layout'
 import { addRow, setNumber, setUnsigned, setWord } from './_rows'
@@ -146,10 +147,10 @@ function addUngatedRow(rows: u32, k: i32): u32 {
 }
 
 /**
- * Adds the next swap-out, of which only the end is known, with a rank of the lane; false if it is not like the task's last one. Nearly
+ * Adds the next swap-out, of which only the end is known, with a rank of its lane; false if it is not like the task's last one. Nearly
  * all are, but for the time and the page frame.
  */
-export function repeatUngated(task: u32, cpu: i32, node: f64, pfn: f64, lane: u32): bool {
+export function repeatUngated(task: u32, cpu: i32, node: f64, pfn: f64): bool {
   const last = load<u32>(task, SWAPOUT_SHAPES) + SHAPE_BYTES
   if (last == SHAPE_BYTES || load<i32>(last, SHAPE_NUMBER) < 0) return false
   // Order, place and who stored are the same for all of a task.
@@ -158,6 +159,7 @@ export function repeatUngated(task: u32, cpu: i32, node: f64, pfn: f64, lane: u3
   const id = load<f64>(trace, SUBMITTED) + 1
   const span = load<f64>(task, SPAN)
   if (!(pfn >= 0 && pfn <= MOST_UINT32 && id <= MOST_INT32) || span > MOST_INT32) return false
+  const lane = load<u32>(last, SHAPE_LANE)
   const rank = load<f64>(lane, LANE_STORED) + 1
   store<f64>(trace, id, SUBMITTED)
   store<f64>(lane, rank, LANE_STORED)
@@ -191,6 +193,7 @@ function shapeOf(swapout: u32, rows: u32, form: u32): i32 {
   store<i32>(last, load<i32>(swapout, CONTEXT), SHAPE_CONTEXT)
   store<i32>(last, load<i32>(swapout, PATH), SHAPE_PATH)
   store<i32>(last, load<i32>(swapout, PLACE), SHAPE_PLACE)
+  store<u32>(last, load<u32>(swapout, LANE), SHAPE_LANE)
   store<i32>(last, shape, SHAPE_NUMBER)
   return shape
 }

@@ -81,8 +81,7 @@ export function written(task: u32, cpu: i32, pfn: f64, isAnonymous: bool): void 
 /** A swap-out that is complete at its end and like the task's last one has its row at once. */
 @inline function addAtOnce(task: u32, cpu: i32, pfn: f64): bool {
   if (load<i32>(trace, STAGED) != 0 || load<i32>(trace, ASYNCHRONOUS) != 0 || load<i32>(trace, FREES_SEEN) != 0) return false
-  const node = knownNode(task)
-  return repeatUngated(task, cpu, node, pfn, laneAt(node, contextOf(task)))
+  return repeatUngated(task, cpu, knownNode(task), pfn)
 }
 
 @inline function nodeOf(pfn: f64): f64 {

@@ -7,7 +7,7 @@ import {
 } from './_layout'
 
 /** The task that the event of this moment is of or names. */
-export function taskAt(tid: i32, cpu: i32): u32 {
+@inline export function taskAt(tid: i32, cpu: i32): u32 {
   if (tid < 0) return load<u32>(trace, NOBODY)
   let task = find(tid, cpu)
   if (task == 0) task = meet(tid, cpu)

@@ -41,12 +41,16 @@ export function follow(length: u32, batchOf: u32, rowOf: u32, timeOf: u32, cpuOf
     if (cpu >= 0) store<i32>(task, cpu, LAST_CPU)
     const row = load<u32>(rowOf + (k << 2))
     if (load<i32>(event, EVENT_KIND) == HOST_EVENT) handle(number, row, cpu, load<i32>(task, TASK_INDEX))
-    else run(event, row, cpu, task)
+    else dispatch(event, row, cpu, task)
   }
 }
 
 /** Follows an event of any kind but the host's. */
 export function run(event: u32, row: u32, cpu: i32, task: u32): void {
+  dispatch(event, row, cpu, task)
+}
+
+@inline function dispatch(event: u32, row: u32, cpu: i32, task: u32): void {
   switch (load<i32>(event, EVENT_KIND)) {
     case SWITCH_EVENT:
       schedSwitch(event, row, cpu, task)
