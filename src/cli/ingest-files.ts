@@ -86,6 +86,7 @@ async function ingestOne(
         reader,
         name: options.name ?? toName(file),
         path: file,
+        ...(live ? {} : { size: total }),
         ...(input.live === undefined ? { sha256: askLater ? input.sha256 : input.sha256() } : {}),
         snapshots: findSnapshots(file, options.snapshots, settings),
         raw: options.raw,

@@ -17,6 +17,9 @@ import { type SnapshotFiles, SYMBOLS_FILE } from './snapshot.ts'
 import { STAGED_SWAPOUTS } from './swapout-rows.ts'
 import { BLOCK_ROWS } from './tables.ts'
 
+/** What share of the input is left when waiting rows are written for the first time before the end. */
+const LATE_SHARE = 0.08
+
 /** Events between two turns of the event loop: a few milliseconds. */
 const EVENTS_PER_TURN = 16_384
 
@@ -30,6 +33,8 @@ export interface IngestOptions {
   readonly reader: TraceReader
   readonly name: string
   readonly path: string
+  /** Bytes that the reader will have read at the end, if that is known: rows then need not wait for each other until the end. */
+  readonly size?: number
   /**
    * Hexadecimal; undefined skips the check for the same input twice. A function skips it too, and is asked when all has been
    * read, beside the last writes.
@@ -108,6 +113,8 @@ class Import {
   readonly #keepsRaw: (format: EventFormat) => boolean
   readonly #issues = new OwnIssues()
   #seqs: Float64Array[] = []
+  /** Bytes read at which waiting rows are written. */
+  #flushAt: number
 
   constructor(options: IngestOptions, writer: RowWriter, files: SnapshotFiles) {
     this.#options = options
@@ -116,6 +123,7 @@ class Import {
     this.#follower = new Follower(this.#families)
     this.#writer = writer
     this.#keepsRaw = rawFilter(options.raw ?? 'all')
+    this.#flushAt = (options.size ?? Number.POSITIVE_INFINITY) * (1 - LATE_SHARE)
   }
 
   async run(): Promise<{ result: IngestResult; facts: Facts }> {
@@ -140,6 +148,7 @@ class Import {
       follower.follow(window)
       await this.#keepRaw(window)
       await this.#drain({ all: false })
+      if (reader.bytesRead >= this.#flushAt) this.#flushBefore(this.#options.size ?? 0)
       if (follower.events >= turnAt) {
         // Lets signals, timers and the writer's answers come: everything else here is synchronous.
         await setImmediate()
@@ -257,6 +266,13 @@ class Import {
     await families.tables.drain(writer, options)
     for (const rows of [...families.swapouts.buffers, families.identities.aliases])
       if (options.all || rows.length >= BLOCK_ROWS) await writer.append(rows)
+  }
+
+  /** Has the writing thread write what waits while the rest is read, now and when a quarter of the rest is left. */
+  #flushBefore(end: number): void {
+    this.#flushAt = end - (end - this.#flushAt) / 4
+    // What fails is told by the next call.
+    this.#writer.flush().catch(() => undefined)
   }
 
   #addLosses(): void {

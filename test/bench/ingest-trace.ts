@@ -15,7 +15,8 @@ const [{ openTrace }, { writeTrace }, { openFileSource }] = await Promise.all([
 ])
 const source = openFileSource(path)
 const reader = await openTrace(source)
-const { events } = await writeTrace(writer, { reader, name: 'bench', path, raw })
+const { size } = source
+const { events } = await writeTrace(writer, { reader, name: 'bench', path, size, raw })
 await writer.close()
 reader.close()
 source.close()

@@ -136,8 +136,10 @@ const SEVERAL = `
   const [path, ...traces] = process.argv.slice(2)
   const writer = await openWriter(path)
   for (const trace of traces) {
-    const reader = await openTrace(openFileSource(trace))
-    await writeTrace(writer, { reader, name: 'bench', path: trace, sha256: trace }).then(
+    const source = openFileSource(trace)
+    const { size } = source
+    const reader = await openTrace(source)
+    await writeTrace(writer, { reader, name: 'bench', path: trace, size, sha256: trace }).then(
       ({ traceId }) => console.log(\`trace \${traceId}\`),
       (error) => console.log(error.name, error.code),
     )
@@ -145,7 +147,7 @@ const SEVERAL = `
   await writer.close()
 `
 
-/** Stops an ingest from the outside, then asks the same database what is left. */
+/** Stops an ingest from the outside when rows are written that need not have been, then asks the same database what is left. */
 const STOPPED = `
   import { openTrace } from './parsers/index.ts'
   import { Database } from './src/database/database.ts'
@@ -160,7 +162,8 @@ const STOPPED = `
     events = now.events
     if (events >= 65536) stop.abort()
   }
-  const options = { database, reader, name: 'x', path: trace, raw: 'all', progress, signal: stop.signal }
+  const input = { reader, name: 'x', path: trace, size: 1 }
+  const options = { database, ...input, raw: 'all', progress, signal: stop.signal }
   await ingestTrace(options).catch(() => {})
   const [traces] = await database.query('SELECT count(*) AS n FROM traces')
   const [rows] = await database.query('SELECT count(*) AS n FROM swapouts')
