@@ -171,7 +171,8 @@ export class VirtualGate implements PolicyGate {
         continue
       }
       const served = this.#servedBy(thread, domain, item.worker)
-      yield* this.#perform(thread, this.#workerTurn(served, item.worker))
+      this.#scheduler.enter(thread, this.#perform(thread, this.#workerTurn(served, item.worker)))
+      yield
     }
   }
 
