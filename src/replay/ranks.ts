@@ -45,17 +45,20 @@ export class Lane {
   }
 }
 
-/** Words in a block. */
+/** Words in a block, and in a row of blocks. */
 const BLOCK_SHIFT = 3
 const BLOCK = 1 << BLOCK_SHIFT
+const ROW_SHIFT = 6
+const ROW = 1 << ROW_SHIFT
 
 /**
- * The ranks still waiting: a bit for each, in words of 32 ranks, with a count for each block of words so that a long way back is counted
- * quickly. Both are rings over the window between the oldest rank that waits and the newest.
+ * The ranks still waiting: a bit for each, in words of 32 ranks, with a count for each block of words and for each row of blocks so that a long
+ * way back is counted quickly. All are rings over the window between the oldest rank that waits and the newest.
  */
 class Waiting {
-  #words = new Int32Array(2 * BLOCK)
-  #blocks = new Int32Array(2)
+  #words = new Int32Array(2 * ROW)
+  #blocks = new Int32Array(2 * BLOCK)
+  #rows = new Int32Array(2)
   /** No word before this one has a rank in it. */
   #first = 0
   #count = 0
@@ -64,11 +67,11 @@ class Waiting {
   add(rank: number): void {
     const word = rank >>> 5
     if (this.#count === 0) this.#first = word
-    // The block in which the window begins must not be the one in which it ends, a round later.
-    if (word - this.#first > this.#words.length - BLOCK) this.#grow(word)
+    // The row in which the window begins must not be the one in which it ends, a round later.
+    if (word - this.#first > this.#words.length - ROW) this.#grow(word)
     const place = word & (this.#words.length - 1)
     this.#words[place] = (this.#words[place] as number) | (1 << (rank & 31))
-    this.#changeBlock(word, 1)
+    this.#changeCounts(word, 1)
     this.#count++
   }
 
@@ -79,41 +82,56 @@ class Waiting {
     const word = rank >>> 5
     const bit = 1 << (rank & 31)
     words[word & mask] = (words[word & mask] as number) & ~bit
-    this.#changeBlock(word, -1)
+    this.#changeCounts(word, -1)
     this.#count--
     if (this.#count === 0) return 0
     let at = this.#first
     while (words[at & mask] === 0) at++
     this.#first = at
     if (at > word) return 0
-    let smaller = bitsOf((words[word & mask] as number) & (bit - 1))
-    while (at < word) {
-      if ((at & (BLOCK - 1)) === 0 && word - at >= BLOCK) {
-        smaller += this.#blocks[(at >>> BLOCK_SHIFT) & (this.#blocks.length - 1)] as number
+    return this.#countWords(at, word) + bitsOf((words[word & mask] as number) & (bit - 1))
+  }
+
+  /** Ranks in the words from `from` on that are before `end`. */
+  #countWords(from: number, end: number): number {
+    const words = this.#words
+    const mask = words.length - 1
+    let count = 0
+    let at = from
+    while (at < end) {
+      if ((at & (ROW - 1)) === 0 && end - at >= ROW) {
+        count += this.#rows[(at & mask) >>> ROW_SHIFT] as number
+        at += ROW
+      } else if ((at & (BLOCK - 1)) === 0 && end - at >= BLOCK) {
+        count += this.#blocks[(at & mask) >>> BLOCK_SHIFT] as number
         at += BLOCK
       } else {
-        smaller += bitsOf(words[at & mask] as number)
+        count += bitsOf(words[at & mask] as number)
         at++
       }
     }
-    return smaller
+    return count
   }
 
-  #changeBlock(word: number, by: number): void {
-    const place = (word >>> BLOCK_SHIFT) & (this.#blocks.length - 1)
-    this.#blocks[place] = (this.#blocks[place] as number) + by
+  #changeCounts(word: number, by: number): void {
+    const place = word & (this.#words.length - 1)
+    const block = place >>> BLOCK_SHIFT
+    this.#blocks[block] = (this.#blocks[block] as number) + by
+    const row = place >>> ROW_SHIFT
+    this.#rows[row] = (this.#rows[row] as number) + by
   }
 
   #grow(word: number): void {
     const words = this.#words
     let size = words.length
-    while (word - this.#first > size - BLOCK) size *= 2
+    while (word - this.#first > size - ROW) size *= 2
     this.#words = new Int32Array(size)
     this.#blocks = new Int32Array(size / BLOCK)
+    this.#rows = new Int32Array(size / ROW)
     for (let at = this.#first; at < this.#first + words.length; at++) {
       const bits = words[at & (words.length - 1)] as number
       this.#words[at & (size - 1)] = bits
-      this.#changeBlock(at, bitsOf(bits))
+      this.#changeCounts(at, bitsOf(bits))
     }
   }
 }
