@@ -7,6 +7,8 @@ export const TABLE_PAGES = 512
 export interface Mapping {
   readonly first: number
   readonly last: number
+  /** Place in the tree of the memory cgroup that its task is in. */
+  readonly memcg: number
 }
 
 /**
@@ -20,7 +22,8 @@ export class AddressSpace {
   readonly #pages: Int32Array
   readonly #places: Int32Array
 
-  constructor(pages: WorkloadPages) {
+  constructor(pages: WorkloadPages, memcgOf: (page: number) => number = () => 0) {
+    const ownerOf = (page: number): number => pages.owner[page] as number
     const byOwner = Int32Array.from({ length: pages.length }, (_, page) => page)
     const firstOf = (page: number): number => {
       const folio = pages.folio?.[page] ?? -1
@@ -28,7 +31,7 @@ export class AddressSpace {
     }
     byOwner.sort(
       (a, b) =>
-        (pages.owner[a] as number) - (pages.owner[b] as number) || firstOf(a) - firstOf(b) || a - b,
+        ownerOf(a) - ownerOf(b) || memcgOf(a) - memcgOf(b) || firstOf(a) - firstOf(b) || a - b,
     )
     const places: number[] = []
     const mappings: Mapping[] = []
@@ -36,8 +39,9 @@ export class AddressSpace {
     byOwner.forEach((page, index) => {
       const next = byOwner[index + 1]
       places.push(page)
-      if (next !== undefined && pages.owner[next] === pages.owner[page]) return
-      mappings.push({ first, last: places.length })
+      const memcg = memcgOf(page)
+      if (next !== undefined && ownerOf(next) === ownerOf(page) && memcgOf(next) === memcg) return
+      mappings.push({ first, last: places.length, memcg })
       while (places.length % TABLE_PAGES !== 0) places.push(-1)
       first = places.length
     })

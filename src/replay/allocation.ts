@@ -1,4 +1,5 @@
 import type { Kernel } from './kernel.ts'
+import type { Memcg } from './memcgs.ts'
 import { DIRECT_CONTEXT, MAX_FAILURES, OOM_FRUITLESS, type Scan, TICK_NS } from './scan.ts'
 import type { Steps, StepsTo } from './steps.ts'
 import { IO, THROTTLE, type Thread } from './thread.ts'
@@ -16,28 +17,25 @@ export interface Frames {
 /** Page allocation by tasks: the fast path, throttling below half of min, and direct reclaim until there is a page. */
 export class Allocation {
   readonly #kernel: Kernel
-  readonly #memcgLimit: number
-  readonly #pageSize: number
   readonly #frames: Frames
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel
-    this.#memcgLimit = kernel.workload.machine.memcgLimitPages?.value ?? Number.POSITIVE_INFINITY
-    this.#pageSize = kernel.workload.machine.pageSize
     this.#frames = { node: kernel.zones.nodeOf(0), borrowed: 0 }
   }
 
-  /** Takes the pages of a folio for a task, from its CPU's node or the next one that has some; may wake kswapd, wait for it, and reclaim. */
-  *allocate(thread: Thread, count = 1): StepsTo<Frames> {
+  /** Takes the pages of a folio, charged to a cgroup, from the thread's CPU's node or the next one that has some; may wake kswapd, wait for it, and reclaim. */
+  *allocate(thread: Thread, charged: Memcg, count = 1): StepsTo<Frames> {
     const { zones } = this.#kernel
     const preferred = zones.localNode(thread)
     // __zone_watermark_unusable_free: the folio's other pages must be there beyond the mark.
     const more = count - 1
-    // Kernel threads are in the root cgroup.
-    if (this.#memcgLimit !== Number.POSITIVE_INFINITY && thread.kind === 'user') {
-      yield* this.#charge(thread, preferred)
-      if (this.#kernel.scheduler.stopped) return this.#frames
+    const { memcgs, scheduler } = this.#kernel
+    if (memcgs.overLimit(charged, count) !== undefined) {
+      yield* this.#reclaimUpToLimit(thread, preferred, charged, count)
+      if (scheduler.stopped) return this.#frames
     }
+    memcgs.charge(charged, count)
     const quick = zones.firstAbove(preferred, 'low', more)
     if (quick !== undefined) return this.#take(quick, count)
     let fruitless = 0
@@ -70,8 +68,9 @@ export class Allocation {
     }
   }
 
-  /** One page for who may use the reserves (PF_MEMALLOC). */
-  takeReserve(thread: Thread): Frames {
+  /** One page for who may use the reserves (PF_MEMALLOC), also beyond limits. */
+  takeReserve(thread: Thread, charged: Memcg): Frames {
+    this.#kernel.memcgs.charge(charged, 1)
     return this.#take(this.#kernel.zones.poolNode(thread), 1)
   }
 
@@ -95,13 +94,15 @@ export class Allocation {
     return frames
   }
 
-  /** try_charge_memcg: the cgroup holds its pages in memory and what zswap has of it. */
-  *#charge(thread: Thread, node: NodeState): Steps {
-    const { direct, scheduler } = this.#kernel
+  /** try_charge_memcg: at a limit the charger reclaims below the cgroup whose limit it is. */
+  *#reclaimUpToLimit(thread: Thread, node: NodeState, charged: Memcg, count: number): Steps {
+    const { direct, memcgs, scheduler } = this.#kernel
     let fruitless = 0
-    while (this.#charged() >= this.#memcgLimit) {
+    for (;;) {
+      const over = memcgs.overLimit(charged, count)
+      if (over === undefined) return
       const scan = direct.scanOf(thread, DIRECT_CONTEXT, true)
-      const reclaimed = yield* direct.directReclaim(thread, node, scan, 'memcg')
+      const reclaimed = yield* direct.directReclaim(thread, node, scan, over, count)
       if (scheduler.stopped) return
       fruitless = reclaimed > 0 ? 0 : fruitless + 1
       if (fruitless < MAX_FRUITLESS) continue
@@ -114,13 +115,6 @@ export class Allocation {
       scheduler.sleepUntil(thread, scheduler.now + TICK_NS, IO)
       yield
     }
-  }
-
-  #charged(): number {
-    const { pages, zones, backend } = this.#kernel
-    let charged = zones.pendingFrames + Math.ceil((backend.chargedBytes ?? 0) / this.#pageSize)
-    for (const size of pages.sizes) charged += size
-    return charged
   }
 
   /** Could any page of the machine still be freed, now or when its store is done? */

@@ -1,4 +1,5 @@
 import type { Kernel } from './kernel.ts'
+import type { Lruvec } from './lruvec.ts'
 import * as P from './pages.ts'
 import { CLUSTER, DEF_PRIORITY, DIRECT_CONTEXT, ISOLATE_SHARE, type Scan } from './scan.ts'
 import type { Steps } from './steps.ts'
@@ -15,80 +16,102 @@ export class ClassicLru {
     this.#swappiness = kernel.workload.machine.swappiness.value
   }
 
-  snapshotRefaults(node: NodeState): void {
-    node.seenAnonActivations = node.anonActivations
-    node.seenFileActivations = node.fileActivations
+  snapshotRefaults(lruvec: Lruvec): void {
+    lruvec.seenAnonActivations = lruvec.anonActivations
+    lruvec.seenFileActivations = lruvec.fileActivations
   }
 
-  #size(node: NodeState, list: number): number {
-    return this.#kernel.pages.sizes[node.index * P.LISTS + list] as number
+  #size({ firstList }: Lruvec, list: number): number {
+    return this.#kernel.pages.sizes[firstList + list] as number
   }
 
-  #inactiveIsLow(node: NodeState, inactive: number): boolean {
-    const idle = this.#size(node, inactive)
-    const active = this.#size(node, inactive + 1)
+  #inactiveIsLow(lruvec: Lruvec, inactive: number): boolean {
+    const idle = this.#kernel.memcgs.pagesBelow(lruvec, inactive)
+    const active = this.#kernel.memcgs.pagesBelow(lruvec, inactive + 1)
     const pagesPerGb = 0x40000000 / this.#kernel.workload.machine.pageSize
     const gb = Math.floor((idle + active) / pagesPerGb)
     const ratio = gb > 0 ? Math.floor(Math.sqrt(10 * gb)) : 1
     return idle * ratio < active
   }
 
+  /** kswapd_age_node. */
   *ageActive(thread: Thread, node: NodeState, scan: Scan): Steps {
-    if (this.#kernel.generations !== undefined) return
-    if (this.#inactiveIsLow(node, P.INACTIVE_ANON))
-      yield* this.#shrinkActive(thread, node, scan, P.ACTIVE_ANON, CLUSTER)
+    const { generations, memcgs } = this.#kernel
+    if (generations !== undefined) return
+    if (!this.#inactiveIsLow(memcgs.lruvec(memcgs.root, node), P.INACTIVE_ANON)) return
+    for (const memcg of memcgs.tree)
+      yield* this.#shrinkActive(thread, memcgs.lruvec(memcg, node), scan, P.ACTIVE_ANON, CLUSTER)
   }
 
-  prepareScan(node: NodeState, scan: Scan): void {
+  /** prepare_scan_control, for a walk over the subtree of the lruvec's cgroup. */
+  prepareScan(target: Lruvec, scan: Scan): void {
     scan.mayDeactivateAnon =
       scan.forceDeactivate ||
-      node.anonActivations !== node.seenAnonActivations ||
-      this.#inactiveIsLow(node, P.INACTIVE_ANON)
+      target.anonActivations !== target.seenAnonActivations ||
+      this.#inactiveIsLow(target, P.INACTIVE_ANON)
     scan.mayDeactivateFile =
       scan.forceDeactivate ||
-      node.fileActivations !== node.seenFileActivations ||
-      this.#inactiveIsLow(node, P.INACTIVE_FILE)
-    const { quota, priority } = scan
-    const shift = 1 << priority
-    const inactiveFile = this.#size(node, P.INACTIVE_FILE)
-    const file = inactiveFile + this.#size(node, P.ACTIVE_FILE)
-    const inactiveAnon = this.#size(node, P.INACTIVE_ANON)
-    const canSwap = scan.mayUnmapSwap
-    let anonShare = 0
-    let fileShare = 0
-    let denominator = 1
-    if (!canSwap) fileShare = 1
-    else if (priority === 0 && this.#swappiness > 0) {
-      anonShare = 1
-      fileShare = 1
+      target.fileActivations !== target.seenFileActivations ||
+      this.#inactiveIsLow(target, P.INACTIVE_FILE)
+    const shift = 1 << scan.priority
+    const { memcgs } = this.#kernel
+    const inactiveFile = memcgs.pagesBelow(target, P.INACTIVE_FILE)
+    scan.anonShare = 0
+    scan.fileShare = 0
+    scan.shares = 1
+    if (!scan.mayUnmapSwap) scan.fileShare = 1
+    else if (scan.priority === 0 && this.#swappiness > 0) {
+      scan.anonShare = 1
+      scan.fileShare = 1
     } else if (
-      file + node.free <= this.#kernel.zones.highOf(node) &&
+      this.#fileIsTiny(target, scan) &&
       !scan.mayDeactivateAnon &&
-      Math.floor(inactiveAnon / shift) > 0
+      Math.floor(memcgs.pagesBelow(target, P.INACTIVE_ANON) / shift) > 0
     )
-      anonShare = 1
-    else if (Math.floor(inactiveFile / shift) > 0 && !scan.mayDeactivateFile) fileShare = 1
+      scan.anonShare = 1
+    else if (Math.floor(inactiveFile / shift) > 0 && !scan.mayDeactivateFile) scan.fileShare = 1
     else {
-      const total = node.anonCost + node.fileCost
-      const anonCost = total + node.anonCost
-      const fileCost = total + node.fileCost
+      const total = target.anonCost + target.fileCost
+      const anonCost = total + target.anonCost
+      const fileCost = total + target.fileCost
       const sum = anonCost + fileCost
-      anonShare = Math.floor((this.#swappiness * (sum + 1)) / (anonCost + 1))
-      fileShare = Math.floor(((200 - this.#swappiness) * (sum + 1)) / (fileCost + 1))
-      denominator = Math.max(1, anonShare + fileShare)
+      scan.anonShare = Math.floor((this.#swappiness * (sum + 1)) / (anonCost + 1))
+      scan.fileShare = Math.floor(((200 - this.#swappiness) * (sum + 1)) / (fileCost + 1))
+      scan.shares = Math.max(1, scan.anonShare + scan.fileShare)
     }
+  }
+
+  /** All file pages would not bring free memory above high: only where memory as a whole is short. */
+  #fileIsTiny(target: Lruvec, { memcg }: Scan): boolean {
+    if (memcg !== undefined) return false
+    const { memcgs, zones } = this.#kernel
+    const { node } = target
+    const file =
+      memcgs.pagesBelow(target, P.INACTIVE_FILE) + memcgs.pagesBelow(target, P.ACTIVE_FILE)
+    return file + node.free <= zones.highOf(node)
+  }
+
+  /** get_scan_count: of each list of the lruvec itself a share by its size and the priority. */
+  #setQuotas(lruvec: Lruvec, scan: Scan): void {
+    const { memcgs } = this.#kernel
+    const { anonShare, fileShare, quota, shares } = scan
+    const shift = 1 << scan.priority
+    const target = scan.memcg ?? memcgs.root
     for (let list = 0; list < P.LISTS; list++) {
+      const size = memcgs.scannable(target, lruvec.memcg, this.#size(lruvec, list), scan)
       const share = list < P.INACTIVE_FILE ? anonShare : fileShare
-      quota[list] = Math.floor((Math.floor(this.#size(node, list) / shift) * share) / denominator)
+      quota[list] = Math.floor((Math.floor(size / shift) * share) / shares)
     }
   }
 
   /** shrink_lruvec. */
-  *shrinkLists(thread: Thread, node: NodeState, scan: Scan): Steps {
+  *shrinkLists(thread: Thread, lruvec: Lruvec, scan: Scan): Steps {
     const { quota } = scan
+    this.#setQuotas(lruvec, scan)
     const targets = quota.slice()
-    // Direct reclaim walks its whole first quota; below the default priority it stops at its target.
-    const proportional = scan.context === DIRECT_CONTEXT && scan.priority === DEF_PRIORITY
+    // Direct reclaim walks its whole first quota where memory as a whole is short; below the default priority it stops at its target.
+    const proportional =
+      scan.context === DIRECT_CONTEXT && scan.memcg === undefined && scan.priority === DEF_PRIORITY
     const began = scan.reclaimed
     let adjusted = false
     while (
@@ -105,11 +128,11 @@ export class ClassicLru {
         if (!isActive) {
           this.#kernel.scheduler.enter(
             thread,
-            this.#shrinkInactive(thread, node, scan, list, count),
+            this.#shrinkInactive(thread, lruvec, scan, list, count),
           )
           yield
         } else if (list === P.ACTIVE_ANON ? scan.mayDeactivateAnon : scan.mayDeactivateFile)
-          yield* this.#shrinkActive(thread, node, scan, list, count)
+          yield* this.#shrinkActive(thread, lruvec, scan, list, count)
         else scan.skippedDeactivate = true
       }
       if (scan.reclaimed - began < scan.target || proportional || adjusted) continue
@@ -130,15 +153,15 @@ export class ClassicLru {
       }
       adjusted = true
     }
-    if (this.#inactiveIsLow(node, P.INACTIVE_ANON))
-      yield* this.#shrinkActive(thread, node, scan, P.ACTIVE_ANON, CLUSTER)
+    if (this.#inactiveIsLow(lruvec, P.INACTIVE_ANON))
+      yield* this.#shrinkActive(thread, lruvec, scan, P.ACTIVE_ANON, CLUSTER)
   }
 
   /** shrink_active_list: anonymous pages are deactivated whether referenced or not. */
-  *#shrinkActive(thread: Thread, node: NodeState, scan: Scan, list: number, count: number): Steps {
+  *#shrinkActive(thread: Thread, lruvec: Lruvec, scan: Scan, list: number, count: number): Steps {
     const { pages, scheduler } = this.#kernel
     this.#kernel.stores.drainRotations(thread.cpu)
-    const taken = this.#isolate(node, scan, list, count)
+    const taken = this.#isolate(lruvec, scan, list, count)
     const folios = scan.batchLength
     const start = scheduler.now
     for (let place = 0; place < folios; place++) {
@@ -151,13 +174,13 @@ export class ClassicLru {
       this.#kernel.shrink.putBack(scan.batch[place] as number)
     scan.looked = taken
     scan.freed = 0
-    this.#kernel.shrink.recordBatch(thread, node, scan, list, start, taken)
+    this.#kernel.shrink.recordBatch(thread, lruvec.node, scan, list, start, taken)
   }
 
   /** Returns base pages taken; the folios are the batch. */
-  #isolate(node: NodeState, scan: Scan, list: number, count: number): number {
+  #isolate(lruvec: Lruvec, scan: Scan, list: number, count: number): number {
     const { pages } = this.#kernel
-    const index = node.index * P.LISTS + list
+    const index = lruvec.firstList + list
     let taken = 0
     scan.batchLength = 0
     while (taken < count) {
@@ -172,17 +195,12 @@ export class ClassicLru {
   }
 
   /** shrink_inactive_list: a batch is isolated, looked through, put back; freed frames arrive at its end. */
-  *#shrinkInactive(
-    thread: Thread,
-    node: NodeState,
-    scan: Scan,
-    list: number,
-    count: number,
-  ): Steps {
+  *#shrinkInactive(thread: Thread, lruvec: Lruvec, scan: Scan, list: number, count: number): Steps {
     const { scheduler, costs, shrink } = this.#kernel
+    const { node } = lruvec
     this.#kernel.stores.drainRotations(thread.cpu)
     const start = scheduler.now
-    const taken = this.#isolate(node, scan, list, count)
+    const taken = this.#isolate(lruvec, scan, list, count)
     if (taken === 0) return
     scan.beginBatch()
     const doing = thread.doing
@@ -199,46 +217,51 @@ export class ClassicLru {
     scan.reclaimed += freed
     scan.scanned += taken
     const isFile = list >= P.INACTIVE_FILE
-    this.#noteCost(node, isFile, scan.written, taken - freed)
+    this.#noteCost(lruvec, isFile, scan.written, taken - freed)
     this.#kernel.tally.steal(thread, scan.context, isFile, freed, taken)
     scheduler.setDoing(thread, doing)
     shrink.recordBatch(thread, node, scan, list, start, taken)
   }
 
   /** lru_note_cost: with decay once the sum passes a quarter of the lists. */
-  #noteCost(node: NodeState, isFile: boolean, written: number, rotated: number): void {
+  #noteCost(lruvec: Lruvec, isFile: boolean, written: number, rotated: number): void {
     const cost = written * CLUSTER + rotated
-    if (isFile) node.fileCost += cost
-    else node.anonCost += cost
-    let size = 0
-    for (let list = 0; list < P.LISTS; list++) size += this.#size(node, list)
-    while (node.fileCost + node.anonCost > size / 4 && node.fileCost + node.anonCost > 0) {
-      node.fileCost = Math.floor(node.fileCost / 2)
-      node.anonCost = Math.floor(node.anonCost / 2)
+    let at: Lruvec | undefined = lruvec
+    for (; at !== undefined; at = at.parent) {
+      if (isFile) at.fileCost += cost
+      else at.anonCost += cost
+      let size = 0
+      for (let list = 0; list < P.LISTS; list++) size += this.#kernel.memcgs.pagesBelow(at, list)
+      while (at.fileCost + at.anonCost > size / 4 && at.fileCost + at.anonCost > 0) {
+        at.fileCost = Math.floor(at.fileCost / 2)
+        at.anonCost = Math.floor(at.anonCost / 2)
+      }
     }
   }
 
-  activated(node: NodeState, page: number): void {
-    if ((this.#kernel.pages.kind[page] as number) === P.FILE_PAGE) node.fileActivations++
-    else node.anonActivations++
-    node.age += this.#kernel.pages.pagesOf(page)
+  activated(lruvec: Lruvec, page: number): void {
+    const { pages } = this.#kernel
+    const isFile = (pages.kind[page] as number) === P.FILE_PAGE
+    lruvec.activate(pages.pagesOf(page), { isFile })
   }
 
   /** What the lists that anonymous pages compete with hold (workingset_test_recent). */
-  refaultReach(node: NodeState): number {
+  refaultReach(evictor: Lruvec): number {
+    const { memcgs } = this.#kernel
     return (
-      this.#size(node, P.ACTIVE_FILE) +
-      this.#size(node, P.INACTIVE_FILE) +
-      this.#size(node, P.ACTIVE_ANON)
+      memcgs.pagesBelow(evictor, P.ACTIVE_FILE) +
+      memcgs.pagesBelow(evictor, P.INACTIVE_FILE) +
+      memcgs.pagesBelow(evictor, P.ACTIVE_ANON)
     )
   }
 
   /** workingset_refault: back to the active list if the lists it competes with would have held it. */
-  refaulted(node: NodeState, page: number, distance: number): void {
-    if (this.#kernel.generations !== undefined || distance > this.refaultReach(node)) return
-    this.#kernel.pages.set(page, P.ACTIVE)
-    this.activated(node, page)
-    if (this.#kernel.pages.has(page, P.WORKINGSET))
-      this.#noteCost(node, false, this.#kernel.pages.pagesOf(page), 0)
+  refaulted(evictor: Lruvec, page: number, distance: number): void {
+    const { generations, memcgs, pages } = this.#kernel
+    if (generations !== undefined || distance > this.refaultReach(evictor)) return
+    pages.set(page, P.ACTIVE)
+    const own = memcgs.lruvec(memcgs.chargedFor(page), evictor.node)
+    this.activated(own, page)
+    if (pages.has(page, P.WORKINGSET)) this.#noteCost(own, false, pages.pagesOf(page), 0)
   }
 }

@@ -109,9 +109,8 @@ export class TaskScript {
       case EXIT:
         return this.#exit()
       case RECLAIM: {
-        // Lists are the node's: a cgroup of its own has none here.
         const scan = direct.scanOf(thread, DIRECT_CONTEXT, true)
-        return direct.directReclaim(thread, zones.nodeOf(this.#home), scan, 'memcg', value)
+        return direct.directReclaim(thread, zones.nodeOf(this.#home), scan, thread.memcg, value)
       }
       case MARK:
         progress.marks.push({ phase: value, ns: scheduler.now })

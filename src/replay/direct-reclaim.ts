@@ -1,4 +1,5 @@
 import type { Kernel } from './kernel.ts'
+import type { Memcg } from './memcgs.ts'
 import { CLUSTER, DEF_PRIORITY, DIRECT_CONTEXT, OOM_FRUITLESS, Scan, TICK_NS } from './scan.ts'
 import type { Steps, StepsTo } from './steps.ts'
 import { SCAN, SLEEPING, type Thread } from './thread.ts'
@@ -21,15 +22,16 @@ export class DirectReclaim {
     return scan
   }
 
-  /** One call of try_to_free_pages: returns pages freed, on the preferred node and on all others (shrink_zones). */
+  /** One call of try_to_free_pages, or for a cgroup of try_to_free_mem_cgroup_pages: returns pages freed, on the preferred node and on all others (shrink_zones). */
   *directReclaim(
     thread: Thread,
     preferred: NodeState,
     scan: Scan,
-    kind: 'direct' | 'memcg' = 'direct',
+    memcg?: Memcg,
     target = CLUSTER,
   ): StepsTo<number> {
-    const { scheduler, recorder, zones } = this.#kernel
+    const { lru, memcgs, recorder, scheduler, zones } = this.#kernel
+    const kind = memcg === undefined ? 'direct' : 'memcg'
     const nodes = zones.zonelist(preferred)
     scheduler.account(thread)
     const start = scheduler.now
@@ -42,12 +44,16 @@ export class DirectReclaim {
     const entered = this.#kernel.pressure.enter(thread, start)
     scan.reclaimed = 0
     scan.target = Math.max(target, CLUSTER)
+    scan.memcg = memcg
     scan.forceDeactivate = false
+    scan.walksAll = false
+    scan.sparedLow = false
+    scan.takesLow = false
     scheduler.setDoing(thread, SCAN)
     if (!scheduler.spend(thread, this.#kernel.costs.directEntry.draw())) yield
-    // Empty-handed calls try again: with forced deactivation (classic LRU only), then with all control groups.
+    // Empty-handed calls try again: with all control groups, with forced deactivation (classic LRU only), then with those that memory.low spares.
     const rounds = this.#kernel.generations === undefined ? 3 : 2
-    for (let round = 0; round < rounds; round++) {
+    for (let round = 0; round < rounds || takesLow(scan); round++) {
       if (kind === 'direct') this.#kernel.tally.allocstall(thread)
       this.#kernel.note('round', -1, round)
       scan.skippedDeactivate = false
@@ -55,11 +61,12 @@ export class DirectReclaim {
         scan.scanned = 0
         for (const node of nodes) yield* this.#kernel.shrink.shrinkNode(thread, node, scan)
         if (scan.reclaimed >= scan.target) break
-        if (scan.priority === 1 && scan.reclaimed === 0)
+        if (scan.priority === 1 && scan.reclaimed === 0 && memcg === undefined)
           yield* this.#kernel.throttle.withoutProgress(thread)
       }
-      for (const node of nodes) this.#kernel.lru.snapshotRefaults(node)
+      for (const node of nodes) lru.snapshotRefaults(memcgs.lruvec(memcg ?? memcgs.root, node))
       if (scan.reclaimed > 0) break
+      scan.walksAll = true
       scan.forceDeactivate = true
     }
     this.#kernel.pressure.leave(thread, scheduler.now, entered)
@@ -92,4 +99,13 @@ export class DirectReclaim {
       }
     }
   }
+}
+
+/** What the cgroups' memory.low protects is the last reserve: true = it was not tapped yet, and is now. */
+function takesLow(scan: Scan): boolean {
+  if (!scan.sparedLow) return false
+  scan.sparedLow = false
+  scan.takesLow = true
+  scan.forceDeactivate = false
+  return true
 }

@@ -2,6 +2,7 @@ import type { Place } from '../memory/backends/backend.ts'
 import { drawn } from './costs.ts'
 import * as F from './flights.ts'
 import type { Kernel } from './kernel.ts'
+import type { Lruvec } from './lruvec.ts'
 import * as P from './pages.ts'
 import { TICK_NS } from './scan.ts'
 import type { Steps, StepsTo } from './steps.ts'
@@ -26,12 +27,13 @@ export class Faults {
     const { pages } = this.#kernel
     const { allocation, costs, scheduler, shrink, tally, zones } = this.#kernel
     const count = wanted >= 0 ? pages.pagesOf(wanted) : 1
-    const { node, borrowed } = yield* allocation.allocate(thread, count)
+    const { node, borrowed } = yield* allocation.allocate(thread, thread.memcg, count)
     if (scheduler.stopped) return -1
     // Every page of it is cleared.
     if (!scheduler.spend(thread, drawn(costs.fault, count))) yield
     const page = wanted >= 0 ? wanted : pages.create(P.ANON, node.index)
     pages.node[page] = node.index
+    pages.chargeTo(page, thread.memcg)
     pages.state[page] = P.RESIDENT
     pages.flags[page] = 0
     this.#access(page)
@@ -46,10 +48,11 @@ export class Faults {
   *readFile(thread: Thread, count: number): Steps {
     const { pages } = this.#kernel
     for (let read = 0; read < count; read++) {
-      const { node, borrowed } = yield* this.#kernel.allocation.allocate(thread)
+      const { node, borrowed } = yield* this.#kernel.allocation.allocate(thread, thread.memcg)
       if (this.#kernel.scheduler.stopped) return
       if (!this.#kernel.scheduler.spend(thread, this.#kernel.costs.fault.draw())) yield
       const page = pages.create(P.FILE_PAGE, node.index)
+      pages.chargeTo(page, thread.memcg)
       pages.state[page] = P.RESIDENT
       this.#kernel.shrink.add(page, borrowed)
       this.#kernel.zones.pendingFrames--
@@ -139,14 +142,17 @@ export class Faults {
 
   /** From the pool or the device into a new frame. */
   *#swapIn(thread: Thread, page: number, met: Met | undefined, start: number): Steps {
-    const { allocation, costs, device, locks, pages, pressure, scheduler, zones } = this.#kernel
+    const { allocation, costs, device, locks, memcgs, pages, pressure, scheduler, zones } =
+      this.#kernel
     pages.set(page, P.LOCKED)
-    const evictor = zones.nodeOf(pages.node[page] as number)
+    const evictor = memcgs.evictorOf(page)
     const { readahead } = this.#kernel
     const along = readahead.isOn ? yield* readahead.around(thread, page) : NONE_ALONG
     if (scheduler.stopped) return
     const count = pages.pagesOf(page)
-    const { node, borrowed } = yield* allocation.allocate(thread, count)
+    // Swapped in it is the charge of who had it (lookup_swap_cgroup_id).
+    const charged = memcgs.chargedFor(page)
+    const { node, borrowed } = yield* allocation.allocate(thread, charged, count)
     if (scheduler.stopped) return
     // swap_read_folio: only the return of a page that was in use when it was evicted counts as a stall.
     const entered = this.#wasInUse(evictor, page) && pressure.enter(thread, scheduler.now)
@@ -175,11 +181,12 @@ export class Faults {
 
   /** A neighbour of a faulted page comes along: into the swap cache, mapped by nobody. The caller holds its lock; true = it is still to be read from the device. */
   *readAhead(thread: Thread, page: number): StepsTo<boolean> {
-    const { pages, scheduler, costs, zones, tally, pool } = this.#kernel
+    const { memcgs, pages, scheduler, costs, zones, tally, pool } = this.#kernel
     const start = scheduler.now
-    const evictor = zones.nodeOf(pages.node[page] as number)
+    const evictor = memcgs.evictorOf(page)
     const count = pages.pagesOf(page)
-    const { node, borrowed } = yield* this.#kernel.allocation.allocate(thread, count)
+    const charged = memcgs.chargedFor(page)
+    const { node, borrowed } = yield* this.#kernel.allocation.allocate(thread, charged, count)
     if (scheduler.stopped) return false
     if (!scheduler.spend(thread, drawn(costs.swapIn, count))) yield
     const slot = pages.slot[page] as number
@@ -227,12 +234,12 @@ export class Faults {
   }
 
   /** Would the lists have held the page, had it not been evicted? */
-  #wasInUse(node: NodeState, page: number): boolean {
+  #wasInUse(evictor: Lruvec, page: number): boolean {
     const { generations, lru, pages } = this.#kernel
     if (generations !== undefined) return generations.refaultsEarly(page)
     return (
       pages.has(page, P.WORKINGSET) &&
-      node.age - (pages.evictedAt[page] as number) <= lru.refaultReach(node)
+      evictor.age - (pages.evictedAt[page] as number) <= lru.refaultReach(evictor)
     )
   }
 
@@ -296,6 +303,7 @@ export class Faults {
     }
     if (state !== P.SWAPPED) {
       pages.remove(page)
+      this.#kernel.memcgs.uncharge(page)
       this.#kernel.zones.give(node, pages.pagesOf(page))
     }
     this.#kernel.shrink.forget(page)

@@ -1,4 +1,5 @@
 import { PstraceError } from '../model/error.ts'
+import type { Memcg } from './memcgs.ts'
 import * as P from './pages.ts'
 import type { Lane } from './ranks.ts'
 import type { Scheduler } from './scheduler.ts'
@@ -27,6 +28,8 @@ export function checkPages(
     if (pages.isOnList(page)) {
       listed += count
       if (!hasFrame || state === P.DYING) throw broken(page, 'is on a list and holds no frame')
+      if (Math.floor((pages.list[page] as number) / P.LISTS) !== pages.lruvecOf(page))
+        throw broken(page, "is on another memory cgroup's or node's list")
     }
     const slot = pages.slot[page] as number
     if (slot < 0) {
@@ -50,6 +53,26 @@ export function checkPages(
       `the lists count ${sizes} pages at ${now} ns; ${listed} are on them`,
     )
   return used
+}
+
+/** Every cgroup is charged for the pages in memory that are its own or of those below, and for those on their way to a list. */
+export function checkCharges(pages: P.Pages, tree: readonly Memcg[]): void {
+  if (pages.memcg === undefined) return
+  const held = tree.map(({ arriving }) => arriving)
+  for (let page = 0; page < pages.capacity; page++) {
+    const state = pages.state[page] as number
+    const memcg = pages.memcg[page] as number
+    if (state !== P.FREE && state !== P.SWAPPED)
+      held[memcg] = (held[memcg] as number) + pages.pagesOf(page)
+  }
+  for (const { index, end, pages: charged } of tree) {
+    const below = held.slice(index, end).reduce((sum, count) => sum + count, 0)
+    if (charged !== below)
+      throw new PstraceError(
+        'replay-invariant',
+        `memory cgroup ${index} is charged for ${charged} pages; ${below} are in memory`,
+      )
+  }
 }
 
 /** Every folio that a policy has been given and nobody stores yet is in one of its queues, once, or in the hands of one of its programs. */

@@ -1,4 +1,5 @@
 import type { WorkloadCpu } from '../workload/types.ts'
+import type { Memcg } from './memcgs.ts'
 import type { Scheduler } from './scheduler.ts'
 import type { Steps } from './steps.ts'
 import type { Thread } from './thread.ts'
@@ -26,9 +27,17 @@ export class KernelThreads {
   readonly tasks: RunTask[] = []
   readonly #scheduler: Scheduler
   readonly #cpus: readonly WorkloadCpu[]
+  readonly #root: Memcg
   #nextTask: number
 
-  constructor(scheduler: Scheduler, cpus: readonly WorkloadCpu[], firstTask: number) {
+  constructor(
+    scheduler: Scheduler,
+    cpus: readonly WorkloadCpu[],
+    /** Kernel threads are in the root cgroup. */
+    root: Memcg,
+    firstTask: number,
+  ) {
+    this.#root = root
     this.#scheduler = scheduler
     this.#cpus = cpus
     this.#nextTask = firstTask
@@ -56,6 +65,7 @@ export class KernelThreads {
         node,
         allowed: toAffinity(this.#cpus, (cpu) => isUnbound || cpu.node === node),
         hasMemory: false,
+        memcg: this.#root,
       },
       program,
     )

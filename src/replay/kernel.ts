@@ -9,9 +9,10 @@ import { DirectReclaim } from './direct-reclaim.ts'
 import { Faults } from './faults.ts'
 import { FolioLocks } from './folio-lock.ts'
 import type { PolicyGate } from './gate.ts'
-import { checkOrder, checkPages, checkThreads } from './invariants.ts'
+import { checkCharges, checkOrder, checkPages, checkThreads } from './invariants.ts'
 import { Kswapd } from './kswapd.ts'
 import type { LogEventName } from './log-events.ts'
+import { Memcgs, memcgTree } from './memcgs.ts'
 import { Generations } from './mglru.ts'
 import * as P from './pages.ts'
 import { Pressure } from './pressure.ts'
@@ -46,6 +47,8 @@ export interface KernelParts {
   readonly readahead: number | undefined
   readonly readaheadBy: ReadaheadBy
   readonly dirties: () => boolean
+  /** A place for a cgroup among those of its generation (get_random_u32_below). */
+  readonly drawBin: (bins: number) => number
 }
 
 /** Memory management of the replayed machine: what all its parts share, and its invariants. */
@@ -57,6 +60,7 @@ export class Kernel {
   readonly tally: Tally
   readonly backend: SwapBackend
   readonly zones: Zones
+  readonly memcgs: Memcgs
   readonly pressure: Pressure
   readonly locks: FolioLocks
   readonly allocation: Allocation
@@ -103,11 +107,14 @@ export class Kernel {
     this.keepsCopy = parts.backend.name === 'disk'
     this.stolen = new Stolen(workload.stolen, workload.stolenDirect)
     this.work = new WorkDone(workload)
+    const memcgs = memcgTree(machine)
     this.pages = new P.Pages(workload.pages, machine.nodes.length, {
       multiGeneration: machine.lru.value === 'mglru',
+      memcgs: memcgs.length,
     })
     parts.recorder.pageId = (page) => (this.pages.content[page] as number) + 1
     this.zones = new Zones(this, machine, parts.watermarkScale)
+    this.memcgs = new Memcgs(this, memcgs)
     this.pool = new SwapPool(this)
     this.device = new SwapDevice(this)
     this.throttle = new WritebackThrottle(this)
@@ -130,7 +137,7 @@ export class Kernel {
       parts.readaheadBy,
     )
     this.generations = this.pages.multiGeneration
-      ? new Generations(this, machine.swappiness.value)
+      ? new Generations(this, machine.swappiness.value, parts.drawBin)
       : undefined
     this.#placeResident()
     parts.slots.onRelease = (slot) => this.pool.released(slot)
@@ -147,6 +154,9 @@ export class Kernel {
       if (this.pages.wholeOf(page) !== page) return
       seen[page] = 1
       this.pages.state[page] = P.RESIDENT
+      const memcg = this.memcgs.ownerOf(page)
+      this.pages.chargeTo(page, memcg)
+      this.memcgs.charge(memcg, this.pages.pagesOf(page))
       if (this.pages.kind[page] === P.ANON) this.pages.set(page, P.ACCESSED)
       this.shrink.add(page, 0)
     }
@@ -162,6 +172,7 @@ export class Kernel {
     const first = this.slots.allocate(page, this.pages.order[page] as number)
     if (first < 0) return
     this.pages.slot[page] = first
+    this.pages.chargeTo(page, this.memcgs.ownerOf(page))
     this.pages.state[page] = P.SWAPPED
     const node = this.zones.nodeOf(this.pages.node[page] as number)
     for (let part = 0; part < this.pages.pagesOf(page); part++) {
@@ -174,16 +185,9 @@ export class Kernel {
           page: this.pages.contentOf(page, part),
           bytes: this.pool.bytes,
           key: this.pool.filledKey,
-          memcg: this.memcgOf(page),
+          memcg: this.memcgs.chargedFor(page).place,
         })
     }
-  }
-
-  /** The memory cgroup of the task that allocates the page, -1 = none. */
-  memcgOf(page: number): number {
-    const { pages, tasks } = this.workload
-    const owner = pages.owner[page] ?? -1
-    return owner < 0 ? -1 : (tasks[owner]?.memcg ?? -1)
   }
 
   /** A line of the event log about the thread at work. */
@@ -238,6 +242,7 @@ export class Kernel {
         checkOrder(node.lanes[KSWAPD_CONTEXT], node.index, this.gate === undefined)
     }
     const inUse = checkPages(this.pages, this.scheduler.now, (slot) => this.pool.holdsContent(slot))
+    checkCharges(this.pages, this.memcgs.tree)
     // Taken out of `free` and not yet given back by a batch in progress.
     const { pendingFrames, poolCharged, kernelPages } = this.zones
     const frames = free + inUse + pendingFrames + poolCharged + kernelPages

@@ -101,7 +101,8 @@ export class Kswapd {
     if (!isBalanced && total === 0) node.failures++
     scheduler.setDoing(thread, NONE)
     this.#kernel.zones.lowerBoost(node, boosted)
-    this.#kernel.lru.snapshotRefaults(node)
+    const { lru, memcgs } = this.#kernel
+    lru.snapshotRefaults(memcgs.lruvec(memcgs.root, node))
     scan.mayUnmapSwap = true
   }
 }

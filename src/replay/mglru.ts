@@ -1,9 +1,11 @@
 import { AddressSpace } from './address-space.ts'
 import type { Kernel } from './kernel.ts'
+import type { Lruvec } from './lruvec.ts'
+import { MemcgLru, type MemcgMove, type Step } from './memcg-lru.ts'
 import { PageTables } from './page-tables.ts'
 import * as P from './pages.ts'
 import { DEF_PRIORITY, ISOLATE_SHARE, type Scan } from './scan.ts'
-import type { Steps } from './steps.ts'
+import type { Steps, StepsTo } from './steps.ts'
 import { FILE, SCAN, type Thread } from './thread.ts'
 import type { NodeState } from './zones.ts'
 
@@ -16,7 +18,8 @@ const SKIPPED_SHARE = 0.33
 const ANON_TYPE = 0
 const FILE_TYPE = 1
 
-interface NodeGenerations {
+/** Of one cgroup on one node. */
+interface LruvecGenerations {
   youngest: number
   /** Oldest generation of anonymous and of file pages. */
   readonly oldest: [number, number]
@@ -30,18 +33,30 @@ interface NodeGenerations {
 export class Generations {
   readonly #kernel: Kernel
   readonly #swappiness: number
-  readonly #nodes: NodeGenerations[]
+  readonly #lruvecs: readonly LruvecGenerations[]
+  /** By node; undefined: the kernel walks the tree of cgroups as for the classic lists. */
+  readonly #memcgLrus: readonly MemcgLru[] | undefined
   readonly #tables: PageTables
   #evictedFrom = new Float64Array(1024)
 
-  constructor(kernel: Kernel, swappiness: number) {
+  constructor(kernel: Kernel, swappiness: number, drawBin: (bins: number) => number) {
+    const { memcgs, zones } = kernel
     this.#kernel = kernel
     this.#swappiness = swappiness
-    this.#nodes = kernel.zones.nodes.map(() => ({ youngest: MIN_GENERATIONS + 1, oldest: [0, 0] }))
+    this.#lruvecs = memcgs.lruvecs.map(() => ({ youngest: MIN_GENERATIONS + 1, oldest: [0, 0] }))
+    this.#memcgLrus = memcgs.hasMemcgLru
+      ? zones.nodes.map(
+          (node) =>
+            new MemcgLru(
+              memcgs.tree.map((memcg) => memcgs.lruvec(memcg, node)),
+              drawBin,
+            ),
+        )
+      : undefined
     this.#tables = new PageTables(
       kernel.pages,
-      new AddressSpace(kernel.workload.pages),
-      kernel.zones.nodes.length,
+      new AddressSpace(kernel.workload.pages, (page) => memcgs.ownerOf(page).index),
+      memcgs.lruvecs.length,
       (page) => this.#promote(page),
     )
   }
@@ -72,8 +87,8 @@ export class Generations {
 
   /** Reclaim has met a page that was accessed: those around it are looked at, too. */
   lookAround(page: number): void {
-    const { node } = this.#kernel.pages
-    this.#tables.lookAround(node[page] as number, this.#of(page).youngest, page)
+    const lruvec = this.#kernel.memcgs.lruvecOf(page)
+    this.#tables.lookAround(lruvec.index, this.#of(page).youngest, page)
   }
 
   /** folio_update_gen: a page that reclaim holds is marked, so that it is kept. */
@@ -114,41 +129,92 @@ export class Generations {
     return this.#of(page).youngest - (this.#evictedFrom[page] ?? 0) < P.GENERATIONS
   }
 
-  /** lru_gen_shrink_node with one lruvec. */
-  *shrink(thread: Thread, node: NodeState, scan: Scan): Steps {
+  /** lru_gen_shrink_node. */
+  *shrinkNode(thread: Thread, node: NodeState, scan: Scan): Steps {
     // Reclaim for a boost of the watermarks may not write, and does nothing at all here.
     if (!scan.mayUnmapSwap) return
     this.#kernel.stores.drainRotations(thread.cpu)
     this.#setPriority(node, scan)
-    const began = scan.reclaimed
+    scan.began = scan.reclaimed
+    const memcgLru = this.#memcgLrus?.[node.index]
+    if (memcgLru !== undefined)
+      yield* memcgLru.walk((lruvec) => this.#shrinkOne(thread, memcgLru, lruvec, scan))
+    else yield* this.#shrinkTree(thread, node, scan)
+  }
+
+  /** Up to 6.2 memory-wide reclaim, too, takes one cgroup after the other. */
+  *#shrinkTree(thread: Thread, node: NodeState, scan: Scan): Steps {
+    const { memcgs } = this.#kernel
+    for (const memcg of memcgs.tree)
+      if (!memcgs.spares(memcgs.root, memcg, scan))
+        yield* this.#shrinkLruvec(thread, memcgs.lruvec(memcg, node), scan)
+  }
+
+  /** shrink_one. */
+  *#shrinkOne(thread: Thread, memcgLru: MemcgLru, lruvec: Lruvec, scan: Scan): StepsTo<Step> {
+    const { memcgs } = this.#kernel
+    const { memcg, node } = lruvec
+    const hadItsTurn = memcgLru.isAtTail(lruvec)
+    const to = (move: MemcgMove): Step => ({ to: move, isOver: this.#isDone(thread, node, scan) })
+    if (memcgs.isBelowMin(memcgs.root, memcg)) return to('young')
+    if (memcgs.isBelowLow(memcgs.root, memcg) && !hadItsTurn) return to('tail')
+    if (yield* this.#shrinkLruvec(thread, lruvec, scan)) return to('young')
+    const size = this.#total(lruvec, this.#state(lruvec), this.#swappiness > 0)
+    // lruvec_is_sizable
+    if (size >> scan.priority > 0) return to('stays')
+    return to(memcgLru.isAtTail(lruvec) ? 'young' : 'tail')
+  }
+
+  /** lru_gen_shrink_lruvec: for a cgroup that is not the root. */
+  *shrinkForMemcg(thread: Thread, lruvec: Lruvec, scan: Scan): Steps {
+    this.#kernel.stores.drainRotations(thread.cpu)
+    if (yield* this.#shrinkLruvec(thread, lruvec, scan))
+      this.#memcgLrus?.[lruvec.node.index]?.move(lruvec, 'young')
+  }
+
+  /** try_to_shrink_lruvec: true = it was aged instead, and should be left to others now. */
+  *#shrinkLruvec(thread: Thread, lruvec: Lruvec, scan: Scan): StepsTo<boolean> {
     let scanned = 0
     for (;;) {
-      const toScan = this.#amount(node, scan)
-      if (toScan <= 0) break
-      const step = yield* this.#evict(thread, node, scan)
-      if (step === 0) break
+      const toScan = this.#amount(lruvec, scan)
+      if (toScan <= 0) return toScan < 0
+      const step = yield* this.#evict(thread, lruvec, scan)
+      if (step === 0) return false
       scanned += step
-      if (scanned >= toScan) break
-      if (scan.reclaimed - began >= scan.target) break
-      // kswapd stops once memory is well above high (should_abort_scan).
-      if (thread.kind === 'kswapd' && this.#kernel.zones.isAbove(node, 'high', MIN_BATCH)) break
+      if (scanned >= toScan || this.#isDone(thread, lruvec.node, scan)) return false
     }
+  }
+
+  /** should_abort_scan: never for a cgroup of its own; kswapd stops once memory is well above high. */
+  #isDone(thread: Thread, node: NodeState, scan: Scan): boolean {
+    const { memcgs, zones } = this.#kernel
+    if (scan.memcg !== undefined && scan.memcg !== memcgs.root) return false
+    if (scan.reclaimed - scan.began >= scan.target) return true
+    return thread.kind === 'kswapd' && zones.isAbove(node, 'high', MIN_BATCH)
   }
 
   /** set_initial_priority: as deep into the inactive generations as the target needs. */
   #setPriority(node: NodeState, scan: Scan): void {
     if (scan.priority !== DEF_PRIORITY || scan.target < MIN_BATCH) return
-    const state = this.#nodes[node.index] as NodeGenerations
+    const { memcgs } = this.#kernel
     let inactive = 0
-    for (let type = ANON_TYPE; type <= FILE_TYPE; type++)
-      for (let back = MIN_GENERATIONS; back < P.GENERATIONS; back++)
-        inactive += this.#size(node, type, state.youngest + P.GENERATIONS - back)
+    for (const memcg of memcgs.tree) {
+      const lruvec = memcgs.lruvec(memcg, node)
+      const { youngest } = this.#state(lruvec)
+      for (let type = ANON_TYPE; type <= FILE_TYPE; type++)
+        for (let back = MIN_GENERATIONS; back < P.GENERATIONS; back++)
+          inactive += this.#size(lruvec, type, youngest + P.GENERATIONS - back)
+    }
     const priority = bits(inactive) - 1 - bits(scan.target - 1)
     scan.priority = Math.min(DEF_PRIORITY, Math.max(DEF_PRIORITY / 2, priority))
   }
 
-  #of(page: number): NodeGenerations {
-    return this.#nodes[this.#kernel.pages.node[page] as number] as NodeGenerations
+  #of(page: number): LruvecGenerations {
+    return this.#lruvecs[this.#kernel.pages.lruvecOf(page)] as LruvecGenerations
+  }
+
+  #state({ index }: Lruvec): LruvecGenerations {
+    return this.#lruvecs[index] as LruvecGenerations
   }
 
   #set(page: number, sequence: number): void {
@@ -156,43 +222,45 @@ export class Generations {
     this.#kernel.pages.clear(page, P.ACTIVE)
   }
 
-  #list(node: NodeState, type: number, sequence: number): number {
-    return node.index * P.LISTS + type * P.GENERATIONS + (sequence % P.GENERATIONS)
+  #list({ firstList }: Lruvec, type: number, sequence: number): number {
+    return firstList + type * P.GENERATIONS + (sequence % P.GENERATIONS)
   }
 
-  #size(node: NodeState, type: number, sequence: number): number {
-    return this.#kernel.pages.sizes[this.#list(node, type, sequence)] as number
+  #size(lruvec: Lruvec, type: number, sequence: number): number {
+    return this.#kernel.pages.sizes[this.#list(lruvec, type, sequence)] as number
   }
 
   /** get_nr_to_scan: where aging is due this pass ages and takes nothing, but at the default priority it goes without. */
-  #amount(node: NodeState, scan: Scan): number {
-    const state = this.#nodes[node.index] as NodeGenerations
+  #amount(lruvec: Lruvec, scan: Scan): number {
+    const { memcgs } = this.#kernel
+    if (memcgs.isBelowMin(scan.memcg ?? memcgs.root, lruvec.memcg)) return -1
+    const state = this.#state(lruvec)
     const canSwap = this.#swappiness > 0
-    const isDue = this.#agingIsDue(node, state, canSwap)
+    const isDue = this.#agingIsDue(lruvec, state, canSwap)
     if (isDue && scan.priority !== DEF_PRIORITY) {
-      this.#age(node, state)
+      this.#age(lruvec, state)
       return -1
     }
     const isOut = this.#oldest(state, canSwap) + MIN_GENERATIONS > state.youngest
-    return isOut ? 0 : Math.floor(this.#total(node, state, canSwap) / (1 << scan.priority))
+    return isOut ? 0 : Math.floor(this.#total(lruvec, state, canSwap) / (1 << scan.priority))
   }
 
-  #oldest(state: NodeGenerations, canSwap: boolean): number {
+  #oldest(state: LruvecGenerations, canSwap: boolean): number {
     return canSwap
       ? Math.min(state.oldest[ANON_TYPE], state.oldest[FILE_TYPE])
       : state.oldest[FILE_TYPE]
   }
 
-  #total(node: NodeState, state: NodeGenerations, canSwap: boolean): number {
+  #total(lruvec: Lruvec, state: LruvecGenerations, canSwap: boolean): number {
     let total = 0
     for (let type = canSwap ? ANON_TYPE : FILE_TYPE; type <= FILE_TYPE; type++)
       for (let sequence = state.oldest[type] as number; sequence <= state.youngest; sequence++)
-        total += this.#size(node, type, sequence)
+        total += this.#size(lruvec, type, sequence)
     return total
   }
 
   /** should_run_aging. */
-  #agingIsDue(node: NodeState, state: NodeGenerations, canSwap: boolean): boolean {
+  #agingIsDue(lruvec: Lruvec, state: LruvecGenerations, canSwap: boolean): boolean {
     const oldest = this.#oldest(state, canSwap)
     if (oldest + MIN_GENERATIONS > state.youngest) return true
     if (oldest + MIN_GENERATIONS < state.youngest) return false
@@ -200,26 +268,26 @@ export class Generations {
     let young = 0
     for (let type = canSwap ? ANON_TYPE : FILE_TYPE; type <= FILE_TYPE; type++) {
       if ((state.oldest[type] as number) + MIN_GENERATIONS > state.youngest) continue
-      young += this.#size(node, type, state.youngest)
-      old += this.#size(node, type, state.youngest - MIN_GENERATIONS)
+      young += this.#size(lruvec, type, state.youngest)
+      old += this.#size(lruvec, type, state.youngest - MIN_GENERATIONS)
     }
-    const total = this.#total(node, state, canSwap)
+    const total = this.#total(lruvec, state, canSwap)
     return young * MIN_GENERATIONS > total || old * (MIN_GENERATIONS + 2) < total
   }
 
   /** try_to_inc_max_seq: accessed pages become as young as the youngest were, then a new generation begins. */
-  #age(node: NodeState, state: NodeGenerations): void {
+  #age(lruvec: Lruvec, state: LruvecGenerations): void {
     for (let type = ANON_TYPE; type <= FILE_TYPE; type++)
       if (state.youngest - (state.oldest[type] as number) + 1 >= P.GENERATIONS)
-        this.#mergeOldest(node, state, type)
-    this.#tables.walk(node.index, state.youngest)
+        this.#mergeOldest(lruvec, state, type)
+    this.#tables.walk(lruvec.index, state.youngest)
     state.youngest++
   }
 
   /** inc_min_seq: the oldest generation's pages join the next one's old end. */
-  #mergeOldest(node: NodeState, state: NodeGenerations, type: number): void {
+  #mergeOldest(lruvec: Lruvec, state: LruvecGenerations, type: number): void {
     const { pages } = this.#kernel
-    const list = this.#list(node, type, state.oldest[type] as number)
+    const list = this.#list(lruvec, type, state.oldest[type] as number)
     for (let page = pages.heads[list] as number; page >= 0; page = pages.heads[list] as number) {
       pages.remove(page)
       this.#set(page, (state.oldest[type] as number) + 1)
@@ -229,10 +297,10 @@ export class Generations {
   }
 
   /** try_to_inc_min_seq: empty generations are passed over, while two are left; anonymous pages' oldest is never younger than files', nor files' ahead of it. */
-  #retireEmpty(node: NodeState, state: NodeGenerations, canSwap: boolean): boolean {
+  #retireEmpty(lruvec: Lruvec, state: LruvecGenerations, canSwap: boolean): boolean {
     const [anonBefore, fileBefore] = state.oldest
-    let anon = this.#firstFilled(node, state, ANON_TYPE)
-    let file = this.#firstFilled(node, state, FILE_TYPE)
+    let anon = this.#firstFilled(lruvec, state, ANON_TYPE)
+    let file = this.#firstFilled(lruvec, state, FILE_TYPE)
     if (canSwap) {
       anon = Math.min(anon, file)
       file = Math.max(anon, fileBefore)
@@ -242,40 +310,40 @@ export class Generations {
     return state.oldest[ANON_TYPE] > anonBefore || file > fileBefore
   }
 
-  #firstFilled(node: NodeState, state: NodeGenerations, type: number): number {
+  #firstFilled(lruvec: Lruvec, state: LruvecGenerations, type: number): number {
     let oldest = state.oldest[type] as number
-    while (oldest + MIN_GENERATIONS <= state.youngest && this.#size(node, type, oldest) === 0)
+    while (oldest + MIN_GENERATIONS <= state.youngest && this.#size(lruvec, type, oldest) === 0)
       oldest++
     return oldest
   }
 
   /** evict_folios: which kind first; the other where that one had nothing to take. Returns pages looked at, 0 = this pass is over. */
-  *#evict(thread: Thread, node: NodeState, scan: Scan): Generator<undefined, number, undefined> {
-    const state = this.#nodes[node.index] as NodeGenerations
+  *#evict(thread: Thread, lruvec: Lruvec, scan: Scan): Generator<undefined, number, undefined> {
+    const state = this.#state(lruvec)
     const canSwap = this.#swappiness > 0
     const anonFirst =
       canSwap && (state.oldest[ANON_TYPE] < state.oldest[FILE_TYPE] || this.#swappiness >= 200)
     let type = anonFirst ? ANON_TYPE : FILE_TYPE
-    let looked = this.#isolate(node, scan, state, type)
+    let looked = this.#isolate(lruvec, scan, state, type)
     if (looked === 0 && canSwap) {
       type = FILE_TYPE - type
-      looked = this.#isolate(node, scan, state, type)
+      looked = this.#isolate(lruvec, scan, state, type)
     }
-    if (this.#retireEmpty(node, state, canSwap)) looked++
+    if (this.#retireEmpty(lruvec, state, canSwap)) looked++
     const counted = canSwap ? ANON_TYPE : FILE_TYPE
     const isOut = state.youngest - state.oldest[counted] + 1 === MIN_GENERATIONS
-    yield* this.#shrinkIsolated(thread, node, scan, state, type)
+    yield* this.#shrinkIsolated(thread, lruvec, scan, state, type)
     return isOut ? 0 : looked
   }
 
   /** scan_folios: takes the oldest generation's pages of one kind, oldest first; returns pages looked at, 0 = nothing to take. */
-  #isolate(node: NodeState, scan: Scan, state: NodeGenerations, type: number): number {
+  #isolate(lruvec: Lruvec, scan: Scan, state: LruvecGenerations, type: number): number {
     const { pages } = this.#kernel
     scan.batchLength = 0
     scan.taken = 0
     const oldest = state.oldest[type] as number
     if (oldest + MIN_GENERATIONS > state.youngest) return 0
-    const list = this.#list(node, type, oldest)
+    const list = this.#list(lruvec, type, oldest)
     let skipped = 0
     let looked = 0
     while (looked < MAX_BATCH && Math.max(scan.taken, skipped) < MIN_BATCH) {
@@ -303,12 +371,13 @@ export class Generations {
   /** shrink_folio_list, once more for what became clean meanwhile; the others go back. */
   *#shrinkIsolated(
     thread: Thread,
-    node: NodeState,
+    lruvec: Lruvec,
     scan: Scan,
-    state: NodeGenerations,
+    state: LruvecGenerations,
     type: number,
   ): Steps {
     const { scheduler, costs, shrink, tally } = this.#kernel
+    const { node } = lruvec
     const { taken, skipped } = scan
     const list = type === FILE_TYPE ? P.INACTIVE_FILE : P.INACTIVE_ANON
     const start = scheduler.now
@@ -341,7 +410,7 @@ export class Generations {
   /** Those that became clean meanwhile are the next batch, unless it was the last; returns how many. The others go back. */
   #putBackKept(
     scan: Scan,
-    state: NodeGenerations,
+    state: LruvecGenerations,
     { isLast }: { readonly isLast: boolean },
   ): number {
     const { pages } = this.#kernel
@@ -358,7 +427,7 @@ export class Generations {
   }
 
   /** Rejected folios are kept out of the oldest generation. */
-  #putBack(page: number, state: NodeGenerations): void {
+  #putBack(page: number, state: LruvecGenerations): void {
     const { pages } = this.#kernel
     const waits = pages.has(page, P.RECLAIM) && pages.has(page, P.WRITEBACK)
     this.#set(page, waits ? state.youngest - 1 : state.youngest)

@@ -6,7 +6,7 @@ const AROUND = 64
 /** A table is worth a walk where one entry in so many was accessed: one per cache line (suitable_to_scan). */
 const DENSE = 8
 
-/** Of one node: tables worth a walk when the youngest generation has an even number, and when it has an odd one; undefined = all. */
+/** Of one lruvec: tables worth a walk when the youngest generation has an even number, and when it has an odd one; undefined = all. */
 interface Filters {
   readonly dense: [Uint8Array | undefined, Uint8Array | undefined]
   isWalked: boolean
@@ -26,12 +26,17 @@ export class PageTables {
   readonly #promote: (page: number) => void
 
   /** `promote`: an accessed page becomes as young as the youngest. */
-  constructor(pages: P.Pages, space: AddressSpace, nodes: number, promote: (page: number) => void) {
+  constructor(
+    pages: P.Pages,
+    space: AddressSpace,
+    lruvecs: number,
+    promote: (page: number) => void,
+  ) {
     this.#pages = pages
     this.#space = space
     this.#promote = promote
     this.#isUsed = new Uint8Array(this.#space.tables).fill(1)
-    this.#filters = Array.from({ length: nodes }, () => ({
+    this.#filters = Array.from({ length: lruvecs }, () => ({
       dense: [undefined, undefined],
       isWalked: false,
     }))
@@ -42,13 +47,15 @@ export class PageTables {
     if (place >= 0) this.#isUsed[Math.floor(place / TABLE_PAGES)] = 1
   }
 
-  /** try_to_inc_max_seq's walk for the generation that is the youngest until now. */
-  walk(node: number, sequence: number): void {
-    const filters = this.#filters[node] as Filters
+  /** try_to_inc_max_seq's walk of a cgroup's address spaces for the generation that is the youngest until now. */
+  walk(lruvec: number, sequence: number): void {
+    const memcg = Math.floor(lruvec / this.#pages.nodes)
+    const filters = this.#filters[lruvec] as Filters
     const wanted = filters.dense[sequence & 1]
     const dense = new Uint8Array(this.#isUsed.length)
     filters.dense[(sequence + 1) & 1] = dense
-    for (const { first, last } of this.#space.mappings)
+    for (const { first, last, memcg: owner } of this.#space.mappings) {
+      if (owner !== memcg) continue
       for (let start = first; start < last; start += TABLE_PAGES) {
         const table = start / TABLE_PAGES
         if (filters.isWalked) {
@@ -57,30 +64,31 @@ export class PageTables {
           if (!isUsed || wanted?.[table] === 0) continue
         }
         const end = Math.min(start + TABLE_PAGES, last)
-        if (this.#clear(node, start, end, -1) * DENSE >= end - start) dense[table] = 1
+        if (this.#clear(lruvec, start, end, -1) * DENSE >= end - start) dense[table] = 1
       }
+    }
     filters.isWalked = true
   }
 
   /** lru_gen_look_around: reclaim has met an accessed page. */
-  lookAround(node: number, sequence: number, page: number): void {
+  lookAround(lruvec: number, sequence: number, page: number): void {
     const place = this.#space.placeOf(page)
     const mapping = this.#space.mappings[this.#space.mappingOf(place)]
     if (mapping === undefined) return
     const [start, end] = around(place, mapping)
-    const young = 1 + this.#clear(node, start, end, place)
-    const dense = (this.#filters[node] as Filters).dense[sequence & 1]
+    const young = 1 + this.#clear(lruvec, start, end, place)
+    const dense = (this.#filters[lruvec] as Filters).dense[sequence & 1]
     if (dense !== undefined && young * DENSE >= end - start)
       dense[Math.floor(place / TABLE_PAGES)] = 1
   }
 
-  /** Takes the accessed bits of the node's pages in a range, but one; returns how many were set. */
-  #clear(node: number, start: number, end: number, but: number): number {
+  /** Takes the accessed bits of the lruvec's pages in a range, but one; returns how many were set. */
+  #clear(lruvec: number, start: number, end: number, but: number): number {
     const pages = this.#pages
     let young = 0
     for (let place = start; place < end; place++) {
       const page = this.#space.pageAt(place)
-      if (place === but || page < 0 || pages.node[page] !== node) continue
+      if (place === but || page < 0 || pages.lruvecOf(page) !== lruvec) continue
       if (!pages.has(page, P.ACCESSED)) continue
       const state = pages.state[page] as number
       if (state === P.FREE || state === P.SWAPPED || state === P.DYING) continue

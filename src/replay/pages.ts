@@ -1,5 +1,6 @@
 import { PstraceError } from '../model/error.ts'
 import type { WorkloadPages } from '../workload/types.ts'
+import type { Memcg } from './memcgs.ts'
 
 /** Where a page is. Only FREE and SWAPPED pages hold no frame. */
 export const FREE = 0
@@ -38,6 +39,8 @@ export const LRU_NAMES = ['inactive_anon', 'active_anon', 'inactive_file', 'acti
 /** MGLRU: generations per kind; anonymous and shared memory first, then file. */
 export const GENERATIONS = 4
 export const LISTS = 8
+/** Places of lists fit in 15 bits. */
+const MAX_LISTS = 0x7fff
 
 /**
  * State of every page, by page id, in columns. Ids beyond the workload's are pages without an identity (they never come back) and
@@ -55,7 +58,10 @@ export class Pages {
   /** Rewrites of the content. */
   version: Uint32Array
   slot: Int32Array
-  /** List it is on (node * LISTS + list), -1 = none (isolated or not in memory). */
+  /** Memory cgroup whose charge it is, and the one on whose behalf it was evicted, by their places in the tree; undefined = there is only the root. */
+  memcg: Uint16Array | undefined
+  evictedBy: Uint16Array | undefined
+  /** List it is on (lruvec * LISTS + list), -1 = none (isolated or not in memory). */
   list: Int16Array
   next: Int32Array
   previous: Int32Array
@@ -73,6 +79,7 @@ export class Pages {
   readonly tails: Int32Array
   /** Base pages on each list. */
   readonly sizes: Int32Array
+  readonly nodes: number
   #used: number
   #freeIds: Int32Array = new Int32Array(64)
   #freeCount = 0
@@ -84,7 +91,22 @@ export class Pages {
   /** Page that stands for the folio which this one still is a part of; undefined = no such folios. */
   readonly #whole: Int32Array | undefined
 
-  constructor(pages: WorkloadPages, nodes: number, options: { readonly multiGeneration: boolean }) {
+  constructor(
+    pages: WorkloadPages,
+    nodes: number,
+    options: {
+      readonly multiGeneration: boolean
+      /** With the root; default: there is only that. */
+      readonly memcgs?: number
+    },
+  ) {
+    const memcgs = options.memcgs ?? 1
+    const lists = nodes * memcgs * LISTS
+    if (lists > MAX_LISTS)
+      throw new PstraceError(
+        'replay-memcgs',
+        `the machine has ${memcgs - 1} memory cgroups on ${nodes} nodes; at most ${Math.floor(MAX_LISTS / LISTS / nodes) - 1} can be replayed there`,
+      )
     const count = pages.length
     const capacity = count + 64
     this.identified = count
@@ -101,6 +123,9 @@ export class Pages {
     this.kind.set(pages.kind.subarray(0, count))
     this.node = new Uint8Array(capacity)
     this.node.set(pages.node.subarray(0, count))
+    this.nodes = nodes
+    this.memcg = memcgs > 1 ? new Uint16Array(capacity) : undefined
+    this.evictedBy = memcgs > 1 ? new Uint16Array(capacity) : undefined
     this.version = new Uint32Array(capacity)
     this.slot = new Int32Array(capacity).fill(-1)
     this.list = new Int16Array(capacity).fill(-1)
@@ -117,9 +142,9 @@ export class Pages {
     }
     this.swapout = new Int32Array(capacity)
     this.evictedAt = new Float64Array(capacity)
-    this.heads = new Int32Array(nodes * LISTS).fill(-1)
-    this.tails = new Int32Array(nodes * LISTS).fill(-1)
-    this.sizes = new Int32Array(nodes * LISTS)
+    this.heads = new Int32Array(lists).fill(-1)
+    this.tails = new Int32Array(lists).fill(-1)
+    this.sizes = new Int32Array(lists)
   }
 
   /** Ids in use, workload's included. */
@@ -158,13 +183,22 @@ export class Pages {
     const known = this.#tails.get(page)?.[part - 1]
     if (known === undefined) {
       const made = this.create(this.kind[page] as number, this.node[page] as number)
+      this.#inherit(page, made)
       this.content[made] = this.contentOf(page, part)
       return made
     }
     this.kind[known] = this.kind[page] as number
     this.node[known] = this.node[page] as number
+    this.#inherit(page, known)
     if (this.#whole !== undefined) this.#whole[known] = known
     return known
+  }
+
+  #inherit(page: number, part: number): void {
+    const { evictedBy, memcg } = this
+    if (memcg === undefined || evictedBy === undefined) return
+    memcg[part] = memcg[page] as number
+    evictedBy[part] = evictedBy[page] as number
   }
 
   /** A folio that is on no list becomes single pages in its state (split_folio_to_list); returns the others but its first, each with its slot. */
@@ -233,16 +267,27 @@ export class Pages {
     this.flags[page] = (this.flags[page] as number) & ~flag
   }
 
+  chargeTo(page: number, memcg: Memcg): void {
+    if (this.memcg !== undefined) this.memcg[page] = memcg.index
+  }
+
+  /** Its memory cgroup's lists on its node, by their place among all lruvecs. */
+  lruvecOf(page: number): number {
+    const node = this.node[page] as number
+    return this.memcg === undefined ? node : (this.memcg[page] as number) * this.nodes + node
+  }
+
   /** The list the page belongs on now. */
   listOf(page: number): number {
+    const first = this.lruvecOf(page) * LISTS
     if (this.multiGeneration)
       return (
-        (this.node[page] as number) * LISTS +
+        first +
         (this.kind[page] === FILE_PAGE ? GENERATIONS : 0) +
         (this.generation[page] as number)
       )
     const file = this.kind[page] === FILE_PAGE ? INACTIVE_FILE : INACTIVE_ANON
-    return (this.node[page] as number) * LISTS + file + (this.has(page, ACTIVE) ? 1 : 0)
+    return first + file + (this.has(page, ACTIVE) ? 1 : 0)
   }
 
   addHead(page: number): void {
@@ -306,6 +351,8 @@ export class Pages {
     this.list = grown(this.list, new Int16Array(size).fill(-1))
     this.next = grown(this.next, new Int32Array(size).fill(-1))
     this.previous = grown(this.previous, new Int32Array(size).fill(-1))
+    if (this.memcg !== undefined) this.memcg = grown(this.memcg, new Uint16Array(size))
+    if (this.evictedBy !== undefined) this.evictedBy = grown(this.evictedBy, new Uint16Array(size))
     this.generation = grown(this.generation, new Uint8Array(size))
     this.content = grown(this.content, new Float64Array(size))
     this.swapout = grown(this.swapout, new Int32Array(size))

@@ -88,7 +88,7 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
   const { scheduler } = kernel
   recorder.note(0, 'begin', undefined, -1, seed, policy.name)
   const firstThread = options.firstThreadId ?? followingTaskId(workload)
-  const threads = new KernelThreads(scheduler, cpus, firstThread)
+  const threads = new KernelThreads(scheduler, cpus, kernel.memcgs.root, firstThread)
   addReclaimers(kernel, threads)
   kernel.gate = openGate(kernel, threads, { policy, tunables, changes, cpus })
   const { progress, running } = startTasks(kernel, cpus, options)
@@ -145,6 +145,7 @@ function openKernel(
     { ...DEFAULT_SCHEDULER, ...options.scheduler },
   )
   const dirtied = new Random(seed, 1000)
+  const bins = new Random(seed, 1001)
   // Compared as integers: a share of 1 dirties always.
   const dirtiedBelow = Math.round(workload.dirtiedShare.value * 0x100000000)
   const kernel = new Kernel({
@@ -160,6 +161,7 @@ function openKernel(
     readahead: options.readahead,
     readaheadBy: options.readaheadBy ?? 'slot',
     dirties: () => dirtied.next() < dirtiedBelow,
+    drawBin: (count) => bins.below(count),
   })
   return kernel
 }
@@ -255,6 +257,7 @@ function startTasks(
         node: home,
         allowed,
         hasMemory: task.hasMemory,
+        memcg: kernel.memcgs.named(task.memcg),
       },
       function* (self): Steps {
         yield* new TaskScript(kernel, self, { task, home, scale, isOpenLoop }).run(state)

@@ -1,3 +1,4 @@
+import type { Memcg } from './memcgs.ts'
 import * as P from './pages.ts'
 import { NONE } from './thread.ts'
 
@@ -21,9 +22,18 @@ export class Scan {
   readonly context: number
   /** May start writes; a worker's own reclaim (GFP_NOIO) may not. */
   readonly mayWrite: boolean
+  /** On whose behalf: only its subtree is reclaimed (target_mem_cgroup); undefined = memory as a whole is short. */
+  memcg: Memcg | undefined = undefined
+  /** Sees all cgroups instead of a part at a time (memcg_full_walk). */
+  walksAll = false
+  /** A cgroup was spared for its memory.low, and whether that is over (memcg_low_skipped, memcg_low_reclaim). */
+  sparedLow = false
+  takesLow = false
   priority = DEF_PRIORITY
   target = CLUSTER
   reclaimed = 0
+  /** `reclaimed` at the beginning of the pass over a node. */
+  began = 0
   scanned = 0
   mayDeactivateAnon = true
   mayDeactivateFile = true
@@ -50,6 +60,10 @@ export class Scan {
   underWriteback = 0
   immediate = 0
   written = 0
+  /** How anonymous and file lists share the scan (get_scan_count), and of each list of one lruvec what is still to be scanned. */
+  anonShare = 0
+  fileShare = 0
+  shares = 1
   readonly quota = new Float64Array(P.LISTS)
 
   constructor(context: number, mayWrite: boolean) {

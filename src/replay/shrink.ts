@@ -1,5 +1,6 @@
 import * as F from './flights.ts'
 import type { Kernel } from './kernel.ts'
+import { MemcgWalk } from './memcgs.ts'
 import * as P from './pages.ts'
 import type { Scan } from './scan.ts'
 import type { Steps } from './steps.ts'
@@ -23,28 +24,46 @@ export class Shrink {
   /** A page new to its list; so many frames of it are borrowed (Zones.take). */
   add(page: number, borrowed: number): void {
     this.#kernel.pages.borrowed[page] = borrowed
+    this.#kernel.memcgs.arrived(page)
     this.#kernel.generations?.added(page)
     this.#kernel.pages.addHead(page)
   }
 
-  /** shrink_node for the classic LRU: shares between the lists (get_scan_count), batches, then slab. */
+  /** shrink_node: the cgroups of the scan's subtree, then slab, whose recorded cost is that of all cgroups' shrinkers. */
   *shrinkNode(thread: Thread, node: NodeState, scan: Scan): Steps {
+    const { device, generations, lru, memcgs, slab, throttle } = this.#kernel
     const before = scan.reclaimed
-    this.#kernel.device.plug(thread)
-    if (this.#kernel.generations !== undefined) {
-      yield* this.#kernel.generations.shrink(thread, node, scan)
-      yield* this.#kernel.device.unplug(thread)
-    } else {
+    const target = scan.memcg ?? memcgs.root
+    device.plug(thread)
+    if (generations === undefined) {
       const { scanned } = scan
       scan.underWriteback = 0
       scan.immediate = 0
-      this.#kernel.lru.prepareScan(node, scan)
-      yield* this.#kernel.lru.shrinkLists(thread, node, scan)
-      yield* this.#kernel.device.unplug(thread)
-      yield* this.#kernel.throttle.afterPass(thread, node, scan, scan.scanned - scanned)
+      lru.prepareScan(memcgs.lruvec(target, node), scan)
+      yield* this.#shrinkMemcgs(thread, node, scan)
+      yield* device.unplug(thread)
+      yield* throttle.afterPass(thread, node, scan, scan.scanned - scanned)
+    } else {
+      if (target === memcgs.root) yield* generations.shrinkNode(thread, node, scan)
+      else yield* this.#shrinkMemcgs(thread, node, scan)
+      yield* device.unplug(thread)
     }
-    yield* this.#kernel.slab.shrink(thread, node, scan)
+    yield* slab.shrink(thread, node, scan)
     if (scan.reclaimed > before) node.failures = 0
+  }
+
+  /** shrink_node_memcgs: kswapd sees all; who reclaims for itself may be done before, and the next one goes on from there. */
+  *#shrinkMemcgs(thread: Thread, node: NodeState, scan: Scan): Steps {
+    const { generations, lru, memcgs } = this.#kernel
+    const target = scan.memcg ?? memcgs.root
+    const isPart = memcgs.walksPartly && thread.kind !== 'kswapd' && !scan.walksAll
+    const walk = new MemcgWalk(memcgs, target, node, { isPart })
+    for (let lruvec = walk.next(); lruvec !== undefined; lruvec = walk.next()) {
+      if (memcgs.spares(target, lruvec.memcg, scan)) continue
+      if (generations === undefined) yield* lru.shrinkLists(thread, lruvec, scan)
+      else yield* generations.shrinkForMemcg(thread, lruvec, scan)
+      if (isPart && scan.reclaimed >= scan.target) break
+    }
   }
 
   /** The batch's freed frames arrive. */
@@ -57,7 +76,8 @@ export class Shrink {
   putBack(page: number): void {
     const state = this.#kernel.pages.state[page] as number
     if (state === P.DYING) {
-      const { pages, zones } = this.#kernel
+      const { memcgs, pages, zones } = this.#kernel
+      memcgs.uncharge(page)
       zones.give(zones.nodeOf(pages.node[page] as number), pages.pagesOf(page))
       this.forget(page)
     } else if (state !== P.FREE && state !== P.SWAPPED) this.#kernel.pages.addHead(page)
@@ -120,7 +140,7 @@ export class Shrink {
         isFreed = typeof ending === 'boolean' ? ending : yield* ending
       } else {
         if (!scheduler.spend(thread, (isFreed ? costs.freeClean : costs.scanKept).draw())) yield
-        if (isFreed) this.#release(node, page)
+        if (isFreed) this.#release(node, scan, page)
       }
       if (isFreed) {
         // A folio that was split is freed as one page.
@@ -151,7 +171,7 @@ export class Shrink {
       if (pages.has(page, P.REFERENCED)) {
         pages.set(page, P.ACTIVE)
         scan.activated += pages.pagesOf(page)
-        this.#kernel.lru.activated(node, page)
+        this.#kernel.lru.activated(this.#kernel.memcgs.lruvecOf(page), page)
       } else pages.set(page, P.REFERENCED)
       return KEPT
     }
@@ -169,20 +189,22 @@ export class Shrink {
   }
 
   /** A folio whose contents are safe or gone. */
-  #release(node: NodeState, page: number): void {
-    this.evict(node, page)
+  #release(node: NodeState, scan: Scan, page: number): void {
+    this.evict(node, scan, page)
     this.#kernel.locks.unlock(page)
   }
 
   /** The frame is free from the end of the batch on; the page is gone or only in swap. */
-  evict(node: NodeState, page: number): void {
-    const { pages } = this.#kernel
+  evict(node: NodeState, scan: Scan, page: number): void {
+    const { memcgs, pages } = this.#kernel
     this.#returnFrame(page)
+    memcgs.uncharge(page)
     if (pages.state[page] === P.DYING) {
       this.forget(page)
       return
     }
-    node.age += pages.pagesOf(page)
+    const evictor = memcgs.lruvec(scan.memcg ?? memcgs.root, node)
+    evictor.grow(pages.pagesOf(page))
     pages.clear(page, P.REFERENCED | P.ACTIVE | P.RECLAIM | P.CLEAN_COPY | P.READ_AHEAD)
     if ((pages.kind[page] as number) === P.FILE_PAGE) {
       pages.state[page] = P.FREE
@@ -190,7 +212,8 @@ export class Shrink {
       pages.release(page)
       return
     }
-    pages.evictedAt[page] = node.age
+    pages.evictedAt[page] = evictor.age
+    if (pages.evictedBy !== undefined) pages.evictedBy[page] = evictor.memcg.index
     this.#kernel.generations?.evicted(page)
     pages.state[page] = P.SWAPPED
     const flight = pages.swapout[page] as number

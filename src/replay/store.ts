@@ -102,7 +102,7 @@ export class Stores {
     const request = this.#request
     request.nowNs = scheduler.now
     request.node = node.index
-    request.memcg = this.#kernel.memcgOf(page)
+    request.memcg = this.#kernel.memcgs.chargedFor(page).place
     request.poolPageScarce = !memalloc && !this.#hasPoolPage(thread)
     work.poolPagesTaken = 0
     work.compressedBytes = 0

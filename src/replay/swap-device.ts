@@ -76,13 +76,15 @@ export class SwapDevice {
     const slots = this.#kernel.backend.writtenBack?.slice(0, pages) ?? []
     for (let page = 0; page < pages; page++) {
       // A kworker allocates like any task; reclaimers take from the reserves.
-      const { allocation } = this.#kernel
+      const { allocation, memcgs, pool } = this.#kernel
+      const slot = slots[page] ?? -1
+      const owner = pool.pageOf(slot)
+      const charged = owner < 0 ? memcgs.root : memcgs.chargedFor(owner)
       const { node, borrowed } =
         thread.kind === 'worker'
-          ? yield* allocation.allocate(thread)
-          : allocation.takeReserve(thread)
+          ? yield* allocation.allocate(thread, charged)
+          : allocation.takeReserve(thread, charged)
       if (this.#kernel.scheduler.stopped) return
-      const slot = slots[page] ?? -1
       yield* this.write(thread, slot, this.#enterSwapCache(slot, node, borrowed))
     }
   }

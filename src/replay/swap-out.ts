@@ -54,7 +54,7 @@ export class SwapOuts {
     scan.written += count
     tally.swapOuts += count
     this.#kernel.note('swap-out', page, this.#swapoutIds, F.CONTEXTS[scan.context])
-    if (this.#kernel.zeroMap && pool.isZero(page)) return this.#storeZero(thread, node, page)
+    if (this.#kernel.zeroMap && pool.isZero(page)) return this.#storeZero(thread, node, scan, page)
     if (gate?.admits(page, scan.context) !== true) {
       this.#passed(node, scan, flight, page)
       return this.#storeHere(thread, node, scan, flight, page)
@@ -120,7 +120,7 @@ export class SwapOuts {
     }
     recorder.flights.setDetail(flight, F.HANDED_AT, scheduler.now)
     if (!this.#paysOwn(thread) && !scheduler.spend(thread, costs.release.draw())) yield
-    return this.#freed(node, flight, page)
+    return this.#freed(node, scan, flight, page)
   }
 
   /** The folio leaves for swap: unmapped, with its slot. */
@@ -243,11 +243,11 @@ export class SwapOuts {
   }
 
   /** After a store by the reclaimer: false where the folio was written again meanwhile, or is still on its way to the device. */
-  #freed(node: NodeState, flight: number, page: number): boolean {
+  #freed(node: NodeState, scan: Scan, flight: number, page: number): boolean {
     const { pages, recorder, locks } = this.#kernel
     const isStored = (pages.state[page] as number) === P.STORED
     const isFreed = isStored && !pages.has(page, P.WRITEBACK)
-    if (isFreed) this.#kernel.shrink.evict(node, page)
+    if (isFreed) this.#kernel.shrink.evict(node, scan, page)
     else if (!isStored) recorder.closeFlight(flight)
     locks.unlock(page)
     return isFreed
@@ -279,7 +279,7 @@ export class SwapOuts {
   }
 
   /** Its content is nothing but zeros, which the kernel notes beside the slot: freed at once. */
-  *#storeZero(thread: Thread, node: NodeState, page: number): StepsTo<boolean> {
+  *#storeZero(thread: Thread, node: NodeState, scan: Scan, page: number): StepsTo<boolean> {
     const { costs, pages, pool, recorder, scheduler } = this.#kernel
     const { flights } = recorder
     const flight = pages.swapout[page] as number
@@ -300,7 +300,7 @@ export class SwapOuts {
     this.#kernel.note('zero', page, 0)
     const slot = pages.slot[page] as number
     for (let part = 0; part < count; part++) pool.hold(slot + part, HOLDS_ZERO, node, page)
-    this.#kernel.shrink.evict(node, page)
+    this.#kernel.shrink.evict(node, scan, page)
     this.#kernel.locks.unlock(page)
     return true
   }

@@ -1,3 +1,4 @@
+import type { Memcg } from './memcgs.ts'
 import type { Steps } from './steps.ts'
 
 /** What a thread is; also decides whose stall is whose. */
@@ -42,6 +43,8 @@ export interface ThreadIdentity {
   readonly allowed: Uint8Array
   /** Its address space takes part in unmapping: a flush interrupts it. */
   readonly hasMemory: boolean
+  /** Its memory cgroup, whose charge is what it allocates. */
+  readonly memcg: Memcg
 }
 
 /** A class, so that all threads have one shape: the engine looks at one for nearly everything it does. */
@@ -54,6 +57,7 @@ export class Thread implements ThreadIdentity {
   readonly node: number
   readonly allowed: Uint8Array
   readonly hasMemory: boolean
+  readonly memcg: Memcg
   /** Yields when it cannot go on at this instant: work is left, or it blocked itself. */
   program: Steps = EMPTY
   /** Programs that wait for `program` to end, the innermost last. */
@@ -87,6 +91,7 @@ export class Thread implements ThreadIdentity {
     this.node = identity.node
     this.allowed = identity.allowed
     this.hasMemory = identity.hasMemory
+    this.memcg = identity.memcg
     this.cpu = Math.max(0, identity.allowed.indexOf(1))
     this.vruntime = 0
     this.work = 0

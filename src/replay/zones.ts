@@ -36,14 +36,6 @@ export interface NodeState {
   mostSlotsHeld: number
   recordShare: number
   newPages: number
-  /** Clock of evictions and activations (nonresident_age). */
-  age: number
-  anonCost: number
-  fileCost: number
-  anonActivations: number
-  fileActivations: number
-  seenAnonActivations: number
-  seenFileActivations: number
   readonly lanes: readonly [Lane, Lane]
   /** Pages that are nobody's: neither free nor on a list nor in the pool. */
   readonly fixed: number
@@ -130,13 +122,6 @@ export class Zones {
         mostSlotsHeld: 0,
         recordShare: 0,
         newPages: 0,
-        age: 0,
-        anonCost: 0,
-        fileCost: 0,
-        anonActivations: 0,
-        fileActivations: 0,
-        seenAnonActivations: 0,
-        seenFileActivations: 0,
         lanes: [new Lane(), new Lane()],
         fixed: 0,
         lowestFree: free,

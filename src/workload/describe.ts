@@ -43,6 +43,7 @@ export function describeWorkload(workload: Workload): WorkloadFact[] {
     facts.based('machine', 'start_offset', workload.startOffsetNs, 'ns')
   describeMemory(facts, machine)
   describeReclaim(facts, machine)
+  describeMemcgs(facts, workload)
   describeSwap(facts, workload)
   for (const task of tasks) if (task.kind !== 'background') describeDemand(facts, task)
   describePages(facts, pages)
@@ -137,11 +138,35 @@ function describeReclaim(facts: FactList, machine: Machine): void {
   facts.based('machine', 'boost_every_pool_pages', machine.boostEveryPoolPages, 'pages')
   facts.known('boost_below_free', machine.boostBelowFree, 'pages')
   facts.known('memcg_limit_pages', machine.memcgLimitPages, 'pages')
-  for (const { name, zswapMaxPages, writeback } of machine.memcgs ?? []) {
-    if (zswapMaxPages !== undefined)
-      facts.add('machine', `memcg.${name}.zswap_max`, zswapMaxPages, 'pages', 'default')
-    if (writeback === false) facts.add('machine', `memcg.${name}.zswap_writeback`, 0, '', 'default')
+}
+
+/** The memory cgroups, with their settings and what is theirs. */
+function describeMemcgs(facts: FactList, { machine, pages, tasks }: Workload): void {
+  const placeOf = (page: number): number => {
+    const owner = pages.owner[page] ?? -1
+    return owner < 0 ? (pages.memcg?.[page] ?? -1) : (tasks[owner]?.memcg ?? -1)
   }
+  const owned = new Map<number, number>()
+  if (machine.memcgs !== undefined)
+    for (let page = 0; page < pages.length; page++)
+      owned.set(placeOf(page), (owned.get(placeOf(page)) ?? 0) + 1)
+  machine.memcgs?.forEach((memcg, place) => {
+    const at = `memcg.${memcg.name}`
+    const { basis = 'default', parent } = memcg
+    const above = parent === undefined ? 'the root' : (machine.memcgs?.[parent]?.name ?? '')
+    const members = tasks.filter((task) => task.memcg === place).length
+    facts.add('machine', `${at}.tasks`, members, 'tasks', basis, `below ${above}`)
+    facts.add('machine', `${at}.pages`, owned.get(place) ?? 0, 'pages', basis, 'pages with a name')
+    const settings = [
+      ['min', memcg.minPages],
+      ['low', memcg.lowPages],
+      ['max', memcg.maxPages],
+      ['zswap_max', memcg.zswapMaxPages],
+    ] as const
+    for (const [name, value] of settings)
+      if (value !== undefined) facts.add('machine', `${at}.${name}`, value, 'pages', basis)
+    if (memcg.writeback === false) facts.add('machine', `${at}.zswap_writeback`, 0, '', basis)
+  })
 }
 
 function describeSwap(facts: FactList, workload: Workload): void {

@@ -29,7 +29,9 @@ export function readMachine(values: JsonValues, json: Json): Machine {
     ...optional('recordPagesPerSlot'),
     ...optional('memcgLimitPages'),
     ...values.optional(json, 'memcgs', at('memcgs'), (list) =>
-      values.objects(list, at('memcgs'), (item, place) => readMemcg(values, item, place)),
+      values.objects(list, at('memcgs'), (item, place, index) =>
+        readMemcg(values, item, place, index),
+      ),
     ),
     storePreemptible: basedFlag('storePreemptible', true),
     backend: values.based(json['backend'] ?? 'zram', at('backend'), (value, place) =>
@@ -86,16 +88,38 @@ function readZones(values: JsonValues, json: Json): Machine['zones'] {
   })
 }
 
-function readMemcg(values: JsonValues, json: Json, at: string): WorkloadMemcg {
+function readMemcg(values: JsonValues, json: Json, at: string, index: number): WorkloadMemcg {
+  const amount = (name: 'minPages' | 'lowPages' | 'maxPages' | 'zswapMaxPages') =>
+    values.optional(json, name, `${at}.${name}`, (value, place) => values.amount(value, place))
   return {
     name: values.text(json['name'], `${at}.name`),
-    ...values.optional(json, 'zswapMaxPages', `${at}.zswapMaxPages`, (value, place) =>
-      values.amount(value, place),
+    ...values.optional(json, 'parent', `${at}.parent`, (value, place) =>
+      readMemcgIndex(values, value, place, index),
     ),
+    ...amount('minPages'),
+    ...amount('lowPages'),
+    ...amount('maxPages'),
+    ...amount('zswapMaxPages'),
     ...values.optional(json, 'writeback', `${at}.writeback`, (value, place) =>
       values.flag(value, place),
     ),
+    ...values.optional(json, 'basis', `${at}.basis`, (value, place) =>
+      values.oneOf(value, place, BASES),
+    ),
   }
+}
+
+/** The place of one of the first so many `machine.memcgs`. */
+export function readMemcgIndex(
+  values: JsonValues,
+  value: unknown,
+  at: string,
+  memcgs: number,
+): number {
+  const index = values.amount(value, at)
+  if (!Number.isInteger(index) || index >= memcgs)
+    values.fail(at, index, `the place of one of the first ${memcgs} machine.memcgs`)
+  return index
 }
 
 function readBackendParameters(values: JsonValues, json: Json): Machine['backendParameters'] {

@@ -1,3 +1,4 @@
+import { readMemcgIndex } from './json-machine.ts'
 import type { Json, JsonValues } from './json-values.ts'
 import { type Machine, PAGE_FILLS, PAGE_KINDS, type WorkloadPages } from './types.ts'
 
@@ -47,7 +48,24 @@ export function readPages(
   const folio = values.optional(json, 'folio', 'pages.folio', (list, at) =>
     readFolios(values, list, at, read),
   )
-  return { length, ...read, ...folio } as unknown as WorkloadPages
+  const memcg = values.optional(json, 'memcg', 'pages.memcg', (list, at) =>
+    readMemcgs(values, list, at, { length, memcgs: machine.memcgs?.length ?? 0 }),
+  )
+  return { length, ...read, ...folio, ...memcg } as unknown as WorkloadPages
+}
+
+function readMemcgs(
+  values: JsonValues,
+  value: unknown,
+  place: string,
+  { length, memcgs }: { readonly length: number; readonly memcgs: number },
+): Int32Array {
+  const memcg = Int32Array.from(values.list(value, place), (item, page) =>
+    item === -1 ? -1 : readMemcgIndex(values, item, `${place}[${page}]`, memcgs),
+  )
+  if (memcg.length !== length)
+    values.fail(place, `${memcg.length} values`, `${length}, pages.length`)
+  return memcg
 }
 
 function readColumn(

@@ -1,3 +1,4 @@
+import { readMemcgIndex } from './json-machine.ts'
 import type { Json, JsonValues } from './json-values.ts'
 import { TASK_OPS, type TaskOp, type WorkloadPages, type WorkloadTask } from './types.ts'
 
@@ -78,11 +79,4 @@ function checkPages(values: JsonValues, { op, arg }: Rows, pages: WorkloadPages,
     if ((name === ALLOC || name === TOUCH) && !(value >= least && value < pages.length))
       values.fail(`${at}[${row}].arg`, value, `a page_id below pages.length (${pages.length})`)
   }
-}
-
-function readMemcgIndex(values: JsonValues, value: unknown, at: string, memcgs: number): number {
-  const index = values.amount(value, at)
-  if (!Number.isInteger(index) || index >= memcgs)
-    values.fail(at, index, `the place of one of the ${memcgs} machine.memcgs`)
-  return index
 }

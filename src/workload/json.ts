@@ -42,6 +42,7 @@ export function toWorkloadJson(workload: Workload): string {
       pages: {
         length: pages.length,
         ...(pages.folio === undefined ? {} : { folio: Array.from(pages.folio) }),
+        ...(pages.memcg === undefined ? {} : { memcg: Array.from(pages.memcg) }),
       },
       tasks: tasks.map(({ op, cpuNs: _cpuNs, arg: _arg, ...task }) => ({
         ...task,

@@ -46,13 +46,21 @@ export interface WorkloadNode {
   readonly totalPages: number
 }
 
-/** A memory cgroup as far as zswap asks for it. */
+/** A memory cgroup: its pages have LRU lists of their own. Limits and protections are in pages; absent = none. */
 export interface WorkloadMemcg {
   readonly name: string
+  /** Place in `machine.memcgs`, before its own, of the one it is below; absent = the root, or the cgroup that all tasks are in. */
+  readonly parent?: number
+  /** memory.min: never taken from outside; memory.low: only when nothing else is left; memory.max: at it tasks reclaim for themselves. */
+  readonly minPages?: number
+  readonly lowPages?: number
+  readonly maxPages?: number
   /** memory.zswap.max, pages; absent = no limit. */
   readonly zswapMaxPages?: number
   /** memory.zswap.writeback; absent = yes. */
   readonly writeback?: boolean
+  /** What its tasks' membership rests on; absent = written by hand. */
+  readonly basis?: Basis
 }
 
 export interface Machine {
@@ -110,6 +118,8 @@ export interface WorkloadPages {
   readonly slot: Float64Array
   /** Row in `tasks` of the task that allocates it; -1 = resident when the workload starts. */
   readonly owner: Int32Array
+  /** Of pages without an owner: place in `machine.memcgs` of the memory cgroup whose charge they are, -1 = none of them. Absent = all -1. */
+  readonly memcg?: Int32Array
   /** 1 = resident (on the LRU) at the start, in the order of `stream`. */
   readonly residentAtStart: Uint8Array
   /** 1 = in swap when the workload starts; absent = none. */
@@ -137,7 +147,7 @@ export type TaskOp = (typeof TASK_OPS)[number]
  * touch: page_id, a swap-in if it is swapped out, a plain reference otherwise; sleep: ns asleep by its own will;
  * file: number of page-cache pages read (clean, reclaimable); free: number of pages it gives back; exit: the task ends and
  * its pages are freed; mark: a phase begins (arg = phase number; 0 = recorded work starts being counted);
- * reclaim: it reclaims for its memory cgroup (memory.high, memory.reclaim) until so many pages are freed, which no global watermark asks for.
+ * reclaim: it reclaims for its memory cgroup (memory.high, memory.reclaim), from that and those below, until so many pages are freed, which no global watermark asks for.
  */
 export interface WorkloadTask {
   readonly taskId: number

@@ -230,7 +230,11 @@ describe('memory cgroups of tasks', () => {
     const owner = Int32Array.from({ length: pages.length }, (_, page) => page % 2)
     const [first] = tasks
     if (first === undefined) throw new Error('there is no task')
-    const nothing = { op: new Uint8Array(0), cpuNs: new Float64Array(0), arg: new Float64Array(0) }
+    const rowsOf = (memcg: number) => {
+      const isOf = (_: number, row: number): boolean => (first.arg[row] ?? 0) % 2 === memcg
+      const { op, cpuNs, arg } = first
+      return { memcg, op: op.filter(isOf), cpuNs: cpuNs.filter(isOf), arg: arg.filter(isOf) }
+    }
     const rows = new RowCollector()
     replay(
       {
@@ -238,8 +242,8 @@ describe('memory cgroups of tasks', () => {
         machine: { ...small.machine, memcgs },
         pages: { ...pages, owner },
         tasks: [
-          { ...first, memcg: 0 },
-          { ...first, ...nothing, taskId: 900, tid: 900, memcg: 1 },
+          { ...first, ...rowsOf(0) },
+          { ...first, ...rowsOf(1), taskId: 900, tid: 900 },
         ],
       },
       {

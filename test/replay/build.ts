@@ -35,6 +35,8 @@ export interface TaskPlan {
   readonly cpus?: readonly number[]
   readonly hasMemory?: boolean
   readonly startNs?: number
+  /** Place of its memory cgroup. */
+  readonly memcg?: number
 }
 
 export interface Plan {
@@ -53,6 +55,9 @@ export interface Plan {
   /** All pages with an identity. */
   readonly pages?: number
   readonly tasks: readonly TaskPlan[]
+  readonly memcgs?: Machine['memcgs']
+  /** Place of the memory cgroup of a page that is there at the start. */
+  readonly memcgOf?: (page: number) => number
   readonly costs?: CostValues
   readonly lru?: 'classic' | 'mglru'
   readonly boostStep?: number
@@ -109,6 +114,7 @@ export function plan(given: Plan): Workload {
     backendParameters: {},
     zeroMap: based(given.zeroMap ?? true),
     readahead: based(1),
+    ...(given.memcgs === undefined ? {} : { memcgs: given.memcgs }),
   }
   const kind = new Uint8Array(count)
   if (given.kinds !== undefined)
@@ -141,6 +147,9 @@ export function plan(given: Plan): Workload {
       fill: new Uint8Array(count),
       slot: new Float64Array(count).fill(-1),
       owner: new Int32Array(count).fill(-1),
+      ...(given.memcgOf === undefined
+        ? {}
+        : { memcg: Int32Array.from({ length: count }, (_, page) => given.memcgOf?.(page) ?? -1) }),
       residentAtStart: Uint8Array.from({ length: count }, (_, page) => (page < resident ? 1 : 0)),
       recordedBytes: new Int32Array(count).fill(-1),
     },
@@ -155,6 +164,7 @@ export function plan(given: Plan): Workload {
       cpuNs: Float64Array.from(task.rows, (row) => row.cpuNs ?? 0),
       arg: Float64Array.from(task.rows, (row) => row.arg ?? 0),
       startNs: task.startNs ?? 0,
+      ...(task.memcg === undefined ? {} : { memcg: task.memcg }),
     })),
     stream: Uint32Array.from({ length: count }, (_, page) => page),
     costs,

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { Cpu } from '../../src/replay/cpu.ts'
+import { rootMemcg } from '../../src/replay/memcgs.ts'
 import { Moments } from '../../src/replay/moments.ts'
 import { busiestFor, placeFor, unevenPair } from '../../src/replay/placement.ts'
 import { Standstill } from '../../src/replay/standstill.ts'
@@ -14,6 +15,7 @@ function threadOn(cpu: number, allowed: readonly number[]): Thread {
     node: 0,
     allowed: Uint8Array.from(allowed),
     hasMemory: false,
+    memcg: rootMemcg(),
   })
   thread.cpu = cpu
   return thread

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { rootMemcg } from '../../src/replay/memcgs.ts'
 import { PolicyLock } from '../../src/replay/policy-lock.ts'
 import { Scheduler } from '../../src/replay/scheduler.ts'
 import type { Steps } from '../../src/replay/steps.ts'
@@ -36,7 +37,16 @@ function play(
   plans.forEach(({ name, startNs, holds, betweenNs, sleepsNs = 0 }, index) => {
     const allowed = Uint8Array.from(plans, (_plan, cpu) => (cpu === index ? 1 : 0))
     const thread = scheduler.add(
-      { taskId: index, tid: index, name, kind: 'worker', node: 0, allowed, hasMemory: false },
+      {
+        taskId: index,
+        tid: index,
+        name,
+        kind: 'worker',
+        node: 0,
+        allowed,
+        hasMemory: false,
+        memcg: rootMemcg(),
+      },
       function* (self: Thread): Steps {
         for (const hold of holds) {
           while (!lock.takeOrWait(self)) yield

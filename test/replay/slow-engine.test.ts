@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { findPolicy } from '../../src/policies/index.ts'
 import { Random } from '../../src/replay/random.ts'
 import { replay } from '../../src/replay/replay.ts'
-import type { Workload } from '../../src/workload/types.ts'
+import type { Machine, Workload } from '../../src/workload/types.ts'
 import { CountingBackend, plainContents, plan, type Row } from './build.ts'
 import { RowCollector } from './rows.ts'
 import { OutsideCase, type SlowOptions, type SlowPolicy } from './slow-engine/case.ts'
@@ -32,10 +32,36 @@ function layFolios(from: number, to: number, drawOrder: () => number) {
   return { first, orders }
 }
 
+interface Shape {
+  /** Orders of folios go up to this. */
+  readonly largest: number
+  /** The pages of folios have names. */
+  readonly isNamed: boolean
+  readonly hasMemcgs: boolean
+}
+
+type Draw = (from: number, to: number) => number
+
+/** Two memory cgroups below the root and one below the first of them, each protected or limited or not. */
+function drawMemcgs(draw: Draw, scale: number): NonNullable<Machine['memcgs']> {
+  const some = (name: string, from: number, to: number) =>
+    draw(0, 3) === 0 ? { [name]: draw(from, to) * scale } : {}
+  const settings = () => ({
+    ...some('minPages', 1, 12),
+    ...some('lowPages', 1, 40),
+    ...some('maxPages', 40, 70),
+  })
+  return [
+    { name: 'a', ...settings() },
+    { name: 'a/b', parent: 0, ...settings() },
+    { name: 'c', ...settings() },
+  ]
+}
+
 /** A small machine with a CPU for every thread: tasks have their own, kswapd and workers the first ones. */
-function makeCase(policy: SlowPolicy, seed: number, largest: number, isNamed: boolean): Case {
+function makeCase(policy: SlowPolicy, seed: number, { largest, isNamed, hasMemcgs }: Shape): Case {
   const random = new Random(seed, 0)
-  const draw = (from: number, to: number): number => from + random.below(to - from)
+  const draw: Draw = (from, to) => from + random.below(to - from)
   const many = (from: number, to: number): number[] =>
     Array.from({ length: 101 }, () => draw(from, to))
   const tasks = draw(1, 4)
@@ -54,7 +80,17 @@ function makeCase(policy: SlowPolicy, seed: number, largest: number, isNamed: bo
     : Array.from({ length: pages }, drawOrder)
   // The larger the folios, the more memory: fewer than one of them would not do.
   const scale = 1 << largest
+  const memcgs = hasMemcgs ? drawMemcgs(draw, scale) : []
+  const drawMemcg = (): number => draw(-1, memcgs.length)
+  const memcgOfFirst = firstOf.map(() => (hasMemcgs ? drawMemcg() : -1))
   const workload = plan({
+    ...(hasMemcgs
+      ? {
+          memcgs,
+          memcgOf: (page: number) =>
+            memcgOfFirst[(firstOf[page] ?? -1) < 0 ? page : (firstOf[page] ?? page)] ?? -1,
+        }
+      : {}),
     orders: (page) => orders[page] ?? 0,
     ...(isNamed ? { folios: (page: number) => firstOf[page] ?? -1 } : {}),
     cpus: CPUS_FOR_THREADS + tasks,
@@ -71,6 +107,7 @@ function makeCase(policy: SlowPolicy, seed: number, largest: number, isNamed: bo
     dirtied: refaultsWrite ? 1 : 0,
     tasks: Array.from({ length: tasks }, (_, task) => {
       const first = resident + task * mine
+      const memcg = hasMemcgs ? drawMemcg() : -1
       const rows: Row[] = []
       let allocated = 0
       const heads = Array.from({ length: mine }, (_, page) => first + page).filter(
@@ -88,11 +125,14 @@ function makeCase(policy: SlowPolicy, seed: number, largest: number, isNamed: bo
             cpuNs,
             arg: draw(0, 3) === 0 ? draw(0, pages) : first + draw(0, mine),
           })
+        else if (hasMemcgs && draw(0, 8) === 0)
+          rows.push({ op: 'reclaim', cpuNs, arg: draw(0, 50) })
         else rows.push({ op: 'sleep', cpuNs, arg: draw(1, 700_000) })
       }
       return {
         rows,
         cpus: [CPUS_FOR_THREADS + task],
+        ...(memcg < 0 ? {} : { memcg }),
         startNs: draw(1, 100_000),
         hasMemory: random.below(2) === 0,
       }
@@ -247,28 +287,33 @@ const PATHS: Readonly<Record<string, readonly string[]>> = {
   parallel: ['bypass', 'displaced', 'queued'],
 }
 
-const CASES = POLICIES.flatMap(([name, choose]) => [
-  { name, choose, largest: 0, isNamed: false, of: 'pages', runs: 20 },
-  { name, choose, largest: 3, isNamed: false, of: 'folios of up to eight pages', runs: 10 },
+const SHAPES: readonly (Shape & { readonly of: string; readonly runs: number })[] = [
+  { largest: 0, isNamed: false, hasMemcgs: false, of: 'pages', runs: 20 },
+  { largest: 3, isNamed: false, hasMemcgs: false, of: 'folios of up to eight pages', runs: 10 },
   {
-    name,
-    choose,
     largest: 3,
     isNamed: true,
+    hasMemcgs: false,
     of: 'folios of up to eight pages that come back one by one',
     runs: 10,
   },
-])
+  { largest: 0, isNamed: false, hasMemcgs: true, of: 'pages in memory cgroups', runs: 8 },
+  { largest: 2, isNamed: true, hasMemcgs: true, of: 'folios in memory cgroups', runs: 6 },
+]
+const CASES = POLICIES.flatMap(([name, choose]) =>
+  SHAPES.map((shape) => ({ name, choose, shape, of: shape.of, runs: shape.runs })),
+)
 
 describe('the slow engine and the fast one', () => {
   it.each(CASES)(
     'agree to the nanosecond on small random cases of $of under $name',
-    ({ name, choose, largest, isNamed, runs }) => {
+    ({ name, choose, shape, runs }) => {
       const seen = {
         cases: 0,
         swapouts: 0,
         swapins: 0,
         direct: 0,
+        kinds: new Set<string>(),
         paths: new Set<string>(),
         met: new Set<string>(),
       }
@@ -278,8 +323,7 @@ describe('the slow engine and the fast one', () => {
           const one = makeCase(
             choose((from, to) => from + random.below(to - from)),
             seed,
-            largest,
-            isNamed,
+            shape,
           )
           let slow: ReturnType<typeof runSlowly>
           try {
@@ -294,6 +338,7 @@ describe('the slow engine and the fast one', () => {
           seen.swapouts += slow.swapouts.length
           seen.swapins += slow.swapins.length
           seen.direct += slow.spans.length
+          for (const { kind } of slow.spans) seen.kinds.add(kind)
           for (const { path } of slow.swapouts) seen.paths.add(path)
           for (const { met } of slow.swapins) seen.met.add(met)
         }),
@@ -303,6 +348,7 @@ describe('the slow engine and the fast one', () => {
       expect(seen.swapouts).toBeGreaterThan(60 * runs)
       expect(seen.swapins).toBeGreaterThan(15 * runs)
       expect(seen.direct).toBeGreaterThan(runs)
+      expect(seen.kinds.has('memcg')).toBe(shape.hasMemcgs)
       expect([...seen.paths].sort()).toEqual(PATHS[name])
       // Refaults meet pages that wait, that are being stored, and that are stored and still in memory.
       expect([...seen.met].sort()).toEqual(

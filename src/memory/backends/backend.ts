@@ -141,7 +141,7 @@ export interface SwapBackend {
   readonly device?: DeviceQueue | undefined
   readonly upkeep?: Upkeep | undefined
   /** Of `poolBytes`, those of the tasks' memory cgroups; absent = none of them is charged to it. */
-  readonly chargedBytes?: number
+  chargedBytes?(memcg: number): number
   /** The allocator, to be looked at only. */
   readonly pool?: Pool
   /** Pages that compacting the pool would free; zsmalloc's own shrinker counts them and then compacts everything, whatever it was asked for. */

@@ -9,8 +9,6 @@ export class ZswapMemcgs {
   /** Memory cgroup of pages whose request names none, -1 = the root. */
   readonly own: number
   readonly #settings: readonly MemcgSettings[]
-  /** The first so many are the tasks'. */
-  readonly #tasks: number
   readonly #pageSize: number
   /** Compressed bytes and pages of each group in the pool. */
   readonly #bytes: Float64Array
@@ -30,7 +28,6 @@ export class ZswapMemcgs {
       ...Array.from({ length: others }, (_, index) => ({ online: index !== offline })),
       ...(hasOwn ? [{ writeback, ...limit }] : []),
     ]
-    this.#tasks = tasks.length
     this.own = hasOwn ? this.#settings.length - 1 : -1
     this.#pageSize = pageSize
     this.groups = this.#settings.length + 1
@@ -39,11 +36,10 @@ export class ZswapMemcgs {
     this.#diskSwapins = new Float64Array(this.groups)
   }
 
-  /** Of the tasks' memory cgroups together. */
-  get chargedBytes(): number {
-    let bytes = this.own < 0 ? 0 : (this.#bytes[this.own + 1] ?? 0)
-    for (let memcg = 0; memcg < this.#tasks; memcg++) bytes += this.#bytes[memcg + 1] ?? 0
-    return bytes
+  /** Compressed bytes of one of the tasks' memory cgroups; below 0: of those pages whose requests name none. */
+  chargedBytes(memcg: number): number {
+    const place = memcg < 0 ? this.own : memcg
+    return place < 0 ? 0 : (this.#bytes[place + 1] ?? 0)
   }
 
   isOnline(group: number): boolean {

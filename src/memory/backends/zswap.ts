@@ -145,8 +145,8 @@ export class ZswapBackend implements SwapBackend, ShrinkTarget {
     return this.pool.bytes
   }
 
-  get chargedBytes(): number {
-    return this.#memcgs.chargedBytes
+  chargedBytes(memcg: number): number {
+    return this.#memcgs.chargedBytes(memcg)
   }
 
   get compactable(): number {

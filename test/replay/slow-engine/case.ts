@@ -39,7 +39,7 @@ export interface SlowSwapin {
 }
 
 export interface SlowSpan {
-  readonly kind: 'direct' | 'throttle'
+  readonly kind: 'direct' | 'memcg' | 'throttle'
   readonly task: string
   readonly from: number
   readonly to: number

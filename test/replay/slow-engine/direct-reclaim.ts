@@ -1,13 +1,16 @@
 import { OutsideCase } from './case.ts'
 import type { Program, Thread } from './clock.ts'
+import type { Group } from './groups.ts'
 import type { Machine } from './machine.ts'
-import { CLUSTER, newScan, shrinkNode } from './shrink.ts'
+import { CLUSTER, newScan, shrinkNode, targetOf } from './shrink.ts'
 
 /** Rounds of direct reclaim without a page before the kernel would kill (MAX_RECLAIM_RETRIES). */
 const HOPELESS = 16
 
 /** Takes frames; where there are too few, the caller reclaims. */
-export function* allocate(machine: Machine, thread: Thread, count: number): Program {
+export function* allocate(machine: Machine, thread: Thread, group: Group, count: number): Program {
+  yield* reclaimBelowLimits(machine, thread, group, count)
+  group.arriving += count
   const { frames, kswapd, marks } = machine
   const left = () => frames.free - (count - 1)
   let fruitless = 0
@@ -23,27 +26,53 @@ export function* allocate(machine: Machine, thread: Thread, count: number): Prog
   frames.take(count)
 }
 
-/** One call of try_to_free_pages: the pages it freed. */
+/** At the limit of a group, or of one above it, its tasks reclaim below that. */
+function* reclaimBelowLimits(
+  machine: Machine,
+  thread: Thread,
+  group: Group,
+  count: number,
+): Program {
+  const isOver = ({ settings, usage }: Group): boolean => usage + count > settings.max
+  let fruitless = 0
+  for (let over = group.path.find(isOver); over !== undefined; over = group.path.find(isOver)) {
+    const of = { mayWrite: true, group: over, target: Math.max(count, CLUSTER) }
+    const reclaimed = yield* directReclaim(machine, thread, of)
+    if (reclaimed > 0) fruitless = 0
+    else if (++fruitless >= HOPELESS) throw new OutsideCase('a group at its limit has no more')
+  }
+}
+
+/** One call of try_to_free_pages, or for a group of try_to_free_mem_cgroup_pages: the pages it freed. */
 export function* directReclaim(
   machine: Machine,
   thread: Thread,
-  { mayWrite }: { readonly mayWrite: boolean },
+  of: { readonly mayWrite: boolean; readonly group?: Group; readonly target?: number },
 ): Program<number> {
-  const { clock, costs, lists, log } = machine
+  const { clock, costs, log } = machine
+  const { target = CLUSTER, ...how } = of
   const from = clock.now
-  const scan = newScan(thread, { context: 'direct', mayWrite })
+  const scan = newScan(thread, { context: 'direct', ...how })
+  scan.target = target
+  const group = targetOf(machine, scan)
   yield { spend: costs.directEntry.draw() }
-  for (let round = 0; round < 3; round++) {
+  for (let round = 0; round < 3 || scan.sparedLow; round++) {
+    if (round >= 3) {
+      scan.takesLow = true
+      scan.sparedLow = false
+      scan.force = false
+    }
     for (scan.priority = 12; scan.priority >= 0; scan.priority--) {
       scan.scanned = 0
       yield* shrinkNode(machine, scan)
-      if (scan.reclaimed >= CLUSTER) break
+      if (scan.reclaimed >= target) break
     }
-    lists.seenActivations = lists.activations
+    group.seenActivations = group.activations
     if (scan.reclaimed > 0) break
     scan.force = true
   }
   const { reclaimed } = scan
-  log.spans.push({ kind: 'direct', task: thread.name, from, to: clock.now, reclaimed })
+  const kind = of.group === undefined ? 'direct' : 'memcg'
+  log.spans.push({ kind, task: thread.name, from, to: clock.now, reclaimed })
   return reclaimed
 }

@@ -1,15 +1,17 @@
 import type { Program, Thread } from './clock.ts'
 import { allocate } from './direct-reclaim.ts'
 import { drawEach, dropSlot, type Folio, unlock, waitUntilUnlocked } from './folio.ts'
-import { pagesOn } from './lists.ts'
 import type { Machine } from './machine.ts'
 
 /** First use of a folio of the workload; without one, of a page that nobody names again. */
 export function* faultNew(machine: Machine, thread: Thread, wanted: Folio | undefined): Program {
   const count = wanted?.pages ?? 1
-  yield* allocate(machine, thread, count)
+  const group = machine.groupOf(thread)
+  yield* allocate(machine, thread, group, count)
   yield { spend: drawEach(count, machine.costs.fault) }
-  machine.makeResident(wanted ?? machine.addFolio(0))
+  const folio = wanted ?? machine.addFolio(0)
+  folio.group = group
+  machine.makeResident(folio)
 }
 
 /** A task uses a page wherever its folio is now: in memory, on its way out of it, or in the pool. */
@@ -54,16 +56,16 @@ function* bringBack(machine: Machine, thread: Thread, folio: Folio): Program<str
 }
 
 function* swapIn(machine: Machine, thread: Thread, folio: Folio): Program {
-  const { costs, lists } = machine
+  const { costs } = machine
   folio.locked = true
-  yield* allocate(machine, thread, folio.pages)
+  yield* allocate(machine, thread, folio.group, folio.pages)
   yield { spend: drawEach(folio.pages, costs.swapIn) }
   dropSlot(machine, folio)
   // workingset_refault: what the active list could have held was thrown out too early.
-  if (lists.age - folio.evictedAt <= pagesOn(lists.active)) {
+  const { evictedBy } = folio
+  if (evictedBy.age - folio.evictedAt <= evictedBy.activePages) {
     folio.active = true
-    lists.activations++
-    lists.age += folio.pages
+    folio.group.activated(folio.pages)
   }
   machine.makeResident(folio)
   unlock(machine, folio)

@@ -1,9 +1,13 @@
 import type { SlowSwapout } from './case.ts'
 import type { Program, Thread } from './clock.ts'
+import type { Group } from './groups.ts'
 import type { Machine } from './machine.ts'
 
 export interface Folio {
   readonly id: number
+  /** Whose charge it is, and on whose behalf it was evicted. */
+  group: Group
+  evictedBy: Group
   /** Base pages, each with a frame and a slot. */
   pages: number
   state: 'free' | 'resident' | 'queued' | 'storing' | 'stored' | 'swapped'
@@ -23,9 +27,11 @@ export interface Folio {
   waiters: Thread[]
 }
 
-export function newFolio(id: number, pages: number): Folio {
+export function newFolio(id: number, pages: number, group: Group): Folio {
   return {
     id,
+    group,
+    evictedBy: group,
     pages,
     state: 'free',
     accessed: false,
@@ -58,12 +64,13 @@ export function unlock({ clock }: Machine, folio: Folio): void {
 }
 
 /** Its frames are free, what is left of it is in the pool. */
-export function evict({ clock, lists }: Machine, folio: Folio): void {
-  lists.age += folio.pages
+export function evict({ clock }: Machine, evictor: Group, folio: Folio): void {
+  evictor.grow(folio.pages)
+  folio.evictedBy = evictor
   folio.referenced = false
   folio.active = false
   folio.cleanCopy = false
-  folio.evictedAt = lists.age
+  folio.evictedAt = evictor.age
   folio.state = 'swapped'
   if (folio.swapout !== undefined) folio.swapout.freed = clock.now
   folio.swapout = undefined

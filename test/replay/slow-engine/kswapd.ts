@@ -65,12 +65,13 @@ export class Kswapd {
 
   *#balance(thread: Thread): Program {
     const machine = this.#machine
-    const { frames, lists, marks } = machine
+    const { frames, marks, root } = machine
     const scan = newScan(thread, { context: 'kswapd', mayWrite: true })
     let total = 0
     while (scan.priority >= 1) {
       if (frames.free > marks.high) break
-      if (lists.isInactiveLow) yield* shrinkActive(machine, CLUSTER)
+      if (root.isInactiveLow)
+        for (const group of root.subtree) yield* shrinkActive(machine, group, CLUSTER)
       scan.reclaimed = 0
       scan.scanned = 0
       scan.target = Math.max(marks.high, CLUSTER)
@@ -80,7 +81,7 @@ export class Kswapd {
       if (scan.scanned < scan.target || scan.reclaimed === 0) scan.priority--
     }
     if (scan.priority < 1 && total === 0) this.failures++
-    lists.seenActivations = lists.activations
+    root.seenActivations = root.activations
   }
 
   #maySleep(): boolean {

@@ -3,27 +3,17 @@ import type { Folio } from './folio.ts'
 /** Folios that a CPU collects before it moves them (PAGEVEC_SIZE). */
 const ROTATE = 31
 
-/** The classic lists, head first. */
+/** The classic lists of all groups, head first, and what the CPUs are about to move to their tails. */
 export class Lists {
-  readonly inactive: Folio[] = []
-  readonly active: Folio[] = []
-  /** lruvec->nonresident_age. */
-  age = 0
-  /** Refaults and second chances that made a folio active, and what the last reclaim had seen of them. */
-  activations = 0
-  seenActivations = 0
   readonly #rotating: Folio[][]
 
   constructor(cpus: number) {
     this.#rotating = Array.from({ length: cpus }, () => [])
   }
 
-  get isInactiveLow(): boolean {
-    return pagesOn(this.inactive) < pagesOn(this.active)
-  }
-
   add(folio: Folio): void {
-    ;(folio.active ? this.active : this.inactive).unshift(folio)
+    const { active, group } = folio
+    ;(active ? group.active : group.inactive).unshift(folio)
   }
 
   /** Folios from the tail until there are so many pages. */
@@ -40,7 +30,8 @@ export class Lists {
 
   /** Written folios move to the tail together, a batch of a CPU at a time. */
   rotate(folio: Folio, cpu: number): void {
-    if (!this.inactive.includes(folio) && !this.active.includes(folio)) return
+    const { active, inactive } = folio.group
+    if (!inactive.includes(folio) && !active.includes(folio)) return
     const batch = this.#rotating[cpu] ?? []
     batch.push(folio)
     if (batch.length === ROTATE) this.#rotateNow(cpu)
@@ -50,13 +41,13 @@ export class Lists {
     for (const folio of this.#rotating[cpu] ?? []) {
       if (folio.locked || !this.#remove(folio)) continue
       folio.active = false
-      this.inactive.push(folio)
+      folio.group.inactive.push(folio)
     }
     this.#rotating[cpu] = []
   }
 
   #remove(folio: Folio): boolean {
-    for (const list of [this.inactive, this.active]) {
+    for (const list of [folio.group.inactive, folio.group.active]) {
       const place = list.indexOf(folio)
       if (place < 0) continue
       list.splice(place, 1)

@@ -4,6 +4,7 @@ import type { SlowOptions } from './case.ts'
 import { Clock, type Program, type Thread } from './clock.ts'
 import { type Folio, newFolio } from './folio.ts'
 import { Frames } from './frames.ts'
+import { type Group, openGroups } from './groups.ts'
 import { Kswapd } from './kswapd.ts'
 import { Lists } from './lists.ts'
 import { Log } from './log.ts'
@@ -24,6 +25,9 @@ export class Machine {
   readonly kswapd: Kswapd
   readonly policy: Policy | undefined
   readonly refaultsWrite: boolean
+  /** The root group, and those of the workload by their places and one. */
+  readonly root: Group
+  readonly #groups: readonly Group[]
   readonly #workload: Workload
 
   constructor(workload: Workload, options: SlowOptions) {
@@ -40,12 +44,29 @@ export class Machine {
     this.slots = new Slots(this.frames, options.perPoolPage)
     this.lists = new Lists(cpus.length)
     this.refaultsWrite = options.refaultsWrite
+    this.#groups = openGroups(workload.machine.memcgs ?? [], this.folios)
+    this.root = this.#group(undefined)
     for (const order of workload.pages.order) this.addFolio(order)
     for (const folio of this.folios)
-      if (workload.pages.residentAtStart[folio.id] === 1 && this.#firstOf(folio.id) === folio.id)
+      if (workload.pages.residentAtStart[folio.id] === 1 && this.#firstOf(folio.id) === folio.id) {
+        folio.group = this.#group(workload.pages.memcg?.[folio.id])
+        folio.group.arriving += folio.pages
         this.makeResident(folio)
+      }
     this.kswapd = new Kswapd(this)
     this.policy = openPolicy(this, options.policy)
+  }
+
+  /** By the place of the workload; none: the root. */
+  #group(place = -1): Group {
+    const group = this.#groups[place + 1]
+    if (group === undefined) throw new Error(`no group ${place}`)
+    return group
+  }
+
+  /** Of a task of the workload. */
+  groupOf({ name }: Thread): Group {
+    return this.#group(this.#workload.tasks.find(({ comm }) => comm === name)?.memcg)
   }
 
   addKernelThread(name: string, program: (self: Thread) => Program): Thread {
@@ -60,7 +81,7 @@ export class Machine {
       (all, each, page) => all + ((pages.folio?.[page] ?? -1) < 0 ? (1 << each) - 1 : 0),
       0,
     )
-    const folio = newFolio(place < pages.length ? place : place + others, 1 << order)
+    const folio = newFolio(place < pages.length ? place : place + others, 1 << order, this.root)
     this.folios.push(folio)
     return folio
   }
@@ -89,12 +110,15 @@ export class Machine {
       member.state = 'swapped'
       member.slot = first.slot + place + 1
       member.evictedAt = first.evictedAt
+      member.group = first.group
+      member.evictedBy = first.evictedBy
     })
   }
 
   makeResident(folio: Folio): void {
     folio.state = 'resident'
     folio.accessed = true
+    folio.group.arriving -= folio.pages
     this.lists.add(folio)
   }
 }

@@ -6,8 +6,10 @@ import {
 } from '../../../src/workload/types.ts'
 import type { SlowOptions, SlowResult } from './case.ts'
 import type { Program, Thread } from './clock.ts'
+import { directReclaim } from './direct-reclaim.ts'
 import { faultNew, touch } from './faults.ts'
 import { Machine } from './machine.ts'
+import { CLUSTER } from './shrink.ts'
 
 /**
  * The machine once more, slow and obvious: objects, arrays, linear searches, policies written out by hand. It takes what a small case needs:
@@ -44,6 +46,9 @@ function* runOp(machine: Machine, thread: Thread, op: TaskOp | undefined, arg: n
   const folio = machine.folios[arg]
   if (op === 'alloc') yield* faultNew(machine, thread, folio?.state === 'free' ? folio : undefined)
   else if (op === 'touch') yield* touch(machine, thread, arg)
-  else if (op === 'sleep') yield { sleepUntil: machine.clock.now + arg }
+  else if (op === 'reclaim') {
+    const of = { mayWrite: true, group: machine.groupOf(thread), target: Math.max(arg, CLUSTER) }
+    yield* directReclaim(machine, thread, of)
+  } else if (op === 'sleep') yield { sleepUntil: machine.clock.now + arg }
   else throw new Error(`a case has no ${op} ${arg}`)
 }

@@ -1,5 +1,6 @@
 import type { Program, Thread } from './clock.ts'
 import { evict, type Folio, unlock } from './folio.ts'
+import type { Group } from './groups.ts'
 import { pagesOn } from './lists.ts'
 import type { Machine } from './machine.ts'
 import { swapOut } from './swap-out.ts'
@@ -12,6 +13,11 @@ export interface Scan {
   readonly thread: Thread
   readonly context: 'kswapd' | 'direct'
   readonly mayWrite: boolean
+  /** Whose subtree is reclaimed because of itself; undefined: memory as a whole is short. */
+  readonly group?: Group
+  /** memory.low has spared something, and does so no more. */
+  sparedLow: boolean
+  takesLow: boolean
   priority: number
   target: number
   reclaimed: number
@@ -20,10 +26,12 @@ export interface Scan {
   force: boolean
 }
 
-export function newScan(thread: Thread, of: Pick<Scan, 'context' | 'mayWrite'>): Scan {
+export function newScan(thread: Thread, of: Pick<Scan, 'context' | 'mayWrite' | 'group'>): Scan {
   return {
     ...of,
     thread,
+    sparedLow: false,
+    takesLow: false,
     priority: 12,
     target: CLUSTER,
     reclaimed: 0,
@@ -34,33 +42,72 @@ export function newScan(thread: Thread, of: Pick<Scan, 'context' | 'mayWrite'>):
 }
 
 export function* shrinkNode(machine: Machine, scan: Scan): Program {
-  const { costs, kswapd, lists } = machine
+  const { costs, kswapd } = machine
   const before = scan.reclaimed
+  const target = targetOf(machine, scan)
   scan.mayDeactivate =
-    scan.force || lists.activations !== lists.seenActivations || lists.isInactiveLow
-  const share = 2 ** scan.priority
-  let inactiveQuota = Math.floor(pagesOn(lists.inactive) / share)
-  let activeQuota = Math.floor(pagesOn(lists.active) / share)
-  const wholeQuota = scan.context === 'direct' && scan.priority === 12
-  while (inactiveQuota > 0) {
-    const count = Math.min(inactiveQuota, CLUSTER)
-    inactiveQuota -= count
-    yield* shrinkInactive(machine, scan, count)
-    if (activeQuota > 0) {
-      const some = Math.min(activeQuota, CLUSTER)
-      activeQuota -= some
-      if (scan.mayDeactivate) yield* shrinkActive(machine, some)
-    }
-    if (scan.reclaimed - before >= scan.target && !wholeQuota) break
-  }
-  if (lists.isInactiveLow) yield* shrinkActive(machine, CLUSTER)
+    scan.force || target.activations !== target.seenActivations || target.isInactiveLow
+  for (const group of target.subtree)
+    if (!isSpared(group, target, scan)) yield* shrinkGroup(machine, scan, group)
   const slab = costs.slab.draw()
   yield { spend: scan.mayWrite ? slab : Math.floor(slab / 8) }
   if (scan.reclaimed > before) kswapd.failures = 0
 }
 
-export function* shrinkActive({ clock, costs, lists }: Machine, count: number): Program {
-  const batch = lists.isolate(lists.active, count, clock.cpu)
+/** The group at whose subtree the reclaim is aimed. */
+export function targetOf({ root }: Machine, { group }: Scan): Group {
+  return group ?? root
+}
+
+/** memory.min, and memory.low as long as there is anything else. */
+function isSpared(group: Group, target: Group, scan: Scan): boolean {
+  if (group === target) return false
+  const { usage } = group
+  if (usage <= group.protectedBy('min', target)) return true
+  if (usage > group.protectedBy('low', target) || scan.takesLow) return false
+  scan.sparedLow = true
+  return true
+}
+
+/** Pages of a list that the scan takes its share of: less by what is protected of the group. */
+function exposed(list: readonly Folio[], group: Group, target: Group, scan: Scan): number {
+  const size = pagesOn(list)
+  const min = group.protectedBy('min', target)
+  const low = group.protectedBy('low', target)
+  if (min === 0 && low === 0) return size
+  const spared = !scan.takesLow && low > min ? low : min
+  if (spared > min) scan.sparedLow = true
+  const whole = Math.max(group.usage, spared)
+  return Math.max(CLUSTER, size - Math.floor((size * spared) / (whole + 1)))
+}
+
+function* shrinkGroup(machine: Machine, scan: Scan, group: Group): Program {
+  const before = scan.reclaimed
+  const target = targetOf(machine, scan)
+  const share = 2 ** scan.priority
+  let inactiveQuota = Math.floor(exposed(group.inactive, group, target, scan) / share)
+  let activeQuota = Math.floor(exposed(group.active, group, target, scan) / share)
+  const wholeQuota = scan.context === 'direct' && scan.group === undefined && scan.priority === 12
+  while (inactiveQuota > 0) {
+    const count = Math.min(inactiveQuota, CLUSTER)
+    inactiveQuota -= count
+    yield* shrinkInactive(machine, scan, group, count)
+    if (activeQuota > 0) {
+      const some = Math.min(activeQuota, CLUSTER)
+      activeQuota -= some
+      if (scan.mayDeactivate) yield* shrinkActive(machine, group, some)
+    }
+    if (scan.reclaimed - before >= scan.target && !wholeQuota) break
+  }
+  if (group.isInactiveLow) yield* shrinkActive(machine, group, CLUSTER)
+}
+
+export function* shrinkActive(
+  { clock, costs, lists }: Machine,
+  group: Group,
+  count: number,
+): Program {
+  const batch = lists.isolate(group.active, count, clock.cpu)
   for (const folio of batch) {
     folio.accessed = false
     folio.active = false
@@ -69,9 +116,9 @@ export function* shrinkActive({ clock, costs, lists }: Machine, count: number): 
   for (const folio of batch) lists.add(folio)
 }
 
-function* shrinkInactive(machine: Machine, scan: Scan, count: number): Program {
+function* shrinkInactive(machine: Machine, scan: Scan, group: Group, count: number): Program {
   const { clock, costs, frames, lists } = machine
-  const batch = lists.isolate(lists.inactive, count, clock.cpu)
+  const batch = lists.isolate(group.inactive, count, clock.cpu)
   if (batch.length === 0) return
   const own = costs.batch.draw()
   const isolating = Math.floor(own * 0.2)
@@ -91,14 +138,14 @@ function* shrinkInactive(machine: Machine, scan: Scan, count: number): Program {
 /** True: freed. */
 function* shrinkFolio(machine: Machine, scan: Scan, folio: Folio): Program<boolean> {
   const { costs } = machine
-  if (folio.locked || isKept(machine, folio)) {
+  if (folio.locked || isKept(folio)) {
     yield { spend: costs.scanKept.draw() }
     return false
   }
   if (folio.state === 'stored' || folio.cleanCopy) {
     folio.locked = true
     yield { spend: costs.freeClean.draw() }
-    evict(machine, folio)
+    evict(machine, targetOf(machine, scan), folio)
     unlock(machine, folio)
     return true
   }
@@ -110,7 +157,7 @@ function* shrinkFolio(machine: Machine, scan: Scan, folio: Folio): Program<boole
 }
 
 /** Under writeback, or used since the last look: the second time it becomes active. */
-function isKept({ lists }: Machine, folio: Folio): boolean {
+function isKept(folio: Folio): boolean {
   if (folio.writeback) {
     folio.active = true
     folio.metByReclaim = true
@@ -120,8 +167,7 @@ function isKept({ lists }: Machine, folio: Folio): boolean {
   folio.accessed = false
   if (folio.referenced) {
     folio.active = true
-    lists.activations++
-    lists.age += folio.pages
+    folio.group.activated(folio.pages)
   } else folio.referenced = true
   return true
 }

@@ -3,7 +3,7 @@ import type { Program, Thread } from './clock.ts'
 import { drawEach, evict, type Folio, unlock } from './folio.ts'
 import type { Machine } from './machine.ts'
 import type { Policy } from './policies/index.ts'
-import type { Scan } from './shrink.ts'
+import { type Scan, targetOf } from './shrink.ts'
 import { store } from './store.ts'
 
 /** Unmaps a folio and stores it, or hands it to the policy. True: freed. */
@@ -28,7 +28,7 @@ export function* swapOut(machine: Machine, scan: Scan, folio: Folio): Program<bo
     if (policy !== undefined && (yield* handOver(machine, policy, thread, folio, row))) return false
     row.path = 'inline'
   }
-  return yield* storeHere(machine, thread, folio, row)
+  return yield* storeHere(machine, scan, folio, row)
 }
 
 /** Other CPUs with an address space are interrupted: they flush at once, the sender waits for it. */
@@ -69,15 +69,15 @@ function* handOver(
 /** Who reclaims stores it. True: freed. */
 function* storeHere(
   machine: Machine,
-  thread: Thread,
+  scan: Scan,
   folio: Folio,
   row: SlowSwapout,
 ): Program<boolean> {
   machine.log.takeUp(row)
-  yield* store(machine, thread, folio)
+  yield* store(machine, scan.thread, folio)
   row.handed = machine.clock.now
   const isStored = folio.state === 'stored'
-  if (isStored) evict(machine, folio)
+  if (isStored) evict(machine, targetOf(machine, scan), folio)
   unlock(machine, folio)
   return isStored
 }
