@@ -26,8 +26,10 @@ const IS_SORTED: usize = 24
 const LAST: usize = 32
 export const CPU_BYTES: u32 = 40
 
-// What is copied at once; both buffers have so much behind what is asked for.
-export const SLACK_BYTES: u32 = 16
+// What is copied at once, as much as most samples have: a loop that ends sooner for some is mispredicted. Both buffers have so much behind
+// what is asked for.
+export const SLACK_BYTES: u32 = 80
+const VECTOR_BYTES: u32 = 16
 
 // Why `take` ended.
 const OTHER: i32 = 0
@@ -76,22 +78,22 @@ export let tgid: u32 = 0
 
 /** Takes at most `most` samples from the records at bytes `from` .. `to` of `bytes`, of which byte 0 is at `position` in the file. */
 export function take(bytes: u32, from: u32, to: u32, most: u32, position: f64, step: f64): i32 {
-  taken = 0
   rounds = 0
   isRoundClosed = 0
   let reason: i32 = OTHER
-  at = from
-  while (taken < most && at + HEADER_BYTES <= to) {
-    const record = bytes + at
+  let count: u32 = 0
+  let next = from
+  while (count < most && next + HEADER_BYTES <= to) {
+    const record = bytes + next
     const size = <u32>load<u16>(record, RECORD_BYTES)
-    if (size < HEADER_BYTES || (size & 3) != 0 || at + size > to) break
+    if (size < HEADER_BYTES || (size & 3) != 0 || next + size > to) break
     const type = load<u32>(record)
     if (type == SAMPLE) {
-      reason = takeSample(record, size, position + <f64>at * step)
+      reason = takeSample(record, size, position + <f64>next * step)
       if (reason != TAKEN) break
-      taken++
+      count++
       isRoundClosed = 0
-    } else if (type == FINISHED_ROUND && <i32>(waiting + taken) <= mostPassed) {
+    } else if (type == FINISHED_ROUND && <i32>(waiting + count) <= mostPassed) {
       roundLatest = latest
       rounds++
       isRoundClosed = 1
@@ -99,10 +101,12 @@ export function take(bytes: u32, from: u32, to: u32, most: u32, position: f64, s
       reason = OTHER
       break
     }
-    lastAt = at
-    at += size
+    lastAt = next
+    next += size
   }
-  waiting += taken
+  at = next
+  taken = count
+  waiting += count
   return reason
 }
 
@@ -165,7 +169,8 @@ export function take(bytes: u32, from: u32, to: u32, most: u32, position: f64, s
 
 /** Reads and writes some bytes more than `size`. */
 @inline function copy(to: u32, from: u32, size: u32): void {
-  for (let done: u32 = 0; done < size; done += SLACK_BYTES) v128.store(to + done, v128.load(from + done))
+  for (let done: u32 = 0; done < SLACK_BYTES; done += VECTOR_BYTES) v128.store(to + done, v128.load(from + done))
+  for (let done = SLACK_BYTES; done < size; done += VECTOR_BYTES) v128.store(to + done, v128.load(from + done))
 }
 
 /** Forgets the first `count` samples of a cpu. */

@@ -10,7 +10,7 @@ const COMPRESSED2 = 83
 /** The size field of a record has 16 bits. */
 export const MAX_RECORD_BYTES = 1 << 16
 /** What may be read behind records. */
-const SLACK_BYTES = 16
+const SLACK_BYTES = 80
 const READ_BYTES = 1 << 22
 /** A piece of data that unpacks to more is no recording. */
 const MAX_RATIO = 4096
