@@ -33,8 +33,12 @@ const FIRST_AT: u32 = 2
   store<f64>(task + field, load<f64>(task + field) + ns)
 }
 
-/** Brings the task's account up to now. */
 export function advance(task: u32): void {
+  account(task)
+}
+
+/** Brings the task's account up to now. */
+@inline function account(task: u32): void {
   const ts = now()
   const accounted = load<f64>(task, ACCOUNTED)
   const elapsed = ts - accounted
@@ -43,10 +47,13 @@ export function advance(task: u32): void {
     return
   }
   store<f64>(task, ts, ACCOUNTED)
-  switch (load<i32>(task, STATE)) {
-    case RUNNING:
-      addTo(task, elapsed, UNLABELLED)
-      break
+  const state = load<i32>(task, STATE)
+  if (state == RUNNING) addTo(task, elapsed, UNLABELLED)
+  else accountOff(task, state, elapsed)
+}
+
+function accountOff(task: u32, state: i32, elapsed: f64): void {
+  switch (state) {
     case READY:
       addTotal(task, RUNNABLE, elapsed)
       addTo(task, elapsed, READY_NS)
@@ -89,7 +96,7 @@ export function advance(task: u32): void {
 
 /** An event of the task itself: it runs now, and its time on CPU since the last such event was spent on `part`. */
 export function label(task: u32, part: i32): void {
-  advance(task)
+  account(task)
   if (load<i32>(task, STATE) != RUNNING) run(task)
   spend(task, part)
   if (load<i32>(trace, SCHEDULED) == 0) return
@@ -100,7 +107,7 @@ export function label(task: u32, part: i32): void {
 
 export function switchOut(task: u32, cpu: i32, state: i32): void {
   const ts = now()
-  advance(task)
+  account(task)
   const start = load<f64>(task, PIECE_START)
   if (load<i32>(task, STATE) == RUNNING && start < ts) {
     if (reclaims(task)) keepPiece(task, start, ts, cpu)
@@ -149,7 +156,7 @@ export function wake(task: u32, waker: u32): void {
 }
 
 export function switchIn(task: u32, cpu: i32): void {
-  advance(task)
+  account(task)
   if (load<i32>(task, STATE) != RUNNING) showOff(task)
   if (load<i32>(task, SLEPT) != 0) {
     store<i32>(task, 0, SLEPT)
@@ -231,14 +238,16 @@ function showPieces(task: u32, part: i32): void {
   return load<i32>(trace + (part << 2), DOING_OF)
 }
 
-function show(task: u32, start: f64, end: f64, cpu: i32, part: i32): void {
+@inline function show(task: u32, start: f64, end: f64, cpu: i32, part: i32): void {
   if (load<i32>(task, TID) == 0) return
-  const held = load<i32>(task, HELD_PART)
   const follows = load<f64>(task, HELD_END) == start && load<i32>(task, HELD_CPU) == cpu
-  if (follows && doingOf(held) == doingOf(part)) {
-    store<f64>(task, end, HELD_END)
-    return
-  }
+  if (follows && doingOf(load<i32>(task, HELD_PART)) == doingOf(part)) store<f64>(task, end, HELD_END)
+  else showOther(task, start, end, cpu, part, follows)
+}
+
+/** What the task did is not what it did before. */
+function showOther(task: u32, start: f64, end: f64, cpu: i32, part: i32, follows: bool): void {
+  const held = load<i32>(task, HELD_PART)
   if (follows && part == STORE && held == UNMAP && isNaN(load<f64>(task, UNMAP_START)))
     store<f64>(task, load<f64>(task, HELD_START), UNMAP_START)
   else emitHeld(task)
