@@ -9,6 +9,9 @@ import {
   HOST_EVENT,
   IDLE_TASKS,
   LANES,
+  MET_BITS,
+  MET_BYTES,
+  MET_SHAPES,
   MOST_AREAS,
   MOST_IDLE_TASKS,
   MOST_LANES,
@@ -136,6 +139,7 @@ export class Following {
     this.lanes = this.#table(LANES, MOST_LANES)
     this.areas = this.#table(AREAS, MOST_AREAS)
     this.#table(SHRINKERS, (SHRINKER_SLOTS * SHRINKER_BYTES) / 4)
+    this.#table(MET_SHAPES, (2 ** MET_BITS * MET_BYTES) / 4)
   }
 
   /** To be called before the first event. */

@@ -17,10 +17,8 @@ import {
   NAME_LOW,
   NODE,
   NONE,
-  PAIR_SHAPES,
   READY_NS,
   SINCE_BLOCKED,
-  SINGLE_SHAPES,
   SLAB_SCANNED,
   SLAB_SHRINKER,
   SLAB_START,
@@ -57,8 +55,6 @@ export interface OpenRead {
   swapoutId: number
 }
 
-/** No CPU has this number. */
-const NO_CPU = -0x8000_0000
 /** Fields of the record that are not known at first. */
 const UNKNOWN_FIELDS = [
   ACCOUNTED,
@@ -119,7 +115,6 @@ export class Task {
     this.comm = comm
     this.firstNs = ts
     for (const field of UNKNOWN_FIELDS) this.#numbers[field / 8] = Number.NaN
-    for (const field of [SINGLE_SHAPES, PAIR_SHAPES]) this.#words[field / 4] = NO_CPU
     for (const field of [SPAN_CONTEXT, SLAB_SHRINKER]) this.#words[field / 4] = NONE
     this.forgetName()
     this.#numbers[TASK_ID / 8] = id

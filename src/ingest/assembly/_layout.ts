@@ -32,7 +32,7 @@ export const STATE_NAP = 3
 export const STATE_SLEEPING = 4
 export const DOING_NONE = 0
 export const MOST_DOINGS = 8
-export const STATE_SHAPES = 40
+export const MOST_STATES = 8
 
 /** Index of TASK_KINDS. */
 export const KSWAPD = 0
@@ -125,7 +125,16 @@ export const FOUR_COUNT = 272
 /** By position, time since the first and frame. */
 export const FOUR_AFTER = 276
 export const FOUR_PFN = 292
+/** Shapes of rows of thread_states met lately. */
+export const MET_SHAPES = 308
 export const TRACE_BYTES = 312
+
+/** A shape that was met: the task, the rows' form, cpu, state and doing, the shape. */
+export const MET_FORM = 4
+export const MET_KEY = 8
+export const MET_SHAPE = 12
+export const MET_BYTES = 16
+export const MET_BITS = 11
 
 /** A shrinker: its address, lower and upper half, and its code + 1. */
 export const SHRINKER_BYTES = 12
@@ -212,18 +221,15 @@ export const SLAB_SHRINKER = 360
 export const IN_FAULT = 364
 /** Shapes of its last swap-outs, one record for each form in brief. */
 export const SWAPOUT_SHAPES = 368
-/** Shapes that its rows had on the CPU where it last was, by state and doing; -1 = not met. */
-export const SINGLE_SHAPES = 372
-export const PAIR_SHAPES = 536
 /** Pairs that wait to be four without a gap: start, shape, how many; times since the start by position, end of the run and of all. */
-export const PAIRS_START = 704
-export const PAIRS_SHAPE = 712
-export const PAIRS_COUNT = 716
-export const PAIRS_AT = 720
+export const PAIRS_START = 376
+export const PAIRS_SHAPE = 384
+export const PAIRS_COUNT = 388
+export const PAIRS_AT = 392
 /** The bytes of its name, where events have them undecoded. */
-export const NAME_LOW = 752
-export const NAME_HIGH = 760
-export const TASK_BYTES = 768
+export const NAME_LOW = 424
+export const NAME_HIGH = 432
+export const TASK_BYTES = 440
 
 /** A piece: start, end, cpu. */
 export const PIECE_END = 8

@@ -3,8 +3,8 @@ import { denseEntry, entryAt, isDense, keyOf, readPage } from './_entries'
 import { highAt, isThere, numberAt, wordAt } from './_fields'
 import { freeSparse, now, readWithin, slotFreed, trace } from './_host'
 import {
-  DEVICE_MET, ENTRY_SWAPOUT, FROM_ZRAM, INVALIDATED, IN_FAULT, MOVE_ROWS, NONE, SUBMITTED, SWAPIN_ROWS, TASK_ID, TASK_INDEX, TID, ZRAM_AREA,
-  ZSWAP_LOADS,
+  DEVICE_MET, ENTRY_SWAPOUT, FROM_ZRAM, INVALIDATED, IN_FAULT, MOVE_ROWS, NONE, SUBMITTED, SWAPIN_ROWS, TASK_ID, TASK_INDEX, TID,
+  ZRAM_AREA, ZSWAP_LOADS,
 } from './_layout'
 import { addRow, setNumber, setWord } from './_rows'
 

@@ -2,11 +2,12 @@
 import { now, room, stateShape, trace } from './_host'
 import {
   ACCOUNTED, ASLEEP, BLOCKED, DOING_NONE, DOING_OF, FOUR, GATE, HELD_CPU, HELD_END, HELD_PART, HELD_START, ISOLATE_NS, ISOLATE_TAKEN,
-  KSWAPD_OPEN, LAST_CPU, MOST_DOINGS, MOST_PIECES, NONE, OTHER, OWNER, PAIRS_AT, PAIRS_COUNT, PAIRS_SHAPE, PAIRS_START, PAIR_FOURS, PAIR_ROWS, PAIR_SHAPES, PIECES, PIECE_BYTES, PIECE_COUNT, PIECE_CPU,
-  PIECE_END, PIECE_START, READY, READY_NS, RUNNABLE, RUNNING, SCHEDULED, SINCE, SINCE_BLOCKED, SINGLE_SHAPES, SLAB_SHRINKER, SLAB_START,
-  SLEEPING, SLEEP_NS, SLEEP_PART, SLEEP_START, SLEPT, SPANS, STATE, STATE_IO, STATE_NAP, STATE_ROWS, STATE_RUNNABLE, STATE_RUNNING,
-  STATE_SHAPES, STATE_SLEEPING, STORE, SUBMIT_NS, SWAPOUT_CPU, TASK_ID, TID, TOTALS, UNINTERRUPTIBLE, UNKNOWN, UNLABELLED, UNMAP,
-  UNMAP_START, WAKER, WOKEN_IN_BATCH, WRITTEN_NS,
+  KSWAPD_OPEN, LAST_CPU, MET_BITS, MET_BYTES, MET_FORM, MET_KEY, MET_SHAPE, MET_SHAPES, MOST_DOINGS, MOST_PIECES, MOST_STATES, NONE,
+  OTHER, OWNER, PAIRS_AT, PAIRS_COUNT, PAIRS_SHAPE, PAIRS_START, PAIR_FOURS, PAIR_ROWS, PIECES, PIECE_BYTES, PIECE_COUNT, PIECE_CPU,
+  PIECE_END, PIECE_START, READY, READY_NS, RUNNABLE, RUNNING, SCHEDULED, SINCE, SINCE_BLOCKED, SLAB_SHRINKER, SLAB_START, SLEEPING,
+  SLEEP_NS, SLEEP_PART, SLEEP_START, SLEPT, SPANS, STATE, STATE_IO, STATE_NAP, STATE_ROWS, STATE_RUNNABLE, STATE_RUNNING, STATE_SLEEPING,
+  STORE, SUBMIT_NS, SWAPOUT_CPU, TASK_ID, TID, TOTALS, UNINTERRUPTIBLE, UNKNOWN, UNLABELLED, UNMAP, UNMAP_START, WAKER, WOKEN_IN_BATCH,
+  WRITTEN_NS,
 } from './_layout'
 import { addRow, setNumber, setWord } from './_rows'
 import { reclaims } from './_tasks'
@@ -272,26 +273,25 @@ function addRun(task: u32, part: i32, start: f64, end: f64): void {
 
 function addState(task: u32, cpu: i32, state: i32, doing: i32, start: f64, end: f64): void {
   const rows = load<u32>(trace, STATE_ROWS)
-  const shape = shapeOf(task, SINGLE_SHAPES, rows, cpu, state, doing)
+  const shape = shapeOf(task, rows, cpu, state, doing)
   const row = addRow(rows)
   setWord(rows, SHAPE, row, shape)
   setNumber(rows, START, row, start)
   setNumber(rows, END, row, end)
 }
 
-function shapeOf(task: u32, shapes: u32, rows: u32, cpu: i32, state: i32, doing: i32): i32 {
-  const known = task + shapes
-  if (load<i32>(known) != cpu) {
-    store<i32>(known, cpu)
-    memory.fill(known + 4, 0xff, STATE_SHAPES << 2)
+/** Number of what the row has in common with others: mostly met before. */
+function shapeOf(task: u32, rows: u32, cpu: i32, state: i32, doing: i32): i32 {
+  const key = (cpu * MOST_STATES + state) * MOST_DOINGS + doing
+  const mixed = ((task ^ rows) * 0x9e3779b1) ^ (<u32>key * 0x85ebca6b)
+  const met = load<u32>(trace, MET_SHAPES) + (mixed >>> (32 - MET_BITS)) * MET_BYTES
+  if (load<u32>(met) != task || load<u32>(met, MET_FORM) != rows || load<i32>(met, MET_KEY) != key) {
+    store<i32>(met, stateShape(rows, load<f64>(task, TASK_ID), cpu, state, doing), MET_SHAPE)
+    store<u32>(met, task)
+    store<u32>(met, rows, MET_FORM)
+    store<i32>(met, key, MET_KEY)
   }
-  const place = known + 4 + ((state * MOST_DOINGS + doing) << 2)
-  let shape = load<i32>(place)
-  if (shape < 0) {
-    shape = stateShape(rows, load<f64>(task, TASK_ID), cpu, state, doing)
-    store<i32>(place, shape)
-  }
-  return shape
+  return load<i32>(met, MET_SHAPE)
 }
 
 @inline function dropHeld(task: u32): void {
@@ -346,7 +346,7 @@ function addPair(task: u32, state: i32): bool {
   if (runNs > MOST_UINT32 || offNs > MOST_UINT32) return false
   const unmapStart = load<f64>(task, UNMAP_START)
   if (!isNaN(unmapStart)) addRun(task, UNMAP, unmapStart, start)
-  const shape = shapeOf(task, PAIR_SHAPES, load<u32>(trace, PAIR_ROWS), load<i32>(task, HELD_CPU), state, doingOf(load<i32>(task, HELD_PART)))
+  const shape = shapeOf(task, load<u32>(trace, PAIR_ROWS), load<i32>(task, HELD_CPU), state, doingOf(load<i32>(task, HELD_PART)))
   holdPair(task, shape, start, end)
   dropHeld(task)
   return true
