@@ -9,6 +9,7 @@ import { readDeviceRequests } from './device.ts'
 import { loadRecording } from './load.ts'
 import { withLostStores } from './lost-stores.ts'
 import { describeMachine, findRecordPages, findZones } from './machine.ts'
+import { findMemcgs, memcgOfPages } from './memcgs.ts'
 import { listStores, listTouches, nodeFinder } from './page-events.ts'
 import { buildPages, buildStream } from './page-rows.ts'
 import { followPages } from './pages.ts'
@@ -135,7 +136,14 @@ function extractPart(
     switchNs: switched.fixedNs,
     isDemand: (tid) => demandTasks.rows.has(tid),
   })
-  const taskParts = { startNs, halfNs, resident, allocations, touches, identities, file, users }
+  const memcgs = findMemcgs(
+    recording,
+    demandTasks.list.map(({ tid }) => tid),
+  )
+  const taskParts = {
+    ...{ startNs, halfNs, resident, allocations, touches, identities, file, users },
+    memcgs,
+  }
   const tasks: WorkloadTask[] = demandTasks.list.map((clock, row) =>
     buildTask(recording, clock, row, taskParts),
   )
@@ -153,6 +161,15 @@ function extractPart(
           lruAtStart: balance.lruAtStart,
         }
   const deviceRequests = readDeviceRequests(recording, untilNs)
+  const pages = buildPages({
+    stores,
+    identities,
+    allocations,
+    recording,
+    nodes: zones,
+    cached: cache.atStart,
+  })
+  const used = { touches, ofTouch: identities.ofTouch }
   const workload: Workload = {
     version: 1,
     source: { trace: recording.name },
@@ -162,21 +179,20 @@ function extractPart(
       basis: 'event',
       from: 'first wake-up of kswapd or direct reclaim',
     },
-    machine: describeMachine(recording, {
-      balance: measuredBalance,
-      boostFree: demand.boostFree(untilNs),
-      recordPagesPerSlot,
-      zones,
-      hasZeroMap: findZeroMap(recording),
-    }),
-    pages: buildPages({
-      stores,
-      identities,
-      allocations,
-      recording,
-      nodes: zones,
-      cached: cache.atStart,
-    }),
+    machine: {
+      ...describeMachine(recording, {
+        balance: measuredBalance,
+        boostFree: demand.boostFree(untilNs),
+        recordPagesPerSlot,
+        zones,
+        hasZeroMap: findZeroMap(recording),
+      }),
+      ...(memcgs.list.length === 0 ? {} : { memcgs: memcgs.list }),
+    },
+    pages:
+      memcgs.list.length === 0
+        ? pages
+        : { ...pages, memcg: memcgOfPages(pages.owner, tasks, used) },
     tasks,
     stream: buildStream(stores.list.length, identities, cache.atStart),
     costs: measured.costs,

@@ -15,7 +15,7 @@ export async function loadTasks(
 ): Promise<Map<number, RecordedTask>> {
   // Tids are used again and names change: the last to bear the tid names it.
   const rows = await tables.queryColumns(
-    `SELECT tid::DOUBLE AS tid, task_id::DOUBLE AS task_id, tgid::DOUBLE AS tgid, comm, kind
+    `SELECT tid::DOUBLE AS tid, task_id::DOUBLE AS task_id, tgid::DOUBLE AS tgid, comm, kind, cgroup
      FROM tasks WHERE trace_id = ${traceId} ORDER BY last_ns NULLS FIRST, task_id`,
   )
   const tasks = new Map<number, RecordedTask>()
@@ -24,6 +24,7 @@ export async function loadTasks(
   const tgid = floats(rows, 'tgid')
   const comm = texts(rows, 'comm')
   const kind = texts(rows, 'kind')
+  const cgroup = texts(rows, 'cgroup')
   for (let i = 0; i < rows.length; i++) {
     const group = tgid[i] ?? Number.NaN
     tasks.set(tid[i] ?? -1, {
@@ -32,6 +33,7 @@ export async function loadTasks(
       tgid: Number.isNaN(group) ? -1 : group,
       comm: comm[i] ?? '',
       kind: kind[i] ?? 'user',
+      cgroup: cgroup[i],
     })
   }
   return tasks

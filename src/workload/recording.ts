@@ -88,6 +88,8 @@ export interface RecordedTask {
   readonly tid: number
   readonly comm: string
   readonly kind: string
+  /** Path of its control group; absent = not known. */
+  readonly cgroup?: string | undefined
 }
 
 export interface Sample {

@@ -1,4 +1,5 @@
 import type { TaskClock } from './clocks.ts'
+import type { MemcgsOfTasks } from './memcgs.ts'
 import type { FileReads } from './page-cache.ts'
 import type { Touch } from './page-events.ts'
 import type { Recording } from './recording.ts'
@@ -22,6 +23,7 @@ export interface TaskParts {
   readonly identities: { readonly ofTouch: Int32Array; readonly folio: Int32Array | undefined }
   readonly file: FileReads
   readonly users: MemoryUsers
+  readonly memcgs: MemcgsOfTasks
 }
 
 export function buildTask(
@@ -65,6 +67,7 @@ export function buildTask(
   let length = order.length
   while (length > 0 && ops[order[length - 1] ?? 0] === OP.sleep) length--
   const task = recording.tasks.get(clock.tid)
+  const memcg = parts.memcgs.ofTask.get(clock.tid)
   const op = new Uint8Array(length)
   const cpuNs = new Float64Array(length)
   const arg = new Float64Array(length)
@@ -84,6 +87,7 @@ export function buildTask(
     kind: task?.kind === 'kworker' ? 'kworker' : 'user',
     cpus: [],
     hasMemory: parts.users.owners.has(clock.tid),
+    ...(memcg === undefined ? {} : { memcg }),
     op,
     cpuNs,
     arg,

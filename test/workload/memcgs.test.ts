@@ -1,0 +1,49 @@
+import { expect, it } from 'vitest'
+import { findMemcgs, memcgOfPages } from '../../src/workload/memcgs.ts'
+import { type RecordedTask, RecordingBuilder } from '../../src/workload/recording.ts'
+import { madeRecording } from './made-recording.ts'
+
+const MEMCGS = `/sys/fs/cgroup/apps/memory.max:1048576
+/sys/fs/cgroup/apps/one/memory.low:409600
+/sys/fs/cgroup/other/memory.min:4096
+/sys/fs/cgroup/memory.max:9
+`
+
+function recordingOf(groups: readonly (string | undefined)[], snapshot: Record<string, unknown>) {
+  const tasks = groups.map((cgroup, tid): readonly [number, RecordedTask] => [
+    tid,
+    { taskId: tid + 1, tgid: tid, tid, comm: 'app', kind: 'user', cgroup },
+  ])
+  return madeRecording(new RecordingBuilder(), { endNs: 1, tasks: new Map(tasks), snapshot })
+}
+
+it('cgroups come with those above them, each after its parent, with the settings beside the trace in pages', () => {
+  const recording = recordingOf(['/apps/one', '/apps/two', '/', undefined, '/apps/one'], {
+    memcgs: MEMCGS,
+  })
+  const { list, ofTask } = findMemcgs(recording, [0, 1, 2, 3, 4])
+  expect(list).toEqual([
+    { name: '/apps', maxPages: 256, basis: 'event' },
+    { name: '/apps/one', parent: 0, lowPages: 100, basis: 'event' },
+    { name: '/apps/two', parent: 0, basis: 'event' },
+  ])
+  expect([...ofTask]).toEqual([
+    [0, 1],
+    [1, 2],
+    [4, 1],
+  ])
+})
+
+it('where no task has a cgroup but the root there are none', () => {
+  const { list, ofTask } = findMemcgs(recordingOf(['/', undefined], {}), [0, 1])
+  expect([list, ofTask.size]).toEqual([[], 0])
+})
+
+it('a page without an owner is of the cgroup of the task that used it first', () => {
+  const touch = (task: number) => ({ task })
+  const found = memcgOfPages(Int32Array.of(-1, 0, -1, -1), [{ memcg: 5 }, {}], {
+    touches: [touch(1), touch(0), touch(0), touch(0)],
+    ofTouch: Int32Array.of(2, 2, 0, 1),
+  })
+  expect([...found]).toEqual([5, -1, -1, -1])
+})
