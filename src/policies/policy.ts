@@ -37,7 +37,7 @@ export type OperationName =
   /** Takes an item from the atomic pool; 0 = none. */
   | 'allocItem'
   | 'freeItem'
-  /** Cells are the policy's flags and counters, 0 at first. Both return the value after the operation. */
+  /** Cells are the policy's flags and counters: 32-bit integers, 0 at first. Both return the value after the operation. */
   | 'write'
   | 'add'
 
