@@ -22,5 +22,10 @@ import { ROWS_COLUMNS, ROWS_LENGTH, ROWS_ROOM } from './_layout'
 
 /** A whole number below 2^32. */
 @inline export function setUnsigned(rows: u32, column: u32, row: u32, value: f64): void {
-  setWord(rows, column, row, <i32>(<u32>value))
+  setWord(rows, column, row, toWord(value))
+}
+
+/** 32 bits of a whole number from 0 to 2^32: next to 2^52 they are the lowest of the sum's. A conversion has to look at more cases. */
+@inline export function toWord(value: f64): i32 {
+  return <i32>reinterpret<i64>(value + 4503599627370496.0)
 }

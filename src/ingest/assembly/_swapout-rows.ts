@@ -6,7 +6,7 @@ import {
   SHAPE_NUMBER, SHAPE_ORDER, SHAPE_PATH, SHAPE_PLACE, SHAPE_STORED_BY, SHAPE_TYPE, SPAN, SPAN_ID, START_NS, STORED_BY, STORED_NS,
   SUBMITTED, SUBMIT_NS, SUBMIT_RANK, SWAPOUT_CPU, SWAPOUT_ID, SWAPOUT_NODE, SWAPOUT_SHAPES, TYPE, UNGATED_FOURS, UNGATED_ROWS, WRITTEN_NS,
 } from './_layout'
-import { addRow, setNumber, setUnsigned, setWord } from './_rows'
+import { addRow, setNumber, setUnsigned, setWord, toWord } from './_rows'
 import { contextOf } from './_tasks'
 import { yieldStore } from './_timeline'
 
@@ -83,19 +83,19 @@ export function addUngated(swapout: u32): void {
 
 /** Holds a row back until it is one of four that continue each other, or another comes between. */
 function holdUngated(shape: i32, id: f64, ts: f64, pfn: f64, rank: f64, span: f64): void {
-  const own = <i32>spanOrNone(span)
-  if (!continues(shape, <i32>id, ts, <i32>rank, own)) {
+  const own = toWord(spanOrNone(span))
+  if (!continues(shape, toWord(id), ts, toWord(rank), own)) {
     addHeld()
     store<f64>(trace, ts, FOUR_TS)
     store<i32>(trace, shape, FOUR_SHAPE)
-    store<i32>(trace, <i32>id, FOUR_ID)
-    store<i32>(trace, <i32>rank, FOUR_RANK)
+    store<i32>(trace, toWord(id), FOUR_ID)
+    store<i32>(trace, toWord(rank), FOUR_RANK)
     store<i32>(trace, own, FOUR_SPAN)
   }
   const count = load<i32>(trace, FOUR_COUNT)
   const place = trace + (count << 2)
-  store<u32>(place, <u32>(ts - load<f64>(trace, FOUR_TS)), FOUR_AFTER)
-  store<u32>(place, <u32>pfn, FOUR_PFN)
+  store<i32>(place, toWord(ts - load<f64>(trace, FOUR_TS)), FOUR_AFTER)
+  store<i32>(place, toWord(pfn), FOUR_PFN)
   store<i32>(trace, count + 1, FOUR_COUNT)
   if (count + 1 == FOUR) addFour()
 }

@@ -9,7 +9,7 @@ import {
   STORE, SUBMIT_NS, SWAPOUT_CPU, TASK_ID, TID, TOTALS, UNINTERRUPTIBLE, UNKNOWN, UNLABELLED, UNMAP, UNMAP_START, WAKER, WOKEN_IN_BATCH,
   WRITTEN_NS,
 } from './_layout'
-import { addRow, setNumber, setWord } from './_rows'
+import { addRow, setNumber, setWord, toWord } from './_rows'
 import { reclaims } from './_tasks'
 
 const MOST_NS_BETWEEN_WAITS: f64 = 200_000
@@ -362,8 +362,8 @@ function holdPair(task: u32, shape: i32, start: f64, end: f64): void {
   const first = load<f64>(task, PAIRS_START)
   const count = load<i32>(task, PAIRS_COUNT)
   const place = task + (count << 3)
-  store<u32>(place, <u32>(end - first), PAIRS_AT)
-  store<u32>(place, <u32>(now() - first), PAIRS_AT + 4)
+  store<i32>(place, toWord(end - first), PAIRS_AT)
+  store<i32>(place, toWord(now() - first), PAIRS_AT + 4)
   store<i32>(task, count + 1, PAIRS_COUNT)
   if (count + 1 == FOUR) addFour(task)
 }
