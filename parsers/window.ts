@@ -51,7 +51,7 @@ export class FormatTable {
 }
 
 /** Rows of a window: their columns, about 100 bytes each, stay in a core's second cache (1 MiB) until all is done with them. */
-const ROWS = Math.min(WINDOW_ROWS, 4096)
+const ROWS = Math.min(WINDOW_ROWS, 8192)
 const KEPT_BYTES = 1 << 21
 /** Most rows that batches may keep room for between windows. */
 const MAX_IDLE_ROWS = 8 * ROWS
