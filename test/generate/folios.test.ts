@@ -26,7 +26,7 @@ async function extractFrom(choice: Partial<Choice>) {
   const { bytes, truth } = generated({ scenario, events: 12_000, ...choice })
   const snapshots = snapshotFiles(choice.scenario ?? scenario, truth)
   const traceId = await ingestBytes(database, bytes, { raw: 'all', snapshots })
-  return { truth, extraction: await extractWorkload(database, traceId) }
+  return { truth, traceId, extraction: await extractWorkload(database, traceId) }
 }
 
 function argsOf(tasks: readonly WorkloadTask[], op: number): number[] {
@@ -87,6 +87,24 @@ describe('a generated recording of folios of several sizes', () => {
     expect(real.length).toBeGreaterThan(50)
     const tails = argsOf(tasks, TOUCH).filter((page) => (pages.folio?.[page] ?? page) !== page)
     expect(tails.length).toBeGreaterThan(20)
+  })
+
+  it('tells of each page that comes back with which folio it went out', async () => {
+    const { truth, traceId } = await extractFrom({})
+    const known = await database.query(
+      `SELECT i.swap_offset::INT AS entry, o.swap_offset::INT AS first, o.folio_order::INT AS folio_order, i.page_id = o.page_id AS is_first
+       FROM swapins i JOIN swapouts o USING (trace_id, swapout_id)
+       WHERE trace_id = ${traceId} AND i.run_id IS NULL AND o.run_id IS NULL`,
+    )
+    const real = (truth.tables?.['swapins'] ?? []).filter((row) => row['swapout'] !== null)
+    expect(known.length).toBe(real.length)
+    for (const { entry, first, folio_order: order, is_first: isFirst } of known) {
+      const part = Number(entry) - Number(first)
+      expect(part).toBeGreaterThanOrEqual(0)
+      expect(part).toBeLessThan(2 ** Number(order))
+      expect(isFirst).toBe(part === 0)
+    }
+    expect(known.filter(({ entry, first }) => entry !== first).length).toBeGreaterThan(20)
   })
 
   it('allocates a folio once, by the task whose it is, and costs what its pages cost', async () => {

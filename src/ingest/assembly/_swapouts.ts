@@ -26,6 +26,19 @@ export function submit(task: u32, cpu: i32, type: u32, offset: f64): u32 {
   return swapout
 }
 
+/** MAX_PAGE_ORDER of kernels with the largest pages. */
+const MOST_ORDER: f64 = 13
+
+/** A folio's other pages go to the entries after its first one, by the same swap-out. */
+export function submitParts(swapout: u32, order: f64): void {
+  if (isNaN(load<f64>(swapout, KEY)) || order > MOST_ORDER) return
+  const type = <u32>load<f64>(swapout, TYPE)
+  const offset = load<f64>(swapout, OFFSET)
+  const id = load<f64>(swapout, SWAPOUT_ID)
+  const pages = 1 << <u32>order
+  for (let part = 1; part < pages; part++) storedPage(entryAt(type, offset + <f64>part), id)
+}
+
 /** Entry of swap_writepage where the swap entry is not recorded: the row has its times but no page. */
 export function submitUnknown(task: u32, cpu: i32): u32 {
   leaveGate(task)

@@ -12,7 +12,7 @@ import { count } from './_moments'
 import { addRow, setNumber, setWord } from './_rows'
 import { isolate, shrinkActive, shrinkInactive, slabBegin, slabEnd } from './_shrink'
 import { slotFree, swapRead } from './_swapins'
-import { gateEnd, submit, submitUnknown, written } from './_swapouts'
+import { gateEnd, submit, submitParts, submitUnknown, written } from './_swapouts'
 import { nameTask, taskAt } from './_tasks'
 import { label, resume, switchIn, switchOut, wake } from './_timeline'
 
@@ -161,7 +161,9 @@ function gate(event: u32, row: u32, cpu: i32, task: u32): void {
     // swapType and swapOffset (model/swap-entry.ts).
     swapout = submit(task, cpu, high >>> 26, <f64>(high & 0x3ffffff) * 4294967296 + <f64>low)
   } else swapout = submitUnknown(task, cpu)
-  store<f64>(swapout, numberAt(event, FOLIO_ORDER, row), ORDER)
+  const order = numberAt(event, FOLIO_ORDER, row)
+  store<f64>(swapout, order, ORDER)
+  if (order > 0) submitParts(swapout, order)
 }
 
 // Fields of mm_vmscan_write_folio.
