@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { listStores } from '../../src/workload/page-events.ts'
+import { listStores, listTouches } from '../../src/workload/page-events.ts'
 import { EVENT, RecordingBuilder } from '../../src/workload/recording.ts'
 import { APP, KSWAPD, madeRecording } from './made-recording.ts'
 
@@ -26,5 +26,20 @@ it("a page's node is that of its own frame, whoever else is writing pages of ano
     [10, 1],
     [11, 1],
     [20, 0],
+  ])
+})
+
+it('a swap-in of a large folio is a touch of each of its pages, at its own entry', () => {
+  const builder = new RecordingBuilder()
+  builder.add(0, EVENT.read, 1000, 0, APP, 8, 2, 0, 0)
+  builder.add(1, EVENT.read, 2000, 0, APP, 30, 0, 0, 0)
+  const recording = madeRecording(builder, { endNs: 3000 })
+  const touches = listTouches(recording, new Map(), new Map([[APP, 0]]), 0)
+  expect(touches.map(({ ns, entry, task }) => [ns, entry, task])).toEqual([
+    [1000, 8, 0],
+    [1000, 9, 0],
+    [1000, 10, 0],
+    [1000, 11, 0],
+    [2000, 30, 0],
   ])
 })
