@@ -1,4 +1,5 @@
 // Programs as they are released: few modules instead of hundreds, each of which costs part of a millisecond at the start.
+import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, relative, resolve } from 'node:path'
@@ -45,6 +46,8 @@ function sources(...edits) {
 export async function bundlePrograms(programs, outdir) {
   await bundle(programs, outdir, sources(keepAddresses, readDuckdbAsOne))
   await bundleDuckdb(`${outdir}/${DUCKDB_FILE}`)
+  const maker = fileURLToPath(new URL('new-database.mjs', import.meta.url))
+  execFileSync(process.execPath, [maker, `${outdir}/src/database/empty.duckdb`])
 }
 
 /** The same for modules that others import, beside packages that they may import too. */

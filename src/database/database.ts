@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { DuckDBConnection, DuckDBValue, DuckDBInstance as Instance } from '@duckdb/node-api'
 import { PstraceError } from '../model/error.ts'
@@ -27,6 +27,9 @@ export interface OpenOptions {
 
 /** Catalog of the open database, whatever its file is called. */
 const CATALOG = 'pstrace'
+
+/** An empty database of the current schema, which lies beside compiled code (scripts/new-database.mjs). */
+const EMPTY = new URL('./empty.duckdb', import.meta.url)
 
 /** DuckDB's checkpoint_threshold, while there is work to come. */
 const SELDOM = '1GB'
@@ -63,6 +66,7 @@ export class Database {
         'no_database',
         `${path}: no such database; create it with \`pstrace ingest FILE --db ${path}\``,
       )
+    if (options.mode === 'write' && !inMemory) copyEmpty(path)
     const settings: Record<string, string> = {
       memory_limit: options.memoryLimit ?? memoryLimit(),
       temp_directory: options.tempDirectory ?? (inMemory ? '' : `${path}.tmp`),
@@ -239,6 +243,17 @@ export class Database {
     this.closeAppenders()
     this.connection.closeSync()
     this.#instance.closeSync()
+  }
+}
+
+/** Begins a new database. Where that cannot be, DuckDB says why, or creates it. */
+function copyEmpty(path: string): void {
+  if (existsSync(path) || existsSync(`${path}.wal`) || !existsSync(EMPTY)) return
+  try {
+    writeFileSync(path, readFileSync(EMPTY), { flag: 'wx' })
+  } catch (error) {
+    const isAnothers = error instanceof Error && 'code' in error && error.code === 'EEXIST'
+    if (!isAnothers) rmSync(path, { force: true })
   }
 }
 

@@ -38,6 +38,11 @@ async function compile(): Promise<void> {
   await build({ ...shared, stdin: stdin(FAILING), outfile: join(folder, 'failing.js') })
   await build({ ...shared, stdin: stdin(LOCKED), outfile: join(folder, 'locked.js') })
   await build({ ...shared, stdin: stdin(OTHER), outfile: join(folder, 'other.js') })
+  const empty = join(folder, 'empty.duckdb')
+  spawnSync(process.execPath, [join(ROOT, 'scripts/new-database.mjs'), empty])
+  const marked = await Database.open(empty, { mode: 'write' })
+  await marked.run('CREATE TABLE copied (n INTEGER)')
+  marked.close()
 }
 
 function runThreads(program: string, ...args: string[]): { stdout: string; stderr: string } {
@@ -93,6 +98,24 @@ describe('the writing thread', () => {
     }
     expect(await sums('two')).toEqual(await sums('one'))
     expect(tables.length).toBeGreaterThan(40)
+  })
+
+  it('begins a new database as a copy of the empty one, unless a log of another lies there', async () => {
+    const columns = async (catalog: string, condition: string): Promise<unknown[]> =>
+      await database.query(
+        `SELECT schema_name, table_name, column_name, data_type, comment FROM duckdb_columns()
+         WHERE database_name = '${catalog}' AND ${condition} ORDER BY ALL`,
+      )
+    expect(await columns('two', "table_name <> 'copied'")).toEqual(await columns('one', 'true'))
+    expect(await columns('two', "table_name = 'copied'")).toHaveLength(1)
+    const path = join(folder, 'with-log.duckdb')
+    writeFileSync(`${path}.wal`, 'of a database that is gone')
+    const { stdout, stderr } = runThreads('other.js', path)
+    expect(stdout, stderr).toBe('open\n')
+    await database.run(`ATTACH '${path}' AS logged (READ_ONLY)`)
+    expect(await columns('logged', 'true')).toEqual(
+      await columns('one', "schema_name IN ('main', 'packed')"),
+    )
   })
 
   it('keeps the order of events in the raw tables', async () => {
