@@ -136,11 +136,6 @@ export function recordedFigures(
     }
   }
   for (const tid of [...running.keys()]) stop(tid, toNs)
-  let poolPeak = Number.NaN
-  // An unused device beside the swap in use says nothing.
-  for (const { ns, value } of recording.samples.get('mm_stat.mem_used_total') ?? [])
-    if (value > 0 && ns >= fromNs && ns <= toNs && !(value / recording.pageSize <= poolPeak))
-      poolPeak = value / recording.pageSize
   return toFigures({
     seconds: (toNs - fromNs) / 1e9,
     swapouts,
@@ -148,8 +143,18 @@ export function recordedFigures(
     otherStallsNs,
     kswapdNs,
     reclaimed,
-    poolPeak,
+    poolPeak: recordedPoolPeak(recording, fromNs, toNs),
   })
+}
+
+/** Most pages of the compressed pool that a sample saw; NaN = none did. */
+function recordedPoolPeak(recording: Recording, fromNs: number, toNs: number): number {
+  let peak = Number.NaN
+  // An unused device beside the swap in use says nothing.
+  for (const { ns, value } of recording.samples.get('mm_stat.mem_used_total') ?? [])
+    if (value > 0 && ns >= fromNs && ns <= toNs && !(value / recording.pageSize <= peak))
+      peak = value / recording.pageSize
+  return peak
 }
 
 /** Keeps of a run's rows what its figures need. */
