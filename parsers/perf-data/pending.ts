@@ -160,7 +160,7 @@ export class PendingSamples {
           bytesKept += ((cpu.size[i] as number) + 3) & ~3
         }
     // One sample that waits for long must not keep all that came after it.
-    if (bytesKept * 2 <= this.bytesUsed - from) this.#pack(bytesKept)
+    if (bytesKept * 2 < this.bytesUsed - from) this.#pack(bytesKept)
     else this.#shift(from)
     this.#tidyAt = Math.max(TIDY_BYTES, 2 * bytesKept)
   }
@@ -174,20 +174,23 @@ export class PendingSamples {
         for (let i = cpu.next; i < cpu.length; i++) cpu.start[i] = (cpu.start[i] as number) - from
   }
 
+  /** The buffer stays where it is: samples may be merged from it. */
   #pack(bytesKept: number): void {
     const { bytes, memory } = this
-    this.bytes = memory.bytes(Math.max(TIDY_BYTES, bytesKept))
-    this.bytesUsed = 0
+    const packed = memory.bytes(bytesKept)
+    let used = 0
     for (const cpu of this.#cpus)
       if (cpu !== undefined)
         for (let i = cpu.next; i < cpu.length; i++) {
           const from = cpu.start[i] as number
           const size = cpu.size[i] as number
-          const start = this.reserve(size)
-          this.bytes.set(bytes.subarray(from, from + size), start)
-          cpu.start[i] = start
+          packed.set(bytes.subarray(from, from + size), used)
+          cpu.start[i] = used
+          used += (size + 3) & ~3
         }
-    memory.free(bytes)
+    bytes.set(packed)
+    memory.free(packed)
+    this.bytesUsed = used
   }
 }
 

@@ -73,3 +73,26 @@ it('samples taken in runs are those that are taken one by one, as of the other b
     { numRuns: 4 },
   )
 })
+
+it('samples of many cpus stay what they are while their buffer is packed amid a window', async () => {
+  const cpus = 16
+  const records: Uint8Array[] = []
+  let count = 0
+  // A short round lets nearly all of the long one before it go.
+  for (let round = 0; round < 60; round++) {
+    const eachCpu = round % 2 === 0 ? 600 : 1
+    // As perf reads them: what one cpu recorded, then the next.
+    for (let cpu = 0; cpu < cpus; cpu++)
+      for (let i = 0; i < eachCpu; i++) {
+        const n = count + i * cpus + cpu
+        records.push(sample(TYPE, { n, ts: BigInt(n), cpu, tid: 7, tgid: 7, id: 1n }))
+      }
+    count += eachCpu * cpus
+    records.push(record(FINISHED_ROUND, new Uint8Array(0)))
+  }
+  const { events } = await readBytes(
+    buildPerfData({ attrs: [{ sampleType: TYPE, ids: [1n, 2n] }], records }),
+  )
+  const read = Int32Array.from(events, ({ fields }) => Number(fields['n']))
+  expect(read).toEqual(Int32Array.from({ length: count }, (_, n) => n))
+})
