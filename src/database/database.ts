@@ -1,5 +1,6 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import type { DuckDBConnection, DuckDBValue, DuckDBInstance as Instance } from '@duckdb/node-api'
 import { PstraceError } from '../model/error.ts'
 import type { RowBuffer, TableRows } from '../model/rows.ts'
@@ -66,7 +67,7 @@ export class Database {
         'no_database',
         `${path}: no such database; create it with \`pstrace ingest FILE --db ${path}\``,
       )
-    if (options.mode === 'write' && !inMemory) copyEmpty(path)
+    const isCopy = options.mode === 'write' && !inMemory && copyEmpty(path)
     const settings: Record<string, string> = {
       memory_limit: options.memoryLimit ?? memoryLimit(),
       temp_directory: options.tempDirectory ?? (inMemory ? '' : `${path}.tmp`),
@@ -93,7 +94,8 @@ export class Database {
     } catch (cause) {
       connection.closeSync()
       instance.closeSync()
-      throw toOpenError(path, cause)
+      const error = toOpenError(path, cause)
+      throw isCopy && error.code !== 'database_locked' ? toCopyError(path, cause) : error
     }
     const database = new Database(path, options, instance, connection)
     try {
@@ -246,15 +248,31 @@ export class Database {
   }
 }
 
-/** Begins a new database. Where that cannot be, DuckDB says why, or creates it. */
-function copyEmpty(path: string): void {
-  if (existsSync(path) || existsSync(`${path}.wal`) || !existsSync(EMPTY)) return
+/** Begins a new database, whole at once: others may open it meanwhile. Where that cannot be, DuckDB says why, or creates it. */
+function copyEmpty(path: string): boolean {
+  if (existsSync(path) || existsSync(`${path}.wal`) || !existsSync(EMPTY)) return false
+  const copy = `${path}.${process.pid}`
   try {
-    writeFileSync(path, readFileSync(EMPTY), { flag: 'wx' })
-  } catch (error) {
-    const isAnothers = error instanceof Error && 'code' in error && error.code === 'EEXIST'
-    if (!isAnothers) rmSync(path, { force: true })
+    writeFileSync(copy, readFileSync(EMPTY), { flag: 'wx' })
+    linkSync(copy, path)
+    return true
+  } catch {
+    // The folder is read-only or full, cannot link, or another has begun the same database.
+    return false
+  } finally {
+    rmSync(copy, { force: true })
   }
+}
+
+/** What was just copied is no database. */
+function toCopyError(path: string, cause: unknown): PstraceError {
+  rmSync(path, { force: true })
+  const origin = fileURLToPath(EMPTY)
+  return new PstraceError(
+    'damaged_installation',
+    `${origin}: damaged; new databases begin as its copy: install or build pstrace again`,
+    { cause },
+  )
 }
 
 function toOpenError(path: string, cause: unknown): PstraceError {

@@ -1,5 +1,13 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -38,6 +46,7 @@ async function compile(): Promise<void> {
   await build({ ...shared, stdin: stdin(FAILING), outfile: join(folder, 'failing.js') })
   await build({ ...shared, stdin: stdin(LOCKED), outfile: join(folder, 'locked.js') })
   await build({ ...shared, stdin: stdin(OTHER), outfile: join(folder, 'other.js') })
+  await build({ ...shared, stdin: stdin(TOGETHER), outfile: join(folder, 'together.js') })
   const empty = join(folder, 'empty.duckdb')
   spawnSync(process.execPath, [join(ROOT, 'scripts/new-database.mjs'), empty])
   const marked = await Database.open(empty, { mode: 'write' })
@@ -116,6 +125,30 @@ describe('the writing thread', () => {
     expect(await columns('logged', 'true')).toEqual(
       await columns('one', "schema_name IN ('main', 'packed')"),
     )
+  })
+
+  it('finds a new database whole, however many begin it at once, and leaves nothing else beside it', async () => {
+    const path = join(folder, 'together', 'new.duckdb')
+    mkdirSync(join(folder, 'together'))
+    const { stdout, stderr } = runThreads('together.js', path, join(folder, 'other.js'))
+    const told = stdout.trim().split('\n')
+    expect(told, stderr).toHaveLength(6)
+    expect(told).toContain('open')
+    expect(told.filter((line) => line !== 'open' && line !== 'database_locked')).toEqual([])
+    expect(readdirSync(join(folder, 'together'))).toEqual(['new.duckdb'])
+  })
+
+  it('names the empty database where that is damaged, and leaves no copy of it', () => {
+    const damaged = join(folder, 'damaged')
+    mkdirSync(damaged)
+    copyFileSync(join(folder, 'other.js'), join(damaged, 'other.js'))
+    writeFileSync(
+      join(damaged, 'empty.duckdb'),
+      readFileSync(join(folder, 'empty.duckdb')).subarray(0, 300_000),
+    )
+    const { stdout, stderr } = runThreads('damaged/other.js', join(damaged, 'new.duckdb'))
+    expect(stdout, stderr).toBe('damaged_installation\n')
+    expect(readdirSync(damaged).sort()).toEqual(['empty.duckdb', 'other.js'])
   })
 
   it('keeps the order of events in the raw tables', async () => {
@@ -238,6 +271,14 @@ const LOCKED = `
   tryOther()
   database.close()
   tryOther()
+`
+
+/** Has six processes open the same new database at once. */
+const TOGETHER = `
+  import { spawn } from 'node:child_process'
+  const [path, other] = process.argv.slice(2)
+  for (let n = 0; n < 6; n++)
+    spawn(process.execPath, [other, path], { stdio: ['ignore', 'inherit', 'inherit'] })
 `
 
 /** Opens a database, if it may. */
