@@ -1,10 +1,16 @@
 import { PstraceError } from '../model/error.ts'
 import { EXIT_INTERRUPTED, InterruptedError } from './interrupt.ts'
 
+/** DuckDB names the file at the end of what it was about to do. */
+const FULL_DEVICE = /"([^"]+)": No space left on device/
+
 /** What the user reads: one message, and the stack only with PSTRACE_DEBUG. */
 export function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return `pstrace: ${String(error)}`
   if ((process.env['PSTRACE_DEBUG'] ?? '') !== '') return `pstrace: ${describeStack(error)}`
+  const full = FULL_DEVICE.exec(error.message)
+  if (full !== null)
+    return `pstrace: ${full[1]}: no space is left on its device; what the database held before is kept`
   return `pstrace: ${error.message}`
 }
 
