@@ -13,7 +13,7 @@ import { taskKindOf } from '../model/task-kind.ts'
 import { unfitError } from './failure.ts'
 import { printFindings } from './findings.ts'
 import { formatCount, formatNs } from './format.ts'
-import { describeNoGaps, snapshotFolder } from './ingest-files.ts'
+import { describeLosses, describeNoGaps, snapshotFolder } from './ingest-files.ts'
 import { addExamples, addOutput, type OutputOptions } from './options.ts'
 import { printLine, printResult, toFormat } from './output.ts'
 import { toSettings } from './settings.ts'
@@ -192,9 +192,8 @@ async function describe(contents: Contents): Promise<void> {
     ].join(', '),
   )
   const isIncomplete = contents.issues.some(({ severity }) => severity === 'data_loss')
-  const missing = lost === undefined ? 'an unknown number of' : formatCount(lost)
   await printLine(
-    `${formatCount(count)} events over ${formatNs(lengthNs)}, ${gaps === 0 ? describeNoGaps(isIncomplete) : `${missing} events lost in ${formatCount(gaps)} gaps`}`,
+    `${formatCount(count)} events over ${formatNs(lengthNs)}, ${gaps === 0 ? describeNoGaps(isIncomplete) : describeLosses(lost ?? null, gaps)}`,
   )
   const sorted = [...events].sort((a, b) => b[1] - a[1])
   for (const [name, number] of sorted.slice(0, BEST_EVENTS))

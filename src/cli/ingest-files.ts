@@ -32,16 +32,10 @@ export async function ingestAll(
   try {
     // What is piped in may not come twice: a database that cannot be opened is told before anything is read.
     if (files.includes('-')) await writer.query('SELECT 1')
-    for (const file of files) {
+    for (const [n, file] of files.entries()) {
       if (signal.aborted) break
       try {
-        await ingestOne(
-          { writer, isNew: isNew && file === files[0] },
-          file,
-          options,
-          settings,
-          signal,
-        )
+        await ingestOne({ writer, isNew: isNew && n === 0 }, file, options, settings, signal)
       } catch (error) {
         if (signal.aborted) break
         if (files.length === 1) throw error
@@ -180,6 +174,12 @@ export function describeNoGaps(lacksData: boolean): string {
   return lacksData ? 'no gaps in what is there, but data is missing' : 'nothing lost'
 }
 
+/** Of a trace with gaps; `events` is null where a gap does not say how many it hides. */
+export function describeLosses(events: number | null, gaps: number): string {
+  const number = events === null ? 'an unknown number of' : formatCount(events)
+  return `lost ${number} events in ${formatCount(gaps)} ${gaps === 1 ? 'gap' : 'gaps'}`
+}
+
 /** One line per import issue and one of totals on stderr; the id alone on stdout. */
 async function report(
   writer: RowWriter,
@@ -205,7 +205,7 @@ async function report(
     const lost =
       gaps === 0
         ? describeNoGaps(issues.some(({ severity }) => severity === 'data_loss'))
-        : `lost ${formatCount(Number(trace['lost_events'] ?? 0))} events in ${formatCount(gaps)} gaps`
+        : describeLosses(trace['lost_events'] as number | null, gaps)
     const length = formatNs(Number(trace['end_ns'] ?? 0) - Number(trace['start_ns'] ?? 0))
     remark(
       settings,

@@ -211,9 +211,10 @@ async function printList(
 }
 
 function describeLost(trace: TraceRow): string {
-  if ((trace.lost_gaps ?? 0) === 0) return 'none'
-  const events = trace.lost_events ?? 0
-  return `${events === 0 ? 'unknown number' : formatCount(events)} in ${formatCount(trace.lost_gaps ?? 0)} gaps`
+  const gaps = trace.lost_gaps ?? 0
+  if (gaps === 0) return 'none'
+  const events = trace.lost_events === null ? 'unknown number' : formatCount(trace.lost_events)
+  return `${events} in ${formatCount(gaps)} ${gaps === 1 ? 'gap' : 'gaps'}`
 }
 
 function lengthOf(trace: TraceRow): number | null {

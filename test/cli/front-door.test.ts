@@ -2,11 +2,14 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { tableFromIPC } from 'apache-arrow'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { cpuSeconds, hasOpen, interrupted } from './ctrl-c.ts'
 import { type Door, openDoor } from './front-door.ts'
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 
 let door: Door
 beforeAll(() => {
@@ -42,6 +45,26 @@ describe('ingest', () => {
     expect(door.run(['ingest', '--db', 'piped.duckdb', '--force', 'phone.dat']).stdout).toBe(
       'trace 2\n',
     )
+  })
+
+  it('refuses a file that was named twice in one command', () => {
+    const { status, stdout, stderr } = door.run([
+      'ingest',
+      '--db',
+      'twice.duckdb',
+      'phone.dat',
+      'phone.dat',
+    ])
+    expect([status, stdout]).toEqual([1, 'trace 1\n'])
+    expect(stderr).toContain('already in twice.duckdb as trace 1')
+  })
+
+  it('and doctor say that a number of lost events is not known where gaps do not tell it', () => {
+    const lossy = join(ROOT, 'fixtures/trace-dat/big-endian-32-v7-zlib.dat')
+    const told = 'lost an unknown number of events in 2 gaps'
+    expect(door.run(['ingest', '--db', 'gaps.duckdb', lossy]).stderr).toContain(told)
+    expect(door.run(['doctor', lossy]).stdout).toContain(told)
+    expect(door.run(['info', '--db', 'gaps.duckdb']).stdout).toContain('unknown number in 2 gaps')
   })
 
   it('of a stream tells how much was read, of no total, and has the kernel from uname beside it', () => {
