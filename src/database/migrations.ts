@@ -148,7 +148,7 @@ export async function requireSchema(connection: DuckDBConnection, path: string):
   if (version < SCHEMA_VERSION)
     throw new PstraceError(
       'old_schema',
-      `${path}: schema version ${version}, expected ${SCHEMA_VERSION}; any command that writes to it brings it up to date`,
+      `${path}: schema version ${version}, expected ${SCHEMA_VERSION}; \`pstrace ingest\`, \`replay\` and \`sweep\` bring it up to date`,
     )
 }
 

@@ -1,6 +1,13 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { DuckDBInstance } from '@duckdb/node-api'
@@ -274,6 +281,31 @@ describe('a database', () => {
       expect(door.run([command, '--db', 'none.duckdb']).status).toBe(1)
     expect(existsSync(join(door.folder, 'none.duckdb'))).toBe(false)
   })
+
+  it.each([
+    ['ingest', ['ingest', '-q', '--force', 'phone.dat']],
+    ['replay', ['replay', '-q', '--policy', 'kswapd']],
+    ['sweep', ['sweep', '-q', '--policy', 'kswapd']],
+  ])(
+    'of an older schema is read again once %s has brought it up to date',
+    async (name, command) => {
+      const file = `older-${name}.duckdb`
+      copyFileSync(join(door.folder, 'pstrace.duckdb'), join(door.folder, file))
+      const instance = await DuckDBInstance.create(join(door.folder, file))
+      const connection = await instance.connect()
+      await connection.run('UPDATE pstrace_schema SET version = 6')
+      connection.closeSync()
+      instance.closeSync()
+      const refused = door.run(['stalls', '--db', file])
+      expect(refused.status).toBe(1)
+      expect(refused.stderr).toMatch(
+        /schema version 6, expected \d+; .*`pstrace ingest`.*`replay`.*`sweep`/,
+      )
+      const written = door.run([...command, '--db', file])
+      expect(written.status, written.stderr).toBe(0)
+      expect(door.run(['stalls', '--db', file]).status).toBe(0)
+    },
+  )
 
   it('without traces is data not fit for the question', () => {
     door.run(['ingest', '--strict', '--db', 'empty.duckdb', 'lossy.dat'])
