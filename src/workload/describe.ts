@@ -155,7 +155,7 @@ function describeMemcgs(facts: FactList, { machine, pages, tasks }: Workload): v
     const { basis = 'default', parent } = memcg
     const above = parent === undefined ? 'the root' : (machine.memcgs?.[parent]?.name ?? '')
     const members = tasks.filter((task) => task.memcg === place).length
-    facts.add('machine', `${at}.tasks`, members, 'tasks', basis, `below ${above}`)
+    facts.add('machine', `${at}.tasks`, members, 'tasks', basis, `of the demand; below ${above}`)
     facts.add('machine', `${at}.pages`, owned.get(place) ?? 0, 'pages', basis, 'pages with a name')
     const settings = [
       ['min', memcg.minPages],
@@ -163,8 +163,10 @@ function describeMemcgs(facts: FactList, { machine, pages, tasks }: Workload): v
       ['max', memcg.maxPages],
       ['zswap_max', memcg.zswapMaxPages],
     ] as const
+    // Recordings have them from files beside the trace alone.
+    const saved = memcg.basis === undefined ? 'default' : 'snapshot'
     for (const [name, value] of settings)
-      if (value !== undefined) facts.add('machine', `${at}.${name}`, value, 'pages', basis)
+      if (value !== undefined) facts.add('machine', `${at}.${name}`, value, 'pages', saved)
     if (memcg.writeback === false) facts.add('machine', `${at}.zswap_writeback`, 0, '', basis)
   })
 }

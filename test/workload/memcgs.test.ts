@@ -1,6 +1,8 @@
 import { expect, it } from 'vitest'
+import { describeWorkload } from '../../src/workload/describe.ts'
 import { findMemcgs, memcgOfPages } from '../../src/workload/memcgs.ts'
 import { type RecordedTask, RecordingBuilder } from '../../src/workload/recording.ts'
+import { plan } from '../replay/build.ts'
 import { madeRecording } from './made-recording.ts'
 
 const MEMCGS = `/sys/fs/cgroup/apps/memory.max:1048576
@@ -46,4 +48,26 @@ it('a page without an owner is of the cgroup of the task that used it first', ()
     ofTouch: Int32Array.of(2, 2, 0, 1),
   })
   expect([...found]).toEqual([5, -1, -1, -1])
+})
+
+it.each([
+  ['that were recorded rest on the files beside the trace', 'event', 'snapshot'],
+  ['that were written by hand rest on nothing', undefined, 'default'],
+] as const)('settings of cgroups %s', (_of, basis, saved) => {
+  const given = { maxPages: 256, zswapMaxPages: 9, ...(basis === undefined ? {} : { basis }) }
+  const workload = plan({
+    ...{ free: 100, min: 1, low: 2, high: 3 },
+    memcgs: [
+      { name: '/apps', ...given },
+      { name: '/apps/one', parent: 0, ...given },
+    ],
+    tasks: [{ memcg: 1, rows: [] }],
+  })
+  const facts = describeWorkload(workload).filter(({ name }) => name.startsWith('memcg./apps/one'))
+  expect(facts.map((fact) => [fact.name, fact.value, fact.basis, fact.from])).toEqual([
+    ['memcg./apps/one.tasks', 1, basis ?? 'default', 'of the demand; below /apps'],
+    ['memcg./apps/one.pages', 0, basis ?? 'default', 'pages with a name'],
+    ['memcg./apps/one.max', 256, saved, ''],
+    ['memcg./apps/one.zswap_max', 9, saved, ''],
+  ])
 })
