@@ -140,7 +140,7 @@ export interface SwapBackend {
   reclaim?(count: number, nowNs: number): ShrinkResult
   readonly device?: DeviceQueue | undefined
   readonly upkeep?: Upkeep | undefined
-  /** Of `poolBytes`, those of the tasks' memory cgroups; absent = none of them is charged to it. */
+  /** Of `poolBytes`, those of a memory cgroup by its place in `machine.memcgs` (-1 = of whoever is in none of them); absent = nothing is charged. */
   chargedBytes?(memcg: number): number
   /** The allocator, to be looked at only. */
   readonly pool?: Pool
