@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -46,6 +47,21 @@ describe('package', () => {
     expect(manifest.type).toBe('module')
     expect(manifest.engines.node).toBe('>=20')
     expect(Object.keys(manifest.exports['.'])[0]).toBe('types')
+  })
+
+  it('holds what programs find beside themselves', () => {
+    const packed = spawnSync('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+      cwd: root,
+      encoding: 'utf8',
+    })
+    const [{ files }] = JSON.parse(packed.stdout)
+    const paths = new Set(files.map(({ path }: { path: string }) => path))
+    const needed = [
+      'dist/src/database/empty.duckdb',
+      'dist/src/database/writer-thread.js',
+      'dist/src/analysis/views/stalls.sql',
+    ]
+    expect(needed.filter((path) => !paths.has(path))).toEqual([])
   })
 
   it('starts without a package: a command loads what it needs', () => {
