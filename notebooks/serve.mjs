@@ -4,13 +4,14 @@
 //   npm run notebooks -- FILE              another recording
 //   npm run notebooks -- --build-only      build, do not serve
 //   npm run notebooks -- --execute         execute the Jupyter edition too (needs jupyter nbconvert)
-//   npm run notebooks -- --out DIR         work in DIR instead of notebooks/
+//   npm run notebooks -- --out DIR         work in DIR, a folder of the project, instead of notebooks/
 import { spawnSync } from 'node:child_process'
 import {
   copyFileSync,
   existsSync,
   mkdirSync,
   readFileSync,
+  realpathSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -39,9 +40,16 @@ const out = resolve(values.out)
 if (!existsSync(cli)) fail('dist is not built; run `npm run build` first')
 if (!existsSync(recording)) fail(`${recording}: no such file`)
 mkdirSync(out, { recursive: true })
+// The page's builder looks for its fonts in node_modules above it.
+if (!realpathSync(out).startsWith(`${realpathSync(root)}${sep}`))
+  fail(`--out ${values.out}: a folder below ${root} was expected`)
 
 const device = join(out, 'device.duckdb')
-if (!existsSync(device) || statSync(device).mtimeMs < statSync(recording).mtimeMs) {
+// An older program's tables may be others.
+const isCurrent = [recording, cli].every(
+  (path) => existsSync(device) && statSync(device).mtimeMs >= statSync(path).mtimeMs,
+)
+if (!isCurrent) {
   for (const end of ['', '.wal']) rmSync(device + end, { force: true })
   run([cli, 'ingest', recording, '--db', device])
   run([cli, 'replay', '--db', device])

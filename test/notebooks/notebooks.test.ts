@@ -1,6 +1,15 @@
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+} from 'node:fs'
 import { createServer, type Server } from 'node:http'
+import { tmpdir } from 'node:os'
 import { extname, join } from 'node:path'
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -36,6 +45,20 @@ function serveNotebooks(...args: string[]): void {
   expect(stderr, 'stderr').not.toMatch(/^notebooks:/m)
   expect(status, stderr).toBe(0)
 }
+
+it('are not built outside the project, where the builder finds no fonts', () => {
+  const outside = mkdtempSync(join(tmpdir(), 'pstrace-notebooks-'))
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    [join(root, 'notebooks/serve.mjs'), '--build-only', '--out', outside],
+    { encoding: 'utf8' },
+  )
+  expect([status, stderr]).toEqual([
+    1,
+    `notebooks: --out ${outside}: a folder below ${root} was expected\n`,
+  ])
+  rmSync(outside, { recursive: true })
+})
 
 beforeAll(() => {
   if (!hasBuilder) return
