@@ -148,9 +148,25 @@ export async function openTrace(
 
 async function openFolderTrace(folder: FolderSource): Promise<TraceReader> {
   const format = folderFormats.find((each) => each.sniffFolder(folder))
-  if (format === undefined)
-    throw unknown(folder.name, 'folder with a known recording', folderFormats)
-  return await format.openFolder(folder)
+  if (format !== undefined) return await format.openFolder(folder)
+  const inside = findTrace(folder)
+  const found =
+    inside === undefined ? '' : `its file ${inside} is a trace, which is to be named; itself `
+  throw unknown(folder.name, 'folder with a known recording', folderFormats, found)
+}
+
+/** A file right in the folder that is a trace. */
+function findTrace(folder: FolderSource): string | undefined {
+  return folder.paths.find((path) => {
+    const file = path.includes('/') ? undefined : folder.open(path)
+    if (file === undefined) return false
+    try {
+      const head = new Uint8Array(Math.min(SNIFF_BYTES, file.size))
+      return sniffFormat(head.subarray(0, readFully(file, 0, head))) !== undefined
+    } finally {
+      file.close()
+    }
+  })
 }
 
 function unknown(

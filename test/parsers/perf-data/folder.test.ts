@@ -90,7 +90,19 @@ describe('a folder of perf record --threads', () => {
     expect(rows.length).toBe((await readFolder(toFolder(files))).rows.length)
     await expect(
       openTrace(toFolder(new Map([['data', new TextEncoder().encode('something else')]]))),
-    ).rejects.toThrow('not a folder with a known recording')
+    ).rejects.toThrow('hostile, byte 0: not a folder with a known recording')
+  })
+
+  it('names the trace that lies in a folder which is no recording', async () => {
+    const text = new TextEncoder().encode('something else')
+    const files = new Map([
+      ['below/x.data', perfFile({ events: 5 })],
+      ['notes', text],
+      ['perf.data', perfFile({ events: 5 })],
+    ])
+    await expect(openTrace(toFolder(files))).rejects.toThrow(
+      'its file perf.data is a trace, which is to be named; itself not a folder with a known recording',
+    )
   })
 
   it('of version 0 (perf record --kcore) has all samples in data, and files beside are not read', async () => {
