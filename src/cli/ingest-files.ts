@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs'
+import { existsSync, rmSync, statSync } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
 import { isLiveFormat, openTrace, traceFormats } from '../../parsers/index.ts'
@@ -21,7 +21,7 @@ interface Target {
   readonly isNew: boolean
 }
 
-/** Reads files one after the other and closes the writer; a broken one of several does not keep the others out. */
+/** Reads files one after the other and closes the writer; a broken one of several does not keep the others out. A new database that took none goes away. */
 export async function ingestAll(
   { writer, isNew }: Target,
   files: readonly string[],
@@ -46,8 +46,15 @@ export async function ingestAll(
     }
     if (signal.aborted) remark(settings, 'interrupted: what was read completely is kept')
   } finally {
+    if (isNew) await removeEmpty(writer, settings.databasePath)
     await writer.close()
   }
+}
+
+/** Removes a database without traces, while it is open: nobody else can have it open then. One that could not be opened is not the writer's. */
+async function removeEmpty(writer: RowWriter, path: string): Promise<void> {
+  const traces = await writer.query('SELECT 1 FROM traces LIMIT 1').catch(() => undefined)
+  if (traces?.length === 0) rmSync(path, { force: true })
 }
 
 async function ingestOne(

@@ -1,6 +1,6 @@
 import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import { refuseOverwrite } from '../export/file.ts'
+import { cannotWrite, refuseOverwrite } from '../export/file.ts'
 import { PstraceError } from '../model/error.ts'
 import { LOG_EVENTS, type ReplayLogEvent } from '../replay/log-events.ts'
 
@@ -19,15 +19,11 @@ export interface RunLog {
 export function openRunLog(path: string, options: { readonly force: boolean }): RunLog {
   refuseOverwrite(path, options)
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)
-  const cannot = (cause: unknown): PstraceError => {
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    return new PstraceError('cannot-write', `${path}: cannot be written: ${reason}`, { cause })
-  }
   let file: number
   try {
     file = openSync(temporary, 'wx')
   } catch (cause) {
-    throw cannot(cause)
+    throw cannotWrite(path, cause)
   }
   let text = `${JSON.stringify({ format: 'pstrace replay log', version: 1, events: LOG_EVENTS })}\n`
   const flush = (): void => {
@@ -36,7 +32,7 @@ export function openRunLog(path: string, options: { readonly force: boolean }): 
     try {
       for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at)
     } catch (cause) {
-      throw cannot(cause)
+      throw cannotWrite(path, cause)
     }
   }
   const finish = (): void => {
@@ -47,7 +43,7 @@ export function openRunLog(path: string, options: { readonly force: boolean }): 
       renameSync(temporary, path)
     } catch (cause) {
       rmSync(temporary, { force: true })
-      throw cause instanceof PstraceError ? cause : cannot(cause)
+      throw cause instanceof PstraceError ? cause : cannotWrite(path, cause)
     }
   }
   // Whoever reads the table may close the pipe before the command is through.

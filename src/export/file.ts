@@ -3,6 +3,22 @@ import { open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { PstraceError } from '../model/error.ts'
 
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such folder',
+  ENOTDIR: 'there is no such folder',
+  EISDIR: 'it is a folder',
+  EACCES: 'permission denied',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'no space is left on its device',
+}
+
+/** The error for a file that the file system would not take. */
+export function cannotWrite(path: string, cause: unknown): PstraceError {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : ''
+  const reason = REASONS[code] ?? (cause instanceof Error ? cause.message : String(cause))
+  return new PstraceError('cannot-write', `${path}: cannot be written: ${reason}`, { cause })
+}
+
 /** Refuses to replace a file that the user did not allow to replace. */
 export function refuseOverwrite(path: string, options: { force: boolean }): void {
   if (!options.force && existsSync(path))
@@ -24,8 +40,7 @@ export async function replaceFile(
   } catch (cause) {
     await rm(temporary, { force: true })
     if (cause instanceof PstraceError) throw cause
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new PstraceError('cannot-write', `${path}: cannot be written: ${reason}`, { cause })
+    throw cannotWrite(path, cause)
   }
 }
 
