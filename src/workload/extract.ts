@@ -1,29 +1,23 @@
-import { PstraceError } from '../model/error.ts'
-import { readBackground } from './background.ts'
+import { type Load, readBackground } from './background.ts'
 import type { Balance } from './balance.ts'
-import { readClocks } from './clock-reader.ts'
-import { type MeasuredCosts, measureCosts } from './costs.ts'
-import { findSameShare, findZeroMap } from './counters.ts'
-import { balanceUntil, findDemand, listDemandTasks } from './demand-of-tasks.ts'
+import { findZeroMap } from './counters.ts'
+import { balanceUntil } from './demand-of-tasks.ts'
 import { readDeviceRequests } from './device.ts'
+import { type Disturbances, type History, readHistory } from './history.ts'
 import { loadRecording } from './load.ts'
 import { withLostStores } from './lost-stores.ts'
-import { describeMachine, findRecordPages, findZones } from './machine.ts'
-import { findMemcgs, memcgOfPages } from './memcgs.ts'
-import { listStores, listTouches, nodeFinder } from './page-events.ts'
+import { describeMachine } from './machine.ts'
+import { findMemcgs, type MemcgsOfTasks, memcgOfPages } from './memcgs.ts'
 import { buildPages, buildStream } from './page-rows.ts'
-import { followPages } from './pages.ts'
 import { recognisePolicy } from './recorded-policy.ts'
-import { EVENT, type Recording } from './recording.ts'
+import type { Recording } from './recording.ts'
 import { listResiduals } from './residuals.ts'
-import { findStolen } from './stolen.ts'
 import { readBackendFigures } from './stored-sizes.ts'
 import type { WorkloadTables } from './table-columns.ts'
 import { buildLoad, buildTask } from './tasks.ts'
-import { findMemoryUsers } from './threads.ts'
-import type { Based, Workload, WorkloadTask } from './types.ts'
+import type { Based, Workload } from './types.ts'
 import { type WithSwapIns, withUnseenSwapIns } from './unseen-swap-ins.ts'
-import { endOfDemand, eventAt, WorkTimes } from './work-share.ts'
+import { eventAt } from './work-share.ts'
 
 export interface ExtractOptions {
   /** Costs come from events before this share of the recorded work only; 1 = all. */
@@ -66,110 +60,19 @@ type Costs = Workload['costs']
 function extractPart(
   { recording, unseen, lost }: WithSwapIns & { readonly lost: number },
   share: number,
-  disturbances: Pick<Costs, 'flushReceived' | 'switch'> | undefined,
+  disturbances: Disturbances | undefined,
 ): Extraction {
-  const users = findMemoryUsers(recording)
-  if (users.demanders.size === 0)
-    throw new PstraceError(
-      'workload_no_demand',
-      `${recording.name}: no task allocated under memory pressure; a workload needs direct reclaim, kswapd wake-ups or swap-ins by tasks, with sched_switch recorded`,
-      { exitStatus: 3 },
-    )
-  if (!recording.kind.includes(EVENT.written) && !recording.kind.includes(EVENT.gate))
-    throw new PstraceError(
-      'workload_no_swapouts',
-      `${recording.name}: no page was swapped out while the trace was recorded; a workload needs mm_vmscan_write_folio or a probe of swap_writepage`,
-      { exitStatus: 3 },
-    )
-  const startEvent = findStart(recording)
-  const startNs = recording.ns[startEvent] ?? 0
-  const zones = findZones(recording)
-  const sameShare = findSameShare(recording)
-  const stolen = findStolen(recording, users.owners, startNs, recording.endNs)
-  const costsUntil = (untilEvent: number): MeasuredCosts =>
-    measureCosts(recording, users.owners, {
-      sameShare: sameShare?.value,
-      stolenOfStep: stolen.ofStep,
-      untilEvent,
-    })
-  const whole = costsUntil(recording.length)
-  const { flushReceived, switch: switched } = disturbances ?? whole.costs
-  const demandTasks = listDemandTasks(
-    users,
-    readClocks(recording, users.owners, {
-      startEvent,
-      flushNs: flushReceived.fixedNs,
-      switchNs: switched.fixedNs,
-      wanted: (tid) => users.demanders.has(tid),
-      hasWaking: recording.events.has('sched_waking') || recording.events.has('sched_wakeup'),
-    }),
-  )
-  const recordPagesPerSlot = findRecordPages(recording)
-  const balanceParts = { stores: whole.stores, zones, startEvent }
-  const demand = findDemand(recording, {
-    ...balanceParts,
-    users,
-    tasks: demandTasks,
-    recordPagesPerSlot: recordPagesPerSlot.value,
-  })
-  const { balance, allocations, cache } = demand
-  const file = cache.reads
-
-  const stores = listStores(recording, whole.stores, startEvent, nodeFinder(recording, zones))
-  const touches = listTouches(recording, demandTasks.clocks, demandTasks.rows, startEvent)
-  const resident = Math.max(0, balance.lruAtStart.value - cache.atStart)
-  const identities = followPages(stores.list, touches, allocations, resident)
-
-  const touchedNs = touches.map((touch) => touch.ns)
-  const work = new WorkTimes(allocations.ns, touchedNs, file.ns)
-  const halfNs = work.at(0.5)
-  const endNs = endOfDemand({
-    startNs,
-    allocated: allocations.ns,
-    touches,
-    read: file.task < 0 ? new Float64Array(0) : file.ns,
-    clocks: demandTasks.list,
-  })
-  const background = readBackground(recording, users.owners, {
-    startEvent,
+  const history = readHistory(recording, disturbances)
+  const { demand, endNs, halfNs, startNs, stolen, touches, whole } = history
+  const background = readBackground(recording, history.users.owners, {
+    startEvent: history.startEvent,
     endNs,
-    switchNs: switched.fixedNs,
-    isDemand: (tid) => demandTasks.rows.has(tid),
+    switchNs: history.switchNs,
+    isDemand: (tid) => history.tasks.rows.has(tid),
   })
-  const memcgs = findMemcgs(
-    recording,
-    demandTasks.list.map(({ tid }) => tid),
-  )
-  const taskParts = {
-    ...{ startNs, halfNs, resident, allocations, touches, identities, file, users },
-    memcgs,
-  }
-  const tasks: WorkloadTask[] = demandTasks.list.map((clock, row) =>
-    buildTask(recording, clock, row, taskParts),
-  )
-  for (const load of background.loads) tasks.push(buildLoad(recording, load))
-
-  const untilNs = share >= 1 ? recording.endNs : work.at(share)
-  const measured = share >= 1 ? whole : costsUntil(eventAt(recording, untilNs))
-  // Machine parameters come from the same part as the costs; what was there at the start comes from the whole balance.
-  const measuredBalance: Balance =
-    share >= 1
-      ? balance
-      : {
-          ...balanceUntil(recording, balanceParts, untilNs),
-          freeAtStart: balance.freeAtStart,
-          lruAtStart: balance.lruAtStart,
-        }
-  const deviceRequests = readDeviceRequests(recording, untilNs)
-  const pages = buildPages({
-    stores,
-    identities,
-    allocations,
-    recording,
-    nodes: zones,
-    cached: cache.atStart,
-  })
-  const used = { touches, ofTouch: identities.ofTouch }
+  const tids = history.tasks.list.map(({ tid }) => tid)
+  const memcgs = findMemcgs(recording, tids)
+  const machine = describePart(recording, history, share)
   const workload: Workload = {
     version: 1,
     source: { trace: recording.name },
@@ -179,38 +82,14 @@ function extractPart(
       basis: 'event',
       from: 'first wake-up of kswapd or direct reclaim',
     },
-    machine: {
-      ...describeMachine(recording, {
-        balance: measuredBalance,
-        boostFree: demand.boostFree(untilNs),
-        recordPagesPerSlot,
-        zones,
-        hasZeroMap: findZeroMap(recording),
-      }),
-      ...(memcgs.list.length === 0 ? {} : { memcgs: memcgs.list }),
-    },
-    pages:
-      memcgs.list.length === 0
-        ? pages
-        : { ...pages, memcg: memcgOfPages(pages.owner, tasks, used) },
-    tasks,
-    stream: buildStream(stores.list.length, identities, cache.atStart),
-    costs: measured.costs,
-    stolen: stolen.kernel.byWork(work),
-    stolenDirect: stolen.direct.byWork(work),
-    ...(deviceRequests === undefined ? {} : { deviceRequests }),
-    unknownNextTouch: {
-      value: stores.list.length === 0 ? 0 : identities.neverBack / stores.list.length,
-      basis: 'event',
-      n: stores.list.length,
-      from: 'swapped-out pages that no swap-in followed',
-    },
-    dirtiedShare: shareOfDirtied(identities),
+    machine: memcgs.list.length === 0 ? machine : { ...machine, memcgs: memcgs.list },
+    ...buildRows(recording, history, { loads: background.loads, memcgs }),
+    ...describeSteps(recording, history, share),
     residuals: listResiduals({
       recording,
       demand,
-      clocks: demandTasks.list,
-      identities,
+      clocks: history.tasks.list,
+      identities: history.identities,
       backgroundNs: background.leftOutNs,
       unseenSwapIns: unseen,
       lostStores: lost,
@@ -225,11 +104,87 @@ function extractPart(
     startNs,
     endNs,
     halfNs,
-    anonPages: allocations.length,
-    filePages: file.total,
+    anonPages: demand.allocations.length,
+    filePages: demand.cache.reads.total,
     touches: touches.length,
-    poolPeak: balance.poolPeak,
-    allocNs: allocations.ns,
+    poolPeak: demand.balance.poolPeak,
+    allocNs: demand.allocations.ns,
+  }
+}
+
+/** Until when the recording tells costs and the machine, ns from the trace's start. */
+function endOfPart(recording: Recording, { work }: History, share: number): number {
+  return share >= 1 ? recording.endNs : work.at(share)
+}
+
+/** The machine as the same part tells it as the costs; what was there at the start comes from the whole balance. */
+function describePart(recording: Recording, history: History, share: number): Workload['machine'] {
+  const { demand, recordPagesPerSlot, startEvent, whole, zones } = history
+  const { balance } = demand
+  const untilNs = endOfPart(recording, history, share)
+  const part: Balance =
+    share >= 1
+      ? balance
+      : {
+          ...balanceUntil(recording, { stores: whole.stores, zones, startEvent }, untilNs),
+          freeAtStart: balance.freeAtStart,
+          lruAtStart: balance.lruAtStart,
+        }
+  return describeMachine(recording, {
+    balance: part,
+    boostFree: demand.boostFree(untilNs),
+    recordPagesPerSlot,
+    zones,
+    hasZeroMap: findZeroMap(recording),
+  })
+}
+
+/** What the tasks did, and their pages. */
+function buildRows(
+  recording: Recording,
+  history: History,
+  others: { readonly loads: readonly Load[]; readonly memcgs: MemcgsOfTasks },
+): Pick<Workload, 'pages' | 'tasks' | 'stream'> {
+  const { demand, identities, stores, touches, zones } = history
+  const { loads, memcgs } = others
+  const { allocations, cache } = demand
+  const parts = { ...history, allocations, file: cache.reads, memcgs }
+  const tasks = [
+    ...history.tasks.list.map((clock, row) => buildTask(recording, clock, row, parts)),
+    ...loads.map((load) => buildLoad(recording, load)),
+  ]
+  const cached = cache.atStart
+  const pages = buildPages({ stores, identities, allocations, recording, nodes: zones, cached })
+  const stream = buildStream(stores.list.length, identities, cached)
+  if (memcgs.list.length === 0) return { pages, tasks, stream }
+  const used = { touches, ofTouch: identities.ofTouch }
+  return { pages: { ...pages, memcg: memcgOfPages(pages.owner, tasks, used) }, tasks, stream }
+}
+
+type Steps = Pick<
+  Workload,
+  'costs' | 'stolen' | 'stolenDirect' | 'deviceRequests' | 'unknownNextTouch' | 'dirtiedShare'
+>
+
+/** What each step of reclaim costs, what was stolen from the machine meanwhile, and what becomes of swapped-out pages. */
+function describeSteps(recording: Recording, history: History, share: number): Steps {
+  const { identities, stolen, stores, whole, work } = history
+  const untilNs = endOfPart(recording, history, share)
+  const { costs } = share >= 1 ? whole : history.costsUntil(eventAt(recording, untilNs))
+  const deviceRequests = readDeviceRequests(recording, untilNs)
+  const n = stores.list.length
+  return {
+    costs,
+    stolen: stolen.kernel.byWork(work),
+    stolenDirect: stolen.direct.byWork(work),
+    ...(deviceRequests === undefined ? {} : { deviceRequests }),
+    unknownNextTouch: {
+      value: n === 0 ? 0 : identities.neverBack / n,
+      basis: 'event',
+      n,
+      from: 'swapped-out pages that no swap-in followed',
+    },
+    dirtiedShare: shareOfDirtied(identities),
   }
 }
 
@@ -245,21 +200,6 @@ function shareOfDirtied(pages: {
     n: backAgain,
     from: 'pages stored again after they came back',
   }
-}
-
-/** The first sign of low memory: a kswapd wake-up or a direct reclaim. */
-function findStart(recording: Recording): number {
-  for (let i = 0; i < recording.length; i++) {
-    const kind = recording.kind[i]
-    if (
-      kind === EVENT.wakeKswapd ||
-      kind === EVENT.kswapdWake ||
-      kind === EVENT.directBegin ||
-      kind === EVENT.gate
-    )
-      return i
-  }
-  return 0
 }
 
 /** The workload of a complete trace in the database. */

@@ -1,0 +1,137 @@
+import { PstraceError } from '../model/error.ts'
+import { readClocks } from './clock-reader.ts'
+import { type MeasuredCosts, measureCosts } from './costs.ts'
+import { findSameShare } from './counters.ts'
+import { type Demand, type DemandTasks, findDemand, listDemandTasks } from './demand-of-tasks.ts'
+import { findRecordPages, findZones } from './machine.ts'
+import { listStores, listTouches, nodeFinder, type StoreList, type Touch } from './page-events.ts'
+import { followPages, type Identities } from './pages.ts'
+import { EVENT, type RecordedZone, type Recording } from './recording.ts'
+import { findStolen, type Stolen } from './stolen.ts'
+import { findMemoryUsers, type MemoryUsers } from './threads.ts'
+import type { Based, Workload } from './types.ts'
+import { endOfDemand, WorkTimes } from './work-share.ts'
+
+/** What flushes and switches cost the tasks beside their own work. */
+export type Disturbances = Pick<Workload['costs'], 'flushReceived' | 'switch'>
+
+/** What a recording shows that its tasks did and what became of their pages, before it is rows of a workload. */
+export interface History {
+  readonly users: MemoryUsers
+  readonly zones: readonly RecordedZone[]
+  readonly recordPagesPerSlot: Based<number>
+  readonly stolen: Stolen
+  /** Costs from all of the recording. */
+  readonly whole: MeasuredCosts
+  costsUntil(untilEvent: number): MeasuredCosts
+  readonly switchNs: number
+  readonly tasks: DemandTasks
+  readonly demand: Demand
+  readonly stores: StoreList
+  readonly touches: readonly Touch[]
+  readonly identities: Identities
+  /** Anonymous pages in memory at the start. */
+  readonly resident: number
+  readonly work: WorkTimes
+  /** The first sign of low memory. */
+  readonly startEvent: number
+  readonly startNs: number
+  readonly halfNs: number
+  readonly endNs: number
+}
+
+/** Throws PstraceError where nobody asked for memory, or nothing was swapped out. `disturbances` undefined = what the whole recording shows. */
+export function readHistory(recording: Recording, disturbances: Disturbances | undefined): History {
+  const users = findMemoryUsers(recording)
+  checkPressure(recording, users)
+  const startEvent = findStart(recording)
+  const startNs = recording.ns[startEvent] ?? 0
+  const zones = findZones(recording)
+  const sameShare = findSameShare(recording)
+  const stolen = findStolen(recording, users.owners, startNs, recording.endNs)
+  const costsUntil = (untilEvent: number): MeasuredCosts =>
+    measureCosts(recording, users.owners, {
+      sameShare: sameShare?.value,
+      stolenOfStep: stolen.ofStep,
+      untilEvent,
+    })
+  const whole = costsUntil(recording.length)
+  const { flushReceived, switch: switched } = disturbances ?? whole.costs
+  const switchNs = switched.fixedNs
+  const clocks = readClocks(recording, users.owners, {
+    startEvent,
+    flushNs: flushReceived.fixedNs,
+    switchNs,
+    wanted: (tid) => users.demanders.has(tid),
+    hasWaking: recording.events.has('sched_waking') || recording.events.has('sched_wakeup'),
+  })
+  const tasks = listDemandTasks(users, clocks)
+  const recordPagesPerSlot = findRecordPages(recording)
+  const demand = findDemand(recording, {
+    ...{ stores: whole.stores, zones, startEvent, users, tasks },
+    recordPagesPerSlot: recordPagesPerSlot.value,
+  })
+  const stores = listStores(recording, whole.stores, startEvent, nodeFinder(recording, zones))
+  const touches = listTouches(recording, tasks.clocks, tasks.rows, startEvent)
+  const { allocations, balance, cache } = demand
+  const resident = Math.max(0, balance.lruAtStart.value - cache.atStart)
+  return {
+    ...{ users, zones, recordPagesPerSlot, stolen, whole, costsUntil, switchNs, tasks, demand },
+    ...{ stores, touches, resident, startEvent, startNs },
+    identities: followPages(stores.list, touches, allocations, resident),
+    ...findTimes({ startNs, tasks, demand, touches }),
+  }
+}
+
+/** When half of the demand, and all of it, had been asked for. */
+function findTimes({
+  startNs,
+  tasks,
+  demand: { allocations, cache },
+  touches,
+}: Pick<History, 'startNs' | 'tasks' | 'demand' | 'touches'>): Pick<
+  History,
+  'work' | 'halfNs' | 'endNs'
+> {
+  const read = cache.reads
+  const touchedNs = touches.map((touch) => touch.ns)
+  const work = new WorkTimes(allocations.ns, touchedNs, read.ns)
+  const endNs = endOfDemand({
+    startNs,
+    allocated: allocations.ns,
+    touches,
+    read: read.task < 0 ? new Float64Array(0) : read.ns,
+    clocks: tasks.list,
+  })
+  return { work, halfNs: work.at(0.5), endNs }
+}
+
+function checkPressure(recording: Recording, users: MemoryUsers): void {
+  if (users.demanders.size === 0)
+    throw new PstraceError(
+      'workload_no_demand',
+      `${recording.name}: no task allocated under memory pressure; a workload needs direct reclaim, kswapd wake-ups or swap-ins by tasks, with sched_switch recorded`,
+      { exitStatus: 3 },
+    )
+  if (!recording.kind.includes(EVENT.written) && !recording.kind.includes(EVENT.gate))
+    throw new PstraceError(
+      'workload_no_swapouts',
+      `${recording.name}: no page was swapped out while the trace was recorded; a workload needs mm_vmscan_write_folio or a probe of swap_writepage`,
+      { exitStatus: 3 },
+    )
+}
+
+/** The first sign of low memory: a kswapd wake-up or a direct reclaim. */
+function findStart(recording: Recording): number {
+  for (let i = 0; i < recording.length; i++) {
+    const kind = recording.kind[i]
+    if (
+      kind === EVENT.wakeKswapd ||
+      kind === EVENT.kswapdWake ||
+      kind === EVENT.directBegin ||
+      kind === EVENT.gate
+    )
+      return i
+  }
+  return 0
+}
