@@ -99,6 +99,7 @@ export class PerfDataReader implements TraceReader {
     const memory = new RecordMemory()
     const mostPassed = parts.length > 0 ? -1 : WORTH_SORTING
     this.#samples = new Samples({ memory, view: this.#view, issues, littleEndian, mostPassed })
+    const { slackBytes } = this.#samples
     this.#pending = this.#samples.pending
     this.#losses = new LossLog(this.#view, (cpu) => this.#pending.lastNs(cpu))
     const readBytes = Math.floor(READ_AHEAD_BYTES / (1 + parts.length))
@@ -106,7 +107,7 @@ export class PerfDataReader implements TraceReader {
       label,
       newestNs: Number.NEGATIVE_INFINITY,
       records: new RecordFile(
-        { source: of, memory, start, end, littleEndian, issues, zstd, readBytes },
+        { source: of, memory, start, end, littleEndian, issues, zstd, readBytes, slackBytes },
         { one: (type, size) => this.#record(type, size), run: (run) => this.#takeRun(run) },
       ),
     })

@@ -9,8 +9,6 @@ const COMPRESSED = 81
 const COMPRESSED2 = 83
 /** The size field of a record has 16 bits. */
 export const MAX_RECORD_BYTES = 1 << 16
-/** What may be read behind records. */
-const SLACK_BYTES = 80
 const READ_BYTES = 1 << 22
 /** A piece of data that unpacks to more is no recording. */
 const MAX_RATIO = 4096
@@ -23,7 +21,7 @@ export type ZstdStream = (packed: Iterable<Uint8Array>) => Generator<Uint8Array,
 
 /** Records that lie one after another at multiples of 4, from byte `from` on. */
 export interface RecordRun {
-  /** Of the file's memory, with SLACK_BYTES more behind them. */
+  /** Of the file's memory, with so many more behind them as the file's `slackBytes`. */
   bytes: Uint8Array
   from: number
   to: number
@@ -46,6 +44,8 @@ export interface RecordFileOptions {
   readonly zstd: ZstdStream | undefined
   /** Bytes of memory to read to; at least one record fits. */
   readonly readBytes?: number
+  /** What may be read behind records. */
+  readonly slackBytes: number
 }
 
 export interface RecordHandlers {
@@ -80,13 +80,13 @@ export class RecordFile {
   #plainBytes = 0
 
   constructor(options: RecordFileOptions, handlers: RecordHandlers) {
-    const { source, start, end } = options
+    const { source, start, end, slackBytes } = options
     this.source = source
     this.#options = options
     this.#handlers = handlers
-    const readBytes = Math.min(options.readBytes ?? READ_BYTES, end - start + SLACK_BYTES)
-    const buffer = options.memory.bytes(Math.max(MAX_RECORD_BYTES + SLACK_BYTES, readBytes))
-    this.#buffer = buffer.subarray(0, -SLACK_BYTES)
+    const readBytes = Math.min(options.readBytes ?? READ_BYTES, end - start + slackBytes)
+    const buffer = options.memory.bytes(Math.max(MAX_RECORD_BYTES + slackBytes, readBytes))
+    this.#buffer = buffer.subarray(0, -slackBytes)
     this.#run = { bytes: this.#buffer, from: 0, to: 0, position: 0, positionStep: 1 }
     this.bytes = this.#buffer
     this.#bufferAt = start
@@ -200,12 +200,12 @@ export class RecordFile {
 
   /** The rest of what was unpacked before, and this behind it. */
   #joinRest(piece: Uint8Array): Uint8Array {
-    const { memory } = this.#options
+    const { memory, slackBytes } = this.#options
     const rest = this.#rest
     const length = rest.length + piece.length
-    if (length + SLACK_BYTES > this.#unpacked.length) {
+    if (length + slackBytes > this.#unpacked.length) {
       memory.free(this.#unpacked)
-      this.#unpacked = memory.bytes(2 * length + SLACK_BYTES)
+      this.#unpacked = memory.bytes(2 * length + slackBytes)
     }
     this.#unpacked.set(rest)
     this.#unpacked.set(piece, rest.length)

@@ -23,6 +23,8 @@ export class Samples {
   readonly #view: RecordView
   readonly #issues: IssueLog
   readonly runs: SampleRuns
+  /** What is read behind a sample at most. */
+  readonly slackBytes: number
   readonly #littleEndian: boolean
   #attrs: readonly PerfAttr[] = []
   #layouts: readonly SampleLayout[] = []
@@ -42,6 +44,7 @@ export class Samples {
     this.#view = view
     this.#issues = issues
     this.#littleEndian = littleEndian
+    this.slackBytes = kernel.SLACK_BYTES.value
     this.pending = new PendingSamples(memory, kernel)
     this.groups = new ThreadGroups(memory, kernel)
     this.runs = new SampleRuns(memory, kernel, this.pending, this.groups)
