@@ -15,7 +15,6 @@ import { extractWorkload } from '../workload/extract.ts'
 import { readWorkload } from '../workload/store.ts'
 import type { Workload } from '../workload/types.ts'
 import { toComparisonTable, toFigureRows } from './comparison.ts'
-import { openExisting } from './existing.ts'
 import { formatCell, formatCount, formatNs } from './format.ts'
 import { finishOnInterrupt, throwIfInterrupted } from './interrupt.ts'
 import { printLine, printResult, printText, remark, toFormat } from './output.ts'
@@ -37,10 +36,8 @@ export async function replayAll(options: ReplayCommandOptions): Promise<void> {
   checkRequest(request)
   await finishOnInterrupt(async (signal) => {
     // A workload needs no recording, and no database with one.
-    const database =
-      options.workload === undefined
-        ? await openExisting(settings)
-        : await Database.open(settings.databasePath, { mode: 'write' })
+    const mustExist = options.workload === undefined
+    const database = await Database.open(settings.databasePath, { mode: 'write', mustExist })
     const complete: FinishedRun[] = []
     try {
       await replayInto(database, complete, signal, request, options, settings)

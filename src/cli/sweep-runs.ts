@@ -3,10 +3,9 @@ import { type Result, type ResultColumn, toResult, type Value } from '../analysi
 import { findTrace } from '../analysis/selection.ts'
 import { POLICIES_BY_DEFAULT, type ReplayOptions, resolveReplay } from '../config/replay.ts'
 import { parseAssignments, parseCount, type Settings } from '../config/settings.ts'
-import type { Database } from '../database/database.ts'
+import { Database } from '../database/database.ts'
 import { removeRun } from '../database/states.ts'
 import { lookUpPolicy, policies } from '../policies/index.ts'
-import { openExisting } from './existing.ts'
 import { finishOnInterrupt, InterruptedError, throwIfInterrupted } from './interrupt.ts'
 import { printLine, printResult, printText, remark, toFormat } from './output.ts'
 import { startProgress } from './progress.ts'
@@ -43,7 +42,7 @@ export async function sweep(options: SweepOptions): Promise<void> {
   const combinations = combine(options)
   for (const { options: replayed } of combinations) checkRequest(resolveReplay(replayed))
   await finishOnInterrupt(async (signal) => {
-    const database = await openExisting(settings)
+    const database = await Database.open(settings.databasePath, { mode: 'write', mustExist: true })
     const complete: Done[] = []
     try {
       const trace = await findTrace(database.connection, await catalogOf(database), options.trace)

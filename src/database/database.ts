@@ -17,6 +17,8 @@ import { StringPool } from './string-pool.ts'
 
 export interface OpenOptions {
   readonly mode: 'read' | 'write'
+  /** A writer, too, refuses to begin a new database. */
+  readonly mustExist?: boolean
   /** DuckDB's own notation; default from the control group. */
   readonly memoryLimit?: string
   /** Where DuckDB spills; default beside the database file. */
@@ -62,7 +64,8 @@ export class Database {
   /** Writers get the current schema and a database without unfinished traces and runs; readers refuse other schemas. */
   static async open(path: string, options: OpenOptions): Promise<Database> {
     const inMemory = path === ':memory:'
-    if (options.mode === 'read' && !inMemory && !existsSync(path))
+    const mustExist = !inMemory && (options.mode === 'read' || options.mustExist === true)
+    if (mustExist && !existsSync(path))
       throw new PstraceError(
         'no_database',
         `${path}: no such database; create it with \`pstrace ingest FILE --db ${path}\``,
@@ -100,7 +103,7 @@ export class Database {
     const database = new Database(path, options, instance, connection)
     try {
       if (options.mode === 'write' || inMemory) {
-        await prepareSchema(connection, path)
+        await prepareSchema(connection, path, { mustExist })
         if (options.keepUnfinished !== true) await removeUnfinished(connection)
       } else await requireSchema(connection, path)
     } catch (error) {

@@ -111,10 +111,15 @@ async function columnsOf(
   return rows.map(({ name }) => String(name))
 }
 
-/** Creates the schema in an empty database and brings an older one up to date. */
-export async function prepareSchema(connection: DuckDBConnection, path: string): Promise<void> {
+/** Creates the schema in an empty database, unless `mustExist`, and brings an older one up to date. */
+export async function prepareSchema(
+  connection: DuckDBConnection,
+  path: string,
+  { mustExist }: { readonly mustExist: boolean },
+): Promise<void> {
   const version = await findVersion(connection, path)
   if (version === undefined) {
+    if (mustExist) throw withoutTables(path)
     await inTransaction(connection, [
       `CREATE SCHEMA ${RAW_SCHEMA}`,
       `CREATE SCHEMA ${PACKED_SCHEMA}`,
@@ -142,14 +147,17 @@ export async function prepareSchema(connection: DuckDBConnection, path: string):
 /** Readers cannot migrate: any other version is refused. */
 export async function requireSchema(connection: DuckDBConnection, path: string): Promise<void> {
   const version = await findVersion(connection, path)
-  if (version === undefined)
-    throw new PstraceError('not_a_pstrace_database', `${path}: holds no pstrace tables`)
+  if (version === undefined) throw withoutTables(path)
   refuseNewer(version, path)
   if (version < SCHEMA_VERSION)
     throw new PstraceError(
       'old_schema',
       `${path}: schema version ${version}, expected ${SCHEMA_VERSION}; \`pstrace ingest\`, \`replay\` and \`sweep\` bring it up to date`,
     )
+}
+
+function withoutTables(path: string): PstraceError {
+  return new PstraceError('not_a_pstrace_database', `${path}: holds no pstrace tables`)
 }
 
 async function findVersion(
