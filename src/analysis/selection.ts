@@ -1,5 +1,5 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { quoteText } from '../database/schema.ts'
+import { quoteText } from '../database/quote.ts'
 import { PstraceError } from '../model/error.ts'
 import { unknownName } from '../model/names.ts'
 import type { Selection } from '../model/selection.ts'

@@ -1,14 +1,8 @@
 import { readFileSync } from 'node:fs'
 import type { DuckDBConnection } from '@duckdb/node-api'
-import {
-  allColumns,
-  quoteName,
-  quoteText,
-  RAW_COLUMNS,
-  RAW_SCHEMA,
-  TABLES,
-  type TableDefinition,
-} from '../database/schema.ts'
+import { quoteName, quoteText } from '../database/quote.ts'
+import { allColumns, RAW_COLUMNS, RAW_SCHEMA, TABLES } from '../database/schema.ts'
+import type { TableDefinition } from '../database/tables/definition.ts'
 import { readRows } from './query.ts'
 import type { ResolvedSelection, Subject } from './selection.ts'
 

@@ -14,14 +14,9 @@ import {
   UINTEGER,
   VARCHAR,
 } from './duckdb.ts'
-import {
-  allColumns,
-  type ColumnDefinition,
-  rowKindOf,
-  type SqlType,
-  type TableDefinition,
-} from './schema.ts'
+import { allColumns, rowKindOf } from './schema.ts'
 import { StringPool } from './string-pool.ts'
+import type { ColumnDefinition, SqlType, TableDefinition } from './tables/definition.ts'
 
 /** What appended rows belong to. `base` is added to every moment (`ColumnDefinition.moment`). */
 export interface RowOwner {

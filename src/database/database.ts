@@ -11,9 +11,11 @@ import { prepareSchema, requireSchema } from './migrations.ts'
 import { findPacked, type PackedTable } from './packed.ts'
 import { PackedAppender, readShapeNumbers, type ShapeNumbers } from './packed-appender.ts'
 import { type ColumnValues, queryColumns, queryRows, type Row } from './query.ts'
-import { quoteName, quoteText, TABLES, type TableDefinition, tableOf } from './schema.ts'
+import { quoteName, quoteText } from './quote.ts'
+import { TABLES, tableOf } from './schema.ts'
 import { removeUnfinished } from './states.ts'
 import { StringPool } from './string-pool.ts'
+import type { TableDefinition } from './tables/definition.ts'
 
 export interface OpenOptions {
   readonly mode: 'read' | 'write'

@@ -5,8 +5,8 @@ import { toHalves, ZERO } from './chunk.ts'
 import type { Database } from './database.ts'
 import type { Row } from './query.ts'
 import { RawTables, type RenamedField } from './raw.ts'
-import type { TableDefinition } from './schema.ts'
 import { beginTrace, completeTrace, type Facts, removeTrace } from './states.ts'
+import type { TableDefinition } from './tables/definition.ts'
 import type { RawBatch, RowWriter } from './writer.ts'
 
 /** Writes in the calling thread. */

@@ -19,7 +19,8 @@ import {
   repackRawStatements,
 } from './packed-raw.ts'
 import { queryRows } from './query.ts'
-import { quoteText, RAW_SCHEMA, SCHEMA_VERSION, TABLES } from './schema.ts'
+import { quoteText } from './quote.ts'
+import { RAW_SCHEMA, SCHEMA_VERSION, TABLES } from './schema.ts'
 import { inTransaction } from './transaction.ts'
 
 /** Statements that lead from version N (key) to N + 1. */

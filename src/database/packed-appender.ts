@@ -4,8 +4,8 @@ import { Shapes } from '../model/shapes.ts'
 import { type RowOwner, TableAppender } from './append.ts'
 import { type PackedTable, qualifiedName, shapeKinds } from './packed.ts'
 import { queryRows } from './query.ts'
-import type { TableDefinition } from './schema.ts'
 import type { StringPool } from './string-pool.ts'
+import type { TableDefinition } from './tables/definition.ts'
 
 /** Shapes that are told apart at a time where the rows' maker does not number them; more begin anew. */
 const MOST_SHAPES = 1 << 16

@@ -10,7 +10,9 @@ import {
   SHAPE,
 } from './packed.ts'
 import { queryRows } from './query.ts'
-import { quoteName, quoteText, RAW_COLUMNS, RAW_SCHEMA, type TableDefinition } from './schema.ts'
+import { quoteName, quoteText } from './quote.ts'
+import { RAW_COLUMNS, RAW_SCHEMA } from './schema.ts'
+import type { TableDefinition } from './tables/definition.ts'
 
 /**
  * Raw tables are views, as the packed ones (packed.ts): trace, CPU and task of a row are in one table of shapes for all events, and

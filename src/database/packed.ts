@@ -1,16 +1,8 @@
 import { type ArrayMemory, RowBuffer, type ValueKind } from '../model/rows.ts'
 import { Shapes } from '../model/shapes.ts'
-import {
-  allColumns,
-  type ColumnDefinition,
-  findTable,
-  kindsOf,
-  quoteName,
-  quoteText,
-  sqlTypeOf,
-  type TableDefinition,
-  tableOf,
-} from './schema.ts'
+import { quoteName, quoteText } from './quote.ts'
+import { allColumns, findTable, kindsOf, sqlTypeOf, tableOf } from './schema.ts'
+import type { ColumnDefinition, TableDefinition } from './tables/definition.ts'
 
 /**
  * Tables whose name is a view over two others, because DuckDB's cost of a value does not depend on what the value is:

@@ -4,7 +4,8 @@ import type { Database } from './database.ts'
 import { deleteStatements } from './packed.ts'
 import { rawDeleteStatements } from './packed-raw.ts'
 import { queryRows } from './query.ts'
-import { quoteName, SCHEMA_VERSION, TABLES } from './schema.ts'
+import { quoteName } from './quote.ts'
+import { SCHEMA_VERSION, TABLES } from './schema.ts'
 import { inTransaction } from './transaction.ts'
 
 /** Columns of `traces` and `runs` that their owner sets; JSON as text. */

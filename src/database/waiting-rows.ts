@@ -1,6 +1,7 @@
 import { RowBuffer } from '../model/rows.ts'
 import type { RowOwner, TableAppender } from './append.ts'
-import { kindsOf, type TableDefinition } from './schema.ts'
+import { kindsOf } from './schema.ts'
+import type { TableDefinition } from './tables/definition.ts'
 
 /** Rows that raw rows refer to, gathered for their appender. */
 export class WaitingRows {

@@ -1,10 +1,10 @@
 import type { DuckDBValue } from '@duckdb/node-api'
 import type { Row } from './query.ts'
 import type { RenamedField } from './raw.ts'
-import type { TableDefinition } from './schema.ts'
 import type { SentBatch } from './sent-batches.ts'
 import type { SentRows } from './sent-rows.ts'
 import type { Facts } from './states.ts'
+import type { TableDefinition } from './tables/definition.ts'
 
 /** What the writing thread opens. */
 export interface WriterSetting {

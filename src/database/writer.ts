@@ -3,8 +3,8 @@ import type { EventBatch } from '../../parsers/batch.ts'
 import type { RowBuffer } from '../model/rows.ts'
 import type { Row } from './query.ts'
 import type { RenamedField } from './raw.ts'
-import type { TableDefinition } from './schema.ts'
 import type { Facts } from './states.ts'
+import type { TableDefinition } from './tables/definition.ts'
 
 /** Raw events of one format; `seq[i]` is the rank of row i in the trace's total order. */
 export interface RawBatch {

@@ -1,4 +1,4 @@
-import type { TableDefinition } from '../database/schema.ts'
+import type { TableDefinition } from '../database/tables/definition.ts'
 import { RowBuffer } from '../model/rows.ts'
 import { FREES_RECORDED } from './assembly/_layout.ts'
 import type { Following } from './follow-kernel.ts'

@@ -1,5 +1,5 @@
 import { shapedRows } from '../database/packed.ts'
-import type { TableDefinition } from '../database/schema.ts'
+import type { TableDefinition } from '../database/tables/definition.ts'
 import { type ArrayMemory, RowBuffer } from '../model/rows.ts'
 import type { Shapes } from '../model/shapes.ts'
 import { BRIEF_ROWS, FOUR, UNGATED_FOURS, UNGATED_ROWS } from './assembly/_layout.ts'
