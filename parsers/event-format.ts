@@ -46,80 +46,96 @@ const FIELD_LINE =
   /^\s*field(?: special)?:([^;]*);\s*offset:(\d{1,9});\s*size:(\d{1,9});(?:\s*signed:(\d);)?\s*$/
 const DECLARATION = /^(.*?)([A-Za-z_$][\w$.]*)((?:\[[^\][]*\])*)$/s
 
+type Field = Readonly<{ spec: FieldSpec; plan: FieldPlan }>
+
+/** Lines of a `format` file as they are found. */
+interface Description {
+  name: string | undefined
+  id: number
+  printFmt: string
+  readonly own: Field[]
+  readonly common: Map<string, FieldSpec>
+  /** Why the fields cannot be decoded: the first reason. */
+  failure: string | undefined
+}
+
 /** Parses one `format` file; `undefined` when it has no name or no id. */
 export function parseEventFormat(
   text: string,
   system: string,
   longSize: 4 | 8,
 ): RecordFormat | undefined {
-  let name: string | undefined
-  let id = -1
-  let printFmt = ''
-  let failure: string | undefined
-  const own: { spec: FieldSpec; plan: FieldPlan }[] = []
-  const common = new Map<string, { offset: number; size: number }>()
+  const { name, id, printFmt, own, common, failure } = parseLines(text, longSize)
+  if (name === undefined || name === '' || id < 0 || id > 0xffff) return undefined
+  const fields = failure === undefined ? own : [wholeRecord(common)]
+  const commonFields = toCommonFields(common)
+  return {
+    format: { system, name, id, fields: fields.map((field) => field.spec), printFmt },
+    plans: fields.map((field) => field.plan),
+    minBytes: toMinBytes(commonFields, fields),
+    common: commonFields,
+    undecodable: failure,
+  }
+}
+
+function parseLines(text: string, longSize: 4 | 8): Description {
+  const found: Description = {
+    name: undefined,
+    id: -1,
+    printFmt: '',
+    own: [],
+    common: new Map(),
+    failure: undefined,
+  }
   for (let start = 0; start < text.length; ) {
     let end = text.indexOf('\n', start)
     if (end < 0) end = text.length
     const line = text.slice(start, end)
-    start = end + 1
-    if (line.startsWith('name:')) name ??= line.slice(5).trim()
+    if (line.startsWith('name:')) found.name ??= line.slice(5).trim()
     else if (line.startsWith('ID:'))
-      id = /^\s*\d{1,5}\s*$/.test(line.slice(3)) ? Number(line.slice(3)) : id
+      found.id = /^\s*\d{1,5}\s*$/.test(line.slice(3)) ? Number(line.slice(3)) : found.id
     else if (line.startsWith('print fmt:')) {
-      printFmt = text.slice(start - line.length - 1 + 10).trim()
+      // The last of the file, and of several lines where the macro's text has them.
+      found.printFmt = text.slice(start + 'print fmt:'.length).trim()
       break
-    } else if (/^\s*field/.test(line)) {
-      const field = parseField(line, longSize)
-      if (field === undefined)
-        failure ??= `the line "${line.trim().slice(0, 80)}" is not understood`
-      else if (field.spec.name.startsWith('common_')) common.set(field.spec.name, field.spec)
-      else if (own.length < MAX_FIELDS) own.push(field)
-      else failure ??= `it has more than ${MAX_FIELDS} fields`
-    }
+    } else if (/^\s*field/.test(line)) addField(found, line, longSize)
+    start = end + 1
   }
-  if (name === undefined || name === '' || id < 0 || id > 0xffff) return undefined
-  if (own.filter(({ plan }) => isVariable(plan)).length > MAX_VARIABLE_FIELDS)
-    failure ??= `it has more than ${MAX_VARIABLE_FIELDS} variable fields`
-  const commonFields = toCommonFields(common)
-  if (failure !== undefined) {
-    const headEnd = Math.max(0, ...[...common.values()].map((f) => f.offset + f.size))
-    own.length = 0
-    own.push({
-      spec: {
-        name: 'record',
-        type: 'undecodable',
-        offset: headEnd,
-        size: 0,
-        signed: false,
-        kind: 'bytes',
-      },
-      plan: {
-        kind: 'bytes',
-        place: 'tail',
-        offset: headEnd,
-        size: 0,
-        elementSize: 1,
-        signed: false,
-      },
-    })
-  }
-  let minBytes = Math.max(
-    commonFields.typeOffset + 2,
-    commonFields.pidOffset + 4,
-    commonFields.flagsOffset + 1,
-    commonFields.preemptOffset + 1,
-  )
-  for (const { plan } of own)
-    if (plan.place !== 'tail' && (plan.place !== 'fixed' || !isVariable(plan)))
-      minBytes = Math.max(minBytes, plan.offset + plan.size)
+  if (found.own.filter(({ plan }) => isVariable(plan)).length > MAX_VARIABLE_FIELDS)
+    found.failure ??= `it has more than ${MAX_VARIABLE_FIELDS} variable fields`
+  return found
+}
+
+function addField(found: Description, line: string, longSize: 4 | 8): void {
+  const field = parseField(line, longSize)
+  if (field === undefined)
+    found.failure ??= `the line "${line.trim().slice(0, 80)}" is not understood`
+  else if (field.spec.name.startsWith('common_')) found.common.set(field.spec.name, field.spec)
+  else if (found.own.length < MAX_FIELDS) found.own.push(field)
+  else found.failure ??= `it has more than ${MAX_FIELDS} fields`
+}
+
+/** All bytes behind the common fields as one field: of an event whose own fields cannot be told. */
+function wholeRecord(common: ReadonlyMap<string, FieldSpec>): Field {
+  const offset = Math.max(0, ...[...common.values()].map((field) => field.offset + field.size))
+  const place = { offset, size: 0, signed: false, kind: 'bytes' } as const
   return {
-    format: { system, name, id, fields: own.map((field) => field.spec), printFmt },
-    plans: own.map((field) => field.plan),
-    minBytes,
-    common: commonFields,
-    undecodable: failure,
+    spec: { name: 'record', type: 'undecodable', ...place },
+    plan: { place: 'tail', elementSize: 1, ...place },
   }
+}
+
+function toMinBytes(common: CommonFields, fields: readonly Field[]): number {
+  const ends = fields
+    .filter(({ plan }) => plan.place !== 'tail' && (plan.place !== 'fixed' || !isVariable(plan)))
+    .map(({ plan }) => plan.offset + plan.size)
+  return Math.max(
+    common.typeOffset + 2,
+    common.pidOffset + 4,
+    common.flagsOffset + 1,
+    common.preemptOffset + 1,
+    ...ends,
+  )
 }
 
 /** Every field that is at one place has all of its bytes in each record that is long enough. */
@@ -131,9 +147,7 @@ function isVariable(plan: FieldPlan): boolean {
   return plan.kind === 'string' || plan.kind === 'bytes' || plan.kind === 'list'
 }
 
-function toCommonFields(
-  common: ReadonlyMap<string, { offset: number; size: number }>,
-): CommonFields {
+function toCommonFields(common: ReadonlyMap<string, FieldSpec>): CommonFields {
   const offsetOf = (name: string, size: number) => {
     const field = common.get(name)
     return field?.size === size && field.offset < MAX_RECORD_BYTES ? field.offset : -1
@@ -148,10 +162,7 @@ function toCommonFields(
   }
 }
 
-function parseField(
-  line: string,
-  longSize: 4 | 8,
-): { spec: FieldSpec; plan: FieldPlan } | undefined {
+function parseField(line: string, longSize: 4 | 8): Field | undefined {
   if (line.length > MAX_FIELD_LINE) return undefined
   const [, declaration, offsetText, sizeText, signedText] = FIELD_LINE.exec(line) ?? []
   if (declaration === undefined) return undefined

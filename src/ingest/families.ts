@@ -45,20 +45,12 @@ import {
 import type { FinishOptions } from './finish.ts'
 import { type FollowHost, Following } from './follow-kernel.ts'
 import { PageIdentities } from './identities.ts'
-import { kernelOf } from './kernel.ts'
 import { KernelEvent } from './kernel-event.ts'
 import { KswapdSpans } from './kswapd.ts'
-import type { Place } from './open-swapout.ts'
 import { Processes, threadsOf } from './processes.ts'
-import {
-  parseCounters,
-  parseZoneinfo,
-  type SnapshotFiles,
-  SYMBOLS_FILE,
-  swapDevicesOf,
-  vmstatDelta,
-} from './snapshot.ts'
+import { type SnapshotFiles, SYMBOLS_FILE } from './snapshot.ts'
 import { Spans } from './spans.ts'
+import { KCOMPRESSD, POLICY_KCOMPRESSD, readSwapSetting, type SwapSetting } from './swap-setting.ts'
 import { Swapins } from './swapins.ts'
 import { Swapouts } from './swapouts.ts'
 import { Tables } from './tables.ts'
@@ -76,9 +68,7 @@ export class Families {
   readonly swapouts: Swapouts
   readonly identities: PageIdentities
   readonly counts = { writeFolio: 0 }
-  readonly #setting
-  readonly #policy: number
-  readonly #depth: number | undefined
+  readonly #setting: SwapSetting
   readonly #context: IngestContext
   readonly #timeline: Timeline
   readonly #spans: Spans
@@ -95,38 +85,15 @@ export class Families {
     this.following = new Following(reader.memory)
     this.tables = new Tables(this.following)
     this.clock = new Clock(this.following)
-    const roles = new Set<EventRole>()
-    for (const { system, name } of reader.formats) {
-      const role = roleOf(system, name)
-      if (role !== undefined) roles.add(role)
-    }
-    const swaps = swapDevicesOf(files)
-    const params = parseCounters(files.get('pst.params') ?? '')
-    const zswapOn = parseCounters(files.get('zswap.params') ?? '').get('enabled') !== 'N'
-    this.#policy = Number(params.get('pst_policy') ?? Number.NaN)
-    const depth = Number(params.get('pst_depth') ?? Number.NaN)
-    this.#depth = Number.isNaN(depth) ? undefined : depth
-    const queues = [...info.comms.values()].some((comm) => comm.startsWith('kcompressd'))
-    const storeProbes = roles.has('store')
-    const nodes = nodeLookup(reader, files)
-    this.#setting = {
-      // Without the switch's value a store probe or a kcompressd thread says that others may store.
-      asynchronous: Number.isNaN(this.#policy) ? storeProbes || queues : this.#policy !== 0,
-      storeProbes,
-      zswapProbes: roles.has('zswap_store_end') && zswapOn,
-      defaultPlace: defaultPlace(files),
-      devicePlace: devicePlace(files),
-      nodeOfPfn: nodes.nodeOfPfn,
-      oneNode: nodes.count <= 1,
-      singlePages: hasSinglePages(kernelOf(info, files).kernelRelease, files),
-    }
-    const freesRecorded = roles.has('slot_free')
+    const setting = readSwapSetting(reader, files)
+    this.#setting = setting
+    const { freesRecorded, zramArea } = setting
     this.identities = new PageIdentities(this.following, { freesRecorded })
     this.tasks = new Tasks(this.following, this.clock, info.comms, [info.tgids, threadsOf(files)])
     this.processes = new Processes(info.facts, files)
     const { buffers } = this.tables
     this.#timeline = new Timeline(this.following, [this.tables.states, this.tables.statePairs])
-    this.swapouts = new Swapouts(this.following, this.clock, this.#setting)
+    this.swapouts = new Swapouts(this.following, this.clock, setting.swapouts)
     const blindUntil = (cpu: number): number => this.#blindUntil[cpu] ?? this.#startNs
     const lostUntil = (cpu: number): number => this.#blindUntil[cpu] ?? Number.NaN
     this.#spans = new Spans(
@@ -139,10 +106,7 @@ export class Families {
     )
     this.#kswapd = new KswapdSpans(buffers.kswapd_spans, this.tables.wakeups)
     const symbols = new KernelSymbols(() => files.get(SYMBOLS_FILE))
-    this.following.words[ZRAM_AREA / 4] = Math.max(
-      0,
-      swaps.findIndex(({ kind }) => kind === 'zram'),
-    )
+    this.following.words[ZRAM_AREA / 4] = zramArea
     this.#symbolOf = (hi, lo) => reader.symbolOf?.(hi, lo) ?? symbols.nameOf(hi, lo)
     this.#context = {
       following: this.following,
@@ -156,7 +120,7 @@ export class Families {
       swapins: new Swapins(
         this.following,
         this.clock,
-        { zswapLoads: roles.has('zswap_load_end') && zswapOn, deviceMet: metOfDevices(swaps) },
+        setting.swapins,
         buffers.swapins,
         this.identities,
       ),
@@ -169,17 +133,18 @@ export class Families {
 
   /** Every row says already that its folio is one page. */
   get singlePagesKnown(): boolean {
-    return this.#setting.singlePages
+    return this.#setting.swapouts.singlePages
   }
 
   /** What the final statement on swap-outs needs. */
   get queue(): Omit<FinishOptions, 'singlePages' | 'hiddenSinceNs'> {
-    const byName = this.tasks.all.some(({ comm }) => comm.startsWith('kcompressd'))
+    const { policy, queueDepth, swapouts } = this.#setting
+    const byName = this.tasks.all.some(({ comm }) => comm.startsWith(KCOMPRESSD))
     return {
       asynchronous: this.swapouts.asynchronous,
-      queueDepth: this.#depth,
-      devicePlace: this.#setting.devicePlace,
-      storesNewestWhenFull: Number.isNaN(this.#policy) ? byName : this.#policy === 1,
+      queueDepth,
+      devicePlace: swapouts.devicePlace,
+      storesNewestWhenFull: policy === undefined ? byName : policy === POLICY_KCOMPRESSD,
     }
   }
 
@@ -399,64 +364,5 @@ export class Families {
       case 'kprobe':
         return kprobe((each) => this.#make(each))
     }
-  }
-}
-
-function devicePlace(files: SnapshotFiles): Place | undefined {
-  const swaps = swapDevicesOf(files)
-  const [only] = swaps
-  if (only === undefined || swaps.length > 1) return undefined
-  return only.kind === 'zram' ? 'zram' : 'disk'
-}
-
-/** Where a stored page is when no event says so; undefined when it could be in two places. */
-function defaultPlace(files: SnapshotFiles): Place | undefined {
-  // Kernels with a zero map keep zero pages out of the device; the counter tells whether there were any.
-  const zeroes = vmstatDelta(files, 'swpout_zero')
-  if (zeroes !== undefined && zeroes !== 0) return undefined
-  const zswap = vmstatDelta(files, 'zswpout')
-  if (zswap !== undefined && zswap !== 0) return undefined
-  return devicePlace(files)
-}
-
-/** What a page read from a device met; of zram and disks at once no event tells which. */
-function metOfDevices(swaps: readonly { readonly kind: string }[]): 'pool' | 'disk' | undefined {
-  const zrams = swaps.filter(({ kind }) => kind === 'zram').length
-  if (swaps.length === 0 || (zrams > 0 && zrams < swaps.length)) return undefined
-  return zrams > 0 ? 'pool' : 'disk'
-}
-
-/** Before 6.10 only PMD-sized folios are swapped out whole (mm/vmscan.c splits the others), and thp_swpout counts those. */
-function hasSinglePages(release: string | undefined, files: SnapshotFiles): boolean {
-  const version = /^(\d+)\.(\d+)/.exec(release ?? '')
-  if (version === null) return false
-  const number = Number(version[1]) * 1000 + Number(version[2])
-  return number < 6010 && vmstatDelta(files, 'thp_swpout') === 0
-}
-
-interface NodeLookup {
-  readonly count: number
-  nodeOfPfn(pfn: number): number
-}
-
-function nodeLookup(reader: TraceReader, files: SnapshotFiles): NodeLookup {
-  const zones = parseZoneinfo(files.get('zoneinfo.before') ?? files.get('zoneinfo.after') ?? '')
-  const ranges =
-    zones.length > 0
-      ? zones.map(({ node, startPfn, spanned }) => ({
-          node,
-          startPfn,
-          endPfn: startPfn + spanned,
-        }))
-      : reader.info.nodeRanges
-  const nodes = new Set(ranges.map(({ node }) => node))
-  const [only = Number.NaN] = nodes
-  if (nodes.size <= 1) return { count: nodes.size, nodeOfPfn: () => only }
-  return {
-    count: nodes.size,
-    nodeOfPfn(pfn) {
-      for (const range of ranges) if (pfn >= range.startPfn && pfn < range.endPfn) return range.node
-      return Number.NaN
-    },
   }
 }

@@ -1,8 +1,9 @@
-import {
-  type Column,
-  type EventBatch,
-  findColumn,
-  type StringDictionary,
+import type {
+  Column,
+  EventBatch,
+  EventFormat,
+  FieldSpec,
+  StringDictionary,
 } from '../../parsers/batch.ts'
 
 const TWO_32 = 4294967296
@@ -11,11 +12,19 @@ const NO_WORDS: Uint32Array = new Uint32Array(0)
 
 /** The column of a field under any of its names. */
 export function findField(batch: EventBatch, names: readonly string[]): Column | undefined {
-  for (const name of names) {
-    const column = findColumn(batch, name)
-    if (column !== undefined) return column
-  }
-  return undefined
+  return batch.columns[placeOf(batch.format, names)]
+}
+
+/** The description of a field under any of its names. */
+export function findSpec(format: EventFormat, names: readonly string[]): FieldSpec | undefined {
+  return format.fields[placeOf(format, names)]
+}
+
+/** Place of the first of the names among a format's fields; -1 = it has none of them. */
+function placeOf({ fields }: EventFormat, names: readonly string[]): number {
+  for (const name of names)
+    for (let i = 0; i < fields.length; i++) if (fields[i]?.name === name) return i
+  return -1
 }
 
 /** A number field under any of its names. `get` is NaN where the layout or the row lacks it; above 2^53 it is rounded. */

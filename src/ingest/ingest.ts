@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises'
 import type { EventFormat, EventWindow } from '../../parsers/batch.ts'
 import type { ImportIssue, Loss, TraceReader } from '../../parsers/reader.ts'
 import type { Database } from '../database/database.ts'
+import type { RenamedField } from '../database/raw.ts'
 import type { Facts } from '../database/states.ts'
 import { borrowWriter } from '../database/thread-writer.ts'
 import type { RowWriter } from '../database/writer.ts'
@@ -163,76 +164,83 @@ class Import {
   }
 
   async #finish(): Promise<{ result: IngestResult; facts: Facts }> {
-    const { reader } = this.#options
+    const { reader, sha256 } = this.#options
+    const { losses } = reader
     const writer = this.#writer
-    const families = this.#families
     const follower = this.#follower
-    const hiddenSinceNs = follower.finish(reader.losses)
-    const renamed = await writer.endRaw()
-    const machine = addMachine(families.tables, {
-      files: this.#files,
-      reader,
-      startNs: follower.startNs,
-      endNs: follower.endNs,
-      counts: follower.counts,
-    })
+    const { tables } = this.#families
+    const hiddenSinceNs = follower.finish(losses)
+    this.#addIssues(await writer.endRaw())
+    const { startNs, endNs, counts, events } = follower
+    const machine = addMachine(tables, { files: this.#files, reader, startNs, endNs, counts })
+    const issues = [...reader.issues, ...this.#issues.list]
+    this.#issues.write(tables.buffers.import_issues, issues)
+    this.#addLosses()
+    await this.#drain({ all: true })
+    const flushed = writer.flush()
+    const late = typeof sha256 === 'function' ? { sha256: sha256() } : {}
+    await flushed
+    const traceId = await writer.traceId()
+    await this.#completeSwapouts(traceId, machine.vmscanWrites, hiddenSinceNs)
+    const facts = {
+      ...late,
+      start_ns: this.#absolute(startNs),
+      end_ns: this.#absolute(endNs),
+      events,
+      lost_events: knownLost(losses),
+      lost_gaps: losses.length,
+      nodes: machine.nodes ?? null,
+    }
+    return { result: { traceId, events, lostGaps: losses.length, issues }, facts }
+  }
+
+  /** What the import itself found amiss, beside the reader's issues. */
+  #addIssues(renamed: readonly RenamedField[]): void {
     for (const { table, field, column } of renamed)
       this.#issues.add(
         'renamed_field',
         'info',
         `Field ${field} of ${table} is kept as ${column}: its name is that of another column, or an earlier trace has another class of values under it.`,
       )
-    if (families.swapouts.storesWithoutSubmit > 0)
+    const { storesWithoutSubmit } = this.#families.swapouts
+    if (storesWithoutSubmit > 0)
       this.#issues.add(
         'store_without_submit',
         'info',
         'A page was stored whose hand-over is not in the trace; it has no row in swapouts.',
-        families.swapouts.storesWithoutSubmit,
+        storesWithoutSubmit,
       )
-    const issues = [...reader.issues, ...this.#issues.list]
-    this.#issues.write(families.tables.buffers.import_issues, issues)
-    this.#addLosses()
-    await this.#drain({ all: true })
-    const flushed = writer.flush()
-    const { sha256 } = this.#options
-    const late = typeof sha256 === 'function' ? { sha256: sha256() } : {}
-    await flushed
-    const writes = families.counts.writeFolio
-    const singlePages = machine.vmscanWrites === writes && reader.losses.length === 0
-    const traceId = await writer.traceId()
-    const aliases = families.identities.aliasCount
-    const { baseNs } = reader.info
-    const absolute = (ns: number): bigint | null =>
-      Number.isNaN(ns) ? null : baseNs + BigInt(Math.round(ns))
-    const single = singlePages && !families.singlePagesKnown
+  }
+
+  /** Gives written swap-outs what only the whole trace tells. `vmscanWrites`: pages that the kernel counted, where it is known. */
+  async #completeSwapouts(
+    traceId: number,
+    vmscanWrites: number | undefined,
+    hiddenSinceNs: number,
+  ): Promise<void> {
+    const writer = this.#writer
+    const { swapouts, identities, queue, counts, singlePagesKnown } = this.#families
+    const aliases = identities.aliasCount
+    const isWhole = this.#options.reader.losses.length === 0
+    const singlePages = isWhole && vmscanWrites === counts.writeFolio
+    const single = singlePages && !singlePagesKnown
     // Statements over all rows want them in the file.
-    if (families.swapouts.staged || single || aliases > 0) await writer.commit()
-    if (families.swapouts.staged)
+    if (swapouts.staged || single || aliases > 0) await writer.commit()
+    if (swapouts.staged)
       await finishSwapouts(writer, traceId, {
-        ...families.queue,
+        ...queue,
         singlePages,
-        hiddenSinceNs: absolute(hiddenSinceNs),
+        hiddenSinceNs: this.#absolute(hiddenSinceNs),
       })
     else await amendSwapouts(writer, traceId, { singlePages: single, aliases })
     if (aliases > 0) await renumberPages(writer, 'pool_moves', traceId)
     await writer.dropTemporary(STAGED_SWAPOUTS)
     await writer.dropTemporary(PAGE_ALIASES)
-    const facts = {
-      ...late,
-      start_ns: absolute(follower.startNs),
-      end_ns: absolute(follower.endNs),
-      events: follower.events,
-      lost_events: knownLost(reader.losses),
-      lost_gaps: reader.losses.length,
-      nodes: machine.nodes ?? null,
-    }
-    const result = {
-      traceId,
-      events: follower.events,
-      lostGaps: reader.losses.length,
-      issues,
-    }
-    return { result, facts }
+  }
+
+  /** On the trace's clock; null where it is not known. */
+  #absolute(ns: number): bigint | null {
+    return Number.isNaN(ns) ? null : this.#options.reader.info.baseNs + BigInt(Math.round(ns))
   }
 
   async #keepRaw(window: EventWindow): Promise<void> {

@@ -24,7 +24,7 @@ import {
   U64,
 } from './assembly/_layout.ts'
 import type { EventHandler } from './context.ts'
-import { findField, NumberField } from './fields.ts'
+import { findField, findSpec, NumberField } from './fields.ts'
 import type { Following } from './follow-kernel.ts'
 import type { Task } from './task.ts'
 
@@ -238,12 +238,4 @@ class FieldPlace {
     this.#words[FIELD_STRIDE / 4] = stride
     return true
   }
-}
-
-function findSpec(format: EventFormat, names: readonly string[]): FieldSpec | undefined {
-  for (const name of names) {
-    const spec = format.fields.find((field) => field.name === name)
-    if (spec !== undefined) return spec
-  }
-  return undefined
 }
