@@ -13,7 +13,8 @@ import { taskKindOf } from '../model/task-kind.ts'
 import { unfitError } from './failure.ts'
 import { printFindings } from './findings.ts'
 import { formatCount, formatNs } from './format.ts'
-import { describeLosses, describeNoGaps, snapshotFolder } from './ingest-files.ts'
+import { snapshotFolder } from './ingest-files.ts'
+import { describeWholeness } from './lost-events.ts'
 import { addExamples, addOutput, type OutputOptions } from './options.ts'
 import { printLine, printResult, toFormat } from './output.ts'
 import { toSettings } from './settings.ts'
@@ -193,7 +194,7 @@ async function describe(contents: Contents): Promise<void> {
   )
   const isIncomplete = contents.issues.some(({ severity }) => severity === 'data_loss')
   await printLine(
-    `${formatCount(count)} events over ${formatNs(lengthNs)}, ${gaps === 0 ? describeNoGaps(isIncomplete) : describeLosses(lost ?? null, gaps)}`,
+    `${formatCount(count)} events over ${formatNs(lengthNs)}, ${describeWholeness({ gaps, events: lost ?? null }, isIncomplete)}`,
   )
   const sorted = [...events].sort((a, b) => b[1] - a[1])
   for (const [name, number] of sorted.slice(0, BEST_EVENTS))

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import { usageError } from './failure.ts'
+import { plural } from './format.ts'
 import { addDatabase, addExamples, addSelectors, collect } from './options.ts'
 import { remark } from './output.ts'
 import { type ReadingOptions, withReading } from './reading.ts'
@@ -44,10 +45,7 @@ pstrace export --run recording --run parallel -o compare.perfetto-trace`,
         format === 'perfetto'
           ? await work.exportPerfetto(reading, options)
           : await work.exportTables(reading, format, options)
-      remark(
-        reading.settings,
-        `${options.output} written (${files} ${files === 1 ? 'file' : 'files'})`,
-      )
+      remark(reading.settings, `${options.output} written (${plural(files, 'file')})`)
     })
   })
 }

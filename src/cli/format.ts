@@ -64,6 +64,11 @@ export function formatCount(value: number | bigint): string {
   return String(value).replace(/^-?\d+/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, ','))
 }
 
+/** `1,200 gaps`. */
+export function plural(count: number, one: string): string {
+  return `${formatCount(count)} ${count === 1 ? one : `${one}s`}`
+}
+
 function formatNumber(value: number): string {
   if (Number.isInteger(value)) return String(value)
   const size = Math.abs(value)

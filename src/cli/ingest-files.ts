@@ -11,6 +11,7 @@ import { unknownName } from '../model/names.ts'
 import { describeFailure, toExitStatus, usageError } from './failure.ts'
 import { formatCount, formatNs } from './format.ts'
 import type { IngestOptions } from './ingest.ts'
+import { describeWholeness } from './lost-events.ts'
 import { printLine, remark } from './output.ts'
 import { startProgress } from './progress.ts'
 import { readVersion } from './version.ts'
@@ -176,17 +177,6 @@ export function snapshotFolder(file: string): string | undefined {
   )
 }
 
-/** Of a trace without gaps: one that was cut off is not known to be whole. */
-export function describeNoGaps(lacksData: boolean): string {
-  return lacksData ? 'no gaps in what is there, but data is missing' : 'nothing lost'
-}
-
-/** Of a trace with gaps; `events` is null where a gap does not say how many it hides. */
-export function describeLosses(events: number | null, gaps: number): string {
-  const number = events === null ? 'an unknown number of' : formatCount(events)
-  return `lost ${number} events in ${formatCount(gaps)} ${gaps === 1 ? 'gap' : 'gaps'}`
-}
-
 /** One line per import issue and one of totals on stderr; the id alone on stdout. */
 async function report(
   writer: RowWriter,
@@ -208,11 +198,10 @@ async function report(
       `${issue['severity']} ${issue['code']} (${formatCount(Number(issue['count']))}): ${issue['message']}`,
     )
   if (trace !== undefined) {
-    const gaps = Number(trace['lost_gaps'] ?? 0)
-    const lost =
-      gaps === 0
-        ? describeNoGaps(issues.some(({ severity }) => severity === 'data_loss'))
-        : describeLosses(trace['lost_events'] as number | null, gaps)
+    const lost = describeWholeness(
+      { gaps: Number(trace['lost_gaps'] ?? 0), events: trace['lost_events'] as number | null },
+      issues.some(({ severity }) => severity === 'data_loss'),
+    )
     const length = formatNs(Number(trace['end_ns'] ?? 0) - Number(trace['start_ns'] ?? 0))
     remark(
       settings,

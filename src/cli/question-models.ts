@@ -5,6 +5,7 @@ import { openCodec } from '../memory/codecs/index.ts'
 import { openPool } from '../memory/pools/index.ts'
 import { metadataBytes, SLOT_DESIGNS, type SlotDesign } from '../memory/slots/metadata.ts'
 import { compareWithPublished, SCENARIOS, sweepScenario } from '../scenarios/zswap-shrinker.ts'
+import { plural } from './format.ts'
 import { runScenario } from './scenario-runs.ts'
 
 /** Cost models of the memory layer behind the questions that no trace answers; the layer of analysis does not know them. */
@@ -124,7 +125,7 @@ async function answerBreakEven(): Promise<ModelAnswer[]> {
   return [1, 3].map((perSlot) => ({
     metric: 'model_break_even_share',
     title: 'use of the device at which descriptors cost more than',
-    at: `${perSlot} ${perSlot === 1 ? 'byte' : 'bytes'} per slot`,
+    at: `${plural(perSlot, 'byte')} per slot`,
     value: perSlot / descriptor,
     unit: 'share' as const,
     restsOn: COST_MODEL,

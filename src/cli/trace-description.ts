@@ -7,8 +7,9 @@ import { type Result, toResult, type Value } from '../analysis/result.ts'
 import { findTrace } from '../analysis/selection.ts'
 import { roleOf } from '../ingest/aliases.ts'
 import { printFindings } from './findings.ts'
-import { formatCount, formatNs } from './format.ts'
+import { formatCount, formatNs, plural } from './format.ts'
 import type { InfoOptions } from './info.ts'
+import { describeLost, type LostEvents } from './lost-events.ts'
 import { printLine, printResult, toFormat } from './output.ts'
 import { startProgress } from './progress.ts'
 import type { Reading } from './reading.ts'
@@ -193,7 +194,7 @@ async function printList(
         cpus: trace.cpus,
         length_ns: lengthOf(trace),
         events: trace.events,
-        lost: describeLost(trace),
+        lost: describeLost(lostOf(trace)),
       })),
     ),
     options,
@@ -210,11 +211,8 @@ async function printList(
   if (options.all !== true) await printLine('\n`pstrace info --trace NAME` describes one in full.')
 }
 
-function describeLost(trace: TraceRow): string {
-  const gaps = trace.lost_gaps ?? 0
-  if (gaps === 0) return 'none'
-  const events = trace.lost_events === null ? 'unknown number' : formatCount(trace.lost_events)
-  return `${events} in ${formatCount(gaps)} ${gaps === 1 ? 'gap' : 'gaps'}`
+function lostOf({ lost_gaps, lost_events }: TraceRow): LostEvents {
+  return { gaps: lost_gaps ?? 0, events: lost_events }
 }
 
 function lengthOf(trace: TraceRow): number | null {
@@ -245,7 +243,7 @@ async function printDescription(
 async function printFacts({ trace, issues }: Description): Promise<void> {
   const length = lengthOf(trace)
   const kernel = [trace.kernel_release, trace.arch].filter((part) => part !== null).join(' ')
-  const nodes = `${trace.nodes ?? 'unknown number of'} ${trace.nodes === 1 ? 'node' : 'nodes'}`
+  const nodes = trace.nodes === null ? 'unknown number of nodes' : plural(trace.nodes, 'node')
   const lacksData = issues.some(({ severity }) => severity === 'data_loss')
   const facts: [string, string | null][] = [
     ['from', trace.path],
@@ -258,7 +256,10 @@ async function printFacts({ trace, issues }: Description): Promise<void> {
     ['clock', trace.clock],
     ['length', length === null ? null : formatNs(length)],
     ['events', trace.events === null ? null : formatCount(trace.events)],
-    ['lost', `${describeLost(trace)}${lacksData ? ', and data is missing (import issues)' : ''}`],
+    [
+      'lost',
+      `${describeLost(lostOf(trace))}${lacksData ? ', and data is missing (import issues)' : ''}`,
+    ],
   ]
   await printLine(`trace ${trace.trace_id}: ${trace.name}`)
   for (const [name, value] of facts) await printLine(`  ${name.padEnd(9)}${value ?? 'unknown'}`)
