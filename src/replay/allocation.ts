@@ -1,8 +1,10 @@
 import type { Kernel } from './kernel.ts'
+import { CHARGE_BATCH } from './memcg-stocks.ts'
 import type { Memcg } from './memcgs.ts'
 import { DIRECT_CONTEXT, MAX_FAILURES, OOM_FRUITLESS, type Scan, TICK_NS } from './scan.ts'
 import type { Steps, StepsTo } from './steps.ts'
 import { IO, THROTTLE, type Thread } from './thread.ts'
+import { throttleSpan } from './throttle-span.ts'
 import type { NodeState } from './zones.ts'
 
 const MAX_FRUITLESS = 16
@@ -30,12 +32,13 @@ export class Allocation {
     const preferred = zones.localNode(thread)
     // __zone_watermark_unusable_free: the folio's other pages must be there beyond the mark.
     const more = count - 1
-    const { memcgs, scheduler } = this.#kernel
-    if (memcgs.overLimit(charged, count) !== undefined) {
+    const { memcgHigh, memcgs, scheduler } = this.#kernel
+    if (!memcgs.tryCharge(thread, charged, count, CHARGE_BATCH))
       yield* this.#reclaimUpToLimit(thread, preferred, charged, count)
-      if (scheduler.stopped) return this.#frames
-    }
-    memcgs.charge(charged, count)
+    // Much above memory.high it reclaims at once, the rest of the time when the kernel has done what it was asked for.
+    if (thread.chargedOverHigh > CHARGE_BATCH && thread.kind === 'user')
+      yield* memcgHigh.handle(thread)
+    if (scheduler.stopped) return this.#frames
     const quick = zones.firstAbove(preferred, 'low', more)
     if (quick !== undefined) return this.#take(quick, count)
     let fruitless = 0
@@ -70,7 +73,8 @@ export class Allocation {
 
   /** One page for who may use the reserves (PF_MEMALLOC), also beyond limits. */
   takeReserve(thread: Thread, charged: Memcg): Frames {
-    this.#kernel.memcgs.charge(charged, 1)
+    const { memcgs } = this.#kernel
+    if (!memcgs.tryCharge(thread, charged, 1, CHARGE_BATCH)) memcgs.charge(charged, 1)
     return this.#take(this.#kernel.zones.poolNode(thread), 1)
   }
 
@@ -94,16 +98,22 @@ export class Allocation {
     return frames
   }
 
-  /** try_charge_memcg: at a limit the charger reclaims below the cgroup whose limit it is. */
+  /** try_charge_memcg: at a limit the charger reclaims below the cgroup whose limit it is, until the pages are charged. */
   *#reclaimUpToLimit(thread: Thread, node: NodeState, charged: Memcg, count: number): Steps {
     const { direct, memcgs, scheduler } = this.#kernel
     let fruitless = 0
+    let isDrained = false
     for (;;) {
-      const over = memcgs.overLimit(charged, count)
-      if (over === undefined) return
+      const over = memcgs.overLimit(charged, count) ?? charged
+      over.tell('maxEvents')
       const scan = direct.scanOf(thread, DIRECT_CONTEXT, true)
       const reclaimed = yield* direct.directReclaim(thread, node, scan, over, count)
-      if (scheduler.stopped) return
+      if (scheduler.stopped || memcgs.tryCharge(thread, charged, count)) return
+      if (!isDrained) {
+        isDrained = true
+        memcgs.drainStocks(over)
+        if (memcgs.tryCharge(thread, charged, count)) return
+      }
       fruitless = reclaimed > 0 ? 0 : fruitless + 1
       if (fruitless < MAX_FRUITLESS) continue
       if (fruitless >= OOM_FRUITLESS) {
@@ -114,6 +124,7 @@ export class Allocation {
       }
       scheduler.sleepUntil(thread, scheduler.now + TICK_NS, IO)
       yield
+      if (memcgs.tryCharge(thread, charged, count)) return
     }
   }
 
@@ -134,27 +145,17 @@ export class Allocation {
     // Kernel threads are never made to wait for kswapd.
     if (thread.kind === 'worker' || this.#allowsDirectReclaim(node) || node.kswapd === undefined)
       return
-    const { scheduler, recorder } = this.#kernel
-    scheduler.account(thread)
-    const start = scheduler.now
-    const before = thread.parts.slice()
-    const parent = thread.span
-    const span = recorder.openSpan()
-    thread.span = span
-    const entered = this.#kernel.pressure.enter(thread, start)
     this.#kernel.tally.throttled++
-    this.#kernel.note('throttle-begin', -1, 0)
+    yield* throttleSpan(this.#kernel, thread, this.#waitForKswapd(thread, node))
+  }
+
+  *#waitForKswapd(thread: Thread, node: NodeState): Steps {
     while (!this.#allowsDirectReclaim(node)) {
       this.#kernel.zones.wakeKswapd(node)
       node.throttled.push(thread)
-      scheduler.block(thread, THROTTLE)
+      this.#kernel.scheduler.block(thread, THROTTLE)
       yield
     }
-    this.#kernel.pressure.leave(thread, scheduler.now, entered)
-    scheduler.account(thread)
-    thread.span = parent
-    recorder.closeSpan(span, 'throttle', thread, parent, start, scheduler.now, 0, before)
-    this.#kernel.tally.stall(thread, start, scheduler.now, false)
   }
 
   wakeThrottled(node: NodeState): void {

@@ -68,7 +68,7 @@ export class TaskScript {
   }
 
   *run(progress: TaskProgress): Steps {
-    const { scheduler, work } = this.#kernel
+    const { memcgHigh, scheduler, work } = this.#kernel
     const { op, cpuNs, arg } = this.#task
     const thread = this.#thread
     progress.rows = op.length
@@ -83,6 +83,7 @@ export class TaskScript {
       const value = arg[row] as number
       const steps = this.#begin(op[row] as number, value, progress)
       if (steps !== undefined) yield* steps
+      if (thread.chargedOverHigh > 0) yield* memcgHigh.handle(thread)
       if (scheduler.stopped) return
       progress.done = row + 1
       work.did(op[row] as number, value)

@@ -55,10 +55,10 @@ export function checkPages(
   return used
 }
 
-/** Every cgroup is charged for the pages in memory that are its own or of those below, and for those on their way to a list. */
+/** Every cgroup is charged for the pages in memory that are its own or of those below, for those on their way to a list, and for what CPUs keep for it. */
 export function checkCharges(pages: P.Pages, tree: readonly Memcg[]): void {
   if (pages.memcg === undefined) return
-  const held = tree.map(({ arriving }) => arriving)
+  const held = tree.map(({ arriving, stocked }) => arriving + stocked)
   for (let page = 0; page < pages.capacity; page++) {
     const state = pages.state[page] as number
     const memcg = pages.memcg[page] as number

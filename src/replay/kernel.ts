@@ -12,6 +12,7 @@ import type { PolicyGate } from './gate.ts'
 import { checkCharges, checkOrder, checkPages, checkThreads } from './invariants.ts'
 import { Kswapd } from './kswapd.ts'
 import type { LogEventName } from './log-events.ts'
+import { MemcgHigh } from './memcg-high.ts'
 import { Memcgs, memcgTree } from './memcgs.ts'
 import { Generations } from './mglru.ts'
 import * as P from './pages.ts'
@@ -61,6 +62,7 @@ export class Kernel {
   readonly backend: SwapBackend
   readonly zones: Zones
   readonly memcgs: Memcgs
+  readonly memcgHigh: MemcgHigh
   readonly pressure: Pressure
   readonly locks: FolioLocks
   readonly allocation: Allocation
@@ -115,6 +117,7 @@ export class Kernel {
     parts.recorder.pageId = (page) => (this.pages.content[page] as number) + 1
     this.zones = new Zones(this, machine, parts.watermarkScale)
     this.memcgs = new Memcgs(this, memcgs)
+    this.memcgHigh = new MemcgHigh(this)
     this.pool = new SwapPool(this)
     this.device = new SwapDevice(this)
     this.throttle = new WritebackThrottle(this)
@@ -173,6 +176,7 @@ export class Kernel {
     if (first < 0) return
     this.pages.slot[page] = first
     this.pages.chargeTo(page, this.memcgs.ownerOf(page))
+    this.memcgs.countSwap(page, this.pages.pagesOf(page))
     this.pages.state[page] = P.SWAPPED
     const node = this.zones.nodeOf(this.pages.node[page] as number)
     for (let part = 0; part < this.pages.pagesOf(page); part++) {
@@ -201,6 +205,7 @@ export class Kernel {
   #samplePressure(ns: number): void {
     this.recorder.sample(ns, Number.NaN, 'psi.memory.some_ns', this.pressure.someNs)
     this.recorder.sample(ns, Number.NaN, 'psi.memory.full_ns', this.pressure.fullNs)
+    this.memcgs.sample(ns)
   }
 
   /** The run is over: swap-outs still in flight become rows without the times they never had. */

@@ -1,9 +1,20 @@
 import type { Machine } from '../workload/types.ts'
 import type { Kernel } from './kernel.ts'
 import { Lruvec } from './lruvec.ts'
+import { MemcgStocks } from './memcg-stocks.ts'
 import { LISTS } from './pages.ts'
 import { CLUSTER, type Scan } from './scan.ts'
+import type { Thread } from './thread.ts'
 import type { NodeState } from './zones.ts'
+
+/** In pages. */
+interface Limits {
+  readonly min: number
+  readonly low: number
+  readonly high: number
+  readonly max: number
+  readonly swapHigh: number
+}
 
 /** One memory cgroup. */
 export class Memcg {
@@ -15,31 +26,56 @@ export class Memcg {
   readonly parent: Memcg | undefined
   readonly min: number
   readonly low: number
+  /** Above it its tasks reclaim, and are slowed down (MemcgHigh). */
+  readonly high: number
   readonly max: number
-  /** Pages charged to it and to those below. */
+  readonly swapHigh: number
+  /** Pages charged to it and to those below, stocks of the CPUs included. */
   pages = 0
+  /** Charged to itself and kept by CPUs for later. */
+  stocked = 0
+  /** In swap, of it and of those below (memory.swap.current). */
+  swapped = 0
+  /** memory.events of it and of those below. */
+  highEvents = 0
+  maxEvents = 0
   /** Charged to itself for pages that are not on a list yet. */
   arriving = 0
   effectiveMin = 0
   effectiveLow = 0
 
-  constructor(
-    index: number,
-    parent: Memcg | undefined,
-    place: number,
-    limits: { readonly min: number; readonly low: number; readonly max: number },
-  ) {
+  constructor(index: number, parent: Memcg | undefined, place: number, limits: Limits) {
     this.index = index
     this.end = index + 1
     this.place = place
     this.parent = parent
     this.min = limits.min
     this.low = limits.low
+    this.high = limits.high
     this.max = limits.max
+    this.swapHigh = limits.swapHigh
+  }
+
+  /** page_counter_charge and page_counter_uncharge. */
+  count(pages: number): void {
+    let at: Memcg | undefined = this
+    for (; at !== undefined; at = at.parent) at.pages += pages
+  }
+
+  /** memcg_memory_event. */
+  tell(event: 'highEvents' | 'maxEvents'): void {
+    let at: Memcg | undefined = this
+    for (; at !== undefined; at = at.parent) at[event]++
   }
 }
 
-const UNLIMITED = { min: 0, low: 0, max: Number.POSITIVE_INFINITY }
+const UNLIMITED: Limits = {
+  min: 0,
+  low: 0,
+  high: Number.POSITIVE_INFINITY,
+  max: Number.POSITIVE_INFINITY,
+  swapHigh: Number.POSITIVE_INFINITY,
+}
 
 export function rootMemcg(): Memcg {
   return new Memcg(0, undefined, -1, UNLIMITED)
@@ -60,7 +96,9 @@ export function memcgTree({ memcgs = [], memcgLimitPages }: Machine): readonly M
       const memcg = new Memcg(tree.length, parent, place, {
         min: given.minPages ?? UNLIMITED.min,
         low: given.lowPages ?? UNLIMITED.low,
+        high: given.highPages ?? UNLIMITED.high,
         max: given.maxPages ?? UNLIMITED.max,
+        swapHigh: given.swapHighPages ?? UNLIMITED.swapHigh,
       })
       tree.push(memcg)
       addBelow(memcg, place)
@@ -84,6 +122,8 @@ export class Memcgs {
   /** There is only the root, which nothing limits: nobody counts what is charged to it. */
   readonly #isAlone: boolean
   readonly #isLimited: boolean
+  readonly #isHighSet: boolean
+  readonly #stocks: MemcgStocks
   readonly #isProtected: boolean
   readonly #nodes: number
   /** Who reclaims for itself walks a part of the tree at a time, as from 6.11 on; told by the zero map of 6.12. */
@@ -101,6 +141,10 @@ export class Memcgs {
     this.#byPlace = tree.filter(({ place }) => place >= 0).sort((a, b) => a.place - b.place)
     this.#isAlone = tree.length === 1
     this.#isLimited = tree.some(({ max }) => max !== Number.POSITIVE_INFINITY)
+    this.#isHighSet = tree.some(
+      ({ high, swapHigh }) => Math.min(high, swapHigh) !== Number.POSITIVE_INFINITY,
+    )
+    this.#stocks = new MemcgStocks(kernel.scheduler.cpus.length)
     this.#isProtected = tree.some(({ min, low }) => min > 0 || low > 0)
     this.#nodes = nodes.length
     this.walksPartly = machine.zeroMap.value
@@ -162,17 +206,59 @@ export class Memcgs {
     if (!this.#isLimited) return undefined
     let memcg: Memcg | undefined = charged
     for (; memcg !== undefined; memcg = memcg.parent)
-      if (memcg.max !== Number.POSITIVE_INFINITY && this.#usage(memcg) + pages > memcg.max)
+      if (memcg.max !== Number.POSITIVE_INFINITY && this.usage(memcg) + pages > memcg.max)
         return memcg
     return undefined
   }
 
-  /** Pages that are about to be on one of its lists. */
+  /** Pages that are about to be on one of its lists, whatever the limits. */
   charge(charged: Memcg, pages: number): void {
     if (this.#isAlone) return
     charged.arriving += pages
+    charged.count(pages)
+  }
+
+  /** try_charge_memcg without reclaim: ahead of use up to a batch if there is room; false = not even these pages fit. */
+  tryCharge(thread: Thread, charged: Memcg, pages: number, batchSize = 0): boolean {
+    if (this.#isAlone || charged === this.root) {
+      this.charge(charged, pages)
+      return true
+    }
+    if (this.#stocks.take(thread.cpu, charged, pages)) {
+      charged.arriving += pages
+      return true
+    }
+    const ahead = Math.max(pages, batchSize)
+    const batch = this.overLimit(charged, ahead) === undefined ? ahead : pages
+    if (batch < ahead && this.overLimit(charged, pages) !== undefined) return false
+    charged.arriving += pages
+    charged.count(batch)
+    if (batch > pages) this.#stocks.put(thread.cpu, charged, batch - pages)
+    if (this.#isHighSet && this.#isOverHigh(charged)) thread.chargedOverHigh += batch
+    return true
+  }
+
+  /** What CPUs keep for later counts no more against the limit. */
+  drainStocks(memcg: Memcg): void {
+    this.#stocks.drainBelow(memcg)
+  }
+
+  #isOverHigh(charged: Memcg): boolean {
     let memcg: Memcg | undefined = charged
-    for (; memcg !== undefined; memcg = memcg.parent) memcg.pages += pages
+    for (; memcg !== undefined; memcg = memcg.parent)
+      if (memcg.swapped > memcg.swapHigh || this.isAboveHigh(memcg)) return true
+    return false
+  }
+
+  isAboveHigh(memcg: Memcg): boolean {
+    return memcg.high !== Number.POSITIVE_INFINITY && this.usage(memcg) > memcg.high
+  }
+
+  /** The page got its slots, or gives them back (mem_cgroup_charge_swap). */
+  countSwap(page: number, slots: number): void {
+    if (this.#isAlone) return
+    let memcg: Memcg | undefined = this.chargedFor(page)
+    for (; memcg !== undefined; memcg = memcg.parent) memcg.swapped += slots
   }
 
   /** Charged pages are on a list. */
@@ -184,19 +270,32 @@ export class Memcgs {
   /** The page gives its frame back. */
   uncharge(page: number): void {
     if (this.#isAlone) return
-    const pages = this.#kernel.pages.pagesOf(page)
-    let memcg: Memcg | undefined = this.chargedFor(page)
-    for (; memcg !== undefined; memcg = memcg.parent) memcg.pages -= pages
+    this.chargedFor(page).count(-this.#kernel.pages.pagesOf(page))
   }
 
-  /** What counts against its limit: its pages, and what zswap has of it (obj_cgroup_charge_zswap). */
-  #usage(memcg: Memcg): number {
+  /** What counts against its limits: its pages, and what zswap has of it (obj_cgroup_charge_zswap). */
+  usage(memcg: Memcg): number {
     const { backend, workload } = this.#kernel
     if (backend.chargedBytes === undefined) return memcg.pages
     let bytes = 0
     for (let index = memcg.index; index < memcg.end; index++)
       bytes += backend.chargedBytes((this.tree[index] as Memcg).place)
     return memcg.pages + Math.ceil(bytes / workload.machine.pageSize)
+  }
+
+  /** What each cgroup's memory.current, memory.swap.current and memory.events would tell. */
+  sample(ns: number): void {
+    const { recorder, workload } = this.#kernel
+    if (!recorder.recordsRows) return
+    for (const memcg of this.#byPlace) {
+      const name = workload.machine.memcgs?.[memcg.place]?.name
+      const sample = (what: string, value: number): void =>
+        recorder.sample(ns, Number.NaN, `memcg.${name}.${what}`, value)
+      sample('pages', this.usage(memcg))
+      sample('swap_pages', memcg.swapped)
+      sample('high_events', memcg.highEvents)
+      sample('max_events', memcg.maxEvents)
+    }
   }
 
   /** memory.min and memory.low in a walk over `target`'s subtree: true = nothing is taken of the cgroup. */
@@ -209,12 +308,12 @@ export class Memcgs {
 
   isBelowMin(target: Memcg, memcg: Memcg): boolean {
     this.#protect(target, memcg)
-    return this.#isProtectable(target, memcg) && memcg.effectiveMin >= this.#usage(memcg)
+    return this.#isProtectable(target, memcg) && memcg.effectiveMin >= this.usage(memcg)
   }
 
   /** Of a cgroup that is not below its minimum. */
   isBelowLow(target: Memcg, memcg: Memcg): boolean {
-    return this.#isProtectable(target, memcg) && memcg.effectiveLow >= this.#usage(memcg)
+    return this.#isProtectable(target, memcg) && memcg.effectiveLow >= this.usage(memcg)
   }
 
   /** mem_cgroup_unprotected. */
@@ -230,7 +329,7 @@ export class Memcgs {
     const byLow = !scan.takesLow && effectiveLow > effectiveMin
     if (byLow) scan.sparedLow = true
     const spared = byLow ? effectiveLow : effectiveMin
-    const whole = Math.max(this.#usage(memcg), spared)
+    const whole = Math.max(this.usage(memcg), spared)
     return Math.max(size - Math.floor((size * spared) / (whole + 1)), CLUSTER)
   }
 
@@ -238,7 +337,7 @@ export class Memcgs {
   #protect(target: Memcg, memcg: Memcg): void {
     const { parent } = memcg
     if (!this.#isProtected || parent === undefined || memcg === target) return
-    const usage = this.#usage(memcg)
+    const usage = this.usage(memcg)
     if (usage === 0) return
     if (parent === target) {
       memcg.effectiveMin = memcg.min
@@ -246,10 +345,10 @@ export class Memcgs {
       return
     }
     const siblings = this.tree.filter((other) => other.parent === parent)
-    const uses = siblings.map((sibling) => this.#usage(sibling))
+    const uses = siblings.map((sibling) => this.usage(sibling))
     const claimed = (limits: readonly number[]): number =>
       uses.reduce((sum, use, at) => sum + Math.min(use, limits[at] as number), 0)
-    const of = { usage, parentUsage: this.#usage(parent) }
+    const of = { usage, parentUsage: this.usage(parent) }
     memcg.effectiveMin = effectiveProtection(memcg.min, parent.effectiveMin, {
       ...of,
       siblings: claimed(siblings.map(({ min }) => min)),

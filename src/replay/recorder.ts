@@ -1,7 +1,7 @@
 import { RowBuffer } from '../model/rows.ts'
 import * as F from './flights.ts'
 import type { LogEventName, LogSink } from './log-events.ts'
-import { DOINGS, PARTS, RUNNING, STATES, type Thread } from './thread.ts'
+import { DOINGS, PARTS, RUNNING, STATES, THROTTLE, type Thread } from './thread.ts'
 
 export type RowSink = (rows: RowBuffer) => void
 
@@ -19,6 +19,7 @@ const PART_NAMES: readonly string[] = [
   'lock',
   'other',
   'throttle',
+  'throttle',
 ]
 const PART_DETAILS: readonly (string | undefined)[] = [
   undefined,
@@ -33,6 +34,7 @@ const PART_DETAILS: readonly (string | undefined)[] = [
   undefined,
   'nap',
   undefined,
+  'memory.high',
 ]
 
 const FLUSH_ROWS = 8192
@@ -227,7 +229,7 @@ export class Recorder {
     rows.number(row, 'start_ns', start)
     rows.number(row, 'end_ns', end)
     const state = STATES[thread.state] as string
-    rows.text(row, 'state', state === 'throttle' ? 'io' : state)
+    rows.text(row, 'state', thread.state >= THROTTLE ? 'io' : state)
     rows.text(row, 'doing', thread.state === RUNNING ? (DOINGS[thread.doing] as string) : 'none')
     this.added(rows)
   }

@@ -14,7 +14,7 @@ export interface StallSummary {
   readonly p50Ns: number
   readonly p99Ns: number
   readonly maxNs: number
-  /** Waiting before direct reclaim until kswapd's call returned; not in `totalNs`. */
+  /** Waiting before direct reclaim until kswapd's call returned, and for memory.high; not in `totalNs`. */
   readonly throttledNs: number
 }
 

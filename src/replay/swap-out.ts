@@ -34,6 +34,7 @@ export class SwapOuts {
     }
     pages.set(page, P.LOCKED)
     pages.slot[page] = slot
+    this.#kernel.memcgs.countSwap(page, pages.pagesOf(page))
     scan.doing = thread.doing
     scheduler.setDoing(thread, UNMAP)
     scan.unmapsRemotely = scheduler.runsMemoryElsewhere(thread)

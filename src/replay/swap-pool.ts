@@ -162,8 +162,9 @@ export class SwapPool {
   dropSlot(page: number): void {
     const slot = this.#kernel.pages.slot[page] as number
     if (slot < 0) return
-    const { pages, scheduler, slots } = this.#kernel
+    const { memcgs, pages, scheduler, slots } = this.#kernel
     pages.slot[page] = -1
+    memcgs.countSwap(page, -pages.pagesOf(page))
     for (let part = 0; part < pages.pagesOf(page); part++)
       slots.free(slot + part, scheduler.active?.cpu ?? 0)
   }

@@ -4,7 +4,16 @@ import type { Steps } from './steps.ts'
 /** What a thread is; also decides whose stall is whose. */
 export type ThreadKind = 'user' | 'kswapd' | 'worker' | 'background'
 
-export const STATES = ['running', 'runnable', 'sleeping', 'io', 'lock', 'nap', 'throttle'] as const
+export const STATES = [
+  'running',
+  'runnable',
+  'sleeping',
+  'io',
+  'lock',
+  'nap',
+  'throttle',
+  'high',
+] as const
 export const RUNNING = 0
 export const RUNNABLE = 1
 export const SLEEPING = 2
@@ -12,8 +21,10 @@ export const IO = 3
 export const LOCK = 4
 export const NAP = 5
 export const THROTTLE = 6
+/** Slowed down for memory.high. */
+export const HIGH = 7
 /** Not yet started, or ended. */
-export const ABSENT = 7
+export const ABSENT = 8
 
 export const DOINGS = ['none', 'scan', 'unmap', 'store', 'slab', 'file'] as const
 export const NONE = 0
@@ -81,6 +92,8 @@ export class Thread implements ThreadIdentity {
   readonly parts = new Float64Array(PARTS)
   /** Innermost reclaim span, 0 = none. */
   span = 0
+  /** Pages charged above a memory.high that it has not reclaimed for (memcg_nr_pages_over_high). */
+  chargedOverHigh = 0
 
   constructor(index: number, identity: ThreadIdentity) {
     this.index = index

@@ -160,7 +160,9 @@ function describeMemcgs(facts: FactList, { machine, pages, tasks }: Workload): v
     const settings = [
       ['min', memcg.minPages],
       ['low', memcg.lowPages],
+      ['high', memcg.highPages],
       ['max', memcg.maxPages],
+      ['swap_high', memcg.swapHighPages],
       ['zswap_max', memcg.zswapMaxPages],
     ] as const
     // Recordings have them from files beside the trace alone.

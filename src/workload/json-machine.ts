@@ -89,7 +89,7 @@ function readZones(values: JsonValues, json: Json): Machine['zones'] {
 }
 
 function readMemcg(values: JsonValues, json: Json, at: string, index: number): WorkloadMemcg {
-  const amount = (name: 'minPages' | 'lowPages' | 'maxPages' | 'zswapMaxPages') =>
+  const amount = (name: keyof WorkloadMemcg & `${string}Pages`) =>
     values.optional(json, name, `${at}.${name}`, (value, place) => values.amount(value, place))
   return {
     name: values.text(json['name'], `${at}.name`),
@@ -98,7 +98,9 @@ function readMemcg(values: JsonValues, json: Json, at: string, index: number): W
     ),
     ...amount('minPages'),
     ...amount('lowPages'),
+    ...amount('highPages'),
     ...amount('maxPages'),
+    ...amount('swapHighPages'),
     ...amount('zswapMaxPages'),
     ...values.optional(json, 'writeback', `${at}.writeback`, (value, place) =>
       values.flag(value, place),

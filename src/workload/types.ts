@@ -51,10 +51,14 @@ export interface WorkloadMemcg {
   readonly name: string
   /** Place in `machine.memcgs`, before its own, of the one it is below; absent = the root, or the cgroup that all tasks are in. */
   readonly parent?: number
-  /** memory.min: never taken from outside; memory.low: only when nothing else is left; memory.max: at it tasks reclaim for themselves. */
+  /** memory.min: never taken from outside; memory.low: only when nothing else is left. */
   readonly minPages?: number
   readonly lowPages?: number
+  /** memory.high: above it tasks reclaim for themselves and are slowed down; memory.max: at it they reclaim before they go on. */
+  readonly highPages?: number
   readonly maxPages?: number
+  /** memory.swap.high: with more than this in swap tasks are slowed down. */
+  readonly swapHighPages?: number
   /** memory.zswap.max, pages; absent = no limit. */
   readonly zswapMaxPages?: number
   /** memory.zswap.writeback; absent = yes. */

@@ -201,17 +201,18 @@ it('no page is lost and every charge fits whatever random tasks in random cgroup
           maxLength: 3,
         }),
         low: fc.integer({ min: 0, max: 200 }),
+        high: fc.integer({ min: 0, max: 400 }),
       }),
-      ({ seed, name, lru, zeroMap, tasks, limits, low }) => {
+      ({ seed, name, lru, zeroMap, tasks, limits, low, high }) => {
         const small = randomWorkload({ seed, cpus: 2, tasks, free: 120, preemptible: true, lru })
         const limit = (place: number) => {
           const pages = limits[place]
           return pages === undefined ? {} : { maxPages: pages }
         }
         const memcgs = [
-          { name: 'a', lowPages: low, ...limit(0) },
+          { name: 'a', lowPages: low, highPages: high, ...limit(0) },
           { name: 'a/b', parent: 0, minPages: Math.floor(low / 4), ...limit(1) },
-          { name: 'c', ...limit(2) },
+          { name: 'c', swapHighPages: high, ...limit(2) },
         ]
         const policy = findPolicy(name)
         if (policy === undefined) throw new Error(`no policy ${name}`)

@@ -49,7 +49,9 @@ function drawMemcgs(draw: Draw, scale: number): NonNullable<Machine['memcgs']> {
   const settings = () => ({
     ...some('minPages', 1, 12),
     ...some('lowPages', 1, 40),
+    ...some('highPages', 10, 70),
     ...some('maxPages', 40, 70),
+    ...some('swapHighPages', 10, 60),
   })
   return [
     { name: 'a', ...settings() },

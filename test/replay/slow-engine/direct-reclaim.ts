@@ -1,16 +1,16 @@
 import { OutsideCase } from './case.ts'
+import { charge } from './charges.ts'
 import type { Program, Thread } from './clock.ts'
 import type { Group } from './groups.ts'
 import type { Machine } from './machine.ts'
 import { CLUSTER, newScan, shrinkNode, targetOf } from './shrink.ts'
 
 /** Rounds of direct reclaim without a page before the kernel would kill (MAX_RECLAIM_RETRIES). */
-const HOPELESS = 16
+export const HOPELESS = 16
 
 /** Takes frames; where there are too few, the caller reclaims. */
 export function* allocate(machine: Machine, thread: Thread, group: Group, count: number): Program {
-  yield* reclaimBelowLimits(machine, thread, group, count)
-  group.arriving += count
+  yield* charge(machine, thread, group, count)
   const { frames, kswapd, marks } = machine
   const left = () => frames.free - (count - 1)
   let fruitless = 0
@@ -24,23 +24,6 @@ export function* allocate(machine: Machine, thread: Thread, group: Group, count:
     else if (++fruitless >= HOPELESS) throw new OutsideCase('nothing can be freed')
   }
   frames.take(count)
-}
-
-/** At the limit of a group, or of one above it, its tasks reclaim below that. */
-function* reclaimBelowLimits(
-  machine: Machine,
-  thread: Thread,
-  group: Group,
-  count: number,
-): Program {
-  const isOver = ({ settings, usage }: Group): boolean => usage + count > settings.max
-  let fruitless = 0
-  for (let over = group.path.find(isOver); over !== undefined; over = group.path.find(isOver)) {
-    const of = { mayWrite: true, group: over, target: Math.max(count, CLUSTER) }
-    const reclaimed = yield* directReclaim(machine, thread, of)
-    if (reclaimed > 0) fruitless = 0
-    else if (++fruitless >= HOPELESS) throw new OutsideCase('a group at its limit has no more')
-  }
 }
 
 /** One call of try_to_free_pages, or for a group of try_to_free_mem_cgroup_pages: the pages it freed. */

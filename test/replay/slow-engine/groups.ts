@@ -2,6 +2,8 @@ import type { WorkloadMemcg } from '../../../src/workload/types.ts'
 import type { Folio } from './folio.ts'
 import { pagesOn } from './lists.ts'
 
+const NO_LIMIT = Number.POSITIVE_INFINITY
+
 /** A memory cgroup: its own lists, and with those below it what they count together. */
 export class Group {
   readonly inactive: Folio[] = []
@@ -13,22 +15,32 @@ export class Group {
   seenActivations = 0
   /** Pages that are charged to it and not on a list yet. */
   arriving = 0
+  /** Charged to it ahead of use, by CPU. */
+  readonly stocks = new Map<number, number>()
   readonly parent: Group | undefined
   readonly children: Group[] = []
-  readonly settings: { readonly min: number; readonly low: number; readonly max: number }
+  readonly settings: {
+    readonly min: number
+    readonly low: number
+    readonly high: number
+    readonly max: number
+    readonly swapHigh: number
+  }
   readonly #folios: readonly Folio[]
   #subtree: readonly Group[] | undefined
 
   constructor(
     parent: Group | undefined,
-    memcg: Pick<WorkloadMemcg, 'minPages' | 'lowPages' | 'maxPages'>,
+    memcg: Omit<WorkloadMemcg, 'name'>,
     folios: readonly Folio[],
   ) {
     this.parent = parent
     this.settings = {
       min: memcg.minPages ?? 0,
       low: memcg.lowPages ?? 0,
-      max: memcg.maxPages ?? Number.POSITIVE_INFINITY,
+      high: memcg.highPages ?? NO_LIMIT,
+      max: memcg.maxPages ?? NO_LIMIT,
+      swapHigh: memcg.swapHighPages ?? NO_LIMIT,
     }
     this.#folios = folios
     parent?.children.push(this)
@@ -57,10 +69,21 @@ export class Group {
 
   /** Pages charged to it and to those below. */
   get usage(): number {
-    let usage = this.subtree.reduce((all, { arriving }) => all + arriving, 0)
+    let usage = 0
+    for (const { arriving, stocks } of this.subtree) {
+      usage += arriving
+      for (const pages of stocks.values()) usage += pages
+    }
     for (const { group, pages, state } of this.#folios)
       if (state !== 'free' && state !== 'swapped' && this.subtree.includes(group)) usage += pages
     return usage
+  }
+
+  /** Slots of it and of those below. */
+  get inSwap(): number {
+    return this.#folios
+      .filter(({ group, slot }) => slot >= 0 && this.subtree.includes(group))
+      .reduce((all, { pages }) => all + pages, 0)
   }
 
   grow(pages: number): void {

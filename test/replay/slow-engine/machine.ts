@@ -23,6 +23,8 @@ export class Machine {
   readonly folios: Folio[] = []
   readonly log = new Log()
   readonly kswapd: Kswapd
+  /** By task: pages charged above memory.high. */
+  readonly overHigh = new Map<string, number>()
   readonly policy: Policy | undefined
   readonly refaultsWrite: boolean
   /** The root group, and those of the workload by their places and one. */

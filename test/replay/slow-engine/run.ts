@@ -5,6 +5,7 @@ import {
   type WorkloadTask,
 } from '../../../src/workload/types.ts'
 import type { SlowOptions, SlowResult } from './case.ts'
+import { owed, payForHigh } from './charges.ts'
 import type { Program, Thread } from './clock.ts'
 import { directReclaim } from './direct-reclaim.ts'
 import { faultNew, touch } from './faults.ts'
@@ -39,6 +40,7 @@ function* runTask(machine: Machine, thread: Thread, task: WorkloadTask): Program
   for (let row = 0; row < task.op.length; row++) {
     yield { spend: task.cpuNs[row] ?? 0 }
     yield* runOp(machine, thread, TASK_OPS[task.op[row] ?? 0], task.arg[row] ?? 0)
+    if (owed(machine, thread) > 0) yield* payForHigh(machine, thread)
   }
 }
 
