@@ -176,7 +176,8 @@ const SNAPSHOT = `snapshot() {
   grep -i -E ' t [^ ]*(scan|shrink)' /proc/kallsyms >"$OUT/kallsyms"
   list_processes >"$OUT/processes.$when"
   # What memory control groups may hold and are left, where anything was set.
-  [ -e /sys/fs/cgroup/cgroup.controllers ] && find /sys/fs/cgroup \\( -name memory.min -o -name memory.low -o -name memory.max \\) \\
+  [ -e /sys/fs/cgroup/cgroup.controllers ] && find /sys/fs/cgroup \\( -name memory.min -o -name memory.low \\
+    -o -name memory.high -o -name memory.max -o -name memory.swap.high \\) \\
     -exec grep -s -H -v -x -E '0|max' {} + >"$OUT/memcgs"
   # Android: which package has which uid.
   [ -r /data/system/packages.list ] && cut -d ' ' -f 1,2 /data/system/packages.list >"$OUT/packages"

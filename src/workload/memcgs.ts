@@ -39,20 +39,40 @@ export function findMemcgs(recording: Recording, tids: readonly number[]): Memcg
   return { list, ofTask }
 }
 
-type Settings = Pick<WorkloadMemcg, 'minPages' | 'lowPages' | 'maxPages'>
+/** Files of the unified hierarchy and what they set. */
+const SETTINGS = {
+  'memory.min': 'minPages',
+  'memory.low': 'lowPages',
+  'memory.high': 'highPages',
+  'memory.max': 'maxPages',
+  'memory.swap.high': 'swapHighPages',
+} as const
+type Settings = { readonly [K in (typeof SETTINGS)[keyof typeof SETTINGS]]?: number }
 
-const SETTING = /^\/sys\/fs\/cgroup(\/.*)\/memory\.(min|low|max):(\d+)$/gm
+const SETTING = /^\/sys\/fs\/cgroup(\/.*)\/(memory\.[a-z.]+):(\d+)$/gm
 
 /** `FILE:BYTES` lines of the unified hierarchy, as grep prints them. */
 function readSettings(recording: Recording): ReadonlyMap<string, Settings> {
   const settings = new Map<string, Settings>()
   const text = snapshotText(recording, 'memcgs') ?? ''
-  for (const [, path = '', name, bytes] of text.matchAll(SETTING))
-    settings.set(path, {
-      ...settings.get(path),
-      [`${name}Pages`]: Math.floor(Number(bytes) / recording.pageSize),
-    })
+  for (const [, path = '', file, bytes] of text.matchAll(SETTING))
+    if (isSetting(file))
+      settings.set(path, {
+        ...settings.get(path),
+        [SETTINGS[file]]: Math.floor(Number(bytes) / recording.pageSize),
+      })
   return settings
+}
+
+function isSetting(file: string | undefined): file is keyof typeof SETTINGS {
+  return file !== undefined && Object.hasOwn(SETTINGS, file)
+}
+
+/** A limit of it or of one above it makes its tasks reclaim for themselves. */
+export function isLimited({ list }: MemcgsOfTasks, place: number): boolean {
+  for (let memcg = list[place]; memcg !== undefined; memcg = list[memcg.parent ?? -1])
+    if (memcg.maxPages !== undefined || memcg.highPages !== undefined) return true
+  return false
 }
 
 /** Pages that nobody was seen to allocate are taken to be charged to the cgroup of the task that used them first; -1 = nobody did. */

@@ -1,5 +1,5 @@
 import type { TaskClock } from './clocks.ts'
-import type { MemcgsOfTasks } from './memcgs.ts'
+import { isLimited, type MemcgsOfTasks } from './memcgs.ts'
 import type { FileReads } from './page-cache.ts'
 import type { Touch } from './page-events.ts'
 import type { Recording } from './recording.ts'
@@ -51,8 +51,11 @@ export function buildTask(
   })
   for (let n = 0; n < clock.sleepNs.length; n++)
     add(clock.sleepOwn.at(n), OP.sleep, clock.sleepNs.at(n))
-  for (let n = 0; n < clock.memcgPages.length; n++)
-    add(clock.memcgOwn.at(n), OP.reclaim, clock.memcgPages.at(n))
+  const memcg = parts.memcgs.ofTask.get(clock.tid)
+  // At a limit that is known reclaim is a result.
+  if (memcg === undefined || !isLimited(parts.memcgs, memcg))
+    for (let n = 0; n < clock.memcgPages.length; n++)
+      add(clock.memcgOwn.at(n), OP.reclaim, clock.memcgPages.at(n))
   if (parts.file.task === row)
     for (let n = 0; n < parts.file.ns.length; n++) {
       const own = clock.ownAt(parts.file.ns[n] ?? 0)
@@ -67,7 +70,6 @@ export function buildTask(
   let length = order.length
   while (length > 0 && ops[order[length - 1] ?? 0] === OP.sleep) length--
   const task = recording.tasks.get(clock.tid)
-  const memcg = parts.memcgs.ofTask.get(clock.tid)
   const op = new Uint8Array(length)
   const cpuNs = new Float64Array(length)
   const arg = new Float64Array(length)

@@ -7,6 +7,9 @@ import { madeRecording } from './made-recording.ts'
 
 const MEMCGS = `/sys/fs/cgroup/apps/memory.max:1048576
 /sys/fs/cgroup/apps/one/memory.low:409600
+/sys/fs/cgroup/apps/two/memory.high:819200
+/sys/fs/cgroup/apps/two/memory.swap.high:40960
+/sys/fs/cgroup/apps/two/memory.current:40960
 /sys/fs/cgroup/other/memory.min:4096
 /sys/fs/cgroup/memory.max:9
 `
@@ -27,7 +30,7 @@ it('cgroups come with those above them, each after its parent, with the settings
   expect(list).toEqual([
     { name: '/apps', maxPages: 256, basis: 'event' },
     { name: '/apps/one', parent: 0, lowPages: 100, basis: 'event' },
-    { name: '/apps/two', parent: 0, basis: 'event' },
+    { name: '/apps/two', parent: 0, highPages: 200, swapHighPages: 10, basis: 'event' },
   ])
   expect([...ofTask]).toEqual([
     [0, 1],
@@ -54,7 +57,13 @@ it.each([
   ['that were recorded rest on the files beside the trace', 'event', 'snapshot'],
   ['that were written by hand rest on nothing', undefined, 'default'],
 ] as const)('settings of cgroups %s', (_of, basis, saved) => {
-  const given = { maxPages: 256, zswapMaxPages: 9, ...(basis === undefined ? {} : { basis }) }
+  const given = {
+    highPages: 255,
+    maxPages: 256,
+    swapHighPages: 8,
+    zswapMaxPages: 9,
+    ...(basis === undefined ? {} : { basis }),
+  }
   const workload = plan({
     ...{ free: 100, min: 1, low: 2, high: 3 },
     memcgs: [
@@ -67,7 +76,9 @@ it.each([
   expect(facts.map((fact) => [fact.name, fact.value, fact.basis, fact.from])).toEqual([
     ['memcg./apps/one.tasks', 1, basis ?? 'default', 'of the demand; below /apps'],
     ['memcg./apps/one.pages', 0, basis ?? 'default', 'pages with a name'],
+    ['memcg./apps/one.high', 255, saved, ''],
     ['memcg./apps/one.max', 256, saved, ''],
+    ['memcg./apps/one.swap_high', 8, saved, ''],
     ['memcg./apps/one.zswap_max', 9, saved, ''],
   ])
 })
