@@ -1,29 +1,18 @@
 import {
   COVERABLE,
   known,
-  lock,
   OWN,
   overridden,
   type Policy,
   PSTRACE_TUNABLES,
-  pop,
-  push,
-  store,
   submitters,
   tunable,
-  unlock,
-  wait,
-  wake,
 } from './policy.ts'
 
 const FIFO = 0
 const SPINLOCK = 0
 const FIFO_FOLIOS = 256
-const POP = pop(FIFO)
-const WAIT = wait(FIFO)
-const LOCK = lock(SPINLOCK)
-const UNLOCK = unlock(SPINLOCK)
-const WAKE = wake(0)
+const WORKER = 0
 /** Releases by their last digit; 0.2a is the backport of parallel-swapper's rule. */
 const RELEASE_0_2A = 2
 const RELEASE_0_5 = 5
@@ -102,27 +91,28 @@ export const kcompressdUnofficial: Policy = {
     if (depth === 0 || known(initial['pstrace.workers']) === 0) return 'inline'
     let oldest = -1
     if (node.length(FIFO) >= depth) {
-      yield LOCK
-      oldest = yield POP
-      yield UNLOCK
+      if (!node.lock(SPINLOCK)) yield
+      oldest = node.pop(FIFO)
+      node.unlock(SPINLOCK)
     }
     const storesFirst = known(initial['pstrace.release']) === RELEASE_0_2A
-    if (storesFirst && oldest >= 0) yield store(oldest)
+    if (storesFirst && oldest >= 0 && !node.store(oldest)) yield
     // The push is not under the lock: kswapd is the only producer.
-    const pushed = yield push(FIFO, folio)
-    if (pushed === 1) yield WAKE
-    if (!storesFirst && oldest >= 0) yield store(oldest)
-    return pushed === 1 ? 'queued' : 'bypass'
+    if (!node.push(FIFO, folio)) yield
+    const isQueued = node.result
+    if (isQueued && !node.wake(WORKER)) yield
+    if (!storesFirst && oldest >= 0 && !node.store(oldest)) yield
+    return isQueued ? 'queued' : 'bypass'
   },
-  *work() {
+  *work(_worker, node) {
     for (;;) {
-      yield WAIT
+      if (!node.wait(FIFO)) yield
       for (;;) {
-        yield LOCK
-        const head = yield POP
-        yield UNLOCK
+        if (!node.lock(SPINLOCK)) yield
+        const head = node.pop(FIFO)
+        node.unlock(SPINLOCK)
         if (head < 0) break
-        yield store(head)
+        if (!node.store(head)) yield
       }
     }
   },

@@ -4,33 +4,20 @@ import {
   overridden,
   type Policy,
   PSTRACE_TUNABLES,
-  pause,
-  pop,
-  push,
-  store,
   submitters,
-  tryLock,
   tunable,
-  unlock,
-  wait,
-  wake,
-  write,
 } from './policy.ts'
 
 const ENTRY_BYTES = 24
 const NEXT = 0
 const DISABLED = 1
 const PRODUCERS = 0
-const DISABLE = write(DISABLED, 1)
 /** Vendor forms of the same driver that ship on devices. */
 const IDLE_PAUSE = 1
 const ROUND_ROBIN = 2
 const ANY_CONTEXT = 3
-const PAUSE = pause(1_500_000)
-const TRY_PRODUCERS = tryLock(PRODUCERS)
-const UNLOCK_PRODUCERS = unlock(PRODUCERS)
+const PAUSE_NS = 1_500_000
 const MOST_THREADS = 64
-const WAKES = Array.from({ length: MOST_THREADS }, (_, thread) => wake(thread))
 
 /** March 2025, inside zram: up to four threads, each with a queue of its own, filled first-fit; when all are full kswapd stores the newest. */
 export const kcompressdV1: Policy = {
@@ -127,7 +114,7 @@ export const kcompressdV1: Policy = {
         asked !== known(initial['nr_kcompressd']) ||
         size !== known(initial['queue_size_per_kcompressd'])
       ) {
-        yield DISABLE
+        node.write(DISABLED, 1)
         return 'inline'
       }
     }
@@ -135,29 +122,31 @@ export const kcompressdV1: Policy = {
     if (threads === 0) return 'inline'
     const capacity = fifoCapacity(size)
     const vendor = known(initial['pstrace.vendor'])
-    if (vendor === ANY_CONTEXT && (yield TRY_PRODUCERS) === 0) return 'inline'
+    if (vendor === ANY_CONTEXT && !node.tryLock(PRODUCERS)) return 'inline'
     const first = vendor === ROUND_ROBIN ? node.read(NEXT) : 0
     let isQueued = false
     for (let step = 0; step < threads && !isQueued; step++) {
       const thread = (first + step) % threads
       if (node.length(thread) >= capacity) continue
-      if ((yield push(thread, folio)) === 0) continue
+      if (!node.push(thread, folio)) yield
+      if (!node.result) continue
       isQueued = true
-      if (vendor === ROUND_ROBIN) yield write(NEXT, (thread + 1) % threads)
-      yield WAKES[thread] ?? wake(thread)
+      if (vendor === ROUND_ROBIN) node.write(NEXT, (thread + 1) % threads)
+      if (!node.wake(thread)) yield
     }
-    if (vendor === ANY_CONTEXT) yield UNLOCK_PRODUCERS
+    if (vendor === ANY_CONTEXT) node.unlock(PRODUCERS)
     return isQueued ? 'queued' : 'inline'
   },
-  *work(worker, { initial }) {
+  *work(worker, node) {
+    const vendor = known(node.initial['pstrace.vendor'])
     for (;;) {
-      yield wait(worker)
+      if (!node.wait(worker)) yield
       for (;;) {
-        const head = yield pop(worker)
+        const head = node.pop(worker)
         if (head < 0) break
-        yield store(head)
+        if (!node.store(head)) yield
       }
-      if (known(initial['pstrace.vendor']) === IDLE_PAUSE) yield PAUSE
+      if (vendor === IDLE_PAUSE && !node.pause(PAUSE_NS)) yield
     }
   },
 }

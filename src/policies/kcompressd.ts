@@ -4,19 +4,12 @@ import {
   overridden,
   type Policy,
   PSTRACE_TUNABLES,
-  pop,
-  push,
-  store,
   submitters,
   tunable,
-  wait,
-  wake,
 } from './policy.ts'
 
 const FIFO = 0
 const FIFO_FOLIOS = 256
-const POP = pop(FIFO)
-const WAIT = wait(FIFO)
 
 /** April 2025, in page_io: one thread per node; when its queue is full, kswapd stores the newest folio itself, before 256 older ones. */
 export const kcompressd: Policy = {
@@ -68,17 +61,21 @@ export const kcompressd: Policy = {
     const workers = workerCount(known(initial['pstrace.workers']))
     if (workers === 0) return 'inline'
     if (node.length(FIFO) >= known(initial['pstrace.fifo'])) return 'inline'
-    if ((yield push(FIFO, folio)) === 0) return 'inline'
-    for (let worker = 0; worker < workers; worker++) if ((yield wake(worker)) === 1) break
+    if (!node.push(FIFO, folio)) yield
+    if (!node.result) return 'inline'
+    for (let worker = 0; worker < workers; worker++) {
+      if (!node.wake(worker)) yield
+      if (node.result) break
+    }
     return 'queued'
   },
-  *work() {
+  *work(_worker, node) {
     for (;;) {
-      yield WAIT
+      if (!node.wait(FIFO)) yield
       for (;;) {
-        const head = yield POP
+        const head = node.pop(FIFO)
         if (head < 0) break
-        yield store(head)
+        if (!node.store(head)) yield
       }
     }
   },

@@ -1,22 +1,12 @@
 import {
-  add,
-  allocItem,
   COVERABLE,
-  freeItem,
   known,
-  lock,
   OWN,
   overridden,
   type Policy,
   PSTRACE_TUNABLES,
-  pop,
-  push,
-  queueWork,
-  store,
   submitters,
   tunable,
-  unlock,
-  write,
 } from './policy.ts'
 
 const FIFO = 0
@@ -25,15 +15,8 @@ const FIFO_FOLIOS = 256
 const MUTEX = 0
 const WRITER_WAITING = 0
 const RUNNING = 1
-const POP = pop(FIFO)
-const LOCK = lock(MUTEX)
-const UNLOCK = unlock(MUTEX)
-const QUEUE_WORK = queueWork(0)
+const WORKER = 0
 const FIRST_RELEASE = 1
-const SET_WAITING = write(WRITER_WAITING, 1)
-const CLEAR_WAITING = write(WRITER_WAITING, 0)
-const ONE_MORE = add(RUNNING, 1)
-const ONE_LESS = add(RUNNING, -1)
 
 /** parallel-swapper 0.2a: kworkers drain a shallow queue; at its depth kswapd stores the oldest folio itself, holding the mutex. */
 export const parallel: Policy = {
@@ -141,63 +124,61 @@ export const parallel: Policy = {
     if (known(initial['pstrace.release']) === FIRST_RELEASE) {
       // No lock: kswapd is the only one that counts up, and it counts after it has queued.
       if (node.read(RUNNING) >= workers) return 'inline'
-      if ((yield allocItem) === 0) return 'bypass'
-      yield push(FIFO, folio)
-      yield QUEUE_WORK
-      yield ONE_MORE
+      if (!node.allocItem()) return 'bypass'
+      if (!node.push(FIFO, folio)) yield
+      if (!node.queueWork(WORKER)) yield
+      node.add(RUNNING, 1)
       return 'queued'
     }
-    yield SET_WAITING
-    yield LOCK
-    yield CLEAR_WAITING
-    let item = 0
-    if (node.read(RUNNING) < workers) {
-      item = yield allocItem
-      if (item === 0) {
-        yield UNLOCK
-        return 'bypass'
-      }
+    node.write(WRITER_WAITING, 1)
+    if (!node.lock(MUTEX)) yield
+    node.write(WRITER_WAITING, 0)
+    const isWorkerNeeded = node.read(RUNNING) < workers
+    if (isWorkerNeeded && !node.allocItem()) {
+      node.unlock(MUTEX)
+      return 'bypass'
     }
     const depth = queueDepth(workers, known(node.tunables['vm.parallel_swap_factor']))
     if (node.length(FIFO) >= depth) {
-      const oldest = yield POP
+      const oldest = node.pop(FIFO)
       // Stored before the new folio is queued, and under the mutex: workers wait meanwhile.
-      if (oldest >= 0) yield store(oldest)
+      if (oldest >= 0 && !node.store(oldest)) yield
     }
-    if ((yield push(FIFO, folio)) === 0) {
-      if (item === 1) yield freeItem
-      yield UNLOCK
+    if (!node.push(FIFO, folio)) yield
+    if (!node.result) {
+      if (isWorkerNeeded) node.freeItem()
+      node.unlock(MUTEX)
       return 'bypass'
     }
-    if (item === 1) {
-      yield QUEUE_WORK
-      yield ONE_MORE
+    if (isWorkerNeeded) {
+      if (!node.queueWork(WORKER)) yield
+      node.add(RUNNING, 1)
     }
-    yield UNLOCK
+    node.unlock(MUTEX)
     return 'queued'
   },
   *work(_worker, node) {
     if (known(node.initial['pstrace.release']) === FIRST_RELEASE) {
-      const folio = yield POP
-      if (folio >= 0) yield store(folio)
-      yield ONE_LESS
-      yield freeItem
+      const folio = node.pop(FIFO)
+      if (folio >= 0 && !node.store(folio)) yield
+      node.add(RUNNING, -1)
+      node.freeItem()
       return
     }
     for (;;) {
-      yield LOCK
+      if (!node.lock(MUTEX)) yield
       if (node.read(WRITER_WAITING) === 1) {
-        yield UNLOCK
+        node.unlock(MUTEX)
         continue
       }
-      const head = yield POP
+      const head = node.pop(FIFO)
       if (head < 0) break
-      yield UNLOCK
-      yield store(head)
+      node.unlock(MUTEX)
+      if (!node.store(head)) yield
     }
-    yield ONE_LESS
-    yield UNLOCK
-    yield freeItem
+    node.add(RUNNING, -1)
+    node.unlock(MUTEX)
+    node.freeItem()
   },
 }
 

@@ -1,7 +1,7 @@
 /**
  * The contract of a swap-out policy: what kswapd does with an unmapped anonymous folio, and what the policy's own threads do. A policy is
- * pure: it yields operations from a closed list, an executor performs them (in virtual time or on real threads) and owns every queue, lock,
- * cell and item. A policy keeps nothing across calls and imports nothing but this file.
+ * pure: what it does, it does by operations from a closed list, which an executor performs (in virtual time or on real threads), and the
+ * executor owns every queue, lock, cell and item. A policy keeps nothing across calls and imports nothing but this file.
  */
 
 /** What becomes of the folio that was submitted. */
@@ -15,61 +15,8 @@ export type SubmitEnd =
   /** It goes back to the active list. */
   | 'activate'
 
-export type OperationName =
-  | 'lock'
-  /** 1 = taken, 0 = somebody holds it. */
-  | 'tryLock'
-  | 'unlock'
-  /** 1 = at the queue's tail, 0 = physically full. */
-  | 'push'
-  /** The head's folio, or -1. */
-  | 'pop'
-  /** Turns the folio into its swapped-out form, in the calling thread's time. */
-  | 'store'
-  /** Wakes the worker if it sleeps in `wait`; 1 = it slept. */
-  | 'wake'
-  /** Sleeps until the queue holds something; returns at once if it does. */
-  | 'wait'
-  /** Sleeps by its own will, ns. */
-  | 'pause'
-  /** Starts one run of `work` on a thread of the pool. */
-  | 'queueWork'
-  /** Takes an item from the atomic pool; 0 = none. */
-  | 'allocItem'
-  | 'freeItem'
-  /** Cells are the policy's flags and counters: 32-bit integers, 0 at first. Both return the value after the operation. */
-  | 'write'
-  | 'add'
-
-/** All have all fields: executors look at one for every step of every folio, and one shape is what such loads are fast on. */
-export interface Operation {
-  readonly op: OperationName
-  /** Which lock, queue, worker or cell; -1 = none. */
-  readonly at: number
-  /** What is pushed or stored; -1 = nothing. */
-  readonly folio: number
-  /** What a cell gets or is raised by; how long a pause is, ns. */
-  readonly amount: number
-}
-
-function operation(op: OperationName, at = -1, folio = -1, amount = 0): Operation {
-  return { op, at, folio, amount }
-}
-
-export const lock = (lock: number): Operation => operation('lock', lock)
-export const tryLock = (lock: number): Operation => operation('tryLock', lock)
-export const unlock = (lock: number): Operation => operation('unlock', lock)
-export const push = (queue: number, folio: number): Operation => operation('push', queue, folio)
-export const pop = (queue: number): Operation => operation('pop', queue)
-export const store = (folio: number): Operation => operation('store', -1, folio)
-export const wake = (worker: number): Operation => operation('wake', worker)
-export const wait = (queue: number): Operation => operation('wait', queue)
-export const pause = (ns: number): Operation => operation('pause', -1, -1, ns)
-export const queueWork = (worker: number): Operation => operation('queueWork', worker)
-export const allocItem: Operation = operation('allocItem')
-export const freeItem: Operation = operation('freeItem')
-export const write = (cell: number, value: number): Operation => operation('write', cell, -1, value)
-export const add = (cell: number, value: number): Operation => operation('add', cell, -1, value)
+/** Yields where the operation before it returned false, and nowhere else. */
+export type Program<End> = Generator<undefined, End, undefined>
 
 export interface Tunable {
   /** The kernel's own name, or `pstrace.` and ours. */
@@ -141,8 +88,8 @@ export interface NodeView {
 /** Tunables by name, complete. */
 export type TunableValues = Readonly<Record<string, number>>
 
-/** What a policy sees. Looking is no operation: it changes nothing, takes no time, and nobody else runs meanwhile. */
-export interface Setting {
+/** What a policy sees and does. To look changes nothing, takes no time, and nobody else runs meanwhile. */
+export interface Operations {
   /** CPUs of the node that its queues belong to. */
   readonly cpus: number
   /** Tunables at the start; those named `pstrace.` keep these values. */
@@ -153,6 +100,38 @@ export interface Setting {
   length(queue: number): number
   /** What the cell holds. */
   read(cell: number): number
+
+  // These take no time either: in virtual time nobody else runs meanwhile.
+
+  /** False: somebody holds it. */
+  tryLock(lock: number): boolean
+  unlock(lock: number): void
+  /** The head's folio, or -1. */
+  pop(queue: number): number
+  /** Cells are the policy's flags and counters: 32-bit integers, 0 at first. */
+  write(cell: number, value: number): void
+  add(cell: number, value: number): void
+  /** Takes an item from the atomic pool; false = none. */
+  allocItem(): boolean
+  freeItem(): void
+
+  // These can take time or have to wait. False: the program must yield before it does anything else.
+
+  lock(lock: number): boolean
+  /** To the queue's tail; `result`: is it there? False = the queue is physically full. */
+  push(queue: number, folio: number): boolean
+  /** Turns the folio into its swapped-out form, in the calling thread's time. */
+  store(folio: number): boolean
+  /** Wakes the worker if it sleeps in `wait`; `result`: did it sleep? */
+  wake(worker: number): boolean
+  /** Sleeps until the queue holds something; does not if it does. */
+  wait(queue: number): boolean
+  /** Sleeps by its own will. */
+  pause(ns: number): boolean
+  /** Starts one run of `work` on a thread of the pool. */
+  queueWork(worker: number): boolean
+  /** Of the program's latest `push` or `wake`. */
+  readonly result: boolean
 }
 
 export const COVERABLE = ['zram', 'zswap'] as const
@@ -168,9 +147,9 @@ export interface Policy {
   readonly knownDeviations: readonly string[]
   layout(node: NodeView, tunables: TunableValues): PolicyLayout
   /** Runs in the reclaimer for each folio that passed the gate: locked, unmapped, not zero. */
-  submit(folio: number, setting: Setting): Generator<Operation, SubmitEnd, number>
+  submit(folio: number, node: Operations): Program<SubmitEnd>
   /** One life of a worker; `worker` indexes `layout.workers`. */
-  work(worker: number, setting: Setting): Generator<Operation, void, number>
+  work(worker: number, node: Operations): Program<void>
 }
 
 /** Of a tunable that no kernel has. */

@@ -1,5 +1,5 @@
 import { PstraceError } from '../model/error.ts'
-import type { PolicyLayout, Setting, TunableValues } from '../policies/policy.ts'
+import type { PolicyLayout, TunableValues } from '../policies/policy.ts'
 import type { LiveTunables } from './live-tunables.ts'
 import { PolicyLock } from './policy-lock.ts'
 import { PolicyQueue } from './policy-queue.ts'
@@ -11,15 +11,15 @@ export interface Item {
   readonly node: number
 }
 
-/** What the executor owns of one node, or of the machine for a global policy; and what the policy sees of it. */
-export class Domain implements Setting {
+/** What the executor owns of one node, or of the machine for a global policy. */
+export class Domain {
   readonly node: number
   readonly cpus: number
   readonly initial: TunableValues
   readonly layout: PolicyLayout
   readonly queues: readonly PolicyQueue[]
   readonly locks: readonly PolicyLock[]
-  /** Integers: one result that is a double gives operations and turns other shapes, of which code that has met both stays slow. */
+  /** Integers: a value that is a double sooner or later gives some object another shape, and code that has met both stays slow. */
   readonly cells: Int32Array
   readonly #mostInCell: Float64Array
   /** Folios in the hands of programs under way: submitted, or popped, and neither stored nor queued. */
@@ -110,21 +110,20 @@ export class Domain implements Setting {
     })
   }
 
-  /** Returns what the cell holds now. */
-  setCell(cell: number, value: number): number {
+  setCell(cell: number, value: number): void {
     if (value > (this.#mostInCell[cell] as number))
       throw new PstraceError(
         'replay-invariant',
         `policy ${this.#policy} has ${value} in ${this.layout.cells[cell]?.name}; at most ${this.#mostInCell[cell]} are allowed`,
       )
     this.cells[cell] = value
-    return value
   }
 
-  takeItem(): number {
-    if (this.items === 0) return 0
+  /** False: none is left. */
+  takeItem(): boolean {
+    if (this.items === 0) return false
     this.items--
-    return 1
+    return true
   }
 
   giveItem(worker: number): void {

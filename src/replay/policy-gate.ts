@@ -1,7 +1,5 @@
-import { PstraceError } from '../model/error.ts'
 import type {
   NodeView,
-  Operation,
   Policy,
   PolicyLayout,
   SubmitEnd,
@@ -13,25 +11,12 @@ import type { Kernel } from './kernel.ts'
 import { LiveTunables, type TunableChange } from './live-tunables.ts'
 import { ANON } from './pages.ts'
 import { Domain } from './policy-domain.ts'
-import type { PolicyLock } from './policy-lock.ts'
-import { Turn } from './policy-turn.ts'
+import { PolicyOperations, type PolicyThreads } from './policy-operations.ts'
+import { ENDED, ENDING, HELD, NONE, NOTHING, PREEMPTED, STORING, Turn } from './policy-turn.ts'
 import { KSWAPD_CONTEXT } from './scan.ts'
 import type { Scheduler } from './scheduler.ts'
 import { resume, type Steps, type StepsTo } from './steps.ts'
 import { SLEEPING, type Thread } from './thread.ts'
-
-/** What a turn needs to go on: nothing, it has ended, that others run; the same before its store or the wait for a lock ends; that its store's program does. */
-const NOTHING = -1
-const ENDED = 0
-const OTHERS = 1
-const STORING = 2
-const PREEMPTED = 3
-const HELD = 4
-const ENDING = 5
-
-/** A policy whose turn lets no time pass for this many operations spins on something only others can change. */
-const OPERATIONS_PER_INSTANT = 64
-const SPIN_NS = 1000
 
 export type ThreadMaker = (
   name: string,
@@ -41,7 +26,7 @@ export type ThreadMaker = (
 ) => Thread
 
 /** Runs a policy in virtual time: performs its operations, owns its queues, locks, cells and worker threads. */
-export class VirtualGate implements PolicyGate {
+export class VirtualGate implements PolicyGate, PolicyThreads {
   readonly writebackWhileQueued: boolean
   readonly rotates: boolean
   readonly keepsOrder: boolean
@@ -53,6 +38,9 @@ export class VirtualGate implements PolicyGate {
   readonly #domainOfNode: readonly number[]
   readonly #cpusOfNode: readonly number[]
   readonly #newThread: ThreadMaker
+  readonly #operations: PolicyOperations
+  /** Of submissions that are over: one is needed for every folio. */
+  readonly #idleTurns: Turn[] = []
   readonly #gatesAll: boolean
   readonly #allSubmit: boolean
 
@@ -69,6 +57,7 @@ export class VirtualGate implements PolicyGate {
     this.#scheduler = kernel.scheduler
     this.#newThread = newThread
     this.#cpusOfNode = cpusOfNode
+    this.#operations = new PolicyOperations(policy.name, kernel, this, () => this.queued)
     this.#tunables = new LiveTunables({
       initial: tunables,
       changes,
@@ -100,10 +89,13 @@ export class VirtualGate implements PolicyGate {
   submit(thread: Thread, page: number, node: number): SubmitEnd | StepsTo<SubmitEnd> {
     const domain = this.#domains[this.#domainOfNode[node] as number] as Domain
     domain.beginSubmit()
-    const program = this.#policy.submit(page, domain)
-    const turn = new Turn(domain, -1, program, this.#scheduler.now)
-    const need = this.#advance(thread, turn)
-    return need === ENDED ? (turn.end as SubmitEnd) : this.#perform(thread, turn, need)
+    const turn = this.#idleTurns.pop() ?? new Turn(this.#operations)
+    turn.begin(domain, -1, thread)
+    turn.program = this.#policy.submit(page, turn)
+    const need = this.#advance(turn)
+    if (need !== ENDED) return this.#awaitEnd(turn, need)
+    this.#idleTurns.push(turn)
+    return turn.end as SubmitEnd
   }
 
   /** Folios waiting, over all queues. */
@@ -146,7 +138,7 @@ export class VirtualGate implements PolicyGate {
   #startKthread(domain: Domain, worker: number): Thread {
     const layout = domain.layout.workers[worker] as PolicyLayout['workers'][number]
     const thread = this.#newThread(layout.name, domain.node, layout.unbound, (self) =>
-      this.#perform(self, this.#workerTurn(domain, worker)),
+      this.#perform(this.#workerTurn(domain, worker, self)),
     )
     domain.workers[worker] = thread
     if (layout.start === 'boot') {
@@ -157,8 +149,11 @@ export class VirtualGate implements PolicyGate {
     return thread
   }
 
-  #workerTurn(domain: Domain, worker: number): Turn<void> {
-    return new Turn(domain, worker, this.#policy.work(worker, domain), this.#scheduler.now)
+  #workerTurn(domain: Domain, worker: number, thread: Thread): Turn {
+    const turn = new Turn(this.#operations)
+    turn.begin(domain, worker, thread)
+    turn.program = this.#policy.work(worker, turn)
+    return turn
   }
 
   *#poolThread(thread: Thread, domain: Domain): Steps {
@@ -171,7 +166,7 @@ export class VirtualGate implements PolicyGate {
         continue
       }
       const served = this.#servedBy(thread, domain, item.worker)
-      this.#scheduler.enter(thread, this.#perform(thread, this.#workerTurn(served, item.worker)))
+      this.#scheduler.enter(thread, this.#perform(this.#workerTurn(served, item.worker, thread)))
       yield
     }
   }
@@ -182,205 +177,54 @@ export class VirtualGate implements PolicyGate {
     return this.#domains[this.#domainOfNode[node] as number] as Domain
   }
 
+  *#awaitEnd(turn: Turn, need: number): StepsTo<SubmitEnd> {
+    yield* this.#perform(turn, need)
+    this.#idleTurns.push(turn)
+    return turn.end as SubmitEnd
+  }
+
   /** Runs a turn to its end. */
-  *#perform<End>(thread: Thread, turn: Turn<End>, first?: number): StepsTo<End> {
-    let need = first ?? this.#advance(thread, turn)
+  *#perform(turn: Turn, first?: number): Steps {
+    let need = first ?? this.#advance(turn)
     while (need !== ENDED) {
       if (need === ENDING) {
         const { ending } = turn
-        need = this.#stored(thread, turn, ending === undefined || (yield* ending))
+        need = this.#operations.stored(turn, ending === undefined || (yield* ending))
       } else {
         yield
-        need = this.#goOn(thread, turn, need)
+        need = this.#goOn(turn, need)
       }
-      if (need === NOTHING) need = this.#advance(thread, turn)
+      if (need === NOTHING) need = this.#advance(turn)
     }
-    return turn.end as End
   }
 
   /** Others have run. */
-  #goOn<End>(thread: Thread, turn: Turn<End>, need: number): number {
-    if (need === STORING) return this.#storeSpent(thread, turn)
-    if (need === PREEMPTED) return this.#endStore(thread, turn)
-    return need === HELD ? this.#lock(thread, turn) : NOTHING
+  #goOn(turn: Turn, need: number): number {
+    if (need === STORING) return this.#operations.storeSpent(turn)
+    if (need === PREEMPTED) return this.#operations.endStore(turn)
+    return need === HELD ? this.#operations.takeLock(turn) : NOTHING
   }
 
-  #store<End>(thread: Thread, turn: Turn<End>, folio: number): number {
-    const { pages, stores, swapOuts, zones } = this.#kernel
-    turn.give()
-    turn.folio = folio
-    const layout = turn.worker < 0 ? undefined : turn.domain.layout.workers[turn.worker]
-    if (layout === undefined) swapOuts.displaced(folio)
-    turn.flight = pages.swapout[folio] as number
-    const node = zones.nodeOf(pages.node[folio] as number)
-    const memalloc = layout?.memalloc ?? true
-    const ns = stores.begin(thread, node, folio, memalloc, layout?.kworker ?? false)
-    stores.startWriteback(folio)
-    return this.#scheduler.spend(thread, ns) ? this.#storeSpent(thread, turn) : STORING
-  }
-
-  #storeSpent<End>(thread: Thread, turn: Turn<End>): number {
-    return this.#kernel.stores.isPreempted(thread) ? PREEMPTED : this.#endStore(thread, turn)
-  }
-
-  #endStore<End>(thread: Thread, turn: Turn<End>): number {
-    const ending = this.#kernel.stores.end(thread)
-    if (typeof ending === 'boolean') return this.#stored(thread, turn, ending)
-    turn.ending = ending
-    return ENDING
-  }
-
-  #stored<End>(thread: Thread, turn: Turn<End>, isStored: boolean): number {
-    turn.ending = undefined
-    if (isStored) this.#kernel.stores.completed(turn.folio, thread.cpu, turn.flight)
-    turn.result = isStored ? 1 : 0
-    return NOTHING
-  }
-
-  /** Performs operations for as long as nobody else has to run first; says what is needed then. */
-  #advance<End>(thread: Thread, turn: Turn<End>): number {
-    const { pending } = turn
-    if (pending !== undefined) {
-      turn.pending = undefined
-      const need = this.#operate(thread, turn, pending)
+  /** Runs the program for as long as nobody else has to run first; says what is needed then. */
+  #advance(turn: Turn): number {
+    if (turn.pending !== NONE) {
+      const need = turn.performPending()
       if (need !== NOTHING) return need
     }
-    for (;;) {
-      const step = resume(turn.program, turn.result)
-      if (step.done === true) {
-        turn.end = step.value
-        if (turn.worker < 0 && step.value !== 'queued') turn.give()
-        this.#mustHoldNothing(thread, turn)
-        return ENDED
-      }
-      if (!this.#mayGoOn(thread, turn)) {
-        turn.pending = step.value
-        return OTHERS
-      }
-      const need = this.#operate(thread, turn, step.value)
-      if (need !== NOTHING) return need
+    turn.need = NOTHING
+    const step = resume(turn.program, undefined)
+    const { need } = turn
+    if (step.done !== true) return need === NOTHING ? this.#operations.yieldsInVain(turn) : need
+    if (need !== NOTHING) this.#operations.failsToYield(turn)
+    if (turn.worker < 0) {
+      turn.end = step.value as SubmitEnd
+      if (turn.end !== 'queued') turn.give()
     }
+    this.#operations.mustHoldNothing(turn)
+    return ENDED
   }
 
-  /** False: the turn has spun for long enough, and time must pass before it goes on. */
-  #mayGoOn<End>(thread: Thread, turn: Turn<End>): boolean {
-    const { now } = this.#scheduler
-    if (now !== turn.instant) {
-      turn.instant = now
-      turn.operations = 0
-      return true
-    }
-    if (++turn.operations <= OPERATIONS_PER_INSTANT) return true
-    turn.operations = 0
-    return this.#scheduler.spend(thread, SPIN_NS)
-  }
-
-  /** One operation: its result is the turn's. */
-  #operate<End>(thread: Thread, turn: Turn<End>, operation: Operation): number {
-    const { domain } = turn
-    const { at } = operation
-    switch (operation.op) {
-      case 'store':
-        return this.#store(thread, turn, operation.folio)
-      case 'push':
-        return this.#push(thread, turn, operation)
-      case 'pop':
-        this.#pop(turn, at)
-        return NOTHING
-      case 'wake':
-        turn.result = this.#wake(domain, at) ? 1 : 0
-        return turn.result === 1 ? this.#paid(thread, this.#kernel.costs.wake.draw()) : NOTHING
-      case 'wait':
-        return this.#wait(thread, turn, operation)
-      case 'lock':
-        turn.result = 1
-        turn.lock = domain.lockAt(at)
-        return turn.lock.tryTake(thread) ? NOTHING : this.#lock(thread, turn)
-      case 'tryLock':
-        turn.result = domain.lockAt(at).tryTake(thread) ? 1 : 0
-        return NOTHING
-      case 'unlock':
-        this.#unlock(domain.lockAt(at), thread)
-        return NOTHING
-      case 'pause':
-        this.#scheduler.sleepUntil(thread, this.#scheduler.now + operation.amount, SLEEPING)
-        return OTHERS
-      case 'queueWork':
-        this.#queueWork(domain, at)
-        return this.#paid(thread, this.#kernel.costs.wake.draw())
-      case 'allocItem':
-        turn.result = domain.takeItem()
-        return NOTHING
-      case 'freeItem':
-        domain.giveItem(turn.worker)
-        return NOTHING
-      case 'write':
-        turn.result = domain.setCell(at, operation.amount)
-        return NOTHING
-      case 'add':
-        turn.result = domain.setCell(at, domain.read(at) + operation.amount)
-        return NOTHING
-    }
-  }
-
-  #paid(thread: Thread, ns: number): number {
-    return this.#scheduler.spend(thread, ns) ? NOTHING : OTHERS
-  }
-
-  #push<End>(thread: Thread, turn: Turn<End>, { at, folio }: Operation): number {
-    const kernel = this.#kernel
-    const { domain } = turn
-    const queue = domain.queueAt(at)
-    turn.result = queue.push(folio) ? 1 : 0
-    if (turn.result === 0) return NOTHING
-    const { name, length, limit } = queue
-    const { tally } = kernel
-    if (length > tally.queuePeak) tally.queuePeak = length
-    if (length > limit)
-      throw new PstraceError(
-        'replay-invariant',
-        `policy ${this.#policy.name} lets ${length} folios wait in ${name} at ${this.#scheduler.now} ns; its depth is ${limit}`,
-      )
-    turn.give()
-    kernel.note('push', folio, length, name)
-    if (kernel.recorder.recordsRows) kernel.swapOuts.queueChanged(domain.node, this.queued)
-    return this.#paid(thread, kernel.costs.push.draw())
-  }
-
-  #pop<End>(turn: Turn<End>, at: number): void {
-    const kernel = this.#kernel
-    const { domain } = turn
-    const queue = domain.queueAt(at)
-    if (queue.length === 0) {
-      turn.result = -1
-      return
-    }
-    const folio = queue.pop()
-    turn.result = folio
-    turn.take()
-    kernel.note('pop', folio, queue.length, queue.name)
-    kernel.swapOuts.popped(folio)
-    if (kernel.recorder.recordsRows) kernel.swapOuts.queueChanged(domain.node, this.queued)
-  }
-
-  #wait<End>(thread: Thread, turn: Turn<End>, operation: Operation): number {
-    this.#mustHoldNothing(thread, turn)
-    const { domain, worker } = turn
-    if (domain.length(operation.at) > 0) {
-      domain.waitingFor[worker] = -1
-      return NOTHING
-    }
-    domain.waitingFor[worker] = operation.at
-    this.#scheduler.block(thread, SLEEPING)
-    turn.pending = operation
-    return OTHERS
-  }
-
-  #mustHoldNothing<End>(thread: Thread, turn: Turn<End>): void {
-    turn.mustHoldNothing(this.#policy.name, thread, this.#scheduler.now)
-  }
-
-  #wake(domain: Domain, worker: number): boolean {
+  wake(domain: Domain, worker: number): boolean {
     let thread = domain.workers[worker]
     if (thread === undefined) {
       const layout = domain.layout.workers[worker]
@@ -393,7 +237,7 @@ export class VirtualGate implements PolicyGate {
     return this.#scheduler.wake(thread)
   }
 
-  #queueWork(domain: Domain, worker: number): void {
+  queueWork(domain: Domain, worker: number): void {
     domain.pending.push({ worker, node: domain.node })
     const idle = domain.idlePool.pop()
     if (idle !== undefined) {
@@ -408,28 +252,6 @@ export class VirtualGate implements PolicyGate {
     )
     domain.pool.push(thread)
     this.#scheduler.start(thread, this.#scheduler.now)
-  }
-
-  /** Another has the lock, or had it when others ran. */
-  #lock<End>(thread: Thread, turn: Turn<End>): number {
-    const { lock } = turn
-    if (lock === undefined) return NOTHING
-    if (Number.isNaN(turn.waitsSince)) {
-      turn.waitsSince = this.#scheduler.now
-      this.#kernel.note('lock-wait', -1, 0, lock.name)
-    }
-    if (!lock.takeOrWait(thread)) return HELD
-    this.#kernel.note('lock-got', -1, this.#scheduler.now - turn.waitsSince, lock.name)
-    turn.waitsSince = Number.NaN
-    return NOTHING
-  }
-
-  #unlock(lock: PolicyLock, thread: Thread): void {
-    if (!lock.release(thread))
-      throw new PstraceError(
-        'policy-lock',
-        `policy ${this.#policy.name}: ${thread.name} unlocks what it does not hold`,
-      )
   }
 }
 

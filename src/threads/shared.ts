@@ -1,5 +1,5 @@
 import { PstraceError } from '../model/error.ts'
-import type { Operation, PolicyLayout, Setting, TunableValues } from '../policies/policy.ts'
+import type { Operations, PolicyLayout, Program, TunableValues } from '../policies/policy.ts'
 
 /** Words of a lock or of a queue's head. */
 const QUEUE_HEADER = 4
@@ -83,8 +83,9 @@ export function openShared(
   return shared
 }
 
-/** Performs a policy's operations on real threads, the same list that the virtual executor has, with Atomics; and is what the policy sees. */
-export class ThreadExecutor implements Setting {
+/** A policy's operations on real threads, with Atomics: who has to wait blocks, so that a program yields only where the run is over. */
+export class ThreadExecutor implements Operations {
+  result = false
   readonly #shared: SharedState
   readonly #control: Int32Array
   readonly #queues: Int32Array
@@ -114,14 +115,9 @@ export class ThreadExecutor implements Setting {
   }
 
   /** Runs one submit or one life of a worker to its end; a worker's ends early, with `undefined`, once the run is over. */
-  run<End>(program: Generator<Operation, End, number>): End | undefined {
-    let result = 0
-    for (;;) {
-      const step = program.next(result)
-      if (step.done === true) return step.value
-      result = this.#perform(step.value)
-      if (result === OVER) return undefined
-    }
+  run<End>(program: Program<End>): End | undefined {
+    const step = program.next()
+    return step.done === true ? step.value : undefined
   }
 
   get cpus(): number {
@@ -176,7 +172,7 @@ export class ThreadExecutor implements Setting {
     this.#folios[folio * FOLIO_COLUMNS + STARTED] = Atomics.add(this.#control, STARTS, 1) + 1
   }
 
-  store(folio: number): void {
+  store(folio: number): true {
     const { pageSize } = this.#shared
     const row = folio * FOLIO_COLUMNS
     if (Atomics.compareExchange(this.#folios, row + STORED_BY, 0, this.#thread + 1) !== 0)
@@ -187,6 +183,7 @@ export class ThreadExecutor implements Setting {
     this.#times[folio * TIME_COLUMNS + STORED_AT] = this.now()
     Atomics.store(this.#folios, row + DONE, Atomics.add(this.#control, DONES, 1) + 1)
     Atomics.notify(this.#control, DONES)
+    return true
   }
 
   /** Sleeps until every folio is stored; false after `patienceMs` without one. */
@@ -218,50 +215,54 @@ export class ThreadExecutor implements Setting {
     }
   }
 
-  #perform(operation: Operation): number {
-    const control = this.#control
-    switch (operation.op) {
-      case 'lock':
-        this.#lock(control, CONTROL_HEADER + operation.at)
-        return 1
-      case 'tryLock':
-        return Atomics.compareExchange(control, CONTROL_HEADER + operation.at, 0, 1) === 0 ? 1 : 0
-      case 'unlock':
-        this.#unlock(control, CONTROL_HEADER + operation.at)
-        return 0
-      case 'push':
-        return this.#push(operation.at, operation.folio)
-      case 'pop':
-        return this.#pop(operation.at)
-      case 'store':
-        this.store(operation.folio)
-        return 1
-      // The push has already raised the queue's wake-up count; who sleeps on it is woken there.
-      case 'wake':
-        return 0
-      case 'wait':
-        return this.#wait(operation.at)
-      case 'pause':
-        Atomics.wait(control, CONTROL_HEADER - 1, 0, operation.amount / 1e6)
-        return 0
-      case 'queueWork':
-        Atomics.add(control, PENDING, 1)
-        Atomics.notify(control, PENDING, 1)
-        return 0
-      case 'allocItem':
-        for (;;) {
-          const items = Atomics.load(control, ITEMS)
-          if (items === 0) return 0
-          if (Atomics.compareExchange(control, ITEMS, items, items - 1) === items) return 1
-        }
-      case 'freeItem':
-        Atomics.add(control, ITEMS, 1)
-        return 0
-      case 'write':
-        return Atomics.store(control, this.#cell(operation.at), operation.amount)
-      case 'add':
-        return Atomics.add(control, this.#cell(operation.at), operation.amount) + operation.amount
+  lock(lock: number): true {
+    this.#lock(this.#control, CONTROL_HEADER + lock)
+    return true
+  }
+
+  tryLock(lock: number): boolean {
+    return Atomics.compareExchange(this.#control, CONTROL_HEADER + lock, 0, 1) === 0
+  }
+
+  unlock(lock: number): void {
+    this.#unlock(this.#control, CONTROL_HEADER + lock)
+  }
+
+  /** The push has already raised the queue's wake-up count; who sleeps on it is woken there. */
+  wake(): true {
+    this.result = false
+    return true
+  }
+
+  pause(ns: number): true {
+    Atomics.wait(this.#control, CONTROL_HEADER - 1, 0, ns / 1e6)
+    return true
+  }
+
+  queueWork(): true {
+    Atomics.add(this.#control, PENDING, 1)
+    Atomics.notify(this.#control, PENDING, 1)
+    return true
+  }
+
+  allocItem(): boolean {
+    for (;;) {
+      const items = Atomics.load(this.#control, ITEMS)
+      if (items === 0) return false
+      if (Atomics.compareExchange(this.#control, ITEMS, items, items - 1) === items) return true
     }
+  }
+
+  freeItem(): void {
+    Atomics.add(this.#control, ITEMS, 1)
+  }
+
+  write(cell: number, value: number): void {
+    Atomics.store(this.#control, this.#cell(cell), value)
+  }
+
+  add(cell: number, value: number): void {
+    Atomics.add(this.#control, this.#cell(cell), value)
   }
 
   #cell(cell: number): number {
@@ -289,7 +290,7 @@ export class ThreadExecutor implements Setting {
     if (Atomics.exchange(words, place, 0) === 2) Atomics.notify(words, place, 1)
   }
 
-  #push(queue: number, folio: number): number {
+  push(queue: number, folio: number): true {
     const words = this.#queues
     const offset = this.#offset(queue)
     const capacity = this.#shared.capacities[queue] as number
@@ -303,10 +304,11 @@ export class ThreadExecutor implements Setting {
     }
     this.#unlock(words, offset + GUARD)
     Atomics.notify(words, offset + WAKES, 1)
-    return length < capacity ? 1 : 0
+    this.result = length < capacity
+    return true
   }
 
-  #pop(queue: number): number {
+  pop(queue: number): number {
     const words = this.#queues
     const offset = this.#offset(queue)
     const capacity = this.#shared.capacities[queue] as number
@@ -325,20 +327,18 @@ export class ThreadExecutor implements Setting {
     return folio
   }
 
-  #wait(queue: number): number {
+  /** False: the run ended while the worker slept. */
+  wait(queue: number): boolean {
     const words = this.#queues
     const offset = this.#offset(queue)
     for (;;) {
       const wakes = Atomics.load(words, offset + WAKES)
-      if (Atomics.load(words, offset + LENGTH) > 0) return 1
-      if (Atomics.load(this.#control, STOP) === 1) return OVER
+      if (Atomics.load(words, offset + LENGTH) > 0) return true
+      if (Atomics.load(this.#control, STOP) === 1) return false
       Atomics.wait(words, offset + WAKES, wakes)
     }
   }
 }
-
-/** No operation's result: the run ended while a worker slept. */
-const OVER = -2
 
 /** Order and sizes of a finished run, by folio in the order of submission. */
 export interface FolioRecords {

@@ -4,15 +4,7 @@ import { findPolicy, policies } from '../../src/policies/index.ts'
 import { kcompressd } from '../../src/policies/kcompressd.ts'
 import { kcompressdUnofficial } from '../../src/policies/kcompressd-unofficial.ts'
 import { parallel } from '../../src/policies/parallel.ts'
-import {
-  type Policy,
-  pop,
-  push,
-  store,
-  type TunableValues,
-  wait,
-  wake,
-} from '../../src/policies/policy.ts'
+import type { Operations, Policy, TunableValues } from '../../src/policies/policy.ts'
 import { conform } from './conformance.ts'
 
 const DEEP = Number.POSITIVE_INFINITY
@@ -110,6 +102,16 @@ describe.each([
   })
 })
 
+/** The same but for some operations. */
+function changed(node: Operations, others: Partial<Operations>): Operations {
+  return new Proxy(node, {
+    get(target, name) {
+      const found: unknown = Reflect.get(name in others ? others : target, name)
+      return typeof found === 'function' ? found.bind(target) : found
+    },
+  })
+}
+
 describe('the kit catches', () => {
   const options = { folios: 100, cpus: 2, schedule: [0, 1, 1, 0, 2, 5], depth: 256 }
 
@@ -127,9 +129,9 @@ describe('the kit catches', () => {
   it('a policy that stores a folio twice', () => {
     const twice: Policy = {
       ...kcompressd,
-      *submit(folio, setting) {
-        if (folio === 17) yield store(folio)
-        return yield* kcompressd.submit(folio, setting)
+      *submit(folio, node) {
+        if (folio === 17 && !node.store(folio)) yield
+        return yield* kcompressd.submit(folio, node)
       },
     }
     expect(conform(twice, options).violations).toContain('folio 17 is stored twice')
@@ -138,9 +140,9 @@ describe('the kit catches', () => {
   it('a policy that exceeds its depth', () => {
     const deep: Policy = {
       ...kcompressdUnofficial,
-      *submit(folio) {
-        yield push(0, folio)
-        yield wake(0)
+      *submit(folio, node) {
+        if (!node.push(0, folio)) yield
+        if (!node.wake(0)) yield
         return 'queued'
       },
     }
@@ -166,16 +168,7 @@ describe('the kit catches', () => {
   it('a policy that forgets to unlock', () => {
     const holds: Policy = {
       ...parallel,
-      *submit(folio, setting) {
-        const program = parallel.submit(folio, setting)
-        let result = 0
-        for (;;) {
-          const turn = program.next(result)
-          if (turn.done === true) return turn.value
-          if (turn.value.op === 'unlock') continue
-          result = yield turn.value
-        }
-      },
+      submit: (folio, node) => parallel.submit(folio, changed(node, { unlock() {} })),
     }
     expect(conform(holds, options).violations.length).toBeGreaterThan(1)
   })
@@ -184,12 +177,37 @@ describe('the kit catches', () => {
     const lazy: Policy = {
       ...kcompressd,
       *work(_worker, node) {
-        yield wait(0)
-        const head = yield pop(0)
-        if (head >= 0) yield store(head)
-        while (node.length(0) < 0) yield wait(0)
+        if (!node.wait(0)) yield
+        const head = node.pop(0)
+        if (head >= 0 && !node.store(head)) yield
+        while (node.length(0) < 0) if (!node.wait(0)) yield
       },
     }
     expect(conform(lazy, { ...options, folios: 10 }).violations.length).toBeGreaterThan(0)
+  })
+
+  it('a policy that goes on where others have to run first, or ends there', () => {
+    const hurries: Policy = {
+      ...kcompressd,
+      *submit(folio, node) {
+        node.push(0, folio)
+        if (!node.wake(0) && folio % 2 === 0) yield
+        return 'queued'
+      },
+    }
+    const { violations } = conform(hurries, options)
+    expect(violations).toContain('kswapd goes on where it must yield')
+    expect(violations).toContain('kswapd ends where it must yield')
+  })
+
+  it('a policy that yields where nothing asks it to', () => {
+    const idles: Policy = {
+      ...kcompressd,
+      *submit(folio, node) {
+        yield
+        return yield* kcompressd.submit(folio, node)
+      },
+    }
+    expect(conform(idles, options).violations).toContain('kswapd yields where nothing asks it to')
   })
 })

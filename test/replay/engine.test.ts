@@ -4,7 +4,7 @@ import { findPolicy, policies } from '../../src/policies/index.ts'
 import { kcompressd } from '../../src/policies/kcompressd.ts'
 import { kcompressdUnofficial } from '../../src/policies/kcompressd-unofficial.ts'
 import { parallel } from '../../src/policies/parallel.ts'
-import { freeItem, type Policy, pop, push, store, wait, wake } from '../../src/policies/policy.ts'
+import type { Policy } from '../../src/policies/policy.ts'
 import type { TunableChange } from '../../src/replay/live-tunables.ts'
 import { type RunSummary, replay } from '../../src/replay/replay.ts'
 import { allocations, CountingBackend, plainContents, plan } from './build.ts'
@@ -62,9 +62,9 @@ describe('conservation', () => {
   it('is broken by a policy that stores a folio twice, and says so', () => {
     const twice: Policy = {
       ...kcompressd,
-      *submit(folio, setting) {
-        const end = yield* kcompressd.submit(folio, setting)
-        if (end === 'queued' && folio % 50 === 0) yield store(folio)
+      *submit(folio, node) {
+        const end = yield* kcompressd.submit(folio, node)
+        if (end === 'queued' && folio % 50 === 0 && !node.store(folio)) yield
         return end
       },
     }
@@ -96,11 +96,11 @@ describe('the engine ends a run whose policy', () => {
   it('drops a folio that a worker took out of the queue', () => {
     const drops: Policy = {
       ...kcompressd,
-      *work() {
+      *work(_worker, node) {
         for (;;) {
-          yield wait(0)
-          const head = yield pop(0)
-          if (head >= 0 && head % 100 !== 41) yield store(head)
+          if (!node.wait(0)) yield
+          const head = node.pop(0)
+          if (head >= 0 && head % 100 !== 41 && !node.store(head)) yield
         }
       },
     }
@@ -121,9 +121,9 @@ describe('the engine ends a run whose policy', () => {
   it('lets more folios wait than its depth', () => {
     const deep: Policy = {
       ...kcompressdUnofficial,
-      *submit(folio) {
-        yield push(0, folio)
-        yield wake(0)
+      *submit(folio, node) {
+        if (!node.push(0, folio)) yield
+        if (!node.wake(0)) yield
         return 'queued'
       },
     }
@@ -133,12 +133,45 @@ describe('the engine ends a run whose policy', () => {
   it('frees an item that it has not taken', () => {
     const frees: Policy = {
       ...parallel,
-      *submit(folio, setting) {
-        yield freeItem
-        return yield* parallel.submit(folio, setting)
+      *submit(folio, node) {
+        node.freeItem()
+        return yield* parallel.submit(folio, node)
       },
     }
     expect(runWith(frees)).toThrow(/frees more items/)
+  })
+
+  it('goes on, or ends, where others have to run first', () => {
+    const hurries: Policy = {
+      ...kcompressd,
+      *work(_worker, node) {
+        for (;;) {
+          node.wait(0)
+          const head = node.pop(0)
+          if (head >= 0 && !node.store(head)) yield
+        }
+      },
+    }
+    expect(runWith(hurries)).toThrow(/kcompressd goes on at \d+ ns where it must yield/)
+    const leaves: Policy = {
+      ...kcompressd,
+      *work(_worker, node) {
+        if (!node.wait(0)) yield
+        node.store(node.pop(0))
+      },
+    }
+    expect(runWith(leaves)).toThrow(/kcompressd goes on at \d+ ns where it must yield/)
+  })
+
+  it('yields where nothing asks it to', () => {
+    const idles: Policy = {
+      ...kcompressd,
+      *submit(folio, node) {
+        yield
+        return yield* kcompressd.submit(folio, node)
+      },
+    }
+    expect(runWith(idles)).toThrow(/kswapd0 yields at \d+ ns where nothing asks it to/)
   })
 })
 

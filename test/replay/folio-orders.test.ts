@@ -4,7 +4,7 @@ import type { PageContents } from '../../src/memory/contents/contents.ts'
 import { policies } from '../../src/policies/index.ts'
 import { kcompressd } from '../../src/policies/kcompressd.ts'
 import { kswapd } from '../../src/policies/kswapd.ts'
-import { type Policy, store } from '../../src/policies/policy.ts'
+import type { Policy } from '../../src/policies/policy.ts'
 import type { ReplayLogEvent } from '../../src/replay/log-events.ts'
 import { Random } from '../../src/replay/random.ts'
 import { replay } from '../../src/replay/replay.ts'
@@ -210,9 +210,9 @@ describe('folios of many orders', () => {
   it('are watched: a policy that stores one twice is caught', () => {
     const twice: Policy = {
       ...kcompressd,
-      *submit(folio, setting) {
-        const end = yield* kcompressd.submit(folio, setting)
-        if (end === 'queued' && folio % 10 === 0) yield store(folio)
+      *submit(folio, node) {
+        const end = yield* kcompressd.submit(folio, node)
+        if (end === 'queued' && folio % 10 === 0 && !node.store(folio)) yield
         return end
       },
     }

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import type { PageContents } from '../../src/memory/contents/contents.ts'
 import { kcompressd } from '../../src/policies/kcompressd.ts'
 import { parallel } from '../../src/policies/parallel.ts'
-import { add, type Policy } from '../../src/policies/policy.ts'
+import type { Policy } from '../../src/policies/policy.ts'
 import { checkOrder, checkPages, checkQueued } from '../../src/replay/invariants.ts'
 import * as P from '../../src/replay/pages.ts'
 import { Lane } from '../../src/replay/ranks.ts'
@@ -124,9 +124,9 @@ it('a run ends whose policy says that it keeps the order and does not', () => {
 it('a run ends whose policy counts more workers than it may have', () => {
   const counts: Policy = {
     ...parallel,
-    *submit(folio, setting) {
-      const end = yield* parallel.submit(folio, setting)
-      yield add(1, 1)
+    *submit(folio, node) {
+      const end = yield* parallel.submit(folio, node)
+      node.add(1, 1)
       return end
     },
   }
