@@ -26,50 +26,83 @@ export interface TaskParts {
   readonly memcgs: MemcgsOfTasks
 }
 
+/** The task of a clock: what it asked for, in the order of its own time. `row` is its number among the clocks. */
 export function buildTask(
   recording: Recording,
   clock: TaskClock,
   row: number,
   parts: TaskParts,
 ): WorkloadTask {
-  const ops: number[] = []
-  const owns: number[] = []
-  const args: number[] = []
-  const add = (own: number, op: number, arg: number): void => {
-    owns.push(own)
-    ops.push(op)
-    args.push(arg)
+  const task = recording.tasks.get(clock.tid)
+  const memcg = parts.memcgs.ofTask.get(clock.tid)
+  return {
+    taskId: task?.taskId ?? clock.tid,
+    tid: clock.tid,
+    comm: task?.comm ?? '',
+    kind: task?.kind === 'kworker' ? 'kworker' : 'user',
+    cpus: [],
+    hasMemory: parts.users.owners.has(clock.tid),
+    ...(memcg === undefined ? {} : { memcg }),
+    ...toColumns(listOps(clock, row, parts)),
+    startNs: Math.max(0, Math.round(clock.firstNs - parts.startNs)),
   }
-  add(0, OP.mark, 0)
-  add(clock.ownAt(parts.halfNs), OP.mark, 1)
-  for (let n = 0; n < parts.allocations.length; n++)
-    if (parts.allocations.task[n] === row && !isTail(parts.identities.folio, parts.resident + n))
-      add(parts.allocations.own[n] ?? 0, OP.alloc, parts.resident + n)
-  parts.touches.forEach((touch, index) => {
-    const page = parts.identities.ofTouch[index] ?? -1
-    if (touch.task === row && page >= 0) add(touch.own, OP.touch, page)
+}
+
+/** Operations with the task's own time of each, ns; unordered. */
+interface OpList {
+  readonly ops: number[]
+  readonly owns: number[]
+  readonly args: number[]
+}
+
+function listOps(clock: TaskClock, row: number, parts: TaskParts): OpList {
+  const { allocations, identities, resident, touches } = parts
+  const list: OpList = { ops: [], owns: [], args: [] }
+  add(list, 0, OP.mark, 0)
+  add(list, clock.ownAt(parts.halfNs), OP.mark, 1)
+  for (let n = 0; n < allocations.length; n++)
+    if (allocations.task[n] === row && !isTail(identities.folio, resident + n))
+      add(list, allocations.own[n] ?? 0, OP.alloc, resident + n)
+  touches.forEach((touch, index) => {
+    const page = identities.ofTouch[index] ?? -1
+    if (touch.task === row && page >= 0) add(list, touch.own, OP.touch, page)
   })
   for (let n = 0; n < clock.sleepNs.length; n++)
-    add(clock.sleepOwn.at(n), OP.sleep, clock.sleepNs.at(n))
+    add(list, clock.sleepOwn.at(n), OP.sleep, clock.sleepNs.at(n))
   const memcg = parts.memcgs.ofTask.get(clock.tid)
   // At a limit that is known reclaim is a result.
   if (memcg === undefined || !isLimited(parts.memcgs, memcg))
     for (let n = 0; n < clock.memcgPages.length; n++)
-      add(clock.memcgOwn.at(n), OP.reclaim, clock.memcgPages.at(n))
-  if (parts.file.task === row)
-    for (let n = 0; n < parts.file.ns.length; n++) {
-      const own = clock.ownAt(parts.file.ns[n] ?? 0)
-      const last = owns.length - 1
-      if (ops[last] === OP.file && owns[last] === own)
-        args[last] = (args[last] ?? 0) + (parts.file.pages[n] ?? 0)
-      else add(own, OP.file, parts.file.pages[n] ?? 0)
-    }
+      add(list, clock.memcgOwn.at(n), OP.reclaim, clock.memcgPages.at(n))
+  if (parts.file.task === row) addFileReads(list, clock, parts.file)
+  return list
+}
+
+function add({ ops, owns, args }: OpList, own: number, op: number, arg: number): void {
+  owns.push(own)
+  ops.push(op)
+  args.push(arg)
+}
+
+/** Reads at one moment of the task's own time are one operation. */
+function addFileReads(list: OpList, clock: TaskClock, file: FileReads): void {
+  const { ops, owns, args } = list
+  for (let n = 0; n < file.ns.length; n++) {
+    const own = clock.ownAt(file.ns[n] ?? 0)
+    const last = owns.length - 1
+    if (ops[last] === OP.file && owns[last] === own)
+      args[last] = (args[last] ?? 0) + (file.pages[n] ?? 0)
+    else add(list, own, OP.file, file.pages[n] ?? 0)
+  }
+}
+
+/** In the order of own time, each with the time since the one before. */
+function toColumns({ ops, owns, args }: OpList): Pick<WorkloadTask, 'op' | 'cpuNs' | 'arg'> {
   const order = Uint32Array.from(ops, (_, index) => index)
   order.sort((x, y) => (owns[x] ?? 0) - (owns[y] ?? 0) || x - y)
   // Sleeping on at the end is no demand.
   let length = order.length
   while (length > 0 && ops[order[length - 1] ?? 0] === OP.sleep) length--
-  const task = recording.tasks.get(clock.tid)
   const op = new Uint8Array(length)
   const cpuNs = new Float64Array(length)
   const arg = new Float64Array(length)
@@ -82,19 +115,7 @@ export function buildTask(
     cpuNs[k] = Math.max(0, Math.round(own - before))
     before = own
   }
-  return {
-    taskId: task?.taskId ?? clock.tid,
-    tid: clock.tid,
-    comm: task?.comm ?? '',
-    kind: task?.kind === 'kworker' ? 'kworker' : 'user',
-    cpus: [],
-    hasMemory: parts.users.owners.has(clock.tid),
-    ...(memcg === undefined ? {} : { memcg }),
-    op,
-    cpuNs,
-    arg,
-    startNs: Math.max(0, Math.round(clock.firstNs - parts.startNs)),
-  }
+  return { op, cpuNs, arg }
 }
 
 /** A folio is allocated when its first page is. */
