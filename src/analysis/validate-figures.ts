@@ -1,6 +1,6 @@
 import type { RowBuffer } from '../model/rows.ts'
 import type { RunResult } from '../replay/replay.ts'
-import { EVENT, pagesOfEvent, type Recording } from '../workload/recording.ts'
+import { EVENT, isAnonWrite, pagesOfEvent, type Recording } from '../workload/recording.ts'
 import { quantile } from './statistics.ts'
 
 /** How a figure changes when a machine does the same at another speed. */
@@ -83,68 +83,101 @@ export function recordedFigures(
   fromNs: number,
   toNs: number,
 ): Figures {
+  const { stallsNs, otherStallsNs } = recordedStalls(recording, demand, fromNs, toNs)
+  return toFigures({
+    seconds: (toNs - fromNs) / 1e9,
+    swapouts: recordedSwapouts(recording, fromNs, toNs),
+    stallsNs,
+    otherStallsNs,
+    kswapdNs: recordedKswapdNs(recording, fromNs, toNs),
+    reclaimed: recordedReclaim(recording, fromNs, toNs),
+    poolPeak: recordedPoolPeak(recording, fromNs, toNs),
+  })
+}
+
+/** Calls `each` with the places of events of the given kinds up to a moment, in order. */
+function eachUntil(
+  recording: Recording,
+  kinds: readonly number[],
+  toNs: number,
+  each: (place: number, ns: number) => void,
+): void {
+  for (let i = 0; i < recording.length; i++) {
+    const ns = recording.ns[i] ?? 0
+    if (ns > toNs) return
+    if (kinds.includes(recording.kind[i] ?? -1)) each(i, ns)
+  }
+}
+
+/** Rounds of direct reclaim that began and ended between the moments: of tasks with demand, and of others. */
+function recordedStalls(
+  recording: Recording,
+  demand: ReadonlySet<number>,
+  fromNs: number,
+  toNs: number,
+): { readonly stallsNs: number[]; readonly otherStallsNs: number[] } {
   const begins = new Map<number, number>()
   const stallsNs: number[] = []
   const otherStallsNs: number[] = []
-  const running = new Map<number, number>()
+  eachUntil(recording, [EVENT.directBegin, EVENT.directEnd], toNs, (i, ns) => {
+    const tid = recording.tid[i] ?? 0
+    const begin = begins.get(tid)
+    if (recording.kind[i] === EVENT.directBegin) {
+      begins.set(tid, ns)
+      return
+    }
+    begins.delete(tid)
+    if (begin !== undefined && begin >= fromNs)
+      (demand.has(tid) ? stallsNs : otherStallsNs).push(ns - begin)
+  })
+  return { stallsNs, otherStallsNs }
+}
+
+/** Pages swapped out, counted where they enter the gate; without its probe, where they are written. */
+function recordedSwapouts(recording: Recording, fromNs: number, toNs: number): number {
   let swapouts = 0
-  let kswapdNs = 0
+  const hasGate = recording.kind.includes(EVENT.gate)
+  eachUntil(recording, [hasGate ? EVENT.gate : EVENT.written], toNs, (i, ns) => {
+    if (ns < fromNs) return
+    if (hasGate) swapouts += pagesOfEvent(recording, i)
+    else if (isAnonWrite(recording, i)) swapouts++
+  })
+  return swapouts
+}
+
+/** Pages reclaimed, by kind, and how many of them by kswapd. */
+function recordedReclaim(recording: Recording, fromNs: number, toNs: number): Reclaimed {
   const reclaimed: Reclaimed = { anon: 0, file: 0, byKswapd: 0 }
-  const isKswapd = (tid: number): boolean => recording.tasks.get(tid)?.kind === 'kswapd'
+  eachUntil(recording, [EVENT.batchEnd], toNs, (i, ns) => {
+    if (ns < fromNs) return
+    const pages = recording.b[i] ?? 0
+    reclaimed[((recording.c[i] ?? 0) & RECLAIM_FILE) === 0 ? 'anon' : 'file'] += pages
+    if (isKswapd(recording, recording.tid[i] ?? 0)) reclaimed.byKswapd += pages
+  })
+  return reclaimed
+}
+
+/** Time that kswapd was on a CPU. */
+function recordedKswapdNs(recording: Recording, fromNs: number, toNs: number): number {
+  let kswapdNs = 0
+  const running = new Map<number, number>()
   const stop = (tid: number, ns: number): void => {
     const since = running.get(tid)
     if (since !== undefined) kswapdNs += Math.max(0, Math.min(ns, toNs) - Math.max(since, fromNs))
     running.delete(tid)
   }
-  const hasGate = recording.kind.includes(EVENT.gate)
-  for (let i = 0; i < recording.length; i++) {
-    const ns = recording.ns[i] ?? 0
-    if (ns > toNs) break
-    const tid = recording.tid[i] ?? 0
-    const isInside = ns >= fromNs
-    switch (recording.kind[i]) {
-      case EVENT.directBegin:
-        begins.set(tid, ns)
-        break
-      case EVENT.directEnd: {
-        const begin = begins.get(tid)
-        begins.delete(tid)
-        if (begin !== undefined && begin >= fromNs)
-          (demand.has(tid) ? stallsNs : otherStallsNs).push(ns - begin)
-        break
-      }
-      case EVENT.gate:
-        if (isInside) swapouts += pagesOfEvent(recording, i)
-        break
-      case EVENT.written:
-        if (isInside && !hasGate && ((recording.b[i] ?? 0) & 1) !== 0) swapouts++
-        break
-      case EVENT.batchEnd:
-        if (!isInside) break
-        reclaimed[((recording.c[i] ?? 0) & RECLAIM_FILE) === 0 ? 'anon' : 'file'] +=
-          recording.b[i] ?? 0
-        if (isKswapd(tid)) reclaimed.byKswapd += recording.b[i] ?? 0
-        break
-      case EVENT.switch: {
-        const from = recording.a[i] ?? 0
-        const to = recording.c[i] ?? 0
-        if (isKswapd(from)) stop(from, ns)
-        if (isKswapd(to)) running.set(to, ns)
-        break
-      }
-      default:
-    }
-  }
-  for (const tid of [...running.keys()]) stop(tid, toNs)
-  return toFigures({
-    seconds: (toNs - fromNs) / 1e9,
-    swapouts,
-    stallsNs,
-    otherStallsNs,
-    kswapdNs,
-    reclaimed,
-    poolPeak: recordedPoolPeak(recording, fromNs, toNs),
+  eachUntil(recording, [EVENT.switch], toNs, (i, ns) => {
+    const from = recording.a[i] ?? 0
+    const to = recording.c[i] ?? 0
+    if (isKswapd(recording, from)) stop(from, ns)
+    if (isKswapd(recording, to)) running.set(to, ns)
   })
+  for (const tid of [...running.keys()]) stop(tid, toNs)
+  return kswapdNs
+}
+
+function isKswapd(recording: Recording, tid: number): boolean {
+  return recording.tasks.get(tid)?.kind === 'kswapd'
 }
 
 /** Most pages of the compressed pool that a sample saw; NaN = none did. */
