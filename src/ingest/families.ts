@@ -165,6 +165,7 @@ export class Families {
         const task = tasks.withIndex(index)
         this.#kswapd.active(task, task.node, blindUntil(cpu))
       },
+      slowedDown: (index, cpu) => this.#spans.slowedDown(tasks.withIndex(index), cpu),
       shrinkerCode: (low, high) => {
         const [lo, hi] = [low >>> 0, high >>> 0]
         const name = this.#symbolOf(hi, lo) ?? toHex(lo, hi)

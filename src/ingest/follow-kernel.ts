@@ -90,6 +90,7 @@ export interface FollowHost {
   settle(swapout: number, done: number): void
   addSwapout(swapout: number): void
   activeKswapd(task: number, cpu: number): void
+  slowedDown(task: number, cpu: number): void
   blindUntil(cpu: number): number
   shrinkerCode(low: number, high: number): number
   readWithin(task: number, cpu: number, type: number, offset: number): void

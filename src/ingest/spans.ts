@@ -34,6 +34,9 @@ export interface BeginDetails {
 
 export const NO_DETAILS: BeginDetails = { order: Number.NaN, gfp: Number.NaN, node: Number.NaN }
 
+/** What a wait for memory.high is told from others by. */
+const HIGH = 'memory.high'
+
 /** Time since a wait's end within which direct reclaim begins when the wait was throttle_direct_reclaim; on-CPU, slow machines included. */
 const MOST_NS_AFTER_THROTTLE = 1_000_000
 
@@ -94,6 +97,7 @@ export class Spans {
   end(task: Task, kind: SpanKind, cpu: number, part: number, reclaimed: number): void {
     const ts = this.#clock.now
     this.#timeline.label(task, part)
+    if (kind === 'memcg') task.reclaimed(reclaimed, ts)
     let at = task.spans.length - 1
     while (at >= 0 && task.spans[at]?.kind !== kind) at--
     if (at < 0) {
@@ -144,6 +148,17 @@ export class Spans {
     this.#addThrottle(task, parent?.id ?? Number.NaN, start, ts, slept, ready, cpu, node)
   }
 
+  /** mem_cgroup_handle_over_high (mm/memcontrol.c) has no event: it sleeps uninterruptibly right after its last reclaim for the cgroup in vain. */
+  slowedDown(task: Task, cpu: number): void {
+    task.reclaimed(Number.NaN, Number.NaN)
+    this.#timeline.relabelSleep(task, THROTTLE)
+    const ts = this.#clock.now
+    const { lastSleepStart: start, lastSleepNs: slept } = task
+    const ready = Math.min(task.lastReadyNs, ts - start - slept)
+    task.sinceBlockedNs = Number.NaN
+    this.#addThrottle(task, Number.NaN, start, ts, slept, ready, cpu, Number.NaN, HIGH)
+  }
+
   /** Closes all open spans of a task as censored now. */
   censor(task: Task): void {
     if (task.spans.length === 0) return
@@ -182,6 +197,7 @@ export class Spans {
     ready: number,
     cpu: number,
     node: number,
+    detail?: string,
   ): void {
     const id = this.#nextId++
     const cells = this.#cells
@@ -189,7 +205,7 @@ export class Spans {
     cells.parent.values[row] = parentId
     cells.cpu.values[row] = cpu
     cells.node.values[row] = node
-    this.#addPart(id, THROTTLE, slept)
+    this.#addPart(id, THROTTLE, slept, detail)
     this.#addPart(id, RUNNABLE, ready)
     this.#addPart(id, OTHER, end - start - slept - ready)
   }
@@ -232,13 +248,14 @@ export class Spans {
     return row
   }
 
-  #addPart(id: number, part: number, ns: number): void {
+  #addPart(id: number, part: number, ns: number, detail?: string): void {
     if (ns === 0) return
     const cells = this.#partCells
     const row = cells.rows.add()
     cells.id.values[row] = id
     cells.part.codes[row] = cells.partCodes[part] as number
-    cells.detail.codes[row] = cells.detailCodes[part] as number
+    cells.detail.codes[row] =
+      detail === undefined ? (cells.detailCodes[part] as number) : cells.rows.code('detail', detail)
     cells.ns.values[row] = ns
   }
 }

@@ -5,6 +5,7 @@ import {
   HELD_END,
   HELD_START,
   IN_FAULT,
+  IN_VAIN_NS,
   ISOLATE_LRU,
   ISOLATE_NS,
   ISOLATE_SCANNED,
@@ -55,6 +56,9 @@ export interface OpenRead {
   swapoutId: number
 }
 
+/** mm/internal.h. */
+const MAX_RECLAIM_RETRIES = 16
+
 /** Fields of the record that are not known at first. */
 const UNKNOWN_FIELDS = [
   ACCOUNTED,
@@ -70,6 +74,7 @@ const UNKNOWN_FIELDS = [
   SLAB_START,
   SLAB_SCANNED,
   SPAN,
+  IN_VAIN_NS,
 ]
 
 /** One thread from its first to its last event; a reused tid is a new task. What the kernel needs of it lies in a record (assembly/_layout.ts). */
@@ -90,6 +95,7 @@ export class Task {
   /** Its group is that of the unified hierarchy. */
   cgroupUnified = false
   readonly reads: OpenRead[] = []
+  #reclaimsInVain = 0
   readonly slices: { name: string; ts: number }[] = []
   #faultNs = Number.NaN
   #store: OpenSwapout | undefined = undefined
@@ -106,7 +112,7 @@ export class Task {
   ) {
     const { id, tid, tgid, comm } = who
     this.place = following.room(TASK_BYTES)
-    this.#numbers = following.floats(this.place, TASK_INDEX / 8)
+    this.#numbers = following.floats(this.place, TASK_BYTES / 8)
     this.#words = following.integers(this.place, TASK_BYTES / 4)
     this.totals = following.floats(this.place + TOTALS, PARTS.length)
     this.id = id
@@ -188,6 +194,12 @@ export class Task {
 
   set sinceBlockedNs(ns: number) {
     this.#numbers[SINCE_BLOCKED / 8] = ns
+  }
+
+  /** Its reclaim for its cgroup ended; after as many in vain as the kernel tries before it slows a task down, a sleep is that. */
+  reclaimed(pages: number, ns: number): void {
+    this.#reclaimsInVain = pages === 0 ? this.#reclaimsInVain + 1 : 0
+    this.#numbers[IN_VAIN_NS / 8] = this.#reclaimsInVain >= MAX_RECLAIM_RETRIES ? ns : Number.NaN
   }
 
   get kswapdOpen(): boolean {

@@ -16,6 +16,19 @@ async function rowsOf(trace: MadeTrace, ...queries: string[]) {
   }
 }
 
+const nameOf = (tid: number): string => (tid === 0 ? 'swapper/0' : tid === 5 ? 'kswapd0' : 'app')
+
+function sched(ts: number, prev: number, next: number, state: number): MadeEvent {
+  const fields = {
+    prev_pid: prev,
+    prev_comm: nameOf(prev),
+    next_pid: next,
+    next_comm: nameOf(next),
+    prev_state: state,
+  }
+  return { ts, tid: prev, event: 'sched:sched_switch', fields }
+}
+
 const SPANS = 'SELECT tid, kind, start_ns, end_ns, censored FROM reclaim_spans ORDER BY ALL'
 const KINDS = { direct: 'mm_vmscan_direct_reclaim', memcg: 'mm_vmscan_memcg_reclaim' } as const
 type Kind = keyof typeof KINDS
@@ -126,19 +139,48 @@ describe('reclaim spans', () => {
     ])
   })
 
+  it.each([
+    ['16 reclaims for its cgroup in vain', 16, 0, 4, ['throttle: memory.high 5000000']],
+    ['15 of them', 15, 0, 4, []],
+    ['16 of which the last freed something', 16, 32, 4, []],
+    ['16 that are long over', 16, 0, 300, []],
+  ])(
+    'are the wait for memory.high where a task sleeps uninterruptibly after %s',
+    async (_of, reclaims, last, afterUs, expected) => {
+      const calls = Array.from({ length: reclaims }, (_, call): MadeEvent[] => {
+        const ts = 1000 + call * 100
+        const event = 'vmscan:mm_vmscan_memcg_reclaim_'
+        const fields = { nr_reclaimed: call === reclaims - 1 ? last : 0 }
+        return [
+          { ts, tid: 7, event: `${event}begin` },
+          { ts: ts + 50, tid: 7, event: `${event}end`, fields },
+        ]
+      }).flat()
+      const out = 1050 + (reclaims - 1) * 100 + afterUs * 1000
+      const [waits] = await rowsOf(
+        {
+          events: [
+            sched(0, 0, 7, 0),
+            ...calls,
+            sched(out, 7, 0, 2),
+            {
+              ts: out + 5_000_000,
+              tid: 0,
+              event: 'sched:sched_waking',
+              fields: { pid: 7, comm: 'app' },
+            },
+            sched(out + 5_000_100, 0, 7, 0),
+            sched(out + 5_000_200, 7, 0, 1),
+          ],
+        },
+        `SELECT kind || ': ' || detail || ' ' || ns AS wait
+       FROM stall_parts JOIN reclaim_spans USING (trace_id, span_id) WHERE part = 'throttle'`,
+      )
+      expect(waits?.map(({ wait }) => wait)).toEqual(expected)
+    },
+  )
+
   it('begin with the throttling that kswapd ended, and divide their time by the events inside', async () => {
-    const sched = (ts: number, prev: number, next: number, state: number): MadeEvent => ({
-      ts,
-      tid: prev,
-      event: 'sched:sched_switch',
-      fields: {
-        prev_pid: prev,
-        prev_comm: prev === 0 ? 'swapper/0' : prev === 5 ? 'kswapd0' : 'app',
-        next_pid: next,
-        next_comm: next === 0 ? 'swapper/0' : next === 5 ? 'kswapd0' : 'app',
-        prev_state: state,
-      },
-    })
     const [spans, parts] = await rowsOf(
       {
         events: [

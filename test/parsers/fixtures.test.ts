@@ -8,7 +8,7 @@ import { forEachEvent, openTestFile } from './open-bytes.ts'
 const folder = fileURLToPath(new URL('../../fixtures/', import.meta.url))
 const update = process.env['PSTRACE_UPDATE'] === '1'
 /** Folders of traces for readers that take a ByteSource and need no more than it. */
-const TRACE_FOLDERS = ['zram-lz4-6.1', 'trace-dat', 'perf', 'perfetto', 'text']
+const TRACE_FOLDERS = ['zram-lz4-6.1', 'memcg-limits-6.12', 'trace-dat', 'perf', 'perfetto', 'text']
 const TRACE = /\.(dat|data|pftrace|txt|html)$/
 
 function listTraces(): string[] {

@@ -104,6 +104,10 @@ export declare function keepMoment(cpu: i32, ts: f64): i32
 // @ts-ignore
 @external('host', 'moreCpus')
 export declare function moreCpus(cpu: i32): void
+/** A sleep of it that began right after reclaim in vain is over. */
+// @ts-ignore
+@external('host', 'slowedDown')
+export declare function slowedDown(task: i32, cpu: i32): void
 
 /** See _layout.ts. */
 export let trace: u32 = 0

@@ -229,7 +229,9 @@ export const PAIRS_AT = 392
 /** The bytes of its name, where events have them undecoded. */
 export const NAME_LOW = 424
 export const NAME_HIGH = 432
-export const TASK_BYTES = 440
+/** When its reclaim for its cgroup was in vain as often as the kernel tries before it slows a task down for memory.high, NaN = it was not. */
+export const IN_VAIN_NS = 440
+export const TASK_BYTES = 448
 
 /** A piece: start, end, cpu. */
 export const PIECE_END = 8

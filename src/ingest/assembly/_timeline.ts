@@ -1,18 +1,20 @@
 // Every task's time, as Timeline (timeline.ts) describes it.
-import { now, room, stateShape, trace } from './_host'
+import { now, room, slowedDown, stateShape, trace } from './_host'
 import {
-  ACCOUNTED, ASLEEP, BLOCKED, DOING_NONE, DOING_OF, FOUR, GATE, HELD_CPU, HELD_END, HELD_PART, HELD_START, ISOLATE_NS, ISOLATE_TAKEN,
+  ACCOUNTED, ASLEEP, BLOCKED, DOING_NONE, DOING_OF, FOUR, GATE, HELD_CPU, HELD_END, HELD_PART, HELD_START, IN_VAIN_NS, ISOLATE_NS, ISOLATE_TAKEN,
   KSWAPD_OPEN, LAST_CPU, MET_BITS, MET_BYTES, MET_FORM, MET_KEY, MET_SHAPE, MET_SHAPES, MOST_DOINGS, MOST_PIECES, MOST_STATES, NONE,
   OTHER, OWNER, PAIRS_AT, PAIRS_COUNT, PAIRS_SHAPE, PAIRS_START, PAIR_FOURS, PAIR_ROWS, PIECES, PIECE_BYTES, PIECE_COUNT, PIECE_CPU,
   PIECE_END, PIECE_START, READY, READY_NS, RUNNABLE, RUNNING, SCHEDULED, SINCE, SINCE_BLOCKED, SLAB_SHRINKER, SLAB_START, SLEEPING,
   SLEEP_NS, SLEEP_PART, SLEEP_START, SLEPT, SPANS, STATE, STATE_IO, STATE_NAP, STATE_ROWS, STATE_RUNNABLE, STATE_RUNNING, STATE_SLEEPING,
-  STORE, SUBMIT_NS, SWAPOUT_CPU, TASK_ID, TID, TOTALS, UNINTERRUPTIBLE, UNKNOWN, UNLABELLED, UNMAP, UNMAP_START, WAKER, WOKEN_IN_BATCH,
+  STORE, SUBMIT_NS, SWAPOUT_CPU, TASK_ID, TASK_INDEX, TID, TOTALS, UNINTERRUPTIBLE, UNKNOWN, UNLABELLED, UNMAP, UNMAP_START, WAKER, WOKEN_IN_BATCH,
   WRITTEN_NS,
 } from './_layout'
 import { addRow, setNumber, setWord, toWord } from './_rows'
 import { reclaims } from './_tasks'
 
 const MOST_NS_BETWEEN_WAITS: f64 = 200_000
+/** From the end of reclaim to the sleep for memory.high: some 20 us on a slow machine. */
+const MOST_NS_IN_VAIN: f64 = 200_000
 const MOST_UINT32: f64 = 0xffff_ffff
 /** What fits beside the 1 in states_ns of a row in brief. */
 const MOST_UNMAP_NS: f64 = 0xffff_fffe
@@ -161,7 +163,10 @@ export function switchIn(task: u32, cpu: i32): void {
   if (load<i32>(task, STATE) != RUNNING) showOff(task)
   if (load<i32>(task, SLEPT) != 0) {
     store<i32>(task, 0, SLEPT)
-    store<f64>(task, load<i32>(task, SLEEP_PART) == UNINTERRUPTIBLE ? 0 : NaN, SINCE_BLOCKED)
+    const wasBlocked = load<i32>(task, SLEEP_PART) == UNINTERRUPTIBLE
+    store<f64>(task, wasBlocked ? 0 : NaN, SINCE_BLOCKED)
+    if (wasBlocked && load<f64>(task, SLEEP_START) - load<f64>(task, IN_VAIN_NS) <= MOST_NS_IN_VAIN)
+      slowedDown(load<i32>(task, TASK_INDEX), cpu)
   }
   store<i32>(task, cpu, LAST_CPU)
   run(task)
