@@ -10,22 +10,26 @@ export class Lane {
   doneInversions = 0
   startDisplacement = 0
   doneDisplacement = 0
+  /** The newest page's rank. */
+  #latest = 0
   readonly #toStart = new Waiting()
   readonly #toFinish = new Waiting()
 
   /** Returns the submit rank, from 1. */
   submit(): number {
-    const rank = ++this.submitted
-    this.#toStart.add(rank)
-    this.#toFinish.add(rank)
-    return rank
+    this.submitted++
+    this.#latest++
+    return this.#latest
   }
 
-  /** The latest submit was no submit after all: the page bypasses the queue. */
+  /** The submit was no submit after all: the page bypasses the queue. The latest one's rank is the next page's. */
   withdraw(submitRank: number): void {
-    this.#toStart.take(submitRank)
-    this.#toFinish.take(submitRank)
     this.submitted--
+    if (submitRank === this.#latest) this.#latest--
+    else {
+      this.#toStart.take(submitRank)
+      this.#toFinish.take(submitRank)
+    }
   }
 
   start(submitRank: number): number {
@@ -52,52 +56,61 @@ const ROW_SHIFT = 6
 const ROW = 1 << ROW_SHIFT
 
 /**
- * The ranks still waiting: a bit for each, in words of 32 ranks, with a count for each block of words and for each row of blocks so that a long
- * way back is counted quickly. All are rings over the window between the oldest rank that waits and the newest.
+ * The ranks still waiting: all from the oldest on but those that overtook it. These are marked: a bit for each, in words of 32 ranks,
+ * with a count for each block of words and for each row of blocks so that a long way back is counted quickly. All are rings over the window
+ * between the oldest rank that waits and the newest that is marked. What is taken in order, as most is, touches none of them.
  */
 class Waiting {
+  #oldest = 1
+  /** How many are marked. */
+  #marked = 0
   #words = new Int32Array(2 * ROW)
   #blocks = new Int32Array(2 * BLOCK)
   #rows = new Int32Array(2)
-  /** No word before this one has a rank in it. */
-  #first = 0
-  #count = 0
-
-  /** Ranks come in increasing order. */
-  add(rank: number): void {
-    const word = rank >>> 5
-    if (this.#count === 0) this.#first = word
-    // The row in which the window begins must not be the one in which it ends, a round later.
-    if (word - this.#first > this.#words.length - ROW) this.#grow(word)
-    const place = word & (this.#words.length - 1)
-    this.#words[place] = (this.#words[place] as number) | (1 << (rank & 31))
-    this.#changeCounts(word, 1)
-    this.#count++
-  }
 
   /** Removes the rank; returns how many smaller ones still wait. */
   take(rank: number): number {
-    const words = this.#words
-    const mask = words.length - 1
-    const word = rank >>> 5
-    const bit = 1 << (rank & 31)
-    words[word & mask] = (words[word & mask] as number) & ~bit
-    this.#changeCounts(word, -1)
-    this.#count--
-    if (this.#count === 0) return 0
-    let at = this.#first
-    while (words[at & mask] === 0) at++
-    this.#first = at
-    if (at > word) return 0
-    return this.#countWords(at, word) + bitsOf((words[word & mask] as number) & (bit - 1))
+    if (rank === this.#oldest) {
+      this.#oldest++
+      if (this.#marked > 0) this.#passMarked()
+      return 0
+    }
+    const overtaken = rank - this.#oldest - (this.#marked > 0 ? this.#markedBefore(rank) : 0)
+    this.#mark(rank)
+    return overtaken
   }
 
-  /** Ranks in the words from `from` on that are before `end`. */
-  #countWords(from: number, end: number): number {
+  #mark(rank: number): void {
+    const word = rank >>> 5
+    // The row in which the window begins must not be the one in which it ends, a round later.
+    if (word - (this.#oldest >>> 5) > this.#words.length - ROW) this.#grow(word)
+    const place = word & (this.#words.length - 1)
+    this.#words[place] = (this.#words[place] as number) | (1 << (rank & 31))
+    this.#changeCounts(word, 1)
+    this.#marked++
+  }
+
+  #passMarked(): void {
     const words = this.#words
     const mask = words.length - 1
-    let count = 0
-    let at = from
+    for (;;) {
+      const word = this.#oldest >>> 5
+      const bit = 1 << (this.#oldest & 31)
+      const bits = words[word & mask] as number
+      if ((bits & bit) === 0) return
+      words[word & mask] = bits & ~bit
+      this.#changeCounts(word, -1)
+      this.#marked--
+      this.#oldest++
+    }
+  }
+
+  #markedBefore(rank: number): number {
+    const words = this.#words
+    const mask = words.length - 1
+    const end = rank >>> 5
+    let count = bitsOf((words[end & mask] as number) & ((1 << (rank & 31)) - 1))
+    let at = this.#oldest >>> 5
     while (at < end) {
       if ((at & (ROW - 1)) === 0 && end - at >= ROW) {
         count += this.#rows[(at & mask) >>> ROW_SHIFT] as number
@@ -123,12 +136,13 @@ class Waiting {
 
   #grow(word: number): void {
     const words = this.#words
+    const first = this.#oldest >>> 5
     let size = words.length
-    while (word - this.#first > size - ROW) size *= 2
+    while (word - first > size - ROW) size *= 2
     this.#words = new Int32Array(size)
     this.#blocks = new Int32Array(size / BLOCK)
     this.#rows = new Int32Array(size / ROW)
-    for (let at = this.#first; at < this.#first + words.length; at++) {
+    for (let at = first; at < first + words.length; at++) {
       const bits = words[at & (words.length - 1)] as number
       this.#words[at & (size - 1)] = bits
       this.#changeCounts(at, bitsOf(bits))

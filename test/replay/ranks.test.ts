@@ -46,3 +46,16 @@ test('inversions are the pages submitted before and still waiting, for windows o
     { numRuns: 60 },
   )
 })
+
+test('a page that is withdrawn after a later one was submitted gives its rank to nobody', () => {
+  const lane = new Lane()
+  const [first, second, third] = [lane.submit(), lane.submit(), lane.submit()]
+  lane.withdraw(second)
+  expect(lane.submit()).toBe(4)
+  lane.start(4)
+  // Two wait before it: the first and the third.
+  expect([lane.submitted, lane.startInversions]).toEqual([3, 2])
+  lane.start(first)
+  lane.start(third)
+  expect(lane.startInversions).toBe(2)
+})
