@@ -90,7 +90,8 @@ disk_events=
 if grep -q -v -E '^Filename|zram' "\${SWAPS:-/proc/swaps}" 2>/dev/null; then
   disk_events='${DISK_EVENTS.join(' ')}'
 fi
-failed=`
+failed=
+kept_kib=`
 }
 
 function functions(options: RecipeOptions, probes: readonly Probe[]): string {
@@ -142,13 +143,35 @@ ${probes.map(addProbe).join('\n')}
   switch_events 0
   remove_probes
   [ -z "$clock" ] || echo "$clock" >"$T/trace_clock"
+  [ -z "$kept_kib" ] || echo "$kept_kib" >"$T/buffer_size_kb"
   echo 1 >"$T/tracing_on"
 }`,
+    ...(FTRACE_READERS.has(options.tool) ? [SET_BUFFERS] : []),
     SNAPSHOT,
     ...(options.tool === 'perfetto' ? [] : [SAMPLES]),
     `trap 'reset_tracing; exit 130' INT TERM`,
   ].join('\n\n')
 }
+
+/** Tools whose buffers are the kernel's own. */
+const FTRACE_READERS: ReadonlySet<Tool> = new Set(['tracefs', 'trace-cmd'])
+
+/**
+ * The kernel refuses buffers larger than what is available (ENOMEM), which is little where memory is short; trace-cmd then goes on with
+ * 1.4 MiB. What was set stays set after a recording: nobody else gives that memory back.
+ */
+const SET_BUFFERS = `set_buffers() {
+  wanted=$BUFFER_KIB
+  # "7 (expanded: 1408)" before the first use, "X" where each CPU has its own.
+  size=$(sed 's/[^0-9].*//' "$T/buffer_size_kb" 2>/dev/null)
+  until { echo "$BUFFER_KIB" >"$T/buffer_size_kb"; } 2>/dev/null; do
+    BUFFER_KIB=$((BUFFER_KIB / 2))
+    [ "$BUFFER_KIB" -ge 64 ] || { reset_tracing; fail "the kernel takes no size of its buffers"; }
+  done
+  kept_kib=$size
+  [ "$BUFFER_KIB" = "$wanted" ] ||
+    echo "pstrace: no memory for buffers of $wanted KiB per CPU, they have $BUFFER_KIB" >&2
+}`
 
 function addProbe({ event, isReturn, functions: names, fetch }: Probe): string {
   return `  add_probe ${isReturn ? 'r' : 'p'} ${event} '${fetch}' ${names.join(' ')}`
@@ -269,7 +292,7 @@ ${DRAIN}
 
 echo 0 >"$T/tracing_on"
 echo mono >"$T/trace_clock"
-echo "$BUFFER_KIB" >"$T/buffer_size_kb"
+set_buffers
 [ -e "$T/options/overwrite" ] && echo 0 >"$T/options/overwrite"
 [ -e "$T/options/record-tgid" ] && echo 1 >"$T/options/record-tgid"
 [ -e "$T/saved_cmdlines_size" ] && echo 4096 >"$T/saved_cmdlines_size"
@@ -319,6 +342,7 @@ function traceCmd(): string {
   return `RESULT=$OUT/trace.dat
 ${existing((event) => `-e ${event}`)}
 echo mono >"$T/trace_clock"
+set_buffers
 sample_each_second >"$OUT/samples.tsv" &
 sampler=$!
 # trace-cmd names events group:event.

@@ -208,6 +208,7 @@ function fakeTracefs(name: string, scenario = 'phone'): string {
     writeFileSync(join(path, 'events', group, 'enable'), '')
   }
   for (const file of FILES_OF_TRACEFS) writeFileSync(join(path, file), '')
+  writeFileSync(join(path, 'buffer_size_kb'), '1408\n')
   writeFileSync(join(path, 'trace_clock'), '[local] global mono\n')
   return path
 }
@@ -319,11 +320,48 @@ describe.runIf(isRoot)('a script that runs', () => {
       last('events/vmscan/enable=0'),
       last('events/pstrace/enable=0'),
       last('trace_clock=local'),
+      last('buffer_size_kb=1408'),
     ]
     expect(inOrder).not.toContain(-1)
     expect([...inOrder].sort((a, b) => a - b)).toEqual(inOrder)
     expect(steps.at(-1)).toBe('tracing_on=1')
   })
+
+  describe.each(['tracefs', 'trace-cmd'] as const)(
+    'with %s, which reads the buffers of the kernel',
+    (tool) => {
+      const setUp = (name: string) => {
+        const tracefs = fakeTracefs(`${tool}-${name}`)
+        const called = join(folder, `${name}-${tool}`)
+        const bins = tool === 'tracefs' ? [] : [standIn(tool, `echo "$@" >>${called}\n`)]
+        return { tracefs, called, bins, out: join(folder, `${name}-out-${tool}`) }
+      }
+
+      it('halves them until the kernel has memory for them, and says so', () => {
+        const { tracefs, called, ...rest } = setUp('little-memory')
+        // A kernel with memory for 8 MiB only.
+        const script = toScript(recipe({ tool })).replace(
+          '{ echo "$BUFFER_KIB" >"$T/buffer_size_kb"; }',
+          '{ [ "$BUFFER_KIB" -le 8192 ] && echo "$BUFFER_KIB" >"$T/buffer_size_kb"; }',
+        )
+        const { status, errors } = run(script, { tracefs, ...rest })
+        expect([status, errors]).toEqual([0, expect.stringContaining('recorded into')])
+        expect(errors).toContain('no memory for buffers of 32768 KiB per CPU, they have 8192\n')
+        if (tool === 'trace-cmd') expect(readFileSync(called, 'utf8')).toContain('-b 8192 ')
+        expect(readFileSync(join(tracefs, 'buffer_size_kb'), 'utf8')).toBe('1408\n')
+      })
+
+      it('stops where their size cannot be set at all, and puts everything back', () => {
+        const { tracefs, called, ...rest } = setUp('no-size')
+        rmSync(join(tracefs, 'buffer_size_kb'))
+        mkdirSync(join(tracefs, 'buffer_size_kb'))
+        const { status, errors } = run(toScript(recipe({ tool })), { tracefs, ...rest })
+        expect([status, errors]).toEqual([1, expect.stringContaining('takes no size')])
+        expect(errors).not.toContain('recorded into')
+        expect(readFileSync(join(tracefs, 'trace_clock'), 'utf8')).toBe('local\n')
+      })
+    },
+  )
 
   it('sets the probes whose function the kernel has, by its own name, and names the others', () => {
     const tracefs = fakeTracefs('probes')
