@@ -117,7 +117,7 @@ export class Cursor {
         'bad_offset',
         this.source.name,
         { unit: 'byte', at: this.#position ?? offset },
-        `something should be here, but the input has ${this.end} bytes: it is cut off or damaged`,
+        `the input points here, but ends after ${this.end} bytes: it is cut off or damaged`,
       )
     this.#at = offset
   }
@@ -161,7 +161,8 @@ export class Cursor {
   }
 
   #past(length: number): string {
-    return `the input ends after ${Math.max(0, this.end - this.#at)} more bytes; ${length} were expected`
+    const left = Math.max(0, this.end - this.#at)
+    return `the input ends after ${left} more ${left === 1 ? 'byte' : 'bytes'}; ${length} were expected`
   }
 
   #check(length: number): void {

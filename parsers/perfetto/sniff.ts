@@ -6,6 +6,7 @@ const MAX_PACKETS = 8
 
 /** True when `head` begins with trace packets: each is field 1 of Trace, and well formed as far as it is there. */
 export function isPerfetto(head: Uint8Array): boolean {
+  if (isText(head)) return false
   const walker = new FieldWalker()
   let at = 0
   let fields = 0
@@ -25,4 +26,9 @@ export function isPerfetto(head: Uint8Array): boolean {
     return at > head.length && walker.field <= MAX_FIELD && (fields > 0 || walker.wire === BYTES)
   }
   return fields > 0
+}
+
+/** A line break is the tag of a packet, and letters can be its fields; but times and numbers of sequences have bytes that no text has. */
+function isText(head: Uint8Array): boolean {
+  return head.every((byte) => (byte >= 32 && byte < 127) || (byte >= 9 && byte <= 13))
 }

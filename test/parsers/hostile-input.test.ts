@@ -70,4 +70,11 @@ describe('random bytes', () => {
       expect(sniffFormat(Uint8Array.of(PACKET_TAG, ...bytes))).toBe(undefined)
     },
   )
+
+  it.each(['\n', '\n\n\n', '\nhello world, this is a text\n', `\n${'a line\n'.repeat(900)}`])(
+    'are no packets where they are text that begins with a line break: %j',
+    (text) => {
+      expect(sniffFormat(new TextEncoder().encode(text))).toBe(undefined)
+    },
+  )
 })
