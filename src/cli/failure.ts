@@ -1,16 +1,27 @@
 import { PstraceError } from '../model/error.ts'
 import { EXIT_INTERRUPTED, InterruptedError } from './interrupt.ts'
 
+/** What a file system has against more bytes, by the words of strerror(3). */
+const FULL: Readonly<Record<string, string>> = {
+  'No space left on device': 'no space is left on its device',
+  'Disk quota exceeded': 'the disk quota is used up',
+  'File too large': 'it is at the limit of file sizes (ulimit -f)',
+}
 /** DuckDB names the file at the end of what it was about to do. */
-const FULL_DEVICE = /"([^"]+)": No space left on device/
+const FULL_FILE = new RegExp(`"([^"]+)": (${Object.keys(FULL).join('|')})`)
+
+/** A database was open that DuckDB refuses to use any further: its device is full, or fails. */
+export function isInvalidated(error: unknown): boolean {
+  return error instanceof Error && /\bhas been invalidated\b/.test(error.message)
+}
 
 /** What the user reads: one message, and the stack only with PSTRACE_DEBUG. */
 export function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return `pstrace: ${String(error)}`
   if ((process.env['PSTRACE_DEBUG'] ?? '') !== '') return `pstrace: ${describeStack(error)}`
-  const full = FULL_DEVICE.exec(error.message)
-  if (full !== null)
-    return `pstrace: ${full[1]}: no space is left on its device; what the database held before is kept`
+  const [, file, words] = FULL_FILE.exec(error.message) ?? []
+  if (file !== undefined && words !== undefined)
+    return `pstrace: ${file}: ${FULL[words]}; what the database held before is kept`
   return `pstrace: ${error.message}`
 }
 

@@ -67,6 +67,14 @@ describe('ingest', () => {
     expect(stderr).toContain('already in twice.duckdb as trace 1')
   })
 
+  it('leaves no new database where no more bytes can be written, and says why', () => {
+    const { stdout, stderr } = door.shell(
+      "trap '' XFSZ; ulimit -f 3000; pstrace ingest phone.dat --db full.duckdb; echo $?; ls | grep -c full",
+    )
+    expect(stdout).toBe('1\n0\n')
+    expect(stderr).toMatch(/full\.duckdb: it is at the limit of file sizes \(ulimit -f\); what the/)
+  })
+
   it('and doctor say that a number of lost events is not known where gaps do not tell it', () => {
     const lossy = join(ROOT, 'fixtures/trace-dat/big-endian-32-v7-zlib.dat')
     const told = 'lost an unknown number of events in 2 gaps'
@@ -199,6 +207,17 @@ describe('results', () => {
       'pstrace query "SELECT * FROM range(2000000)" --format csv | head -n 2; echo "$PIPESTATUS"',
     )
     expect([stdout, stderr, status]).toEqual(['range\n0\n0\n', '', 0])
+  })
+
+  // The device is Linux's own.
+  it.runIf(existsSync('/dev/full'))('say so when standard output takes no more', () => {
+    const { stderr, status } = door.shell(
+      'pstrace query "SELECT * FROM range(200000)" --format csv > /dev/full',
+    )
+    expect([stderr, status]).toEqual([
+      'pstrace: standard output: cannot be written: no space is left on its device\n',
+      1,
+    ])
   })
 
   it('carry no escape codes in a pipe', () => {
