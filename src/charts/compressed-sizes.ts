@@ -1,7 +1,8 @@
+import { plural } from '../model/counted.ts'
 import type { Chart, ChartRow, ChartRows, ChartSubject, JsonObject } from './chart.ts'
 import { columnsIn, rowsOf, SCHEMA } from './chart.ts'
 import { amount, only, panelTitle } from './encodings.ts'
-import { configOf, dataset, plural, titleOf } from './theme.ts'
+import { configOf, dataset, titleOf } from './theme.ts'
 
 const CLASSES = ['compressed', 'stored raw', 'same-filled', 'zero', 'on disk'] as const
 const COLOURS = {

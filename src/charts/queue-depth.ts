@@ -1,7 +1,8 @@
+import { plural } from '../model/counted.ts'
 import type { Chart, ChartRow, ChartRows, ChartSubject, JsonObject } from './chart.ts'
 import { columnsIn, largest, rowsOf, SCHEMA, timeExtent } from './chart.ts'
 import { amount, only, panelTitle } from './encodings.ts'
-import { configOf, dataset, inkOf, plural, titleOf } from './theme.ts'
+import { configOf, dataset, inkOf, titleOf } from './theme.ts'
 
 export const queueDepth: Chart = {
   name: 'queue-depth',

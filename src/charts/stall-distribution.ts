@@ -1,7 +1,8 @@
+import { plural } from '../model/counted.ts'
 import type { Chart, ChartRow, ChartRows, ChartSubject, JsonObject } from './chart.ts'
 import { columnsIn, largest, rowsOf, SCHEMA } from './chart.ts'
 import { amount, panelTitle, word } from './encodings.ts'
-import { columnScale, configOf, dataset, inkOf, plural, TASK_CLASSES, titleOf } from './theme.ts'
+import { columnScale, configOf, dataset, inkOf, TASK_CLASSES, titleOf } from './theme.ts'
 
 export const stallDistribution: Chart = {
   name: 'stall-distribution',

@@ -201,10 +201,6 @@ export function titleOf(subject: ChartSubject, what: string, notes: readonly str
   }
 }
 
-export function plural(n: number, one: string, many = `${one}s`): string {
-  return `${n.toLocaleString('en-US')} ${n === 1 ? one : many}`
-}
-
 /** Axis unit for times that are held in ms. */
 export function timeUnit(largestMs: number): { readonly unit: 's' | 'ms'; readonly perMs: number } {
   return largestMs >= 10_000 ? { unit: 's', perMs: 0.001 } : { unit: 'ms', perMs: 1 }

@@ -9,12 +9,12 @@ import { kernelOf } from '../ingest/kernel.ts'
 import { swapDevicesOf } from '../ingest/snapshot.ts'
 import { openInput } from '../io/input.ts'
 import { readSnapshots } from '../io/snapshots.ts'
+import { formatCount, plural } from '../model/counted.ts'
 import { taskKindOf } from '../model/task-kind.ts'
 import { unfitError } from './failure.ts'
 import { printFindings } from './findings.ts'
-import { formatCount, formatNs } from './format.ts'
 import { snapshotFolder } from './ingest-files.ts'
-import { describeWholeness } from './lost-events.ts'
+import { describeEvents, describeWholeness } from './lost-events.ts'
 import { addExamples, addOutput, type OutputOptions } from './options.ts'
 import { printLine, printResult, toFormat } from './output.ts'
 import { toSettings } from './settings.ts'
@@ -189,12 +189,12 @@ async function describe(contents: Contents): Promise<void> {
       `${contents.file}: ${info.format}`,
       `kernel ${info.kernelRelease ?? 'not named'}${arch}`,
       `clock ${info.clock ?? 'not named'}`,
-      ...(info.cpus === undefined ? [] : [`${info.cpus} CPUs`]),
+      ...(info.cpus === undefined ? [] : [plural(info.cpus, 'CPU')]),
     ].join(', '),
   )
   const isIncomplete = contents.issues.some(({ severity }) => severity === 'data_loss')
   await printLine(
-    `${formatCount(count)} events over ${formatNs(lengthNs)}, ${describeWholeness({ gaps, events: lost ?? null }, isIncomplete)}`,
+    `${describeEvents(count, lengthNs)}, ${describeWholeness({ gaps, events: lost ?? null }, isIncomplete)}`,
   )
   const sorted = [...events].sort((a, b) => b[1] - a[1])
   for (const [name, number] of sorted.slice(0, BEST_EVENTS))

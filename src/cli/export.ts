@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
+import { plural } from '../model/counted.ts'
 import { usageError } from './failure.ts'
-import { plural } from './format.ts'
 import { addDatabase, addExamples, addSelectors, collect } from './options.ts'
 import { remark } from './output.ts'
 import { type ReadingOptions, withReading } from './reading.ts'

@@ -1,5 +1,6 @@
 import type { ResultColumn, Unit, Value } from '../analysis/result.ts'
 import { toJson } from '../export/json.ts'
+import { formatCount } from '../model/counted.ts'
 
 /** A cell for people; `unit` decides the form. */
 export function formatCell(value: Value, unit?: Unit, type?: ResultColumn['type']): string {
@@ -57,16 +58,6 @@ export function formatBytes(bytes: number): string {
   for (const [size, unit] of BYTE_UNITS)
     if (Math.abs(bytes) >= size) return `${toFixed(bytes / size)} ${unit}`
   return `${toFixed(bytes)} B`
-}
-
-/** Groups of three digits, the comma as separator: the output is the same in every locale. */
-export function formatCount(value: number | bigint): string {
-  return String(value).replace(/^-?\d+/, (whole) => whole.replace(/\B(?=(\d{3})+$)/g, ','))
-}
-
-/** `1,200 gaps`. */
-export function plural(count: number, one: string): string {
-  return `${formatCount(count)} ${count === 1 ? one : `${one}s`}`
 }
 
 function formatNumber(value: number): string {

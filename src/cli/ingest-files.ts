@@ -7,11 +7,12 @@ import type { RowWriter } from '../database/writer.ts'
 import { writeTrace } from '../ingest/ingest.ts'
 import { openInput } from '../io/input.ts'
 import { readSnapshots } from '../io/snapshots.ts'
+import { formatCount } from '../model/counted.ts'
 import { unknownName } from '../model/names.ts'
-import { describeFailure, toExitStatus, usageError } from './failure.ts'
-import { formatCount, formatNs } from './format.ts'
+import { describeFailure, isInvalidated, toExitStatus, usageError } from './failure.ts'
+import { formatNs } from './format.ts'
 import type { IngestOptions } from './ingest.ts'
-import { describeWholeness } from './lost-events.ts'
+import { describeEvents, describeWholeness } from './lost-events.ts'
 import { printLine, remark } from './output.ts'
 import { startProgress } from './progress.ts'
 import { readVersion } from './version.ts'
@@ -30,6 +31,7 @@ export async function ingestAll(
   settings: Settings,
   signal: AbortSignal,
 ): Promise<void> {
+  let hasTrace = false
   try {
     // What is piped in may not come twice: a database that cannot be opened is told before anything is read.
     if (files.includes('-')) await writer.query('SELECT 1')
@@ -37,6 +39,7 @@ export async function ingestAll(
       if (signal.aborted) break
       try {
         await ingestOne({ writer, isNew: isNew && n === 0 }, file, options, settings, signal)
+        hasTrace = true
       } catch (error) {
         if (signal.aborted) break
         if (files.length === 1) throw error
@@ -47,15 +50,19 @@ export async function ingestAll(
     }
     if (signal.aborted) remark(settings, 'interrupted: what was read completely is kept')
   } finally {
-    if (isNew) await removeEmpty(writer, settings.databasePath)
+    if (isNew && !hasTrace) await removeEmpty(writer, settings.databasePath)
     await writer.close()
   }
 }
 
 /** Removes a database without traces, while it is open: nobody else can have it open then. One that could not be opened is not the writer's. */
 async function removeEmpty(writer: RowWriter, path: string): Promise<void> {
-  const traces = await writer.query('SELECT 1 FROM traces LIMIT 1').catch(() => undefined)
-  if (traces?.length === 0) rmSync(path, { force: true })
+  const traces = await writer
+    .query('SELECT 1 FROM traces LIMIT 1')
+    .catch((error) => (isInvalidated(error) ? [] : undefined))
+  if (traces?.length !== 0) return
+  rmSync(path, { force: true })
+  rmSync(`${path}.wal`, { force: true })
 }
 
 async function ingestOne(
@@ -202,10 +209,11 @@ async function report(
       { gaps: Number(trace['lost_gaps'] ?? 0), events: trace['lost_events'] as number | null },
       issues.some(({ severity }) => severity === 'data_loss'),
     )
-    const length = formatNs(Number(trace['end_ns'] ?? 0) - Number(trace['start_ns'] ?? 0))
+    const lengthNs = Number(trace['end_ns'] ?? 0) - Number(trace['start_ns'] ?? 0)
+    const events = describeEvents(Number(trace['events'] ?? 0), lengthNs)
     remark(
       settings,
-      `${trace['name']} (${trace['format']}): ${formatCount(Number(trace['events'] ?? 0))} events over ${length}, ${lost}, read in ${formatNs(tookMs * 1e6)}`,
+      `${trace['name']} (${trace['format']}): ${events}, ${lost}, read in ${formatNs(tookMs * 1e6)}`,
     )
   }
   if (settings.quiet) await printLine(String(traceId))

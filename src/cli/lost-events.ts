@@ -1,4 +1,12 @@
-import { formatCount, plural } from './format.ts'
+import { formatCount, plural } from '../model/counted.ts'
+import { formatNs } from './format.ts'
+
+/** How much a recording holds, as a clause. A profile's samples are no events. */
+export function describeEvents(count: number, lengthNs: number): string {
+  return count === 0
+    ? 'no tracepoint events'
+    : `${plural(count, 'event')} over ${formatNs(lengthNs)}`
+}
 
 /** What is known of a recording's gaps. */
 export interface LostEvents {

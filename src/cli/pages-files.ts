@@ -25,10 +25,11 @@ import {
   decodeCorpus,
   encodeCorpus,
 } from '../memory/contents/index.ts'
+import { formatCount } from '../model/counted.ts'
 import { PstraceError } from '../model/error.ts'
 import { badValue, unknownName } from '../model/names.ts'
 import { unfitError, usageError } from './failure.ts'
-import { formatBytes, formatCount } from './format.ts'
+import { formatBytes } from './format.ts'
 import { printLine, printResult, toFormat } from './output.ts'
 import type { CaptureOptions, CompressOptions, PagesOptions, StatOptions } from './pages.ts'
 import { toSettings } from './settings.ts'

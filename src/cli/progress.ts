@@ -1,7 +1,8 @@
 import { createRequire } from 'node:module'
 import type { SingleBar } from 'cli-progress'
 import type { Settings } from '../config/settings.ts'
-import { formatBytes, formatCount } from './format.ts'
+import { formatCount } from '../model/counted.ts'
+import { formatBytes } from './format.ts'
 
 const require = createRequire(import.meta.url)
 

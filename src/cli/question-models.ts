@@ -4,8 +4,8 @@ import { openBackend } from '../memory/backends/index.ts'
 import { openCodec } from '../memory/codecs/index.ts'
 import { openPool } from '../memory/pools/index.ts'
 import { metadataBytes, SLOT_DESIGNS, type SlotDesign } from '../memory/slots/metadata.ts'
+import { plural } from '../model/counted.ts'
 import { compareWithPublished, SCENARIOS, sweepScenario } from '../scenarios/zswap-shrinker.ts'
-import { plural } from './format.ts'
 import { runScenario } from './scenario-runs.ts'
 
 /** Cost models of the memory layer behind the questions that no trace answers; the layer of analysis does not know them. */

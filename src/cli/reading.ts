@@ -1,9 +1,11 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
+import type { LossSummary } from '../analysis/losses.ts'
 import type { Result, ResultColumn } from '../analysis/result.ts'
 import type { ResolvedSelection } from '../analysis/selection.ts'
 import { resolveSelection, type SelectionOptions } from '../config/selection.ts'
 import type { GlobalOptions, Settings } from '../config/settings.ts'
 import type { Database } from '../database/database.ts'
+import { formatCount, plural } from '../model/counted.ts'
 import { groupBy } from '../model/group-by.ts'
 import { stopOnInterrupt } from './interrupt.ts'
 import type { OutputOptions } from './options.ts'
@@ -95,7 +97,7 @@ function forPeople(result: Result): Result {
 export async function headline(reading: Reading): Promise<string[]> {
   const { readLosses } = await import('../analysis/losses.ts')
   const { readRows } = await import('../analysis/query.ts')
-  const { formatCount, formatNs } = await import('./format.ts')
+  const { formatNs } = await import('./format.ts')
   const { connection, selection } = reading
   const [subject] = selection.subjects
   if (subject === undefined) return []
@@ -110,7 +112,7 @@ export async function headline(reading: Reading): Promise<string[]> {
   const parts = [
     `trace ${subject.traceId} (${subject.traceName})`,
     ...(trace?.kernel_release == null ? [] : [`kernel ${trace.kernel_release}`]),
-    ...(trace?.cpus == null ? [] : [`${trace.cpus} CPUs`]),
+    ...(trace?.cpus == null ? [] : [plural(trace.cpus, 'CPU')]),
   ]
   const recording = selection.subjects.find(({ runId }) => runId === null)
   if (recording !== undefined)
@@ -123,7 +125,7 @@ export async function headline(reading: Reading): Promise<string[]> {
   const losses = await readLosses(connection, subject.traceId)
   if (losses.gaps > 0)
     lines.push(
-      `events lost: ${losses.uncountedGaps > 0 ? 'at least ' : ''}${formatCount(losses.lostEvents)} in ${formatCount(losses.gaps)} gaps (${formatNs(losses.gapNs)}): what is shown is what was seen, _hi what it may be with what the gaps hide; stalls cut by a gap are censored`,
+      `events lost: ${describeNumber(losses)} in ${plural(losses.gaps, 'gap')} (${formatNs(losses.gapNs)}): what is shown is what was seen, _hi what it may be with what the gaps hide; stalls cut by a gap are censored`,
     )
   const runs = await readRows<RunFacts>(
     connection,
@@ -146,6 +148,11 @@ interface RunFacts {
   readonly backend: string | null
   readonly cpus: string | null
   readonly clock: string | null
+}
+
+function describeNumber({ lostEvents, uncountedGaps }: LossSummary): string {
+  if (uncountedGaps === 0) return formatCount(lostEvents)
+  return lostEvents === 0 ? 'an unknown number' : `at least ${formatCount(lostEvents)}`
 }
 
 /** One line for all runs of which the same is to be said. */

@@ -6,8 +6,9 @@ import { readRows } from '../analysis/query.ts'
 import { type Result, toResult, type Value } from '../analysis/result.ts'
 import { findTrace } from '../analysis/selection.ts'
 import { roleOf } from '../ingest/aliases.ts'
+import { formatCount, plural } from '../model/counted.ts'
 import { printFindings } from './findings.ts'
-import { formatCount, formatNs, plural } from './format.ts'
+import { formatNs } from './format.ts'
 import type { InfoOptions } from './info.ts'
 import { describeLost, type LostEvents } from './lost-events.ts'
 import { printLine, printResult, toFormat } from './output.ts'
@@ -251,7 +252,7 @@ async function printFacts({ trace, issues }: Description): Promise<void> {
     ['kernel', kernel || null],
     [
       'machine',
-      `${trace.cpus ?? 'unknown number of'} CPUs, ${nodes}, pages of ${trace.page_size ?? 'unknown'} bytes`,
+      `${trace.cpus === null ? 'unknown number of CPUs' : plural(trace.cpus, 'CPU')}, ${nodes}, pages of ${trace.page_size ?? 'unknown'} bytes`,
     ],
     ['clock', trace.clock],
     ['length', length === null ? null : formatNs(length)],

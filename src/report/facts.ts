@@ -1,4 +1,5 @@
 import type { ChartSubject, Theme } from '../charts/index.ts'
+import { plural } from '../model/counted.ts'
 import { groupBy } from '../model/group-by.ts'
 import { sayNumber } from './comparison.ts'
 import type { ReportData, ReportFacts } from './data.ts'
@@ -11,8 +12,8 @@ export function toFactLines(data: ReportFacts): readonly (readonly [name: string
       ? undefined
       : Number(BigInt(trace.end_ns) - BigInt(trace.start_ns)) / 1e9
   const machine = [
-    trace.cpus === null ? undefined : `${trace.cpus} CPUs`,
-    trace.nodes === null ? undefined : trace.nodes === 1 ? '1 node' : `${trace.nodes} nodes`,
+    trace.cpus === null ? undefined : plural(trace.cpus, 'CPU'),
+    trace.nodes === null ? undefined : plural(trace.nodes, 'node'),
     trace.page_size === null ? undefined : `pages of ${trace.page_size} bytes`,
   ]
   const recording = [
@@ -98,7 +99,7 @@ function parseWork(config: string | null): WorkOfRun {
 function sayLosses({ losses }: ReportFacts): string {
   if (losses.gaps === 0) return 'no event lost'
   const counted = `${sayNumber(losses.lostEvents)} events lost`
-  const gaps = `${losses.gaps} gap${losses.gaps === 1 ? '' : 's'} of together ${sayNumber(losses.gapNs / 1e6)} ms`
+  const gaps = `${plural(losses.gaps, 'gap')} of together ${sayNumber(losses.gapNs / 1e6)} ms`
   const unknown =
     losses.uncountedGaps > 0 ? `; in ${losses.uncountedGaps} of them the number is not known` : ''
   return `${counted} in ${gaps}${unknown}: figures of the recording are intervals over what the gaps may hide`
