@@ -7,7 +7,7 @@ import { type Disturbances, type History, readHistory } from './history.ts'
 import { loadRecording } from './load.ts'
 import { withLostStores } from './lost-stores.ts'
 import { describeMachine } from './machine.ts'
-import { findMemcgs, type MemcgsOfTasks, memcgOfPages } from './memcgs.ts'
+import { findMemcgs, type MemcgsOfTasks, memcgOfPages, withoutKeptLimits } from './memcgs.ts'
 import { buildPages, buildStream } from './page-rows.ts'
 import { recognisePolicy } from './recorded-policy.ts'
 import type { Recording } from './recording.ts'
@@ -73,6 +73,7 @@ function extractPart(
   const tids = history.tasks.list.map(({ tid }) => tid)
   const memcgs = findMemcgs(recording, tids)
   const machine = describePart(recording, history, share)
+  const rows = buildRows(recording, history, { loads: background.loads, memcgs })
   const workload: Workload = {
     version: 1,
     source: { trace: recording.name },
@@ -82,8 +83,11 @@ function extractPart(
       basis: 'event',
       from: 'first wake-up of kswapd or direct reclaim',
     },
-    machine: memcgs.list.length === 0 ? machine : { ...machine, memcgs: memcgs.list },
-    ...buildRows(recording, history, { loads: background.loads, memcgs }),
+    machine:
+      memcgs.list.length === 0
+        ? machine
+        : { ...machine, memcgs: withoutKeptLimits(memcgs.list, rows.tasks) },
+    ...rows,
     ...describeSteps(recording, history, share),
     residuals: listResiduals({
       recording,
@@ -157,8 +161,9 @@ function buildRows(
   const pages = buildPages({ stores, identities, allocations, recording, nodes: zones, cached })
   const stream = buildStream(stores.list.length, identities, cached)
   if (memcgs.list.length === 0) return { pages, tasks, stream }
-  const used = { touches, ofTouch: identities.ofTouch }
-  return { pages: { ...pages, memcg: memcgOfPages(pages.owner, tasks, used) }, tasks, stream }
+  const { ofStore, ofTouch } = identities
+  const seen = { stores: stores.list, ofStore, ofTask: memcgs.ofTask, touches, ofTouch }
+  return { pages: { ...pages, memcg: memcgOfPages(pages.owner, tasks, seen) }, tasks, stream }
 }
 
 type Steps = Pick<

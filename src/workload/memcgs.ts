@@ -1,7 +1,10 @@
 import { snapshotText } from './machine.ts'
 import type { Touch } from './page-events.ts'
+import type { StoredPage } from './pages.ts'
 import type { Recording } from './recording.ts'
-import type { WorkloadMemcg, WorkloadTask } from './types.ts'
+import { TASK_OPS, type WorkloadMemcg, type WorkloadTask } from './types.ts'
+
+const RECLAIM = TASK_OPS.indexOf('reclaim')
 
 /** The memory cgroups that tasks of the workload are in, with those above them, by their paths. */
 export interface MemcgsOfTasks {
@@ -68,26 +71,50 @@ function isSetting(file: string | undefined): file is keyof typeof SETTINGS {
   return file !== undefined && Object.hasOwn(SETTINGS, file)
 }
 
-/** A limit of it or of one above it makes its tasks reclaim for themselves. */
-export function isLimited({ list }: MemcgsOfTasks, place: number): boolean {
-  for (let memcg = list[place]; memcg !== undefined; memcg = list[memcg.parent ?? -1])
-    if (memcg.maxPages !== undefined || memcg.highPages !== undefined) return true
-  return false
+/**
+ * Without the limits that recorded reclaim kept: it is repeated as it was, and the limit would bring it once more.
+ * Those that brought none stay.
+ */
+export function withoutKeptLimits(
+  list: readonly WorkloadMemcg[],
+  tasks: readonly Pick<WorkloadTask, 'memcg' | 'op'>[],
+): readonly WorkloadMemcg[] {
+  const kept = new Set<number>()
+  for (const { memcg, op } of tasks)
+    if (op.includes(RECLAIM))
+      for (let at = memcg; at !== undefined; at = list[at]?.parent) kept.add(at)
+  return list.map((memcg, place) => {
+    if (!kept.has(place)) return memcg
+    const { highPages, maxPages, ...others } = memcg
+    return others
+  })
 }
 
-/** Pages that nobody was seen to allocate are taken to be charged to the cgroup of the task that used them first; -1 = nobody did. */
+/** Pages that nobody was seen to allocate are charged to the cgroup that they were reclaimed for first, or of the task that used them first; -1 = there is none. */
 export function memcgOfPages(
   owner: Int32Array,
   tasks: readonly Pick<WorkloadTask, 'memcg'>[],
-  used: { readonly touches: readonly Pick<Touch, 'task'>[]; readonly ofTouch: Int32Array },
+  seen: {
+    readonly stores: readonly Pick<StoredPage, 'forMemcgOf'>[]
+    readonly ofStore: Int32Array
+    readonly ofTask: MemcgsOfTasks['ofTask']
+    readonly touches: readonly Pick<Touch, 'task'>[]
+    readonly ofTouch: Int32Array
+  },
 ): Int32Array {
   const memcg = new Int32Array(owner.length).fill(-1)
   const isKnown = new Uint8Array(owner.length)
-  used.touches.forEach(({ task }, touch) => {
-    const page = used.ofTouch[touch] ?? -1
+  const tell = (page: number, place: number): void => {
     if (page < 0 || (owner[page] ?? 0) >= 0 || isKnown[page] === 1) return
     isKnown[page] = 1
-    memcg[page] = tasks[task]?.memcg ?? -1
+    memcg[page] = place
+  }
+  seen.stores.forEach(({ forMemcgOf }, store) => {
+    const place = forMemcgOf === undefined ? undefined : seen.ofTask.get(forMemcgOf)
+    if (place !== undefined) tell(seen.ofStore[store] ?? -1, place)
+  })
+  seen.touches.forEach(({ task }, touch) => {
+    tell(seen.ofTouch[touch] ?? -1, tasks[task]?.memcg ?? -1)
   })
   return memcg
 }

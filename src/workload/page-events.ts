@@ -45,10 +45,14 @@ export function listStores(
     if (stores.isSame[k] === 1) sameAt.add(stores.event[k] ?? 0)
   const list: StoredPage[] = []
   const gate = new Map<number, number>()
+  const forMemcg = new Set<number>()
+  const whose = (tid: number) => (forMemcg.has(tid) ? { forMemcgOf: tid } : {})
   for (let i = startEvent; i < recording.length; i++) {
     const kind = recording.kind[i]
     const tid = recording.tid[i] ?? 0
-    if (kind === EVENT.gate) {
+    if (kind === EVENT.memcgBegin) forMemcg.add(tid)
+    else if (kind === EVENT.memcgEnd) forMemcg.delete(tid)
+    else if (kind === EVENT.gate) {
       gate.set(tid, list.length)
       const folioPages = pagesOfEvent(recording, i)
       for (let part = 0; part < folioPages; part++)
@@ -57,6 +61,7 @@ export function listStores(
           entry: (recording.a[i] ?? 0) + part,
           isSame: sameAt.has(i),
           node: 0,
+          ...whose(tid),
           ...(folioPages > 1 ? { part, folioPages } : {}),
         })
     } else if (kind === EVENT.written) {
@@ -75,6 +80,7 @@ export function listStores(
           entry: entryOfWrite(recording, i),
           isSame: false,
           node: nodeOf(i, recording.a[i] ?? 0),
+          ...whose(tid),
         })
       gate.delete(tid)
     }

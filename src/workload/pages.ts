@@ -6,6 +6,8 @@ export interface StoredPage {
   readonly entry: number
   readonly isSame: boolean
   readonly node: number
+  /** Thread that reclaimed it for its memory cgroup; absent = memory as a whole was short. */
+  readonly forMemcgOf?: number
   /** Its place in the folio in which it went out, and how many pages that has; its other parts stand beside it. Absent = it was none. */
   readonly part?: number
   readonly folioPages?: number

@@ -1,5 +1,5 @@
 import type { TaskClock } from './clocks.ts'
-import { isLimited, type MemcgsOfTasks } from './memcgs.ts'
+import type { MemcgsOfTasks } from './memcgs.ts'
 import type { FileReads } from './page-cache.ts'
 import type { Touch } from './page-events.ts'
 import type { Recording } from './recording.ts'
@@ -69,11 +69,8 @@ function listOps(clock: TaskClock, row: number, parts: TaskParts): OpList {
   })
   for (let n = 0; n < clock.sleepNs.length; n++)
     add(list, clock.sleepOwn.at(n), OP.sleep, clock.sleepNs.at(n))
-  const memcg = parts.memcgs.ofTask.get(clock.tid)
-  // At a limit that is known reclaim is a result.
-  if (memcg === undefined || !isLimited(parts.memcgs, memcg))
-    for (let n = 0; n < clock.memcgPages.length; n++)
-      add(list, clock.memcgOwn.at(n), OP.reclaim, clock.memcgPages.at(n))
+  for (let n = 0; n < clock.memcgPages.length; n++)
+    add(list, clock.memcgOwn.at(n), OP.reclaim, clock.memcgPages.at(n))
   if (parts.file.task === row) addFileReads(list, clock, parts.file)
   return list
 }

@@ -1,7 +1,8 @@
 import { expect, it } from 'vitest'
 import { describeWorkload } from '../../src/workload/describe.ts'
-import { findMemcgs, memcgOfPages } from '../../src/workload/memcgs.ts'
+import { findMemcgs, memcgOfPages, withoutKeptLimits } from '../../src/workload/memcgs.ts'
 import { type RecordedTask, RecordingBuilder } from '../../src/workload/recording.ts'
+import { TASK_OPS } from '../../src/workload/types.ts'
 import { plan } from '../replay/build.ts'
 import { madeRecording } from './made-recording.ts'
 
@@ -44,13 +45,34 @@ it('where no task has a cgroup but the root there are none', () => {
   expect([list, ofTask.size]).toEqual([[], 0])
 })
 
-it('a page without an owner is of the cgroup of the task that used it first', () => {
+it('a page without an owner is of the cgroup that it was reclaimed for first, else of that of the task that used it first', () => {
   const touch = (task: number) => ({ task })
-  const found = memcgOfPages(Int32Array.of(-1, 0, -1, -1), [{ memcg: 5 }, {}], {
-    touches: [touch(1), touch(0), touch(0), touch(0)],
-    ofTouch: Int32Array.of(2, 2, 0, 1),
+  const found = memcgOfPages(Int32Array.of(-1, 0, -1, -1, -1), [{ memcg: 5 }, {}], {
+    touches: [touch(1), touch(0), touch(0), touch(0), touch(0)],
+    ofTouch: Int32Array.of(2, 2, 0, 1, 4),
+    stores: [{}, { forMemcgOf: 70 }, { forMemcgOf: 71 }, { forMemcgOf: 70 }, { forMemcgOf: 99 }],
+    ofStore: Int32Array.of(4, 4, 4, 1, 0),
+    ofTask: new Map([
+      [70, 6],
+      [71, 7],
+    ]),
   })
-  expect([...found]).toEqual([5, -1, -1, -1])
+  expect([...found]).toEqual([5, -1, -1, -1, 6])
+})
+
+it('a limit that recorded reclaim kept is not put on top of it, others and protections stay', () => {
+  const list = [
+    { name: '/a', highPages: 300, minPages: 10 },
+    { name: '/a/b', parent: 0, maxPages: 200 },
+    { name: '/c', maxPages: 100 },
+  ]
+  const reclaims = { memcg: 1, op: Uint8Array.of(TASK_OPS.indexOf('reclaim')) }
+  const others = { memcg: 2, op: Uint8Array.of(TASK_OPS.indexOf('alloc')) }
+  expect(withoutKeptLimits(list, [reclaims, others])).toEqual([
+    { name: '/a', minPages: 10 },
+    { name: '/a/b', parent: 0 },
+    { name: '/c', maxPages: 100 },
+  ])
 })
 
 it.each([
