@@ -58,6 +58,10 @@ const PAGES = 'coalesce(sum(1 << coalesce(folio_order, 0)), 0)'
 const BATCHES =
   'coalesce(sum(b.nr_reclaimed), 0) FROM shrink_batches b LEFT JOIN tasks t ON t.trace_id = b.trace_id AND t.task_id = b.task_id'
 
+/** Reclaim for a cgroup's limit counts in pgsteal_anon, but in neither pgsteal_kswapd nor pgsteal_direct (!cgroup_reclaim in mm/vmscan.c). */
+const GLOBAL = `NOT EXISTS (SELECT 1 FROM reclaim_spans m WHERE m.trace_id = b.trace_id AND m.run_id IS NULL
+  AND m.kind IN ('memcg', 'memcg_softlimit') AND m.task_id = b.task_id AND b.ts_ns BETWEEN m.start_ns AND m.end_ns)`
+
 /** Counters of /proc/vmstat (mm/vmstat.c) and what they count (mm/vmscan.c, mm/page_io.c; 6.1 and 6.12). */
 const EQUATIONS: readonly Definition[] = [
   {
@@ -100,13 +104,13 @@ const EQUATIONS: readonly Definition[] = [
     equation: 'pgsteal_kswapd = pages reclaimed by kswapd',
     plus: ['pgsteal_kswapd'],
     events: BATCH_ENDS,
-    rows: `SELECT ${BATCHES} WHERE b.$where AND t.kind = 'kswapd'`,
+    rows: `SELECT ${BATCHES} WHERE b.$where AND t.kind = 'kswapd' AND ${GLOBAL}`,
   },
   {
-    equation: 'pgsteal_direct = pages reclaimed by others',
+    equation: 'pgsteal_direct = pages reclaimed by others, not for a cgroup',
     plus: ['pgsteal_direct', 'pgsteal_khugepaged', 'pgsteal_proactive'],
     events: BATCH_ENDS,
-    rows: `SELECT ${BATCHES} WHERE b.$where AND t.kind IS DISTINCT FROM 'kswapd'`,
+    rows: `SELECT ${BATCHES} WHERE b.$where AND t.kind IS DISTINCT FROM 'kswapd' AND ${GLOBAL}`,
   },
 ]
 

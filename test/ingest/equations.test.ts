@@ -92,6 +92,29 @@ describe('the equations of a made trace', () => {
     expect(await explanations(events, { pgsteal_anon: 27 })).toEqual([[27, 0, 'exact']])
   })
 
+  it('leave out of what the kernel counts for all what was reclaimed for a cgroup', async () => {
+    const memcg = (ts: number, event: string, fields: Record<string, number>): MadeEvent => ({
+      ts,
+      tid: 5,
+      event: `vmscan:mm_vmscan_memcg_reclaim_${event}`,
+      fields,
+    })
+    const events = [
+      isolate(1, 0),
+      shrink(2, 20, 9),
+      memcg(3, 'begin', { order: 0, gfp_flags: 0xcc0 }),
+      isolate(4, 0),
+      shrink(5, 7, 9),
+      memcg(6, 'end', { nr_reclaimed: 7 }),
+      isolate(7, 0),
+      shrink(8, 5, 9),
+    ]
+    expect(await explanations(events, { pgsteal_anon: 32, pgsteal_direct: 25 })).toEqual([
+      [32, 0, 'exact'],
+      [25, 0, 'exact'],
+    ])
+  })
+
   it('take a shortfall for lost events only as far as events were lost', async () => {
     const lost = (events: number) => [{ cpu: 0, startNs: 3, endNs: 4, events }]
     const events = [isolate(1, 0), shrink(2, 20, 9)]
