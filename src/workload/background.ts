@@ -5,6 +5,7 @@ import { type Thread, Threads } from './threads.ts'
 /** One task that only runs and sleeps: bursts of CPU time, each after a sleep. */
 export interface Load {
   readonly tid: number
+  /** After the workload's start. */
   readonly startNs: number
   readonly sleepNs: Float64Array
   readonly cpuNs: Float64Array
@@ -24,10 +25,11 @@ interface BackgroundOptions {
   readonly endNs: number
   /** CPU time that each switch to a task costs it. */
   readonly switchNs: number
-  readonly isDemand: (tid: number) => boolean
+  /** When a task of the demand has done what it was asked, ns: what it runs from then on is load; -1 = it is none of the demand. */
+  readonly demandEndsNs: (tid: number) => number
 }
 
-/** Busy intervals of the tasks outside the demand, from the workload's start. Time in direct reclaim is left out: it is a result. */
+/** Busy intervals of the tasks outside the demand, from the workload's start, and of those in it, from the end of theirs. Time in direct reclaim is left out: it is a result. */
 export function readBackground(
   recording: Recording,
   owners: ReadonlySet<number>,
@@ -39,7 +41,10 @@ export function readBackground(
     reader.step(i)
   }
   const startNs = recording.ns[options.startEvent] ?? 0
-  return listLoads(recording, reader.bursts, LEAST_SHARE * (options.endNs - startNs))
+  return listLoads(recording, reader.bursts, {
+    startNs,
+    leastNs: LEAST_SHARE * (options.endNs - startNs),
+  })
 }
 
 /** What one task was seen to run and to sleep. */
@@ -48,6 +53,8 @@ class Bursts {
   readonly cpu = new Numbers()
   readonly cpus = new Set<number>()
   isResult: boolean
+  /** Its load begins then. */
+  readonly fromNs: number
   /** CPU time at which its present stretch began, -1 = it does not run. */
   mark = -1
   burst = 0
@@ -55,15 +62,17 @@ class Bursts {
   /** Switches to the task when its present burst began. */
   switches: number
 
-  constructor(startNs: number, { switches }: Thread, isResult: boolean) {
-    this.idleSince = startNs
+  constructor(fromNs: number, { switches }: Thread, isResult: boolean) {
+    this.fromNs = fromNs
+    this.idleSince = fromNs
     this.switches = switches
     this.isResult = isResult
   }
 
   /** The stretch up to now is the task's own, unless it reclaims. */
   book(thread: Thread, ns: number): void {
-    if (this.mark >= 0 && !thread.inDirect) this.burst += thread.cpuAt(ns) - this.mark
+    if (this.mark >= 0 && !thread.inDirect && ns >= this.fromNs)
+      this.burst += thread.cpuAt(ns) - this.mark
   }
 
   /** It sleeps: the burst is over. */
@@ -113,7 +122,7 @@ class BurstReader {
     if (BEGINS_RECLAIM.has(kind) || ENDS_RECLAIM.has(kind)) {
       const bursts = this.#of(thread)
       bursts.book(thread, ns)
-      bursts.mark = thread.cpuAt(ns)
+      if (bursts.mark >= 0) bursts.mark = thread.cpuAt(ns)
     }
     this.#threads.step(i)
   }
@@ -127,19 +136,19 @@ class BurstReader {
     leaving.book(from, ns)
     leaving.mark = -1
     const sleeps = (recording.b[i] ?? 0) !== STATE.runnable
-    if (ns >= this.#startNs && sleeps && leaving.burst > 0 && !from.inDirect)
-      leaving.end(from, ns, this.#options.switchNs)
+    if (sleeps && leaving.burst > 0 && !from.inDirect) leaving.end(from, ns, this.#options.switchNs)
     this.#threads.step(i)
-    if (ns >= this.#startNs) this.#of(to).run(to, ns, recording.cpu[i] ?? 0, wokenNs)
+    const running = this.#of(to)
+    if (ns >= running.fromNs) running.run(to, ns, recording.cpu[i] ?? 0, wokenNs)
   }
 
   #of(thread: Thread): Bursts {
     let bursts = this.bursts.get(thread.tid)
     if (bursts === undefined) {
       const comm = this.#recording.tasks.get(thread.tid)?.comm ?? ''
-      const isResult =
-        thread.tid === 0 || RESULT_THREAD.test(comm) || this.#options.isDemand(thread.tid)
-      bursts = new Bursts(this.#startNs, thread, isResult)
+      const isResult = thread.tid === 0 || RESULT_THREAD.test(comm)
+      const fromNs = Math.max(this.#startNs, this.#options.demandEndsNs(thread.tid))
+      bursts = new Bursts(fromNs, thread, isResult)
       this.bursts.set(thread.tid, bursts)
     }
     return bursts
@@ -150,11 +159,11 @@ class BurstReader {
 function listLoads(
   recording: Recording,
   bursts: ReadonlyMap<number, Bursts>,
-  leastNs: number,
+  { startNs, leastNs }: { readonly startNs: number; readonly leastNs: number },
 ): { readonly loads: readonly Load[]; readonly leftOutNs: number } {
   const loads: Load[] = []
   let leftOutNs = 0
-  for (const [tid, { isResult, cpu, sleep }] of bursts) {
+  for (const [tid, { isResult, cpu, fromNs, sleep }] of bursts) {
     if (isResult || cpu.length === 0) continue
     const cpuNs = cpu.copyValues()
     const total = cpuNs.reduce((sum, ns) => sum + ns, 0)
@@ -167,7 +176,7 @@ function listLoads(
     const bound = /^(?:ksoftirqd|migration|kworker|rcuc|cpuhp)\/(\d+)/.exec(comm)
     loads.push({
       tid,
-      startNs: 0,
+      startNs: fromNs - startNs,
       sleepNs: sleep.copyValues().slice(0, cpuNs.length),
       cpuNs,
       cpus: bound === null ? [] : [Number(bound[1])],

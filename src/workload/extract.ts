@@ -15,7 +15,7 @@ import { listResiduals } from './residuals.ts'
 import { readBackendFigures } from './stored-sizes.ts'
 import type { WorkloadTables } from './table-columns.ts'
 import { buildLoad, buildTask } from './tasks.ts'
-import type { Based, Workload } from './types.ts'
+import type { Based, Workload, WorkloadTask } from './types.ts'
 import { type WithSwapIns, withUnseenSwapIns } from './unseen-swap-ins.ts'
 import { eventAt } from './work-share.ts'
 
@@ -64,16 +64,17 @@ function extractPart(
 ): Extraction {
   const history = readHistory(recording, disturbances)
   const { demand, endNs, halfNs, startNs, stolen, touches, whole } = history
+  const tids = history.tasks.list.map(({ tid }) => tid)
+  const memcgs = findMemcgs(recording, tids)
+  const tasks = buildTasks(recording, history, memcgs)
   const background = readBackground(recording, history.users.owners, {
     startEvent: history.startEvent,
     endNs,
     switchNs: history.switchNs,
-    isDemand: (tid) => history.tasks.rows.has(tid),
+    demandEndsNs: (tid) => endOfTask(history, tasks, tid),
   })
-  const tids = history.tasks.list.map(({ tid }) => tid)
-  const memcgs = findMemcgs(recording, tids)
   const machine = describePart(recording, history, share)
-  const rows = buildRows(recording, history, { loads: background.loads, memcgs })
+  const rows = buildRows(recording, history, { tasks, loads: background.loads, memcgs })
   const workload: Workload = {
     version: 1,
     source: { trace: recording.name },
@@ -143,20 +144,48 @@ function describePart(recording: Recording, history: History, share: number): Wo
   })
 }
 
-/** What the tasks did, and their pages. */
+/** What the tasks of the demand did. */
+function buildTasks(
+  recording: Recording,
+  history: History,
+  memcgs: MemcgsOfTasks,
+): readonly WorkloadTask[] {
+  const { allocations, cache } = history.demand
+  const parts = { ...history, allocations, file: cache.reads, memcgs }
+  return history.tasks.list.map((clock, row) => buildTask(recording, clock, row, parts))
+}
+
+/** When a task had done all that its rows hold, ns from the trace's start; -1 = it is none of the demand. */
+function endOfTask(
+  { tasks: { list, rows } }: History,
+  tasks: readonly WorkloadTask[],
+  tid: number,
+): number {
+  const row = rows.get(tid) ?? -1
+  const ownNs = tasks[row]?.cpuNs.reduce((sum, ns) => sum + ns, 0) ?? 0
+  return list[row]?.wallAt(ownNs) ?? -1
+}
+
+/** What all tasks did, and their pages. */
 function buildRows(
   recording: Recording,
   history: History,
-  others: { readonly loads: readonly Load[]; readonly memcgs: MemcgsOfTasks },
+  others: {
+    readonly tasks: readonly WorkloadTask[]
+    readonly loads: readonly Load[]
+    readonly memcgs: MemcgsOfTasks
+  },
 ): Pick<Workload, 'pages' | 'tasks' | 'stream'> {
   const { demand, identities, stores, touches, zones } = history
   const { loads, memcgs } = others
   const { allocations, cache } = demand
-  const parts = { ...history, allocations, file: cache.reads, memcgs }
-  const tasks = [
-    ...history.tasks.list.map((clock, row) => buildTask(recording, clock, row, parts)),
-    ...loads.map((load) => buildLoad(recording, load)),
-  ]
+  const taken = new Set(others.tasks.map(({ taskId }) => taskId))
+  const tasks = [...others.tasks]
+  for (const load of loads) {
+    const task = buildLoad(recording, load, taken)
+    taken.add(task.taskId)
+    tasks.push(task)
+  }
   const cached = cache.atStart
   const pages = buildPages({ stores, identities, allocations, recording, nodes: zones, cached })
   const stream = buildStream(stores.list.length, identities, cached)

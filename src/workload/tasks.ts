@@ -1,3 +1,4 @@
+import type { Load } from './background.ts'
 import type { TaskClock } from './clocks.ts'
 import type { MemcgsOfTasks } from './memcgs.ts'
 import type { FileReads } from './page-cache.ts'
@@ -121,14 +122,11 @@ function isTail(folio: Int32Array | undefined, page: number): boolean {
   return first >= 0 && first !== page
 }
 
+/** `taken` are task ids of others: what a task of the demand runs after it is a task of its own. */
 export function buildLoad(
   recording: Recording,
-  load: {
-    readonly tid: number
-    readonly sleepNs: Float64Array
-    readonly cpuNs: Float64Array
-    readonly cpus: readonly number[]
-  },
+  load: Load,
+  taken: ReadonlySet<number>,
 ): WorkloadTask {
   const count = load.cpuNs.length
   const op = new Uint8Array(count * 2)
@@ -142,8 +140,9 @@ export function buildLoad(
     cpuNs[2 * k + 1] = Math.round(load.cpuNs[k] ?? 0)
   }
   const task = recording.tasks.get(load.tid)
+  const taskId = task?.taskId ?? load.tid
   return {
-    taskId: task?.taskId ?? load.tid,
+    taskId: taken.has(taskId) ? Math.max(...taken) + 1 : taskId,
     tid: load.tid,
     comm: task?.comm ?? '',
     kind: 'background',
@@ -152,6 +151,6 @@ export function buildLoad(
     op,
     cpuNs,
     arg,
-    startNs: 0,
+    startNs: Math.max(0, Math.round(load.startNs)),
   }
 }
