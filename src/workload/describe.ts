@@ -3,6 +3,7 @@ import {
   type Basis,
   COSTS,
   type Cost,
+  type CostName,
   type Machine,
   PAGE_FILLS,
   PAGE_KINDS,
@@ -49,7 +50,7 @@ export function describeWorkload(workload: Workload): WorkloadFact[] {
   describePages(facts, pages)
   facts.based('touches', 'unknown_next_touch', workload.unknownNextTouch)
   facts.based('touches', 'dirtied_share', workload.dirtiedShare)
-  for (const name of COSTS) describeCost(facts, name, costs[name])
+  for (const name of COSTS) describeCost(facts, name, costs[name], costs.store)
   describeBackground(facts, workload)
   for (const { name, value, unit, meaning } of workload.residuals)
     facts.add('residual', name, value, unit, 'event', meaning)
@@ -79,7 +80,7 @@ export function inputsByBasis(workloads: readonly Workload[]): InputsByBasis {
 /** The input that a fact belongs to, whichever task or statistic it tells; undefined = not an input. */
 function inputOf({ part, name }: WorkloadFact): string | undefined {
   if (part === 'policy' || part === 'residual') return undefined
-  if (part === 'costs') return `cost ${name.replace(/\.(mean|p50|p99)$/, '')}`
+  if (part === 'costs') return `cost ${name.replace(/\.(mean|p50|p99|in_stores)$/, '')}`
   if (part === 'background') return name.endsWith(')') ? 'background load' : `background ${name}`
   return part === 'machine' ? name : `${part} ${name.replace(/^.*\)\./, '')}`
 }
@@ -312,16 +313,32 @@ function stolenNs({ stolen, stolenDirect }: Workload): number {
   return sumOf(stolen?.ns ?? []) + sumOf(stolenDirect?.ns ?? [])
 }
 
-function describeCost(facts: FactList, name: string, cost: Cost): void {
+function describeCost(facts: FactList, name: CostName, cost: Cost, store: Cost): void {
   const add = (statistic: string, value: number): void => {
     const full = statistic === '' ? name : `${name}.${statistic}`
     facts.add('costs', full, Math.round(value), 'ns', cost.basis, cost.from, cost.n)
   }
-  if (cost.samples.length === 0) {
-    add('', cost.fixedNs)
-    return
+  if (cost.samples.length === 0) add('', cost.fixedNs)
+  else {
+    const sorted = Float64Array.from(cost.samples).sort()
+    add('mean', sumOf(sorted) / sorted.length)
+    for (const percent of [50, 99]) add(`p${percent}`, percentile(sorted, percent))
   }
-  const sorted = Float64Array.from(cost.samples).sort()
-  add('mean', sumOf(sorted) / sorted.length)
-  for (const percent of [50, 99]) add(`p${percent}`, percentile(sorted, percent))
+  const usualNs = medianOf(store)
+  if (name === 'store' || cost.basis !== 'event' || !(usualNs > 0)) return
+  // A host's speed is in every cost: of recordings made at different speeds the shares compare, not the times.
+  const share = Math.round((medianOf(cost) / usualNs) * 1000) / 1000
+  facts.add(
+    'costs',
+    `${name}.in_stores`,
+    share,
+    '',
+    'event',
+    'median over the median store',
+    cost.n,
+  )
+}
+
+function medianOf({ samples, fixedNs }: Cost): number {
+  return samples.length === 0 ? fixedNs : percentile(Float64Array.from(samples).sort(), 50)
 }

@@ -115,6 +115,25 @@ describe('the workload of a recording on a classic LRU', () => {
     )
   })
 
+  it('tells costs in stores too, which a slower host leaves as they are', () => {
+    const { workload } = found
+    const slower = Object.fromEntries(
+      COSTS.map((name) => {
+        const { samples, fixedNs, ...cost } = workload.costs[name]
+        return [name, { ...cost, samples: samples.map((ns) => ns * 1.5), fixedNs: fixedNs * 1.5 }]
+      }),
+    ) as typeof workload.costs
+    const inStores = (facts: ReturnType<typeof describeWorkload>): [string, unknown][] =>
+      facts
+        .filter(({ name }) => name.endsWith('.in_stores'))
+        .map(({ name, value }) => [name, value])
+    const told = inStores(describeWorkload(workload))
+    expect(told.map(([name]) => name)).toEqual(
+      expect.arrayContaining(['storeSame.in_stores', 'unmap.in_stores']),
+    )
+    expect(inStores(describeWorkload({ ...workload, costs: slower }))).toEqual(told)
+  })
+
   it('takes costs from the first part of the work only when asked to', async () => {
     const half = await extractWorkload(database, 1, { costsUntilShare: 0.5 })
     expect(half.workload.costs.store.n).toBeLessThan(found.workload.costs.store.n * 0.75)
