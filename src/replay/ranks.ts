@@ -75,15 +75,20 @@ class Waiting {
       if (this.#marked > 0) this.#passMarked()
       return 0
     }
+    this.#reach(rank >>> 5)
     const overtaken = rank - this.#oldest - (this.#marked > 0 ? this.#markedBefore(rank) : 0)
     this.#mark(rank)
     return overtaken
   }
 
-  #mark(rank: number): void {
-    const word = rank >>> 5
+  /** The rings hold the window up to the word from now on. */
+  #reach(word: number): void {
     // The row in which the window begins must not be the one in which it ends, a round later.
     if (word - (this.#oldest >>> 5) > this.#words.length - ROW) this.#grow(word)
+  }
+
+  #mark(rank: number): void {
+    const word = rank >>> 5
     const place = word & (this.#words.length - 1)
     this.#words[place] = (this.#words[place] as number) | (1 << (rank & 31))
     this.#changeCounts(word, 1)
@@ -105,24 +110,20 @@ class Waiting {
     }
   }
 
+  /** Rows, then blocks, then words: what lies before the oldest rank in the same ones is not marked, so that all are counted whole. */
   #markedBefore(rank: number): number {
     const words = this.#words
     const mask = words.length - 1
     const end = rank >>> 5
+    const endBlock = end >>> BLOCK_SHIFT
+    const endRow = end >>> ROW_SHIFT
     let count = bitsOf((words[end & mask] as number) & ((1 << (rank & 31)) - 1))
-    let at = this.#oldest >>> 5
-    while (at < end) {
-      if ((at & (ROW - 1)) === 0 && end - at >= ROW) {
-        count += this.#rows[(at & mask) >>> ROW_SHIFT] as number
-        at += ROW
-      } else if ((at & (BLOCK - 1)) === 0 && end - at >= BLOCK) {
-        count += this.#blocks[(at & mask) >>> BLOCK_SHIFT] as number
-        at += BLOCK
-      } else {
-        count += bitsOf(words[at & mask] as number)
-        at++
-      }
-    }
+    for (let row = this.#oldest >>> (5 + ROW_SHIFT); row < endRow; row++)
+      count += this.#rows[row & (mask >>> ROW_SHIFT)] as number
+    for (let block = endRow << (ROW_SHIFT - BLOCK_SHIFT); block < endBlock; block++)
+      count += this.#blocks[block & (mask >>> BLOCK_SHIFT)] as number
+    for (let word = endBlock << BLOCK_SHIFT; word < end; word++)
+      count += bitsOf(words[word & mask] as number)
     return count
   }
 

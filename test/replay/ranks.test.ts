@@ -59,3 +59,14 @@ test('a page that is withdrawn after a later one was submitted gives its rank to
   lane.start(third)
   expect(lane.startInversions).toBe(2)
 })
+
+test('a page that overtakes from much further behind than any before it is counted as the others are', () => {
+  const OLDEST = 5461
+  const lane = new Lane()
+  for (let page = 0; page < 25_000; page++) lane.submit()
+  // The first queue waits, the second one is drained.
+  for (let rank = OLDEST + 1; rank <= 2 * OLDEST; rank++) lane.start(rank)
+  expect(lane.startInversions).toBe(OLDEST * OLDEST)
+  lane.start(23_000)
+  expect(lane.startInversions - OLDEST * OLDEST).toBe(23_000 - 1 - OLDEST)
+})
