@@ -82,6 +82,9 @@ export class Database {
       checkpoint_threshold: SELDOM,
       // What is checkpointed with its COMMIT need not be in the log before.
       auto_checkpoint_skip_wal_threshold: '0',
+      // Of new files. Every table with rows takes a block at least: a text trace of 500 events fills 4 MB, with blocks of 256 KiB
+      // (DuckDB's own choice) 11 MB. Recordings of millions of events take as much time, and a little less room.
+      default_block_size: '65536',
       // Many tables are filled at once: full row groups that wait for more of their table (five, otherwise) fill the memory, and
       // others are spilled for them.
       write_buffer_row_group_count: '1',

@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -41,6 +42,10 @@ describe('ingest', () => {
     expect([stdout, stderr, status]).toEqual(['1\n', '', 0])
   })
 
+  it('fills few megabytes with a recording of a few thousand events', () => {
+    expect(statSync(join(door.folder, 'pstrace.duckdb')).size).toBeLessThan(8_000_000)
+  })
+
   it('refuses the same bytes a second time, also from standard input, and takes them with --force', () => {
     const again = door.run(['ingest', 'phone.dat'])
     expect(again.status).toBe(1)
@@ -69,7 +74,7 @@ describe('ingest', () => {
 
   it('leaves no new database where no more bytes can be written, and says why', () => {
     const { stdout, stderr } = door.shell(
-      "trap '' XFSZ; ulimit -f 3000; pstrace ingest phone.dat --db full.duckdb; echo $?; ls | grep -c full",
+      "trap '' XFSZ; ulimit -f 1000; pstrace ingest phone.dat --db full.duckdb; echo $?; ls | grep -c full",
     )
     expect(stdout).toBe('1\n0\n')
     expect(stderr).toMatch(/full\.duckdb: it is at the limit of file sizes \(ulimit -f\); what the/)
