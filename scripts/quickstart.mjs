@@ -14,6 +14,7 @@ run('ingest', join(root, 'fixtures/zram-lz4-6.1/trace.dat'))
 run('info')
 run('replay', '--policy', 'kswapd', '--policy', 'kcompressd', '--policy', 'parallel')
 run('report', '-o', report, '--force')
+console.error(`\nThe database is kept: pstrace stalls --db ${db}`)
 console.log(report)
 
 function run(...args) {
