@@ -286,7 +286,7 @@ function parseTunable(key: string, text: string): number {
 }
 
 /** The engine's own allocator: the slot freed last, else the next one. */
-export const PLAIN_SLOTS = 'plain'
+const PLAIN_SLOTS = 'plain'
 /** The device never fills up: how full it was is not what a replay asks. */
 const SPARE_SLOTS = 2
 

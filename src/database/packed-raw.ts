@@ -85,7 +85,7 @@ export const PACKED_RAW_COLUMNS: readonly RawColumn[] = [
   })),
 ]
 
-export function packedRawName(event: string): string {
+function packedRawName(event: string): string {
   return `${PACKED_RAW_SCHEMA}.${quoteName(event)}`
 }
 

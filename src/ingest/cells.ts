@@ -1,11 +1,4 @@
-import type {
-  ColumnRows,
-  IntRows,
-  NumberRows,
-  RowBuffer,
-  ShapeRows,
-  TextRows,
-} from '../model/rows.ts'
+import type { ColumnRows, NumberRows, RowBuffer, ShapeRows, TextRows } from '../model/rows.ts'
 
 /** The largest numbers of 32-bit columns. */
 export const MOST_UINT32 = 0xffff_ffff
@@ -15,13 +8,6 @@ export const MOST_INT32 = 0x7fff_ffff
 export function numbersOf(rows: RowBuffer, name: string): NumberRows {
   const column: ColumnRows | undefined = rows.columns[name]
   if (column?.kind !== 'number') throw new TypeError(`${rows.table} has no numbers ${name}`)
-  return column
-}
-
-/** A column that is set in every row. */
-export function intsOf(rows: RowBuffer, name: string): IntRows {
-  const column: ColumnRows | undefined = rows.columns[name]
-  if (column?.kind !== 'int') throw new TypeError(`${rows.table} has no 32-bit numbers ${name}`)
   return column
 }
 
