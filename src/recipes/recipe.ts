@@ -53,7 +53,8 @@ function toDeviceScript(options: RecipeOptions): string {
     'add_probes',
     'snapshot before',
     recordWith(options, probes),
-    'snapshot after',
+    // Whoever writes after it has recorded takes them itself, before.
+    ...(options.tool === 'trace-cmd' ? [] : ['snapshot after']),
     'reset_tracing',
     '[ -z "$failed" ] || fail "$failed"',
     'echo "recorded into $OUT; read it with: pstrace ingest $RESULT" >&2',
@@ -149,7 +150,7 @@ ${probes.map(addProbe).join('\n')}
     ...(FTRACE_READERS.has(options.tool) ? [SET_BUFFERS] : []),
     SNAPSHOT,
     ...(options.tool === 'perfetto' ? [] : [SAMPLES]),
-    `trap 'reset_tracing; exit 130' INT TERM`,
+    `trap 'rm -f "$OUT/recording"; reset_tracing; exit 130' INT TERM`,
   ].join('\n\n')
 }
 
@@ -347,9 +348,19 @@ sample_each_second >"$OUT/samples.tsv" &
 sampler=$!
 # trace-cmd names events group:event.
 events=$(echo "$events" | sed 's#/#:#g')
-# shellcheck disable=SC2086
-trace-cmd record -C mono -b "$BUFFER_KIB" $events -o "$RESULT" sleep "$SECONDS_TO_RECORD" ||
-  failed="trace-cmd did not record"
+# It records until told: what it writes then takes seconds, and the counters are read before.
+# shellcheck disable=SC2016,SC2086
+trace-cmd record -C mono -b "$BUFFER_KIB" $events -o "$RESULT" \\
+  sh -c ': >"$0"; while [ -e "$0" ] && kill -0 "$1"; do sleep 0.2; done' "$OUT/recording" $$ &
+recorder=$!
+while kill -0 "$recorder" 2>/dev/null && [ ! -e "$OUT/recording" ]; do sleep 0.2; done
+if [ -e "$OUT/recording" ]; then
+  sleep "$SECONDS_TO_RECORD"
+  echo 0 >"$T/tracing_on"
+  snapshot after
+  rm "$OUT/recording"
+fi
+wait "$recorder" || failed="trace-cmd did not record"
 kill "$sampler" 2>/dev/null`
 }
 

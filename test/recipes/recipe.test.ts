@@ -396,6 +396,21 @@ describe.runIf(isRoot)('a script that runs', () => {
     else expect(called).toMatch(/-e vmscan(:\*)? /)
   })
 
+  it('reads the counters when trace-cmd has recorded, before it writes', () => {
+    const tracefs = fakeTracefs('counters')
+    const out = join(folder, 'counters-out')
+    const seen = join(folder, 'counters-seen')
+    // trace-cmd runs a command while it records; then it writes.
+    const bins = [
+      standIn('trace-cmd', `until [ "$1" = sh ]; do shift; done\n"$@"\nls ${out} >${seen}\n`),
+    ]
+    const { status } = run(toScript(recipe({ tool: 'trace-cmd' })), { tracefs, out, bins })
+    expect(status).toBe(0)
+    const files = readFileSync(seen, 'utf8').split('\n')
+    expect(files).toEqual(expect.arrayContaining(['vmstat.before', 'vmstat.after', 'stat.after']))
+    expect(readSnapshots(out).has('recording')).toBe(false)
+  })
+
   const swaps = (device: string) =>
     `Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n${device} partition 1048572 0 -2\n`
 
