@@ -80,12 +80,7 @@ export function balanceUntil(
 export function findDemand(recording: Recording, parts: DemandParts): Demand {
   const { users, tasks, startEvent } = parts
   const startNs = recording.ns[startEvent] ?? 0
-  const allocators = tasks.list.map(
-    (clock): Allocator => ({
-      clock,
-      weight: allocationRate(clock, recording, users, tasks.clocks),
-    }),
-  )
+  const allocators = listAllocators(recording, users, tasks)
   const clockAt = (ns: number): number => {
     let sum = 0
     for (const { clock, weight } of allocators) sum += weight * clock.ownAt(ns)
@@ -122,6 +117,16 @@ export function findDemand(recording: Recording, parts: DemandParts): Demand {
     demandBy(balanceUntil(recording, parts, recording.endNs, freeAtStart))
   const first = levelOf(demand)
   return demandFrom(Math.round((first + levelOf(demandFrom(first))) / 2))
+}
+
+function listAllocators(recording: Recording, users: MemoryUsers, tasks: DemandTasks): Allocator[] {
+  const rates = tasks.list.map((clock) => allocationRate(clock, recording, users, tasks.clocks))
+  // Where no allocation met low memory (kswapd kept up), owners of memory are taken to allocate alike.
+  const isSilent = !rates.some((rate) => rate > 0)
+  return tasks.list.map((clock, row) => ({
+    clock,
+    weight: isSilent ? Number(users.owners.has(clock.tid)) : (rates[row] ?? 0),
+  }))
 }
 
 /** Pages per own CPU time of a task's class (its name without numbers), from how often its allocations met low memory. */

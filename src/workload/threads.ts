@@ -56,7 +56,7 @@ function isKernelThread(comm: string): boolean {
 /** What a thread's events say of its memory. */
 export interface MemoryUse {
   reads: number
-  /** Allocations of zeroed movable pages that met low memory. */
+  /** Allocations of anonymous pages that met low memory: of zeroed movable ones where the kernel asks for such. */
   anonEvidence: number
   /** Allocations for the page cache that met low memory. */
   fileEvidence: number
@@ -103,8 +103,12 @@ export function findMemoryUsers(recording: Recording): MemoryUsers {
   let reads = 0
   let evidence = 0
   for (const use of uses.values()) reads += use.reads
+  const swappingIn = new Set<number>()
+  const unzeroed = new Map<MemoryUse, number>()
   for (let i = 0; i < recording.length; i++) {
     const kind = recording.kind[i]
+    if (kind === EVENT.fault) swappingIn.add(recording.tid[i] ?? 0)
+    if (kind === EVENT.faultReturn) swappingIn.delete(recording.tid[i] ?? 0)
     if (kind !== EVENT.directBegin && kind !== EVENT.wakeKswapd) continue
     const use = useOf(recording.tid[i] ?? 0)
     if (use === undefined) continue
@@ -116,7 +120,11 @@ export function findMemoryUsers(recording: Recording): MemoryUsers {
     if (isZeroed && isMovable) use.anonEvidence++
     else if (isZeroed) continue
     else if (!isMovable || use.reads === 0) use.fileEvidence++
+    else if (!swappingIn.has(recording.tid[i] ?? 0)) unzeroed.set(use, (unzeroed.get(use) ?? 0) + 1)
   }
+  // Not every architecture asks the allocator for zeroed pages (arm, riscv and others clear them in the fault: vma_alloc_zeroed_movable_folio).
+  if (![...uses.values()].some((use) => use.anonEvidence > 0))
+    for (const [use, count] of unzeroed) use.anonEvidence = count
   const owners = new Set<number>()
   const demanders = new Set<number>()
   for (const [tid, use] of uses) {
