@@ -130,6 +130,16 @@ export class Swapouts {
     this.#settlePassed()
   }
 
+  /** Where a page goes that zswap leaves alone. */
+  get devicePlace(): Place {
+    return this.#setting.devicePlace ?? 'disk'
+  }
+
+  /** The returns of zswap_store tell of a pool: the kernel calls it where zswap is switched off, too. */
+  get hasZswap(): boolean {
+    return this.#setting.zswapProbes
+  }
+
   storeEnd(task: Task): void {
     const swapout = task.store
     task.store = undefined

@@ -336,7 +336,9 @@ function findBackend(
   recording: Recording,
   balance: Balance,
 ): Pick<Machine, 'backend' | 'codec' | 'backendParameters'> {
-  const hasZswap = [...recording.events].some((name) => /zswap_/.test(name))
+  // zswap_store and zswap_load are called where zswap is switched off, too.
+  const isOff = /enabled[:=\s]+N/.test(snapshotText(recording, 'zswap.params') ?? '')
+  const hasZswap = !isOff && [...recording.events].some((name) => /zswap_/.test(name))
   const kind = hasZswap
     ? 'zswap'
     : recording.swapKinds.includes('zram')

@@ -63,14 +63,15 @@ export function zswapStoreEnd(context: IngestContext): EventHandler {
     const taken = (ret.get(row) & 0xff) !== 0
     const swapout = context.swapouts.gateOf(task)
     if (swapout === undefined) return
-    swapout.stored = taken ? 'zswap' : 'disk'
-    if (taken) return
+    const { devicePlace, hasZswap } = context.swapouts
+    swapout.stored = taken ? 'zswap' : devicePlace
+    if (taken || !hasZswap) return
     const moves = context.tables.poolMoves.take()
     const added = moves.add()
     moves.number(added, 'ts_ns', context.clock.now)
     moves.number(added, 'page_id', swapout.pageId)
     moves.text(added, 'from_place', 'zswap')
-    moves.text(added, 'to_place', 'disk')
+    moves.text(added, 'to_place', devicePlace)
     moves.text(added, 'reason', 'reject')
   })
 }
