@@ -193,6 +193,10 @@ const SNAPSHOT = `snapshot() {
   done
   [ -d /sys/module/zswap/parameters ] && grep . /sys/module/zswap/parameters/* >"$OUT/zswap.params"
   [ -r /sys/kernel/mm/lru_gen/enabled ] && cat /sys/kernel/mm/lru_gen/enabled >"$OUT/lru_gen"
+  # Which pages are reclaimed first, and how many are read ahead.
+  for setting in swappiness page-cluster; do
+    [ -r "/proc/sys/vm/$setting" ] && cat "/proc/sys/vm/$setting" >"$OUT/$setting"
+  done
   uname -a >"$OUT/uname"
   grep -c '^processor' /proc/cpuinfo >"$OUT/ncpu"
   cat /proc/cmdline >"$OUT/cmdline"

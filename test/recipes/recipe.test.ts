@@ -278,6 +278,8 @@ describe.runIf(isRoot)('a script that runs', () => {
       'vmstat.after',
       'zoneinfo.before',
       'swaps.after',
+      'swappiness',
+      'page-cluster',
       'processes.before',
       'uname',
       'ncpu',
