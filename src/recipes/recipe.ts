@@ -54,7 +54,7 @@ function toDeviceScript(options: RecipeOptions): string {
     'snapshot before',
     recordWith(options, probes),
     // Whoever writes after it has recorded takes them itself, before.
-    ...(options.tool === 'trace-cmd' ? [] : ['snapshot after']),
+    ...(FTRACE_READERS.has(options.tool) ? [] : ['snapshot after']),
     'reset_tracing',
     '[ -z "$failed" ] || fail "$failed"',
     'echo "recorded into $OUT; read it with: pstrace ingest $RESULT" >&2',
@@ -318,6 +318,7 @@ while sleep 1 && [ "$(date +%s)" -lt "$until" ]; do
   read_full_pages
 done
 echo 0 >"$T/tracing_on"
+snapshot after
 kill "$sampler" 2>/dev/null
 read_rest
 for cpu in $cpus; do
