@@ -35,7 +35,7 @@ function shares(sizes: readonly ChartRow[], column: string): string {
 function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
   const sizes = rowsOf(rows, 'compressed_sizes')
   const columns = columnsIn(sizes, subject)
-  const present = CLASSES.filter((name) => sizes.some((row) => row['class'] === name))
+  const colours = classColours(sizes, subject)
   return {
     $schema: SCHEMA,
     title: titleOf(subject, 'Compressed size of a page', []),
@@ -48,41 +48,7 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
         data: dataset('compressed_sizes'),
         transform: only(column),
         mark: { type: 'bar', binSpacing: 1 },
-        encoding: {
-          x: {
-            field: 'from_bytes',
-            type: 'quantitative',
-            bin: { binned: true, step: 128 },
-            scale: { nice: false },
-            axis: {
-              title: index === columns.length - 1 ? 'bytes per page in the pool' : null,
-              tickCount: 10,
-              values: [0, 512, 1024, 1536, 2048, 2560, 3072, 3584, 4096],
-            },
-          },
-          x2: { field: 'to_bytes' },
-          y: {
-            field: 'share',
-            type: 'quantitative',
-            axis: { title: ['share of', 'stored pages'], format: '.0%', tickCount: 4 },
-          },
-          color: {
-            field: 'class',
-            type: 'nominal',
-            scale: {
-              domain: present,
-              range: present.map((name) => COLOURS[subject.theme][CLASSES.indexOf(name)] ?? ''),
-            },
-            legend: { title: null },
-          },
-          tooltip: [
-            { field: 'class', type: 'nominal' },
-            amount('from_bytes', 'from, bytes', ','),
-            amount('to_bytes', 'to, bytes', ','),
-            amount('pages', 'pages', ','),
-            amount('share', 'share', '.2%'),
-          ],
-        },
+        encoding: encodingOf(colours, { isLast: index === columns.length - 1 }),
       }),
     ),
     spacing: 12,
@@ -91,5 +57,49 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
       legend: { color: 'shared' },
     },
     config: configOf(subject.theme),
+  }
+}
+
+/** A class keeps its colour when others are absent. */
+function classColours(sizes: readonly ChartRow[], { theme }: ChartSubject): JsonObject {
+  const present = CLASSES.filter((name) => sizes.some((row) => row['class'] === name))
+  return {
+    domain: present,
+    range: present.map((name) => COLOURS[theme][CLASSES.indexOf(name)] ?? ''),
+  }
+}
+
+function encodingOf(colours: JsonObject, { isLast }: { readonly isLast: boolean }): JsonObject {
+  return {
+    x: {
+      field: 'from_bytes',
+      type: 'quantitative',
+      bin: { binned: true, step: 128 },
+      scale: { nice: false },
+      axis: {
+        title: isLast ? 'bytes per page in the pool' : null,
+        tickCount: 10,
+        values: [0, 512, 1024, 1536, 2048, 2560, 3072, 3584, 4096],
+      },
+    },
+    x2: { field: 'to_bytes' },
+    y: {
+      field: 'share',
+      type: 'quantitative',
+      axis: { title: ['share of', 'stored pages'], format: '.0%', tickCount: 4 },
+    },
+    color: {
+      field: 'class',
+      type: 'nominal',
+      scale: colours,
+      legend: { title: null },
+    },
+    tooltip: [
+      { field: 'class', type: 'nominal' },
+      amount('from_bytes', 'from, bytes', ','),
+      amount('to_bytes', 'to, bytes', ','),
+      amount('pages', 'pages', ','),
+      amount('share', 'share', '.2%'),
+    ],
   }
 }

@@ -19,8 +19,6 @@ export const swapRates: Chart = {
 function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
   const rates = rowsOf(rows, 'swap_activity')
   const columns = columnsIn(rates, subject)
-  const { start, end } = timeExtent(rows)
-  const range = subject.theme === 'light' ? ['#0072b2', '#d55e00'] : ['#56b4e9', '#f08a3c']
   const views = columns.map((_, index) => `rates_${index}`)
   return {
     $schema: SCHEMA,
@@ -38,40 +36,7 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
         data: dataset('swap_activity'),
         transform: only(column),
         mark: { type: 'rect' },
-        encoding: {
-          x: {
-            field: 'start_s',
-            type: 'quantitative',
-            scale: { domain: [start, end], nice: false },
-            axis: {
-              title: index === columns.length - 1 ? "time since the recording's start, s" : null,
-              labels: index === columns.length - 1,
-            },
-          },
-          x2: { field: 'end_s' },
-          y: {
-            field: 'signed_per_s',
-            type: 'quantitative',
-            axis: {
-              title: ['in ←  pages/s  → out'],
-              tickCount: 5,
-              labelExpr: "format(abs(datum.value), '~s')",
-            },
-          },
-          y2: { datum: 0 },
-          color: {
-            field: 'direction',
-            type: 'nominal',
-            scale: { domain: ['swap-out', 'swap-in'], range },
-            legend: { title: null },
-          },
-          tooltip: [
-            amount('start_s', 'from, s', '.3f'),
-            amount('end_s', 'to, s', '.3f'),
-            { field: 'direction', type: 'nominal' },
-            amount('pages_per_s', 'pages/s', ',.0f'),
-          ],
-        },
+        encoding: encodingOf(rows, subject, { isLast: index === columns.length - 1 }),
       }),
     ),
     spacing: 12,
@@ -80,5 +45,48 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
       legend: { color: 'shared' },
     },
     config: configOf(subject.theme),
+  }
+}
+
+function encodingOf(
+  rows: ChartRows,
+  subject: ChartSubject,
+  { isLast }: { readonly isLast: boolean },
+): JsonObject {
+  const { start, end } = timeExtent(rows)
+  const range = subject.theme === 'light' ? ['#0072b2', '#d55e00'] : ['#56b4e9', '#f08a3c']
+  return {
+    x: {
+      field: 'start_s',
+      type: 'quantitative',
+      scale: { domain: [start, end], nice: false },
+      axis: {
+        title: isLast ? "time since the recording's start, s" : null,
+        labels: isLast,
+      },
+    },
+    x2: { field: 'end_s' },
+    y: {
+      field: 'signed_per_s',
+      type: 'quantitative',
+      axis: {
+        title: ['in ←  pages/s  → out'],
+        tickCount: 5,
+        labelExpr: "format(abs(datum.value), '~s')",
+      },
+    },
+    y2: { datum: 0 },
+    color: {
+      field: 'direction',
+      type: 'nominal',
+      scale: { domain: ['swap-out', 'swap-in'], range },
+      legend: { title: null },
+    },
+    tooltip: [
+      amount('start_s', 'from, s', '.3f'),
+      amount('end_s', 'to, s', '.3f'),
+      { field: 'direction', type: 'nominal' },
+      amount('pages_per_s', 'pages/s', ',.0f'),
+    ],
   }
 }
