@@ -1,5 +1,6 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
-import { groupBy } from '../model/group-by.ts'
+import { queryColumns } from '../database/query.ts'
+import { quoteText } from '../database/quote.ts'
 import { readRows } from './query.ts'
 import { countInversions, spreadOf } from './statistics.ts'
 
@@ -30,91 +31,83 @@ export interface LaneOrder {
   readonly bypass: number
 }
 
-interface PositionRow {
+/** Of swapouts: what order_pages holds. */
+const QUEUED = "path IS DISTINCT FROM 'bypass' AND submit_rank IS NOT NULL"
+
+interface LaneRow {
   readonly trace_id: number
   readonly run_id: number | null
   readonly label: string
   readonly lane: string
-  readonly start_displacement: number | null
-  readonly done_displacement: number | null
-  readonly submit_position: number
+  readonly submitted: number
+  readonly bypass: number
 }
 
 /** Order per lane of everything selected, exact. Needs the views. */
 export async function readLaneOrders(connection: DuckDBConnection): Promise<LaneOrder[]> {
-  const rows = await readRows<PositionRow>(
+  // Lanes of bypass alone come last. Not counted in order_pages: whoever reads that has all its positions reckoned.
+  const lanes = await readRows<LaneRow>(
     connection,
-    `SELECT s.trace_id, s.run_id, s.label, p.lane, p.submit_position, p.start_displacement, p.done_displacement
-     FROM order_pages p
-     JOIN subjects s ON s.trace_id = p.trace_id AND s.run_id IS NOT DISTINCT FROM p.run_id
-     ORDER BY s.trace_id, s.run_id NULLS FIRST, p.lane, p.submit_position`,
+    `SELECT s.trace_id, s.run_id, s.label, o.lane, count(*) FILTER (${QUEUED}) AS submitted, count(*) FILTER (NOT (${QUEUED})) AS bypass
+     FROM swapouts o
+     JOIN subjects s ON s.trace_id = o.trace_id AND s.run_id IS NOT DISTINCT FROM o.run_id
+     GROUP BY ALL ORDER BY submitted = 0, s.trace_id, s.run_id NULLS FIRST, o.lane`,
   )
-  const bypasses = await readRows<{
-    trace_id: number
-    run_id: number | null
-    label: string
-    lane: string
-    pages: number
-  }>(
-    connection,
-    `SELECT trace_id, run_id, label, lane, CAST(sum(pages) AS BIGINT) AS pages
-     FROM order_bypass GROUP BY ALL ORDER BY trace_id, run_id NULLS FIRST, lane`,
-  )
-  const lanes = groupBy(rows, (row) => `${row.trace_id}/${row.run_id ?? ''}/${row.lane}`)
   const orders: LaneOrder[] = []
-  for (const lane of lanes.values()) {
-    const [first] = lane
-    if (first === undefined) continue
-    const bypass = bypasses.find(
-      (row) =>
-        row.trace_id === first.trace_id && row.run_id === first.run_id && row.lane === first.lane,
-    )
-    orders.push({
-      traceId: first.trace_id,
-      runId: first.run_id,
-      label: first.label,
-      lane: first.lane,
-      submitted: lane.length,
-      start: toDisorder(lane.map(({ start_displacement }) => start_displacement)),
-      done: toDisorder(lane.map(({ done_displacement }) => done_displacement)),
-      bypass: bypass?.pages ?? 0,
-    })
-  }
-  for (const row of bypasses) {
-    const known = orders.some(
-      (order) =>
-        order.traceId === row.trace_id && order.runId === row.run_id && order.lane === row.lane,
-    )
-    if (known) continue
+  for (const row of lanes) {
+    const [start = NONE, done = NONE] =
+      row.submitted === 0
+        ? []
+        : await readNumbers(
+            connection,
+            `SELECT start_displacement, done_displacement FROM order_pages
+             WHERE ${ofSubject(row)} AND lane = ${quoteText(row.lane)} ORDER BY submit_position`,
+          )
     orders.push({
       traceId: row.trace_id,
       runId: row.run_id,
       label: row.label,
       lane: row.lane,
-      submitted: 0,
-      start: toDisorder([]),
-      done: toDisorder([]),
-      bypass: row.pages,
+      submitted: row.submitted,
+      start: toDisorder(start),
+      done: toDisorder(done),
+      bypass: row.bypass,
     })
   }
   return orders
 }
 
-/** `displacements` in order of submission; null = never got there (still queued at the end). */
-export function toDisorder(displacements: readonly (number | null)[]): Disorder {
-  const positions: number[] = []
-  const sizes: number[] = []
-  for (const displacement of displacements) {
-    if (displacement === null) continue
-    positions.push(positions.length + displacement)
-    sizes.push(Math.abs(displacement))
+const NONE = new Float64Array(0)
+
+async function readNumbers(connection: DuckDBConnection, sql: string): Promise<Float64Array[]> {
+  const { columns } = await queryColumns(connection, sql)
+  return Object.values(columns).filter((column) => column instanceof Float64Array)
+}
+
+function ofSubject(row: { readonly trace_id: number; readonly run_id: number | null }): string {
+  return `trace_id = ${row.trace_id} AND run_id IS NOT DISTINCT FROM ${row.run_id ?? 'NULL'}`
+}
+
+/** `displacements` in order of submission; NaN = never got there (still queued at the end). */
+export function toDisorder(displacements: ArrayLike<number>): Disorder {
+  const positions = new Float64Array(displacements.length)
+  const sizes = new Float64Array(displacements.length)
+  let pages = 0
+  let displaced = 0
+  for (let i = 0; i < displacements.length; i++) {
+    const displacement = displacements[i] ?? Number.NaN
+    if (Number.isNaN(displacement)) continue
+    positions[pages] = pages + displacement
+    sizes[pages] = Math.abs(displacement)
+    if (displacement !== 0) displaced++
+    pages++
   }
-  const spread = spreadOf(sizes)
+  const spread = spreadOf(sizes.subarray(0, pages))
   return {
-    pages: positions.length,
-    inversions: countInversions(positions),
-    pairs: (positions.length * (positions.length - 1)) / 2,
-    displaced: sizes.filter((size) => size !== 0).length,
+    pages,
+    inversions: countInversions(positions.subarray(0, pages)),
+    pairs: (pages * (pages - 1)) / 2,
+    displaced,
     meanDisplacement: spread.mean,
     p50Displacement: spread.p50,
     p99Displacement: spread.p99,
@@ -122,42 +115,45 @@ export function toDisorder(displacements: readonly (number | null)[]): Disorder 
   }
 }
 
+interface SubjectLanes {
+  readonly trace_id: number
+  readonly run_id: number | null
+  readonly lanes: readonly string[]
+}
+
 /** Pages of one lane overtaken by pages of another lane, counted as pairs; its own metric. */
 export async function readCrossLaneInversions(
   connection: DuckDBConnection,
 ): Promise<{ traceId: number; runId: number | null; inversions: number }[]> {
-  const rows = await readRows<{
-    trace_id: number
-    run_id: number | null
-    lane: string
-    done: number
-  }>(
+  const subjects = await readRows<SubjectLanes>(
     connection,
-    `SELECT trace_id, run_id, lane,
-       row_number() OVER (PARTITION BY trace_id, run_id ORDER BY stored_ns, done_position, lane) AS done
-     FROM order_pages
-     WHERE done_position IS NOT NULL AND submit_ns IS NOT NULL AND stored_ns IS NOT NULL
-     ORDER BY trace_id, run_id NULLS FIRST, submit_ns, submit_position, lane`,
+    `SELECT trace_id, run_id, list(DISTINCT lane ORDER BY lane) AS lanes FROM swapouts
+     WHERE ${QUEUED} AND submit_ns IS NOT NULL AND stored_ns IS NOT NULL AND done_rank IS NOT NULL
+     GROUP BY ALL ORDER BY trace_id, run_id NULLS FIRST`,
   )
-  const subjects = new Map<
-    string,
-    { traceId: number; runId: number | null; all: number[]; lanes: Map<string, number[]> }
-  >()
-  for (const row of rows) {
-    const key = `${row.trace_id}/${row.run_id ?? ''}`
-    let subject = subjects.get(key)
-    if (subject === undefined) {
-      subject = { traceId: row.trace_id, runId: row.run_id, all: [], lanes: new Map() }
-      subjects.set(key, subject)
-    }
-    subject.all.push(row.done)
-    const lane = subject.lanes.get(row.lane)
-    if (lane === undefined) subject.lanes.set(row.lane, [row.done])
-    else lane.push(row.done)
-  }
-  return [...subjects.values()].map(({ traceId, runId, all, lanes }) => {
-    let within = 0
-    for (const lane of lanes.values()) within += countInversions(lane)
-    return { traceId, runId, inversions: countInversions(all) - within }
-  })
+  const found: { traceId: number; runId: number | null; inversions: number }[] = []
+  for (const subject of subjects)
+    found.push({
+      traceId: subject.trace_id,
+      runId: subject.run_id,
+      // In a single lane nothing comes from another one.
+      inversions: subject.lanes.length < 2 ? 0 : await countAcross(connection, subject),
+    })
+  return found
+}
+
+async function countAcross(connection: DuckDBConnection, subject: SubjectLanes): Promise<number> {
+  const lanes = subject.lanes.map(quoteText).join(', ')
+  const [laneOf = NONE, done = NONE] = await readNumbers(
+    connection,
+    `SELECT list_position([${lanes}], lane) AS lane_number,
+       row_number() OVER (ORDER BY stored_ns, done_position, lane) AS done
+     FROM order_pages
+     WHERE ${ofSubject(subject)} AND submit_ns IS NOT NULL AND stored_ns IS NOT NULL AND done_position IS NOT NULL
+     ORDER BY submit_ns, submit_position, lane`,
+  )
+  let within = 0
+  for (let lane = 1; lane <= subject.lanes.length; lane++)
+    within += countInversions(done.filter((_, i) => laneOf[i] === lane))
+  return countInversions(done) - within
 }

@@ -61,6 +61,6 @@ describe('displacement', () => {
   })
 
   it('leaves out pages that never got there', () => {
-    expect(toDisorder([0, null, 0])).toMatchObject({ pages: 2, inversions: 0, displaced: 0 })
+    expect(toDisorder([0, Number.NaN, 0])).toMatchObject({ pages: 2, inversions: 0, displaced: 0 })
   })
 })

@@ -29,7 +29,7 @@ async function open(traces: readonly HandTrace[]): Promise<Database> {
 function swapout(
   id: number,
   ranks: readonly [number, number, number],
-  more: Record<string, string | number> = {},
+  more: Record<string, string | number | null> = {},
 ) {
   return {
     swapout_id: id,
@@ -130,6 +130,40 @@ describe('order', () => {
     ])
     expect(await readCrossLaneInversions(opened.connection)).toEqual([
       { traceId: 1, runId: null, inversions: 2 },
+    ])
+  })
+
+  it('is that of each lane, of the pages that got there, and none passes another lane where there is one', async () => {
+    const waiting = { start_rank: null, start_ns: null, done_rank: null, stored_ns: null }
+    const other = { lane: "1/it's", node: 1 }
+    const opened = await open([
+      {
+        tables: {
+          swapouts: [
+            swapout(1, [1, 0, 0], waiting),
+            swapout(2, [2, 3, 4]),
+            swapout(3, [3, 1, 1]),
+            swapout(4, [1, 2, 3], other),
+            swapout(5, [2, 4, 2], { ...other, done_rank: null, stored_ns: null }),
+          ],
+        },
+      },
+    ])
+    const here = { traceId: 1, runId: null, label: 'recording', bypass: 0 }
+    const swapped = { pages: 2, inversions: 1, pairs: 1, displaced: 2, maxDisplacement: 1 }
+    expect(await readLaneOrders(opened.connection)).toMatchObject([
+      { ...here, lane: '0/kswapd', submitted: 3, start: swapped, done: swapped },
+      { ...here, lane: "1/it's", submitted: 2, start: { pages: 2 }, done: { pages: 1, pairs: 0 } },
+    ])
+    // Only 3 passes one of another lane, which was handed over at 10.
+    expect(await readCrossLaneInversions(opened.connection)).toEqual([
+      { traceId: 1, runId: null, inversions: 1 },
+    ])
+    const alone = await open([
+      { tables: { swapouts: [swapout(1, [1, 2, 2]), swapout(2, [2, 1, 1])] } },
+    ])
+    expect(await readCrossLaneInversions(alone.connection)).toEqual([
+      { traceId: 1, runId: null, inversions: 0 },
     ])
   })
 })

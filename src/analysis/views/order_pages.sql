@@ -2,9 +2,9 @@
 WITH placed AS (
   SELECT
     o.trace_id, o.run_id, o.lane, o.swapout_id, o.page_id, o.node, o.context, o.path, o.submit_ns, o.start_ns, o.stored_ns,
-    row_number() OVER (PARTITION BY o.trace_id, o.run_id, o.lane ORDER BY o.submit_rank, o.swapout_id) AS submit_position,
-    row_number() OVER (PARTITION BY o.trace_id, o.run_id, o.lane, o.start_rank IS NULL ORDER BY o.submit_rank, o.swapout_id) AS among_started,
-    row_number() OVER (PARTITION BY o.trace_id, o.run_id, o.lane, o.done_rank IS NULL ORDER BY o.submit_rank, o.swapout_id) AS among_done,
+    row_number() OVER submitted AS submit_position,
+    count(o.start_rank) OVER submitted AS among_started,
+    count(o.done_rank) OVER submitted AS among_done,
     CASE WHEN o.start_rank IS NOT NULL THEN
       row_number() OVER (PARTITION BY o.trace_id, o.run_id, o.lane, o.start_rank IS NULL ORDER BY o.start_rank, o.swapout_id)
     END AS start_position,
@@ -13,6 +13,7 @@ WITH placed AS (
     END AS done_position
   FROM swapouts o
   WHERE o.path IS DISTINCT FROM 'bypass' AND o.submit_rank IS NOT NULL
+  WINDOW submitted AS (PARTITION BY o.trace_id, o.run_id, o.lane ORDER BY o.submit_rank, o.swapout_id ROWS UNBOUNDED PRECEDING)
 )
 SELECT
   * EXCLUDE (among_started, among_done),
