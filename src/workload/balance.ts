@@ -99,53 +99,20 @@ export function balanceMemory(
   const poolPerPage = fit?.poolPerPage ?? countPoolPerPage(options)
   const total = fit?.total ?? findTotal(retries, poolPerPage.value, scale, options)
   const per = poolPerPage.value
-  const first = points[0]
-  const freeAtStart: Based<number> =
-    options.freeAtStart !== undefined
-      ? {
-          value: options.freeAtStart,
-          basis: 'inferred',
-          from: 'kswapd was first woken by a boost: free memory of other block types',
-        }
-      : first !== undefined && first.basis === 'sample' && Math.abs(first.ns - startNs) < 2e8
-        ? {
-            value: Math.max(options.low, first.free),
-            basis: 'event',
-            from: 'sample of free memory at the start',
-          }
-        : {
-            value: options.low,
-            basis: 'inferred',
-            from: 'kswapd is woken when free memory falls to low',
-          }
+  const freeAtStart = findFreeAtStart(points[0], startNs, options)
   const lruAtStart: Based<number> = {
     value: Math.max(0, Math.round(total.value - freeAtStart.value)),
-    basis: total.basis === 'event' ? 'event' : total.basis,
+    basis: total.basis,
     n: retries.length,
     from: 'free, LRU and pool together, less free at the start',
   }
-
-  const exact = retries.length > 0 && scale === 1
-  const anchors: Anchor[] = []
-  for (const point of points) {
-    // Between exact anchors the fit's own error is taken from the nearest one.
-    const lru =
-      point.basis === 'retry' && exact
-        ? point.reclaimable + point.isolated
-        : total.value -
-          per * point.stored -
-          point.free +
-          (exact ? nearestError(retries, point.ns, total.value, per) : 0)
-    const file = point.reclaimedFile
-    const added = lru - lruAtStart.value + point.reclaimed - point.swappedIn
-    anchors.push({
-      ns: point.ns,
-      anon: added - file,
-      file,
-      radius: point.radius,
-      basis: point.basis,
-    })
-  }
+  const anchors = toAnchors(points, {
+    retries,
+    total: total.value,
+    per,
+    lruAtStart: lruAtStart.value,
+    areRetriesExact: retries.length > 0 && scale === 1,
+  })
   const errors = retries
     .map((point) => Math.abs(point.available + per * point.stored - total.value))
     .sort((x, y) => x - y)
@@ -161,6 +128,55 @@ export function balanceMemory(
     poolPeak: peak,
     residual: errors[errors.length >> 1] ?? Number.NaN,
   }
+}
+
+function findFreeAtStart(
+  first: Point | undefined,
+  startNs: number,
+  { freeAtStart, low }: BalanceOptions,
+): Based<number> {
+  if (freeAtStart !== undefined)
+    return {
+      value: freeAtStart,
+      basis: 'inferred',
+      from: 'kswapd was first woken by a boost: free memory of other block types',
+    }
+  if (first !== undefined && first.basis === 'sample' && Math.abs(first.ns - startNs) < 2e8)
+    return {
+      value: Math.max(low, first.free),
+      basis: 'event',
+      from: 'sample of free memory at the start',
+    }
+  return { value: low, basis: 'inferred', from: 'kswapd is woken when free memory falls to low' }
+}
+
+/** What the anchors rest on, in pages. */
+interface Line {
+  readonly retries: readonly Point[]
+  /** Free + LRU + pool. */
+  readonly total: number
+  /** Pool pages per stored page. */
+  readonly per: number
+  readonly lruAtStart: number
+  /** The retries count the LRU of the whole machine. */
+  readonly areRetriesExact: boolean
+}
+
+function toAnchors(points: readonly Point[], line: Line): Anchor[] {
+  const { retries, total, per, areRetriesExact } = line
+  return points.map((point) => {
+    // Between exact anchors the fit's own error is taken from the nearest one.
+    const lru =
+      point.basis === 'retry' && areRetriesExact
+        ? point.reclaimable + point.isolated
+        : total -
+          per * point.stored -
+          point.free +
+          (areRetriesExact ? nearestError(retries, point.ns, total, per) : 0)
+    const file = point.reclaimedFile
+    const added = lru - line.lruAtStart + point.reclaimed - point.swappedIn
+    return { ns: point.ns, anon: added - file, file, radius: point.radius, basis: point.basis }
+  })
 }
 
 function countPoolPerPage({ poolCounted, poolSnapshot }: BalanceOptions): Based<number> {

@@ -28,43 +28,7 @@ export async function loadRecording(tables: WorkloadTables, traceId: number): Pr
     )
   const name = trace.text('name') ?? `trace ${traceId}`
   const start = trace.text('start_ns') ?? '0'
-  const events = new Set<string>()
-  const builder = new RecordingBuilder()
-  const rawTables = await findRawTables(tables)
-  for (const [table, fields] of rawTables) {
-    const event = table.slice(table.indexOf(':') + 1)
-    const source = SOURCES.find(({ names }) => names.includes(event))
-    if (source === undefined) {
-      if (await hasRows(tables, table, traceId)) events.add(event)
-      continue
-    }
-    const values = ['a', 'b', 'c', 'd'].map((column, index) => {
-      const value = source.values[index]
-      return `${value === undefined ? '0' : `coalesce(${value(fields)}, 0)`}::DOUBLE AS ${column}`
-    })
-    const rows = await tables.queryColumns(
-      `SELECT seq::DOUBLE AS seq, (ts_ns - ${start})::DOUBLE AS ns, cpu::DOUBLE AS cpu, tid::DOUBLE AS tid, ${values.join(', ')}
-       FROM raw.${quote(table)} WHERE trace_id = ${traceId} ORDER BY seq`,
-    )
-    if (rows.length > 0) events.add(event)
-    const column = (of: string): Float64Array => floats(rows, of)
-    const [seq, ns, cpu, tid, a, b, c, d] = ['seq', 'ns', 'cpu', 'tid', 'a', 'b', 'c', 'd'].map(
-      column,
-    )
-    if (seq === undefined || ns === undefined || cpu === undefined || tid === undefined) continue
-    for (let i = 0; i < rows.length; i++)
-      builder.add(
-        seq[i] ?? 0,
-        source.kind,
-        ns[i] ?? 0,
-        cpu[i] ?? 0,
-        tid[i] ?? 0,
-        a?.[i] ?? 0,
-        b?.[i] ?? 0,
-        c?.[i] ?? 0,
-        d?.[i] ?? 0,
-      )
-  }
+  const { builder, events } = await loadEvents(tables, traceId, start)
   const columns = withOrdersOfStores(builder.finish())
   if (columns.length === 0)
     throw new PstraceError(
@@ -95,6 +59,70 @@ export async function loadRecording(tables: WorkloadTables, traceId: number): Pr
     losses: trace.number('lost_events') || 0,
     gaps: await loadGaps(tables, traceId, start),
   }
+}
+
+/** The events that a workload is made of, and the names of all that have raw rows. */
+async function loadEvents(
+  tables: WorkloadTables,
+  traceId: number,
+  start: string,
+): Promise<{ readonly builder: RecordingBuilder; readonly events: ReadonlySet<string> }> {
+  const events = new Set<string>()
+  const builder = new RecordingBuilder()
+  for (const [table, fields] of await findRawTables(tables)) {
+    const event = table.slice(table.indexOf(':') + 1)
+    const source = SOURCES.find(({ names }) => names.includes(event))
+    const isThere =
+      source === undefined
+        ? await hasRows(tables, table, traceId)
+        : (await addEvents(builder, tables, { table, fields, source }, traceId, start)) > 0
+    if (isThere) events.add(event)
+  }
+  return { builder, events }
+}
+
+/** How many there were. */
+async function addEvents(
+  builder: RecordingBuilder,
+  tables: WorkloadTables,
+  of: {
+    readonly table: string
+    readonly fields: ReadonlyMap<string, string>
+    readonly source: (typeof SOURCES)[number]
+  },
+  traceId: number,
+  start: string,
+): Promise<number> {
+  const { kind, values } = of.source
+  const expressions = ['a', 'b', 'c', 'd'].map((column, index) => {
+    const value = values[index]
+    return `${value === undefined ? '0' : `coalesce(${value(of.fields)}, 0)`}::DOUBLE AS ${column}`
+  })
+  const rows = await tables.queryColumns(
+    `SELECT seq::DOUBLE AS seq, (ts_ns - ${start})::DOUBLE AS ns, cpu::DOUBLE AS cpu, tid::DOUBLE AS tid, ${expressions.join(', ')}
+     FROM raw.${quote(of.table)} WHERE trace_id = ${traceId} ORDER BY seq`,
+  )
+  const seq = floats(rows, 'seq')
+  const ns = floats(rows, 'ns')
+  const cpu = floats(rows, 'cpu')
+  const tid = floats(rows, 'tid')
+  const a = floats(rows, 'a')
+  const b = floats(rows, 'b')
+  const c = floats(rows, 'c')
+  const d = floats(rows, 'd')
+  for (let i = 0; i < rows.length; i++)
+    builder.add(
+      seq[i] ?? 0,
+      kind,
+      ns[i] ?? 0,
+      cpu[i] ?? 0,
+      tid[i] ?? 0,
+      a[i] ?? 0,
+      b[i] ?? 0,
+      c[i] ?? 0,
+      d[i] ?? 0,
+    )
+  return rows.length
 }
 
 /** A store is of the folio that went through the gate with its entry, whose probe may tell the order where the store's does not. */
