@@ -16,23 +16,7 @@ const CHART_WIDTH = 720
 export async function toReportHtml(data: ReportData): Promise<string> {
   const script = toInlineScript(readEmbedBundle())
   const figures: string[] = []
-  for (const { chart, rows } of data.charts) {
-    const id = `chart-${chart.name}`
-    if (rowsOf(rows, chart.main).length === 0) {
-      figures.push(
-        `<section id="${id}"><h2>${escapeHtml(chart.summary)}</h2><p class="missing">Not drawn: ${escapeHtml(chart.needs)}.</p></section>`,
-      )
-      continue
-    }
-    const light = chart.spec(rows, toChartSubject(data, 'light', CHART_WIDTH))
-    const dark = chart.spec(rows, toChartSubject(data, 'dark', CHART_WIDTH))
-    figures.push(`<section id="${id}">
-<h2>${escapeHtml(chart.summary)}</h2>
-<p class="reading">${escapeHtml(chart.reading)}</p>
-<div class="chart" data-spec="spec-${chart.name}" data-name="${chart.name}" role="img" aria-label="${escapeHtml(chart.summary)}">${withOwnIds(await renderSvg(light), chart.name)}</div>
-<script type="application/json" id="spec-${chart.name}">${toScriptJson(shareDatasets(light, dark))}</script>
-</section>`)
-  }
+  for (const drawn of data.charts) figures.push(await toFigure(data, drawn))
   return `${toPageHead(`Reclaim of ${data.trace.name}`, script)}
 <meta name="color-scheme" content="light dark">
 <style>${STYLE}</style>
@@ -76,6 +60,24 @@ ${toIssues(data)}
 </body>
 </html>
 `
+}
+
+async function toFigure(
+  data: ReportData,
+  { chart, rows }: ReportData['charts'][number],
+): Promise<string> {
+  const id = `chart-${chart.name}`
+  const summary = escapeHtml(chart.summary)
+  if (rowsOf(rows, chart.main).length === 0)
+    return `<section id="${id}"><h2>${summary}</h2><p class="missing">Not drawn: ${escapeHtml(chart.needs)}.</p></section>`
+  const light = chart.spec(rows, toChartSubject(data, 'light', CHART_WIDTH))
+  const dark = chart.spec(rows, toChartSubject(data, 'dark', CHART_WIDTH))
+  return `<section id="${id}">
+<h2>${summary}</h2>
+<p class="reading">${escapeHtml(chart.reading)}</p>
+<div class="chart" data-spec="spec-${chart.name}" data-name="${chart.name}" role="img" aria-label="${summary}">${withOwnIds(await renderSvg(light), chart.name)}</div>
+<script type="application/json" id="spec-${chart.name}">${toScriptJson(shareDatasets(light, dark))}</script>
+</section>`
 }
 
 /** Vega numbers its clips and gradients from 0 in every drawing; several drawings share this page. */

@@ -17,25 +17,7 @@ const MOST_OPEN_SLICES = 65_536
  */
 export function print(context: IngestContext): EventHandler {
   const text = new TextField(['buf'])
-  const markers = context.tables.buffers.markers
-  /** Begun across threads: name and time by what the end will say. */
-  const open = new Map<string, { name: string; ts: number }>()
-  const add = (name: string, startNs: number, endNs: number, taskId: number): void => {
-    const row = markers.add()
-    markers.number(row, 'ts_ns', startNs)
-    markers.number(row, 'end_ns', endNs)
-    markers.number(row, 'task_id', taskId)
-    markers.text(row, 'name', name)
-  }
-  const begin = (key: string, name: string, ts: number): void => {
-    if (open.size < MOST_OPEN_SLICES) open.set(key, { name, ts })
-  }
-  const end = (key: string, ts: number, taskId: number): void => {
-    const begun = open.get(key)
-    if (begun === undefined) return
-    open.delete(key)
-    add(begun.name, begun.ts, ts, taskId)
-  }
+  const slices = new Slices(context)
   return handle([text], (row, cpu, task) => {
     const ts = context.clock.now
     const mark = text.get(row).replace(/\n$/, '')
@@ -48,46 +30,81 @@ export function print(context: IngestContext): EventHandler {
         break
       case 'E': {
         const begun = task.slices.pop()
-        if (begun !== undefined) add(begun.name, begun.ts, ts, task.id)
+        if (begun !== undefined) slices.add(begun.name, begun.ts, ts, task.id)
         break
       }
       case 'S':
-        begin(`${tgid}|${rest}`, splitLast(rest)[0], ts)
+        slices.begin(`${tgid}|${rest}`, splitLast(rest)[0], ts)
         break
       case 'F':
-        end(`${tgid}|${rest}`, ts, task.id)
+        slices.end(`${tgid}|${rest}`, ts, task.id)
         break
       case 'G': {
         const [track = '', named = ''] = splitFirst(rest)
         const [name, cookie] = splitLast(named)
-        begin(`track ${tgid}|${track}|${cookie}`, name, ts)
+        slices.begin(`track ${tgid}|${track}|${cookie}`, name, ts)
         break
       }
       case 'H': {
         const [track = '', named = ''] = splitFirst(rest)
-        end(`track ${tgid}|${track}|${splitLast(named)[1]}`, ts, task.id)
+        slices.end(`track ${tgid}|${track}|${splitLast(named)[1]}`, ts, task.id)
         break
       }
       case 'N': {
         const name = splitFirst(rest)[1] ?? rest
         lmkdMark(context, name, ts, cpu)
-        add(name, ts, ts, task.id)
+        slices.add(name, ts, ts, task.id)
         break
       }
       case 'C': {
         const [name, value] = splitLast(rest)
-        const samples = context.tables.buffers.samples
-        const added = samples.add()
-        samples.number(added, 'ts_ns', ts)
-        samples.text(added, 'name', name)
-        samples.number(added, 'value', Number(value))
+        addSample(context, name, Number(value), ts)
         lmkdCounter(context, { name, value: Number(value), ts, cpu })
         break
       }
       default:
-        add(phase === 'I' ? rest : mark, ts, ts, task.id)
+        slices.add(phase === 'I' ? rest : mark, ts, ts, task.id)
     }
   })
+}
+
+/** Rows of `markers`, an instant's end being its start. */
+class Slices {
+  readonly #markers: IngestContext['tables']['buffers']['markers']
+  /** Begun across threads: name and time by what the end will say. */
+  readonly #open = new Map<string, { readonly name: string; readonly ts: number }>()
+
+  constructor(context: IngestContext) {
+    this.#markers = context.tables.buffers.markers
+  }
+
+  begin(key: string, name: string, ts: number): void {
+    if (this.#open.size < MOST_OPEN_SLICES) this.#open.set(key, { name, ts })
+  }
+
+  /** Of the task that says it; one whose begin was not recorded is left out. */
+  end(key: string, ts: number, taskId: number): void {
+    const begun = this.#open.get(key)
+    if (begun === undefined) return
+    this.#open.delete(key)
+    this.add(begun.name, begun.ts, ts, taskId)
+  }
+
+  add(name: string, startNs: number, endNs: number, taskId: number): void {
+    const row = this.#markers.add()
+    this.#markers.number(row, 'ts_ns', startNs)
+    this.#markers.number(row, 'end_ns', endNs)
+    this.#markers.number(row, 'task_id', taskId)
+    this.#markers.text(row, 'name', name)
+  }
+}
+
+function addSample(context: IngestContext, name: string, value: number, ts: number): void {
+  const { samples } = context.tables.buffers
+  const row = samples.add()
+  samples.number(row, 'ts_ns', ts)
+  samples.text(row, 'name', name)
+  samples.number(row, 'value', value)
 }
 
 function splitFirst(text: string): [string, string?] {
