@@ -113,19 +113,11 @@ pstrace generate stream -o big.dat --format v6 --events 100000000`,
 
 async function run(scenarioName: string, options: GenerateCommandOptions): Promise<void> {
   const scenario = findScenario(scenarioName)
-  const events = toNumber('--events', options.events, 1, 1e10)
+  const recorded = toRecorded(options)
+  const overwrite = options.force ?? false
   const isStdout = options.output === '-'
   const truthPath =
     options.truth ?? (isStdout ? undefined : `${options.output.replace(/\/$/, '')}.truth.json`)
-  const overwrite = options.force ?? false
-  const loss = toNumber('--loss', options.loss, 0, 1, false)
-  if (options.lossBusy === true && loss === 0)
-    throw usageError('--loss-busy: give with --loss the share of sub-buffers that are lost')
-  if (options.compression !== 'none' && options.format !== 'v7')
-    throw usageError(`--compression ${options.compression}: only --format v7 has it`)
-  const pageSize = toNumber('--sub-buffer', options.subBuffer, 1024, 1 << 20)
-  if ((pageSize & (pageSize - 1)) !== 0)
-    throw usageError(`--sub-buffer ${pageSize}: expected a power of two`)
   const files: OutputFile[] = []
   const open = (path: string): OutputFile => {
     makeFolder(dirname(path))
@@ -133,32 +125,14 @@ async function run(scenarioName: string, options: GenerateCommandOptions): Promi
     files.push(file)
     return file
   }
-  const isFolder = options.format === 'folder'
-  if (isFolder && isStdout) throw usageError('--format folder: give a folder to write with -o')
-  const output: Output = isFolder
-    ? { write: () => {} }
-    : isStdout
-      ? new StandardOutput()
-      : open(options.output)
   try {
+    const output = openOutput(options, open)
     const truthOutput = truthPath === undefined ? undefined : open(truthPath)
     const truth = generate({
+      ...recorded,
       scenario,
-      format: options.format,
-      seed: toNumber('--seed', options.seed, 0, 2 ** 31 - 1),
-      events,
-      kernel: options.kernel,
-      probes: options.probes,
-      loss,
-      lossWhenBusy: options.lossBusy === true,
-      littleEndian: options.bigEndian !== true,
-      long: options.bits === '32' ? 4 : 8,
-      userLong: (options.userBits ?? options.bits) === '32' ? 4 : 8,
-      pageSize,
-      clock: isPerfetto(options.format) ? 'boot' : options.clock,
-      compression: options.compression,
       zstdCompress: await newZstd(),
-      wantRows: truthPath !== undefined && events <= MAX_ROWS_EVENTS,
+      wantRows: truthPath !== undefined && recorded.events <= MAX_ROWS_EVENTS,
       ...(truthOutput !== undefined && { truthOutput }),
       output,
       newSpool,
@@ -176,6 +150,50 @@ async function run(scenarioName: string, options: GenerateCommandOptions): Promi
   }
 }
 
+/** What is recorded and how, checked before a file is touched. */
+function toRecorded(options: GenerateCommandOptions) {
+  const { bits, compression, format, lossBusy = false } = options
+  const events = toInteger('--events', options.events, 1, 1e10)
+  const loss = toShare('--loss', options.loss)
+  if (lossBusy && loss === 0)
+    throw usageError('--loss-busy: give with --loss the share of sub-buffers that are lost')
+  if (compression !== 'none' && format !== 'v7')
+    throw usageError(`--compression ${compression}: only --format v7 has it`)
+  const pageSize = toInteger('--sub-buffer', options.subBuffer, 1024, 1 << 20)
+  if ((pageSize & (pageSize - 1)) !== 0)
+    throw usageError(`--sub-buffer ${pageSize}: expected a power of two`)
+  if (format === 'folder' && options.output === '-')
+    throw usageError('--format folder: give a folder to write with -o')
+  return {
+    format,
+    seed: toInteger('--seed', options.seed, 0, 2 ** 31 - 1),
+    events,
+    kernel: options.kernel,
+    probes: options.probes,
+    loss,
+    lossWhenBusy: lossBusy,
+    littleEndian: options.bigEndian !== true,
+    long: bytesOf(bits),
+    userLong: bytesOf(options.userBits ?? bits),
+    pageSize,
+    clock: isPerfetto(format) ? 'boot' : options.clock,
+    compression,
+  }
+}
+
+function bytesOf(bits: '32' | '64'): 4 | 8 {
+  return bits === '32' ? 4 : 8
+}
+
+/** A folder's files are opened as they are written. */
+function openOutput(
+  { format, output }: GenerateCommandOptions,
+  open: (path: string) => OutputFile,
+): Output {
+  if (format === 'folder') return { write: () => {} }
+  return output === '-' ? new StandardOutput() : open(output)
+}
+
 function findScenario(name: string): Scenario {
   const known = SCENARIOS.find((scenario) => scenario.name === name)
   if (known !== undefined) return known
@@ -188,12 +206,17 @@ function findScenario(name: string): Scenario {
   return parseScenario(readFileSync(name, 'utf8'), name)
 }
 
-function toNumber(flag: string, text: string, min: number, max: number, whole = true): number {
+function toInteger(flag: string, text: string, min: number, max: number): number {
   const value = Number(text)
-  if (text.trim() === '' || !(value >= min && value <= max) || (whole && !Number.isInteger(value)))
-    throw usageError(
-      `${flag} ${text}: expected ${whole ? 'an integer' : 'a number'} from ${min} to ${max}`,
-    )
+  if (text.trim() === '' || !(value >= min && value <= max) || !Number.isInteger(value))
+    throw usageError(`${flag} ${text}: expected an integer from ${min} to ${max}`)
+  return value
+}
+
+function toShare(flag: string, text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || !(value >= 0 && value <= 1))
+    throw usageError(`${flag} ${text}: expected a number from 0 to 1`)
   return value
 }
 
