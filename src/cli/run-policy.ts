@@ -15,12 +15,18 @@ import { policies } from '../policies/index.ts'
 import type { Policy } from '../policies/policy.ts'
 import type { RunTask } from '../replay/kernel-threads.ts'
 import type { ReplayLogEvent } from '../replay/log-events.ts'
-import { type RunResult, replay } from '../replay/replay.ts'
+import { type ReplayOptions, type RunResult, replay } from '../replay/replay.ts'
 import type { RunSummary } from '../replay/summary.ts'
 import { completeTunables } from '../replay/tunables.ts'
 import type { Workload } from '../workload/types.ts'
 import { runInterruptibly } from './interrupt.ts'
-import { openResources, type PlannedRun, type RunConfig, type RunPlan } from './run-plan.ts'
+import {
+  openResources,
+  type PlannedRun,
+  type RunConfig,
+  type RunPlan,
+  type RunResources,
+} from './run-plan.ts'
 import { withSummary } from './run-summary.ts'
 import { readVersion } from './version.ts'
 import { addWorkloadTrace } from './workload-trace.ts'
@@ -75,24 +81,9 @@ export async function runPolicy(options: RunOptions, run: PlannedRun): Promise<F
   try {
     await rows.database.prepareAppends()
     let swapouts = 0
-    const { contents, slots } = resources
     const result = runInterruptibly(() =>
       replay(workload, {
-        policy,
-        backend: resources.backend,
-        contents: contents.contents,
-        tunables: config.tunables,
-        tunableChanges: config.tunableChanges,
-        seed: config.seed,
-        firstThreadId: firstThreadId(policy, workload),
-        cpus: plan.cpus,
-        demand: config.demand,
-        demandScale: config.demandScale,
-        watermarkScale: config.watermarkScale,
-        costScale: config.costScale,
-        checkEveryNs: CHECK_EVERY_NS,
-        ...(config.pageCluster === null ? {} : { readahead: 2 ** config.pageCluster }),
-        readaheadBy: config.readaheadBy,
+        ...toReplayOptions(plan, policy, config, resources),
         sink: (buffer) => {
           if (buffer.table === 'swapouts') {
             swapouts += buffer.length
@@ -100,7 +91,6 @@ export async function runPolicy(options: RunOptions, run: PlannedRun): Promise<F
           }
           rows.database.appendNow(buffer, rows)
         },
-        ...(slots === undefined ? {} : { slots }),
         ...(options.log === undefined ? {} : { log: options.log }),
       }),
     )
@@ -123,6 +113,32 @@ export async function runPolicy(options: RunOptions, run: PlannedRun): Promise<F
   } finally {
     resources.contents.close()
     if (!kept) rows.database.close()
+  }
+}
+
+function toReplayOptions(
+  { workload, cpus }: RunPlan,
+  policy: Policy,
+  config: RunConfig,
+  { backend, contents, slots }: RunResources,
+): Omit<ReplayOptions, 'sink' | 'log'> {
+  return {
+    policy,
+    backend,
+    contents: contents.contents,
+    tunables: config.tunables,
+    tunableChanges: config.tunableChanges,
+    seed: config.seed,
+    firstThreadId: firstThreadId(policy, workload),
+    cpus,
+    demand: config.demand,
+    demandScale: config.demandScale,
+    watermarkScale: config.watermarkScale,
+    costScale: config.costScale,
+    checkEveryNs: CHECK_EVERY_NS,
+    ...(config.pageCluster === null ? {} : { readahead: 2 ** config.pageCluster }),
+    readaheadBy: config.readaheadBy,
+    ...(slots === undefined ? {} : { slots }),
   }
 }
 

@@ -70,63 +70,8 @@ export class Zones {
     this.#recordsPerSlot = machine.recordPagesPerSlot?.value ?? 0
     this.#pagesPerTable =
       machine.recordPagesPerSlot === undefined ? 0 : machine.pageSize / PTE_BYTES
-    const { cpus } = kernel.scheduler
-    const allLow = machine.zones.reduce((sum, zone) => sum + zone.low, 0)
-    for (const { node, freeAtStart } of machine.nodes) {
-      let min = 0
-      let low = 0
-      let high = 0
-      let managed = 0
-      for (const zone of machine.zones) {
-        if (zone.node !== node) continue
-        min += zone.min
-        low += zone.low
-        high += zone.high
-        managed += zone.managed
-      }
-      const own = machine.zones.filter((zone) => zone.node === node)
-      const zoneList =
-        own.length > 0 && own.every((zone) => zone.freeAtStart !== undefined)
-          ? new ZoneList(own, watermarkScale)
-          : undefined
-      const free = zoneList?.free ?? freeAtStart.value
-      this.nodes.push({
-        index: node,
-        free,
-        min,
-        low: min + Math.round((low - min) * watermarkScale),
-        high: min + Math.round((high - min) * watermarkScale),
-        boost: 0,
-        zoneList,
-        poolSinceBoost: 0,
-        kswapd: undefined,
-        kswapdAsleep: true,
-        awakeSince: -1,
-        failures: 0,
-        throttled: [],
-        lists: new PageLists(
-          cpus.length,
-          {
-            managed,
-            low,
-            cpusOfNode: cpus.filter((cpu) => cpu.node === node).length,
-          },
-          // Kernels with a zero map (6.12) have lists that tune themselves (6.7).
-          { tunes: machine.zeroMap.value },
-        ),
-        otherFree:
-          allLow > 0 ? Math.round(((machine.boostBelowFree?.value ?? 0) * low) / allLow) : 0,
-        borrowedOnList: new Int32Array(cpus.length),
-        returning: 0,
-        slotsHeld: 0,
-        mostSlotsHeld: 0,
-        recordShare: 0,
-        newPages: 0,
-        lanes: [new Lane(), new Lane()],
-        fixed: 0,
-        lowestFree: free,
-      })
-    }
+    for (const node of machine.nodes)
+      this.nodes.push(toNodeState(machine, node, kernel.scheduler.cpus, watermarkScale))
     this.#zonelists = this.nodes.map((_, first) => [
       ...this.nodes.slice(first),
       ...this.nodes.slice(0, first),
@@ -330,4 +275,59 @@ export class Zones {
 /** By name: a load by a key that varies is a slow one. */
 function markOf(node: NodeState, mark: Mark): number {
   return mark === 'min' ? node.min : mark === 'low' ? node.low : node.high
+}
+
+/** A node before anything happened. */
+function toNodeState(
+  machine: Machine,
+  { node, freeAtStart }: Machine['nodes'][number],
+  cpus: readonly { readonly node: number }[],
+  watermarkScale: number,
+): NodeState {
+  const zones = machine.zones.filter((zone) => zone.node === node)
+  const min = sumOf(zones, 'min')
+  const low = sumOf(zones, 'low')
+  const high = sumOf(zones, 'high')
+  const zoneList =
+    zones.length > 0 && zones.every((zone) => zone.freeAtStart !== undefined)
+      ? new ZoneList(zones, watermarkScale)
+      : undefined
+  const free = zoneList?.free ?? freeAtStart.value
+  const allLow = sumOf(machine.zones, 'low')
+  const cpusOfNode = cpus.filter((cpu) => cpu.node === node).length
+  return {
+    index: node,
+    free,
+    min,
+    low: min + Math.round((low - min) * watermarkScale),
+    high: min + Math.round((high - min) * watermarkScale),
+    boost: 0,
+    zoneList,
+    poolSinceBoost: 0,
+    kswapd: undefined,
+    kswapdAsleep: true,
+    awakeSince: -1,
+    failures: 0,
+    throttled: [],
+    lists: new PageLists(
+      cpus.length,
+      { managed: sumOf(zones, 'managed'), low, cpusOfNode },
+      // Kernels with a zero map (6.12) have lists that tune themselves (6.7).
+      { tunes: machine.zeroMap.value },
+    ),
+    otherFree: allLow > 0 ? Math.round(((machine.boostBelowFree?.value ?? 0) * low) / allLow) : 0,
+    borrowedOnList: new Int32Array(cpus.length),
+    returning: 0,
+    slotsHeld: 0,
+    mostSlotsHeld: 0,
+    recordShare: 0,
+    newPages: 0,
+    lanes: [new Lane(), new Lane()],
+    fixed: 0,
+    lowestFree: free,
+  }
+}
+
+function sumOf(zones: Machine['zones'], of: 'min' | 'low' | 'high' | 'managed'): number {
+  return zones.reduce((sum, zone) => sum + zone[of], 0)
 }
