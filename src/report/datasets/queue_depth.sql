@@ -6,9 +6,13 @@ WITH waits AS (
   JOIN report_subjects s ON s.trace_id = o.trace_id AND s.run_id IS NOT DISTINCT FROM o.run_id
   WHERE o.path IN ('queued', 'displaced') AND to_ns > from_ns
 ),
+-- A wait that ends where an interval begins is none of its. Widths have fractions, so a billionth of one is no distance.
 spread AS (
   SELECT w.*, e.bin_ns,
-    unnest(generate_series(CAST(floor(w.from_ns / e.bin_ns) AS BIGINT), CAST(floor(w.to_ns / e.bin_ns) AS BIGINT))) AS bin
+    unnest(generate_series(
+      CAST(floor(w.from_ns / e.bin_ns) AS BIGINT),
+      greatest(CAST(floor(w.from_ns / e.bin_ns) AS BIGINT), CAST(ceil(w.to_ns / e.bin_ns - 1e-9) AS BIGINT) - 1)
+    )) AS bin
   FROM waits w
   CROSS JOIN report_extent e
 ),
@@ -33,10 +37,16 @@ steps AS (
 ),
 -- An interval in which the queue only drains is deepest before its first step.
 peaks AS (
-  SELECT p.label, p.node, CAST(floor(p.moment / e.bin_ns) AS BIGINT) AS bin,
-    max(greatest(p.depth, CASE WHEN p.moment % e.bin_ns > 0 THEN p.depth - p.change ELSE 0 END)) AS depth_max
-  FROM steps p
-  CROSS JOIN report_extent e
+  SELECT label, node, bin, max(depth) AS depth_max
+  FROM (
+    SELECT p.label, p.node, CAST(floor(p.moment / e.bin_ns) AS BIGINT) AS bin, p.depth
+    FROM steps p
+    CROSS JOIN report_extent e
+    UNION ALL
+    SELECT p.label, p.node, CAST(ceil(p.moment / e.bin_ns - 1e-9) AS BIGINT) - 1, p.depth - p.change
+    FROM steps p
+    CROSS JOIN report_extent e
+  )
   GROUP BY ALL
 )
 SELECT m.label AS "column", m.node, m.bin * m.bin_ns / 1e9 AS start_s, (m.bin + 1) * m.bin_ns / 1e9 AS end_s, m.depth_mean,
