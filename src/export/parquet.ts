@@ -1,5 +1,6 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { CellType, ResultStream } from '../analysis/result.ts'
+import { quoteName, quoteText } from '../database/quote.ts'
 import { toJson } from './json.ts'
 
 /** Writes what `sql` selects as Parquet with zstd. The connection may be read-only. */
@@ -8,9 +9,7 @@ export async function copyToParquet(
   sql: string,
   path: string,
 ): Promise<void> {
-  await connection.run(
-    `COPY (${sql}) TO '${path.replaceAll("'", "''")}' (FORMAT parquet, COMPRESSION zstd)`,
-  )
+  await connection.run(`COPY (${sql}) TO ${quoteText(path)} (FORMAT parquet, COMPRESSION zstd)`)
 }
 
 /** Writes a computed table as Parquet, by way of a DuckDB in memory. */
@@ -19,9 +18,7 @@ export async function writeParquet(stream: ResultStream, path: string): Promise<
   const instance = await DuckDBInstance.create(':memory:')
   const connection = await instance.connect()
   try {
-    const columns = stream.columns.map(
-      ({ name, type }) => `"${name.replaceAll('"', '""')}" ${SQL_TYPES[type]}`,
-    )
+    const columns = stream.columns.map(({ name, type }) => `${quoteName(name)} ${SQL_TYPES[type]}`)
     await connection.run(`CREATE TABLE result (${columns.join(', ')})`)
     const appender = await connection.createAppender('result')
     for await (const rows of stream.pieces)

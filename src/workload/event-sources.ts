@@ -1,3 +1,4 @@
+import { quoteName } from '../database/quote.ts'
 import { EVENT, type EventKind } from './recording.ts'
 
 /** One kind of event: names it goes by, and the SQL of its values from the columns that the trace has. */
@@ -22,7 +23,7 @@ function columnsOf(fields: Fields, names: readonly string[]): Column[] {
     for (const [column, type] of fields) {
       const end = column.startsWith(name) ? column.slice(name.length) : undefined
       if (end === '' || (end !== undefined && /^__(number|text)\d*$/.test(end)))
-        found.push({ name: quote(column), isText: type === 'VARCHAR' })
+        found.push({ name: quoteName(column), isText: type === 'VARCHAR' })
     }
   return found
 }
@@ -38,10 +39,6 @@ function fieldValue(
     (column) => `WHEN ${column.name} IS NOT NULL THEN (${toSql(column)})::DOUBLE`,
   )
   return cases.length === 0 ? otherwise : `CASE ${cases.join(' ')} ELSE ${otherwise} END`
-}
-
-export function quote(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
 }
 
 function number(...names: string[]): (fields: Fields) => string {

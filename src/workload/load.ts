@@ -1,5 +1,6 @@
+import { quoteName } from '../database/quote.ts'
 import { PstraceError } from '../model/error.ts'
-import { quote, SOURCES } from './event-sources.ts'
+import { SOURCES } from './event-sources.ts'
 import {
   loadGaps,
   loadIos,
@@ -100,7 +101,7 @@ async function addEvents(
   })
   const rows = await tables.queryColumns(
     `SELECT seq::DOUBLE AS seq, (ts_ns - ${start})::DOUBLE AS ns, cpu::DOUBLE AS cpu, tid::DOUBLE AS tid, ${expressions.join(', ')}
-     FROM raw.${quote(of.table)} WHERE trace_id = ${traceId} ORDER BY seq`,
+     FROM raw.${quoteName(of.table)} WHERE trace_id = ${traceId} ORDER BY seq`,
   )
   const seq = floats(rows, 'seq')
   const ns = floats(rows, 'ns')
@@ -159,7 +160,7 @@ async function findRawTables(tables: WorkloadTables): Promise<Map<string, Map<st
 
 async function hasRows(tables: WorkloadTables, table: string, traceId: number): Promise<boolean> {
   const rows = await tables.queryColumns(
-    `SELECT 1 AS one FROM raw.${quote(table)} WHERE trace_id = ${traceId} LIMIT 1`,
+    `SELECT 1 AS one FROM raw.${quoteName(table)} WHERE trace_id = ${traceId} LIMIT 1`,
   )
   return rows.length > 0
 }

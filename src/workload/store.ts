@@ -1,4 +1,5 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
+import { quoteText } from '../database/quote.ts'
 import { PstraceError } from '../model/error.ts'
 import { isSelfContained, parseWorkloadJson, toWorkloadJson, type WorkloadColumns } from './json.ts'
 import { PAGE_COLUMNS } from './json-pages.ts'
@@ -208,7 +209,7 @@ async function readSamples(
   for (const [name] of names.getRows()) {
     const cost = String(name)
     const rows = await connection.runAndReadAll(
-      `SELECT ns FROM read_parquet(${file}) WHERE cost = '${cost.replaceAll("'", "''")}' ORDER BY seq`,
+      `SELECT ns FROM read_parquet(${file}) WHERE cost = ${quoteText(cost)} ORDER BY seq`,
     )
     samples[cost] = Float64Array.from(rows.getRows(), ([ns]) => Number(ns))
   }
@@ -274,5 +275,5 @@ function readRowCounts(text: string, file: string): number[] {
 }
 
 function quoteFile({ path }: WorkloadFolder, file: WorkloadFile): string {
-  return `'${`${path}/${file}`.replaceAll("'", "''")}'`
+  return quoteText(`${path}/${file}`)
 }

@@ -1,4 +1,5 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
+import { quoteName } from '../../database/quote.ts'
 import { groupBy } from '../../model/group-by.ts'
 import type { Figure } from '../figure.ts'
 import { readRows } from '../query.ts'
@@ -29,7 +30,7 @@ export async function readSweep(
   source: { readonly catalog: string; readonly traceId: number },
   axis: SweepAxis,
 ): Promise<SweepPoint[]> {
-  const base = `"${source.catalog.replaceAll('"', '""')}".main`
+  const base = `${quoteName(source.catalog)}.main`
   const rows = await readRows<{
     run_id: number
     policy: string
