@@ -22,6 +22,7 @@ export interface Candidates {
   readonly like: readonly Candidate[]
 }
 
+/** Of the same CPU where that has enough of them, else of all. */
 export function candidatesOf(gap: GapRow, courses: ReadonlyMap<number, Course>): Candidates {
   const own = courses.get(gap.cpu)
   let all = own === undefined ? [] : stretches(gap, own)

@@ -18,6 +18,7 @@ export interface SpanRow {
   readonly censored: 'start' | 'end' | 'both' | null
 }
 
+/** That end of the stall was not seen. */
 export function isCut({ censored }: SpanRow, where: 'start' | 'end'): boolean {
   return censored === where || censored === 'both'
 }

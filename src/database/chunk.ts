@@ -468,6 +468,7 @@ export interface Halves {
 
 export const ZERO: Halves = { lo: 0, hi: 0 }
 
+/** As two's complement of 64 bits. */
 export function toHalves(value: bigint): Halves {
   const bits = BigInt.asUintN(64, value)
   return { lo: Number(bits & 0xffffffffn), hi: Number(bits >> 32n) }

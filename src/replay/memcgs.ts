@@ -77,6 +77,7 @@ const UNLIMITED: Limits = {
   swapHigh: Number.POSITIVE_INFINITY,
 }
 
+/** The root cgroup: it has no limits and is below nothing. One for each machine. */
 export function rootMemcg(): Memcg {
   return new Memcg(0, undefined, -1, UNLIMITED)
 }

@@ -85,6 +85,7 @@ export interface BalanceOptions {
   readonly totalSnapshot: number | undefined
 }
 
+/** What anonymous memory must have been, moment by moment, for all that is known of free memory, the LRU and the pool to hold together. In pages. */
 export function balanceMemory(
   recording: Recording,
   stores: Stores,

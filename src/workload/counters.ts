@@ -7,7 +7,8 @@ import type { Based } from './types.ts'
 /** Pages in zram below which their kinds tell nothing of all stores. */
 const FEWEST_HELD = 1000
 
-export function findSameShare(recording: Recording): { value: number } | undefined {
+/** Share of the stores that were of zero or same-filled pages; undefined = no counter tells. */
+export function findSameShare(recording: Recording): number | undefined {
   const zero = counterRise(recording, 'vmstat.swpout_zero')
   const out = counterRise(recording, 'vmstat.pswpout')
   const zswap = counterRise(recording, 'vmstat.zswpout') ?? 0
@@ -17,12 +18,13 @@ export function findSameShare(recording: Recording): { value: number } | undefin
     const original = readCounter(recording, 'mm_stat.orig_data_size')?.last ?? 0
     return same === undefined || original < FEWEST_HELD * recording.pageSize
       ? undefined
-      : { value: same / (original / recording.pageSize) }
+      : same / (original / recording.pageSize)
   }
   if (out === undefined || zero + out + zswap <= 0) return undefined
-  return { value: zero / (zero + out + zswap) }
+  return zero / (zero + out + zswap)
 }
 
+/** Does swap-out keep zero pages in a bitmap (mm/page_io.c, 6.12), of which swpout_zero of vmstat is the counter? */
 export function findZeroMap(recording: Recording): Based<boolean> {
   const counter = readCounter(recording, 'vmstat.swpout_zero')
   if (counter !== undefined) return { value: true, basis: 'snapshot', from: 'vmstat swpout_zero' }
@@ -32,6 +34,7 @@ export function findZeroMap(recording: Recording): Based<boolean> {
     : { value: false, basis: 'default', from: 'no vmstat' }
 }
 
+/** Pages of zram's pool per page that it holds, at the recording's end; undefined = not recorded. */
 export function poolPerPageSnapshot(recording: Recording): number | undefined {
   const used = readCounter(recording, 'mm_stat.mem_used_total')?.last
   const original = readCounter(recording, 'mm_stat.orig_data_size')?.last

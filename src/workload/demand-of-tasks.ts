@@ -24,6 +24,7 @@ export interface DemandTasks {
   readonly rows: ReadonlyMap<number, number>
 }
 
+/** Tasks that ask for memory, in the order of their tids. */
 export function listDemandTasks(
   users: MemoryUsers,
   clocks: ReadonlyMap<number, TaskClock>,

@@ -51,7 +51,7 @@ export function readHistory(recording: Recording, disturbances: Disturbances | u
   const stolen = findStolen(recording, users.owners, startNs, recording.endNs)
   const costsUntil = (untilEvent: number): MeasuredCosts =>
     measureCosts(recording, users.owners, {
-      sameShare: sameShare?.value,
+      sameShare,
       stolenOfStep: stolen.ofStep,
       untilEvent,
     })

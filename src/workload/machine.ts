@@ -297,6 +297,7 @@ export function findRecordPages(recording: Recording): Based<number> {
   }
 }
 
+/** Free pages below which movable allocations are given blocks of other types; `boostFree`: free pages at the wake-ups that such allocations caused. */
 export function findBoostLevel(
   boostFree: readonly number[],
   low: number,

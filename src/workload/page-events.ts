@@ -9,6 +9,7 @@ import {
   type Recording,
 } from './recording.ts'
 
+/** A page's node, by the zone whose range has its pfn; outside of all ranges it is that of the kswapd which met it, or 0. */
 export function nodeFinder(
   recording: Recording,
   zones: readonly RecordedZone[],

@@ -19,6 +19,7 @@ interface PageParts {
   readonly cached: number
 }
 
+/** Known pages by their identities, then the page cache of the start. */
 export function buildPages(parts: PageParts): WorkloadPages {
   const { identities, allocations, stores, recording, cached } = parts
   const { length: known } = identities

@@ -9,6 +9,7 @@ import type {
 } from './recording.ts'
 import { floats, texts, type WorkloadTables } from './table-columns.ts'
 
+/** By tid. A tgid of -1 is not known. */
 export async function loadTasks(
   tables: WorkloadTables,
   traceId: number,
@@ -39,6 +40,7 @@ export async function loadTasks(
   return tasks
 }
 
+/** Zones with memory whose watermarks are known, in pages; a `startPfn` of -1 is not known. */
 export async function loadZones(tables: WorkloadTables, traceId: number): Promise<RecordedZone[]> {
   const rows = await tables.queryColumns(
     `SELECT node::DOUBLE AS node, zone, start_pfn::DOUBLE AS start_pfn, spanned::DOUBLE AS spanned, managed::DOUBLE AS managed,
@@ -65,6 +67,7 @@ export async function loadZones(tables: WorkloadTables, traceId: number): Promis
   return zones
 }
 
+/** Free pages of all nodes together, and the counters of vmstat and mm_stat, by name in the order of their times (ns since `start`). */
 export async function loadSamples(
   tables: WorkloadTables,
   traceId: number,
@@ -89,6 +92,7 @@ export async function loadSamples(
   return samples
 }
 
+/** Swap-outs that the pool did not take and a device did, in the order in which they were submitted. */
 export async function loadRefusals(
   tables: WorkloadTables,
   traceId: number,
@@ -102,6 +106,7 @@ export async function loadRefusals(
   return { ns: floats(rows, 'ns'), entry: floats(rows, 'entry') }
 }
 
+/** In the order of their starts, ns since `start`. */
 export async function loadGaps(
   tables: WorkloadTables,
   traceId: number,
@@ -122,6 +127,7 @@ export async function loadGaps(
   }))
 }
 
+/** Requests that were completed, in the order of their issue; times in ns since `start`. */
 export async function loadIos(
   tables: WorkloadTables,
   traceId: number,
@@ -142,6 +148,7 @@ export async function loadIos(
   }
 }
 
+/** Kinds of the swap areas, the one that is filled first first. */
 export async function loadSwapKinds(tables: WorkloadTables, traceId: number): Promise<string[]> {
   const rows = await tables.queryColumns(
     `SELECT kind FROM swap_devices WHERE trace_id = ${traceId} ORDER BY priority DESC, swap_type`,
@@ -149,6 +156,7 @@ export async function loadSwapKinds(tables: WorkloadTables, traceId: number): Pr
   return texts(rows, 'kind').filter((kind) => kind !== undefined)
 }
 
+/** Files recorded beside the trace, by name; none where the column is NULL. */
 export function parseSnapshot(text: string | undefined): Readonly<Record<string, unknown>> {
   if (text === undefined) return {}
   const value: unknown = JSON.parse(text)

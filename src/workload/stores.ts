@@ -38,6 +38,7 @@ export interface ClassifiedStores {
 
 const MOST_COUNTED = 255
 
+/** In the order of their events. Those below a threshold of CPU time are of zero or same-filled pages; `sameShare`: how many there are, where counters tell. */
 export function classifyStores(
   read: readonly StoreSample[],
   sameShare: number | undefined,

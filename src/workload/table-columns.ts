@@ -29,11 +29,13 @@ export async function one(
   }
 }
 
+/** NaN = NULL. */
 export function floats(rows: TableColumns, column: string): Float64Array {
   const values = rows.columns[column]
   return values instanceof Float64Array ? values : Float64Array.from(values ?? [], Number)
 }
 
+/** undefined = NULL. */
 export function texts(rows: TableColumns, column: string): readonly (string | undefined)[] {
   const values = rows.columns[column]
   return values instanceof Float64Array ? Array.from(values, String) : (values ?? [])

@@ -44,8 +44,8 @@ const REMOVAL_IN_ZERO_GAP = 0.23
  */
 export function unmapCosts(gaps: readonly Gap[], sameBelowNs: number): UnmapCosts {
   const kinds = new GapKinds(gaps, sameBelowNs)
-  const afterZero = kinds.of(false, false, 'zero').median()
-  const afterQueued = kinds.of(false, false, 'queued')
+  const afterZero = kinds.of(KERNEL, 'zero').median()
+  const afterQueued = kinds.of(KERNEL, 'queued')
   const seesQueue = afterQueued.length >= MIN_GAPS
   const removalNs = Number.isNaN(afterZero)
     ? 0
@@ -54,10 +54,10 @@ export function unmapCosts(gaps: readonly Gap[], sameBelowNs: number): UnmapCost
       : afterZero * REMOVAL_IN_ZERO_GAP
   const release = kinds.release(removalNs)
   const releaseNs = release.ns
-  const local = kinds.bare(false, removalNs, releaseNs)
-  const remote = kinds.bare(true, removalNs, releaseNs)
-  const own = kinds.any(true, false)
-  const ownRemote = kinds.any(true, true)
+  const local = kinds.bare(KERNEL, removalNs, releaseNs)
+  const remote = kinds.bare(KERNEL_REMOTE, removalNs, releaseNs)
+  const own = kinds.any(OWNER)
+  const ownRemote = kinds.any(OWNER_REMOTE)
   return {
     unmap: measured(
       local.length > 0 ? local : remote,
@@ -93,6 +93,13 @@ function ownCost(samples: Numbers, from: string): Cost {
     : fixed(0, 'inferred', 'as by a kernel thread')
 }
 
+/** Who unmaps, and whether an owner of memory runs on another CPU meanwhile. */
+type By = Pick<Gap, 'isOwner' | 'isRemote'>
+const KERNEL: By = { isOwner: false, isRemote: false }
+const KERNEL_REMOTE: By = { isOwner: false, isRemote: true }
+const OWNER: By = { isOwner: true, isRemote: false }
+const OWNER_REMOTE: By = { isOwner: true, isRemote: true }
+
 type Before = 'stored' | 'zero' | 'queued' | 'displaced'
 
 /** Gaps by whose memory, where its owners run, and what was before; batches that were not written whole only where there are too few others. */
@@ -105,17 +112,17 @@ class GapKinds {
     this.#sameBelowNs = sameBelowNs
   }
 
-  of(isOwner: boolean, isRemote: boolean, before: Before): Numbers {
-    return this.#select(isOwner, isRemote, (gap) => (this.#before(gap) === before ? gap.ns : -1))
+  of(by: By, before: Before): Numbers {
+    return this.#select(by, (gap) => (this.#before(gap) === before ? gap.ns : -1))
   }
 
-  any(isOwner: boolean, isRemote: boolean): Numbers {
-    return this.#select(isOwner, isRemote, (gap) => gap.ns)
+  any(by: By): Numbers {
+    return this.#select(by, (gap) => gap.ns)
   }
 
-  /** By kernel threads, where nothing was to be released before; where that was not seen, less the release. */
-  bare(isRemote: boolean, removalNs: number, releaseNs: number): Numbers {
-    const seen = this.#unreleased(isRemote, removalNs)
+  /** Where nothing was to be released before; where that was not seen, less the release. */
+  bare(by: By, removalNs: number, releaseNs: number): Numbers {
+    const seen = this.#unreleased(by, removalNs)
     if (seen.length >= MIN_GAPS) return seen
     const added: Readonly<Record<Before, number>> = {
       stored: releaseNs,
@@ -123,7 +130,7 @@ class GapKinds {
       queued: 0,
       displaced: Math.max(0, releaseNs - removalNs),
     }
-    return this.#select(false, isRemote, (gap) => lessened(gap.ns, added[this.#before(gap)]))
+    return this.#select(by, (gap) => lessened(gap.ns, added[this.#before(gap)]))
   }
 
   /**
@@ -133,9 +140,9 @@ class GapKinds {
   release(removalNs: number): { readonly ns: number; readonly n: number } {
     let sum = 0
     let n = 0
-    for (const isRemote of [false, true]) {
-      const stored = this.of(false, isRemote, 'stored')
-      const bare = this.#unreleased(isRemote, removalNs)
+    for (const by of [KERNEL, KERNEL_REMOTE]) {
+      const stored = this.of(by, 'stored')
+      const bare = this.#unreleased(by, removalNs)
       if (stored.length < MIN_GAPS || bare.length < MIN_GAPS) continue
       sum += (stored.mean() - bare.mean()) * stored.length
       n += stored.length
@@ -143,8 +150,8 @@ class GapKinds {
     return { ns: n === 0 ? 0 : Math.max(0, sum / n), n }
   }
 
-  #unreleased(isRemote: boolean, removalNs: number): Numbers {
-    return this.#select(false, isRemote, (gap) => {
+  #unreleased(by: By, removalNs: number): Numbers {
+    return this.#select(by, (gap) => {
       const before = this.#before(gap)
       if (before === 'queued') return gap.ns
       return before === 'zero' ? lessened(gap.ns, removalNs) : -1
@@ -158,7 +165,7 @@ class GapKinds {
   }
 
   /** `read` gives -1 for what is not wanted. */
-  #select(isOwner: boolean, isRemote: boolean, read: (gap: Gap) => number): Numbers {
+  #select({ isOwner, isRemote }: By, read: (gap: Gap) => number): Numbers {
     const full = new Numbers()
     const loose = new Numbers()
     for (const gap of this.#gaps) {

@@ -27,6 +27,7 @@ export class WorkTimes {
   }
 }
 
+/** The first event at that time or later; `recording.length` = there is none. */
 export function eventAt(recording: Recording, ns: number): number {
   let low = 0
   let high = recording.length
