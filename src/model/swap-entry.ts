@@ -2,10 +2,6 @@
  * A swap entry's value on 64-bit kernels: area number in the top 6 bits, page offset in the low 58 (include/linux/swapops.h,
  * SWP_TYPE_SHIFT = BITS_PER_XA_VALUE - MAX_SWAPFILES_SHIFT = 63 - 5).
  */
-export interface SwapEntry {
-  readonly type: number
-  readonly offset: number
-}
 
 const TWO_32 = 4294967296
 /** Offsets of a key stay below this: 256 PiB of swap with 4 KiB pages. */
@@ -24,10 +20,4 @@ export function swapOffset(lo: number, hi: number): number {
 /** One exact number per (type, offset), for maps. */
 export function swapKey(type: number, offset: number): number {
   return type * KEY_OFFSETS + offset
-}
-
-/** The inverse of `swapKey`. */
-export function fromSwapKey(key: number): SwapEntry {
-  const type = Math.floor(key / KEY_OFFSETS)
-  return { type, offset: key - type * KEY_OFFSETS }
 }

@@ -44,7 +44,7 @@ describe('a generated recording with swap on a disk', () => {
     const done = requests.filter((row) => row['complete_ns'] !== null)
     const ofKind = (op: string) => done.filter((row) => row['op'] === op)
     expect(ofKind('R').length).toBeGreaterThan(10)
-    expect(ofKind('W').length).toBeGreaterThan(100)
+    expect(ofKind('W').length).toBeGreaterThan(20)
     const service = (isWrite: number, ns: number) => `${isWrite} ${ns}`
     expect(
       Array.from(found?.ns ?? [], (ns, i) => service(found?.isWrite[i] ?? -1, ns)).sort(),
@@ -71,14 +71,15 @@ describe('a generated recording with swap on a disk', () => {
   it('wakes a task that waits for a page when its read is complete', () => {
     const { truth } = generated({ scenario, events: 5000 })
     const reads = truth.tables?.['block_ios']?.filter((row) => row['op'] === 'R') ?? []
-    for (const { end_ns: end, ts_ns: begin, tid } of truth.tables?.['swapins'] ?? []) {
+    const swapIns = truth.tables?.['swapins'] ?? []
+    expect(swapIns.length).toBeGreaterThan(20)
+    for (const { end_ns: end, ts_ns: begin, tid } of swapIns) {
       const [read] = reads.filter(
         (row) =>
           row['tid'] === tid &&
           Number(row['issue_ns']) >= Number(begin) &&
           Number(row['issue_ns']) < Number(end),
       )
-      expect(read).toBeDefined()
       expect(Number(read?.['complete_ns'])).toBeLessThan(Number(end))
     }
   })

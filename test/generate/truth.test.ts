@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, it } from 'vitest'
 import { Database } from '../../src/database/database.ts'
 import type { ProbeSet } from '../../src/generate/event-kinds.ts'
 import { GENERATED_FORMATS } from '../../src/generate/generate.ts'
@@ -37,12 +37,7 @@ for (const [f, format] of GENERATED_FORMATS.entries())
       'is read as what happened: $scenario, kernel $kernel, probes $probes, snapshots $snapshots',
       async ({ scenario: name, snapshots, ...choice }) => {
         const scenario = scenarioNamed(name)
-        const { traceId } = await expectTruth(
-          database,
-          { ...choice, scenario, format, events: EVENTS },
-          snapshots,
-        )
-        expect(traceId).toBeGreaterThan(0)
+        await expectTruth(database, { ...choice, scenario, format, events: EVENTS }, snapshots)
       },
     )
   })
@@ -70,12 +65,7 @@ describe('another machine', () => {
     'is read as what happened: $format, $long bytes a long, little-endian: $littleEndian',
     async (machine) => {
       const scenario = scenarioNamed('server')
-      const { traceId } = await expectTruth(
-        database,
-        { ...machine, scenario, events: EVENTS },
-        true,
-      )
-      expect(traceId).toBeGreaterThan(0)
+      await expectTruth(database, { ...machine, scenario, events: EVENTS }, true)
     },
   )
 })
