@@ -400,8 +400,17 @@ describe('selection', () => {
     ['trace', { trace: 'frist' }, 'Did you mean first?'],
     ['run', { trace: '1', run: ['paralel'] }, 'Did you mean parallel?'],
     ['marker', { trace: '1', window: 'lunch' }, 'Did you mean launch?'],
+    ['thread', { trace: '1', comm: ['app-1', 'file'] }, 'known: app-1, filer. Did you mean filer?'],
   ])('names the known ones when the %s is unknown', async (_what, options, message) => {
     await expect(lengths(options)).rejects.toThrow(message)
+  })
+
+  it.each([
+    ['a thread that the trace does not have', { tid: ['13'] }, /^--tid '13': expected a thread/],
+    ['an end before the begin', { from: '30ms', to: '0.02s' }, /^--to '0.02s': .* --from 0.03s$/],
+    ['a begin after the end of everything', { from: '1100' }, /which lasts 0.000001s$/],
+  ])('takes %s for a slip, not for a time without stalls', async (_what, options, message) => {
+    await expect(lengths({ trace: '1', run: ['recording'], ...options })).rejects.toThrow(message)
   })
 
   it('tells two runs of one policy apart', async () => {

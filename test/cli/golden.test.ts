@@ -15,7 +15,8 @@ const CASES: Readonly<Record<string, readonly [args: readonly string[], status?:
   'stalls-window': [
     ['stalls', '--trace', 'phone', '--from', '20ms', '--to', '40ms', '--by', 'stall'],
   ],
-  'stalls-of-nobody': [['stalls', '--trace', 'phone', '--comm', 'nobody']],
+  'stalls-of-kswapd': [['stalls', '--trace', 'phone', '--comm', 'kswapd*']],
+  'stalls-of-nobody': [['stalls', '--trace', 'phone', '--comm', 'nobody'], 2],
   order: [['order', '--trace', 'phone']],
   kswapd: [['kswapd', '--trace', 'phone']],
   'kswapd-spans-ndjson': [
