@@ -3,7 +3,7 @@ import { cutToReplayedWork } from '../analysis/replayed-work.ts'
 import { toResult } from '../analysis/result.ts'
 import { createViews } from '../analysis/views.ts'
 import { parseCount } from '../config/settings.ts'
-import { unknownName } from '../model/names.ts'
+import { badValue, unknownName } from '../model/names.ts'
 import { unfitError } from './failure.ts'
 import { addDatabase, addExamples, addSelectors } from './options.ts'
 import { printResult, remark, writeOut } from './output.ts'
@@ -104,11 +104,16 @@ async function draw(
   return format === 'png' ? renderPng(spec, { scale }) : renderHtml(spec, title)
 }
 
-function toChartFormat(options: ChartOptions): Format {
-  const extension = /\.([a-z]+)$/i.exec(options.output ?? '')?.[1]?.toLowerCase()
-  return (
-    FORMATS.find((format) => format === options.format) ??
-    FORMATS.find((format) => format === extension) ??
-    'svg'
-  )
+function toChartFormat({ format: asked, output }: ChartOptions): Format {
+  const named = FORMATS.find((format) => format === asked)
+  if (named !== undefined) return named
+  const extension = /\.([a-z]+)$/i.exec(output ?? '')?.[1]?.toLowerCase()
+  const told = FORMATS.find((format) => format === extension)
+  if (output !== undefined && extension !== undefined && told === undefined)
+    throw badValue(
+      '--output',
+      output,
+      `a name that ends in one of .${FORMATS.join(', .')}, or --format`,
+    )
+  return told ?? 'svg'
 }
