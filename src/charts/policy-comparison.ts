@@ -65,7 +65,7 @@ function metricPanel(
     transform: [{ filter: { field: 'metric', equal: metric } }],
     layer: [
       ...(isRecorded ? [recordedRule(ink.faint)] : []),
-      bars(y, String(first?.['unit'] ?? ''), subject),
+      bars(y, rows, subject),
       ...(rows.some(isInterval) ? [intervals(y, ink.text)] : []),
       {
         mark: { type: 'text', align: 'left', dx: 8, fontSize: 10, color: ink.text },
@@ -87,7 +87,9 @@ function recordedRule(color: string): JsonObject {
   }
 }
 
-function bars(y: JsonObject, unit: string, subject: ChartSubject): JsonObject {
+function bars(y: JsonObject, rows: readonly ChartRow[], subject: ChartSubject): JsonObject {
+  const unit = String(rows[0]?.['unit'] ?? '')
+  const isNothing = rows.every((row) => Number(row['value']) === 0 && !isInterval(row))
   return {
     mark: { type: 'bar', height: { band: 0.62 } },
     encoding: {
@@ -95,7 +97,8 @@ function bars(y: JsonObject, unit: string, subject: ChartSubject): JsonObject {
         field: 'value',
         type: 'quantitative',
         axis: { title: unit, tickCount: 4, format: ',.3~f' },
-        scale: { zero: true },
+        // Of nothing but zeros the axis would have its zero in the middle.
+        scale: isNothing ? { domain: [0, 1] } : { zero: true },
       },
       y,
       color: { field: 'column', type: 'nominal', scale: columnScale(subject), legend: null },

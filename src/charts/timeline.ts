@@ -6,7 +6,7 @@ import { classScale, configOf, dataset, inkOf, titleOf } from './theme.ts'
 const MEMORY_HEIGHT = 120
 const ACTIVITY_HEIGHT = 46
 const LABEL_GAP = 11
-/** Free memory far above the watermarks is cut off: what policies change happens near them. */
+/** Free memory far above the watermarks is cut off, unless it stays there: what policies change happens near them. */
 const MOST_HIGHS = 5
 
 export const timeline: Chart = {
@@ -77,7 +77,15 @@ function memoryTop(rows: ChartRows): number {
   const free = largest(rowsOf(rows, 'free_samples'), 'free_mib') ?? 0
   if (high === 0) return Math.max(free, 1)
   const proved = largest(rowsOf(rows, 'free_bounds'), 'hi_mib') ?? 0
-  return Math.min(Math.max(free, proved * 1.05, high * 1.4), high * MOST_HIGHS)
+  const top = Math.max(free, proved * 1.05, high * 1.4)
+  const isNear = (row: ChartRow) => Number(row['free_mib']) <= high * MOST_HIGHS
+  const near = new Set(
+    rowsOf(rows, 'free_samples')
+      .filter(isNear)
+      .map(({ column }) => column),
+  )
+  const staysFar = rowsOf(rows, 'free_samples').some(({ column }) => !near.has(column))
+  return staysFar ? top : Math.min(top, high * MOST_HIGHS)
 }
 
 /** "At least low" has no upper end: the band runs to the top of the panel. */

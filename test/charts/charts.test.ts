@@ -201,6 +201,32 @@ it('gives the recording the neutral colour and every run its own, whichever colu
   expect(scaleOf(['kswapd', 'parallel']).range).not.toContain(all.range[0])
 })
 
+it('has zero at the left of a panel in which all is zero', () => {
+  const rows = ['recording', 'parallel'].map((column) => ({
+    ...sampleRows()['policy_comparison']?.[0],
+    ...{ column, metric: 'order_done_inversions', value: 0, lo: null, hi: null },
+  }))
+  const draw = (list: readonly ChartRow[]) =>
+    JSON.stringify(
+      findChart('policy-comparison')?.spec({ policy_comparison: list }, sampleSubject()),
+    )
+  expect(draw(rows)).toContain('"scale":{"domain":[0,1]}')
+  expect(draw(rows.map((row, value) => ({ ...row, value })))).toContain('"scale":{"zero":true}')
+})
+
+it('cuts free memory off far above the watermarks, but not where it stays there', () => {
+  const { free_samples: samples = [], ...others } = sampleRows()
+  const draw = (free: (row: ChartRow, index: number) => number) =>
+    JSON.stringify(
+      findChart('timeline')?.spec(
+        { ...others, free_samples: samples.map((row, i) => ({ ...row, free_mib: free(row, i) })) },
+        sampleSubject(),
+      ),
+    )
+  expect(draw((row, i) => (i % 2 === 0 ? 1000 : Number(row['free_mib'])))).toContain('is cut off')
+  expect(draw((row) => (row['column'] === 'recording' ? 1000 : 5))).not.toContain('is cut off')
+})
+
 function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
