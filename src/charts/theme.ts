@@ -98,6 +98,7 @@ export function columnScale(subject: ChartSubject): JsonObject {
   return { domain: subject.columns, range }
 }
 
+/** Colours of the parts of time; those that are absent are in no legend. */
 export function partScale(subject: ChartSubject, present: ReadonlySet<unknown>): JsonObject {
   return pick(PARTS, PART_COLOURS[subject.theme], present)
 }
@@ -118,6 +119,7 @@ function pick(
 /** Only families whose widths are near DejaVu Sans, with which the layout is measured. */
 const FONT = 'DejaVu Sans, Verdana, sans-serif'
 
+/** Vega-Lite's `config`, of every chart. */
 export function configOf(theme: Theme): JsonObject {
   const ink = INK[theme]
   return {
@@ -206,6 +208,7 @@ export function timeUnit(largestMs: number): { readonly unit: 's' | 'ms'; readon
   return largestMs >= 10_000 ? { unit: 's', perMs: 0.001 } : { unit: 'ms', perMs: 1 }
 }
 
+/** `data` of a view: the rows of that dataset. */
 export function dataset(name: string): Json {
   return { name }
 }

@@ -9,7 +9,7 @@ import type { Settings } from '../config/settings.ts'
 import { Database } from '../database/database.ts'
 import { removeRun } from '../database/states.ts'
 import { openWorkloadFolder } from '../io/workload-folder.ts'
-import { formatCount } from '../model/counted.ts'
+import { formatCount, plural } from '../model/counted.ts'
 import { toAnswer } from '../report/answer.ts'
 import { toMetrics } from '../report/comparison.ts'
 import { extractWorkload } from '../workload/extract.ts'
@@ -156,6 +156,7 @@ export interface Extracted {
   readonly swapouts: number
 }
 
+/** The workload of a recording; says what it is as a remark. */
 export async function extract(
   database: Database,
   traceId: number,
@@ -169,7 +170,7 @@ export async function extract(
   )
   remark(
     settings,
-    `workload: ${formatCount(workload.tasks.length)} tasks, ${formatCount(workload.pages.length)} pages over ${formatNs(endNs - startNs)} of the recording`,
+    `workload: ${plural(workload.tasks.length, 'task')}, ${plural(workload.pages.length, 'page')} over ${formatNs(endNs - startNs)} of the recording`,
   )
   return {
     workload,
@@ -186,7 +187,7 @@ export async function readFolder(folder: string, settings: Settings): Promise<Ex
   )
   remark(
     settings,
-    `workload: ${formatCount(workload.tasks.length)} tasks, ${formatCount(workload.pages.length)} pages from ${folder}`,
+    `workload: ${plural(workload.tasks.length, 'task')}, ${plural(workload.pages.length, 'page')} from ${folder}`,
   )
   return {
     workload,
@@ -196,6 +197,7 @@ export async function readFolder(folder: string, settings: Settings): Promise<Ex
   }
 }
 
+/** The name by which SQL knows the database's file. */
 export async function catalogOf(database: Database): Promise<string> {
   const [row] = await readRows<{ name: string }>(
     database.connection,
@@ -204,6 +206,7 @@ export async function catalogOf(database: Database): Promise<string> {
   return row?.name ?? 'memory'
 }
 
+/** `recordedWorkNs`: null = not known. */
 export function withRecordedWork(plan: RunPlan, recordedWorkNs: number | null): RunPlan {
   return {
     ...plan,
