@@ -40,6 +40,8 @@ describe('pstrace chart', () => {
     })
     expect(readFileSync(join(folder, 'a.png')).subarray(1, 4).toString()).toBe('PNG')
     expect(pstrace('chart', 'kswapd-split', '-o', 'a.json').status).toBe(0)
+    expect(pstrace('chart', 'kswapd-split', '-o', 'a.gif').stderr).toContain('ends in one of .svg')
+    expect(existsSync(join(folder, 'a.gif'))).toBe(false)
     const spec = JSON.parse(readFileSync(join(folder, 'a.json'), 'utf8')) as { $schema: string }
     expect(spec.$schema).toMatch(/vega-lite\/v6\.json$/)
   })
