@@ -251,12 +251,14 @@ function askReplay(known: Known): Question {
 }
 
 /** What a replay lacks and takes a guess at. */
-function toGuessed({ gateEntry, hasZoneinfo, readEntry, sched, stores }: Known): string {
+function toGuessed(known: Known): string {
+  const { direct, gateEntry, hasZoneinfo, kswapd, readEntry, sched, stores } = known
   const guessed = [
     ...(gateEntry && readEntry ? [] : ['pages without identity: no swap-in can be replayed']),
     ...(stores ? [] : ['costs of stores are guessed']),
     ...(sched ? [] : ['time on the CPU is guessed']),
     ...(hasZoneinfo ? [] : ['watermarks are guessed']),
+    ...(direct && kswapd ? [] : ['free memory is known at fewer moments']),
   ]
   return guessed.join('; ')
 }

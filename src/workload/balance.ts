@@ -29,7 +29,7 @@ export interface Balance {
   /** Most pool pages at any time. */
   readonly poolPeak: number
   /** Distance of the exact anchors from the line available + pool = constant, median. */
-  readonly residual: number
+  readonly residual: number | undefined
 }
 
 export interface Anchor {
@@ -127,7 +127,7 @@ export function balanceMemory(
     totalPages: total,
     boosts: effectiveMins(recording, options.startEvent, zone).map((min) => min - options.min),
     poolPeak: peak,
-    residual: errors[errors.length >> 1] ?? Number.NaN,
+    residual: errors[errors.length >> 1],
   }
 }
 

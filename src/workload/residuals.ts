@@ -35,12 +35,16 @@ export function listResiduals(parts: ResidualParts): readonly Residual[] {
       unit: 'pages',
       meaning: 'balance at the last anchor less the fitted demand',
     },
-    {
-      name: 'pool_line',
-      value: Math.round(balance.residual),
-      unit: 'pages',
-      meaning: 'median distance of exact anchors from available + pool = constant',
-    },
+    ...(balance.residual === undefined
+      ? []
+      : [
+          {
+            name: 'pool_line',
+            value: Math.round(balance.residual),
+            unit: 'pages',
+            meaning: 'median distance of exact anchors from available + pool = constant',
+          },
+        ]),
     {
       name: 'stores_unmatched',
       value: identities.unmatched,

@@ -65,6 +65,16 @@ describe('diagnose', () => {
     }
   })
 
+  it('says what each partial answer rests on, whichever events are missing', () => {
+    const all = [...STOCK, ...PROBES]
+    for (const one of all)
+      for (const other of all) {
+        const findings = diagnose(evidence(all.filter((role) => role !== one && role !== other)))
+        for (const { question, answer, confidence } of findings)
+          expect(confidence, `${question}: ${answer} without ${one} and ${other}`).not.toBe('')
+      }
+  })
+
   it('names the probe that would tell scan from store', () => {
     const kswapd = find(evidence(STOCK), 'scan and store')
     expect(kswapd?.answer).toBe('partly')
