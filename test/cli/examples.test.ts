@@ -34,12 +34,13 @@ function toWords(example: string): string[] {
   return [...command.matchAll(/'([^']*)'|(\S+)/g)].map((match) => match[1] ?? match[2] ?? '')
 }
 
-/** As an example is tried: less of what only takes long. */
+/** As an example is tried: less of what only takes long, and moments that the short traces here have. */
 function tried(example: string): string {
   return example
     .replace('--events 100000000', '--events 2000')
     .replace(/^pstrace generate (?!.*--events)/, '$&--events 2000 ')
     .replace('--seeds 3', '--seeds 1')
+    .replace('--from 2s --to 2.5s', '--from 20ms --to 25ms')
     .replace('=1,2,3 --cpus 4 --cpus 8', '=1,2 --cpus 4')
 }
 
