@@ -89,8 +89,6 @@ class ClockReader {
     const end = this.#options.hasWaking && wokenNs >= 0 ? wokenNs : ns
     if (left === STATE.blocked) clock.blockedNs += end - begin
     else if (left === STATE.sleeping && end > begin) {
-      // It slept when the workload started: the sleep is its first operation, so it is not waited for a second time.
-      clock.firstNs = Math.min(clock.firstNs, begin)
       clock.sleepOwn.push(clock.ownNs)
       clock.sleepNs.push(end - begin)
       clock.sleepAtNs.push(begin)

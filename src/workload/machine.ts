@@ -337,8 +337,8 @@ function findBackend(
   recording: Recording,
   balance: Balance,
 ): Pick<Machine, 'backend' | 'codec' | 'backendParameters'> {
-  // zswap_store and zswap_load are called where zswap is switched off, too.
-  const isOff = /enabled[:=\s]+N/.test(snapshotText(recording, 'zswap.params') ?? '')
+  // zswap_store and zswap_load are called where zswap is switched off, too. shrinker_enabled is another parameter.
+  const isOff = /(?:^|[/\s])enabled[:=\s]+N/.test(snapshotText(recording, 'zswap.params') ?? '')
   const hasZswap = !isOff && [...recording.events].some((name) => /zswap_/.test(name))
   const kind = hasZswap
     ? 'zswap'

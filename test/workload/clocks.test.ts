@@ -29,26 +29,3 @@ it('reclaim for a memory cgroup is what a task asked for, and its time is not th
   expect([clock?.memcgPages.at(0), clock?.memcgPages.at(1)]).toEqual([64, 32])
   expect([clock?.memcgOwn.at(0), clock?.memcgOwn.at(1)]).toEqual([1000, 3000])
 })
-
-it('a task that slept when the workload started begins with the rest of that sleep, once', () => {
-  const builder = new RecordingBuilder()
-  let rank = 0
-  const add = (kind: (typeof EVENT)[keyof typeof EVENT], ns: number, a = 0, b = 0, c = 0) =>
-    builder.add(rank++, kind, ns, 0, KSWAPD, a, b, c, 0)
-  add(EVENT.switch, 100, 0, STATE.runnable, APP)
-  add(EVENT.switch, 500, APP, STATE.sleeping, KSWAPD)
-  add(EVENT.wakeKswapd, 1000)
-  add(EVENT.waking, 7000, APP)
-  add(EVENT.switch, 7100, KSWAPD, STATE.runnable, APP)
-  add(EVENT.switch, 8100, APP, STATE.sleeping, KSWAPD)
-  const clock = readClocks(madeRecording(builder, { endNs: 10_000 }), new Set([APP]), {
-    startEvent: 2,
-    flushNs: 0,
-    switchNs: 0,
-    wanted: (tid: number) => tid === APP,
-    hasWaking: true,
-  }).get(APP)
-  expect(clock?.firstNs).toBe(1000)
-  expect(clock?.sleepNs.at(0)).toBe(6000)
-  expect(clock?.ownNs).toBe(1000)
-})
