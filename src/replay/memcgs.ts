@@ -229,9 +229,11 @@ export class Memcgs {
       charged.arriving += pages
       return true
     }
-    const ahead = Math.max(pages, batchSize)
-    const batch = this.overLimit(charged, ahead) === undefined ? ahead : pages
-    if (batch < ahead && this.overLimit(charged, pages) !== undefined) return false
+    let batch = Math.max(pages, batchSize)
+    if (this.overLimit(charged, batch) !== undefined) {
+      if (batch === pages || this.overLimit(charged, pages) !== undefined) return false
+      batch = pages
+    }
     charged.arriving += pages
     charged.count(batch)
     if (batch > pages) this.#stocks.put(thread.cpu, charged, batch - pages)

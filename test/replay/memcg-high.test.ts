@@ -15,7 +15,7 @@ function run(given: Partial<Plan> & Pick<Plan, 'memcgs' | 'tasks'>, swapPages?: 
   if (kswapd === undefined) throw new Error('there is no policy')
   const rows = new RowCollector()
   const plenty = { free: 50_000, min: 10, low: 20, high: 30, cpus: 1 }
-  const { summary } = replay(
+  const { summary, exhausted } = replay(
     plan({ ...plenty, costs: { store: 2000, unmap: 1000, scanKept: 100, batch: 500 }, ...given }),
     {
       policy: kswapd,
@@ -31,7 +31,13 @@ function run(given: Partial<Plan> & Pick<Plan, 'memcgs' | 'tasks'>, swapPages?: 
     taskId: Number(row['task_id']),
     ns: Number(row['end_ns']) - Number(row['start_ns']),
   }))
-  return { rows, summary, spans, throttled: spans.filter(({ kind }) => kind === 'throttle') }
+  return {
+    rows,
+    summary,
+    exhausted,
+    spans,
+    throttled: spans.filter(({ kind }) => kind === 'throttle'),
+  }
 }
 
 /** The comment above MEMCG_DELAY_PRECISION_SHIFT in mm/memcontrol.c: megabytes in use with memory.high at 100M, and what it takes to allocate more, ms. */
@@ -121,6 +127,16 @@ describe.each(['classic', 'mglru'] as const)('with the %s lists', (lru) => {
     const tasks = [1, 2].map((memcg) => ({ memcg, rows, cpus: [memcg - 1] }))
     const { throttled } = run({ lru, memcgs, tasks, cpus: 2 }, 0)
     expect(new Set(throttled.map(({ taskId }) => taskId))).toEqual(new Set([1, 2]))
+  })
+
+  it('memory.max holds where nothing can be reclaimed: the run ends where the kernel would kill', () => {
+    const memcgs = [{ name: 'a', maxPages: 400 }]
+    const tasks = [{ memcg: 0, rows: allocations(500, 1000) }]
+    const { rows, exhausted } = run({ lru, memcgs, tasks }, 0)
+    const held = rows.of('samples').filter((row) => row['name'] === 'memcg.a.pages')
+    expect(Math.max(...held.map((row) => Number(row['value'])))).toBe(400)
+    expect(exhausted).toBe(true)
+    expect(rows.of('swapouts')).toEqual([])
   })
 
   it('above memory.swap.high a task is slowed down although its memory is below memory.high', () => {
