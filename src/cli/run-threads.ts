@@ -2,11 +2,12 @@ import { availableParallelism } from 'node:os'
 import type { Figure } from '../analysis/figure.ts'
 import { rowKinds } from '../database/schema.ts'
 import { beginRun, completeRun, removeRun } from '../database/states.ts'
-import type { Codec } from '../memory/codecs/codec.ts'
+import type { Codec, CodecChoice } from '../memory/codecs/codec.ts'
 import { openCodec } from '../memory/codecs/index.ts'
 import type { PageContents } from '../memory/contents/contents.ts'
 import { PstraceError } from '../model/error.ts'
 import { RowBuffer } from '../model/rows.ts'
+import type { Policy } from '../policies/policy.ts'
 import { openCosts } from '../replay/costs.ts'
 import type { RunTask } from '../replay/kernel-threads.ts'
 import { runThreads, type ThreadsOptions, type ThreadsResult } from '../threads/run.ts'
@@ -59,54 +60,33 @@ export async function runPolicyOnThreads(
   const { policy } = run
   const { workload } = plan
   const config = completeConfig(run, options.keep)
-  const { pageSize } = workload.machine
-  const codecChoice = chooseRunCodec(config, pageSize)
-  const codec = await openCodec(config.codec, codecChoice)
-  const open = await openContents(config.contents, workload, config.seed)
-  const stream = readStream(workload, open.contents)
-  open.close()
-  const unmap = openCosts(workload, config.seed, config.costScale).unmap
-  const scale = hostScale(workload, stream, codec)
-  const cpus = Math.max(...countNodeCpus(config))
-  const gatesAll = policy.layout({ node: 0, cpus }, config.tunables).gate === 'swap'
-  const { zeroMap } = workload.machine
-  const runId = await beginRun(database, traceId, describeRun(config, codec, open.contents))
+  const opened = await openHost(workload, config)
+  const { stream, zeroMap } = opened
+  const runId = await beginRun(
+    database,
+    traceId,
+    describeRun(config, opened.codec, opened.contents),
+  )
   try {
-    const result = await runThreads({
-      policy,
-      tunables: config.tunables,
-      pages: stream.bytes,
-      pageSize,
-      cpus,
-      codec,
-      codecChoice,
-      admits: (folio) =>
-        !(zeroMap.value && stream.zero[folio] === 1) &&
-        (gatesAll || workload.pages.kind[stream.ids[folio] as number] === ANON),
-      unmapNs: () => Math.round(unmap.draw() * scale),
-      run: runInterruptibly,
-      modules: MODULES,
-      execArgv: process.execArgv,
-    })
+    const result = await runOnHost(policy, workload, config, opened)
     const first = firstThreadId(policy, workload) + FIRST_ID
     await database.prepareAppends()
-    const tasks = listTasks(result, first)
-    await addThreads(database, traceId, tasks)
+    await addThreads(database, traceId, listTasks(result, first))
     for (const rows of [
-      toSwapouts(result, stream, zeroMap.value, first),
+      toSwapouts(result, stream, zeroMap, first),
       toThreadStates(result, first),
       toKswapdSpan(result, first),
     ])
       database.appendNow(rows, { traceId, runId })
     database.flush()
     await completeRun(database, runId)
-    const summary = summarize(result, stream, scale)
+    const summary = summarize(result, stream, opened.scale)
     const figures = knownOnThreads(
       withSummary(await readRunFigures({ database, traceId, runId }), summary),
     )
     await addMetrics(database, { traceId, runId }, figures, { summary }, config, undefined)
     const finished = {
-      contents: open.contents.description,
+      contents: opened.contents.description,
       exhausted: false,
       endNs: summary.workNs,
       progress: [],
@@ -117,6 +97,59 @@ export async function runPolicyOnThreads(
     await removeRun(database, runId)
     throw error
   }
+}
+
+/** What this host compresses, with what, and how its speed compares to the recorded machine's. */
+interface Host {
+  readonly codec: Codec
+  readonly codecChoice: CodecChoice
+  readonly contents: PageContents
+  readonly stream: Stream
+  /** Zero pages never reach the policy: the machine marks them in its swap map. */
+  readonly zeroMap: boolean
+  /** Time of this host per time of the recorded machine. */
+  readonly scale: number
+}
+
+async function openHost(workload: Workload, config: RunConfig): Promise<Host> {
+  const { pageSize, zeroMap } = workload.machine
+  const codecChoice = chooseRunCodec(config, pageSize)
+  const codec = await openCodec(config.codec, codecChoice)
+  const open = await openContents(config.contents, workload, config.seed)
+  const { contents } = open
+  const stream = readStream(workload, contents)
+  open.close()
+  const scale = hostScale(workload, stream, codec)
+  return { codec, codecChoice, contents, stream, zeroMap: zeroMap.value, scale }
+}
+
+function runOnHost(
+  policy: Policy,
+  workload: Workload,
+  config: RunConfig,
+  { codec, codecChoice, stream, zeroMap, scale }: Host,
+): Promise<ThreadsResult> {
+  const { pages, machine } = workload
+  const { tunables } = config
+  const { unmap } = openCosts(workload, config.seed, config.costScale)
+  const cpus = Math.max(...countNodeCpus(config))
+  const gatesAll = policy.layout({ node: 0, cpus }, tunables).gate === 'swap'
+  return runThreads({
+    policy,
+    tunables,
+    pages: stream.bytes,
+    pageSize: machine.pageSize,
+    cpus,
+    codec,
+    codecChoice,
+    admits: (folio) =>
+      !(zeroMap && stream.zero[folio] === 1) &&
+      (gatesAll || pages.kind[stream.ids[folio] as number] === ANON),
+    unmapNs: () => Math.round(unmap.draw() * scale),
+    run: runInterruptibly,
+    modules: MODULES,
+    execArgv: process.execArgv,
+  })
 }
 
 /** The first lines of what is printed: what real threads can and cannot tell. */

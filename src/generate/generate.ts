@@ -109,40 +109,65 @@ const MAX_GAPS = 10_000
 
 /** Generates one trace file and returns its truth. Same options, same bytes. */
 export function generate(options: GenerateOptions): GeneratedTruth {
-  const kernel = parseKernel(options.kernel)
-  if (kernel === undefined)
+  const layouts = recordedLayouts(options)
+  const context = openContext(options, layouts)
+  const writer = newWriter(options, context)
+  const recording = new Recording(writer, context.encoders, options)
+  const truth = options.wantRows ? new Truth() : undefined
+  simulate(options.scenario, recording, {
+    seed: options.seed,
+    maxEvents: options.events,
+    ...(truth === undefined ? {} : { truth }),
+  })
+  recording.finish()
+  writer.finish()
+  const summary = summarize(options, recording, layouts)
+  const { truthOutput } = options
+  if (truth === undefined) {
+    truthOutput?.write(utf8(`${JSON.stringify(summary)}\n`))
+    return summary
+  }
+  const losses = toLossRows(recording.losses)
+  if (truthOutput !== undefined)
+    for (const piece of toJson(summary, truth, losses)) truthOutput.write(utf8(piece))
+  return { ...summary, tables: tablesOf(truth, losses) }
+}
+
+/** Layouts of the events that the kernel has, the scenario can cause and the format can hold. */
+function recordedLayouts({ kernel, scenario, probes, format }: GenerateOptions): EventLayout[] {
+  const parsed = parseKernel(kernel)
+  if (parsed === undefined)
     throw new PstraceError(
       'generate-kernel',
-      `kernel ${options.kernel}: expected major.minor of a release from ${KERNELS[0]} to ${KERNELS.at(-1)}, e.g. 6.12`,
+      `kernel ${kernel}: expected major.minor of a release from ${KERNELS[0]} to ${KERNELS.at(-1)}, e.g. 6.12`,
       { exitStatus: 2 },
     )
-  const strings = stringsOf(options.scenario)
-  const encoded = strings.map(utf8)
-  const abi = { littleEndian: options.littleEndian, long: options.long }
-  const layouts = layoutsOf(kernel, { folioOrders: hasFolios(options.scenario) }).filter(
+  return layoutsOf(parsed, { folioOrders: hasFolios(scenario) }).filter(
     ({ kind }) =>
-      isRecorded(kind, options.probes) &&
-      (options.scenario.storeQueue !== undefined || !kind.startsWith('store')) &&
-      (hasRequests(options.scenario) || !kind.startsWith('block')) &&
-      !(kind === 'print' && isPerf(options.format)),
+      isRecorded(kind, probes) &&
+      (scenario.storeQueue !== undefined || !kind.startsWith('store')) &&
+      (hasRequests(scenario) || !kind.startsWith('block')) &&
+      !(kind === 'print' && isPerf(format)),
   )
+}
+
+function openContext(options: GenerateOptions, layouts: readonly EventLayout[]): WriterContext {
+  const { scenario, littleEndian, long } = options
+  const strings = stringsOf(scenario)
+  const encoded = strings.map(utf8)
+  const idOf = (kind: string, index: number) => (kind === 'print' ? PRINT_ID : FIRST_ID + index)
   const encoders = new Map<string, RecordEncoder>(
     layouts.map((layout, i) => [
       layout.kind,
-      new RecordEncoder(
-        layout,
-        layout.kind === 'print' ? PRINT_ID : FIRST_ID + i,
-        abi,
-        strings,
-        encoded,
-      ),
+      new RecordEncoder(layout, idOf(layout.kind, i), { littleEndian, long }, strings, encoded),
     ]),
   )
-  const context: WriterContext = {
-    scenario: options.scenario,
+  return {
+    scenario,
     strings,
-    ...abi,
-    userLong: options.userLong ?? options.long,
+    littleEndian,
+    long,
+    userLong: options.userLong ?? long,
     pageSize: options.pageSize,
     clock: options.clock,
     kernelRelease: `${options.kernel}.0-generated`,
@@ -152,17 +177,14 @@ export function generate(options: GenerateOptions): GeneratedTruth {
     output: options.output,
     newSpool: options.newSpool,
   }
-  const writer = newWriter(options, context)
-  const recording = new Recording(writer, encoders, options)
-  const truth = options.wantRows ? new Truth() : undefined
-  simulate(options.scenario, recording, {
-    seed: options.seed,
-    maxEvents: options.events,
-    ...(truth === undefined ? {} : { truth }),
-  })
-  recording.finish()
-  writer.finish()
-  const summary: GeneratedTruth = {
+}
+
+function summarize(
+  options: GenerateOptions,
+  recording: Recording,
+  layouts: readonly EventLayout[],
+): GeneratedTruth {
+  return {
     scenario: options.scenario.name,
     seed: options.seed,
     kernel: options.kernel,
@@ -175,20 +197,15 @@ export function generate(options: GenerateOptions): GeneratedTruth {
     startNs: recording.firstNs,
     endNs: recording.lastNs,
   }
-  const { truthOutput } = options
-  if (truth === undefined) {
-    truthOutput?.write(utf8(`${JSON.stringify(summary)}\n`))
-    return summary
-  }
-  const losses = recording.losses.map(({ cpu, startNs, endNs, events }) => ({
+}
+
+function toLossRows(losses: readonly LostInterval[]): TruthRow[] {
+  return losses.map(({ cpu, startNs, endNs, events }) => ({
     cpu,
     start_ns: startNs,
     end_ns: endNs,
     events,
   }))
-  if (truthOutput !== undefined)
-    for (const piece of toJson(summary, truth, losses)) truthOutput.write(utf8(piece))
-  return { ...summary, tables: tablesOf(truth, losses) }
 }
 
 /** Tables whose rows are made when they are first asked for. */

@@ -14,63 +14,83 @@ export function toLiveStream(
   first: readonly Uint8Array[],
   rest: AsyncIterator<Uint8Array>,
 ): StoppableStream {
-  const queue = [...first]
-  let queued = queue.reduce((sum, piece) => sum + piece.length, 0)
-  let ended = false
-  let failure: unknown
-  let wakeReader: (() => void) | undefined
-  let wakeWriter: (() => void) | undefined
+  return new BufferedStream(name, first, rest)
+}
 
-  const wake = (): void => {
-    wakeReader?.()
-    wakeReader = undefined
+class BufferedStream implements StoppableStream {
+  readonly name: string
+  readonly #rest: AsyncIterator<Uint8Array>
+  readonly #queue: Uint8Array[]
+  #queuedBytes: number
+  #hasEnded = false
+  #failure: unknown
+  #wakeReader: (() => void) | undefined
+  #wakeWriter: (() => void) | undefined
+
+  constructor(name: string, first: readonly Uint8Array[], rest: AsyncIterator<Uint8Array>) {
+    this.name = name
+    this.#rest = rest
+    this.#queue = [...first]
+    this.#queuedBytes = first.reduce((sum, piece) => sum + piece.length, 0)
+    this.#pump().catch((cause: unknown) => this.#end(cause))
   }
-  const end = (cause?: unknown): void => {
-    if (!ended) failure = cause
-    ended = true
-    wake()
-    wakeWriter?.()
+
+  wait(): Promise<void> {
+    if (this.#queue.length > 0 || this.#hasEnded) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#wakeReader = resolve
+    })
   }
-  const pump = async (): Promise<void> => {
-    while (!ended) {
-      if (queued > MAX_QUEUED_BYTES)
-        await new Promise<void>((resolve) => {
-          wakeWriter = resolve
-        })
-      const piece = await rest.next()
-      if (piece.done === true || ended) break
-      queue.push(piece.value)
-      queued += piece.value.length
-      wake()
+
+  next(): Uint8Array | undefined {
+    const queue = this.#queue
+    if (queue.length === 0) {
+      if (this.#failure !== undefined) throw this.#failure
+      return undefined
     }
-    end()
+    const piece = queue.length === 1 ? queue[0] : Buffer.concat(queue)
+    queue.length = 0
+    this.#queuedBytes = 0
+    this.#letWrite()
+    return piece
   }
-  pump().catch(end)
 
-  return {
-    name,
-    wait() {
-      if (queue.length > 0 || ended) return Promise.resolve()
-      return new Promise((resolve) => {
-        wakeReader = resolve
-      })
-    },
-    next() {
-      if (queue.length === 0) {
-        if (failure !== undefined) throw failure
-        return undefined
-      }
-      const piece = queue.length === 1 ? queue[0] : Buffer.concat(queue)
-      queue.length = 0
-      queued = 0
-      wakeWriter?.()
-      wakeWriter = undefined
-      return piece
-    },
-    stop() {
-      end()
-      // A pipe that gives nothing more would keep the process alive.
-      rest.return?.().catch(() => undefined)
-    },
+  stop(): void {
+    this.#end()
+    // A pipe that gives nothing more would keep the process alive.
+    this.#rest.return?.().catch(() => undefined)
+  }
+
+  async #pump(): Promise<void> {
+    while (!this.#hasEnded) {
+      if (this.#queuedBytes > MAX_QUEUED_BYTES)
+        await new Promise<void>((resolve) => {
+          this.#wakeWriter = resolve
+        })
+      const piece = await this.#rest.next()
+      if (piece.done === true || this.#hasEnded) break
+      this.#queue.push(piece.value)
+      this.#queuedBytes += piece.value.length
+      this.#letRead()
+    }
+    this.#end()
+  }
+
+  /** The first cause counts: what fails after the end was told is no failure of the stream. */
+  #end(cause?: unknown): void {
+    if (!this.#hasEnded) this.#failure = cause
+    this.#hasEnded = true
+    this.#letRead()
+    this.#letWrite()
+  }
+
+  #letRead(): void {
+    this.#wakeReader?.()
+    this.#wakeReader = undefined
+  }
+
+  #letWrite(): void {
+    this.#wakeWriter?.()
+    this.#wakeWriter = undefined
   }
 }

@@ -2,9 +2,15 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type { Codec, CodecChoice } from '../memory/codecs/codec.ts'
 import { PstraceError } from '../model/error.ts'
-import type { Policy, SubmitEnd, TunableValues } from '../policies/policy.ts'
+import type { Policy, PolicyLayout, SubmitEnd, TunableValues } from '../policies/policy.ts'
 import { Lane } from '../replay/ranks.ts'
-import { type FolioRecords, openShared, readFolios, ThreadExecutor } from './shared.ts'
+import {
+  type FolioRecords,
+  openShared,
+  readFolios,
+  type SharedState,
+  ThreadExecutor,
+} from './shared.ts'
 import type { WorkerStart } from './worker.ts'
 
 export interface ThreadsOptions {
@@ -60,96 +66,147 @@ const PATIENCE_MS = 60_000
  * run to run, sizes do not. Blocks this thread while it stores and waits.
  */
 export async function runThreads(options: ThreadsOptions): Promise<ThreadsResult> {
-  const { policy, tunables, pages, pageSize, cpus, codec } = options
+  const { policy, tunables, pages, pageSize, cpus } = options
   const layout = policy.layout({ node: 0, cpus }, tunables)
-  const folioCount = Math.floor(pages.byteLength / pageSize)
-  const starts = layout.workers.flatMap(({ start, name }, worker) =>
-    Array.from({ length: start === 'item' ? layout.items : 1 }, () => ({
-      worker,
-      name,
-      isPool: start === 'item',
-    })),
-  )
+  const roles = rolesOf(layout)
   const shared = openShared(layout, {
-    folioCount,
+    folioCount: Math.floor(pages.byteLength / pageSize),
     pageSize,
     pages,
     tunables,
     cpus,
-    threads: starts.length + 1,
+    threads: roles.length + 1,
   })
-  const workers: Worker[] = []
-  const exits: Promise<unknown>[] = []
-  const open = async (worker: number, isPool: boolean): Promise<void> => {
-    const start: WorkerStart = {
-      shared,
-      thread: workers.length + 1,
-      worker,
-      isPool,
-      policies: options.modules.policies,
-      policy: policy.name,
-      codecs: options.modules.codecs,
-      codec: codec.name,
-      codecChoice: options.codecChoice,
-    }
-    const thread = new Worker(options.modules.worker ?? new URL('./worker.js', import.meta.url), {
-      workerData: start,
-      ...(options.execArgv === undefined ? {} : { execArgv: [...options.execArgv] }),
-    })
-    workers.push(thread)
-    const ready = once(thread, 'message')
-    // From the start: a thread that is quick ends before anybody looks.
-    const exit = once(thread, 'exit')
-    exit.catch(() => {})
-    exits.push(exit)
-    await ready
-  }
-  const ends: FolioEnd[] = []
+  const workers = new WorkerThreads(shared, options)
+  let ends: readonly FolioEnd[] = []
   try {
-    for (const { worker, isPool } of starts) await open(worker, isPool)
-    const target = new Uint8Array(codec.bound(pageSize))
-    const executor = new ThreadExecutor(shared, 0, (page) => codec.compress(page, target))
-    const isSynchronous = layout.workers.length === 0
-    const admits = options.admits ?? (() => true)
+    for (const role of roles) await workers.open(role)
+    const kswapd = openKswapd(shared, options)
     const work = (): void => {
-      for (let folio = 0; folio < folioCount; folio++) {
-        executor.scan(folio, options.unmapNs?.(folio) ?? 0)
-        let end: FolioEnd = 'outside'
-        if (admits(folio))
-          end = isSynchronous
-            ? 'inline'
-            : (executor.run(policy.submit(folio, executor)) ?? 'inline')
-        ends.push(end)
-        if (end === 'activate') {
-          executor.giveBack(folio)
-          continue
-        }
-        if (end !== 'queued') {
-          executor.start(folio)
-          executor.store(folio)
-        }
-        executor.handed(folio)
-      }
-      if (!executor.awaitStores(PATIENCE_MS))
-        throw new PstraceError(
-          'threads-stuck',
-          `policy ${policy.name} on threads: no folio was stored for ${PATIENCE_MS / 1000} s with some still queued`,
-        )
+      ends = submitAll(kswapd, shared.folioCount, layout, options)
+      awaitStores(kswapd, policy)
     }
     if (options.run === undefined) work()
     else options.run(work)
-    executor.stop()
-    await Promise.all(exits)
+    kswapd.stop()
+    await workers.exited()
   } finally {
-    await Promise.all(workers.map((worker) => worker.terminate()))
+    await workers.terminate()
   }
   const folios = readFolios(shared)
   return {
     ...folios,
-    workers: starts.map(({ name }) => name),
+    workers: roles.map(({ name }) => name),
     ends,
     ...measureOrder(folios, ends),
   }
+}
+
+/** What one thread is: a worker of the policy's layout, or one of several that share a worker's work items. */
+interface Role {
+  readonly name: string
+  readonly worker: number
+  readonly isPool: boolean
+}
+
+function rolesOf({ workers, items }: PolicyLayout): Role[] {
+  return workers.flatMap(({ start, name }, worker) =>
+    Array.from({ length: start === 'item' ? items : 1 }, () => ({
+      name,
+      worker,
+      isPool: start === 'item',
+    })),
+  )
+}
+
+/** The workers' threads, numbered from 1; thread 0 is kswapd. */
+class WorkerThreads {
+  readonly #shared: SharedState
+  readonly #options: ThreadsOptions
+  readonly #threads: Worker[] = []
+  readonly #exits: Promise<unknown>[] = []
+
+  constructor(shared: SharedState, options: ThreadsOptions) {
+    this.#shared = shared
+    this.#options = options
+  }
+
+  /** Resolves when the thread has opened its policy and codec. */
+  async open({ worker, isPool }: Role): Promise<void> {
+    const { policy, codec, codecChoice, modules, execArgv } = this.#options
+    const start: WorkerStart = {
+      shared: this.#shared,
+      thread: this.#threads.length + 1,
+      worker,
+      isPool,
+      policies: modules.policies,
+      policy: policy.name,
+      codecs: modules.codecs,
+      codec: codec.name,
+      codecChoice,
+    }
+    const thread = new Worker(modules.worker ?? new URL('./worker.js', import.meta.url), {
+      workerData: start,
+      ...(execArgv === undefined ? {} : { execArgv: [...execArgv] }),
+    })
+    this.#threads.push(thread)
+    const ready = once(thread, 'message')
+    // From the start: a thread that is quick ends before anybody looks.
+    const exit = once(thread, 'exit')
+    exit.catch(() => {})
+    this.#exits.push(exit)
+    await ready
+  }
+
+  /** Rejects where a thread failed. */
+  async exited(): Promise<void> {
+    await Promise.all(this.#exits)
+  }
+
+  async terminate(): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => thread.terminate()))
+  }
+}
+
+function openKswapd(shared: SharedState, { codec, pageSize }: ThreadsOptions): ThreadExecutor {
+  const target = new Uint8Array(codec.bound(pageSize))
+  return new ThreadExecutor(shared, 0, (page) => codec.compress(page, target))
+}
+
+/** kswapd's part: hands each folio to the policy and stores itself what the policy left to it. */
+function submitAll(
+  kswapd: ThreadExecutor,
+  folioCount: number,
+  { workers }: PolicyLayout,
+  { policy, admits, unmapNs }: ThreadsOptions,
+): FolioEnd[] {
+  const isSynchronous = workers.length === 0
+  const ends: FolioEnd[] = []
+  for (let folio = 0; folio < folioCount; folio++) {
+    kswapd.scan(folio, unmapNs?.(folio) ?? 0)
+    let end: FolioEnd = 'outside'
+    if (admits === undefined || admits(folio))
+      end = isSynchronous ? 'inline' : (kswapd.run(policy.submit(folio, kswapd)) ?? 'inline')
+    ends.push(end)
+    if (end === 'activate') {
+      kswapd.giveBack(folio)
+      continue
+    }
+    if (end !== 'queued') {
+      kswapd.start(folio)
+      kswapd.store(folio)
+    }
+    kswapd.handed(folio)
+  }
+  return ends
+}
+
+function awaitStores(kswapd: ThreadExecutor, policy: Policy): void {
+  if (kswapd.awaitStores(PATIENCE_MS)) return
+  throw new PstraceError(
+    'threads-stuck',
+    `policy ${policy.name} on threads: no folio was stored for ${PATIENCE_MS / 1000} s with some still queued`,
+  )
 }
 
 function measureOrder(

@@ -25,73 +25,112 @@ export function createCorpusContents(
   corpus: Corpus,
   options: CorpusContentsOptions = {},
 ): PageContents {
-  const { seed = 1, changedChunks = 8, fills } = options
-  const { pageSize, order, bytes, classes } = corpus
-  if (order.length === 0) {
+  if (corpus.order.length === 0) {
     throw new PstraceError('corpus-empty', 'the corpus holds no page', { exitStatus: 2 })
   }
-  const zeroClass = PAGE_CLASSES.indexOf('zero')
-  const sameClass = PAGE_CLASSES.indexOf('same')
-  // Captured pages by what the recording may demand of a page: anything, zero, same, data.
-  const any = order
-  const same = order.filter((index) => classes[index] === sameClass)
-  const data = order.filter((index) => classes[index] !== sameClass && classes[index] !== zeroClass)
-  const byClass = PAGE_CLASSES.map((_, number) =>
-    Uint32Array.from(
-      Array.from({ length: classes.length }, (_unused, index) => index).filter(
-        (index) => classes[index] === number,
-      ),
-    ),
-  )
-  const chunk = pageSize >>> 6
-  const share = (number: number): string =>
-    `${Math.round((order.filter((index) => classes[index] === number).length / order.length) * 1000) / 10} %`
+  return new CorpusPages(corpus, options)
+}
 
-  const ownOf = (page: number): number => mix32(mix32(seed) ^ Math.imul(page + 1, 0x9e3779b1))
-  const indexOf = (known: number, own: number): number => {
-    let pool = any
-    if (known === FILL_SAME && same.length > 0) pool = same
-    if (known === FILL_DATA && data.length > 0) pool = data
+const ZERO_CLASS = PAGE_CLASSES.indexOf('zero')
+const SAME_CLASS = PAGE_CLASSES.indexOf('same')
+
+class CorpusPages implements PageContents {
+  readonly source = 'corpus'
+  readonly description: string
+  readonly #corpus: Corpus
+  readonly #seed: number
+  readonly #changedChunks: number
+  readonly #fills: Uint8Array | undefined
+  /** Captured pages, as often as they were seen, that are same pages or hold data. */
+  readonly #same: Uint32Array
+  readonly #data: Uint32Array
+  /** Distinct pages of each class. */
+  readonly #byClass: readonly Uint32Array[]
+
+  constructor(corpus: Corpus, { seed = 1, changedChunks = 8, fills }: CorpusContentsOptions) {
+    const { order, classes } = corpus
+    this.#corpus = corpus
+    this.#seed = seed
+    this.#changedChunks = changedChunks
+    this.#fills = fills
+    this.#same = order.filter((index) => classes[index] === SAME_CLASS)
+    this.#data = order.filter(
+      (index) => classes[index] !== SAME_CLASS && classes[index] !== ZERO_CLASS,
+    )
+    const all = Uint32Array.from(classes.keys())
+    this.#byClass = PAGE_CLASSES.map((_, number) =>
+      all.filter((index) => classes[index] === number),
+    )
+    this.description = describe(corpus)
+  }
+
+  fill(page: number, version: number, _slot: number, target: Uint8Array): number {
+    const known = this.#fillOf(page)
+    if (known === FILL_ZERO) {
+      target.fill(0)
+      return ZERO_KEY
+    }
+    const { bytes, classes, pageSize } = this.#corpus
+    const own = this.#ownOf(page)
+    const index = this.#indexOf(known, own)
+    target.set(bytes.subarray(index * pageSize, (index + 1) * pageSize))
+    const number = classes[index] ?? 0
+    // Zero and same pages stay what they are: another chunk would put them into another class.
+    if (version === 0 || number === ZERO_CLASS || number === SAME_CLASS) return -2 - index
+    this.#rewrite(index, version, own, target)
+    return version * 4_294_967_296 + page
+  }
+
+  isZero(page: number, version: number): boolean | undefined {
+    const known = this.#fillOf(page)
+    if (known === FILL_ZERO) return true
+    const number = this.#corpus.classes[this.#indexOf(known, this.#ownOf(page))]
+    if (number === ZERO_CLASS) return true
+    // Chunks of other pages may make a page of other class zero, however rarely.
+    return version === 0 || number === SAME_CLASS ? false : undefined
+  }
+
+  /** Puts chunks of pages of the same class into the page, as `version` rewrites would. */
+  #rewrite(index: number, version: number, own: number, target: Uint8Array): void {
+    const { bytes, classes, order, pageSize } = this.#corpus
+    const peers = this.#byClass[classes[index] ?? 0] ?? order
+    const chunk = pageSize >>> 6
+    // The versions go round the chunks; each chunk shows its latest rewrite.
+    const turns = this.#changedChunks * version
+    const offset = own & 63
+    for (let rank = 0; rank < 64 && rank < turns; rank += 1) {
+      const rewrite = Math.floor((turns - 1 - rank) / 64) + 1
+      const at = ((rank + offset) & 63) * chunk
+      const draw = mix32(own ^ Math.imul(rank + 1, 0x85ebca77) ^ Math.imul(rewrite, 0xc2b2ae3d))
+      const from = (peers[scale(draw, peers.length)] ?? index) * pageSize + at
+      target.set(bytes.subarray(from, from + chunk), at)
+    }
+  }
+
+  /** What the recording showed of the page; 0 = nothing. */
+  #fillOf(page: number): number {
+    return this.#fills === undefined ? 0 : (this.#fills[page] ?? 0)
+  }
+
+  #ownOf(page: number): number {
+    return mix32(mix32(this.#seed) ^ Math.imul(page + 1, 0x9e3779b1))
+  }
+
+  /** The captured page that stands for a page, among those that the recording allows. */
+  #indexOf(known: number, own: number): number {
+    let pool = this.#corpus.order
+    if (known === FILL_SAME && this.#same.length > 0) pool = this.#same
+    if (known === FILL_DATA && this.#data.length > 0) pool = this.#data
     return pool[scale(own, pool.length)] ?? 0
   }
+}
 
-  return {
-    source: 'corpus',
-    description: `corpus of ${order.length} captured pages (${bytes.length / pageSize} distinct; ${share(zeroClass)} zero, ${share(sameClass)} same)`,
-    fill(page, version, _slot, target) {
-      const known = fills === undefined ? 0 : (fills[page] ?? 0)
-      if (known === FILL_ZERO) {
-        target.fill(0)
-        return ZERO_KEY
-      }
-      const own = ownOf(page)
-      const index = indexOf(known, own)
-      target.set(bytes.subarray(index * pageSize, (index + 1) * pageSize))
-      const name = classes[index] ?? 0
-      // Zero and same pages stay what they are: another chunk would put them into another class.
-      if (version === 0 || name === zeroClass || name === sameClass) return -2 - index
-      const peers = byClass[name] ?? any
-      // The versions go round the chunks; each chunk shows its latest rewrite.
-      const turns = changedChunks * version
-      const offset = own & 63
-      for (let rank = 0; rank < 64 && rank < turns; rank += 1) {
-        const rewrite = Math.floor((turns - 1 - rank) / 64) + 1
-        const at = ((rank + offset) & 63) * chunk
-        const draw = mix32(own ^ Math.imul(rank + 1, 0x85ebca77) ^ Math.imul(rewrite, 0xc2b2ae3d))
-        const from = (peers[scale(draw, peers.length)] ?? index) * pageSize + at
-        target.set(bytes.subarray(from, from + chunk), at)
-      }
-      return version * 4_294_967_296 + page
-    },
-    isZero(page, version) {
-      const known = fills === undefined ? 0 : (fills[page] ?? 0)
-      if (known === FILL_ZERO) return true
-      const name = classes[indexOf(known, ownOf(page))]
-      if (name === zeroClass) return true
-      // Chunks of other pages may make a page of other class zero, however rarely.
-      return version === 0 || name === sameClass ? false : undefined
-    },
+function describe({ order, bytes, classes, pageSize }: Corpus): string {
+  const share = (wanted: number): string => {
+    const seen = order.filter((index) => classes[index] === wanted).length
+    return `${Math.round((seen / order.length) * 1000) / 10} %`
   }
+  return `corpus of ${order.length} captured pages (${bytes.length / pageSize} distinct; ${share(ZERO_CLASS)} zero, ${share(SAME_CLASS)} same)`
 }
 
 const ZERO_KEY = -1
