@@ -60,62 +60,80 @@ export async function readFigures(connection: DuckDBConnection): Promise<Subject
   const stalls = await readRows<StallRow>(connection, 'SELECT * FROM stall_summary')
   const lanes = await readLaneOrders(connection)
   const places = await readPlaces(connection)
-  const intervals = new Map<number, Intervals | undefined>()
-  const all: SubjectFigures[] = []
-  for (const row of rows) {
-    const { trace_id: traceId, run_id: runId, label } = row
-    if (!intervals.has(traceId)) {
-      const losses = await readLosses(connection, traceId)
-      intervals.set(traceId, await readIntervals(connection, traceId, losses))
-    }
-    const own = stalls.filter((stall) => stall.trace_id === traceId && stall.run_id === runId)
+  const intervals = await readAllIntervals(connection, rows)
+  return rows.map((row) => {
+    const isOwn = (of: { readonly trace_id: number; readonly run_id: number | null }) =>
+      of.trace_id === row.trace_id && of.run_id === row.run_id
     const kswapd = lanes.filter(
-      (lane) => lane.traceId === traceId && lane.runId === runId && lane.lane.endsWith('/kswapd'),
+      ({ traceId, runId, lane }) =>
+        isOwn({ trace_id: traceId, run_id: runId }) && lane.endsWith('/kswapd'),
     )
-    const values = {
-      ...toPlainValues(row),
-      ...places.find((place) => place.trace_id === traceId && place.run_id === runId)?.values,
-      ...toStallValues(
-        'app',
-        own.find(({ stalled }) => stalled === 'application'),
-        row.has_spans,
-      ),
-      ...toStallValues(
-        'worker',
-        own.find(({ stalled }) => stalled === 'worker'),
-        row.has_spans,
-      ),
-      ...toOrderValues(kswapd, row.gated > 0),
+    const subject = {
+      row,
+      stalls: stalls.filter(isOwn),
+      order: toOrderValues(kswapd, row.gated > 0),
+      places: places.find(isOwn)?.values ?? {},
+      // Of a run everything is known.
+      open: row.run_id === null ? intervals.get(row.trace_id) : undefined,
     }
-    const counts: Readonly<Record<string, number>> = {
-      compressed_bytes: row.sized,
-      app_stall_ns: own.find(({ stalled }) => stalled === 'application')?.stalls ?? 0,
-      worker_stall_ns: own.find(({ stalled }) => stalled === 'worker')?.stalls ?? 0,
-    }
-    const open = runId === null ? intervals.get(traceId) : undefined
-    const censored = (whose: Stalled) =>
-      own.filter(({ stalled }) => stalled === whose).reduce((sum, stall) => sum + stall.censored, 0)
-    const cut = { app: censored('application'), worker: censored('worker') }
-    all.push({
-      traceId,
-      runId,
-      label,
-      figures: METRICS.map(({ name, grows }) => {
-        const value = values[name] ?? null
-        const basis = open?.isEstimated === true ? 'inferred' : 'event'
-        const figure = { metric: name, value, basis, n: counts[name] ?? null } as const
-        if (value === null) return { ...figure, lo: null, hi: null }
-        const bounds =
-          open === undefined
-            ? boundCensored(name, value, cut)
-            : grows === true && HIDDEN_IN[name] === undefined
-              ? open.events(value)
-              : boundLossy(name, value, open, row)
-        return { ...figure, ...bounds }
-      }),
-    })
+    const { trace_id: traceId, run_id: runId, label } = row
+    return { traceId, runId, label, figures: toFigures(subject) }
+  })
+}
+
+/** What lost events leave open, by recording. */
+async function readAllIntervals(
+  connection: DuckDBConnection,
+  rows: readonly Row[],
+): Promise<ReadonlyMap<number, Intervals | undefined>> {
+  const intervals = new Map<number, Intervals | undefined>()
+  for (const { trace_id: traceId } of rows) {
+    if (intervals.has(traceId)) continue
+    const losses = await readLosses(connection, traceId)
+    intervals.set(traceId, await readIntervals(connection, traceId, losses))
   }
-  return all
+  return intervals
+}
+
+/** What was read about one recording or run. */
+interface Subject {
+  readonly row: Row
+  readonly stalls: readonly StallRow[]
+  readonly order: Values
+  readonly places: Values
+  readonly open: Intervals | undefined
+}
+
+function toFigures({ row, stalls, order, places, open }: Subject): Figure[] {
+  const app = stalls.find(({ stalled }) => stalled === 'application')
+  const worker = stalls.find(({ stalled }) => stalled === 'worker')
+  const values: Values = {
+    ...toPlainValues(row),
+    ...places,
+    ...toStallValues('app', app, row.has_spans),
+    ...toStallValues('worker', worker, row.has_spans),
+    ...order,
+  }
+  const counts: Readonly<Record<string, number>> = {
+    compressed_bytes: row.sized,
+    app_stall_ns: app?.stalls ?? 0,
+    worker_stall_ns: worker?.stalls ?? 0,
+  }
+  const censored = (whose: Stalled) =>
+    stalls
+      .filter(({ stalled }) => stalled === whose)
+      .reduce((sum, stall) => sum + stall.censored, 0)
+  const cut = { app: censored('application'), worker: censored('worker') }
+  const basis = open?.isEstimated === true ? 'inferred' : 'event'
+  return METRICS.map(({ name, grows }) => {
+    const value = values[name] ?? null
+    const figure = { metric: name, value, basis, n: counts[name] ?? null } as const
+    if (value === null) return { ...figure, lo: null, hi: null }
+    if (open === undefined) return { ...figure, ...boundCensored(name, value, cut) }
+    const growsByEvent = grows === true && HIDDEN_IN[name] === undefined
+    const bounds = growsByEvent ? open.events(value) : boundLossy(name, value, open, row)
+    return { ...figure, ...bounds }
+  })
 }
 
 /** A stall that the recording's begin or end cuts lasted at least as long as was seen. */

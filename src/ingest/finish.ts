@@ -1,4 +1,5 @@
 import { insertStatements } from '../database/packed.ts'
+import { quoteText } from '../database/quote.ts'
 import { allColumns, tableOf } from '../database/schema.ts'
 import type { RowWriter } from '../database/writer.ts'
 import { PAGE_ALIASES } from './identities.ts'
@@ -27,49 +28,42 @@ export async function finishSwapouts(
   traceId: number,
   options: FinishOptions,
 ): Promise<void> {
-  const staged = `temp.${STAGED_SWAPOUTS.name}`
-  const aliases = `temp.${PAGE_ALIASES.name}`
-  const order = options.singlePages ? 'coalesce(folio_order, 0)' : 'folio_order'
-  const full = options.storesNewestWhenFull
-    ? `queued >= ${options.queueDepth ?? '(SELECT max(queued) FROM lengths)'}`
-    : 'false'
-  // A gate shorter than the shortest store held none: a zero page, or a hand-over.
-  const stores = 'NOT (gate_ns < (SELECT store_ns FROM shortest))'
-  const unmatched = options.asynchronous ? "context = 'kswapd' AND path IS NULL" : 'false'
-  const inGate = `(${unmatched} AND (unresolved = 0 OR ${stores}))`
-  const isDoubted =
-    options.hiddenSinceNs === null
-      ? 'false'
-      : `(${unmatched} AND NOT ${stores} AND submit_ns >= ${options.hiddenSinceNs} - (SELECT queued_ns FROM longest))`
-  const path = options.asynchronous
-    ? `CASE WHEN path IS NOT NULL THEN path
-            WHEN ${isDoubted} THEN NULL
-            WHEN context <> 'kswapd' THEN if(unresolved = 1, NULL, 'bypass')
-            WHEN NOT ${inGate} THEN NULL
-            WHEN ${stores} AND ${full} THEN 'inline'
-            ELSE 'bypass' END`
-    : 'path'
-  const place = options.asynchronous
-    ? `CASE WHEN place IS NOT NULL OR gate_ns IS NULL OR (SELECT store_ns FROM shortest) IS NULL THEN place
-            WHEN ${stores} THEN ${options.devicePlace === undefined ? 'NULL' : `'${options.devicePlace}'`}
-            WHEN path = 'bypass' THEN 'zero' END`
-    : 'place'
-  const sql = `
-    WITH steps AS (
-      SELECT node, submit_ns AS moment, 1 AS step FROM ${staged} WHERE path IN ('queued', 'displaced')
+  const table = tableOf('swapouts')
+  const columns = allColumns(table)
+    .map(({ name }) => name)
+    .filter((name) => name !== 'run_id' && name !== 'compressed_bytes')
+  const sql = finishedSql(traceId, options)
+  await writer.run(insertStatements(table, { columns, sql }).join(';\n'))
+}
+
+const STAGED = `temp.${STAGED_SWAPOUTS.name}`
+/** A gate shorter than the shortest store held none: a zero page, or a hand-over. */
+const STORES = 'NOT (gate_ns < (SELECT store_ns FROM shortest))'
+
+/** What the queue tells of the staged swap-outs: its length at each submission, its shortest store and its longest wait. */
+const MEASURED_SQL = `
+    steps AS (
+      SELECT node, submit_ns AS moment, 1 AS step FROM ${STAGED} WHERE path IN ('queued', 'displaced')
       UNION ALL
-      SELECT node, start_ns, -1 FROM ${staged} WHERE path IN ('queued', 'displaced') AND start_ns IS NOT NULL
+      SELECT node, start_ns, -1 FROM ${STAGED} WHERE path IN ('queued', 'displaced') AND start_ns IS NOT NULL
     ), lengths AS (
       SELECT node, moment, sum(step) OVER (PARTITION BY node ORDER BY moment, step ROWS UNBOUNDED PRECEDING) AS queued
       FROM steps
     ), shortest AS (
-      SELECT min(stored_ns - start_ns) AS store_ns FROM ${staged} WHERE path IN ('queued', 'displaced')
+      SELECT min(stored_ns - start_ns) AS store_ns FROM ${STAGED} WHERE path IN ('queued', 'displaced')
     ), longest AS (
-      SELECT coalesce(max(start_ns - submit_ns), 0) AS queued_ns FROM ${staged} WHERE path IN ('queued', 'displaced')
+      SELECT coalesce(max(start_ns - submit_ns), 0) AS queued_ns FROM ${STAGED} WHERE path IN ('queued', 'displaced')
     ), measured AS (
-      SELECT s.*, l.queued FROM ${staged} s
+      SELECT s.*, l.queued FROM ${STAGED} s
       ASOF LEFT JOIN lengths l ON s.node = l.node AND s.submit_ns > l.moment
-    ), paths AS (
+    )`
+
+function finishedSql(traceId: number, options: FinishOptions): string {
+  const aliases = `temp.${PAGE_ALIASES.name}`
+  const order = options.singlePages ? 'coalesce(folio_order, 0)' : 'folio_order'
+  const { path, place, inGate, isDoubted } = expressionsOf(options)
+  return `
+    WITH ${MEASURED_SQL}, paths AS (
       SELECT * REPLACE (
           ${path} AS path,
           CASE WHEN ${isDoubted} THEN NULL WHEN ${inGate} THEN submit_ns ELSE start_ns END AS start_ns,
@@ -81,16 +75,42 @@ export async function finishSwapouts(
     SELECT ${traceId} AS trace_id, swapout_id, coalesce(a.page_id, p.page_id) AS page_id, ts_ns, submit_ns, start_ns,
       stored_ns, freed_ns, task_id, tid, cpu, node, pfn, swap_type, swap_offset, ${order} AS folio_order, context, path,
       CASE WHEN path = 'bypass' THEN CASE WHEN context <> 'kswapd' THEN 'context'
-          WHEN ${stores} THEN 'not queueable' ELSE 'zero' END END AS bypass_reason,
+          WHEN ${STORES} THEN 'not queueable' ELSE 'zero' END END AS bypass_reason,
       stored_by, ${place} AS place, lane, ${rankOf('submit_ns')} AS submit_rank, ${rankOf('start_ns')} AS start_rank,
       ${rankOf('stored_ns')} AS done_rank, span_id
     FROM paths p LEFT JOIN ${aliases} a ON p.page_id = a.alias
     ORDER BY swapout_id`
-  const table = tableOf('swapouts')
-  const columns = allColumns(table)
-    .map(({ name }) => name)
-    .filter((name) => name !== 'run_id' && name !== 'compressed_bytes')
-  await writer.run(insertStatements(table, { columns, sql }).join(';\n'))
+}
+
+/** SQL of a staged swap-out: its path and place, whether its gate held its store, and whether hidden stores leave that open. */
+function expressionsOf(options: FinishOptions): {
+  readonly path: string
+  readonly place: string
+  readonly inGate: string
+  readonly isDoubted: string
+} {
+  if (!options.asynchronous)
+    return { path: 'path', place: 'place', inGate: 'false', isDoubted: 'false' }
+  const full = options.storesNewestWhenFull
+    ? `queued >= ${options.queueDepth ?? '(SELECT max(queued) FROM lengths)'}`
+    : 'false'
+  const unmatched = "context = 'kswapd' AND path IS NULL"
+  const inGate = `(${unmatched} AND (unresolved = 0 OR ${STORES}))`
+  const isDoubted =
+    options.hiddenSinceNs === null
+      ? 'false'
+      : `(${unmatched} AND NOT ${STORES} AND submit_ns >= ${options.hiddenSinceNs} - (SELECT queued_ns FROM longest))`
+  const path = `CASE WHEN path IS NOT NULL THEN path
+            WHEN ${isDoubted} THEN NULL
+            WHEN context <> 'kswapd' THEN if(unresolved = 1, NULL, 'bypass')
+            WHEN NOT ${inGate} THEN NULL
+            WHEN ${STORES} AND ${full} THEN 'inline'
+            ELSE 'bypass' END`
+  const device = options.devicePlace === undefined ? 'NULL' : quoteText(options.devicePlace)
+  const place = `CASE WHEN place IS NOT NULL OR gate_ns IS NULL OR (SELECT store_ns FROM shortest) IS NULL THEN place
+            WHEN ${STORES} THEN ${device}
+            WHEN path = 'bypass' THEN 'zero' END`
+  return { path, place, inGate, isDoubted }
 }
 
 /** What is known only at the end of rows that were not staged. */

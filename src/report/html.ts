@@ -22,24 +22,10 @@ export async function toReportHtml(data: ReportData): Promise<string> {
 <style>${STYLE}</style>
 </head>
 <body>
-<header>
-<h1>Reclaim of ${escapeHtml(data.trace.name)}</h1>
-<dl class="facts">
-${toFactLines(data)
-  .map(([name, said]) => `<dt>${name}</dt><dd>${escapeHtml(said)}</dd>`)
-  .join('\n')}
-</dl>
-<div class="themes"><button type="button" data-set-theme="light">Light</button><button type="button" data-set-theme="dark">Dark</button></div>
-</header>
+${toHeader(data)}
 <nav>${toContents(data)}</nav>
 <main>
-<section id="comparison">
-<h2>Recording and runs</h2>
-${toAnswer(data)
-  .map((line) => `<p class="answer">${escapeHtml(line)}</p>`)
-  .join('')}
-${toComparisonTable(data)}
-</section>
+${toComparison(data)}
 ${toCaveatList(data)}
 ${figures.join('\n')}
 <section id="stalls">
@@ -60,6 +46,28 @@ ${toIssues(data)}
 </body>
 </html>
 `
+}
+
+function toHeader(data: ReportData): string {
+  const facts = toFactLines(data).map(
+    ([name, said]) => `<dt>${name}</dt><dd>${escapeHtml(said)}</dd>`,
+  )
+  return `<header>
+<h1>Reclaim of ${escapeHtml(data.trace.name)}</h1>
+<dl class="facts">
+${facts.join('\n')}
+</dl>
+<div class="themes"><button type="button" data-set-theme="light">Light</button><button type="button" data-set-theme="dark">Dark</button></div>
+</header>`
+}
+
+function toComparison(data: ReportData): string {
+  const answer = toAnswer(data).map((line) => `<p class="answer">${escapeHtml(line)}</p>`)
+  return `<section id="comparison">
+<h2>Recording and runs</h2>
+${answer.join('')}
+${toComparisonTable(data)}
+</section>`
 }
 
 async function toFigure(

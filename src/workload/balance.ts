@@ -1,7 +1,5 @@
-import { BOOST_FACTOR } from './machine.ts'
-import { RECLAIM_FILE } from './page-cache.ts'
-import { EVENT, pagesOfEvent, type Recording } from './recording.ts'
-import { PoolPages } from './refused.ts'
+import { collectPoints, type Point, type PointOptions } from './balance-points.ts'
+import { EVENT, type Recording } from './recording.ts'
 import type { Stores } from './stores.ts'
 import type { Based } from './types.ts'
 
@@ -40,37 +38,14 @@ export interface Anchor {
   readonly file: number
   /** How far off it may be. */
   readonly radius: number
-  readonly basis: 'retry' | 'sample' | 'watermark'
+  readonly basis: Point['basis']
 }
 
-interface Point {
-  readonly ns: number
-  readonly reclaimed: number
-  readonly reclaimedFile: number
-  readonly swappedIn: number
-  readonly isolated: number
-  readonly stored: number
-  readonly reclaimable: number
-  readonly available: number
-  readonly free: number
-  readonly radius: number
-  readonly basis: Anchor['basis']
-}
-
-/** Isolated batches and per-cpu LRU lists are not on the lists that the kernel counts. */
-const RETRY_RADIUS = 64
-const SAMPLE_RADIUS = 300
-const WATERMARK_RADIUS = 400
 /** Fewer exact anchors, or a smaller change of the pool between them, do not give its cost per page. */
 const MIN_RETRIES = 5
 const MIN_POOL_CHANGE = 1000
 
-export interface BalanceOptions {
-  readonly startEvent: number
-  readonly endNs: number
-  readonly low: number
-  readonly min: number
-  readonly high: number
+export interface BalanceOptions extends PointOptions {
   readonly managed: number
   /** Free pages at the start where they are known otherwise; undefined = as the events have it. */
   readonly freeAtStart?: number | undefined
@@ -92,8 +67,8 @@ export function balanceMemory(
   options: BalanceOptions,
 ): Balance {
   const startNs = recording.ns[options.startEvent] ?? 0
-  const points = collectPoints(recording, stores, options)
   const zone = mostFrequentZone(recording)
+  const points = collectPoints(recording, stores, zone, options)
   const retries = points.filter((point) => point.basis === 'retry')
   const scale = zoneScale(recording, zone)
   const fit = options.poolCounted === undefined ? fitLine(retries) : undefined
@@ -219,93 +194,6 @@ function findTotal(
 const DEFAULT_POOL_PER_PAGE = 0.35
 /** Managed pages that are neither kernel memory nor pinned. */
 const DEFAULT_TOTAL_SHARE = 0.85
-
-function collectPoints(recording: Recording, stores: Stores, options: BalanceOptions): Point[] {
-  const points: Point[] = []
-  const samples = recording.samples.get('free_pages') ?? []
-  const zone = mostFrequentZone(recording)
-  const halfBoost = (options.high * BOOST_FACTOR) / 2
-  const isolated = new Map<number, number>()
-  const pool = new PoolPages(recording, stores)
-  let sample = 0
-  let reclaimed = 0
-  let reclaimedFile = 0
-  let swappedIn = 0
-  let inFlight = 0
-  let boost = 0
-  let atStart = { reclaimed: 0, reclaimedFile: 0, swappedIn: 0 }
-  const add = (
-    ns: number,
-    free: number,
-    radius: number,
-    basis: Anchor['basis'],
-    reclaimable: number,
-  ): void => {
-    points.push({
-      ns,
-      reclaimed: reclaimed - atStart.reclaimed,
-      reclaimedFile: reclaimedFile - atStart.reclaimedFile,
-      swappedIn: swappedIn - atStart.swappedIn,
-      isolated: inFlight,
-      stored: pool.stored,
-      reclaimable,
-      available: reclaimable + free,
-      free,
-      radius,
-      basis,
-    })
-  }
-  for (let i = 0; i < recording.length; i++) {
-    const ns = recording.ns[i] ?? 0
-    if (ns > options.endNs) break
-    pool.advance(i)
-    if (i === options.startEvent) atStart = { reclaimed, reclaimedFile, swappedIn }
-    const isCounted = i >= options.startEvent
-    while (sample < samples.length && (samples[sample]?.ns ?? 0) <= ns) {
-      if (isCounted) add(ns, samples[sample]?.value ?? 0, SAMPLE_RADIUS, 'sample', 0)
-      sample++
-    }
-    switch (recording.kind[i]) {
-      case EVENT.isolate: {
-        const tid = recording.tid[i] ?? 0
-        inFlight += (recording.c[i] ?? 0) - (isolated.get(tid) ?? 0)
-        isolated.set(tid, recording.c[i] ?? 0)
-        break
-      }
-      case EVENT.batchEnd: {
-        const tid = recording.tid[i] ?? 0
-        inFlight -= isolated.get(tid) ?? 0
-        isolated.set(tid, 0)
-        reclaimed += recording.b[i] ?? 0
-        if (((recording.c[i] ?? 0) & RECLAIM_FILE) !== 0) reclaimedFile += recording.b[i] ?? 0
-        break
-      }
-      case EVENT.read:
-        swappedIn += pagesOfEvent(recording, i)
-        pool.read(i)
-        break
-      case EVENT.retry: {
-        if (recording.d[i] !== zone) break
-        const reclaimable = recording.a[i] ?? 0
-        boost = (recording.c[i] ?? 0) - options.min
-        if (isCounted)
-          add(ns, (recording.b[i] ?? 0) - reclaimable, RETRY_RADIUS, 'retry', reclaimable)
-        break
-      }
-      case EVENT.wakeKswapd:
-        if (isCounted && recording.a[i] === 0)
-          add(ns, options.low + boost, WATERMARK_RADIUS + boost, 'watermark', 0)
-        break
-      case EVENT.directBegin:
-        // A task reclaims for itself at min, which a boost may have raised; samples of free memory tell it better.
-        if (isCounted && samples.length === 0)
-          add(ns, options.min + halfBoost, halfBoost, 'watermark', 0)
-        break
-      default:
-    }
-  }
-  return points
-}
 
 function nearestError(retries: readonly Point[], ns: number, total: number, per: number): number {
   let low = 0
