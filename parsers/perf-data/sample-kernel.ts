@@ -43,6 +43,7 @@ export interface SampleKernel {
   move(to: number, from: number, bytes: number): void
 }
 
+/** The kernel works on the memory it is given: what it reads and writes lies there until the memory is used for other samples. */
 export function sampleKernelIn(memory: RecordMemory): SampleKernel {
   return memory.instantiate(samplesWasm) as SampleKernel
 }

@@ -46,6 +46,7 @@ export interface BundleContext {
   readonly walker: FieldWalker
 }
 
+/** The readers of a bundle keep state between its packets: one context per trace, never shared by two streams. */
 export function newBundleContext(
   options: Omit<BundleContext, 'compact' | 'frame' | 'walker'>,
 ): BundleContext {

@@ -123,6 +123,7 @@ export interface LabelledBody {
   readonly labels: readonly { readonly label: Uint8Array; readonly field: string }[]
 }
 
+/** Labels that are missing are passed over; false where the text begins with none of them. */
 export function parseLabels(
   body: LabelledBody,
   bytes: Uint8Array,
@@ -158,6 +159,7 @@ export function findBytes(bytes: Uint8Array, what: Uint8Array, start: number, en
   return -1
 }
 
+/** False, too, where fewer bytes are left before `end` than `what` has. */
 export function startsWith(bytes: Uint8Array, what: Uint8Array, at: number, end: number): boolean {
   const { length } = what
   if (at + length > end) return false

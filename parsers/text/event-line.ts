@@ -51,6 +51,7 @@ export function toInteger(bytes: Uint8Array, start: number, end: number): number
   return value
 }
 
+/** Place of the first byte from `start` that is no space, `end` where there is none. Tabs are not skipped. */
 export function skipSpaces(bytes: Uint8Array, start: number, end: number): number {
   let at = start
   while (at < end && bytes[at] === SPACE) at++

@@ -33,6 +33,7 @@ interface LossRow {
   readonly has_events: boolean
 }
 
+/** Where CPUs lost events and what was in progress around it, by CPU and time; times in ns as in the tables. */
 export async function readGaps(connection: DuckDBConnection, traceId: number): Promise<Gaps> {
   const rows = await readRows<LossRow>(
     connection,

@@ -191,6 +191,7 @@ export const METRICS: readonly Metric[] = [
   },
 ]
 
+/** Undefined for a name that no metric has: names come from users. */
 export function findMetric(name: string): Metric | undefined {
   return METRICS.find((metric) => metric.name === name)
 }

@@ -28,6 +28,7 @@ interface PlacedRow {
   readonly near: boolean
 }
 
+/** Where each folio of kswapd's lanes came in the order of starts or of ends, and how far the gaps may have moved it. Needs the views. */
 export async function readPlaces(
   connection: DuckDBConnection,
   traceId: number,

@@ -19,6 +19,7 @@ export interface HalfInputs {
   readonly guessed: { readonly gaps: number; readonly events: number }
 }
 
+/** What the two halves of a recording were given, first half first: stolen and background CPU time in s, and medians of costs in ns. */
 export function readHalfInputs(extraction: Extraction): HalfInputs {
   const { workload, recording, wholeCosts, stolenHalvesNs, startNs, halfNs } = extraction
   const untold = (recording.gaps ?? []).filter(({ events }) => events === undefined)

@@ -104,6 +104,7 @@ function halfOfRun(result: RunResult, workload: Workload): number {
   return weights > 0 ? sum / weights : 0
 }
 
+/** Threads whose stalls and reclaims are compared: all but those that only take CPU time from the others. */
 export function demandTids(workload: Workload): Set<number> {
   return new Set(workload.tasks.filter(({ kind }) => kind !== 'background').map(({ tid }) => tid))
 }

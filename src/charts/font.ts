@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path'
 
 const require = createRequire(import.meta.url)
 
+/** Absolute paths of the two cuts of the font that drawings are measured and drawn with; they come with the package. */
 export function fontFiles(): { readonly regular: string; readonly bold: string } {
   const folder = join(dirname(require.resolve('dejavu-fonts-ttf/package.json')), 'ttf')
   return { regular: join(folder, 'DejaVuSans.ttf'), bold: join(folder, 'DejaVuSans-Bold.ttf') }

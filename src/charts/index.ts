@@ -22,6 +22,7 @@ export const charts: readonly Chart[] = [
   compressedSizes,
 ]
 
+/** Undefined for a name that no chart has: names come from users. */
 export function findChart(name: string): Chart | undefined {
   return charts.find((chart) => chart.name === name)
 }

@@ -9,6 +9,7 @@ export function toScriptJson(value: Json): string {
     .replaceAll('\u2029', '\\u2029')
 }
 
+/** Safe as text and within double quotes; not within single quotes, a script or a style. */
 export function escapeHtml(text: string): string {
   return text
     .replaceAll('&', '&amp;')
@@ -41,6 +42,7 @@ export function toPageHead(title: string, script: string): string {
 <title>${escapeHtml(title)}</title>`
 }
 
+/** One file that opens from file:// and fetches nothing. `title` is plain text; `svg` goes in as it is and shows where scripts do not run. */
 export function toStandalonePage(
   title: string,
   svg: string,

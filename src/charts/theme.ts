@@ -103,6 +103,7 @@ export function partScale(subject: ChartSubject, present: ReadonlySet<unknown>):
   return pick(PARTS, PART_COLOURS[subject.theme], present)
 }
 
+/** Colours of task classes; the legend has those that `present` holds. */
 export function classScale(subject: ChartSubject, present: ReadonlySet<unknown>): JsonObject {
   return pick(TASK_CLASSES, CLASS_COLOURS[subject.theme], present)
 }

@@ -69,6 +69,7 @@ export function register(command: Command): void {
   })
 }
 
+/** Reads the whole trace (`-` = standard input) and counts; throws where it is no trace. */
 export async function readContents(file: string): Promise<Contents> {
   const input = await openInput(file)
   try {

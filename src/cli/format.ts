@@ -54,6 +54,7 @@ const BYTE_UNITS = [
   [1024, 'KiB'],
 ] as const
 
+/** With the largest binary unit that gives at least 1, e.g. `1.5 MiB`. */
 export function formatBytes(bytes: number): string {
   for (const [size, unit] of BYTE_UNITS)
     if (Math.abs(bytes) >= size) return `${toFixed(bytes / size)} ${unit}`

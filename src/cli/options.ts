@@ -8,10 +8,12 @@ export function collect(value: string, previous: readonly string[] | undefined):
 export const RESULT_FORMATS = ['table', 'csv', 'json', 'ndjson', 'parquet', 'arrow'] as const
 export type ResultFormat = (typeof RESULT_FORMATS)[number]
 
+/** Parsed as `db`; `toSettings` knows what counts without it. */
 export function addDatabase(command: Command): Command {
   return command.option('--db <file>', 'database (default: $PSTRACE_DB, else pstrace.duckdb)')
 }
 
+/** What a command says on stderr beside its result: `toSettings` reads both. */
 export function addProgress(command: Command): Command {
   return command
     .addOption(
@@ -32,6 +34,7 @@ export interface OutputOptions {
   readonly force?: boolean
 }
 
+/** Where a result goes and in which form; `more` = forms that only this command has. */
 export function addOutput(command: Command, more: readonly string[] = []): Command {
   return command
     .addOption(
@@ -41,6 +44,7 @@ export function addOutput(command: Command, more: readonly string[] = []): Comma
     .option('--force', 'replace the output file')
 }
 
+/** What of the database a command looks at: `resolveSelection` reads them. */
 export function addSelectors(command: Command): Command {
   return command
     .option('--trace <id|name>', 'trace to look at (default: the last ingested)')

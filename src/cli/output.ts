@@ -13,6 +13,7 @@ export async function writeOut(piece: string | Uint8Array): Promise<void> {
   if (piece.length > 0 && !process.stdout.write(piece)) await once(process.stdout, 'drain')
 }
 
+/** To stdout; resolves when it is written, so that a slow reader holds the command up. */
 export async function printLine(line: string): Promise<void> {
   await writeOut(`${line}\n`)
 }
@@ -27,6 +28,7 @@ export function remark(settings: Settings, line: string): void {
   if (!settings.quiet) process.stderr.write(`${line}\n`)
 }
 
+/** As asked for, else as the output file's extension says, else a table. */
 export function toFormat(options: OutputOptions): ResultFormat {
   if (options.format !== undefined) return options.format as ResultFormat
   const extension = /\.(csv|json|ndjson|parquet|arrow)$/.exec(options.output ?? '')?.[1]

@@ -36,6 +36,7 @@ import { toSettings } from './settings.ts'
 
 const ASPECTS = ['page', 'total']
 
+/** Prints sizes by page or in total, and fails after that where a page did not come back as it was. A folder of compressed pages goes with an error. */
 export async function compressPages(file: string, options: CompressOptions): Promise<void> {
   const { by = 'page', dump } = options
   if (!ASPECTS.includes(by)) throw unknownName('aspect', by, ASPECTS)
@@ -131,6 +132,7 @@ function toTotals({ totals, codec, hugeAt }: PageReport, pageSize: number): Resu
   )
 }
 
+/** Writes pages of a process, a core or a raw image one after the other into a file that only its owner may read: they are what programs held. */
 export async function capturePages(options: CaptureOptions): Promise<void> {
   const { pid, core, raw, output } = options
   const given = [pid, core, raw].filter((source) => source !== undefined)
@@ -162,6 +164,7 @@ export async function capturePages(options: CaptureOptions): Promise<void> {
   }
 }
 
+/** Gathers images into one corpus that only its owner may read: it holds the pages' bytes. */
 export async function buildCorpus(files: readonly string[], options: PagesOptions): Promise<void> {
   const pageSize = parsePageSize(options.pageSize)
   const builder = new CorpusBuilder(pageSize)
@@ -193,6 +196,7 @@ export async function buildCorpus(files: readonly string[], options: PagesOption
   }
 }
 
+/** Prints shares and compressed sizes by class of page: nothing of what the pages hold. */
 export async function statCorpus(file: string, options: StatOptions): Promise<void> {
   const bytes = read(file, () => readFileSync(file))
   const zstd = await openCodec('zstd', { pageSize: CORPUS_GROUP_BYTES })

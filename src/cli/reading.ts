@@ -134,6 +134,7 @@ export async function headline(reading: Reading): Promise<string[]> {
   return [...lines, ...describeRuns(runs)]
 }
 
+/** Which recording and runs the tables below are about; for people, so only before a result in prose or tables. */
 export async function printHeadline(reading: Reading): Promise<void> {
   for (const line of await headline(reading)) await printText(line)
 }

@@ -141,6 +141,7 @@ async function replayInto(
   }
 }
 
+/** `consequence` says what the user's figures lack by it. */
 export function describeCut(
   cut: { readonly share: number; readonly exhaustedUnder: string },
   consequence: string,

@@ -19,6 +19,7 @@ export function withSummary(figures: readonly Figure[], summary: RunOutcome['sum
   })
 }
 
+/** Adds what only the replay itself counts to the figures of its run; recordings and runs of other commands stay as they are. */
 export function withSummaries(
   subjects: readonly SubjectFigures[],
   runs: readonly { readonly runId: number; readonly result: RunOutcome }[],

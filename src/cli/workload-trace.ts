@@ -35,6 +35,7 @@ export async function addWorkloadTrace(
   return traceId
 }
 
+/** A workload that was read from a file is a trace of its own, but no recording. */
 export async function hasRecordings(database: Database): Promise<boolean> {
   const [row] = await database.query(
     `SELECT count(*) AS n FROM traces WHERE format IS DISTINCT FROM '${FORMAT}' AND state = 'complete'`,

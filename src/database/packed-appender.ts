@@ -18,6 +18,7 @@ export interface ShapeNumbers {
   next: number
 }
 
+/** Numbers go on after the largest in the table: one writer at a time. */
 export async function readShapeNumbers(
   connection: DuckDBConnection,
   shapes: TableDefinition,

@@ -98,6 +98,7 @@ export function allColumns(table: TableDefinition): readonly ColumnDefinition[] 
     : [TRACE_ID, RUN_ID, ...table.columns]
 }
 
+/** Undefined for a name that no table has: names come from users. */
 export function findTable(name: string): TableDefinition | undefined {
   return TABLES.find((table) => table.name === name)
 }

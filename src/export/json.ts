@@ -42,6 +42,7 @@ export async function* toJsonText(stream: ResultStream): AsyncGenerator<string> 
   yield separator === '[\n' ? '[]\n' : '\n]\n'
 }
 
+/** One object a line, a text for each piece of the stream: memory does not grow with the result. */
 export async function* toNdjsonText(stream: ResultStream): AsyncGenerator<string> {
   const keys = toKeys(stream.columns)
   for await (const rows of stream.pieces) {

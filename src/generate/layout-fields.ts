@@ -62,6 +62,7 @@ export const probeRetIp: LayoutField = field('__probe_ret_ip', 'unsigned long', 
   pointer: '',
 })
 
+/** `size` in bytes, `long` = as the recorded kernel has it; `suffix` follows the name in the format's description, e.g. `[16]`. */
 export function field(
   name: string,
   type: string,

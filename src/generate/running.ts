@@ -27,6 +27,7 @@ export interface Running {
   between: Activity
 }
 
+/** A thread that has done nothing yet. What it does is told to `truth` from `recordFrom` (ns) on. */
 export function newRunning(actor: Actor, truth: Truth | undefined, recordFrom: number): Running {
   return {
     actor,

@@ -131,6 +131,7 @@ export function hasFolios(scenario: Scenario): boolean {
   return scenario.actors.some(({ steps }) => anyOf(steps))
 }
 
+/** Does any swap device take requests to a disk? Only then are block events recorded. */
 export function hasRequests({ swapDevices }: Scenario): boolean {
   return swapDevices.some(({ requests }) => requests !== undefined)
 }

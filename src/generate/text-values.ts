@@ -11,6 +11,7 @@ const SYMBOL_BASE = 0x8120_0000
 export const TEXT_HIGH = 0xffff_ffff
 export const DATA_HIGH = 0xffff_8880
 
+/** Low half of the address at which `kallsyms` has the function of that index. */
 export function symbolAddressLow(index: number): number {
   return SYMBOL_BASE + index * 0x1000
 }

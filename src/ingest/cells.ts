@@ -1,9 +1,5 @@
 import type { ColumnRows, NumberRows, RowBuffer, ShapeRows, TextRows } from '../model/rows.ts'
 
-/** The largest numbers of 32-bit columns. */
-export const MOST_UINT32 = 0xffff_ffff
-export const MOST_INT32 = 0x7fff_ffff
-
 /** A number column of a table that gets many rows; `values` changes when the buffer grows. */
 export function numbersOf(rows: RowBuffer, name: string): NumberRows {
   const column: ColumnRows | undefined = rows.columns[name]
@@ -11,6 +7,7 @@ export function numbersOf(rows: RowBuffer, name: string): NumberRows {
   return column
 }
 
+/** A view into the rows: it holds what is added later. */
 export function textsOf(rows: RowBuffer, name: string): TextRows {
   const column: ColumnRows | undefined = rows.columns[name]
   if (column?.kind !== 'text') throw new TypeError(`${rows.table} has no texts ${name}`)

@@ -32,6 +32,7 @@ export interface SwapSetting {
   readonly zramArea: number
 }
 
+/** What the trace's header and the files beside it say of swap before the first event is read. */
 export function readSwapSetting(reader: TraceReader, files: SnapshotFiles): SwapSetting {
   const { info, formats } = reader
   const roles = new Set<EventRole | undefined>(

@@ -46,10 +46,12 @@ export function parseArch(text: string): Arch {
   )
 }
 
+/** Compares release numbers only: what distributions brought back to an older kernel is not known. */
 export function isAtLeast(kernel: Kernel, other: Kernel): boolean {
   return kernel.major > other.major || (kernel.major === other.major && kernel.minor >= other.minor)
 }
 
+/** As `parseKernel` reads it, e.g. `6.12`. */
 export function toText({ major, minor }: Kernel): string {
   return `${major}.${minor}`
 }

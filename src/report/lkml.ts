@@ -9,6 +9,7 @@ const WIDTH = 72
 /** Units that the figure's name says already. */
 const COUNTED = new Set(['stalls', 'pages', 'rounds', 'pairs'])
 
+/** The same facts as the other forms, as plain text that a mail can hold; tables too wide for it are cut into several. */
 export function toReportLkml(data: ReportData): string {
   const lines: string[] = []
   for (const [name, said] of toFactLines(data))

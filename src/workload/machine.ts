@@ -117,6 +117,7 @@ export interface MachineOptions {
   readonly hasZeroMap: Based<boolean>
 }
 
+/** The machine that a replay gets; each value says whether an event, a counter or a default gave it. Watermarks in pages. */
 export function describeMachine(recording: Recording, options: MachineOptions): Machine {
   const { balance, zones } = options
   const nodes = [...new Set(zones.map((zone) => zone.node))].sort((x, y) => x - y)

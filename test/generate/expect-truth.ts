@@ -17,11 +17,14 @@ const THROTTLE_NS = 1000
 /** Rounded times of the many events of a span add up. */
 const TEXT_PART_NS = 60_000
 
-/** Generates, reads back and compares every table that the recording can express; gives what was read, and the truth. */
+/**
+ * Generates, reads back and compares every table that the recording can express; gives what was read, and the truth. The files beside
+ * the trace are read with it unless `snapshots` is false.
+ */
 export async function expectTruth(
   database: Database,
   choice: Choice & { readonly format: Recorded['format'] },
-  snapshots: boolean,
+  { snapshots = true }: { readonly snapshots?: boolean } = {},
 ): Promise<{ traceId: number; truth: Truth }> {
   const boot = choice.format.startsWith('perfetto') ? ({ clock: 'boot' } as const) : {}
   const { input, truth, remove } = written({ ...choice, ...boot })

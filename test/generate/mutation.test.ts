@@ -263,7 +263,7 @@ type Format = (typeof FORMATS)[number]
 async function tablesOf(
   choice: Choice & { readonly format: Format },
 ): Promise<{ truth: Map<string, string>; read: Map<string, string> }> {
-  const { traceId, truth } = await expectTruth(database, { events: EVENTS, ...choice }, true)
+  const { traceId, truth } = await expectTruth(database, { events: EVENTS, ...choice })
   const text = (rows: readonly Row[]) => JSON.stringify(rows)
   const read = new Map<string, string>()
   for (const table of TABLES) {

@@ -37,7 +37,8 @@ for (const [f, format] of GENERATED_FORMATS.entries())
       'is read as what happened: $scenario, kernel $kernel, probes $probes, snapshots $snapshots',
       async ({ scenario: name, snapshots, ...choice }) => {
         const scenario = scenarioNamed(name)
-        await expectTruth(database, { ...choice, scenario, format, events: EVENTS }, snapshots)
+        const trace = { ...choice, scenario, format, events: EVENTS }
+        await expectTruth(database, trace, { snapshots })
       },
     )
   })
@@ -65,7 +66,7 @@ describe('another machine', () => {
     'is read as what happened: $format, $long bytes a long, little-endian: $littleEndian',
     async (machine) => {
       const scenario = scenarioNamed('server')
-      await expectTruth(database, { ...machine, scenario, events: EVENTS }, true)
+      await expectTruth(database, { ...machine, scenario, events: EVENTS })
     },
   )
 })

@@ -25,6 +25,7 @@ const MIN_ALLOC = 32
 /** CLASS_BITS: classes are a 256th of a page apart. */
 const CLASSES_PER_PAGE = 256
 
+/** `chain` = most pages of a zspage; `rounding` = how their number is chosen: by least waste (6.3 and later) or best used percentage. */
 export function buildClassTable(
   pageSize: number,
   chain: number,
