@@ -483,6 +483,33 @@ describe('answers', () => {
     expect(alone?.missing.join()).toContain('pstrace replay --policy kswapd')
   })
 
+  it('of what did not happen say so: kswapd stored nothing, with its scheduling and workers there', async () => {
+    const idle = {
+      thread_states: [state(APP, 0, 10, 'running')],
+      swapouts: [swapout(1, { task_id: APP, context: 'direct', path: 'bypass' })],
+    }
+    const stored = { thread_states: idle.thread_states, swapouts: [swapout(1, { path: 'inline' })] }
+    const reasons = async (tables: HandTables, runs: HandTrace['runs'] = []) => {
+      database?.close()
+      const answered = await answer(
+        [{ tables: { tasks: TASKS, ...tables }, runs: [...runs] }],
+        ['C3', 'C6', 'C7'],
+      )
+      return answered.flatMap(({ missing }) => missing).join('\n')
+    }
+    const withRun = await reasons(idle, [{ policy: 'parallel', tables: idle }])
+    expect(withRun).not.toMatch(/needs (the events sched|a run of a policy with)/)
+    expect(withRun).toContain('t2: compress and store: kswapd swapped nothing out\n')
+    expect(withRun).toContain('only it hands pages over')
+    const alone = await reasons(idle)
+    expect(alone).toContain('t2: compress and store: kswapd swapped nothing out\n')
+    expect(alone).toContain('pstrace replay --policy parallel')
+    expect(await reasons({})).toContain('t2: compress and store: needs the events sched')
+    expect(await reasons(stored, [{ policy: 'kcompressd', tables: stored }])).toContain(
+      'overflow: oldest page stored by kswapd: there was none in the runs shown',
+    )
+  })
+
   it('from models are those of the kernel: the 16th empty memcg, 8 bytes for a pattern, 24 bytes for a descriptor', async () => {
     const answered = await answer([{ tables: {} }], ['C11', 'C13', 'C14'])
     const values = (id: string) =>

@@ -6,6 +6,7 @@ import type { ResolvedSelection } from '../selection.ts'
 import type { MeasureUnit } from './measure.ts'
 import { describeMeasure, readMeasures, readStoredMeasures } from './measures.ts'
 import { QUESTIONS, type Question } from './question.ts'
+import { Reasons, readHoldings } from './reasons.ts'
 import { readSweep, summarizePoint } from './sweeps.ts'
 
 /** One number, or the reason why there is none. */
@@ -73,10 +74,13 @@ export async function answerQuestions(
 ): Promise<AnsweredQuestion[]> {
   const subjects = await readSubjects(connection, selection)
   const wanted = QUESTIONS.filter(({ id }) => options.ids.length === 0 || options.ids.includes(id))
+  const reasons = new Reasons(await readHoldings(connection), subjects, (label) =>
+    SYNCHRONOUS.test(label),
+  )
   const answered: AnsweredQuestion[] = []
   for (const question of wanted) {
     const answers = [
-      ...fromSubjects(question, subjects),
+      ...fromSubjects(question, subjects, reasons),
       ...(await fromSweep(connection, selection, question)),
       ...(await fromModels(connection, selection, question, subjects, options.models)),
     ]
@@ -128,15 +132,21 @@ async function readRunsWithRows(connection: DuckDBConnection): Promise<Set<numbe
   return new Set(rows.map(({ run_id: runId }) => runId))
 }
 
-function fromSubjects(question: Question, subjects: readonly SubjectFigures[]): Answer[] {
+function fromSubjects(
+  question: Question,
+  subjects: readonly SubjectFigures[],
+  reasons: Reasons,
+): Answer[] {
   const { onlyWith } = question
   const chosen = subjects.filter(
     ({ figures }) => onlyWith === undefined || findValue(figures, onlyWith) !== null,
   )
   const answers: Answer[] = []
   for (const name of question.measures) {
-    const { title, unit, restsOn, needs } = describeMeasure(name)
-    for (const { traceId, runId, label, figures } of chosen) {
+    const measure = describeMeasure(name)
+    const { title, unit, restsOn } = measure
+    for (const subject of chosen) {
+      const { traceId, runId, label, figures } = subject
       const figure = figures.find(({ metric }) => metric === name)
       const known = figure !== undefined && figure.value !== null
       answers.push({
@@ -153,7 +163,7 @@ function fromSubjects(question: Question, subjects: readonly SubjectFigures[]): 
         basis: known ? figure.basis : null,
         restsOn,
         n: figure?.n ?? null,
-        why: known ? null : needs,
+        why: known ? null : reasons.say(measure, subject),
       })
     }
     if (question.ratios?.includes(name) === true) answers.push(...toRatios(name, title, chosen))
