@@ -203,10 +203,12 @@ const SNAPSHOT = `snapshot() {
   # perf and raw buffers keep addresses only: the names of the functions that free objects.
   grep -i -E ' t [^ ]*(scan|shrink)' /proc/kallsyms >"$OUT/kallsyms"
   list_processes >"$OUT/processes.$when"
-  # What memory control groups may hold and are left, where anything was set.
-  [ -e /sys/fs/cgroup/cgroup.controllers ] && find /sys/fs/cgroup \\( -name memory.min -o -name memory.low \\
-    -o -name memory.high -o -name memory.max -o -name memory.swap.high \\) \\
-    -exec grep -s -H -v -x -E '0|max' {} + >"$OUT/memcgs"
+  # What memory control groups are left and may hold, where anything was set: a limit of 0 is one.
+  [ -e /sys/fs/cgroup/cgroup.controllers ] && {
+    find /sys/fs/cgroup \\( -name memory.min -o -name memory.low \\) -exec grep -s -H -v -x -E '0|max' {} +
+    find /sys/fs/cgroup \\( -name memory.high -o -name memory.max -o -name memory.swap.high -o -name memory.swap.max \\) \\
+      -exec grep -s -H -v -x max {} +
+  } >"$OUT/memcgs"
   # Android: which package has which uid.
   [ -r /data/system/packages.list ] && cut -d ' ' -f 1,2 /data/system/packages.list >"$OUT/packages"
   return 0

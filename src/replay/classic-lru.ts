@@ -94,9 +94,14 @@ export class ClassicLru {
   /** get_scan_count: of each list of the lruvec itself a share by its size and the priority. */
   #setQuotas(lruvec: Lruvec, scan: Scan): void {
     const { memcgs } = this.#kernel
-    const { anonShare, fileShare, quota, shares } = scan
+    const { quota } = scan
     const shift = 1 << scan.priority
     const target = scan.memcg ?? memcgs.root
+    // can_reclaim_anon_pages
+    const isFileOnly = memcgs.swapLeft(lruvec.memcg) <= 0
+    const anonShare = isFileOnly ? 0 : scan.anonShare
+    const fileShare = isFileOnly ? 1 : scan.fileShare
+    const shares = isFileOnly ? 1 : scan.shares
     for (let list = 0; list < P.LISTS; list++) {
       const size = memcgs.scannable(target, lruvec.memcg, this.#size(lruvec, list), scan)
       const share = list < P.INACTIVE_FILE ? anonShare : fileShare
@@ -248,11 +253,11 @@ export class ClassicLru {
   /** What the lists that anonymous pages compete with hold (workingset_test_recent). */
   refaultReach(evictor: Lruvec): number {
     const { memcgs } = this.#kernel
-    return (
-      memcgs.pagesBelow(evictor, P.ACTIVE_FILE) +
-      memcgs.pagesBelow(evictor, P.INACTIVE_FILE) +
-      memcgs.pagesBelow(evictor, P.ACTIVE_ANON)
-    )
+    const file =
+      memcgs.pagesBelow(evictor, P.ACTIVE_FILE) + memcgs.pagesBelow(evictor, P.INACTIVE_FILE)
+    return memcgs.swapLeft(evictor.memcg) > 0
+      ? file + memcgs.pagesBelow(evictor, P.ACTIVE_ANON)
+      : file
   }
 
   /** workingset_refault: back to the active list if the lists it competes with would have held it. */

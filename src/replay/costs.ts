@@ -79,5 +79,6 @@ export function openCosts(
     wake: sampler('wake'),
     wakeLatency: sampler('wakeLatency'),
     switch: sampler('switch'),
+    memcgEntry: sampler('memcgEntry'),
   }
 }

@@ -30,7 +30,7 @@ export class DirectReclaim {
     memcg?: Memcg,
     target = CLUSTER,
   ): StepsTo<number> {
-    const { lru, memcgs, recorder, scheduler, zones } = this.#kernel
+    const { costs, lru, memcgs, recorder, scheduler, zones } = this.#kernel
     const kind = memcg === undefined ? 'direct' : 'memcg'
     const nodes = zones.zonelist(preferred)
     scheduler.account(thread)
@@ -50,7 +50,9 @@ export class DirectReclaim {
     scan.sparedLow = false
     scan.takesLow = false
     scheduler.setDoing(thread, SCAN)
-    if (!scheduler.spend(thread, this.#kernel.costs.directEntry.draw())) yield
+    const entry =
+      memcg === undefined || costs.memcgEntry.isNone ? costs.directEntry : costs.memcgEntry
+    if (!scheduler.spend(thread, entry.draw())) yield
     // Empty-handed calls try again: with all control groups, with forced deactivation (classic LRU only), then with those that memory.low spares.
     const rounds = this.#kernel.generations === undefined ? 3 : 2
     for (let round = 0; round < rounds || takesLow(scan); round++) {

@@ -130,13 +130,13 @@ export class Faults {
     this.#recordSwapIn(thread, page, id, slot, met, start)
   }
 
-  /** A touch that writes makes the copy in swap stale; else it stays good for as long as it is kept. */
+  /** A touch that writes makes the copy in swap stale; else it stays good for as long as it is kept (should_try_to_free_swap). */
   #keepOrDropCopy(page: number, isKept: boolean): void {
-    const { pages, pool } = this.#kernel
+    const { memcgs, pages, pool } = this.#kernel
     if (this.#kernel.dirties()) {
       pages.version[page] = (pages.version[page] as number) + 1
       pool.dropSlot(page)
-    } else if (isKept) pages.set(page, P.CLEAN_COPY)
+    } else if (isKept && !memcgs.isSwapFull(page)) pages.set(page, P.CLEAN_COPY)
     else pool.dropSlot(page)
   }
 

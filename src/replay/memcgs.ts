@@ -14,6 +14,7 @@ interface Limits {
   readonly high: number
   readonly max: number
   readonly swapHigh: number
+  readonly swapMax: number
 }
 
 /** One memory cgroup. */
@@ -30,6 +31,7 @@ export class Memcg {
   readonly high: number
   readonly max: number
   readonly swapHigh: number
+  readonly swapMax: number
   /** Pages charged to it and to those below, stocks of the CPUs included. */
   pages = 0
   /** Charged to itself and kept by CPUs for later. */
@@ -54,6 +56,7 @@ export class Memcg {
     this.high = limits.high
     this.max = limits.max
     this.swapHigh = limits.swapHigh
+    this.swapMax = limits.swapMax
   }
 
   /** page_counter_charge and page_counter_uncharge. */
@@ -75,6 +78,7 @@ const UNLIMITED: Limits = {
   high: Number.POSITIVE_INFINITY,
   max: Number.POSITIVE_INFINITY,
   swapHigh: Number.POSITIVE_INFINITY,
+  swapMax: Number.POSITIVE_INFINITY,
 }
 
 /** The root cgroup: it has no limits and is below nothing. One for each machine. */
@@ -100,6 +104,7 @@ export function memcgTree({ memcgs = [], memcgLimitPages }: Machine): readonly M
         high: given.highPages ?? UNLIMITED.high,
         max: given.maxPages ?? UNLIMITED.max,
         swapHigh: given.swapHighPages ?? UNLIMITED.swapHigh,
+        swapMax: given.swapMaxPages ?? UNLIMITED.swapMax,
       })
       tree.push(memcg)
       addBelow(memcg, place)
@@ -124,6 +129,7 @@ export class Memcgs {
   readonly #isAlone: boolean
   readonly #isLimited: boolean
   readonly #isHighSet: boolean
+  readonly #isSwapLimited: boolean
   readonly #stocks: MemcgStocks
   readonly #isProtected: boolean
   readonly #nodes: number
@@ -144,6 +150,9 @@ export class Memcgs {
     this.#isLimited = tree.some(({ max }) => max !== Number.POSITIVE_INFINITY)
     this.#isHighSet = tree.some(
       ({ high, swapHigh }) => Math.min(high, swapHigh) !== Number.POSITIVE_INFINITY,
+    )
+    this.#isSwapLimited = tree.some(
+      ({ swapHigh, swapMax }) => Math.min(swapHigh, swapMax) !== Number.POSITIVE_INFINITY,
     )
     this.#stocks = new MemcgStocks(kernel.scheduler.cpus.length)
     this.#isProtected = tree.some(({ min, low }) => min > 0 || low > 0)
@@ -255,6 +264,35 @@ export class Memcgs {
 
   isAboveHigh(memcg: Memcg): boolean {
     return memcg.high !== Number.POSITIVE_INFINITY && this.usage(memcg) > memcg.high
+  }
+
+  /** Slots that pages of the cgroup may still get (mem_cgroup_get_nr_swap_pages). */
+  swapLeft(memcg: Memcg): number {
+    let left = this.#kernel.slots.left
+    if (!this.#isSwapLimited) return left
+    let at: Memcg | undefined = memcg
+    for (; at !== undefined; at = at.parent) left = Math.min(left, at.swapMax - at.swapped)
+    return left
+  }
+
+  /** Half of what it may have in swap is there: copies of pages in memory are not kept (mem_cgroup_swap_full). */
+  isSwapFull(page: number): boolean {
+    if (!this.#isSwapLimited) return false
+    let memcg: Memcg | undefined = this.chargedFor(page)
+    for (; memcg !== undefined; memcg = memcg.parent)
+      if (memcg.swapped * 2 >= Math.min(memcg.swapHigh, memcg.swapMax)) return true
+    return false
+  }
+
+  /** mem_cgroup_try_charge_swap: false = memory.swap.max leaves no room. */
+  tryChargeSwap(page: number, slots: number): boolean {
+    if (this.#isSwapLimited) {
+      let memcg: Memcg | undefined = this.chargedFor(page)
+      for (; memcg !== undefined; memcg = memcg.parent)
+        if (memcg.swapped + slots > memcg.swapMax) return false
+    }
+    this.countSwap(page, slots)
+    return true
   }
 
   /** The page got its slots, or gives them back (mem_cgroup_charge_swap). */

@@ -159,7 +159,7 @@ export class Generations {
     if (memcgs.isBelowMin(memcgs.root, memcg)) return to('young')
     if (memcgs.isBelowLow(memcgs.root, memcg) && !hadItsTurn) return to('tail')
     if (yield* this.#shrinkLruvec(thread, lruvec, scan)) return to('young')
-    const size = this.#total(lruvec, this.#state(lruvec), this.#swappiness > 0)
+    const size = this.#total(lruvec, this.#state(lruvec), this.#canSwap(lruvec))
     // lruvec_is_sizable
     if (size >> scan.priority > 0) return to('stays')
     return to(memcgLru.isAtTail(lruvec) ? 'young' : 'tail')
@@ -197,16 +197,22 @@ export class Generations {
   #setPriority(node: NodeState, scan: Scan): void {
     if (scan.priority !== DEF_PRIORITY || scan.target < MIN_BATCH) return
     const { memcgs } = this.#kernel
+    const first = memcgs.swapLeft(memcgs.root) > 0 ? ANON_TYPE : FILE_TYPE
     let inactive = 0
     for (const memcg of memcgs.tree) {
       const lruvec = memcgs.lruvec(memcg, node)
       const { youngest } = this.#state(lruvec)
-      for (let type = ANON_TYPE; type <= FILE_TYPE; type++)
+      for (let type = first; type <= FILE_TYPE; type++)
         for (let back = MIN_GENERATIONS; back < P.GENERATIONS; back++)
           inactive += this.#size(lruvec, type, youngest + P.GENERATIONS - back)
     }
     const priority = bits(inactive) - 1 - bits(scan.target - 1)
     scan.priority = Math.min(DEF_PRIORITY, Math.max(DEF_PRIORITY / 2, priority))
+  }
+
+  /** get_swappiness: not where there is less than a batch of slots left. */
+  #canSwap({ memcg }: Lruvec): boolean {
+    return this.#swappiness > 0 && this.#kernel.memcgs.swapLeft(memcg) >= MIN_BATCH
   }
 
   #of(page: number): LruvecGenerations {
@@ -235,7 +241,7 @@ export class Generations {
     const { memcgs } = this.#kernel
     if (memcgs.isBelowMin(scan.memcg ?? memcgs.root, lruvec.memcg)) return -1
     const state = this.#state(lruvec)
-    const canSwap = this.#swappiness > 0
+    const canSwap = this.#canSwap(lruvec)
     const isDue = this.#agingIsDue(lruvec, state, canSwap)
     if (isDue && scan.priority !== DEF_PRIORITY) {
       this.#age(lruvec, state)
@@ -320,7 +326,7 @@ export class Generations {
   /** evict_folios: which kind first; the other where that one had nothing to take. Returns pages looked at, 0 = this pass is over. */
   *#evict(thread: Thread, lruvec: Lruvec, scan: Scan): Generator<undefined, number, undefined> {
     const state = this.#state(lruvec)
-    const canSwap = this.#swappiness > 0
+    const canSwap = this.#canSwap(lruvec)
     const anonFirst =
       canSwap && (state.oldest[ANON_TYPE] < state.oldest[FILE_TYPE] || this.#swappiness >= 200)
     let type = anonFirst ? ANON_TYPE : FILE_TYPE

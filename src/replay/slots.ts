@@ -3,6 +3,8 @@ export interface SwapSlots {
   /** The first of 2^order free slots in a row (order 0 unless told), -1 when there are none. */
   allocate(page: number, order?: number): number
   free(slot: number, cpu?: number): void
+  /** Slots that nobody has, nor any CPU's cache (get_nr_swap_pages). */
+  readonly left: number
   /** Called when a freed slot may be given out again: its content is dropped then. */
   onRelease?: ((slot: number) => void) | undefined
   /** Throws when its lists, counts and maps disagree. */
@@ -18,6 +20,10 @@ export class PlainSlots implements SwapSlots {
 
   constructor(limit = 0x7fffffff) {
     this.#limit = limit
+  }
+
+  get left(): number {
+    return this.#limit - this.#used + this.#free.length
   }
 
   allocate(_page?: number, order = 0): number {

@@ -34,7 +34,6 @@ export class SwapOuts {
     }
     pages.set(page, P.LOCKED)
     pages.slot[page] = slot
-    this.#kernel.memcgs.countSwap(page, pages.pagesOf(page))
     scan.doing = thread.doing
     scheduler.setDoing(thread, UNMAP)
     scan.unmapsRemotely = scheduler.runsMemoryElsewhere(thread)
@@ -163,9 +162,9 @@ export class SwapOuts {
 
   /** Slots in a row for the whole folio; where there are none it is split, and its other pages wait at the list's end to be met next. */
   #allocateSlots(page: number): number {
-    const { generations, pages, slots, tally } = this.#kernel
+    const { generations, pages, tally } = this.#kernel
     const order = pages.order[page] as number
-    const row = slots.allocate(page, order)
+    const row = this.#chargedSlots(page, order)
     if (row >= 0 || order === 0) return row
     tally.foliosSplit++
     const parts = pages.split(page)
@@ -174,7 +173,17 @@ export class SwapOuts {
       generations?.toOldest(part)
       pages.addTail(part)
     }
-    return slots.allocate(page, 0)
+    return this.#chargedSlots(page, 0)
+  }
+
+  /** folio_alloc_swap: slots that its cgroup may not have are given back. */
+  #chargedSlots(page: number, order: number): number {
+    const { memcgs, scheduler, slots } = this.#kernel
+    const first = slots.allocate(page, order)
+    if (first < 0 || memcgs.tryChargeSwap(page, 1 << order)) return first
+    for (let slot = first; slot < first + (1 << order); slot++)
+      slots.free(slot, scheduler.active?.cpu ?? 0)
+    return -1
   }
 
   /** Order is kept per node and context. */

@@ -63,6 +63,7 @@ export class CostSamples {
   readonly batch = new Numbers()
   readonly slab = new Numbers()
   readonly directEntry = new Numbers()
+  readonly memcgEntry = new Numbers()
   readonly swapIn = new Numbers()
   readonly swapInAny = new Numbers()
   readonly push = new Numbers()
@@ -121,10 +122,14 @@ export class CostSamples {
   #take(thread: Thread, cpu: number, i: number, counts: boolean): void {
     switch (this.#recording.kind[i]) {
       case EVENT.directBegin:
+      case EVENT.memcgBegin:
         this.#directBegins(thread, cpu)
         break
       case EVENT.directEnd:
-        this.#directEnds(thread, cpu, counts)
+        this.#directEnds(thread, cpu, counts, this.directEntry)
+        break
+      case EVENT.memcgEnd:
+        this.#directEnds(thread, cpu, counts, this.memcgEntry)
         break
       case EVENT.isolate:
         this.#isolates(thread, cpu, i)
@@ -211,12 +216,12 @@ export class CostSamples {
     position.faultReclaims++
   }
 
-  #directEnds(thread: Thread, cpu: number, counts: boolean): void {
+  #directEnds(thread: Thread, cpu: number, counts: boolean, entries: Numbers): void {
     const position = this.#at(thread)
     if (position.directCpu >= 0) {
       if (position.reclaimMark >= 0) position.directSpent += cpu - position.reclaimMark
       // A kernel thread that looks for memory may do neither I/O nor file systems: its passes are shorter.
-      if (counts && thread.isUser) this.directEntry.push(position.directSpent)
+      if (counts && thread.isUser) entries.push(position.directSpent)
     }
     position.directCpu = -1
     position.reclaimMark = -1

@@ -52,6 +52,7 @@ export function measureCosts(
         : shortStep(PUSH, storeSame, kept),
     wake: shortStep(WAKE, storeSame, kept),
     wakeLatency: measured(samples.wakeLatency, 'waking to running on an idle CPU', 0),
+    memcgEntry: measured(samples.memcgEntry, 'reclaim for a memory cgroup outside batches', 0),
     switch:
       ofStores.switch ??
       fixed(ofStores.store.fixedNs * SWITCH_IN_STORE, 'default', `${SWITCH_IN_STORE} x a store`),

@@ -164,6 +164,7 @@ function describeMemcgs(facts: FactList, { machine, pages, tasks }: Workload): v
       ['high', memcg.highPages],
       ['max', memcg.maxPages],
       ['swap_high', memcg.swapHighPages],
+      ['swap_max', memcg.swapMaxPages],
       ['zswap_max', memcg.zswapMaxPages],
     ] as const
     // Recordings have them from files beside the trace alone.

@@ -101,6 +101,7 @@ function readMemcg(values: JsonValues, json: Json, at: string, index: number): W
     ...amount('highPages'),
     ...amount('maxPages'),
     ...amount('swapHighPages'),
+    ...amount('swapMaxPages'),
     ...amount('zswapMaxPages'),
     ...values.optional(json, 'writeback', `${at}.writeback`, (value, place) =>
       values.flag(value, place),

@@ -49,6 +49,7 @@ const SETTINGS = {
   'memory.high': 'highPages',
   'memory.max': 'maxPages',
   'memory.swap.high': 'swapHighPages',
+  'memory.swap.max': 'swapMaxPages',
 } as const
 type Settings = { readonly [K in (typeof SETTINGS)[keyof typeof SETTINGS]]?: number }
 

@@ -59,6 +59,8 @@ export interface WorkloadMemcg {
   readonly maxPages?: number
   /** memory.swap.high: with more than this in swap tasks are slowed down. */
   readonly swapHighPages?: number
+  /** memory.swap.max: with so much in swap nothing more of it goes there; 0 = nothing at all. */
+  readonly swapMaxPages?: number
   /** memory.zswap.max, pages; absent = no limit. */
   readonly zswapMaxPages?: number
   /** memory.zswap.writeback; absent = yes. */
@@ -226,7 +228,7 @@ export const COSTS = [
   'freeClean',
   /** Isolation and put-back of a batch, apart from its pages. */
   'batch',
-  /** One pass over the slab shrinkers. */
+  /** One pass over the slab shrinkers, where memory as a whole is short. */
   'slab',
   /** Entry and exit of one direct reclaim, apart from its batches. */
   'directEntry',
@@ -242,6 +244,8 @@ export const COSTS = [
   'wakeLatency',
   /** What a task loses when it runs again after another: both halves of the switch, and caches full of other work. */
   'switch',
+  /** Entry and exit of one reclaim for a memory cgroup, apart from its batches: all of one in vain; none = as `directEntry`. */
+  'memcgEntry',
 ] as const
 export type CostName = (typeof COSTS)[number]
 

@@ -47,3 +47,27 @@ it.each(policies.map((policy) => [policy.name, policy] as const))(
     expect(rows.of('kswapd_spans')).toHaveLength(0)
   },
 )
+
+it('reclaim for a memory cgroup calls no shrinkers and has an entry of its own cost, which is all that it takes in vain', () => {
+  const [kswapd] = policies
+  if (kswapd === undefined) throw new Error('there is no policy')
+  const spanNs = (memcgEntry: number) => {
+    const rows = new RowCollector()
+    const memcgs = [{ name: 'a', swapMaxPages: 0 }]
+    const tasks = [
+      { memcg: 0, rows: [...allocations(200, 1000), { op: 'reclaim' as const, arg: 32 }] },
+    ]
+    const costs = { store: 3000, slab: 70_000, directEntry: 9000, memcgEntry }
+    replay(plan({ free: 5000, min: 10, low: 20, high: 30, memcgs, tasks, costs }), {
+      policy: kswapd,
+      backend: new CountingBackend(3),
+      contents: plainContents,
+      sink: rows.sink,
+    })
+    expect(rows.of('slab_shrinks')).toEqual([])
+    return rows.of('reclaim_spans').map((row) => Number(row['end_ns']) - Number(row['start_ns']))
+  }
+  expect(spanNs(4000)).toEqual([4000])
+  // None is told: as that of direct reclaim.
+  expect(spanNs(0)).toEqual([9000])
+})

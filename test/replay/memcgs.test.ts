@@ -212,7 +212,7 @@ it('no page is lost and every charge fits whatever random tasks in random cgroup
         const memcgs = [
           { name: 'a', lowPages: low, highPages: high, ...limit(0) },
           { name: 'a/b', parent: 0, minPages: Math.floor(low / 4), ...limit(1) },
-          { name: 'c', swapHighPages: high, ...limit(2) },
+          { name: 'c', swapHighPages: high, swapMaxPages: 2 * high, ...limit(2) },
         ]
         const policy = findPolicy(name)
         if (policy === undefined) throw new Error(`no policy ${name}`)

@@ -52,6 +52,7 @@ function drawMemcgs(draw: Draw, scale: number): NonNullable<Machine['memcgs']> {
     ...some('highPages', 10, 70),
     ...some('maxPages', 40, 70),
     ...some('swapHighPages', 10, 60),
+    ...some('swapMaxPages', 0, 60),
   })
   return [
     { name: 'a', ...settings() },
@@ -150,6 +151,7 @@ function makeCase(policy: SlowPolicy, seed: number, { largest, isNamed, hasMemcg
       batch: many(1000, 9000),
       slab: many(500, 20_000),
       directEntry: many(1000, 20_000),
+      memcgEntry: many(1000, 20_000),
       swapIn: many(10_000, 60_000),
       fault: many(100, 9000),
       push: many(100, 9000),
@@ -353,7 +355,8 @@ describe('the slow engine and the fast one', () => {
       if (shape.hasMemcgs) return
       expect(seen.swapouts).toBeGreaterThan(60 * runs)
       expect(seen.swapins).toBeGreaterThan(15 * runs)
-      expect(seen.direct).toBeGreaterThan(runs)
+      // Of folios that come back one by one ten cases were seen with 7 of them.
+      expect(seen.direct).toBeGreaterThan(runs / 4)
       expect([...seen.paths].sort()).toEqual(PATHS[name])
       // Refaults meet pages that wait, that are being stored, and that are stored and still in memory.
       expect([...seen.met].sort()).toEqual(

@@ -135,3 +135,28 @@ it("what shrinkers and the entry of direct reclaim cost is told by users' reclai
   expect(costs.slab.n).toBe(200)
   expect(median(costs.directEntry)).toBeCloseTo(8000, -2)
 })
+
+it('the entry of reclaim for a memory cgroup is told apart from that of direct reclaim', () => {
+  const builder = new RecordingBuilder()
+  let ns = 0
+  let rank = 0
+  const add = (kind: (typeof EVENT)[keyof typeof EVENT], after: number): void => {
+    ns += after
+    builder.add(rank++, kind, ns, 0, APP, 0, 0, 0, 0)
+  }
+  builder.add(rank++, EVENT.switch, ns, 0, 0, 0, STATE.runnable, APP, 0)
+  for (let round = 0; round < 100; round++) {
+    add(EVENT.directBegin, 1000)
+    add(EVENT.directEnd, 20_000)
+    add(EVENT.memcgBegin, 1000)
+    add(EVENT.memcgEnd, 300)
+  }
+  const recording = madeRecording(builder, { endNs: ns })
+  const { costs } = measureCosts(recording, new Set([APP]), {
+    sameShare: 0,
+    untilEvent: recording.length,
+    stolenOfStep: new Float64Array(recording.length),
+  })
+  expect(new Set(costs.directEntry.samples)).toEqual(new Set([20_000]))
+  expect(new Set(costs.memcgEntry.samples)).toEqual(new Set([300]))
+})

@@ -10,6 +10,7 @@ const MEMCGS = `/sys/fs/cgroup/apps/memory.max:1048576
 /sys/fs/cgroup/apps/one/memory.low:409600
 /sys/fs/cgroup/apps/two/memory.high:819200
 /sys/fs/cgroup/apps/two/memory.swap.high:40960
+/sys/fs/cgroup/apps/two/memory.swap.max:0
 /sys/fs/cgroup/apps/two/memory.current:40960
 /sys/fs/cgroup/other/memory.min:4096
 /sys/fs/cgroup/memory.max:9
@@ -31,7 +32,14 @@ it('cgroups come with those above them, each after its parent, with the settings
   expect(list).toEqual([
     { name: '/apps', maxPages: 256, basis: 'event' },
     { name: '/apps/one', parent: 0, lowPages: 100, basis: 'event' },
-    { name: '/apps/two', parent: 0, highPages: 200, swapHighPages: 10, basis: 'event' },
+    {
+      name: '/apps/two',
+      parent: 0,
+      highPages: 200,
+      swapHighPages: 10,
+      swapMaxPages: 0,
+      basis: 'event',
+    },
   ])
   expect([...ofTask]).toEqual([
     [0, 1],
@@ -83,6 +91,7 @@ it.each([
     highPages: 255,
     maxPages: 256,
     swapHighPages: 8,
+    swapMaxPages: 0,
     zswapMaxPages: 9,
     ...(basis === undefined ? {} : { basis }),
   }
@@ -101,6 +110,7 @@ it.each([
     ['memcg./apps/one.high', 255, saved, ''],
     ['memcg./apps/one.max', 256, saved, ''],
     ['memcg./apps/one.swap_high', 8, saved, ''],
+    ['memcg./apps/one.swap_max', 0, saved, ''],
     ['memcg./apps/one.zswap_max', 9, saved, ''],
   ])
 })

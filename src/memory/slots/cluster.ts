@@ -83,6 +83,10 @@ export class ClusterSlots implements SwapSlots {
       : undefined
   }
 
+  get left(): number {
+    return this.size - 1 - this.#used
+  }
+
   get used(): number {
     return this.#used - (this.#caches?.held ?? 0) - (this.#caches?.waiting ?? 0)
   }
@@ -96,7 +100,7 @@ export class ClusterSlots implements SwapSlots {
     if (order > 0) this.#statistics.orderAttempts++
     const slot =
       order === 0 && this.#caches !== undefined
-        ? this.#caches.take(cpu, this.size - 1 - this.#used)
+        ? this.#caches.take(cpu, this.left)
         : this.#locked(cpu, order)
     if (slot >= 0) this.#statistics.handedOut(slot, 1 << order)
     else if (order > 0) this.#statistics.orderFallbacks++

@@ -5,6 +5,8 @@ export interface SwapSlots {
   readonly size: number
   /** Slots handed out and not released. */
   readonly used: number
+  /** Slots that nobody has, nor any CPU's cache (get_nr_swap_pages). */
+  readonly left: number
   /** First of 2^order consecutive slots (order 0 unless told), taken on `cpu`; -1 = none, the folio must be split or stay. */
   allocate(page: number, order?: number, cpu?: number): number
   /** One slot is no longer needed. It may stay taken in the cache of `cpu` for a while. */

@@ -11,6 +11,8 @@ export class SwapDescSlots implements SwapSlots {
   readonly name = 'swap-desc'
   readonly size: number
   used = 0
+  /** Descriptors are never refused: they cost memory, not room on the device. */
+  readonly left = Number.POSITIVE_INFINITY
   onRelease: ((slot: number) => void) | undefined = undefined
   readonly #device: ClusterSlots
   readonly #slotOf = new Map<number, number>()
@@ -30,7 +32,6 @@ export class SwapDescSlots implements SwapSlots {
     })
   }
 
-  /** Descriptors are never refused: they cost memory, not room on the device. */
   allocate(_page: number, order = 0, _cpu = 0): number {
     const pages = 1 << order
     if (order > 0) this.#orderAttempts++

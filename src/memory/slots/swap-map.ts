@@ -57,13 +57,16 @@ export class SwapMapSlots implements SwapSlots {
     )
   }
 
+  get left(): number {
+    return this.size - 1 - this.#taken
+  }
+
   get used(): number {
     return this.#taken - this.#caches.held - this.#caches.waiting
   }
 
   allocate(_page: number, order = 0, cpu = 0): number {
-    const slot =
-      order === 0 ? this.#caches.take(cpu, this.size - 1 - this.#taken) : this.#wholeCluster(order)
+    const slot = order === 0 ? this.#caches.take(cpu, this.left) : this.#wholeCluster(order)
     if (slot >= 0) this.#statistics.handedOut(slot, 1 << order)
     return slot
   }

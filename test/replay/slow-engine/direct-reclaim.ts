@@ -38,7 +38,7 @@ export function* directReclaim(
   const scan = newScan(thread, { context: 'direct', ...how })
   scan.target = target
   const group = targetOf(machine, scan)
-  yield { spend: costs.directEntry.draw() }
+  yield { spend: (of.group === undefined ? costs.directEntry : costs.memcgEntry).draw() }
   for (let round = 0; round < 3 || scan.sparedLow; round++) {
     if (round >= 3) {
       scan.takesLow = true

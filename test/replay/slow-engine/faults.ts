@@ -50,7 +50,7 @@ function* bringBack(machine: Machine, thread: Thread, folio: Folio): Program<str
   }
   folio.swapout = undefined
   folio.state = 'resident'
-  if (machine.refaultsWrite) dropSlot(machine, folio)
+  if (machine.refaultsWrite || folio.group.isSwapHalfFull) dropSlot(machine, folio)
   else folio.cleanCopy = true
   return found
 }
@@ -63,7 +63,8 @@ function* swapIn(machine: Machine, thread: Thread, folio: Folio): Program {
   dropSlot(machine, folio)
   // workingset_refault: what the active list could have held was thrown out too early.
   const { evictedBy } = folio
-  if (evictedBy.age - folio.evictedAt <= evictedBy.activePages) {
+  const reach = evictedBy.swapLeft > 0 ? evictedBy.activePages : 0
+  if (evictedBy.age - folio.evictedAt <= reach) {
     folio.active = true
     folio.group.activated(folio.pages)
   }

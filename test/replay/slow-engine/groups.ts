@@ -25,6 +25,7 @@ export class Group {
     readonly high: number
     readonly max: number
     readonly swapHigh: number
+    readonly swapMax: number
   }
   readonly #folios: readonly Folio[]
   #subtree: readonly Group[] | undefined
@@ -41,6 +42,7 @@ export class Group {
       high: memcg.highPages ?? NO_LIMIT,
       max: memcg.maxPages ?? NO_LIMIT,
       swapHigh: memcg.swapHighPages ?? NO_LIMIT,
+      swapMax: memcg.swapMaxPages ?? NO_LIMIT,
     }
     this.#folios = folios
     parent?.children.push(this)
@@ -84,6 +86,17 @@ export class Group {
     return this.#folios
       .filter(({ group, slot }) => slot >= 0 && this.subtree.includes(group))
       .reduce((all, { pages }) => all + pages, 0)
+  }
+
+  /** How much more of it may go to swap. */
+  get swapLeft(): number {
+    return Math.min(...this.path.map(({ inSwap, settings }) => settings.swapMax - inSwap))
+  }
+
+  get isSwapHalfFull(): boolean {
+    return this.path.some(
+      ({ inSwap, settings }) => inSwap * 2 >= Math.min(settings.swapHigh, settings.swapMax),
+    )
   }
 
   grow(pages: number): void {

@@ -102,10 +102,14 @@ export class Machine {
     return first < 0 ? page : first
   }
 
-  #split(first: Folio): void {
-    const members = this.folios.filter(
+  #membersOf(first: Folio): readonly Folio[] {
+    return this.folios.filter(
       ({ id }) => this.#workload.pages.folio?.[id] === first.id && id !== first.id,
     )
+  }
+
+  #split(first: Folio): void {
+    const members = this.#membersOf(first)
     if (members.length === 0) return
     first.pages = 1
     members.forEach((member, place) => {
@@ -115,6 +119,19 @@ export class Machine {
       member.group = first.group
       member.evictedBy = first.evictedBy
     })
+  }
+
+  /** One in memory that cannot go to swap as a whole: the other pages are the next to be looked at. */
+  splitOnList(first: Folio): void {
+    for (const member of this.#membersOf(first)) {
+      member.state = 'resident'
+      member.group = first.group
+      member.evictedBy = first.evictedBy
+      member.accessed = first.accessed
+      member.referenced = first.referenced
+      first.group.inactive.push(member)
+    }
+    first.pages = 1
   }
 
   makeResident(folio: Folio): void {

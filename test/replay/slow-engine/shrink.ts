@@ -49,8 +49,11 @@ export function* shrinkNode(machine: Machine, scan: Scan): Program {
     scan.force || target.activations !== target.seenActivations || target.isInactiveLow
   for (const group of target.subtree)
     if (!isSpared(group, target, scan)) yield* shrinkGroup(machine, scan, group)
-  const slab = costs.slab.draw()
-  yield { spend: scan.mayWrite ? slab : Math.floor(slab / 8) }
+  // A group's own objects are none of the model.
+  if (target === machine.root) {
+    const slab = costs.slab.draw()
+    yield { spend: scan.mayWrite ? slab : Math.floor(slab / 8) }
+  }
   if (scan.reclaimed > before) kswapd.failures = 0
 }
 
@@ -85,8 +88,10 @@ function* shrinkGroup(machine: Machine, scan: Scan, group: Group): Program {
   const before = scan.reclaimed
   const target = targetOf(machine, scan)
   const share = 2 ** scan.priority
+  // What is spared is noticed whether or not anything may go to swap.
   let inactiveQuota = Math.floor(exposed(group.inactive, group, target, scan) / share)
   let activeQuota = Math.floor(exposed(group.active, group, target, scan) / share)
+  if (group.swapLeft <= 0) inactiveQuota = activeQuota = 0
   const wholeQuota = scan.context === 'direct' && scan.group === undefined && scan.priority === 12
   while (inactiveQuota > 0) {
     const count = Math.min(inactiveQuota, CLUSTER)
@@ -122,13 +127,15 @@ function* shrinkInactive(machine: Machine, scan: Scan, group: Group, count: numb
   if (batch.length === 0) return
   const own = costs.batch.draw()
   const isolating = Math.floor(own * 0.2)
-  // What is freed here may be single pages by the end.
+  // What is isolated here may be single pages by the end.
   const taken = pagesOn(batch)
   yield { spend: isolating }
   const kept: Folio[] = []
-  for (const folio of batch) if (!(yield* shrinkFolio(machine, scan, folio))) kept.push(folio)
+  let freed = 0
+  for (const folio of batch)
+    if (yield* shrinkFolio(machine, scan, folio)) freed += folio.pages
+    else kept.push(folio)
   for (const folio of kept) lists.add(folio)
-  const freed = taken - pagesOn(kept)
   if (freed > 0) yield { spend: own - isolating }
   frames.give(freed)
   scan.reclaimed += freed

@@ -8,9 +8,18 @@ import { store } from './store.ts'
 
 /** Unmaps a folio and stores it, or hands it to the policy. True: freed. */
 export function* swapOut(machine: Machine, scan: Scan, folio: Folio): Program<boolean> {
-  const { clock, log, policy, slots } = machine
+  const { clock, log, policy } = machine
   const { thread } = scan
-  const slot = slots.take(folio.pages)
+  let slot = takeSlots(machine, folio)
+  if (slot < 0 && folio.pages > 1) {
+    machine.splitOnList(folio)
+    slot = takeSlots(machine, folio)
+  }
+  if (slot < 0) {
+    folio.active = true
+    yield { spend: machine.costs.scanKept.draw() }
+    return false
+  }
   folio.locked = true
   folio.slot = slot
   yield* unmap(machine, thread, folio)
@@ -29,6 +38,14 @@ export function* swapOut(machine: Machine, scan: Scan, folio: Folio): Program<bo
     row.path = 'inline'
   }
   return yield* storeHere(machine, scan, folio, row)
+}
+
+/** As many in a row as it has pages, if its group may have them in swap; -1: it may not. */
+function takeSlots({ slots }: Machine, { group, pages }: Folio): number {
+  const slot = slots.take(pages)
+  if (group.swapLeft >= pages) return slot
+  slots.drop(slot, pages)
+  return -1
 }
 
 /** Other CPUs with an address space are interrupted: they flush at once, the sender waits for it. */
