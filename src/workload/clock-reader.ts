@@ -52,6 +52,7 @@ class ClockReader {
   }
 
   step(i: number): void {
+    if (i === this.#options.startEvent) this.#begin()
     switch (this.#recording.kind[i]) {
       case EVENT.switch:
         this.#switch(i)
@@ -70,6 +71,19 @@ class ClockReader {
         break
       default:
         this.#threads.step(i)
+    }
+  }
+
+  /**
+   * The workload starts: clocks of the tasks that are known begin. What a task runs, waits for a CPU or sleeps from here on is on its
+   * clock; one that is blocked begins when it is woken.
+   */
+  #begin(): void {
+    for (const clock of this.clocks.values()) {
+      const thread = this.#threads.get(clock.tid)
+      this.#sinceMark(thread, thread.cpuAt(this.#startNs))
+      const isBlocked = thread.cpu < 0 && thread.left === STATE.blocked && thread.wokenNs < 0
+      if (!isBlocked) beginAt(clock, this.#startNs)
     }
   }
 
@@ -139,11 +153,8 @@ class ClockReader {
     if (clock === undefined) return undefined
     const { spent, dueNs } = this.#sinceMark(thread, thread.cpuAt(ns))
     if (ns < this.#startNs) return clock
-    if (clock.firstNs < 0) {
-      clock.firstNs = ns
-      clock.wall.push(ns)
-      clock.own.push(0)
-    }
+    if (clock.firstNs < 0)
+      beginAt(clock, thread.wokenNs < 0 ? ns : Math.max(thread.wokenNs, this.#startNs))
     clock.lastNs = ns
     if (thread.inDirect) clock.reclaimCpuNs += spent
     else if (thread.inFault) clock.faultCpuNs += spent
@@ -172,4 +183,10 @@ class ClockReader {
     this.#marks.set(thread.tid, { cpuNs, flushes, switches })
     return { spent, dueNs }
   }
+}
+
+function beginAt(clock: TaskClock, ns: number): void {
+  clock.firstNs = ns
+  clock.wall.push(ns)
+  clock.own.push(0)
 }
