@@ -175,8 +175,7 @@ export class ClassicLru {
       pages.set(page, P.WORKINGSET)
       if (!scheduler.spend(thread, this.#kernel.costs.scanKept.draw())) yield
     }
-    for (let place = 0; place < folios; place++)
-      this.#kernel.shrink.putBack(scan.batch[place] as number)
+    this.#kernel.shrink.putBack(scan.batch, folios)
     scan.looked = taken
     scan.freed = 0
     this.#kernel.shrink.recordBatch(thread, lruvec.node, scan, list, start, taken)
@@ -186,15 +185,9 @@ export class ClassicLru {
   #isolate(lruvec: Lruvec, scan: Scan, list: number, count: number): number {
     const { pages } = this.#kernel
     const index = lruvec.firstList + list
-    let taken = 0
-    scan.batchLength = 0
-    while (taken < count) {
-      const page = pages.tails[index] as number
-      if (page < 0) break
-      pages.remove(page)
-      scan.batch[scan.batchLength++] = page
-      taken += pages.pagesOf(page)
-    }
+    const before = pages.sizes[index] as number
+    scan.batchLength = pages.takeTails(index, count, scan.batch)
+    const taken = before - (pages.sizes[index] as number)
     if (taken > 0) this.#kernel.note('isolate', -1, taken, P.LRU_NAMES[list])
     return taken
   }
@@ -215,7 +208,7 @@ export class ClassicLru {
     if (!scheduler.spend(thread, isolateNs)) yield
     scheduler.enter(thread, shrink.shrinkFolios(thread, node, scan, scan.batchLength))
     yield
-    for (let place = 0; place < scan.kept; place++) shrink.putBack(scan.keep[place] as number)
+    shrink.putBack(scan.keep, scan.kept)
     const { freed } = scan
     if (freed > 0 && !scheduler.spend(thread, batchNs - isolateNs)) yield
     shrink.giveFreed(node, scan)

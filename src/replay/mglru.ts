@@ -421,24 +421,28 @@ export class Generations {
   ): number {
     const { pages } = this.#kernel
     let again = 0
+    let back = 0
     for (let place = 0; place < scan.kept; place++) {
       const page = scan.keep[place] as number
       const isClean =
         pages.state[page] === P.STORED &&
         ((pages.flags[page] as number) & (P.LOCKED | P.WRITEBACK | P.ACTIVE | P.REFERENCED)) === 0
       if (!isLast && isClean) scan.batch[again++] = page
-      else this.#putBack(page, state)
+      else {
+        this.#reject(page, state)
+        scan.keep[back++] = page
+      }
     }
+    this.#kernel.shrink.putBack(scan.keep, back)
     return again
   }
 
   /** Rejected folios are kept out of the oldest generation. */
-  #putBack(page: number, state: LruvecGenerations): void {
+  #reject(page: number, state: LruvecGenerations): void {
     const { pages } = this.#kernel
     const waits = pages.has(page, P.RECLAIM) && pages.has(page, P.WRITEBACK)
     this.#set(page, waits ? state.youngest - 1 : state.youngest)
     pages.clear(page, P.REFERENCED)
-    this.#kernel.shrink.putBack(page)
   }
 }
 

@@ -303,6 +303,32 @@ export class Pages {
     this.sizes[list] = (this.sizes[list] as number) + this.pagesOf(page)
   }
 
+  /** One after the other to its list's head: the last one comes to lie first. */
+  addHeads(folios: Int32Array, from: number, to: number): void {
+    const { heads, list: lists, next, previous, sizes, tails } = this
+    let place = from
+    while (place < to) {
+      const list = this.listOf(folios[place] as number)
+      let first = heads[list] as number
+      let size = sizes[list] as number
+      // Mostly all go to the same list, whose own columns are written once then.
+      for (; place < to; place++) {
+        const page = folios[place] as number
+        if (this.listOf(page) !== list) break
+        this.#mustBeOff(page)
+        next[page] = first
+        if (first < 0) tails[list] = page
+        else previous[first] = page
+        lists[page] = list
+        size += this.pagesOf(page)
+        first = page
+      }
+      previous[first] = -1
+      heads[list] = first
+      sizes[list] = size
+    }
+  }
+
   addTail(page: number): void {
     const list = this.listOf(page)
     this.#mustBeOff(page)
@@ -327,6 +353,25 @@ export class Pages {
     else this.next[previous] = next
     this.list[page] = -1
     this.sizes[list] = (this.sizes[list] as number) - this.pagesOf(page)
+  }
+
+  /** Takes folios from the list's tail, oldest first, until they are so many base pages or more; returns how many folios. */
+  takeTails(list: number, count: number, into: Int32Array): number {
+    const { list: lists, next, previous } = this
+    let folios = 0
+    let taken = 0
+    let page = this.tails[list] as number
+    while (taken < count && page >= 0) {
+      into[folios++] = page
+      lists[page] = -1
+      taken += this.pagesOf(page)
+      page = previous[page] as number
+    }
+    this.tails[list] = page
+    if (page < 0) this.heads[list] = -1
+    else next[page] = -1
+    this.sizes[list] = (this.sizes[list] as number) - taken
+    return folios
   }
 
   isOnList(page: number): boolean {

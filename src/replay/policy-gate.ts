@@ -39,8 +39,8 @@ export class VirtualGate implements PolicyGate, PolicyThreads {
   readonly #cpusOfNode: readonly number[]
   readonly #newThread: ThreadMaker
   readonly #operations: PolicyOperations
-  /** Of submissions that are over: one is needed for every folio. */
-  readonly #idleTurns: Turn[] = []
+  /** Of a submission that is over: one is needed for every folio, and seldom two at a time. */
+  #idleTurn: Turn | undefined
   readonly #gatesAll: boolean
   readonly #allSubmit: boolean
 
@@ -89,12 +89,13 @@ export class VirtualGate implements PolicyGate, PolicyThreads {
   submit(thread: Thread, page: number, node: number): SubmitEnd | StepsTo<SubmitEnd> {
     const domain = this.#domains[this.#domainOfNode[node] as number] as Domain
     domain.beginSubmit()
-    const turn = this.#idleTurns.pop() ?? new Turn(this.#operations)
+    const turn = this.#idleTurn ?? new Turn(this.#operations)
+    this.#idleTurn = undefined
     turn.begin(domain, -1, thread)
     turn.program = this.#policy.submit(page, turn)
     const need = this.#advance(turn)
     if (need !== ENDED) return this.#awaitEnd(turn, need)
-    this.#idleTurns.push(turn)
+    this.#idleTurn = turn
     return turn.end as SubmitEnd
   }
 
@@ -179,7 +180,7 @@ export class VirtualGate implements PolicyGate, PolicyThreads {
 
   *#awaitEnd(turn: Turn, need: number): StepsTo<SubmitEnd> {
     yield* this.#perform(turn, need)
-    this.#idleTurns.push(turn)
+    this.#idleTurn = turn
     return turn.end as SubmitEnd
   }
 

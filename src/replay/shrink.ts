@@ -73,14 +73,27 @@ export class Shrink {
     zones.pendingFrames -= freed
   }
 
-  putBack(page: number): void {
-    const state = this.#kernel.pages.state[page] as number
-    if (state === P.DYING) {
-      const { memcgs, pages, zones } = this.#kernel
-      memcgs.uncharge(page)
-      zones.give(zones.nodeOf(pages.node[page] as number), pages.pagesOf(page))
-      this.forget(page)
-    } else if (state !== P.FREE && state !== P.SWAPPED) this.#kernel.pages.addHead(page)
+  /** The first `count` of isolated folios, in their order: those that are still there go to their lists' heads. */
+  putBack(folios: Int32Array, count: number): void {
+    const { pages } = this.#kernel
+    let from = 0
+    for (let place = 0; place < count; place++) {
+      const page = folios[place] as number
+      const state = pages.state[page] as number
+      if (state !== P.DYING && state !== P.FREE && state !== P.SWAPPED) continue
+      pages.addHeads(folios, from, place)
+      from = place + 1
+      if (state === P.DYING) this.#bury(page)
+    }
+    pages.addHeads(folios, from, count)
+  }
+
+  /** Given back by its task while it was isolated. */
+  #bury(page: number): void {
+    const { memcgs, pages, zones } = this.#kernel
+    memcgs.uncharge(page)
+    zones.give(zones.nodeOf(pages.node[page] as number), pages.pagesOf(page))
+    this.forget(page)
   }
 
   recordBatch(
@@ -158,8 +171,9 @@ export class Shrink {
       // Case 2 of shrink_folio_list: marked for rotation at its end, activated meanwhile.
       pages.set(page, P.RECLAIM | P.ACTIVE)
       this.#kernel.throttle.met(thread, node, scan)
-      scan.writeback += pages.pagesOf(page)
-      scan.activated += pages.pagesOf(page)
+      const size = pages.pagesOf(page)
+      scan.writeback += size
+      scan.activated += size
       return KEPT
     }
     const { generations } = this.#kernel
