@@ -48,47 +48,53 @@ pstrace chart order --run kcompressd --run parallel -o order.svg
 pstrace chart stalls-by-task --format json > stalls.vl.json`,
   )
   command.action(async (name: string | undefined, options: ChartOptions) => {
-    const { charts, findChart } = await import('../charts/index.ts')
-    if (name === undefined) {
-      const listed = toResult(
-        [
-          { name: 'name', type: 'text' },
-          { name: 'shows', type: 'text' },
-        ],
-        charts.map((chart) => ({ name: chart.name, shows: chart.summary })),
-      )
-      await printResult(listed, {}, toSettings(options))
+    if (name === undefined) await listCharts(options)
+    else await drawChart(name, options)
+  })
+}
+
+async function listCharts(options: ChartOptions): Promise<void> {
+  const { charts } = await import('../charts/index.ts')
+  const listed = toResult(
+    [
+      { name: 'name', type: 'text' },
+      { name: 'shows', type: 'text' },
+    ],
+    charts.map((chart) => ({ name: chart.name, shows: chart.summary })),
+  )
+  await printResult(listed, {}, toSettings(options))
+}
+
+async function drawChart(name: string, options: ChartOptions): Promise<void> {
+  const { charts, findChart } = await import('../charts/index.ts')
+  const chart = findChart(name)
+  if (chart === undefined)
+    throw unknownName(
+      'chart',
+      name,
+      charts.map((known) => known.name),
+    )
+  const width = parseCount('--width', options.width, 200, 4000)
+  const scale = parseCount('--scale', options.scale, 1, 8)
+  const format = toChartFormat(options)
+  const force = options.force ?? false
+  const { refuseOverwrite, writeFileWhole } = await import('../export/file.ts')
+  if (options.output !== undefined) refuseOverwrite(options.output, { force })
+  const { readChart, toChartSubject } = await import('../report/index.ts')
+  await withReading(options, async (reading) => {
+    const { connection, settings } = reading
+    await createViews(connection, await cutToReplayedWork(connection, reading.selection))
+    const { facts, rows } = await readChart(connection, chart)
+    if ((rows[chart.main] ?? []).length === 0)
+      throw unfitError(`chart ${chart.name}: nothing to draw: ${chart.needs}`)
+    const spec = chart.spec(rows, toChartSubject(facts, options.theme, width))
+    const drawn = await draw(spec, format, chart.summary, scale)
+    if (options.output === undefined) {
+      await writeOut(drawn)
       return
     }
-    const chart = findChart(name)
-    if (chart === undefined)
-      throw unknownName(
-        'chart',
-        name,
-        charts.map((known) => known.name),
-      )
-    const width = parseCount('--width', options.width, 200, 4000)
-    const scale = parseCount('--scale', options.scale, 1, 8)
-    const format = toChartFormat(options)
-    const force = options.force ?? false
-    const { refuseOverwrite, writeFileWhole } = await import('../export/file.ts')
-    if (options.output !== undefined) refuseOverwrite(options.output, { force })
-    const { readChart, toChartSubject } = await import('../report/index.ts')
-    await withReading(options, async (reading) => {
-      const { connection, settings } = reading
-      await createViews(connection, await cutToReplayedWork(connection, reading.selection))
-      const { facts, rows } = await readChart(connection, chart)
-      if ((rows[chart.main] ?? []).length === 0)
-        throw unfitError(`chart ${chart.name}: nothing to draw: ${chart.needs}`)
-      const spec = chart.spec(rows, toChartSubject(facts, options.theme, width))
-      const drawn = await draw(spec, format, chart.summary, scale)
-      if (options.output === undefined) {
-        await writeOut(drawn)
-        return
-      }
-      await writeFileWhole(options.output, { force }, [drawn])
-      remark(settings, `${options.output} written`)
-    })
+    await writeFileWhole(options.output, { force }, [drawn])
+    remark(settings, `${options.output} written`)
   })
 }
 

@@ -6,6 +6,7 @@ import { addDatabase, addExamples, addOutput, addSelectors } from './options.ts'
 import { toFormat } from './output.ts'
 import {
   printSections,
+  type Reading,
   type ReadingOptions,
   readSection,
   type Section,
@@ -44,52 +45,71 @@ pstrace order --by page --format csv > positions.csv`,
     if (options.by !== undefined && aspect === undefined)
       throw unknownName('aspect', options.by, ASPECTS)
     await withReading(options, async (reading) => {
-      const bypass = () =>
-        readSection(reading, 'Bypass (never met a queue)', 'SELECT * FROM order_bypass', 'none')
-      const refault = () =>
-        readSection(
-          reading,
-          'Swap-ins by where they met the page',
-          'SELECT * FROM refaults',
-          'no swap-in was recorded',
-        )
-      if (aspect === 'bypass') return printSections([await bypass()], options, reading)
-      if (aspect === 'refault') return printSections([await refault()], options, reading)
-      if (aspect === 'page') {
-        const pages = await readSection(
-          reading,
-          'Pages',
-          'SELECT * FROM order_pages ORDER BY trace_id, run_id NULLS FIRST, lane, submit_position',
-        )
-        return printSections([pages], options, reading)
-      }
-      const { readCrossLaneInversions, readLaneOrders } = await import('../analysis/order.ts')
-      const orders = await readLaneOrders(reading.connection)
-      if (orders.length === 0)
-        throw unfitError('order: no swap-out was recorded in this part of the trace')
-      const lanes: Section = { title: 'Order per lane', result: toLanes(orders) }
-      if (aspect === 'lane' || toFormat(options) !== 'table' || options.output !== undefined)
-        return printSections([lanes], options, reading)
-      const across = await readCrossLaneInversions(reading.connection)
-      const overtaking: Section = {
-        title: 'Overtaking across lanes (pairs, at completion)',
-        result: toResult(
-          [
-            { name: 'label', type: 'text' },
-            { name: 'inversions', type: 'integer', unit: 'count' },
-          ],
-          across.map(({ traceId, runId, inversions }) => ({
-            label:
-              reading.selection.subjects.find((s) => s.traceId === traceId && s.runId === runId)
-                ?.label ?? null,
-            inversions,
-          })),
-        ),
-        empty: 'times of hand-over and store are not recorded',
-      }
-      return printSections([lanes, overtaking, await bypass(), await refault()], options, reading)
+      const isOverview =
+        aspect === undefined && toFormat(options) === 'table' && options.output === undefined
+      const sections = isOverview
+        ? await readOverview(reading)
+        : [await SECTIONS[aspect ?? 'lane'](reading)]
+      await printSections(sections, options, reading)
     })
   })
+}
+
+const SECTIONS: Readonly<Record<(typeof ASPECTS)[number], (of: Reading) => Promise<Section>>> = {
+  lane: readLanes,
+  bypass: (reading) =>
+    readSection(reading, 'Bypass (never met a queue)', 'SELECT * FROM order_bypass', 'none'),
+  refault: (reading) =>
+    readSection(
+      reading,
+      'Swap-ins by where they met the page',
+      'SELECT * FROM refaults',
+      'no swap-in was recorded',
+    ),
+  page: (reading) =>
+    readSection(
+      reading,
+      'Pages',
+      'SELECT * FROM order_pages ORDER BY trace_id, run_id NULLS FIRST, lane, submit_position',
+    ),
+}
+
+async function readOverview(reading: Reading): Promise<Section[]> {
+  return [
+    await readLanes(reading),
+    await readOvertaking(reading),
+    await SECTIONS.bypass(reading),
+    await SECTIONS.refault(reading),
+  ]
+}
+
+async function readLanes({ connection }: Reading): Promise<Section> {
+  const { readLaneOrders } = await import('../analysis/order.ts')
+  const orders = await readLaneOrders(connection)
+  if (orders.length === 0)
+    throw unfitError('order: no swap-out was recorded in this part of the trace')
+  return { title: 'Order per lane', result: toLanes(orders) }
+}
+
+async function readOvertaking({ connection, selection }: Reading): Promise<Section> {
+  const { readCrossLaneInversions } = await import('../analysis/order.ts')
+  const across = await readCrossLaneInversions(connection)
+  const labelOf = (traceId: number, runId: number | null): string | null =>
+    selection.subjects.find((s) => s.traceId === traceId && s.runId === runId)?.label ?? null
+  return {
+    title: 'Overtaking across lanes (pairs, at completion)',
+    result: toResult(
+      [
+        { name: 'label', type: 'text' },
+        { name: 'inversions', type: 'integer', unit: 'count' },
+      ],
+      across.map(({ traceId, runId, inversions }) => ({
+        label: labelOf(traceId, runId),
+        inversions,
+      })),
+    ),
+    empty: 'times of hand-over and store are not recorded',
+  }
 }
 
 const COLUMNS: readonly ResultColumn[] = [

@@ -23,12 +23,34 @@ export interface ReplayCommandOptions extends GlobalOptions, OutputOptions, Repl
 }
 
 export function register(command: Command): void {
+  command.description(
+    'Run a recorded workload again under other swap-out policies, with real compression, and put the recording and each run side by side. ' +
+      'The workload is what the device was asked to do, with the recorded policy taken out (`pstrace workload` shows it); ' +
+      'a run ends when every task has consumed its demand. Prints the id of each run last.',
+  )
+  addPolicies(command)
+  addMachine(command)
+  addRun(command)
+  addOutput(addProgress(addDatabase(command)))
+  addExamples(
+    command,
+    `
+pstrace replay
+pstrace replay --policy parallel --set vm.parallel_swap=2
+pstrace replay --policy kswapd --policy parallel --codec zstd --cpus 4x1.0+4x0.4
+pstrace replay --policy kswapd --set zram.backing_pages=100000 --set zram.writeback=idle
+pstrace replay --workload fixtures/scenarios/seed-003-a --policy kswapd --set zswap.shrinker_patches=1,2,3
+pstrace replay --policy kcompressd --set pstrace.cost.store=2 --format json
+pstrace replay --policy parallel --clock threads`,
+  )
+  command.action(async (options: ReplayCommandOptions) => {
+    const { replayAll } = await import('./replay-runs.ts')
+    await replayAll(options)
+  })
+}
+
+function addPolicies(command: Command): void {
   command
-    .description(
-      'Run a recorded workload again under other swap-out policies, with real compression, and put the recording and each run side by side. ' +
-        'The workload is what the device was asked to do, with the recorded policy taken out (`pstrace workload` shows it); ' +
-        'a run ends when every task has consumed its demand. Prints the id of each run last.',
-    )
     .option(
       '--policy <name>',
       `policy to replay; repeatable (default: ${POLICIES_BY_DEFAULT.join(', ')}; see \`pstrace policies\`)`,
@@ -44,6 +66,11 @@ export function register(command: Command): void {
       'tunable of the policy that gets another value so long after the start, such as vm.parallel_swap=4@2s; repeatable',
       collect,
     )
+}
+
+/** What of the recorded machine is another; the rest stays as it was. */
+function addMachine(command: Command): void {
+  command
     .option('--trace <id|name>', 'trace to replay (default: the last ingested)')
     .option('--backend <name>', 'zram, zswap or disk (default: as recorded)')
     .option('--codec <name>', 'codec (default: as recorded; see `pstrace codecs`)')
@@ -65,6 +92,10 @@ export function register(command: Command): void {
       '--background <load>',
       'load outside the demand: recorded (default), none, or a share of every CPU from 0 to 1',
     )
+}
+
+function addRun(command: Command): void {
+  command
     .addOption(
       new Option(
         '--demand <model>',
@@ -86,20 +117,4 @@ export function register(command: Command): void {
       '--log <file>',
       'write every event of the engine as NDJSON; the first line tells what the events are',
     )
-  addOutput(addProgress(addDatabase(command)))
-  addExamples(
-    command,
-    `
-pstrace replay
-pstrace replay --policy parallel --set vm.parallel_swap=2
-pstrace replay --policy kswapd --policy parallel --codec zstd --cpus 4x1.0+4x0.4
-pstrace replay --policy kswapd --set zram.backing_pages=100000 --set zram.writeback=idle
-pstrace replay --workload fixtures/scenarios/seed-003-a --policy kswapd --set zswap.shrinker_patches=1,2,3
-pstrace replay --policy kcompressd --set pstrace.cost.store=2 --format json
-pstrace replay --policy parallel --clock threads`,
-  )
-  command.action(async (options: ReplayCommandOptions) => {
-    const { replayAll } = await import('./replay-runs.ts')
-    await replayAll(options)
-  })
 }

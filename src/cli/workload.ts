@@ -1,8 +1,9 @@
 import type { Command } from 'commander'
 import { Option } from 'commander'
+import type { Workload } from '../workload/types.ts'
 import { addDatabase, addExamples, addProgress, RESULT_FORMATS } from './options.ts'
 import { printLine, printResult, remark, toFormat } from './output.ts'
-import { type ReadingOptions, withReading } from './reading.ts'
+import { type Reading, type ReadingOptions, withReading } from './reading.ts'
 
 interface WorkloadOptions extends ReadingOptions {
   readonly output?: string
@@ -28,50 +29,66 @@ pstrace workload -o workload/
 pstrace workload --format json`,
   )
   command.action(async (options: WorkloadOptions) => {
-    const { extractWorkload } = await import('../workload/extract.ts')
-    const { describeWorkload } = await import('../workload/describe.ts')
     const { output, ...listing } = options
     await withReading(
       listing,
       async (reading) => {
-        const { database, selection, settings } = reading
-        const { dropViews } = await import('../analysis/views.ts')
-        await dropViews(database.connection)
-        const { workload } = await extractWorkload(database, selection.subjects[0]?.traceId ?? 0)
-        if (output !== undefined) {
-          const { openWorkloadFolder } = await import('../io/workload-folder.ts')
-          const { writeWorkload } = await import('../workload/store.ts')
-          await writeWorkload(
-            openWorkloadFolder(output, { create: true, overwrite: options.force ?? false }),
-            workload,
-          )
-          remark(settings, `${output} written`)
-          if (options.format === undefined) return
-        }
-        const facts = describeWorkload(workload)
-        if (toFormat(listing) === 'table')
-          await printLine(`${workload.source['trace'] ?? 'workload'}: what a replay runs\n`)
-        const { toResult } = await import('../analysis/result.ts')
-        await printResult(
-          toResult(
-            [
-              { name: 'part', type: 'text' },
-              { name: 'name', type: 'text' },
-              { name: 'value', type: 'text' },
-              { name: 'unit', type: 'text' },
-              { name: 'basis', type: 'text' },
-              { name: 'n', type: 'integer' },
-              { name: 'from', type: 'text' },
-            ],
-            facts.map((fact) => ({ ...fact, value: describeValue(fact.value) })),
-          ),
-          listing,
-          settings,
-        )
+        const workload = await extract(reading)
+        if (output !== undefined) await write(workload, output, options, reading)
+        if (output === undefined || options.format !== undefined)
+          await list(workload, listing, reading)
       },
       { runs: 'recording' },
     )
   })
+}
+
+async function extract({ database, selection }: Reading): Promise<Workload> {
+  const { dropViews } = await import('../analysis/views.ts')
+  const { extractWorkload } = await import('../workload/extract.ts')
+  await dropViews(database.connection)
+  const { workload } = await extractWorkload(database, selection.subjects[0]?.traceId ?? 0)
+  return workload
+}
+
+async function write(
+  workload: Workload,
+  folder: string,
+  { force = false }: WorkloadOptions,
+  { settings }: Reading,
+): Promise<void> {
+  const { openWorkloadFolder } = await import('../io/workload-folder.ts')
+  const { writeWorkload } = await import('../workload/store.ts')
+  await writeWorkload(openWorkloadFolder(folder, { create: true, overwrite: force }), workload)
+  remark(settings, `${folder} written`)
+}
+
+async function list(
+  workload: Workload,
+  listing: ReadingOptions,
+  { settings }: Reading,
+): Promise<void> {
+  const { describeWorkload } = await import('../workload/describe.ts')
+  const { toResult } = await import('../analysis/result.ts')
+  const facts = describeWorkload(workload)
+  if (toFormat(listing) === 'table')
+    await printLine(`${workload.source['trace'] ?? 'workload'}: what a replay runs\n`)
+  await printResult(
+    toResult(
+      [
+        { name: 'part', type: 'text' },
+        { name: 'name', type: 'text' },
+        { name: 'value', type: 'text' },
+        { name: 'unit', type: 'text' },
+        { name: 'basis', type: 'text' },
+        { name: 'n', type: 'integer' },
+        { name: 'from', type: 'text' },
+      ],
+      facts.map((fact) => ({ ...fact, value: describeValue(fact.value) })),
+    ),
+    listing,
+    settings,
+  )
 }
 
 function describeValue(value: string | number | boolean): string {
