@@ -150,9 +150,14 @@ async function openFolderTrace(folder: FolderSource): Promise<TraceReader> {
   const format = folderFormats.find((each) => each.sniffFolder(folder))
   if (format !== undefined) return await format.openFolder(folder)
   const inside = findTrace(folder)
-  const found =
-    inside === undefined ? '' : `its file ${inside} is a trace, which is to be named; itself `
-  throw unknown(folder.name, 'folder with a known recording', folderFormats, found)
+  if (inside !== undefined)
+    throw new TraceParseError(
+      'unknown_format',
+      folder.name,
+      { unit: 'byte', at: 0 },
+      `a folder that is no recording itself, but holds one: name the file, ${folder.name.replace(/\/+$/, '')}/${inside}`,
+    )
+  throw unknown(folder.name, 'folder with a known recording', folderFormats)
 }
 
 /** A file right in the folder that is a trace. */

@@ -71,7 +71,7 @@ export async function readFigures(connection: DuckDBConnection): Promise<Subject
     const subject = {
       row,
       stalls: stalls.filter(isOwn),
-      order: toOrderValues(kswapd, row.gated > 0),
+      order: toOrderValues(kswapd, row.gated > 0 && kswapd.length > 0),
       places: places.find(isOwn)?.values ?? {},
       // Of a run everything is known.
       open: row.run_id === null ? intervals.get(row.trace_id) : undefined,

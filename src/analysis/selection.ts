@@ -1,9 +1,10 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { quoteText } from '../database/quote.ts'
 import { PstraceError } from '../model/error.ts'
-import { badValue, unknownName } from '../model/names.ts'
+import { unknownName } from '../model/names.ts'
 import type { Selection } from '../model/selection.ts'
 import { readRows } from './query.ts'
+import { expectThere } from './selection-checks.ts'
 
 /** One recording or run, with the part of it that is looked at. Times in its own clock. */
 export interface Subject {
@@ -86,8 +87,7 @@ export async function resolveSubjects(
     ...(selection.toNs === undefined ? {} : { toNs: selection.toNs }),
     ...(marks === undefined ? {} : { marks }),
   })
-  await expectTasks(connection, catalog, trace, selection)
-  expectTime(selection, subjects)
+  await expectThere(connection, { catalog, traceId: trace.trace_id, selection, subjects })
   return {
     catalog,
     subjects,
@@ -97,59 +97,6 @@ export async function resolveSubjects(
     comms: selection.comms,
     nodes: selection.nodes,
   }
-}
-
-/** Nobody of a name that is nowhere in the trace did anything: that would read as an answer. */
-async function expectTasks(
-  connection: DuckDBConnection,
-  catalog: string,
-  trace: TraceRow,
-  { tids, comms }: Selection,
-): Promise<void> {
-  if (tids.length === 0 && comms.length === 0) return
-  const from = `FROM "${catalog}".main.tasks WHERE trace_id = ${trace.trace_id}`
-  for (const tid of tids) {
-    const [task] = await readRows(connection, `SELECT tid ${from} AND tid = ${tid} LIMIT 1`)
-    if (task === undefined)
-      throw badValue(
-        '--tid',
-        `${tid}`,
-        `a thread of the trace; \`pstrace query 'SELECT tid, comm FROM tasks'\` lists them`,
-      )
-  }
-  for (const comm of comms) {
-    const [task] = await readRows(
-      connection,
-      `SELECT comm ${from} AND comm GLOB ${quoteText(comm)} LIMIT 1`,
-    )
-    if (task !== undefined) continue
-    const known = await readRows<{ comm: string }>(
-      connection,
-      `SELECT DISTINCT comm ${from} AND comm IS NOT NULL ORDER BY comm LIMIT 40`,
-    )
-    throw unknownName(
-      'thread',
-      comm,
-      known.map((row) => row.comm),
-    )
-  }
-}
-
-/** The same of a time in which there is nothing: before its own start, or after the end of all that is looked at. */
-function expectTime({ fromNs, toNs }: Selection, subjects: readonly Subject[]): void {
-  if (fromNs !== undefined && toNs !== undefined && toNs <= fromNs)
-    throw badValue('--to', sayTime(toNs), `a time after --from ${sayTime(fromNs)}`)
-  const longest = subjects.map(({ firstNs, lastNs }) => lastNs - firstNs).reduce(maximum, 0n)
-  if (fromNs !== undefined && fromNs > longest)
-    throw badValue(
-      '--from',
-      sayTime(fromNs),
-      `a time before the end of what is looked at, which lasts ${sayTime(longest)}`,
-    )
-}
-
-function sayTime(ns: bigint): string {
-  return `${Number((Number(ns) / 1e9).toPrecision(6))}s`
 }
 
 async function readCatalog(connection: DuckDBConnection): Promise<string> {

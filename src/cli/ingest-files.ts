@@ -31,7 +31,7 @@ export async function ingestAll(
   settings: Settings,
   signal: AbortSignal,
 ): Promise<void> {
-  let hasTrace = false
+  let read = 0
   try {
     // What is piped in may not come twice: a database that cannot be opened is told before anything is read.
     if (files.includes('-')) await writer.query('SELECT 1')
@@ -39,7 +39,7 @@ export async function ingestAll(
       if (signal.aborted) break
       try {
         await ingestOne({ writer, isNew: isNew && n === 0 }, file, options, settings, signal)
-        hasTrace = true
+        read++
       } catch (error) {
         if (signal.aborted) break
         if (files.length === 1) throw error
@@ -48,11 +48,18 @@ export async function ingestAll(
         process.exitCode = toExitStatus(error)
       }
     }
-    if (signal.aborted) remark(settings, 'interrupted: what was read completely is kept')
+    if (signal.aborted) remark(settings, describeInterruption(read, files.length))
   } finally {
-    if (isNew && !hasTrace) await removeEmpty(writer, settings.databasePath)
+    if (isNew && read === 0) await removeEmpty(writer, settings.databasePath)
     await writer.close()
   }
+}
+
+/** Ctrl-C: files that were read completely stay. */
+function describeInterruption(read: number, files: number): string {
+  if (read === files) return 'interrupted: what came until then is kept'
+  if (read === 0) return 'interrupted: nothing of it is kept'
+  return `interrupted: of ${files} files ${read} ${read === 1 ? 'is' : 'are'} kept`
 }
 
 /** Removes a database without traces, while it is open: nobody else can have it open then. One that could not be opened is not the writer's. */

@@ -353,6 +353,8 @@ echo mono >"$T/trace_clock"
 set_buffers
 sample_each_second >"$OUT/samples.tsv" &
 sampler=$!
+# One that a killed run left would be taken for this one's.
+rm -f "$OUT/recording"
 # trace-cmd names events group:event.
 events=$(echo "$events" | sed 's#/#:#g')
 # It records until told: what it writes then takes seconds, and the counters are read before.

@@ -1,4 +1,5 @@
 import type { Place } from '../memory/backends/backend.ts'
+import type { Scan } from './scan.ts'
 
 export const PATHS = ['inline', 'queued', 'displaced', 'bypass'] as const
 export const INLINE = 0
@@ -6,7 +7,14 @@ export const BY_QUEUE = 1
 export const DISPLACED = 2
 export const BYPASS = 3
 
-export const CONTEXTS = ['kswapd', 'direct'] as const
+/** The first two are those of `Scan.context`. */
+export const CONTEXTS = ['kswapd', 'direct', 'memcg'] as const
+const FOR_MEMCG = 2
+
+/** As the `swapouts` table has it: who reclaims for a memory cgroup is told apart. */
+export function contextOf({ context, memcg }: Pick<Scan, 'context' | 'memcg'>): number {
+  return memcg === undefined ? context : FOR_MEMCG
+}
 
 /** Why a policy was passed by. */
 export const REASONS = [undefined, 'zero', 'file', 'context', 'full'] as const

@@ -53,7 +53,7 @@ export class SwapOuts {
     const count = pages.pagesOf(page)
     scan.written += count
     tally.swapOuts += count
-    this.#kernel.note('swap-out', page, this.#swapoutIds, F.CONTEXTS[scan.context])
+    this.#kernel.note('swap-out', page, this.#swapoutIds, F.CONTEXTS[F.contextOf(scan)])
     if (this.#kernel.zeroMap && pool.isZero(page)) return this.#storeZero(thread, node, scan, page)
     if (gate?.admits(page, scan.context) !== true) {
       this.#passed(node, scan, flight, page)
@@ -127,7 +127,7 @@ export class SwapOuts {
   #openFlight(thread: Thread, node: NodeState, scan: Scan, page: number): number {
     const { pages, recorder } = this.#kernel
     const { flights } = recorder
-    const flight = flights.open(scan.context)
+    const flight = flights.open(F.contextOf(scan))
     pages.swapout[page] = flight
     this.#swapoutIds++
     if (flights.keepsDetails) this.#describe(flight, thread, node, page)

@@ -407,6 +407,12 @@ describe('selection', () => {
 
   it.each([
     ['a thread that the trace does not have', { tid: ['13'] }, /^--tid '13': expected a thread/],
+    ['a CPU that nothing has', { cpu: ['2'] }, /^--cpu '2': expected a CPU .*; it has 2, from 0$/],
+    [
+      'a node that nothing has',
+      { node: ['9'] },
+      /^--node '9': expected a node .*; it has 1, from 0$/,
+    ],
     ['an end before the begin', { from: '30ms', to: '0.02s' }, /^--to '0.02s': .* --from 0.03s$/],
     ['a begin after the end of everything', { from: '1100' }, /which lasts 0.000001s$/],
   ])('takes %s for a slip, not for a time without stalls', async (_what, options, message) => {

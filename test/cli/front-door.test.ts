@@ -393,6 +393,12 @@ describe('Ctrl-C', () => {
     expect(door.rows(['info', '--db', 'cut.duckdb']).map((trace) => trace['name'])).toEqual([
       'phone',
     ])
+    const first = await interrupted(['ingest', '--db', 'first.duckdb', 'big.dat'], {
+      folder: door.folder,
+      isUnderWay: (child) => hasOpen(child, 'big.dat'),
+    })
+    expect(first.stderr).toContain('interrupted: nothing of it is kept')
+    expect(existsSync(join(door.folder, 'first.duckdb'))).toBe(false)
   })
 })
 

@@ -113,14 +113,52 @@ async function fuzz(format: string, seconds: number, seed: number): Promise<numb
   return failures
 }
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    seconds: { type: 'string', default: '60' },
-    seed: { type: 'string', default: '1' },
-  },
-})
-const names = positionals.length > 0 ? positionals : TARGETS
-let failures = 0
-for (const name of names) failures += await fuzz(name, Number(values.seconds), Number(values.seed))
-process.exitCode = failures === 0 ? 0 : 1
+const HELP = `Usage: npm run fuzz -- [format ...] [--seconds 60] [--seed 1]
+
+Formats (default: all): ${TARGETS.join(', ')}
+`
+
+interface Wanted {
+  readonly formats: readonly string[]
+  readonly seconds: number
+  readonly seed: number
+}
+
+/** Undefined = only the help was asked for. Throws an Error whose message is for the user. */
+function readArguments(): Wanted | undefined {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      seconds: { type: 'string', default: '60' },
+      seed: { type: 'string', default: '1' },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  })
+  if (values.help) return undefined
+  const unknown = positionals.find((name) => !(TARGETS as readonly string[]).includes(name))
+  if (unknown !== undefined)
+    throw new Error(`unknown format '${unknown}'; known: ${TARGETS.join(', ')}`)
+  const [seconds, seed] = [Number(values.seconds), Number(values.seed)]
+  if (!(seconds > 0)) throw new Error(`--seconds '${values.seconds}': expected a number above 0`)
+  if (!Number.isInteger(seed)) throw new Error(`--seed '${values.seed}': expected a whole number`)
+  return { formats: positionals.length > 0 ? positionals : TARGETS, seconds, seed }
+}
+
+async function main(): Promise<number> {
+  let wanted: Wanted | undefined
+  try {
+    wanted = readArguments()
+  } catch (error) {
+    process.stderr.write(`fuzz: ${error instanceof Error ? error.message : error}\n${HELP}`)
+    return 2
+  }
+  if (wanted === undefined) {
+    process.stdout.write(HELP)
+    return 0
+  }
+  let failures = 0
+  for (const format of wanted.formats) failures += await fuzz(format, wanted.seconds, wanted.seed)
+  return failures === 0 ? 0 : 1
+}
+
+process.exitCode = await main()

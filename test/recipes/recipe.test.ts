@@ -402,12 +402,19 @@ describe.runIf(isRoot)('a script that runs', () => {
     const tracefs = fakeTracefs('counters')
     const out = join(folder, 'counters-out')
     const seen = join(folder, 'counters-seen')
-    // trace-cmd runs a command while it records; then it writes.
+    // As a killed run leaves it.
+    mkdirSync(out, { recursive: true })
+    writeFileSync(join(out, 'recording'), '')
+    // trace-cmd runs a command while it records, a while after it was called; then it writes.
     const bins = [
-      standIn('trace-cmd', `until [ "$1" = sh ]; do shift; done\n"$@"\nls ${out} >${seen}\n`),
+      standIn(
+        'trace-cmd',
+        `until [ "$1" = sh ]; do shift; done\nsleep 1\nls ${out} >${seen}.early\n"$@"\nls ${out} >${seen}\n`,
+      ),
     ]
     const { status } = run(toScript(recipe({ tool: 'trace-cmd' })), { tracefs, out, bins })
     expect(status).toBe(0)
+    expect(readFileSync(`${seen}.early`, 'utf8')).not.toContain('vmstat.after')
     const files = readFileSync(seen, 'utf8').split('\n')
     expect(files).toEqual(expect.arrayContaining(['vmstat.before', 'vmstat.after', 'stat.after']))
     expect(readSnapshots(out).has('recording')).toBe(false)

@@ -101,7 +101,7 @@ describe('a folder of perf record --threads', () => {
       ['perf.data', perfFile({ events: 5 })],
     ])
     await expect(openTrace(toFolder(files))).rejects.toThrow(
-      'its file perf.data is a trace, which is to be named; itself not a folder with a known recording',
+      /: a folder that is no recording itself, but holds one: name the file, \w+\/perf\.data$/,
     )
   })
 
