@@ -53,6 +53,8 @@ interface Known extends Evidence {
   has(...roles: readonly string[]): boolean
   readonly sched: boolean
   readonly direct: boolean
+  /** Reclaim for memory cgroups. */
+  readonly memcg: boolean
   readonly kswapd: boolean
   readonly writes: boolean
   readonly reads: boolean
@@ -93,6 +95,7 @@ function toKnown(evidence: Evidence): Known {
     has,
     sched: has('sched_switch'),
     direct: has('direct_begin', 'direct_end'),
+    memcg: has('memcg_begin', 'memcg_end'),
     kswapd: has('kswapd_wake'),
     writes,
     reads: has('swap_read'),
@@ -105,13 +108,16 @@ function toKnown(evidence: Evidence): Known {
   }
 }
 
-function askStalls({ direct, has }: Known): Question {
+/** Where direct reclaim was not recorded. */
+const OF_MEMCGS = 'reclaim for memory cgroups only'
+
+function askStalls({ direct, has, memcg }: Known): Question {
   return {
     question: 'who stalled, and for how long',
     yes: direct && has('throttled'),
-    partly: direct || has('memcg_begin', 'memcg_end'),
+    partly: direct || memcg,
     sure: 'begin, end and throttling of direct reclaim by thread',
-    unsure: 'begin and end only; throttling before direct reclaim is not seen',
+    unsure: direct ? 'begin and end only; throttling before direct reclaim is not seen' : OF_MEMCGS,
     add: [
       [direct, DIRECT],
       [has('throttled'), THROTTLED],
@@ -119,15 +125,28 @@ function askStalls({ direct, has }: Known): Question {
   }
 }
 
-function askPartsOfStalls({ addStores, direct, has, sched, stores }: Known): Question {
+function askPartsOfStalls({ addStores, direct, has, memcg, sched, stores }: Known): Question {
   return {
     question: 'what a stall was spent on',
     yes: direct && sched && stores,
-    partly: direct && (sched || has('gate')),
+    partly: (direct || memcg) && (sched || has('gate')),
     sure: 'running from waiting by the scheduler, stores by their probes',
-    unsure: sched ? 'scan and store are not told apart' : 'waiting is not told from running',
+    unsure: sayUnsureOfParts({ direct, sched, stores }),
     add: [[direct, DIRECT], [sched, SWITCH], [has('waking'), WAKING], ...addStores],
   }
+}
+
+function sayUnsureOfParts({
+  direct,
+  sched,
+  stores,
+}: Pick<Known, 'direct' | 'sched' | 'stores'>): string {
+  const unsure = [
+    ...(direct ? [] : [OF_MEMCGS]),
+    ...(sched ? [] : ['waiting is not told from running']),
+    ...(sched && !stores ? ['scan and store are not told apart'] : []),
+  ]
+  return unsure.join('; ')
 }
 
 function askKswapd({ addStores, hasCompressor, kswapd, sched, stores, writes }: Known): Question {

@@ -13,7 +13,8 @@ export function register(command: Command): void {
         name: 'time',
         title: 'Time of kswapd',
         sql: 'SELECT * FROM kswapd_busy',
-        empty: 'kswapd was not seen: it needs vmscan:mm_vmscan_kswapd_wake and sched:sched_switch',
+        empty:
+          'kswapd did not run, or its events were not recorded (vmscan:mm_vmscan_kswapd_wake, sched:sched_switch)',
       },
       {
         name: 'waker',

@@ -75,6 +75,14 @@ describe('diagnose', () => {
       }
   })
 
+  it('tells what reclaim for memory cgroups was spent on where direct reclaim was not recorded', () => {
+    const roles = [...STOCK, ...PROBES].filter((role) => !role.startsWith('direct_'))
+    expect(find(evidence(roles), 'spent on')?.answer).toBe('no')
+    const memcg = find(evidence([...roles, 'memcg_begin', 'memcg_end']), 'spent on')
+    expect(memcg?.answer).toBe('partly')
+    expect(memcg?.confidence).toBe('reclaim for memory cgroups only')
+  })
+
   it('names the probe that would tell scan from store', () => {
     const kswapd = find(evidence(STOCK), 'scan and store')
     expect(kswapd?.answer).toBe('partly')

@@ -486,7 +486,7 @@ describe('answers', () => {
   it('of what did not happen say so: kswapd stored nothing, with its scheduling and workers there', async () => {
     const idle = {
       thread_states: [state(APP, 0, 10, 'running')],
-      swapouts: [swapout(1, { task_id: APP, context: 'direct', path: 'bypass' })],
+      swapouts: [swapout(1, { task_id: APP, context: 'direct', path: 'bypass', lane: '0/direct' })],
     }
     const stored = { thread_states: idle.thread_states, swapouts: [swapout(1, { path: 'inline' })] }
     const reasons = async (tables: HandTables, runs: HandTrace['runs'] = []) => {
@@ -501,6 +501,7 @@ describe('answers', () => {
     expect(withRun).not.toMatch(/needs (the events sched|a run of a policy with)/)
     expect(withRun).toContain('t2: compress and store: kswapd swapped nothing out\n')
     expect(withRun).toContain('only it hands pages over')
+    expect(withRun).toContain("kswapd's lane, at start: kswapd swapped nothing out\n")
     const alone = await reasons(idle)
     expect(alone).toContain('t2: compress and store: kswapd swapped nothing out\n')
     expect(alone).toContain('pstrace replay --policy parallel')

@@ -26,6 +26,10 @@ export interface Topic {
 
 export const NEEDS_SCHED =
   'needs the events sched:sched_switch and sched:sched_waking in the recording'
+export const NEEDS_EVENTS = 'the events that it needs were not recorded (`pstrace info` lists them)'
+/** The same of figures of kswapd's lane. */
+export const NEEDS_LANE =
+  "the events that kswapd's lane needs were not recorded (`pstrace info` lists them)"
 export const NEEDS_GATE =
   'needs the begin of each swap-out: a probe at swap_writepage (6.17+: swap_writeout)'
 export const NEEDS_QUEUE =

@@ -4,7 +4,7 @@ import { readFigures, type SubjectFigures } from '../figures.ts'
 import { type LossSummary, readLosses } from '../losses.ts'
 import { METRICS } from '../metrics.ts'
 import { readRows } from '../query.ts'
-import type { Measure, Topic } from './measure.ts'
+import { type Measure, NEEDS_EVENTS, NEEDS_LANE, type Topic } from './measure.ts'
 import { backlog, queueWaits, unfreed } from './queue.ts'
 import { disk, earlyFaults, held, poolLevel, restores, scanning } from './reclaim.ts'
 import { threadOverlap, threadTimes, workerWakeups } from './workers.ts'
@@ -120,7 +120,7 @@ export function describeMeasure(
       title: FIGURE_TITLES[name] ?? metric.title,
       unit: metric.unit,
       restsOn: FIGURE_TABLES[name] ?? 'reclaim_spans, swapouts',
-      needs: 'the events that it needs were not recorded (`pstrace info` lists them)',
+      needs: name.startsWith('order_') ? NEEDS_LANE : NEEDS_EVENTS,
     }
   return {
     title: ENGINE_TITLES[name] ?? name,

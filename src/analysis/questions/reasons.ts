@@ -1,6 +1,6 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { readRows } from '../query.ts'
-import { type Measure, NEEDS_QUEUE, NEEDS_SCHED, NEEDS_WORKERS } from './measure.ts'
+import { type Measure, NEEDS_LANE, NEEDS_QUEUE, NEEDS_SCHED, NEEDS_WORKERS } from './measure.ts'
 
 /** What a recording or run holds, as far as reasons go by it. */
 interface Holding {
@@ -31,8 +31,12 @@ export class Reasons {
 
   say({ needs }: Pick<Measure, 'needs'>, of: Shown): string {
     const own = this.#of(of)
-    if (needs === NEEDS_SCHED && own?.hasThreads === true)
-      return own.kswapdStored ? 'there was none' : 'kswapd swapped nothing out'
+    if (
+      own?.kswapdStored === false &&
+      (needs === NEEDS_LANE || (needs === NEEDS_SCHED && own.hasThreads))
+    )
+      return 'kswapd swapped nothing out'
+    if (needs === NEEDS_SCHED && own?.hasThreads === true) return 'there was none'
     const isOfQueue = needs === NEEDS_QUEUE || needs === NEEDS_WORKERS
     if (!isOfQueue || this.#queued.length === 0) return needs
     return this.#queued.some(({ kswapdStored }) => kswapdStored) ? NONE_IN_RUNS : KSWAPD_WAS_IDLE
