@@ -20,7 +20,7 @@ export const order: Chart = {
   },
   main: 'order_bins',
   needs:
-    'neither submission nor completion of swap-outs is known: record the swap-out probes, or replay',
+    'kswapd swapped nothing out, or when its pages were submitted and stored is not known: record the swap-out probes, or replay',
   reading:
     'On the line a page was stored in its turn. Above it, pages submitted later were stored first (it was overtaken); ' +
     'below it, the page overtook others. What never met the queue (bypass: direct reclaim, zero and same-filled pages) is counted above each panel, not drawn.',

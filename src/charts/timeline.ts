@@ -72,12 +72,15 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
   }
 }
 
+/** A line along the upper edge would be half hidden. */
+const HEADROOM = 1.05
+
 function memoryTop(rows: ChartRows): number {
   const high = largest(rowsOf(rows, 'watermarks'), 'mib') ?? 0
   const free = largest(rowsOf(rows, 'free_samples'), 'free_mib') ?? 0
-  if (high === 0) return Math.max(free, 1)
+  if (high === 0) return Math.max(free * HEADROOM, 1)
   const proved = largest(rowsOf(rows, 'free_bounds'), 'hi_mib') ?? 0
-  const top = Math.max(free, proved * 1.05, high * 1.4)
+  const top = Math.max(free * HEADROOM, proved * HEADROOM, high * 1.4)
   const isNear = (row: ChartRow) => Number(row['free_mib']) <= high * MOST_HIGHS
   const near = new Set(
     rowsOf(rows, 'free_samples')
