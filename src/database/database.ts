@@ -1,4 +1,4 @@
-import { existsSync, linkSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, linkSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { DuckDBConnection, DuckDBValue, DuckDBInstance as Instance } from '@duckdb/node-api'
@@ -298,8 +298,25 @@ function toOpenError(path: string, cause: unknown): PstraceError {
       `${path}: in use by this process (process ${process.pid}) already`,
       { cause },
     )
+  const found = statSync(path, { throwIfNoEntry: false })
+  if (found?.isDirectory() === true)
+    return new PstraceError('not_a_database', `${path}: a folder; a database is one file`, {
+      cause,
+    })
+  const [denied] = /permission denied|read-only file system/i.exec(text) ?? []
+  if (denied !== undefined)
+    return new PstraceError(
+      'database_open',
+      `${path}: ${denied.toLowerCase()}; choose another file with --db`,
+      { cause },
+    )
   if (/not a valid DuckDB database file|does not exist|No such file|not found/i.test(text)) {
-    const hint = existsSync(dirname(path)) ? 'not a DuckDB database' : `no folder ${dirname(path)}`
+    const folder = dirname(path)
+    const hint = existsSync(folder)
+      ? found === undefined
+        ? `cannot be made in ${folder}`
+        : 'not a DuckDB database'
+      : `no folder ${folder}`
     return new PstraceError('not_a_database', `${path}: ${hint}`, { cause })
   }
   return new PstraceError('database_open', `${path}: cannot be opened: ${firstLine(text)}`, {

@@ -16,7 +16,8 @@ export function nearestName(name: string, known: readonly string[]): string | un
 
 /** Wrong usage: lists the known names and suggests the nearest. `what` is the noun, e.g. `policy`. */
 export function unknownName(what: string, name: string, known: readonly string[]): PstraceError {
-  const nearest = nearestName(name, known)
+  // A number is no slip of another one.
+  const nearest = /^\d+$/.test(name) ? undefined : nearestName(name, known)
   const suggestion = nearest === undefined ? '' : ` Did you mean ${nearest}?`
   const list = known.length === 0 ? 'there are none' : `known: ${known.join(', ')}`
   return new PstraceError('unknown-name', `unknown ${what} '${name}'; ${list}.${suggestion}`, {

@@ -62,6 +62,7 @@ describe('names', () => {
 
   it('lists the known names in the error', () => {
     expect(unknownName('policy', 'x', ['a', 'b']).message).toContain('known: a, b')
+    expect(unknownName('run', '2', ['1']).message).toBe("unknown run '2'; known: 1.")
   })
 })
 

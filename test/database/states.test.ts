@@ -158,6 +158,15 @@ describe('opening', () => {
     await expect(Database.open(text, { mode: 'read' })).rejects.toMatchObject({
       code: 'not_a_database',
     })
+    await expect(Database.open(folder, { mode: 'write' })).rejects.toThrow(
+      `${folder}: a folder; a database is one file`,
+    )
+  })
+
+  it('says where no file can be made', async () => {
+    await expect(Database.open('/proc/new.duckdb', { mode: 'write' })).rejects.toThrow(
+      '/proc/new.duckdb: cannot be made in /proc',
+    )
   })
 
   it.each(['raw', 'main', 'temp', 'system', 'pstrace', 'it"s a name'])(
