@@ -40,6 +40,7 @@ export type EventRole =
   | 'waking'
   | 'wakeup'
   | 'fork'
+  | 'new_task'
   | 'blocked_reason'
   | 'retry_zone'
   | 'block_issue'
@@ -94,6 +95,7 @@ const ROLES: Readonly<Record<EventRole, readonly string[]>> = {
   waking: ['sched_waking'],
   wakeup: ['sched_wakeup', 'sched_wakeup_new'],
   fork: ['sched_process_fork'],
+  new_task: ['task_newtask'],
   blocked_reason: ['sched_blocked_reason'],
   retry_zone: ['reclaim_retry_zone'],
   block_issue: ['block_rq_issue', 'block_bio_queue'],

@@ -17,7 +17,14 @@ import {
   reclaimEnd,
   throttled,
 } from './events/reclaim.ts'
-import { blockedReason, fork, schedSwitch, schedWakeup, schedWaking } from './events/sched.ts'
+import {
+  blockedReason,
+  fork,
+  newTask,
+  schedSwitch,
+  schedWakeup,
+  schedWaking,
+} from './events/sched.ts'
 import {
   isolate,
   shrinkActive,
@@ -228,7 +235,7 @@ export class Families {
       const process = this.processes.of(task)
       rows.text(row, 'process', process.name)
       rows.text(row, 'package', process.package)
-      rows.text(row, 'cgroup', task.cgroup ?? process.cgroup)
+      rows.text(row, 'cgroup', this.processes.cgroupOf(task))
       rows.number(row, 'oom_score_adj', process.oomScoreAdj ?? Number.NaN)
       const killed = this.processes.killOf(task)
       rows.number(row, 'killed_ns', killed?.ts ?? Number.NaN)
@@ -338,6 +345,8 @@ export class Families {
         return schedWakeup(context)
       case 'fork':
         return fork(context)
+      case 'new_task':
+        return newTask(context)
       case 'blocked_reason':
         return blockedReason(context)
       case 'retry_zone':

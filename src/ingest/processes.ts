@@ -57,6 +57,14 @@ export class Processes {
     return this.#known.get(idOf(task)) ?? {}
   }
 
+  /** By the last event that moved it, or by the files beside the trace; of a task that came and went between these by its parent's. */
+  cgroupOf(task: Task): string | undefined {
+    let known = task.cgroup
+    for (let at: Task | undefined = task; at !== undefined && known === undefined; at = at.parent)
+      known = this.of(at).cgroup
+    return known
+  }
+
   killOf(task: Task): Kill | undefined {
     return this.#kills.get(idOf(task))?.findLast(({ ts }) => ts >= task.firstNs)
   }

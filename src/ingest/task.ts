@@ -84,8 +84,10 @@ export class Task {
   readonly id: number
   readonly tid: number
   /** NaN where the trace does not tell. */
-  readonly tgid: number
+  tgid: number
   comm: string
+  /** Who made it, where that was seen. */
+  parent: Task | undefined = undefined
   readonly firstNs: number
   readonly totals: Float64Array
   /** Innermost last; see `enter` and `leave`. */
@@ -130,6 +132,11 @@ export class Task {
     this.#words[LAST_CPU / 4] = cpu
     this.kind = taskKindOf(comm)
     this.node = nodeOfComm(comm) ?? Number.NaN
+  }
+
+  /** It was made while the trace was recorded, and has done nothing yet. */
+  get isNewborn(): boolean {
+    return this.parent !== undefined && this.lastNs === this.firstNs
   }
 
   get lastNs(): number {

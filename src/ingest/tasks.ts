@@ -80,6 +80,17 @@ export class Tasks {
     return kind
   }
 
+  /** The tid is a new task from here on, in the cgroups that its parent is in (cgroup_post_fork). */
+  begin(tid: number, comm: string, cpu: number, parent: Task): Task {
+    this.retire(tid)
+    const child = this.at(tid, cpu)
+    this.rename(child, comm)
+    child.parent = parent
+    child.cgroup = parent.cgroup
+    child.cgroupUnified = parent.cgroupUnified
+    return child
+  }
+
   /** The tid's next event belongs to another task. */
   retire(tid: number): void {
     if (isCommon(tid)) this.#pageOf(tid)[tid & (PAGE_TIDS - 1)] = 0

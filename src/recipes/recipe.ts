@@ -24,6 +24,8 @@ const EVENTS = [
   'compaction/mm_compaction_begin',
   'compaction/mm_compaction_end',
   'cgroup/cgroup_attach_task',
+  // Processes and threads that come and go while it records: whose they are, and in which control group.
+  'task/task_newtask',
   // Of lmkd's kills: perf does not record its marks.
   'signal/signal_generate',
   // Android before 4.12.

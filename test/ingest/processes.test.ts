@@ -248,6 +248,69 @@ describe('processes', () => {
   })
 })
 
+describe('tasks that are made while the trace is recorded', () => {
+  const made = (ts: number, by: number, pid: number, flags: number): MadeEvent => ({
+    ts,
+    tid: by,
+    event: 'task:task_newtask',
+    fields: { pid, comm: 'a', clone_flags: flags, oom_score_adj: 0 },
+  })
+  const forked = (ts: number, by: number, pid: number): MadeEvent => ({
+    ts,
+    tid: by,
+    event: 'sched:sched_process_fork',
+    fields: { parent_comm: 'a', parent_pid: by, child_comm: 'a', child_pid: pid },
+  })
+  const moved = (ts: number, pid: number, path: string): MadeEvent => ({
+    ts,
+    tid: 1,
+    event: 'cgroup:cgroup_attach_task',
+    fields: { dst_root: 0, dst_id: 5, dst_level: 1, dst_path: path, pid, comm: 'a' },
+  })
+  const THREAD = 0x3d0f00
+
+  it("are in their parent's cgroup of that moment, and of its process if they are threads", async () => {
+    await ingest(
+      [
+        made(10, 10, 20, 17),
+        forked(11, 10, 20),
+        made(20, 20, 21, THREAD),
+        moved(30, 20, '/moved'),
+        made(40, 20, 22, THREAD),
+        made(50, 20, 23, 17),
+        moved(60, 23, '/last'),
+        forked(70, 23, 24),
+        switchTo(80, 21, 'a'),
+      ],
+      {
+        tgids: new Map([[10, 10]]),
+        snapshots: new Map([['processes.before', '/proc/10/cgroup:0::/start']]),
+      },
+    )
+    expect((await tasks('tgid, cgroup')).filter(({ tid }) => Number(tid) >= 10)).toEqual([
+      { tid: 10, tgid: 10, cgroup: '/start' },
+      { tid: 20, tgid: 20, cgroup: '/moved' },
+      { tid: 21, tgid: 20, cgroup: '/start' },
+      { tid: 22, tgid: 20, cgroup: '/moved' },
+      { tid: 23, tgid: 23, cgroup: '/last' },
+      { tid: 24, tgid: null, cgroup: '/last' },
+    ])
+  })
+
+  it('are other tasks than those that had their numbers before', async () => {
+    await ingest([
+      switchTo(10, 20, 'old'),
+      moved(15, 20, '/old'),
+      made(20, 10, 20, 17),
+      switchTo(30, 20, 'new'),
+    ])
+    expect((await tasks('comm, cgroup')).filter(({ tid }) => tid === 20)).toEqual([
+      { tid: 20, comm: 'old', cgroup: '/old' },
+      { tid: 20, comm: 'new', cgroup: null },
+    ])
+  })
+})
+
 describe('a task that the recorder had forgotten', () => {
   it('gets its name from the switches to and from it', async () => {
     const text = [

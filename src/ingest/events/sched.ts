@@ -41,14 +41,32 @@ export function schedWakeup({ following }: IngestContext): KernelEvent {
   return new KernelEvent(following, WAKEUP_EVENT, WOKEN)
 }
 
-/** include/trace/events/sched.h: sched_process_fork: the child's tid is a new task from here on. */
+/** include/trace/events/sched.h: sched_process_fork, by the parent. */
 export function fork(context: IngestContext): EventHandler {
   const { tasks } = context
   const child = new NumberField(['child_pid'])
   const comm = new TextField(['child_comm'])
-  return handle([child, comm], (row, cpu) => {
-    tasks.retire(child.get(row))
-    tasks.rename(tasks.at(child.get(row), cpu), comm.get(row))
+  return handle([child, comm], (row, cpu, parent) => {
+    const tid = child.get(row)
+    // task_newtask, which tells more, comes right before it.
+    if (tasks.find(tid)?.isNewborn !== true) tasks.begin(tid, comm.get(row), cpu, parent)
+  })
+}
+
+/** CLONE_THREAD of include/uapi/linux/sched.h. */
+const CLONE_THREAD = 0x10000
+
+/** include/trace/events/task.h: task_newtask {pid, comm, clone_flags, oom_score_adj}, by the parent. */
+export function newTask(context: IngestContext): EventHandler {
+  const { tasks } = context
+  const pid = new NumberField(['pid'])
+  const comm = new TextField(['comm'])
+  const flags = new NumberField(['clone_flags'])
+  return handle([pid, comm, flags], (row, cpu, parent) => {
+    const child = tasks.begin(pid.get(row), comm.get(row), cpu, parent)
+    // What lies above these bits would be lost in a 32-bit number.
+    const isThread = Math.floor(flags.get(row) / CLONE_THREAD) % 2 === 1
+    child.tgid = isThread ? parent.tgid : child.tid
   })
 }
 
