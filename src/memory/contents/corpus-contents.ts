@@ -1,6 +1,7 @@
 import { PstraceError } from '../../model/error.ts'
 import type { PageContents } from './contents.ts'
 import type { Corpus } from './corpus.ts'
+import { FILL_DATA, FILL_SAME, FILL_UNKNOWN, FILL_ZERO, hashOf, ZERO_KEY } from './known-fill.ts'
 import { PAGE_CLASSES } from './page-class.ts'
 import { mix32 } from './pseudo-random.ts'
 
@@ -12,10 +13,6 @@ export interface CorpusContentsOptions {
   /** Index into PAGE_FILLS (workload) per page: zero, same and data pages stay what the recording showed. */
   readonly fills?: Uint8Array
 }
-
-const FILL_ZERO = 1
-const FILL_SAME = 2
-const FILL_DATA = 3
 
 /**
  * Pages of a corpus, drawn with the frequencies of the capture. A rewritten page takes chunks from another page of its class. Two
@@ -71,7 +68,7 @@ class CorpusPages implements PageContents {
       return ZERO_KEY
     }
     const { bytes, classes, pageSize } = this.#corpus
-    const own = this.#ownOf(page)
+    const own = hashOf(this.#seed, page)
     const index = this.#indexOf(known, own)
     target.set(bytes.subarray(index * pageSize, (index + 1) * pageSize))
     const number = classes[index] ?? 0
@@ -84,7 +81,7 @@ class CorpusPages implements PageContents {
   isZero(page: number, version: number): boolean | undefined {
     const known = this.#fillOf(page)
     if (known === FILL_ZERO) return true
-    const number = this.#corpus.classes[this.#indexOf(known, this.#ownOf(page))]
+    const number = this.#corpus.classes[this.#indexOf(known, hashOf(this.#seed, page))]
     if (number === ZERO_CLASS) return true
     // Chunks of other pages may make a page of other class zero, however rarely.
     return version === 0 || number === SAME_CLASS ? false : undefined
@@ -107,13 +104,8 @@ class CorpusPages implements PageContents {
     }
   }
 
-  /** What the recording showed of the page; 0 = nothing. */
   #fillOf(page: number): number {
-    return this.#fills === undefined ? 0 : (this.#fills[page] ?? 0)
-  }
-
-  #ownOf(page: number): number {
-    return mix32(mix32(this.#seed) ^ Math.imul(page + 1, 0x9e3779b1))
+    return this.#fills?.[page] ?? FILL_UNKNOWN
   }
 
   /** The captured page that stands for a page, among those that the recording allows. */
@@ -132,8 +124,6 @@ function describe({ order, bytes, classes, pageSize }: Corpus): string {
   }
   return `corpus of ${order.length} captured pages (${bytes.length / pageSize} distinct; ${share(ZERO_CLASS)} zero, ${share(SAME_CLASS)} same)`
 }
-
-const ZERO_KEY = -1
 
 /** A 32-bit hash as an index below `length`. */
 function scale(hash: number, length: number): number {

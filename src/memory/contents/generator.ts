@@ -2,6 +2,7 @@ import { PstraceError } from '../../model/error.ts'
 import { bend, toRecipe } from './class-shape.ts'
 import type { PageContents } from './contents.ts'
 import { CLASS_SHAPES, SAME_SHARE, ZERO_SHARE } from './generator-classes.ts'
+import { FILL_DATA, FILL_SAME, FILL_UNKNOWN, FILL_ZERO, hashOf, ZERO_KEY } from './known-fill.ts'
 import { PageAssembler } from './page-assembler.ts'
 import { PAGE_CLASSES, type PageClass } from './page-class.ts'
 import { mix32 } from './pseudo-random.ts'
@@ -21,83 +22,121 @@ export interface GeneratorOptions {
   readonly fills?: Uint8Array
 }
 
-const FILL_ZERO = 1
-const FILL_SAME = 2
-const FILL_DATA = 3
-
 /** Pages made by integer arithmetic from (seed, page, version): the same on every machine, and no two data pages are equal. */
 export function createGenerator(options: GeneratorOptions = {}): PageContents {
-  const { seed = 1, pageSize = 4096, tilt = 1, changedChunks = 8, fills } = options
-  if (pageSize < 4096 || pageSize > 65_536 || (pageSize & (pageSize - 1)) !== 0) {
-    throw new PstraceError(
-      'contents-page-size',
-      `generator: page size ${pageSize} is not a power of two from 4096 to 65536`,
-      { exitStatus: 2 },
-    )
-  }
-  const shares = classShares(options.shares ?? {})
-  const shapes = CLASS_SHAPES
-  const assembler = new PageAssembler(
-    seed,
-    pageSize,
-    changedChunks,
-    shapes.flatMap(({ recipes }) => recipes.map(toRecipe)),
-  )
-  const { page: assembled } = assembler
+  return new GeneratedPages(options)
+}
 
-  // Thresholds on a 32-bit hash: zero, same, then the data classes.
-  const zeroBelow = Math.floor(shares.zero * 4_294_967_296)
-  const sameBelow = zeroBelow + Math.floor(shares.same * 4_294_967_296)
-  const dataShare = shapes.reduce((sum, shape) => sum + shares[shape.name], 0)
-  const upTo = new Float64Array(shapes.length)
-  // The recipes of a class follow one another.
-  const firstRecipe = new Int32Array(shapes.length)
-  const recipeCount = Int32Array.from(shapes, ({ recipes }) => recipes.length)
-  let sum = 0
-  shapes.forEach((shape, index) => {
-    sum += shares[shape.name]
-    upTo[index] = dataShare === 0 ? 4_294_967_296 : (sum / dataShare) * 4_294_967_296
-    firstRecipe[index] =
-      index === 0 ? 0 : (firstRecipe[index - 1] ?? 0) + (recipeCount[index - 1] ?? 0)
-  })
+class GeneratedPages implements PageContents {
+  readonly source = 'generator'
+  readonly description: string
+  readonly #seed: number
+  readonly #tilt: number
+  readonly #fills: Uint8Array | undefined
+  readonly #draw: ClassDraw
+  readonly #assembler: PageAssembler
 
-  const ownOf = (page: number): number => mix32(mix32(seed) ^ Math.imul(page + 1, 0x9e3779b1))
-  const isZero = (page: number, own: number): boolean => {
-    const known = fills === undefined ? 0 : (fills[page] ?? 0)
-    return known === FILL_ZERO || (known === 0 && mix32(own ^ 0x5bd1e995) < zeroBelow)
+  constructor(options: GeneratorOptions) {
+    const { seed = 1, pageSize = 4096, tilt = 1, changedChunks = 8, fills } = options
+    if (pageSize < 4096 || pageSize > 65_536 || (pageSize & (pageSize - 1)) !== 0) {
+      throw new PstraceError(
+        'contents-page-size',
+        `generator: page size ${pageSize} is not a power of two from 4096 to 65536`,
+        { exitStatus: 2 },
+      )
+    }
+    const shares = classShares(options.shares ?? {})
+    this.#seed = seed
+    this.#tilt = tilt
+    this.#fills = fills
+    this.#draw = new ClassDraw(shares)
+    const recipes = CLASS_SHAPES.flatMap((shape) => shape.recipes.map(toRecipe))
+    this.#assembler = new PageAssembler(seed, pageSize, changedChunks, recipes)
+    const known = fills === undefined ? '' : 'zero and same pages as recorded, else '
+    const own = percent(this.#draw.dataShare)
+    const calibrated = tilt === 1 ? '' : ', sizes calibrated'
+    this.description = `generator seed ${seed} (${known}${percent(shares.zero)} zero, ${percent(shares.same)} same, ${own} own bytes${calibrated})`
   }
-  return {
-    source: 'generator',
-    description: `generator seed ${seed} (${fills === undefined ? '' : 'zero and same pages as recorded, else '}${describe(shares.zero)} zero, ${describe(shares.same)} same, ${describe(dataShare)} own bytes${tilt === 1 ? '' : ', sizes calibrated'})`,
-    fill(page, version, _slot, target) {
-      const own = ownOf(page)
-      if (isZero(page, own)) {
-        target.fill(0)
-        return ZERO_KEY
-      }
-      const drawn = mix32(own ^ 0x5bd1e995)
-      const known = fills === undefined ? 0 : (fills[page] ?? 0)
-      if (known === FILL_SAME || (known === 0 && drawn < sameBelow)) {
-        return fillSame(own, version, target)
-      }
-      // Zero and same shares are spoken for: what is left of the draw picks the class.
-      const pick =
-        known === FILL_DATA || sameBelow >= 4_294_967_296
-          ? drawn
-          : ((drawn - sameBelow) / (4_294_967_296 - sameBelow)) * 4_294_967_296
-      let index = 0
-      while (index < upTo.length - 1 && pick >= (upTo[index] ?? 0)) index += 1
-      const quantile = bend(mix32(own ^ 0x27d4eb2f) / 4_294_967_296, tilt)
-      const recipe = Math.floor(quantile * (recipeCount[index] ?? 0))
-      assembler.assemble((firstRecipe[index] ?? 0) + recipe, own, version)
-      target.set(assembled)
-      return version * 4_294_967_296 + page
-    },
-    isZero: (page) => isZero(page, ownOf(page)),
+
+  fill(page: number, version: number, _slot: number, target: Uint8Array): number {
+    const own = hashOf(this.#seed, page)
+    const known = this.#fills?.[page] ?? FILL_UNKNOWN
+    const drawn = mix32(own ^ CLASS_SALT)
+    if (this.#isZero(known, drawn)) {
+      target.fill(0)
+      return ZERO_KEY
+    }
+    if (known === FILL_SAME || (known === FILL_UNKNOWN && this.#draw.isSame(drawn)))
+      return fillSame(own, version, target)
+    const quantile = bend(mix32(own ^ 0x27d4eb2f) / TWO_32, this.#tilt)
+    const recipe =
+      known === FILL_DATA
+        ? this.#draw.recipe(drawn, quantile)
+        : this.#draw.recipeAmongData(drawn, quantile)
+    this.#assembler.assemble(recipe, own, version)
+    target.set(this.#assembler.page)
+    return version * TWO_32 + page
+  }
+
+  isZero(page: number): boolean {
+    const drawn = mix32(hashOf(this.#seed, page) ^ CLASS_SALT)
+    return this.#isZero(this.#fills?.[page] ?? FILL_UNKNOWN, drawn)
+  }
+
+  #isZero(known: number, drawn: number): boolean {
+    return known === FILL_ZERO || (known === FILL_UNKNOWN && this.#draw.isZero(drawn))
   }
 }
 
-const ZERO_KEY = -1
+const TWO_32 = 4_294_967_296
+const CLASS_SALT = 0x5bd1e995
+
+/** What a 32-bit draw stands for, by thresholds: zero, same, then the data classes. */
+class ClassDraw {
+  readonly dataShare: number
+  readonly #zeroBelow: number
+  readonly #sameBelow: number
+  readonly #upTo = new Float64Array(CLASS_SHAPES.length)
+  /** The recipes of a class follow one another. */
+  readonly #firstRecipe = new Int32Array(CLASS_SHAPES.length)
+  readonly #recipeCount = Int32Array.from(CLASS_SHAPES, ({ recipes }) => recipes.length)
+
+  constructor(shares: Shares) {
+    this.#zeroBelow = Math.floor(shares.zero * TWO_32)
+    this.#sameBelow = this.#zeroBelow + Math.floor(shares.same * TWO_32)
+    this.dataShare = CLASS_SHAPES.reduce((sum, { name }) => sum + shares[name], 0)
+    let sum = 0
+    let recipes = 0
+    CLASS_SHAPES.forEach(({ name }, index) => {
+      sum += shares[name]
+      this.#upTo[index] = this.dataShare === 0 ? TWO_32 : (sum / this.dataShare) * TWO_32
+      this.#firstRecipe[index] = recipes
+      recipes += this.#recipeCount[index] ?? 0
+    })
+  }
+
+  isZero(drawn: number): boolean {
+    return drawn < this.#zeroBelow
+  }
+
+  isSame(drawn: number): boolean {
+    return drawn < this.#sameBelow
+  }
+
+  /** Zero and same shares are spoken for: what is left of the draw picks the class. */
+  recipeAmongData(drawn: number, quantile: number): number {
+    const left = TWO_32 - this.#sameBelow
+    return this.recipe(left <= 0 ? drawn : ((drawn - this.#sameBelow) / left) * TWO_32, quantile)
+  }
+
+  /** The class's recipe at the quantile (0 .. 1) of its pages' sizes. */
+  recipe(pick: number, quantile: number): number {
+    let index = 0
+    while (index < this.#upTo.length - 1 && pick >= (this.#upTo[index] ?? 0)) index += 1
+    const place = Math.floor(quantile * (this.#recipeCount[index] ?? 0))
+    return (this.#firstRecipe[index] ?? 0) + place
+  }
+}
 
 /** One 8-byte word all over the page; small values, as allocators and bitmaps leave them. */
 function fillSame(own: number, version: number, target: Uint8Array): number {
@@ -117,7 +156,7 @@ function fillSame(own: number, version: number, target: Uint8Array): number {
   return -1 - value
 }
 
-function describe(share: number): string {
+function percent(share: number): string {
   return `${Math.round(share * 1000) / 10} %`
 }
 
