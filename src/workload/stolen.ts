@@ -48,19 +48,50 @@ export function findStolen(
   startNs: number,
   endNs: number,
 ): Stolen {
-  const spent = new Float64Array(recording.length)
-  const kindOf = new Int16Array(recording.length).fill(-1)
   const hasGate = recording.kind.includes(EVENT.gate)
   const given = hasGate ? EVENT.gate : EVENT.written
-  const steps = hasGate ? STEPS : STEPS_WITHOUT_GATE
-  const samples = steps.map(() => new Numbers())
+  const threads = new Threads(recording, owners)
+  const steps = measureSteps(recording, threads, hasGate ? STEPS : STEPS_WITHOUT_GATE)
+  const ofStep = new Float64Array(recording.length)
+  const kernel = new Strikes()
+  const direct = new Strikes()
+  for (let i = 0; i < recording.length; i++) {
+    const ns = recording.ns[i] ?? 0
+    const isInside = ns >= startNs && ns <= endNs
+    const strikes = threads.get(recording.tid[i] ?? 0).isUser ? direct : kernel
+    if (isInside && recording.kind[i] === given) strikes.pages += pagesOfEvent(recording, i)
+    const usual = steps.usual[i] ?? Number.POSITIVE_INFINITY
+    const long = steps.spent[i] ?? 0
+    if (!(long > usual * STOLEN_MEDIANS)) continue
+    ofStep[i] = long - usual
+    if (isInside) strikes.add(ns, Math.round(long - usual))
+  }
+  const between = (fromNs: number, toNs: number): number => {
+    let sum = 0
+    const end = eventAt(recording, toNs)
+    for (let i = eventAt(recording, fromNs); i < end; i++) sum += ofStep[i] ?? 0
+    return sum
+  }
+  return { ofStep, kernel, direct, between }
+}
+
+/** CPU time of the steps that events end, ns, by event. */
+interface MeasuredSteps {
+  readonly spent: Float64Array
+  /** What such a step of so many pages usually takes; Infinity where that is not known, or no step ends. */
+  readonly usual: Float64Array
+}
+
+function measureSteps(recording: Recording, threads: Threads, kinds: typeof STEPS): MeasuredSteps {
+  const spent = new Float64Array(recording.length)
+  const kindOf = new Int16Array(recording.length).fill(-1)
+  const pagesOfStep = new Uint16Array(recording.length).fill(1)
+  const samples = kinds.map(() => new Numbers())
   const stepOf = new Int16Array(KINDS * KINDS).fill(-1)
-  steps.forEach(([begin, end], step) => {
+  kinds.forEach(([begin, end], step) => {
     stepOf[begin * KINDS + end] = step
   })
-  const threads = new Threads(recording, owners)
   const last = new Map<number, { kind: number; cpu: number; pages: number }>()
-  const pagesOfStep = new Uint16Array(recording.length).fill(1)
   for (let i = 0; i < recording.length; i++) {
     threads.step(i)
     const kind = recording.kind[i] ?? 0
@@ -84,32 +115,17 @@ export function findStolen(
     before.cpu = cpu
     before.pages = pages
   }
-  const medians = samples.map((list) => {
-    const sorted = list.copyValues().sort()
-    return sorted.length < MIN_STEPS ? Number.POSITIVE_INFINITY : (sorted[sorted.length >> 1] ?? 0)
-  })
-  const ofStep = new Float64Array(recording.length)
-  const kernel = new Strikes()
-  const direct = new Strikes()
-  for (let i = 0; i < recording.length; i++) {
-    const ns = recording.ns[i] ?? 0
-    const isInside = ns >= startNs && ns <= endNs
-    const strikes = threads.get(recording.tid[i] ?? 0).isUser ? direct : kernel
-    if (isInside && recording.kind[i] === given) strikes.pages += pagesOfEvent(recording, i)
-    const ofPage = medians[kindOf[i] ?? -1] ?? Number.POSITIVE_INFINITY
-    const usual = ofPage * (pagesOfStep[i] ?? 1)
-    const long = spent[i] ?? 0
-    if (!(long > usual * STOLEN_MEDIANS)) continue
-    ofStep[i] = long - usual
-    if (isInside) strikes.add(ns, Math.round(long - usual))
-  }
-  const between = (fromNs: number, toNs: number): number => {
-    let sum = 0
-    const end = eventAt(recording, toNs)
-    for (let i = eventAt(recording, fromNs); i < end; i++) sum += ofStep[i] ?? 0
-    return sum
-  }
-  return { ofStep, kernel, direct, between }
+  const medians = samples.map(medianOf)
+  const usual = Float64Array.from(
+    kindOf,
+    (step, i) => (medians[step] ?? Number.POSITIVE_INFINITY) * (pagesOfStep[i] ?? 1),
+  )
+  return { spent, usual }
+}
+
+function medianOf(samples: Numbers): number {
+  const sorted = samples.copyValues().sort()
+  return sorted.length < MIN_STEPS ? Number.POSITIVE_INFINITY : (sorted[sorted.length >> 1] ?? 0)
 }
 
 /** What struck the threads of one kind, and when. */
