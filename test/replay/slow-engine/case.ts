@@ -18,7 +18,7 @@ export interface SlowSwapout {
   readonly page: number
   readonly slot: number
   readonly by: string
-  readonly context: 'kswapd' | 'direct'
+  readonly context: 'kswapd' | 'direct' | 'memcg'
   readonly submit: number
   path: 'inline' | 'queued' | 'displaced' | 'bypass'
   start: number | null

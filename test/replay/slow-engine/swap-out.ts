@@ -28,7 +28,7 @@ export function* swapOut(machine: Machine, scan: Scan, folio: Folio): Program<bo
     page: folio.id + 1,
     slot,
     by: thread.name,
-    context: scan.context,
+    context: scan.group === undefined ? scan.context : 'memcg',
     submit: clock.now,
   })
   folio.swapout = row
