@@ -6,10 +6,10 @@ import { WAKING_SEEN, ZRAM_AREA } from './assembly/_layout.ts'
 import { Clock } from './clock.ts'
 import type { EventHandler, IngestContext } from './context.ts'
 import { print } from './events/atrace.ts'
+import { blockIos } from './events/block-ios.ts'
 import { cgroupAttach, kill, oomScore, signal } from './events/kills.ts'
 import { kprobe } from './events/kprobe.ts'
 import { kswapdSleep, kswapdWake, wakeupKswapd } from './events/kswapd.ts'
-import { blockIos, retryZone } from './events/other.ts'
 import {
   compactionBegin,
   compactionEnd,
@@ -17,6 +17,7 @@ import {
   reclaimEnd,
   throttled,
 } from './events/reclaim.ts'
+import { retryZone } from './events/retry-zone.ts'
 import {
   blockedReason,
   fork,
