@@ -14,12 +14,20 @@ export function withBackground(workload: Workload, background: Background): Work
   if (background === 'none' || background === 0) return { ...workload, tasks: demand }
   const first = workload.tasks.reduce((most, { taskId }) => Math.max(most, taskId), 0) + 1
   const loads = workload.machine.cpus.map(({ id }, index) =>
-    makeLoad(first + index, id, background),
+    makeLoad(first + index, id, {
+      share: background,
+      // Not in step: loads of different CPUs have nothing to do with each other.
+      startNs: Math.round((PERIOD_NS * index) / workload.machine.cpus.length),
+    }),
   )
   return { ...workload, tasks: [...demand, ...loads] }
 }
 
-function makeLoad(taskId: number, cpu: number, share: number): WorkloadTask {
+function makeLoad(
+  taskId: number,
+  cpu: number,
+  { share, startNs }: { readonly share: number; readonly startNs: number },
+): WorkloadTask {
   const busyNs = Math.round(PERIOD_NS * share)
   return {
     taskId,
@@ -31,6 +39,6 @@ function makeLoad(taskId: number, cpu: number, share: number): WorkloadTask {
     op: new Uint8Array(PERIODS).fill(SLEEP),
     cpuNs: new Float64Array(PERIODS).fill(busyNs),
     arg: new Float64Array(PERIODS).fill(PERIOD_NS - busyNs),
-    startNs: 0,
+    startNs,
   }
 }

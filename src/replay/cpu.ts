@@ -1,4 +1,12 @@
+import { FRESH_NEWIDLE, type Newidle } from '../workload/types.ts'
 import { NS_AT_FIRST, type Thread } from './thread.ts'
+
+/** Newidle statistics are halved when so many are counted. */
+const NEWIDLE_CALLS = 1024
+/** A new average is an eighth of the way to the sample (update_avg()). */
+const AVERAGE_OF = 8
+/** sysctl_sched_migration_cost: the least bound of what a look may cost (max_idle_balance_cost); twice it bounds average idle times. */
+const LEAST_BOUND_NS = 500_000
 
 /** A CPU with its fair run queue. */
 export class Cpu {
@@ -6,25 +14,57 @@ export class Cpu {
   readonly node: number
   readonly speed: number
   current: Thread | undefined = undefined
+  /** Waiting threads, in the order in which they came. */
   readonly queue: Thread[] = []
+  /** Threads that sleep and still compete (EEVDF). */
+  readonly delayed: Thread[] = []
   /** Leaving idle: the queue's thread runs when the CPU's event comes. */
   waking = false
   needResched = false
-  /** When `current` began its slice and when its progress was last taken. */
-  sliceStart = NS_AT_FIRST
+  /** From which tick on `current` may lose the CPU, and when its progress was last taken. */
+  preemptAt = NS_AT_FIRST
   progressAt = NS_AT_FIRST
   minVruntime = NS_AT_FIRST
+  /** Virtual runtime at which `current` began its slice (CFS). */
+  sliceVruntime = NS_AT_FIRST
+  /** `current` is not disturbed in its slice (EEVDF). */
+  keepsSlice = false
+  /** Who is to run next (CFS). */
+  next: Thread | undefined = undefined
   last: Thread | undefined = undefined
   busyNs = NS_AT_FIRST
+  /** When it became idle, Infinity = its idle time is not to be counted. */
+  idleSince = NS_AT_FIRST
+  avgIdleNs = NS_AT_FIRST
+  newidleRatio: number
+  readonly newidleCostNs: number
+  balancedAt = NS_AT_FIRST
+  balanceIntervalNs = NS_AT_FIRST
+  balanceFailed = 0
+  /** When it looks for work, called out of idle by another's tick. */
+  calledAt = NS_AT_FIRST
+  #newidleCalls = NEWIDLE_CALLS / 2
+  #newidleFound: number
+  readonly #mostIdleNs: number
 
-  constructor(index: number, node: number, speed: number) {
+  constructor(index: number, node: number, speed: number, newidle: Newidle = FRESH_NEWIDLE) {
     this.index = index
     this.node = node
     this.speed = speed
-    this.sliceStart = 0
+    this.preemptAt = Number.POSITIVE_INFINITY
     this.progressAt = 0
     this.minVruntime = 0
+    this.sliceVruntime = 0
     this.busyNs = 0
+    this.idleSince = Number.POSITIVE_INFINITY
+    this.#mostIdleNs = 2 * Math.max(LEAST_BOUND_NS, newidle.costNs)
+    this.avgIdleNs = this.#mostIdleNs
+    this.newidleRatio = newidle.ratio
+    this.newidleCostNs = newidle.costNs
+    this.#newidleFound = Math.floor(newidle.ratio / 2)
+    this.balancedAt = 0
+    this.balanceIntervalNs = 0
+    this.calledAt = Number.POSITIVE_INFINITY
   }
 
   get isIdle(): boolean {
@@ -39,6 +79,11 @@ export class Cpu {
   /** Threads that run or wait here. */
   get load(): number {
     return this.queue.length + (this.current === undefined ? 0 : 1)
+  }
+
+  /** The same with those that sleep but have not left. */
+  get competitors(): number {
+    return this.load + this.delayed.length
   }
 
   /** vruntime of a thread whose program runs: its elapsed time is not progress on work. Returns that time, ns. */
@@ -61,33 +106,21 @@ export class Cpu {
     current.work = Math.max(0, current.work - done)
   }
 
-  /** Smallest vruntime of those that wait; Infinity when nobody does. */
-  get leastWaiting(): number {
-    let least = Number.POSITIVE_INFINITY
-    for (const { vruntime } of this.queue) if (vruntime < least) least = vruntime
-    return least
+  /** A thread is woken on the idle CPU. */
+  endIdle(now: number): void {
+    if (this.idleSince === Number.POSITIVE_INFINITY) return
+    const average =
+      this.avgIdleNs + Math.trunc((now - this.idleSince - this.avgIdleNs) / AVERAGE_OF)
+    this.avgIdleNs = Math.min(this.#mostIdleNs, average)
+    this.idleSince = Number.POSITIVE_INFINITY
   }
 
-  /** Raises `minVruntime` to that of its threads, whose progress must have been taken. */
-  raiseMinVruntime(): number {
-    const least = Math.min(this.leastWaiting, this.current?.vruntime ?? Number.POSITIVE_INFINITY)
-    if (least !== Number.POSITIVE_INFINITY && least > this.minVruntime) this.minVruntime = least
-    return this.minVruntime
-  }
-
-  /** Takes the one with the smallest vruntime out of the queue, which is not empty. */
-  takeNext(): Thread {
-    const { queue } = this
-    let best = 0
-    for (let place = 1; place < queue.length; place++)
-      if ((queue[place] as Thread).vruntime < (queue[best] as Thread).vruntime) best = place
-    const thread = queue[best] as Thread
-    queue.splice(best, 1)
-    return thread
-  }
-
-  /** Place in the queue of the first thread that may run on the other CPU; -1 = there is none. */
-  firstFor(other: Cpu): number {
-    return this.queue.findIndex((thread) => thread.allowed[other.index] === 1)
+  /** update_newidle_stats() */
+  countNewidle(found: number): void {
+    this.#newidleFound += found
+    if (++this.#newidleCalls < NEWIDLE_CALLS) return
+    this.newidleRatio = this.#newidleFound
+    this.#newidleCalls = NEWIDLE_CALLS / 2
+    this.#newidleFound = Math.floor(this.#newidleFound / 2)
   }
 }

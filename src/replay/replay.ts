@@ -14,7 +14,7 @@ import { Random } from './random.ts'
 import type { ReadaheadBy } from './readahead.ts'
 import { Recorder, type RowSink } from './recorder.ts'
 import { Scheduler } from './scheduler.ts'
-import { DEFAULT_SCHEDULER, type SchedulerOptions } from './scheduler-options.ts'
+import { type SchedulerOptions, schedulerOf } from './scheduler-options.ts'
 import { PlainSlots, type SwapSlots } from './slots.ts'
 import type { Steps } from './steps.ts'
 import { type RunSummary, summarize } from './summary.ts'
@@ -129,6 +129,7 @@ function openKernel(
 ): Kernel {
   const { cpus, seed, recorder } = of
   const costs = openCosts(workload, seed, options.costScale ?? {})
+  const luck = new Random(seed, 1002)
   const scheduler = new Scheduler(
     cpus,
     {
@@ -141,8 +142,9 @@ function openKernel(
       onWake: (thread, waker) => recorder.wakeup(scheduler.now, waker, thread, 'sched'),
       wakeLatency: () => costs.wakeLatency.draw(),
       switchCost: () => costs.switch.draw(),
+      random: () => luck.next(),
     },
-    { ...DEFAULT_SCHEDULER, ...options.scheduler },
+    { ...schedulerOf(workload.machine), ...options.scheduler },
   )
   const dirtied = new Random(seed, 1000)
   const bins = new Random(seed, 1001)

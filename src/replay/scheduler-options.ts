@@ -1,3 +1,7 @@
+import { DEFAULT_TICK_NS, type Machine, type Newidle } from '../workload/types.ts'
+import { Cfs } from './cfs.ts'
+import { Eevdf } from './eevdf.ts'
+import type { FairClass } from './fair-class.ts'
 import type { Thread } from './thread.ts'
 
 export interface SchedulerHooks {
@@ -12,17 +16,48 @@ export interface SchedulerHooks {
   onSwitch(thread: Thread): void
   wakeLatency(): number
   switchCost(): number
+  /** 32 random bits. */
+  random(): number
 }
 
 export interface SchedulerOptions {
-  readonly sliceNs: number
-  readonly creditNs: number
-  readonly balanceNs: number
+  /** Time between two ticks (1 / CONFIG_HZ). */
+  readonly tickNs: number
+  /** Picks threads and sets how long they keep their CPU. */
+  readonly fairClass: 'eevdf' | 'cfs'
+  /** By CPU; those that are not there are as a freshly booted kernel has them. */
+  readonly newidle: readonly Newidle[]
+  /** Do ticks move threads between CPUs? */
+  readonly balances: boolean
 }
 
-/** Numbers of a kernel with 1000 Hz on few CPUs; replay-model.md section 3 tells how little hangs on each. */
 export const DEFAULT_SCHEDULER: SchedulerOptions = {
-  sliceNs: 2_000_000,
-  creditNs: 1_000_000,
-  balanceNs: 64_000_000,
+  tickNs: DEFAULT_TICK_NS,
+  fairClass: 'eevdf',
+  newidle: [],
+  balances: true,
+}
+
+/** As the recorded kernel: those with a zero map (6.12 and later) pick by deadlines, those before by what was run. */
+export function schedulerOf({ scheduler, zeroMap }: Machine): SchedulerOptions {
+  const fairClass = zeroMap.value ? 'eevdf' : 'cfs'
+  if (scheduler === undefined) return { ...DEFAULT_SCHEDULER, fairClass }
+  const newidle = scheduler.newidle.map(({ value }) => value)
+  return { ...DEFAULT_SCHEDULER, fairClass, tickNs: scheduler.tickNs.value, newidle }
+}
+
+/** Times grow with the number of CPUs, 8 at most (SCHED_TUNABLESCALING_LOG). */
+function scaleOf(cpus: number): number {
+  return 32 - Math.clz32(Math.min(8, cpus))
+}
+
+/** With the kernel's times: sysctl_sched_base_slice of 6.12.26 and later, or the three of 6.1. */
+export function openFairClass(options: SchedulerOptions, cpus: number): FairClass {
+  const scale = scaleOf(cpus)
+  if (options.fairClass === 'eevdf') return new Eevdf(700_000 * scale, options.tickNs)
+  return new Cfs({
+    latencyNs: 6_000_000 * scale,
+    minGranularityNs: 750_000 * scale,
+    wakeupGranularityNs: 1_000_000 * scale,
+  })
 }

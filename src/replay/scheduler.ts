@@ -1,9 +1,12 @@
 import { Cpu } from './cpu.ts'
 import { EventQueue } from './event-queue.ts'
+import type { FairClass } from './fair-class.ts'
+import { updateSignals } from './load-signals.ts'
+import { Migration } from './migration.ts'
 import { Moments } from './moments.ts'
-import { busiestFor, placeFor, unevenPair } from './placement.ts'
 import {
   DEFAULT_SCHEDULER,
+  openFairClass,
   type SchedulerHooks,
   type SchedulerOptions,
 } from './scheduler-options.ts'
@@ -34,12 +37,13 @@ export class Scheduler {
   readonly #events: EventQueue
   readonly #hooks: SchedulerHooks
   readonly #options: SchedulerOptions
-  readonly #balanceId: number
+  readonly #tickId: number
   readonly #firstTimer: number
   readonly #momentId: number
   readonly #moments = new Moments()
   #active: Cpu | undefined
-  #rotate = 0
+  readonly #fair: FairClass
+  readonly #migration: Migration
   #isNested = false
   readonly #standstill = new Standstill(this.threads)
   #checkEvery = NS_AT_FIRST
@@ -55,14 +59,14 @@ export class Scheduler {
     this.#hooks = hooks
     this.#options = options
     cpus.forEach(({ node, speed }, index) => {
-      this.cpus.push(new Cpu(index, node, speed))
+      this.cpus.push(new Cpu(index, node, speed, options.newidle[index]))
     })
-    this.#balanceId = cpus.length
+    this.#fair = openFairClass(options, cpus.length)
+    this.#tickId = cpus.length
     this.#momentId = cpus.length + 1
     this.#firstTimer = cpus.length + 2
     this.#events = new EventQueue(this.#firstTimer + 16)
-    if (cpus.length > 1 && options.balanceNs > 0)
-      this.#events.schedule(this.#balanceId, options.balanceNs)
+    this.#migration = this.#openMigration()
   }
 
   /** The thread whose program runs at this instant. */
@@ -98,12 +102,7 @@ export class Scheduler {
     const cpu = this.#active as Cpu
     if (!cpu.needResched || thread.preemptOff > 0) {
       const end = cpu.endOf(ns, this.now)
-      if (
-        end < this.#events.nextTime &&
-        (cpu.queue.length === 0 ||
-          thread.preemptOff > 0 ||
-          end < cpu.sliceStart + this.#options.sliceNs)
-      ) {
+      if (end < this.#events.nextTime && (end < cpu.preemptAt || thread.preemptOff > 0)) {
         this.now = end
         return true
       }
@@ -163,7 +162,7 @@ export class Scheduler {
     const cpu = this.#active as Cpu
     if (thread.preemptOff > 0 || cpu.queue.length === 0) return true
     cpu.charge(this.now)
-    return !cpu.needResched && this.now - cpu.sliceStart < this.#options.sliceNs
+    return !cpu.needResched && this.now < cpu.preemptAt
   }
 
   /** Spins on the CPU until `stopSpinning`. True: that has come. False: the caller must yield. */
@@ -233,15 +232,22 @@ export class Scheduler {
     if (!this.isBlocked(thread)) return false
     this.#events.cancel(this.#firstTimer + thread.index)
     this.#hooks.onWake(thread, this.#active?.current)
-    const cpu = placeFor(thread, this.cpus)
-    thread.cpu = cpu.index
-    const floor = this.#minVruntime(cpu) - this.#options.creditNs
-    if (thread.vruntime < floor) thread.vruntime = floor
-    // vruntimes of another queue mean nothing here.
-    else if (thread.vruntime > floor + 4 * this.#options.sliceNs)
-      thread.vruntime = this.#minVruntime(cpu)
-    this.#enqueue(cpu, thread)
+    if (thread.delayed) this.#requeue(this.cpus[thread.cpu] as Cpu, thread)
+    else this.#place(thread)
     return true
+  }
+
+  #place(thread: Thread): void {
+    const cpu = this.#migration.choose(thread, this.#active)
+    this.#chargeCurrent(cpu)
+    this.#fair.place(cpu, thread)
+    this.#enqueue(cpu, thread)
+  }
+
+  #requeue(cpu: Cpu, thread: Thread): void {
+    this.#chargeCurrent(cpu)
+    this.#fair.requeue(cpu, thread)
+    this.#enqueue(cpu, thread)
   }
 
   setDoing(thread: Thread, doing: number): void {
@@ -261,29 +267,12 @@ export class Scheduler {
     thread.since = this.now
   }
 
-  /** Does another CPU of the machine run a thread whose address space takes part in unmapping? */
-  runsMemoryElsewhere(thread: Thread): boolean {
-    for (const cpu of this.cpus) {
-      const other = cpu.current
-      if (other !== undefined && other !== thread && other.hasMemory && !cpu.waking) return true
-    }
-    return false
-  }
-
-  /** Adds interrupt work to every such thread; returns how many were hit. */
-  interruptMemoryElsewhere(thread: Thread, draw: () => number): number {
-    let hit = 0
-    for (const cpu of this.cpus) {
-      const other = cpu.current
-      if (other === undefined || other === thread || !other.hasMemory || cpu.waking) continue
-      hit++
-      const ns = draw()
-      if (ns <= 0) continue
-      cpu.progress(this.now)
-      other.work += ns
-      this.#schedule(cpu)
-    }
-    return hit
+  /** The CPU's thread, which it has, has so much more to do, ns at speed 1. */
+  interrupt(cpu: Cpu, ns: number): void {
+    cpu.progress(this.now)
+    const current = cpu.current as Thread
+    current.work += ns
+    this.#schedule(cpu)
   }
 
   /** Calls back between events, at least `ns` apart. */
@@ -318,42 +307,55 @@ export class Scheduler {
   }
 
   #dispatch(id: number): void {
-    if (id < this.#balanceId) this.#cpuEvent(this.cpus[id] as Cpu)
-    else if (id === this.#balanceId) {
-      this.#balance()
-      if (this.#events.length > 0) this.#events.schedule(id, this.now + this.#options.balanceNs)
+    if (id < this.#tickId) this.#cpuEvent(this.cpus[id] as Cpu)
+    else if (id === this.#tickId) {
+      if (this.#events.length > 0) this.#migration.ticks.onTick()
     } else if (id === this.#momentId) this.#moment()
     else this.wake(this.threads[id - this.#firstTimer] as Thread)
   }
 
   #setState(thread: Thread, state: number): void {
     this.account(thread)
+    updateSignals(thread, this.now)
     thread.state = state
     this.#hooks.onState(thread)
   }
 
-  #minVruntime(cpu: Cpu): number {
+  #chargeCurrent(cpu: Cpu): void {
     if (cpu === this.#active) cpu.charge(this.now)
     else cpu.progress(this.now)
-    return cpu.raiseMinVruntime()
+  }
+
+  /** The CPU's queue is another one, or its thread began a slice: when a tick may preempt. Progress must have been taken. */
+  #arm(cpu: Cpu): void {
+    if (cpu.current === undefined || cpu.queue.length === 0)
+      cpu.preemptAt = Number.POSITIVE_INFINITY
+    else
+      cpu.preemptAt = this.#migration.ticks.tickAt(
+        this.now + Math.max(1, this.#fair.untilPreemption(cpu)),
+      )
   }
 
   #enqueue(cpu: Cpu, thread: Thread): void {
     this.#setState(thread, RUNNABLE)
     cpu.queue.push(thread)
+    this.#migration.joined(cpu)
     const current = cpu.current
     if (current === undefined) {
-      if (!cpu.waking) {
-        cpu.waking = true
-        const latency = this.#hooks.wakeLatency()
-        this.#events.schedule(cpu.index, this.now + latency)
-      }
+      this.#leaveIdle(cpu, this.#hooks.wakeLatency())
       return
     }
-    if (thread.vruntime < current.vruntime) cpu.needResched = true
+    if (this.#fair.preempts(cpu, thread)) cpu.needResched = true
+    this.#arm(cpu)
     if (cpu === this.#active) return
     if (cpu.needResched && current.preemptOff === 0) this.#events.schedule(cpu.index, this.now)
     else this.#schedule(cpu)
+  }
+
+  #leaveIdle(cpu: Cpu, latency: number): void {
+    if (cpu.waking) return
+    cpu.waking = true
+    this.#events.schedule(cpu.index, this.now + latency)
   }
 
   /** Next event of a CPU that runs a thread with work left. */
@@ -361,9 +363,8 @@ export class Scheduler {
     const current = cpu.current as Thread
     let time = cpu.endOf(current.work, this.now)
     if (current.preemptOff === 0 && cpu.queue.length > 0) {
-      const sliceEnd = Math.max(this.now, cpu.sliceStart + this.#options.sliceNs)
       if (cpu.needResched) time = this.now
-      else if (sliceEnd < time) time = sliceEnd
+      else if (cpu.preemptAt < time) time = Math.max(this.now, cpu.preemptAt)
     }
     this.#events.schedule(cpu.index, time)
   }
@@ -383,18 +384,20 @@ export class Scheduler {
     cpu.progress(this.now)
     if (current.work === 0) return
     if (current.preemptOff === 0 && cpu.queue.length > 0) {
-      if (cpu.needResched || this.now - cpu.sliceStart >= this.#options.sliceNs) this.#preempt(cpu)
+      if (cpu.needResched || this.now >= cpu.preemptAt) this.#preempt(cpu)
     } else cpu.needResched = cpu.needResched && cpu.queue.length > 0
   }
 
   #preempt(cpu: Cpu): void {
     const current = cpu.current as Thread
+    const expires = this.#fair.expires(cpu)
     cpu.needResched = false
-    if (cpu.leastWaiting > current.vruntime) {
-      cpu.sliceStart = this.now
+    if (!expires) {
+      this.#arm(cpu)
       return
     }
     this.#setState(current, RUNNABLE)
+    current.ranUntil = this.now
     cpu.queue.push(current)
     cpu.current = undefined
   }
@@ -432,27 +435,31 @@ export class Scheduler {
         continue
       }
       if (current.state !== RUNNING) {
-        cpu.current = undefined
+        // It was preempted already if others ran below it.
+        if (cpu.current === current) this.#sleep(cpu, current)
         continue
       }
       if (cpu.queue.length === 0) cpu.needResched = false
-      else if (
-        current.preemptOff === 0 &&
-        (cpu.needResched || this.now - cpu.sliceStart >= this.#options.sliceNs)
-      )
+      else if (current.preemptOff === 0 && (cpu.needResched || this.now >= cpu.preemptAt))
         this.#preempt(cpu)
     }
   }
 
+  #sleep(cpu: Cpu, thread: Thread): void {
+    thread.ranUntil = this.now
+    this.#fair.sleep(cpu, thread)
+    cpu.current = undefined
+  }
+
   #pickNext(cpu: Cpu): boolean {
-    if (cpu.queue.length === 0 && !this.#pull(cpu)) return false
-    const thread = cpu.takeNext()
+    const thread = this.#fair.takeNext(cpu) ?? this.#migration.pull(cpu)
+    if (thread === undefined) return false
     cpu.current = thread
     cpu.needResched = false
-    cpu.sliceStart = this.now
     cpu.progressAt = this.now
     thread.cpu = cpu.index
     this.#setState(thread, RUNNING)
+    this.#arm(cpu)
     if (cpu.last !== thread) {
       this.switches++
       cpu.last = thread
@@ -463,39 +470,29 @@ export class Scheduler {
     return true
   }
 
-  /** An idle CPU takes a waiting thread from the longest queue. */
-  #pull(cpu: Cpu): boolean {
-    const from = busiestFor(cpu, this.cpus)
-    if (from === undefined) return false
-    this.#move(from, from.firstFor(cpu), cpu)
-    return true
-  }
-
-  #move(from: Cpu, place: number, to: Cpu): void {
-    const thread = from.queue[place] as Thread
-    from.queue.splice(place, 1)
-    const lag = thread.vruntime - this.#minVruntime(from)
-    thread.vruntime = this.#minVruntime(to) + lag
-    to.queue.push(thread)
-    thread.cpu = to.index
-    this.#hooks.onState(thread)
-  }
-
-  /** Where one CPU has two more threads than another, one moves; where it has one more, the odd one takes turns. */
-  #balance(): void {
-    this.#rotate = (this.#rotate + 1) % this.cpus.length
-    const pair = unevenPair(this.cpus, this.#rotate)
-    if (pair === undefined) return
-    const { most, least } = pair
-    const place = most.firstFor(least)
-    if (place < 0) return
-    this.#move(most, place, least)
-    const current = least.current
-    if (current === undefined) {
-      if (!least.waking) {
-        least.waking = true
-        this.#events.schedule(least.index, this.now)
-      }
-    } else this.#schedule(least)
+  #openMigration(): Migration {
+    const scheduler = this
+    const hooks = this.#hooks
+    return new Migration(
+      {
+        cpus: this.cpus,
+        threads: this.threads,
+        fair: this.#fair,
+        get now(): number {
+          return scheduler.now
+        },
+        random: () => hooks.random(),
+        wakeLatency: () => hooks.wakeLatency(),
+        scheduleTick: (time) => this.#events.schedule(this.#tickId, time),
+        chargeCurrent: (cpu) => this.#chargeCurrent(cpu),
+        queueChanged: (cpu) => {
+          this.#arm(cpu)
+          if (cpu !== this.#active) this.#schedule(cpu)
+        },
+        leaveIdle: (cpu) => this.#leaveIdle(cpu, 0),
+        onMove: (thread) => hooks.onState(thread),
+      },
+      this.#options,
+    )
   }
 }

@@ -3,6 +3,7 @@ import { type CostSampler, drawn } from './costs.ts'
 import * as F from './flights.ts'
 import type { PolicyGate } from './gate.ts'
 import type { Kernel } from './kernel.ts'
+import { interruptMemoryElsewhere, runsMemoryElsewhere } from './memory-elsewhere.ts'
 import * as P from './pages.ts'
 import type { Lane } from './ranks.ts'
 import { DIRECT_CONTEXT, KSWAPD_CONTEXT, type Scan } from './scan.ts'
@@ -36,7 +37,7 @@ export class SwapOuts {
     pages.slot[page] = slot
     scan.doing = thread.doing
     scheduler.setDoing(thread, UNMAP)
-    scan.unmapsRemotely = scheduler.runsMemoryElsewhere(thread)
+    scan.unmapsRemotely = runsMemoryElsewhere(scheduler.cpus, thread)
     const lost = stolen.nextPage(scan.context === DIRECT_CONTEXT, work.share)
     // Each of its pages has an entry of its own in the page table.
     return lost + drawn(this.#unmapCost(thread, scan.unmapsRemotely), pages.pagesOf(page))
@@ -46,7 +47,7 @@ export class SwapOuts {
   handOver(thread: Thread, node: NodeState, scan: Scan, page: number): boolean | StepsTo<boolean> {
     if (!scan.isLeaving) return false
     const { gate, pages, pool, scheduler, tally } = this.#kernel
-    if (scan.unmapsRemotely) scheduler.interruptMemoryElsewhere(thread, this.#drawFlush)
+    if (scan.unmapsRemotely) interruptMemoryElsewhere(scheduler, thread, this.#drawFlush)
     scheduler.setDoing(thread, scan.doing)
     pages.clear(page, P.REFERENCED)
     const flight = this.#openFlight(thread, node, scan, page)

@@ -79,6 +79,22 @@ export class Thread implements ThreadIdentity {
   /** CPU of its last run, by index. */
   cpu: number
   vruntime = NS_AT_FIRST
+  /** Virtual runtime at which its slice ends (EEVDF); between CPUs relative to `vruntime`. */
+  deadline = NS_AT_FIRST
+  /** What it was owed when it left its queue, ns. */
+  lag = NS_AT_FIRST
+  /** It sleeps, but has had too much to leave the queue (EEVDF). */
+  delayed = false
+  /** Until when it ran on the CPU it is on; -Infinity = it has not. */
+  ranUntil = NS_AT_FIRST
+  /** CPU it was on before `cpu`, or the same. */
+  recentCpu: number
+  /** Parts of 1,024 of lately that it wanted to run and ran, at `signalsAt`. */
+  loadAvg = NS_AT_FIRST
+  utilAvg = NS_AT_FIRST
+  signalsAt = NS_AT_FIRST
+  /** Of 1,024: what it is expected to use when it is woken (util_est). */
+  utilEst = NS_AT_FIRST
   /** CPU time it still owes before its program goes on, ns at speed 1. */
   work = NS_AT_FIRST
   /** Above 0: keeps its CPU until the work is done. */
@@ -106,7 +122,15 @@ export class Thread implements ThreadIdentity {
     this.hasMemory = identity.hasMemory
     this.memcg = identity.memcg
     this.cpu = Math.max(0, identity.allowed.indexOf(1))
+    this.recentCpu = this.cpu
     this.vruntime = 0
+    this.deadline = 0
+    this.lag = 0
+    this.ranUntil = Number.NEGATIVE_INFINITY
+    this.loadAvg = 0
+    this.utilAvg = 0
+    this.signalsAt = 0
+    this.utilEst = 0
     this.work = 0
     this.since = 0
   }

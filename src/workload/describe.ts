@@ -5,6 +5,7 @@ import {
   type Cost,
   type CostName,
   type Machine,
+  NEWIDLE_SCALE,
   PAGE_FILLS,
   PAGE_KINDS,
   TASK_OPS,
@@ -46,6 +47,7 @@ export function describeWorkload(workload: Workload): WorkloadFact[] {
   describeReclaim(facts, machine)
   describeMemcgs(facts, workload)
   describeSwap(facts, workload)
+  describeScheduler(facts, workload.machine)
   for (const task of tasks) if (task.kind !== 'background') describeDemand(facts, task)
   describePages(facts, pages)
   facts.based('touches', 'unknown_next_touch', workload.unknownNextTouch)
@@ -186,6 +188,16 @@ function describeSwap(facts: FactList, workload: Workload): void {
   facts.known('record_pages_per_slot', machine.recordPagesPerSlot, 'pages')
   facts.based('machine', 'zero_map', machine.zeroMap)
   facts.based('machine', 'readahead', machine.readahead, 'pages')
+}
+
+function describeScheduler(facts: FactList, { scheduler }: Workload['machine']): void {
+  if (scheduler === undefined) return
+  facts.based('machine', 'scheduler.tick', scheduler.tickNs, 'ns')
+  scheduler.newidle.forEach(({ value, ...source }, cpu) => {
+    const at = `scheduler.cpu${cpu}.newidle`
+    facts.based('machine', `${at}.share`, { ...source, value: value.ratio / NEWIDLE_SCALE })
+    facts.based('machine', `${at}.cost`, { ...source, value: value.costNs }, 'ns')
+  })
 }
 
 function describeDemand(facts: FactList, task: WorkloadTask): void {

@@ -12,6 +12,7 @@ import { buildPages, buildStream } from './page-rows.ts'
 import { recognisePolicy } from './recorded-policy.ts'
 import type { Recording } from './recording.ts'
 import { listResiduals } from './residuals.ts'
+import { readScheduler } from './scheduler.ts'
 import { readBackendFigures } from './stored-sizes.ts'
 import type { WorkloadTables } from './table-columns.ts'
 import { buildLoad, buildTask } from './tasks.ts'
@@ -135,13 +136,14 @@ function describePart(recording: Recording, history: History, share: number): Wo
           freeAtStart: balance.freeAtStart,
           lruAtStart: balance.lruAtStart,
         }
-  return describeMachine(recording, {
+  const machine = describeMachine(recording, {
     balance: part,
     boostFree: demand.boostFree(untilNs),
     recordPagesPerSlot,
     zones,
     hasZeroMap: findZeroMap(recording),
   })
+  return { ...machine, scheduler: readScheduler(recording, untilNs) }
 }
 
 /** What the tasks of the demand did. */

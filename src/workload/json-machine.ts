@@ -1,5 +1,11 @@
 import { BASES, type Json, type JsonValues } from './json-values.ts'
-import type { Based, Machine, WorkloadMemcg } from './types.ts'
+import {
+  type Based,
+  DEFAULT_TICK_NS,
+  type Machine,
+  type SchedulerInputs,
+  type WorkloadMemcg,
+} from './types.ts'
 
 /** The machine of a workload as JSON; what is left out is as on a machine of one zram device without memcgs. */
 export function readMachine(values: JsonValues, json: Json): Machine {
@@ -43,6 +49,29 @@ export function readMachine(values: JsonValues, json: Json): Machine {
     backendParameters: readBackendParameters(values, json),
     zeroMap: basedFlag('zeroMap', false),
     readahead: basedNumber('readahead', 1),
+    ...values.optional(json, 'scheduler', at('scheduler'), (value, place) =>
+      readSchedulerInputs(values, value, place),
+    ),
+  }
+}
+
+function readSchedulerInputs(values: JsonValues, value: unknown, at: string): SchedulerInputs {
+  const json = values.object(value, at)
+  const positive = (ns: unknown, place: string): number => {
+    const read = values.number(ns, place)
+    return read > 0 ? read : values.fail(place, read, 'more than 0')
+  }
+  return {
+    tickNs: values.based(json['tickNs'] ?? DEFAULT_TICK_NS, `${at}.tickNs`, positive),
+    newidle: values.objects(json['newidle'] ?? [], `${at}.newidle`, (item, place) =>
+      values.based(item, place, (learnt, where) => {
+        const given = values.object(learnt, where)
+        return {
+          ratio: values.amount(given['ratio'], `${where}.ratio`),
+          costNs: values.amount(given['costNs'], `${where}.costNs`),
+        }
+      }),
+    ),
   }
 }
 

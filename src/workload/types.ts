@@ -98,6 +98,31 @@ export interface Machine {
   readonly zeroMap: Based<boolean>
   /** Swap-in reads this many pages around the fault (2^page-cluster); 1 = none. */
   readonly readahead: Based<number>
+  /** Absent = as a freshly booted kernel with 1000 ticks a second has it. */
+  readonly scheduler?: SchedulerInputs
+}
+
+/** Shares of newidle looks are of so many (newidle_ratio, kernel/sched/fair.c since 6.12.65 and 6.1.160). */
+export const NEWIDLE_SCALE = 1024
+/** What a freshly booted kernel expects of newidle looks (sd_init() of the same): every other one helps, and they cost nothing. */
+export const FRESH_NEWIDLE: Newidle = { ratio: NEWIDLE_SCALE / 2, costNs: 0 }
+/** CONFIG_HZ is 1000 unless something says otherwise. */
+export const DEFAULT_TICK_NS = 1_000_000
+
+/** What the kernel has learnt of a CPU's looking for work when it becomes idle. */
+export interface Newidle {
+  /** Of 1,024 looks, those that found a thread: as many are made (NI_RANDOM). */
+  readonly ratio: number
+  /** What a look cost at most (max_newidle_lb_cost). */
+  readonly costNs: number
+}
+
+/** What the kernel's scheduler was built with, and what it had learnt. */
+export interface SchedulerInputs {
+  /** Time between two ticks. */
+  readonly tickNs: Based<number>
+  /** By CPU; those that are not there are as a freshly booted kernel has them. */
+  readonly newidle: readonly Based<Newidle>[]
 }
 
 export const PAGE_KINDS = ['anon', 'shmem', 'file'] as const

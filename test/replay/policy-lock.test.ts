@@ -31,6 +31,7 @@ function play(
       onSwitch() {},
       wakeLatency: () => WAKE_NS,
       switchCost: () => 0,
+      random: () => 0,
     },
   )
   const lock = new PolicyLock('tried', kind, scheduler)

@@ -195,7 +195,7 @@ function runFast({ workload, options }: Case) {
     backend: new CountingBackend(options.perPoolPage),
     contents: plainContents,
     checkEveryNs: 500_000,
-    scheduler: { balanceNs: 0 },
+    scheduler: { balances: false },
     sink: rows.sink,
   })
   const tasks = new Map<number, string>()

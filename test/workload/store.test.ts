@@ -54,6 +54,25 @@ describe('a workload written by hand', () => {
     expect(workload.costs.slab.fixedNs).toBe(0)
     expect(workload.tasks[0]?.hasMemory).toBe(true)
     expect(workload.pages.folio).toBeUndefined()
+    expect(workload.machine.scheduler).toBeUndefined()
+  })
+
+  it('has a scheduler with ticks of 1 ms that has learnt nothing, unless it says so', () => {
+    const scheduler = (given: object) =>
+      read((json) => ({ ...json, machine: { ...json.machine, scheduler: given } })).machine
+        .scheduler
+    expect(scheduler({})).toEqual({ tickNs: { value: 1_000_000, basis: 'default' }, newidle: [] })
+    const learnt = { value: { ratio: 100, costNs: 300_000 }, basis: 'inferred', from: 'a guess' }
+    expect(scheduler({ tickNs: 4_000_000, newidle: [learnt] })).toEqual({
+      tickNs: { value: 4_000_000, basis: 'default' },
+      newidle: [learnt],
+    })
+    expect(() => scheduler({ tickNs: 0 })).toThrow(
+      'machine.scheduler.tickNs: found 0, expected more than 0',
+    )
+    expect(() => scheduler({ newidle: [{ ...learnt, value: { ratio: 1 } }] })).toThrow(
+      'machine.scheduler.newidle[0].value.costNs: found nothing',
+    )
   })
 
   it('has folios whose pages have names, as many as their order says and all of one owner', () => {
@@ -124,8 +143,8 @@ describe('a workload folder', () => {
   })
   afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-  const example = (): Workload => ({
-    ...plan({
+  const example = (): Workload => {
+    const planned = plan({
       free: 50,
       min: 10,
       low: 20,
@@ -144,20 +163,30 @@ describe('a workload folder', () => {
         { rows: [{ op: 'sleep', arg: 7e12 }], kind: 'background', cpus: [1] },
       ],
       costs: { store: [100.25, 300, 200], unmap: 7 },
-    }),
-    startOffsetNs: { value: 123, basis: 'event', from: 'first wake-up' },
-    stolen: {
-      atWork: Float64Array.of(0.2, 0.25),
-      pages: Float64Array.of(3, 7),
-      ns: Float64Array.of(4e6, 3.5e6),
-    },
-    stolenDirect: {
-      atWork: Float64Array.of(0.1),
-      pages: Float64Array.of(0),
-      ns: Float64Array.of(9e6),
-    },
-    residuals: [{ name: 'r', value: -3, unit: 'pages', meaning: 'left' }],
-  })
+    })
+    return {
+      ...planned,
+      machine: {
+        ...planned.machine,
+        scheduler: {
+          tickNs: { value: 4_000_000, basis: 'event', n: 60, from: 'phase' },
+          newidle: [{ value: { ratio: 77, costNs: 340_000 }, basis: 'event', n: 9, from: 'looks' }],
+        },
+      },
+      startOffsetNs: { value: 123, basis: 'event', from: 'first wake-up' },
+      stolen: {
+        atWork: Float64Array.of(0.2, 0.25),
+        pages: Float64Array.of(3, 7),
+        ns: Float64Array.of(4e6, 3.5e6),
+      },
+      stolenDirect: {
+        atWork: Float64Array.of(0.1),
+        pages: Float64Array.of(0),
+        ns: Float64Array.of(9e6),
+      },
+      residuals: [{ name: 'r', value: -3, unit: 'pages', meaning: 'left' }],
+    }
+  }
 
   it('gives back the value that was written', async () => {
     const workload = example()

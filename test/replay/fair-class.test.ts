@@ -1,0 +1,151 @@
+import { describe, expect, it } from 'vitest'
+import { Cfs } from '../../src/replay/cfs.ts'
+import { Cpu } from '../../src/replay/cpu.ts'
+import { Eevdf } from '../../src/replay/eevdf.ts'
+import type { FairClass } from '../../src/replay/fair-class.ts'
+import type { Thread } from '../../src/replay/thread.ts'
+import { threadOn } from './cpus.ts'
+
+const MS = 1_000_000
+const eevdf = new Eevdf(1.4 * MS, MS)
+const cfs = new Cfs({
+  latencyNs: 12 * MS,
+  minGranularityNs: 1.5 * MS,
+  wakeupGranularityNs: 2 * MS,
+})
+
+function join(fair: FairClass, cpu: Cpu): Thread {
+  const thread = threadOn(0, [1])
+  fair.place(cpu, thread)
+  cpu.queue.push(thread)
+  return thread
+}
+
+function run(fair: FairClass, cpu: Cpu, ns = 0): Thread {
+  cpu.current = fair.takeNext(cpu)
+  const current = cpu.current as Thread
+  current.vruntime += ns
+  return current
+}
+
+function leave(fair: FairClass, cpu: Cpu): void {
+  fair.sleep(cpu, cpu.current as Thread)
+  cpu.current = undefined
+}
+
+describe('earliest eligible virtual deadline first', () => {
+  it('keeps a thread for its slice, and picks the other afterwards', () => {
+    const cpu = new Cpu(0, 0, 1)
+    const first = join(eevdf, cpu)
+    const second = join(eevdf, cpu)
+    expect(run(eevdf, cpu)).toBe(first)
+    expect(eevdf.untilPreemption(cpu)).toBe(1.4 * MS)
+    first.vruntime += 2 * MS
+    expect(eevdf.expires(cpu)).toBe(true)
+    cpu.queue.push(first)
+    cpu.current = undefined
+    expect(run(eevdf, cpu)).toBe(second)
+  })
+
+  it('lets a sleeper with too much compete until that is made up for, and one with its share go', () => {
+    const cpu = new Cpu(0, 0, 1)
+    const hungry = join(eevdf, cpu)
+    const waits = join(eevdf, cpu)
+    expect(run(eevdf, cpu, MS)).toBe(hungry)
+    leave(eevdf, cpu)
+    expect(hungry.delayed).toBe(true)
+    expect(cpu.competitors).toBe(2)
+    expect(run(eevdf, cpu, 3 * MS)).toBe(waits)
+    leave(eevdf, cpu)
+    expect(waits.delayed).toBe(true)
+    expect(eevdf.takeNext(cpu)).toBeUndefined()
+    expect(cpu.competitors).toBe(0)
+    expect([hungry.delayed, waits.delayed]).toEqual([false, false])
+    // What is owed for sleeping is forgotten.
+    expect(hungry.lag).toBe(0)
+  })
+
+  it('does not owe a sleeper that was still in the queue', () => {
+    const cpu = new Cpu(0, 0, 1)
+    const sleeper = join(eevdf, cpu)
+    const other = join(eevdf, cpu)
+    run(eevdf, cpu, MS)
+    leave(eevdf, cpu)
+    run(eevdf, cpu, 5 * MS)
+    eevdf.requeue(cpu, sleeper)
+    expect(sleeper.delayed).toBe(false)
+    expect(sleeper.vruntime).toBe(other.vruntime)
+  })
+
+  it('lets a woken thread interrupt only one that has had more than its share', () => {
+    const cpu = new Cpu(0, 0, 1)
+    join(eevdf, cpu)
+    run(eevdf, cpu)
+    expect(eevdf.preempts(cpu, join(eevdf, cpu))).toBe(false)
+    ;(cpu.current as Thread).vruntime += 1.2 * MS
+    const woken = cpu.queue[0] as Thread
+    expect(eevdf.preempts(cpu, woken)).toBe(true)
+  })
+
+  it('begins another slice, that may be disturbed, where a thread joins after the end of the first', () => {
+    const cpu = new Cpu(0, 0, 1)
+    join(eevdf, cpu)
+    const current = run(eevdf, cpu, 1.3 * MS)
+    join(eevdf, cpu)
+    expect([cpu.keepsSlice, current.deadline]).toEqual([true, 1.4 * MS])
+    current.vruntime += 0.2 * MS
+    join(eevdf, cpu)
+    expect([cpu.keepsSlice, current.deadline]).toEqual([false, 2.9 * MS])
+  })
+
+  it('keeps what a thread is owed, and the rest of its slice, when it moves', () => {
+    const from = new Cpu(0, 0, 1)
+    const to = new Cpu(1, 0, 1)
+    join(eevdf, from)
+    const moved = join(eevdf, from)
+    run(eevdf, from, 2 * MS)
+    for (let there = 0; there < 2; there++) join(eevdf, to)
+    eevdf.detach(from, moved)
+    eevdf.attach(to, moved)
+    to.queue.push(moved)
+    expect(moved.lag).toBe(MS)
+    expect(moved.deadline - moved.vruntime).toBe(1.4 * MS)
+    const mean = to.queue.reduce((sum, { vruntime }) => sum + vruntime, 0) / 3
+    expect(mean - moved.vruntime).toBeCloseTo(MS, -1)
+  })
+})
+
+describe('the completely fair scheduler', () => {
+  it('shares a latency among the threads of a CPU', () => {
+    const cpu = new Cpu(0, 0, 1)
+    join(cfs, cpu)
+    join(cfs, cpu)
+    run(cfs, cpu)
+    expect(cfs.untilPreemption(cpu)).toBe(6 * MS)
+    join(cfs, cpu)
+    expect(cfs.untilPreemption(cpu)).toBe(4 * MS)
+    ;(cpu.current as Thread).vruntime += 4.5 * MS
+    expect(cfs.expires(cpu)).toBe(true)
+  })
+
+  it('owes a sleeper half a latency, with which it interrupts who runs', () => {
+    const cpu = new Cpu(0, 0, 1)
+    const sleeper = join(cfs, cpu)
+    join(cfs, cpu)
+    run(cfs, cpu)
+    leave(cfs, cpu)
+    run(cfs, cpu, 50 * MS)
+    cfs.place(cpu, sleeper)
+    expect(sleeper.vruntime).toBe(44 * MS)
+    cpu.queue.push(sleeper)
+    expect(cfs.preempts(cpu, sleeper)).toBe(true)
+    expect(cfs.expires(cpu)).toBe(true)
+  })
+
+  it('leaves who runs alone where the difference is small', () => {
+    const cpu = new Cpu(0, 0, 1)
+    join(cfs, cpu)
+    run(cfs, cpu, MS)
+    expect(cfs.preempts(cpu, join(cfs, cpu))).toBe(false)
+  })
+})

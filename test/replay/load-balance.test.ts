@@ -1,0 +1,115 @@
+import { describe, expect, it } from 'vitest'
+import { Cpu } from '../../src/replay/cpu.ts'
+import { LoadBalance } from '../../src/replay/load-balance.ts'
+import type { Thread } from '../../src/replay/thread.ts'
+import { machine } from './cpus.ts'
+
+const MS = 1_000_000
+
+function balanced(of: ReturnType<typeof machine>, draw = 0): LoadBalance {
+  return new LoadBalance(of.cpus, of.threads, () => draw)
+}
+
+describe('a CPU that becomes idle', () => {
+  it('takes who has waited longest of those that have not run for half a millisecond', () => {
+    const of = machine([0, 0], [1, 2])
+    const [idle, busy] = of.cpus as [Cpu, Cpu]
+    const [first] = busy.queue as [Thread, Thread]
+    expect(balanced(of).newlyIdle(idle, 10 * MS)).toEqual({ from: busy, place: 0 })
+    first.ranUntil = 9.6 * MS
+    expect(balanced(of).newlyIdle(idle, 10 * MS)?.place).toBe(1)
+  })
+
+  it('never takes the only thread of a CPU that is about to run it', () => {
+    const of = machine([0, 0], [0, 1])
+    expect(balanced(of).newlyIdle(of.cpus[0] as Cpu, MS)).toBeUndefined()
+  })
+
+  it('does not look where a look costs more than it is idle for, nor more often than it helps', () => {
+    const of = machine([0, 0], [1, 1])
+    const costly = new Cpu(0, 0, 1, { ratio: 512, costNs: 600_000 })
+    of.cpus[0] = costly
+    expect(balanced(of).newlyIdle(costly, MS)).toBeDefined()
+    // Idle for 200 us again and again: the average falls.
+    for (let idle = 0; idle < 10; idle++) {
+      costly.idleSince = 0
+      costly.endIdle(200_000)
+    }
+    expect(costly.avgIdleNs).toBeLessThan(600_000)
+    expect(balanced(of).newlyIdle(costly, MS)).toBeUndefined()
+    const seldom = new Cpu(0, 0, 1, { ratio: 100, costNs: 0 })
+    of.cpus[0] = seldom
+    expect(balanced(of, 1024 + 101).newlyIdle(seldom, MS)).toBeDefined()
+    expect(balanced(of, 1024 + 102).newlyIdle(seldom, MS)).toBeUndefined()
+  })
+
+  it('counts looks in vain while no look has found that nothing waits any more', () => {
+    const of = machine([0, 0], [1, 1])
+    const [idle, busy] = of.cpus as [Cpu, Cpu]
+    const seldom = new Cpu(0, 0, 1, { ratio: 0, costNs: 0 })
+    of.cpus[0] = seldom
+    const draws: number[] = []
+    const balance = new LoadBalance(of.cpus, of.threads, () => draws.shift() ?? 0)
+    busy.queue.pop()
+    // The dice forbid 511 looks, and each counts; the next sees that no CPU has two threads, and then there is nothing to look for.
+    draws.push(...Array.from({ length: 511 }, () => 1023))
+    for (let look = 0; look < 600; look++) balance.newlyIdle(seldom, 10 * MS)
+    expect(draws).toEqual([])
+    busy.queue.push(of.threads[1] as Thread)
+    expect(balance.newlyIdle(seldom, 10 * MS)).toBeUndefined()
+    balance.joined(busy)
+    expect(balance.newlyIdle(seldom, 10 * MS)).toEqual({ from: busy, place: 0 })
+    expect(idle.newidleRatio).toBe(512)
+  })
+
+  it('looks as often as looking helped, once 1,024 looks are counted', () => {
+    const cpu = new Cpu(0, 0, 1, { ratio: 512, costNs: 0 })
+    for (let look = 0; look < 511; look++) cpu.countNewidle(0)
+    expect(cpu.newidleRatio).toBe(512)
+    cpu.countNewidle(0)
+    expect(cpu.newidleRatio).toBe(256)
+  })
+})
+
+describe('balancing on ticks', () => {
+  it('moves a thread to a CPU with less load in its second round, when half the load is asked for', () => {
+    const of = machine([1, 0], [1, 1])
+    const [less, more] = of.cpus as [Cpu, Cpu]
+    for (const thread of of.threads) thread.signalsAt = 100 * MS
+    const balance = balanced(of)
+    expect(balance.dueAt(less)).toBe(31 * MS)
+    expect(balance.balance(less, 100 * MS)).toBeUndefined()
+    expect(balance.balance(less, 100 * MS)).toEqual({ from: more, place: 0 })
+  })
+
+  it('leaves CPUs alone that have as much to do, and looks again after twice as long', () => {
+    const of = machine([1, 1], [1, 1])
+    const [first] = of.cpus as [Cpu]
+    const balance = balanced(of)
+    expect(balance.balance(first, 100 * MS)).toBeUndefined()
+    expect(balance.dueAt(first)).toBe(163 * MS)
+  })
+
+  it('tells wake-ups how many CPUs to look at: none where all are busy', () => {
+    const of = machine([1, 0], [1, 0])
+    for (const thread of of.threads) thread.signalsAt = 100 * MS
+    const balance = balanced(of)
+    expect(balance.idleScan).toBe(2)
+    balance.balance(of.cpus[0] as Cpu, 100 * MS)
+    expect(balance.idleScan).toBe(0)
+  })
+
+  it('counts threads that have just been woken by what they are expected to use', () => {
+    const of = machine([1, 0], [1, 0])
+    for (const thread of of.threads) {
+      thread.signalsAt = 100 * MS
+      thread.utilAvg = 300
+    }
+    const balance = balanced(of)
+    balance.balance(of.cpus[0] as Cpu, 100 * MS)
+    expect(balance.idleScan).toBe(1)
+    for (const thread of of.threads) thread.utilEst = 700
+    balance.balance(of.cpus[0] as Cpu, 100 * MS)
+    expect(balance.idleScan).toBe(0)
+  })
+})
