@@ -51,7 +51,7 @@ export function register(command: Command): void {
     ],
     examples: `
 pstrace kswapd
-pstrace kswapd --by span --node 1
+pstrace kswapd --by span --node 0
 pstrace kswapd --by time --format json`,
   })
 }
