@@ -1,12 +1,9 @@
+import { averageIdle, MIGRATION_COST_NS } from '../model/idle-average.ts'
 import { FRESH_NEWIDLE, type Newidle } from '../workload/types.ts'
 import { NS_AT_FIRST, type Thread } from './thread.ts'
 
 /** Newidle statistics are halved when so many are counted. */
 const NEWIDLE_CALLS = 1024
-/** A new average is an eighth of the way to the sample (update_avg()). */
-const AVERAGE_OF = 8
-/** sysctl_sched_migration_cost: the least bound of what a look may cost (max_idle_balance_cost); twice it bounds average idle times. */
-const LEAST_BOUND_NS = 500_000
 
 /** A CPU with its fair run queue. */
 export class Cpu {
@@ -57,7 +54,8 @@ export class Cpu {
     this.sliceVruntime = 0
     this.busyNs = 0
     this.idleSince = Number.POSITIVE_INFINITY
-    this.#mostIdleNs = 2 * Math.max(LEAST_BOUND_NS, newidle.costNs)
+    // max_idle_balance_cost is the most that a look cost, and no less than the other.
+    this.#mostIdleNs = 2 * Math.max(MIGRATION_COST_NS, newidle.costNs)
     this.avgIdleNs = this.#mostIdleNs
     this.newidleRatio = newidle.ratio
     this.newidleCostNs = newidle.costNs
@@ -109,9 +107,7 @@ export class Cpu {
   /** A thread is woken on the idle CPU. */
   endIdle(now: number): void {
     if (this.idleSince === Number.POSITIVE_INFINITY) return
-    const average =
-      this.avgIdleNs + Math.trunc((now - this.idleSince - this.avgIdleNs) / AVERAGE_OF)
-    this.avgIdleNs = Math.min(this.#mostIdleNs, average)
+    this.avgIdleNs = averageIdle(this.avgIdleNs, now - this.idleSince, this.#mostIdleNs)
     this.idleSince = Number.POSITIVE_INFINITY
   }
 

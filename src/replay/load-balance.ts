@@ -1,12 +1,11 @@
+import { MIGRATION_COST_NS } from '../model/idle-average.ts'
 import { NEWIDLE_SCALE } from '../workload/types.ts'
 import type { Cpu } from './cpu.ts'
 import { CAPACITY, loadOf, updateSignals, utilOf } from './load-signals.ts'
 import type { Thread } from './thread.ts'
 
-/** sysctl_sched_migration_cost: a thread that ran so lately stays with its caches, and the least bound of average idle times. */
-export const MIGRATION_COST_NS = 500_000
 /** imbalance_pct where caches are shared. */
-const IMBALANCE_PCT = 117
+export const IMBALANCE_PCT = 117
 /** A busy CPU balances so much more seldom (busy_factor). */
 const BUSY_FACTOR = 16
 /** After so many rounds in vain threads are moved that ran lately (cache_nice_tries). */
@@ -60,7 +59,7 @@ export class LoadBalance {
 
   /** The CPU has another thread (add_nr_running()). */
   joined(cpu: Cpu): void {
-    if (cpu.competitors > 1) this.#isOverloaded = true
+    if (isOverloaded(cpu)) this.#isOverloaded = true
   }
 
   /** sched_balance_newidle(): what a CPU that runs out of threads takes from another. */

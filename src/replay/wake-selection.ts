@@ -1,9 +1,10 @@
 import type { Cpu } from './cpu.ts'
+import { IMBALANCE_PCT } from './load-balance.ts'
 import { loadOf } from './load-signals.ts'
 import type { Thread } from './thread.ts'
 
 /** imbalance_pct of CPUs that share a cache: half of what is above 100 favours the CPU where the thread was (WA_BIAS). */
-const PREVIOUS_BIAS = 1 + (117 - 100) / 200
+const PREVIOUS_BIAS = 1 + (IMBALANCE_PCT - 100) / 200
 
 export interface WakeContext {
   readonly cpus: readonly Cpu[]

@@ -1,3 +1,4 @@
+import { averageIdle, MIGRATION_COST_NS } from '../model/idle-average.ts'
 import { EVENT, type Recording, STATE } from './recording.ts'
 
 /** A CPU ran out of threads. */
@@ -12,10 +13,8 @@ export interface Idling {
   readonly isPulled: boolean
 }
 
-const MIGRATION_COST_NS = 500_000
-/** Bound of the average: twice that. */
+/** Bound of the average. */
 export const MOST_IDLE_NS = 2 * MIGRATION_COST_NS
-const AVERAGE_OF = 8
 /** Per-cpu kernel threads stay where they are. */
 const BOUND = /^(?:ksoftirqd|migration|kworker|rcuc|cpuhp)\/\d+/
 
@@ -54,8 +53,7 @@ function wakesOf({ events }: Recording): number | undefined {
 /** A CPU's idle time ends with a wake-up, and where none are recorded with its next switch. */
 function endIdle(cpu: IdleCpu, ns: number): void {
   if (cpu.idleSinceNs < 0) return
-  const average = cpu.avgIdleNs + Math.trunc((ns - cpu.idleSinceNs - cpu.avgIdleNs) / AVERAGE_OF)
-  cpu.avgIdleNs = Math.min(MOST_IDLE_NS, average)
+  cpu.avgIdleNs = averageIdle(cpu.avgIdleNs, ns - cpu.idleSinceNs, MOST_IDLE_NS)
   cpu.idleSinceNs = -1
 }
 

@@ -73,7 +73,7 @@ function describeNewidle(idlings: readonly Idling[]): SchedulerInputs['newidle']
     return { value: FRESH_NEWIDLE, basis: 'default', from: 'a freshly booted kernel' }
   const costNs = findGate(looks)
   const calls = idlings.filter(({ avgIdleNs }) => avgIdleNs >= costNs)
-  const worthIt = looks.filter(({ avgIdleNs }) => avgIdleNs >= costNs)
+  const worthIt = calls.filter(({ isCold }) => isCold)
   const share = countPulls(worthIt) / Math.max(1, worthIt.length)
   // The dice let as many look as find a thread: where so few do, it is not the dice that stop them.
   const isClosed = share < SELDOM * (worthIt.length / Math.max(1, calls.length))
@@ -106,7 +106,6 @@ function findGate(looks: readonly Idling[]): number {
     if (isPulled) below++
   })
   if (costNs !== undefined) return costNs
-  if (pulls === 0) return 0
   return ordered.find(({ isPulled }) => isPulled)?.avgIdleNs ?? 0
 }
 
