@@ -53,6 +53,8 @@ function toDeviceScript(options: RecipeOptions): string {
     'mkdir -p "$OUT" || fail "cannot create $OUT"',
     'reset_tracing',
     'add_probes',
+    // The kernel's buffers are memory that the workload does not find free.
+    ...(FTRACE_READERS.has(options.tool) ? ['set_buffers'] : []),
     'snapshot before',
     recordWith(options, probes),
     // Whoever writes after it has recorded takes them itself, before.
@@ -180,11 +182,11 @@ function addProbe({ event, isReturn, functions: names, fetch }: Probe): string {
   return `  add_probe ${isReturn ? 'r' : 'p'} ${event} '${fetch}' ${names.join(' ')}`
 }
 
-/** What `pstrace ingest --snapshots` reads: before and after, on a quiet moment after tracing stopped. */
+/** What `pstrace ingest --snapshots` reads: when recording begins, and on a quiet moment after tracing stopped. */
 const SNAPSHOT = `snapshot() {
   when=$1
-  for file in vmstat zoneinfo stat meminfo swaps buddyinfo; do
-    cat "/proc/$file" >"$OUT/$file.$when"
+  for file in vmstat zoneinfo stat meminfo swaps buddyinfo pagetypeinfo; do
+    [ -r "/proc/$file" ] && cat "/proc/$file" >"$OUT/$file.$when"
   done
   [ -r /proc/pressure/memory ] && cat /proc/pressure/memory >"$OUT/pressure.$when"
   for disk in /sys/block/zram*; do
@@ -301,7 +303,6 @@ ${DRAIN}
 
 echo 0 >"$T/tracing_on"
 echo mono >"$T/trace_clock"
-set_buffers
 [ -e "$T/options/overwrite" ] && echo 0 >"$T/options/overwrite"
 [ -e "$T/options/record-tgid" ] && echo 1 >"$T/options/record-tgid"
 [ -e "$T/saved_cmdlines_size" ] && echo 4096 >"$T/saved_cmdlines_size"
@@ -352,7 +353,6 @@ function traceCmd(): string {
   return `RESULT=$OUT/trace.dat
 ${existing((event) => `-e ${event}`)}
 echo mono >"$T/trace_clock"
-set_buffers
 sample_each_second >"$OUT/samples.tsv" &
 sampler=$!
 # One that a killed run left would be taken for this one's.

@@ -148,6 +148,13 @@ describe.each(TOOLS)('scripts for %s', (tool) => {
       expect(script).toContain(needed)
     expect(script).not.toMatch(/filter(?!_functions)/)
   })
+
+  it("tell of memory as it is when recording begins, with the kernel's buffers taken", () => {
+    const steps = toScript(recipe({ tool })).split('\n')
+    const buffers = steps.indexOf('set_buffers')
+    expect(buffers >= 0).toBe(tool === 'tracefs' || tool === 'trace-cmd')
+    expect(steps.indexOf('snapshot before')).toBeGreaterThan(buffers)
+  })
 })
 
 describe('what doctor asks for', () => {
@@ -277,6 +284,7 @@ describe.runIf(isRoot)('a script that runs', () => {
       'vmstat.before',
       'vmstat.after',
       'zoneinfo.before',
+      'pagetypeinfo.before',
       'swaps.after',
       'swappiness',
       'page-cluster',
@@ -311,8 +319,8 @@ describe.runIf(isRoot)('a script that runs', () => {
       first('tracing_on=0'),
       first('events/vmscan/enable=0'),
       probes,
-      first('trace_clock=mono'),
       first('buffer_size_kb=32768'),
+      first('trace_clock=mono'),
       first('trace='),
       first('events/vmscan/enable=1'),
       first('events/sched/sched_waking/enable=1'),
