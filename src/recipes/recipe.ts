@@ -210,8 +210,9 @@ const SNAPSHOT = `snapshot() {
   # What memory control groups are left and may hold, where anything was set: a limit of 0 is one.
   [ -e /sys/fs/cgroup/cgroup.controllers ] && {
     find /sys/fs/cgroup \\( -name memory.min -o -name memory.low \\) -exec grep -s -H -v -x -E '0|max' {} +
-    find /sys/fs/cgroup \\( -name memory.high -o -name memory.max -o -name memory.swap.high -o -name memory.swap.max \\) \\
-      -exec grep -s -H -v -x max {} +
+    find /sys/fs/cgroup \\( -name memory.high -o -name memory.max -o -name memory.swap.high -o -name memory.swap.max \\
+      -o -name memory.zswap.max \\) -exec grep -s -H -v -x max {} +
+    find /sys/fs/cgroup -name memory.zswap.writeback -exec grep -s -H -x 0 {} +
   } >"$OUT/memcgs"
   # Android: which package has which uid.
   [ -r /data/system/packages.list ] && cut -d ' ' -f 1,2 /data/system/packages.list >"$OUT/packages"

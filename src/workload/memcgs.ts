@@ -50,12 +50,18 @@ const SETTINGS = {
   'memory.max': 'maxPages',
   'memory.swap.high': 'swapHighPages',
   'memory.swap.max': 'swapMaxPages',
+  'memory.zswap.max': 'zswapMaxPages',
 } as const
-type Settings = { readonly [K in (typeof SETTINGS)[keyof typeof SETTINGS]]?: number }
+/** Not an amount: 0 = what zswap refuses stays in memory. */
+const WRITEBACK = 'memory.zswap.writeback'
+type Settings = { readonly [K in (typeof SETTINGS)[keyof typeof SETTINGS]]?: number } & Pick<
+  WorkloadMemcg,
+  'writeback'
+>
 
 const SETTING = /^\/sys\/fs\/cgroup(\/.*)\/(memory\.[a-z.]+):(\d+)$/gm
 
-/** `FILE:BYTES` lines of the unified hierarchy, as grep prints them. */
+/** `FILE:BYTES` lines (of a switch, `FILE:0`) of the unified hierarchy, as grep prints them. */
 function readSettings(recording: Recording): ReadonlyMap<string, Settings> {
   const settings = new Map<string, Settings>()
   const text = snapshotText(recording, 'memcgs') ?? ''
@@ -65,6 +71,8 @@ function readSettings(recording: Recording): ReadonlyMap<string, Settings> {
         ...settings.get(path),
         [SETTINGS[file]]: Math.floor(Number(bytes) / recording.pageSize),
       })
+    else if (file === WRITEBACK)
+      settings.set(path, { ...settings.get(path), writeback: bytes !== '0' })
   return settings
 }
 

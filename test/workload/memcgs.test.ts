@@ -12,6 +12,8 @@ const MEMCGS = `/sys/fs/cgroup/apps/memory.max:1048576
 /sys/fs/cgroup/apps/two/memory.swap.high:40960
 /sys/fs/cgroup/apps/two/memory.swap.max:0
 /sys/fs/cgroup/apps/two/memory.current:40960
+/sys/fs/cgroup/apps/two/memory.zswap.max:8192
+/sys/fs/cgroup/apps/two/memory.zswap.writeback:0
 /sys/fs/cgroup/other/memory.min:4096
 /sys/fs/cgroup/memory.max:9
 `
@@ -38,6 +40,8 @@ it('cgroups come with those above them, each after its parent, with the settings
       highPages: 200,
       swapHighPages: 10,
       swapMaxPages: 0,
+      zswapMaxPages: 2,
+      writeback: false,
       basis: 'event',
     },
   ])

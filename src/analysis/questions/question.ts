@@ -402,7 +402,8 @@ export const QUESTIONS: readonly Question[] = [
     askedBy: 'Nhat Pham',
     question: 'the zswap limit is reached: are pages queued in vain?',
     measures: ['refused_queue_ns', 'refused_pages', 'disk_pages'],
-    limit: 'limits of memory cgroups are not in traces; the pool limit of the machine is',
+    limit:
+      'the limit of the machine always counts, memory.zswap.max of a memory cgroup where `memcgs` beside the recording tells it',
   },
   {
     id: 'Q22',

@@ -154,9 +154,11 @@ export interface SwapBackend {
 
 /** One memory cgroup as far as swap is concerned. Its index is its position in the list, also the order in which shrinkers visit. */
 export interface MemcgSettings {
+  /** Place in the list of the one above it; absent = the root. */
+  readonly parent?: number
   /** memory.zswap.max in pages; absent = no limit. */
   readonly zswapMaxPages?: number
-  /** memory.zswap.writeback; default true. */
+  /** memory.zswap.writeback; default true. Off also below one where it is off (6.12). */
   readonly writeback?: boolean
   /** Default true. */
   readonly online?: boolean

@@ -10,8 +10,9 @@ export class ZswapMemcgs {
   readonly own: number
   readonly #settings: readonly MemcgSettings[]
   readonly #pageSize: number
-  /** Compressed bytes and pages of each group in the pool. */
+  /** Compressed bytes and pages of each group in the pool; and bytes with those of the groups below it. */
   readonly #bytes: Float64Array
+  readonly #treeBytes: Float64Array
   readonly #stored: Float64Array
   /** Swap-ins from the device since the dynamic shrinker counted last. */
   readonly #diskSwapins: Float64Array
@@ -32,6 +33,7 @@ export class ZswapMemcgs {
     this.#pageSize = pageSize
     this.groups = this.#settings.length + 1
     this.#bytes = new Float64Array(this.groups)
+    this.#treeBytes = new Float64Array(this.groups)
     this.#stored = new Float64Array(this.groups)
     this.#diskSwapins = new Float64Array(this.groups)
   }
@@ -46,14 +48,25 @@ export class ZswapMemcgs {
     return group === 0 || this.#settings[group - 1]?.online !== false
   }
 
+  /** mem_cgroup_zswap_writeback_enabled() */
   writesBack(group: number): boolean {
-    return group === 0 || this.#settings[group - 1]?.writeback !== false
+    for (let at = group; at > 0; at = this.#parentOf(at))
+      if (this.#settings[at - 1]?.writeback === false) return false
+    return true
   }
 
-  /** obj_cgroup_may_zswap: compressed bytes in whole pages against zswap.max. */
+  /** obj_cgroup_may_zswap(): compressed bytes in whole pages against zswap.max, its own and of those above it. */
   isOverLimit(group: number): boolean {
-    const limit = group === 0 ? undefined : this.#settings[group - 1]?.zswapMaxPages
-    return limit !== undefined && this.pages(group) >= limit
+    for (let at = group; at > 0; at = this.#parentOf(at)) {
+      const limit = this.#settings[at - 1]?.zswapMaxPages
+      if (limit !== undefined && Math.floor((this.#treeBytes[at] ?? 0) / this.#pageSize) >= limit)
+        return true
+    }
+    return false
+  }
+
+  #parentOf(group: number): number {
+    return 1 + (this.#settings[group - 1]?.parent ?? -1)
   }
 
   /** Compressed bytes of the group in whole pages. */
@@ -75,6 +88,8 @@ export class ZswapMemcgs {
 
   charge(group: number, bytes: number): void {
     this.#bytes[group] = (this.#bytes[group] ?? 0) + bytes
+    for (let at = group; at > 0; at = this.#parentOf(at))
+      this.#treeBytes[at] = (this.#treeBytes[at] ?? 0) + bytes
   }
 
   readFromDisk(group: number): void {

@@ -86,6 +86,21 @@ describe('zswap limits', () => {
     store(guarded, 0, 4096, 0)
     expect(store(guarded, 1, 4096, 0)).toMatchObject({ place: 'reject', deviceWrites: 0 })
   })
+
+  it('of a memcg hold for those below it together, and so does memory.zswap.writeback', () => {
+    const below: MemcgSettings[] = [{ zswapMaxPages: 2 }, { parent: 0 }, { parent: 0 }]
+    const backend = open({ form: '6.12' }, { memcgs: below })
+    store(backend, 0, 4096, 1)
+    store(backend, 1, 4096, 2)
+    expect(store(backend, 2, 4096, 1).deviceWrites).toBe(1)
+    expect(store(backend, 3, 4096, -1).deviceWrites).toBe(0)
+    const kept = open(
+      { form: '6.12' },
+      { memcgs: [{ writeback: false }, { parent: 0, zswapMaxPages: 1 }] },
+    )
+    store(kept, 0, 4096, 1)
+    expect(store(kept, 1, 4096, 1)).toMatchObject({ place: 'reject', deviceWrites: 0 })
+  })
 })
 
 describe('zswap forms', () => {
