@@ -293,6 +293,11 @@ function describeBasis(plan: RunPlan, runs: readonly FinishedRun[]): string[] {
           `recording: over the ${formatNs(config.recordedWorkNs)} whose work is replayed, from ${formatNs(config.startOffsetNs)} after its start`,
         ]),
   ]
+  for (const { policy } of plan.runs)
+    if (!policy.covers.some((covered) => covered === config.backend))
+      lines.push(
+        `${policy.name} does not cover ${config.backend}: all pages are stored as without it`,
+      )
   if (config.exhaustedUnder !== null)
     lines.push(
       describeCut(

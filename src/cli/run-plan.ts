@@ -18,6 +18,7 @@ import { COSTS, type CostName, type Workload, type WorkloadCpu } from '../worklo
 import { withBackground } from './background.ts'
 import { chooseRunCodec, openRecompressors } from './run-codec.ts'
 import { type OpenContents, openContents } from './run-contents.ts'
+import { listUnlike } from './unlike-recorded.ts'
 
 /** pstrace's own scales; 1 changes nothing. */
 const SCALES: Readonly<Record<string, string>> = {
@@ -65,6 +66,8 @@ export interface RunConfig {
   readonly keep: 'folios' | 'metrics'
   /** Policy under which the recording was made, as recognised: its replay shows what the model gets wrong. */
   readonly recordedPolicy: string
+  /** What the run has otherwise than the recorded machine; empty = only the policy may differ. */
+  readonly unlikeRecorded: readonly string[]
 }
 
 /** The workload and machine that all runs of one command share, and the runs. */
@@ -99,9 +102,8 @@ export function planRuns(request: ReplayRequest, recorded: Workload): RunPlan {
   lookUpBackend(backend)
   const codec = chooseCodec(request, machine.codec.value)
   const settings = sortSettings(request, chosen, backend)
-  const runs = chosen.map((policy) => ({
-    policy,
-    config: {
+  const runs = chosen.map((policy) => {
+    const config = {
       policy: policy.name,
       tunables: settings.tunables.get(policy) ?? {},
       tunableChanges: changesOf(policy, request, chosen),
@@ -131,8 +133,9 @@ export function planRuns(request: ReplayRequest, recorded: Workload): RunPlan {
       demandRows: null,
       keep: 'folios' as const,
       recordedPolicy: workload.recordedPolicy.value,
-    },
-  }))
+    }
+    return { policy, config: { ...config, unlikeRecorded: listUnlike(config, workload, settings) } }
+  })
   return { workload, cpus, runs }
 }
 

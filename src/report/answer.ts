@@ -27,13 +27,17 @@ export function toAnswer({
   const lines = [
     `${metric.title}: ${recorded === undefined ? '' : `recorded ${say(recorded)}; `}replayed ${replayed.map(({ column, value }) => `${column} ${say(value)}`).join(', ')}.`,
   ]
-  const known = recordedPolicy(runs)
+  const { policy: known, unlike } = recordedRun(runs)
   const self = replayed.find(({ column }) => column === (known ?? 'kswapd'))
   const error =
-    self === undefined || recorded === undefined ? undefined : Math.abs(self.value - recorded)
-  if (self !== undefined && error !== undefined)
+    self === undefined || recorded === undefined || unlike.length > 0
+      ? undefined
+      : Math.abs(self.value - recorded)
+  if (self !== undefined && recorded !== undefined)
     lines.push(
-      `The replay under ${self.column}, ${known === undefined ? 'if that is what was recorded' : 'the recorded policy'}, misses the recording by ${say(error)}: differences of that size decide nothing.`,
+      error === undefined
+        ? `${self.column}, the recorded policy, was replayed on another machine than the recorded one (${unlike.join(', ')}): how far the replay misses the recording is told by one without that.`
+        : `The replay under ${self.column}, ${known === undefined ? 'if that is what was recorded' : 'the recorded policy'}, misses the recording by ${say(error)}: differences of that size decide nothing.`,
     )
   if (next !== undefined && next.value === best.value)
     lines.push(
@@ -43,7 +47,7 @@ export function toAnswer({
     const lead = next.value - best.value
     const verdict =
       error === undefined
-        ? 'without a replay of the recorded policy nobody can say whether that is more than the error of the model'
+        ? 'without a replay of the recorded policy on the recorded machine nobody can say whether that is more than the error of the model'
         : lead > error
           ? 'more than the replay misses the recording by'
           : 'no more than the replay misses the recording by, so this recording does not choose between them'
@@ -52,13 +56,29 @@ export function toAnswer({
   return lines
 }
 
-/** The policy of the recording, where a run says which that was. */
-function recordedPolicy(runs: readonly Pick<RunFacts, 'config'>[]): string | undefined {
-  for (const { config } of runs) {
-    if (config === null) continue
-    const parsed: unknown = JSON.parse(config)
-    if (typeof parsed === 'object' && parsed !== null && 'recordedPolicy' in parsed)
-      return String(parsed.recordedPolicy)
-  }
-  return undefined
+interface RecordedRun {
+  /** undefined = no run says which it was. */
+  readonly policy: string | undefined
+  /** What the replay of that policy has otherwise than the recorded machine. */
+  readonly unlike: readonly string[]
+}
+
+/** What the runs say of the recording's policy and of its replay. */
+function recordedRun(runs: readonly Pick<RunFacts, 'config'>[]): RecordedRun {
+  const configs = runs.flatMap(({ config }) => (config === null ? [] : [toConfig(config)]))
+  const policy = configs.find(({ recordedPolicy }) => recordedPolicy !== undefined)?.recordedPolicy
+  const own = configs.find((config) => config.policy === policy)
+  return { policy, unlike: own?.unlikeRecorded ?? [] }
+}
+
+interface ConfigOfRun {
+  readonly policy?: string
+  readonly recordedPolicy?: string
+  /** Absent in runs of versions that did not tell. */
+  readonly unlikeRecorded?: readonly string[]
+}
+
+function toConfig(config: string): ConfigOfRun {
+  const parsed: unknown = JSON.parse(config)
+  return typeof parsed === 'object' && parsed !== null ? parsed : {}
 }

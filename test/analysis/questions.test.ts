@@ -493,7 +493,7 @@ describe('answers', () => {
       database?.close()
       const answered = await answer(
         [{ tables: { tasks: TASKS, ...tables }, runs: [...runs] }],
-        ['C3', 'C6', 'C7'],
+        ['C3', 'C6', 'C7', 'Q23'],
       )
       return answered.flatMap(({ missing }) => missing).join('\n')
     }
@@ -506,6 +506,9 @@ describe('answers', () => {
     expect(alone).toContain('t2: compress and store: kswapd swapped nothing out\n')
     expect(alone).toContain('pstrace replay --policy parallel')
     expect(await reasons({})).toContain('t2: compress and store: needs the events sched')
+    expect(alone).toContain('age of pages written back, p50: needs zswap')
+    const inZswap = await reasons({ swapouts: [swapout(1, { place: 'zswap' })] })
+    expect(inZswap).toContain('age of pages written back, p50: no page was written back from it')
     expect(await reasons(stored, [{ policy: 'kcompressd', tables: stored }])).toContain(
       'overflow: oldest page stored by kswapd: there was none in the runs shown',
     )

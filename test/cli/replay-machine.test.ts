@@ -88,6 +88,32 @@ describe('--cpus', () => {
   })
 })
 
+describe('a run', () => {
+  it('tells what it has otherwise than the recorded machine', () => {
+    const unlike = (...args: readonly string[]): unknown => {
+      const replayed = door.run(['replay', '-q', '--workload', 'work', ...args])
+      expect(replayed.status, replayed.stderr).toBe(0)
+      const id = replayed.stdout.trim()
+      const [row] = door.rows<{ unlike: string }>([
+        'query',
+        `SELECT config->>'unlikeRecorded' AS unlike FROM runs WHERE run_id = ${id}`,
+      ])
+      return JSON.parse(row?.unlike ?? 'null')
+    }
+    expect(unlike('--policy', 'parallel', '--set', 'vm.parallel_swap=2')).toEqual([])
+    expect(unlike('--policy', 'kswapd', '--cpus', '2x0.4', '--set', 'pstrace.demand=1.1')).toEqual([
+      'CPUs',
+      'demand',
+    ])
+  })
+
+  it('under a policy that leaves the backend alone is said to be so', () => {
+    const { stdout } = door.run(['replay', ...WORK, '--policy', 'kcompressd-v1'])
+    expect(stdout).toContain('kcompressd-v1 does not cover zswap')
+    expect(door.run(['replay', ...WORK, '--policy', 'parallel']).stdout).not.toContain('cover')
+  })
+})
+
 describe('--background', () => {
   it('every share more of it takes longer, and makes stalls longer', () => {
     const times = ['none', '0.4', '0.8'].map((load) => work('--background', load))

@@ -252,6 +252,16 @@ describe('the answer', () => {
     expect(lines[1]).toMatch(/^Least: kcompressd; parallel is 1 ms behind, without a replay/)
     expect(toAnswer({ metrics: metric({ recording: 100 }), runs: [] })).toEqual([])
   })
+
+  it('takes no replay on another machine for one that shows the error of the model', () => {
+    const config = { policy: 'kswapd', recordedPolicy: 'kswapd', unlikeRecorded: ['CPUs', 'codec'] }
+    const lines = toAnswer({
+      metrics: metric({ recording: 100, kswapd: 30, parallel: 20 }),
+      runs: [{ config: JSON.stringify(config) }],
+    })
+    expect(lines[1]).toContain('another machine than the recorded one (CPUs, codec)')
+    expect(lines[2]).toMatch(/kswapd is 10 ms behind, without a replay of the recorded policy on/)
+  })
 })
 
 describe('what the report rests on', () => {

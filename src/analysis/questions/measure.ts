@@ -32,6 +32,7 @@ export const NEEDS_LANE =
   "the events that kswapd's lane needs were not recorded (`pstrace info` lists them)"
 export const NEEDS_GATE =
   'needs the begin of each swap-out: a probe at swap_writepage (6.17+: swap_writeout)'
+export const NEEDS_ZSWAP = 'needs zswap: `pstrace replay --backend zswap`'
 export const NEEDS_QUEUE =
   'needs a run of a policy with a queue: `pstrace replay --policy parallel`'
 export const NEEDS_WORKERS =

@@ -1,12 +1,20 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { readRows } from '../query.ts'
-import { type Measure, NEEDS_LANE, NEEDS_QUEUE, NEEDS_SCHED, NEEDS_WORKERS } from './measure.ts'
+import {
+  type Measure,
+  NEEDS_LANE,
+  NEEDS_QUEUE,
+  NEEDS_SCHED,
+  NEEDS_WORKERS,
+  NEEDS_ZSWAP,
+} from './measure.ts'
 
 /** What a recording or run holds, as far as reasons go by it. */
 interface Holding {
   readonly hasThreads: boolean
   /** kswapd swapped something out: only it hands pages to workers. */
   readonly kswapdStored: boolean
+  readonly usesZswap: boolean
 }
 
 const KSWAPD_WAS_IDLE = 'kswapd swapped nothing out, and only it hands pages over'
@@ -37,6 +45,7 @@ export class Reasons {
     )
       return 'kswapd swapped nothing out'
     if (needs === NEEDS_SCHED && own?.hasThreads === true) return 'there was none'
+    if (needs === NEEDS_ZSWAP && own?.usesZswap === true) return 'no page was written back from it'
     const isOfQueue = needs === NEEDS_QUEUE || needs === NEEDS_WORKERS
     if (!isOfQueue || this.#queued.length === 0) return needs
     return this.#queued.some(({ kswapdStored }) => kswapdStored) ? NONE_IN_RUNS : KSWAPD_WAS_IDLE
@@ -60,17 +69,18 @@ export async function readHoldings(connection: DuckDBConnection): Promise<Map<st
     run_id: number | null
     threads: boolean
     stored: boolean
+    zswap: boolean
   }>(
     connection,
-    `SELECT trace_id, run_id, bool_or(threads) AS threads, bool_or(stored) AS stored FROM (
-       SELECT DISTINCT trace_id, run_id, true AS threads, false AS stored FROM thread_states
-       UNION ALL SELECT DISTINCT trace_id, run_id, false, context = 'kswapd' FROM swapouts
+    `SELECT trace_id, run_id, bool_or(threads) AS threads, bool_or(stored) AS stored, bool_or(zswap) AS zswap FROM (
+       SELECT DISTINCT trace_id, run_id, true AS threads, false AS stored, false AS zswap FROM thread_states
+       UNION ALL SELECT DISTINCT trace_id, run_id, false, context = 'kswapd', place IS NOT DISTINCT FROM 'zswap' FROM swapouts
      ) GROUP BY ALL`,
   )
   return new Map(
-    rows.map(({ trace_id: trace, run_id: run, threads, stored }) => [
+    rows.map(({ trace_id: trace, run_id: run, threads, stored, zswap }) => [
       toKey(trace, run),
-      { hasThreads: threads, kswapdStored: stored },
+      { hasThreads: threads, kswapdStored: stored, usesZswap: zswap },
     ]),
   )
 }

@@ -1,4 +1,4 @@
-import type { Measure, Topic } from './measure.ts'
+import { type Measure, NEEDS_ZSWAP, type Topic } from './measure.ts'
 
 const NEEDS_BATCHES = 'needs the event vmscan:mm_vmscan_lru_shrink_inactive'
 const NEEDS_SWAPINS = 'needs swap-ins with their entry: a probe at swap_readpage or swap_read_folio'
@@ -205,7 +205,7 @@ export const restores: Topic = {
     ),
     measure(
       'refused_pages',
-      'pages that the backend refused',
+      'pages that could be stored nowhere, and stay in memory',
       'count',
       'swapouts.place',
       NEEDS_ENTRY,
@@ -354,19 +354,13 @@ export const disk: Topic = {
       'swapouts',
       `${NEEDS_DISK} and a queue`,
     ),
-    measure(
-      'written_back',
-      'pages written back from the pool',
-      'count',
-      'pool_moves',
-      'needs zswap: `pstrace replay --backend zswap`',
-    ),
+    measure('written_back', 'pages written back from the pool', 'count', 'pool_moves', NEEDS_ZSWAP),
     spread(
       'written_back_age_p50_ns',
       'age of pages written back, p50',
       'ns',
       'pool_moves.age_ns',
-      'needs zswap: `pstrace replay --backend zswap`',
+      NEEDS_ZSWAP,
     ),
     spread(
       'refused_age_p50_ns',

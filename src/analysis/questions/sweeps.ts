@@ -136,6 +136,7 @@ const NOT_COMPARED = new Set([
   'workUsed',
   'keep',
   'recordedWorkNs',
+  'unlikeRecorded',
 ])
 
 function restOf(config: Readonly<Record<string, unknown>>, axis: SweepAxis): unknown {
