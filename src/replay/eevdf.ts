@@ -1,19 +1,32 @@
 import type { Cpu } from './cpu.ts'
 import type { FairClass } from './fair-class.ts'
-import { estimateUtilUnlessWaited } from './load-signals.ts'
+import { estimateUtil, estimateUtilUnlessWaited } from './load-signals.ts'
 import type { Thread } from './thread.ts'
 
+export interface EevdfOptions {
+  readonly sliceNs: number
+  readonly tickNs: number
+  /** 6.12: who goes to sleep with more than its share stays in the queue until that is made up for (DELAY_DEQUEUE). */
+  readonly delaysDequeue: boolean
+  /** 6.8: what is expected of a thread does not fall when it had to wait. */
+  readonly keepsEstimateOfWaiters: boolean
+}
+
 /**
- * Earliest eligible virtual deadline first, as in kernel/sched/fair.c of 6.12: a thread is eligible that has had no more than its share, a
- * thread keeps its CPU for its slice as long as it is eligible (RUN_TO_PARITY), and one that goes to sleep with more than its share stays in
- * the queue until that is made up for (DELAY_DEQUEUE).
+ * Earliest eligible virtual deadline first, as in kernel/sched/fair.c since 6.6: a thread is eligible that has had no more than its share, a
+ * thread keeps its CPU for its slice as long as it is eligible (RUN_TO_PARITY), and one that sleeps is owed, or owes, afterwards what it was
+ * before (PLACE_LAG).
  */
 export class Eevdf implements FairClass {
   readonly #sliceNs: number
   readonly #lagLimit: number
+  readonly #delays: boolean
+  readonly #estimate: (thread: Thread) => void
 
-  constructor(sliceNs: number, tickNs: number) {
+  constructor({ sliceNs, tickNs, delaysDequeue, keepsEstimateOfWaiters }: EevdfOptions) {
     this.#sliceNs = sliceNs
+    this.#delays = delaysDequeue
+    this.#estimate = keepsEstimateOfWaiters ? estimateUtilUnlessWaited : estimateUtil
     this.#lagLimit = Math.max(2 * sliceNs, tickNs)
   }
 
@@ -28,10 +41,10 @@ export class Eevdf implements FairClass {
   }
 
   sleep(cpu: Cpu, thread: Thread): void {
-    estimateUtilUnlessWaited(thread)
+    this.#estimate(thread)
     // The thread is still the CPU's: it counts in the average.
     const lag = this.#average(cpu) - thread.vruntime
-    if (lag < 0 && cpu.competitors > 1) {
+    if (this.#delays && lag < 0 && cpu.competitors > 1) {
       thread.delayed = true
       cpu.delayed.push(thread)
     } else thread.lag = this.#clamp(lag)

@@ -10,6 +10,7 @@ import { Faults } from './faults.ts'
 import { FolioLocks } from './folio-lock.ts'
 import type { PolicyGate } from './gate.ts'
 import { checkCharges, checkOrder, checkPages, checkThreads } from './invariants.ts'
+import { type KernelRules, rulesOf } from './kernel-rules.ts'
 import { Kswapd } from './kswapd.ts'
 import type { LogEventName } from './log-events.ts'
 import { MemcgHigh } from './memcg-high.ts'
@@ -88,6 +89,7 @@ export class Kernel {
   readonly dirties: () => boolean
   readonly preemptible: boolean
   readonly zeroMap: boolean
+  readonly rules: KernelRules
   readonly generations: Generations | undefined
   readonly keepsCopy: boolean
   #frames: number | undefined
@@ -106,6 +108,7 @@ export class Kernel {
     this.dirties = parts.dirties
     this.preemptible = machine.storePreemptible.value
     this.zeroMap = machine.zeroMap.value
+    this.rules = rulesOf(machine)
     this.keepsCopy = parts.backend.name === 'disk'
     this.stolen = new Stolen(workload.stolen, workload.stolenDirect)
     this.work = new WorkDone(workload)

@@ -31,7 +31,7 @@ export interface Move {
 /**
  * Load balancing between CPUs (kernel/sched/fair.c, sched_balance_rq() and its callers, 6.1 to 6.12), each CPU a group of its own. A CPU that
  * becomes idle looks for a waiting thread only if it is idle for long enough on average to be worth what looking cost at most, and as often as
- * looking helped before (NI_RANDOM, 6.12.65 and 6.1.160); afterwards ticks of busy CPUs have it look.
+ * looking helped before (NI_RANDOM, where the kernel has it); afterwards ticks of busy CPUs have it look.
  */
 export class LoadBalance {
   /** SIS_UTIL: CPUs that a wake-up looks at for an idle one. */
@@ -39,14 +39,20 @@ export class LoadBalance {
   readonly #cpus: readonly Cpu[]
   readonly #threads: readonly Thread[]
   readonly #draw: () => number
+  readonly #rations: boolean
   readonly #minIntervalNs: number
   /** root_domain.overloaded: some CPU had two threads when one joined it; until a look at all finds that none has. */
   #isOverloaded = true
 
-  constructor(cpus: readonly Cpu[], threads: readonly Thread[], draw: () => number) {
+  constructor(
+    cpus: readonly Cpu[],
+    threads: readonly Thread[],
+    { draw, rationsNewidle }: { readonly draw: () => number; readonly rationsNewidle: boolean },
+  ) {
     this.#cpus = cpus
     this.#threads = threads
     this.#draw = draw
+    this.#rations = rationsNewidle
     this.idleScan = cpus.length
     this.#minIntervalNs = cpus.length * MS
     for (const cpu of cpus) cpu.balanceIntervalNs = this.#minIntervalNs
@@ -66,7 +72,7 @@ export class LoadBalance {
   newlyIdle(cpu: Cpu, now: number): Move | undefined {
     if (!this.#isOverloaded || cpu.avgIdleNs < cpu.newidleCostNs) return undefined
     const weight = 1 + cpu.newidleRatio
-    if (this.#draw() % NEWIDLE_SCALE > weight) {
+    if (this.#rations && this.#draw() % NEWIDLE_SCALE > weight) {
       cpu.countNewidle(0)
       return undefined
     }

@@ -133,9 +133,9 @@ export class Memcgs {
   readonly #stocks: MemcgStocks
   readonly #isProtected: boolean
   readonly #nodes: number
-  /** Who reclaims for itself walks a part of the tree at a time, as from 6.11 on; told by the zero map of 6.12. */
+  /** Who reclaims for itself walks a part of the tree at a time. */
   readonly walksPartly: boolean
-  /** The multi-generational LRU keeps cgroups in an order of their own, as from 6.3 on. */
+  /** The multi-generational LRU keeps cgroups in an order of their own. */
   readonly hasMemcgLru: boolean
 
   constructor(kernel: Kernel, tree: readonly Memcg[]) {
@@ -157,8 +157,8 @@ export class Memcgs {
     this.#stocks = new MemcgStocks(kernel.scheduler.cpus.length)
     this.#isProtected = tree.some(({ min, low }) => min > 0 || low > 0)
     this.#nodes = nodes.length
-    this.walksPartly = machine.zeroMap.value
-    this.hasMemcgLru = machine.zeroMap.value
+    this.walksPartly = kernel.rules.walksMemcgsPartly
+    this.hasMemcgLru = kernel.rules.hasMemcgLru
     const lruvecs: Lruvec[] = []
     for (const memcg of tree)
       for (const node of nodes) {

@@ -33,10 +33,13 @@ export class Migration {
   readonly #host: MigrationHost
   readonly #balance: LoadBalance
 
-  constructor(host: MigrationHost, { tickNs, balances }: SchedulerOptions) {
+  constructor(host: MigrationHost, { tickNs, balances, rationsNewidle }: SchedulerOptions) {
     const { cpus } = host
     this.#host = host
-    this.#balance = new LoadBalance(cpus, host.threads, () => host.random())
+    this.#balance = new LoadBalance(cpus, host.threads, {
+      draw: () => host.random(),
+      rationsNewidle,
+    })
     this.ticks = new BalanceTicks(
       {
         cpus,

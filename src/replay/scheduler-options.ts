@@ -2,6 +2,7 @@ import { DEFAULT_TICK_NS, type Machine, type Newidle } from '../workload/types.t
 import { Cfs } from './cfs.ts'
 import { Eevdf } from './eevdf.ts'
 import type { FairClass } from './fair-class.ts'
+import { type KernelRules, rulesOf } from './kernel-rules.ts'
 import type { Thread } from './thread.ts'
 
 export interface SchedulerHooks {
@@ -20,11 +21,14 @@ export interface SchedulerHooks {
   random(): number
 }
 
-export interface SchedulerOptions {
+type SchedulerRules = Pick<
+  KernelRules,
+  'baseSliceNs' | 'delaysDequeue' | 'fairClass' | 'keepsEstimateOfWaiters' | 'rationsNewidle'
+>
+
+export interface SchedulerOptions extends SchedulerRules {
   /** Time between two ticks (1 / CONFIG_HZ). */
   readonly tickNs: number
-  /** Picks threads and sets how long they keep their CPU. */
-  readonly fairClass: 'eevdf' | 'cfs'
   /** By CPU; those that are not there are as a freshly booted kernel has them. */
   readonly newidle: readonly Newidle[]
   /** Do ticks move threads between CPUs? */
@@ -33,17 +37,18 @@ export interface SchedulerOptions {
 
 export const DEFAULT_SCHEDULER: SchedulerOptions = {
   tickNs: DEFAULT_TICK_NS,
-  fairClass: 'eevdf',
+  ...rulesOf({ zeroMap: { value: true, basis: 'default' } }),
   newidle: [],
   balances: true,
 }
 
-/** As the recorded kernel: those with a zero map (6.12 and later) pick by deadlines, those before by what was run. */
-export function schedulerOf({ scheduler, zeroMap }: Machine): SchedulerOptions {
-  const fairClass = zeroMap.value ? 'eevdf' : 'cfs'
-  if (scheduler === undefined) return { ...DEFAULT_SCHEDULER, fairClass }
+/** As the recorded kernel. */
+export function schedulerOf(machine: Machine): SchedulerOptions {
+  const { scheduler } = machine
+  const options = { ...DEFAULT_SCHEDULER, ...rulesOf(machine) }
+  if (scheduler === undefined) return options
   const newidle = scheduler.newidle.map(({ value }) => value)
-  return { ...DEFAULT_SCHEDULER, fairClass, tickNs: scheduler.tickNs.value, newidle }
+  return { ...options, tickNs: scheduler.tickNs.value, newidle }
 }
 
 /** Times grow with the number of CPUs, 8 at most (SCHED_TUNABLESCALING_LOG). */
@@ -51,10 +56,11 @@ function scaleOf(cpus: number): number {
   return 32 - Math.clz32(Math.min(8, cpus))
 }
 
-/** With the kernel's times: sysctl_sched_base_slice of 6.12.26 and later, or the three of 6.1. */
+/** With the kernel's times: sysctl_sched_base_slice, or the three of 6.1. */
 export function openFairClass(options: SchedulerOptions, cpus: number): FairClass {
   const scale = scaleOf(cpus)
-  if (options.fairClass === 'eevdf') return new Eevdf(700_000 * scale, options.tickNs)
+  if (options.fairClass === 'eevdf')
+    return new Eevdf({ ...options, sliceNs: options.baseSliceNs * scale })
   return new Cfs({
     latencyNs: 6_000_000 * scale,
     minGranularityNs: 750_000 * scale,

@@ -1,5 +1,6 @@
 import type { Machine } from '../workload/types.ts'
 import type { Kernel } from './kernel.ts'
+import { rulesOf } from './kernel-rules.ts'
 import { PageLists } from './page-lists.ts'
 import { Lane } from './ranks.ts'
 import { CLUSTER, MAX_FAILURES } from './scan.ts'
@@ -312,8 +313,7 @@ function toNodeState(
     lists: new PageLists(
       cpus.length,
       { managed: sumOf(zones, 'managed'), low, cpusOfNode },
-      // Kernels with a zero map (6.12) have lists that tune themselves (6.7).
-      { tunes: machine.zeroMap.value },
+      { tunes: rulesOf(machine).tunesPageLists },
     ),
     otherFree: allLow > 0 ? Math.round(((machine.boostBelowFree?.value ?? 0) * low) / allLow) : 0,
     borrowedOnList: new Int32Array(cpus.length),

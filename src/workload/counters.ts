@@ -24,16 +24,6 @@ export function findSameShare(recording: Recording): number | undefined {
   return zero / (zero + out + zswap)
 }
 
-/** Does swap-out keep zero pages in a bitmap (mm/page_io.c, 6.12), of which swpout_zero of vmstat is the counter? */
-export function findZeroMap(recording: Recording): Based<boolean> {
-  const counter = readCounter(recording, 'vmstat.swpout_zero')
-  if (counter !== undefined) return { value: true, basis: 'snapshot', from: 'vmstat swpout_zero' }
-  const known = readCounter(recording, 'vmstat.pswpout') !== undefined
-  return known
-    ? { value: false, basis: 'snapshot', from: 'vmstat without swpout_zero' }
-    : { value: false, basis: 'default', from: 'no vmstat' }
-}
-
 /** Pages of zram's pool per page that it holds, at the recording's end; undefined = not recorded. */
 export function poolPerPageSnapshot(recording: Recording): number | undefined {
   const used = readCounter(recording, 'mm_stat.mem_used_total')?.last

@@ -186,6 +186,7 @@ function describeSwap(facts: FactList, workload: Workload): void {
     facts.based('machine', `backend.${name}`, parameter)
   describeDevice(facts, workload)
   facts.known('record_pages_per_slot', machine.recordPagesPerSlot, 'pages')
+  facts.known('kernel', machine.kernel, '')
   facts.based('machine', 'zero_map', machine.zeroMap)
   facts.based('machine', 'readahead', machine.readahead, 'pages')
 }

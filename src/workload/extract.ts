@@ -1,9 +1,9 @@
 import { type Load, readBackground } from './background.ts'
 import type { Balance } from './balance.ts'
-import { findZeroMap } from './counters.ts'
 import { balanceUntil } from './demand-of-tasks.ts'
 import { readDeviceRequests } from './device.ts'
 import { type Disturbances, type History, readHistory } from './history.ts'
+import { findKernel, findZeroMap } from './kernel.ts'
 import { loadRecording } from './load.ts'
 import { withLostStores } from './lost-stores.ts'
 import { describeMachine } from './machine.ts'
@@ -136,12 +136,14 @@ function describePart(recording: Recording, history: History, share: number): Wo
           freeAtStart: balance.freeAtStart,
           lruAtStart: balance.lruAtStart,
         }
+  const zeroMap = findZeroMap(recording)
   const machine = describeMachine(recording, {
     balance: part,
     boostFree: demand.boostFree(untilNs),
     recordPagesPerSlot,
     zones,
-    hasZeroMap: findZeroMap(recording),
+    kernel: findKernel(recording, zeroMap),
+    zeroMap,
   })
   return { ...machine, scheduler: readScheduler(recording, untilNs) }
 }

@@ -1,3 +1,4 @@
+import { parseKernelRelease } from '../model/kernel-release.ts'
 import { BASES, type Json, type JsonValues } from './json-values.ts'
 import {
   type Based,
@@ -48,11 +49,21 @@ export function readMachine(values: JsonValues, json: Json): Machine {
     ),
     backendParameters: readBackendParameters(values, json),
     zeroMap: basedFlag('zeroMap', false),
+    ...values.optional(json, 'kernel', at('kernel'), (release, place) =>
+      values.based(release, place, (value, where) => readRelease(values, value, where)),
+    ),
     readahead: basedNumber('readahead', 1),
     ...values.optional(json, 'scheduler', at('scheduler'), (value, place) =>
       readSchedulerInputs(values, value, place),
     ),
   }
+}
+
+function readRelease(values: JsonValues, value: unknown, at: string): string {
+  const text = values.text(value, at)
+  return parseKernelRelease(text) === undefined
+    ? values.fail(at, text, 'a release of Linux, such as 6.12.95 or 6.1')
+    : text
 }
 
 function readSchedulerInputs(values: JsonValues, value: unknown, at: string): SchedulerInputs {

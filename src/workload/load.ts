@@ -19,7 +19,7 @@ export async function loadRecording(tables: WorkloadTables, traceId: number): Pr
   const trace = await one(
     tables,
     `SELECT name, state, start_ns::VARCHAR AS start_ns, (end_ns - start_ns)::DOUBLE AS length_ns, cpus, page_size,
-       lost_events, snapshot::VARCHAR AS snapshot
+       lost_events, kernel_release, snapshot::VARCHAR AS snapshot
      FROM traces WHERE trace_id = ${traceId}`,
   )
   if (trace === undefined || trace.text('state') !== 'complete')
@@ -42,6 +42,7 @@ export async function loadRecording(tables: WorkloadTables, traceId: number): Pr
   let cpus = trace.number('cpus')
   if (!(cpus > 0)) cpus = 1 + columns.cpu.reduce((most, cpu) => Math.max(most, cpu), 0)
   const pageSize = trace.number('page_size')
+  const kernelRelease = trace.text('kernel_release')
   const isZswap = [...events].some((event) => /^zswap_(frontswap_)?store$/.test(event))
   return {
     name,
@@ -49,6 +50,7 @@ export async function loadRecording(tables: WorkloadTables, traceId: number): Pr
     cpus,
     pageSize: pageSize > 0 ? pageSize : 4096,
     endNs: trace.number('length_ns'),
+    ...(kernelRelease ? { kernelRelease } : {}),
     tasks: await loadTasks(tables, traceId),
     zones: await loadZones(tables, traceId),
     samples: await loadSamples(tables, traceId, start),

@@ -114,7 +114,8 @@ export interface MachineOptions {
   /** Free pages of other block types at the start, as each wake-up of kswapd that a boost caused shows them. */
   readonly boostFree: readonly number[]
   readonly zones: readonly RecordedZone[]
-  readonly hasZeroMap: Based<boolean>
+  readonly kernel: Based<string>
+  readonly zeroMap: Based<boolean>
 }
 
 /** The machine that a replay gets; each value says whether an event, a counter or a default gave it. Watermarks in pages. */
@@ -154,7 +155,8 @@ export function describeMachine(recording: Recording, options: MachineOptions): 
       from: 'zram up to 6.12 without PREEMPT_RT',
     },
     ...findBackend(recording, balance),
-    zeroMap: options.hasZeroMap,
+    kernel: options.kernel,
+    zeroMap: options.zeroMap,
     readahead: findReadahead(recording),
   }
 }

@@ -151,6 +151,8 @@ export interface Recording {
   readonly cpus: number
   readonly pageSize: number
   readonly endNs: number
+  /** `uname -r` of the recorded kernel; absent = not known. */
+  readonly kernelRelease?: string
   /** Last known name of each tid. */
   readonly tasks: ReadonlyMap<number, RecordedTask>
   readonly zones: readonly RecordedZone[]

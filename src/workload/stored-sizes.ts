@@ -1,3 +1,4 @@
+import { parseKernelRelease } from '../model/kernel-release.ts'
 import { findZswapShare } from './counters.ts'
 import { readCounter, snapshotText } from './machine.ts'
 import type { Recording } from './recording.ts'
@@ -21,7 +22,7 @@ export async function readBackendFigures(
   recording: Recording,
   backend: 'zram' | 'zswap' | 'disk',
 ): Promise<Parameters> {
-  const form = await readForm(tables, traceId)
+  const form = formOf(recording)
   if (backend === 'zswap')
     return {
       ...form,
@@ -34,26 +35,16 @@ export async function readBackendFigures(
 }
 
 /** Kernels before 6.8 have zswap's first form; zram's is told apart at the same place. */
-async function readForm(tables: WorkloadTables, traceId: number): Promise<Parameters> {
-  const { columns } = await tables.queryColumns(
-    `SELECT kernel_release FROM traces WHERE trace_id = ${traceId}`,
-  )
-  const release = text(columns, 'kernel_release')
-  const match = /^(\d+)\.(\d+)/.exec(release ?? '')
-  if (match === null) return {}
-  const version = Number(match[1]) * 1000 + Number(match[2])
+function formOf({ kernelRelease = '' }: Recording): Parameters {
+  const release = parseKernelRelease(kernelRelease)
+  if (release === undefined) return {}
   return {
     form: {
-      value: version < 6008 ? '6.1' : '6.12',
+      value: release.series < 6008 ? '6.1' : '6.12',
       basis: 'event',
-      from: `kernel ${release}`,
+      from: `kernel ${kernelRelease}`,
     },
   }
-}
-
-function text(columns: TableColumns['columns'], name: string): string | undefined {
-  const value = columns[name]?.[0]
-  return typeof value === 'string' ? value : undefined
 }
 
 const ZSWAP_SETTINGS = ['max_pool_percent', 'accept_threshold_percent', 'zpool', 'shrinker_enabled']

@@ -96,6 +96,8 @@ export interface Machine {
   readonly backendParameters: Readonly<Record<string, Based<number | string>>>
   /** Zero pages are caught before the backend and any queue (zero map, 6.12 and later). */
   readonly zeroMap: Based<boolean>
+  /** Its release as kernel.org counts (6.12.95; without the third number where nobody tells it); absent = as the zero map tells. */
+  readonly kernel?: Based<string>
   /** Swap-in reads this many pages around the fault (2^page-cluster); 1 = none. */
   readonly readahead: Based<number>
   /** Absent = as a freshly booted kernel with 1000 ticks a second has it. */

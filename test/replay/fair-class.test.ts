@@ -7,7 +7,8 @@ import type { Thread } from '../../src/replay/thread.ts'
 import { threadOn } from './cpus.ts'
 
 const MS = 1_000_000
-const eevdf = new Eevdf(1.4 * MS, MS)
+const TIMES = { sliceNs: 1.4 * MS, tickNs: MS }
+const eevdf = new Eevdf({ ...TIMES, delaysDequeue: true, keepsEstimateOfWaiters: true })
 const cfs = new Cfs({
   latencyNs: 12 * MS,
   minGranularityNs: 1.5 * MS,
@@ -63,6 +64,33 @@ describe('earliest eligible virtual deadline first', () => {
     expect([hungry.delayed, waits.delayed]).toEqual([false, false])
     // What is owed for sleeping is forgotten.
     expect(hungry.lag).toBe(0)
+  })
+
+  it('lets every sleeper go before 6.12, and it owes afterwards what it had too much', () => {
+    const before = new Eevdf({ ...TIMES, delaysDequeue: false, keepsEstimateOfWaiters: true })
+    const cpu = new Cpu(0, 0, 1)
+    const hungry = join(before, cpu)
+    const other = join(before, cpu)
+    run(before, cpu, MS)
+    leave(before, cpu)
+    expect([hungry.delayed, cpu.competitors, hungry.lag]).toEqual([false, 1, -0.5 * MS])
+    run(before, cpu, 4 * MS)
+    before.place(cpu, hungry)
+    // Its place moves the average, from which it is to be as far as it was.
+    expect(hungry.vruntime - other.vruntime).toBe(MS)
+  })
+
+  it('forgets, before 6.8, what a thread used that had to wait', () => {
+    const estimateOf = (keepsEstimateOfWaiters: boolean): number => {
+      const fair = new Eevdf({ ...TIMES, delaysDequeue: true, keepsEstimateOfWaiters })
+      const cpu = new Cpu(0, 0, 1)
+      const thread = join(fair, cpu)
+      run(fair, cpu)
+      Object.assign(thread, { utilEst: 800, utilAvg: 400, loadAvg: 900 })
+      leave(fair, cpu)
+      return thread.utilEst
+    }
+    expect([estimateOf(true), estimateOf(false)]).toEqual([800, 700])
   })
 
   it('does not owe a sleeper that was still in the queue', () => {

@@ -7,7 +7,7 @@ import { machine } from './cpus.ts'
 const MS = 1_000_000
 
 function balanced(of: ReturnType<typeof machine>, draw = 0): LoadBalance {
-  return new LoadBalance(of.cpus, of.threads, () => draw)
+  return new LoadBalance(of.cpus, of.threads, { draw: () => draw, rationsNewidle: true })
 }
 
 describe('a CPU that becomes idle', () => {
@@ -43,13 +43,27 @@ describe('a CPU that becomes idle', () => {
     expect(balanced(of, 1024 + 102).newlyIdle(seldom, MS)).toBeUndefined()
   })
 
+  it('looks each time where the kernel has no dice, and learns nothing from it', () => {
+    const of = machine([0, 0], [1, 1])
+    const seldom = new Cpu(0, 0, 1, { ratio: 0, costNs: 0 })
+    of.cpus[0] = seldom
+    const balance = new LoadBalance(of.cpus, of.threads, {
+      draw: () => 1023,
+      rationsNewidle: false,
+    })
+    for (let look = 0; look < 600; look++) expect(balance.newlyIdle(seldom, 10 * MS)).toBeDefined()
+  })
+
   it('counts looks in vain while no look has found that nothing waits any more', () => {
     const of = machine([0, 0], [1, 1])
     const [idle, busy] = of.cpus as [Cpu, Cpu]
     const seldom = new Cpu(0, 0, 1, { ratio: 0, costNs: 0 })
     of.cpus[0] = seldom
     const draws: number[] = []
-    const balance = new LoadBalance(of.cpus, of.threads, () => draws.shift() ?? 0)
+    const balance = new LoadBalance(of.cpus, of.threads, {
+      draw: () => draws.shift() ?? 0,
+      rationsNewidle: true,
+    })
     busy.queue.pop()
     // The dice forbid 511 looks, and each counts; the next sees that no CPU has two threads, and then there is nothing to look for.
     draws.push(...Array.from({ length: 511 }, () => 1023))

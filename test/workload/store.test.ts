@@ -75,6 +75,13 @@ describe('a workload written by hand', () => {
     )
   })
 
+  it('is of a release of Linux, where one is named', () => {
+    const kernel = (given: string) =>
+      read((json) => ({ ...json, machine: { ...json.machine, kernel: given } })).machine.kernel
+    expect(kernel('6.6.30')).toEqual({ value: '6.6.30', basis: 'default' })
+    expect(() => kernel('Darwin')).toThrow('machine.kernel: found "Darwin", expected a release of')
+  })
+
   it('has folios whose pages have names, as many as their order says and all of one owner', () => {
     const folios = (order: readonly number[], folio: readonly number[]): Workload =>
       read((json) => ({ ...json, pages: { ...json.pages, order, folio } }))
@@ -168,6 +175,7 @@ describe('a workload folder', () => {
       ...planned,
       machine: {
         ...planned.machine,
+        kernel: { value: '6.6.30', basis: 'event', from: 'kernel 6.6.30-android15' },
         scheduler: {
           tickNs: { value: 4_000_000, basis: 'event', n: 60, from: 'phase' },
           newidle: [{ value: { ratio: 77, costNs: 340_000 }, basis: 'event', n: 9, from: 'looks' }],

@@ -1,0 +1,31 @@
+import { findDebianRelease, formatRelease, parseKernelRelease } from '../model/kernel-release.ts'
+import { readCounter, snapshotText } from './machine.ts'
+import type { Recording } from './recording.ts'
+import type { Based } from './types.ts'
+
+/** Does swap-out keep zero pages in a bitmap (mm/page_io.c, 6.12), of which swpout_zero of vmstat is the counter? */
+export function findZeroMap(recording: Recording): Based<boolean> {
+  const counter = readCounter(recording, 'vmstat.swpout_zero')
+  if (counter !== undefined) return { value: true, basis: 'snapshot', from: 'vmstat swpout_zero' }
+  if (readCounter(recording, 'vmstat.pswpout') !== undefined)
+    return { value: false, basis: 'snapshot', from: 'vmstat without swpout_zero' }
+  const { kernelRelease = '' } = recording
+  const release = parseKernelRelease(kernelRelease)
+  if (release === undefined) return { value: false, basis: 'default', from: 'no vmstat' }
+  return { value: release.series >= 6012, basis: 'inferred', from: `kernel ${kernelRelease}` }
+}
+
+/** The release whose rules a replay keeps to: as the trace names it, else what the zero map tells. */
+export function findKernel(recording: Recording, zeroMap: Based<boolean>): Based<string> {
+  const { kernelRelease = '' } = recording
+  const debian = findDebianRelease(snapshotText(recording, 'uname') ?? '')
+  if (debian !== undefined) return { value: debian, basis: 'snapshot', from: 'uname -v' }
+  const release = parseKernelRelease(kernelRelease)
+  if (release !== undefined)
+    return { value: formatRelease(release), basis: 'event', from: `kernel ${kernelRelease}` }
+  return {
+    value: zeroMap.value ? '6.12' : '6.1',
+    basis: zeroMap.basis === 'default' ? 'default' : 'inferred',
+    from: `zero map: ${zeroMap.from}`,
+  }
+}
