@@ -1,23 +1,14 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import type { HalfRow } from '../../src/analysis/validate.ts'
+import { HELD } from '../../src/analysis/validate.ts'
+import type { ValidatedName } from '../../src/analysis/validate-figures.ts'
 import { toSettings } from '../../src/cli/settings.ts'
 import { halvesOf } from '../../src/cli/validation-halves.ts'
 import { tracesFolder } from '../shared/given-folders.ts'
 import { openRecordings } from '../workload/recordings.ts'
 import { type BenchRow, median } from './row.ts'
 
-/** What the replay of a recording's second half may miss, as shares of what was recorded; counts by their chance where that is more. */
-const HELD: readonly {
-  readonly metric: HalfRow['metric']
-  readonly tolerance: (recorded: number) => number
-}[] = [
-  { metric: 'swapouts_per_s', tolerance: () => 0.1 },
-  { metric: 'allocstalls', tolerance: (recorded) => Math.max(0.2, 3 / Math.sqrt(recorded)) },
-  { metric: 'stall_total', tolerance: () => 0.25 },
-  { metric: 'kswapd_busy', tolerance: () => 0.15 },
-  { metric: 'pool_peak', tolerance: () => 0.05 },
-]
+const METRICS = Object.keys(HELD) as ValidatedName[]
 
 /** One seed alone may be off by as much as is allowed: their median is judged. */
 const SEEDS = [1, 2, 3, 4, 5]
@@ -36,18 +27,19 @@ export async function bench(): Promise<BenchRow[]> {
     try {
       const { rows } = await halvesOf(database, traceIds[0] ?? 0, SEEDS, settings)
       const errors = new Map<string, [number, number]>()
-      for (const { metric, tolerance } of HELD) {
+      for (const metric of METRICS) {
         const row = rows.find((each) => each.metric === metric)
-        if (row === undefined) continue
+        const allowed = row && HELD[metric]?.(row.recorded)
+        if (row === undefined || allowed === undefined) continue
         const error = Math.abs(row.replayed / row.recorded - 1)
-        errors.set(metric, [error, tolerance(row.recorded)])
+        errors.set(metric, [error, allowed])
       }
       found.push({ folder, errors })
     } finally {
       close()
     }
   }
-  return HELD.flatMap(({ metric }) => {
+  return METRICS.flatMap((metric) => {
     const all = found.flatMap(({ folder, errors }) => {
       const [error, allowed] = errors.get(metric) ?? []
       return error === undefined || allowed === undefined ? [] : [{ folder, error, allowed }]
