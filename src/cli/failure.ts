@@ -9,6 +9,8 @@ const FULL: Readonly<Record<string, string>> = {
 }
 /** DuckDB names the file at the end of what it was about to do. */
 const FULL_FILE = new RegExp(`"([^"]+)": (${Object.keys(FULL).join('|')})`)
+/** What DuckDB writes beside databases, by its own name or a temporary one. */
+const OUTPUT_FILE = /^(.*\/|)\.?([^/]+\.parquet)(?:\.\d+\.tmp)?$/
 
 /** A database was open that DuckDB refuses to use any further: its device is full, or fails. */
 export function isInvalidated(error: unknown): boolean {
@@ -20,8 +22,12 @@ export function describeFailure(error: unknown): string {
   if (!(error instanceof Error)) return `pstrace: ${String(error)}`
   if ((process.env['PSTRACE_DEBUG'] ?? '') !== '') return `pstrace: ${describeStack(error)}`
   const [, file, words] = FULL_FILE.exec(error.message) ?? []
-  if (file !== undefined && words !== undefined)
-    return `pstrace: ${file}: ${FULL[words]}; what the database held before is kept`
+  if (file !== undefined && words !== undefined) {
+    const output = OUTPUT_FILE.exec(file)
+    return output === null
+      ? `pstrace: ${file}: ${FULL[words]}; what the database held before is kept`
+      : `pstrace: ${output[1]}${output[2]}: cannot be written: ${FULL[words]}`
+  }
   return `pstrace: ${error.message}`
 }
 

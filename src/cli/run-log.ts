@@ -1,14 +1,13 @@
-import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { closeSync, ftruncateSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { cannotWrite, refuseOverwrite } from '../export/file.ts'
-import { PstraceError } from '../model/error.ts'
 import { LOG_EVENTS, type ReplayLogEvent } from '../replay/log-events.ts'
 
 const FLUSH_CHARACTERS = 1 << 20
 
 export interface RunLog {
   write(event: ReplayLogEvent): void
-  /** Gives the file its name: what was written is kept. */
+  /** Gives the file its name, with the runs that came to their end; there is none without one. */
   close(): void
 }
 
@@ -25,12 +24,15 @@ export function openRunLog(path: string, options: { readonly force: boolean }): 
   } catch (cause) {
     throw cannotWrite(path, cause)
   }
+  let written = 0
+  let complete = 0
   let text = `${JSON.stringify({ format: 'pstrace replay log', version: 1, events: LOG_EVENTS })}\n`
   const flush = (): void => {
     const bytes = Buffer.from(text)
     text = ''
     try {
       for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at)
+      written += bytes.length
     } catch (cause) {
       throw cannotWrite(path, cause)
     }
@@ -38,12 +40,13 @@ export function openRunLog(path: string, options: { readonly force: boolean }): 
   const finish = (): void => {
     process.off('exit', finish)
     try {
-      flush()
+      ftruncateSync(file, complete)
       closeSync(file)
-      renameSync(temporary, path)
+      if (complete > 0) renameSync(temporary, path)
+      else rmSync(temporary, { force: true })
     } catch (cause) {
       rmSync(temporary, { force: true })
-      throw cause instanceof PstraceError ? cause : cannotWrite(path, cause)
+      throw cannotWrite(path, cause)
     }
   }
   // Whoever reads the table may close the pipe before the command is through.
@@ -51,7 +54,9 @@ export function openRunLog(path: string, options: { readonly force: boolean }): 
   return {
     write(event) {
       text += `${JSON.stringify(event)}\n`
-      if (text.length >= FLUSH_CHARACTERS) flush()
+      const isOver = event.event === 'end'
+      if (isOver || text.length >= FLUSH_CHARACTERS) flush()
+      if (isOver) complete = written
     },
     close: finish,
   }

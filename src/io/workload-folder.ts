@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { PstraceError } from '../model/error.ts'
 import { makeFolder } from './make-folder.ts'
@@ -13,6 +13,7 @@ export function openWorkloadFolder(
   has(name: string): boolean
   readText(name: string): string
   writeText(name: string, text: string): void
+  remove(name: string): void
 } {
   if (options.create) {
     if (!options.overwrite && existsSync(join(path, 'workload.json')))
@@ -26,6 +27,7 @@ export function openWorkloadFolder(
     path,
     has: (name) => existsSync(join(path, name)),
     readText: (name) => readFileSync(join(path, name), 'utf8'),
+    remove: (name) => rmSync(join(path, name), { force: true }),
     writeText: (name, text) => {
       const file = new OutputFile(join(path, name), { overwrite: true })
       try {

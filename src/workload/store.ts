@@ -10,7 +10,12 @@ export interface WorkloadFolder {
   readonly path: string
   has(name: string): boolean
   readText(name: string): string
+}
+
+interface WritableFolder extends WorkloadFolder {
   writeText(name: string, text: string): void
+  /** Also where there is none. */
+  remove(name: string): void
 }
 
 const WORKLOAD_FILES = [
@@ -23,12 +28,18 @@ const WORKLOAD_FILES = [
 type WorkloadFile = (typeof WORKLOAD_FILES)[number]
 
 /** Writes a workload as JSON and Parquet; reading it back gives the same value. */
-export async function writeWorkload(folder: WorkloadFolder, workload: Workload): Promise<void> {
-  await withDatabase(async (connection) => {
-    for (const table of tablesOf(workload)) await writeTable(connection, folder, table)
-  })
-  // Last, so that a folder with this file is complete.
-  folder.writeText('workload.json', toWorkloadJson(workload))
+export async function writeWorkload(folder: WritableFolder, workload: Workload): Promise<void> {
+  // A folder with this file is complete: it goes first, and comes last.
+  folder.remove('workload.json')
+  try {
+    await withDatabase(async (connection) => {
+      for (const table of tablesOf(workload)) await writeTable(connection, folder, table)
+    })
+    folder.writeText('workload.json', toWorkloadJson(workload))
+  } catch (cause) {
+    for (const { file } of tablesOf(workload)) folder.remove(file)
+    throw cause
+  }
 }
 
 interface Table {

@@ -10,4 +10,17 @@ describe('a failure', () => {
       'pstrace: /data/x.duckdb: no space is left on its device; what the database held before is kept',
     )
   })
+
+  it('of a file that is written beside a database says nothing of a database', () => {
+    const told = (file: string) =>
+      describeFailure(
+        new Error(`IO Error: Could not write file "${file}": No space left on device`),
+      )
+    expect(told('wl/pages.parquet')).toBe(
+      'pstrace: wl/pages.parquet: cannot be written: no space is left on its device',
+    )
+    expect(told('/a/.out.parquet.4711.tmp')).toBe(
+      'pstrace: /a/out.parquet: cannot be written: no space is left on its device',
+    )
+  })
 })

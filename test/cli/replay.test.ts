@@ -1,4 +1,4 @@
-import { copyFileSync, statSync } from 'node:fs'
+import { copyFileSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { copyFixtureDatabase } from '../shared/fixture-database.ts'
@@ -217,6 +217,8 @@ describe('Ctrl-C', () => {
       "SELECT (SELECT count(*) FROM pstrace.main.runs) AS runs, (SELECT max(run_id) FROM pstrace.main.swapouts) AS newest, (SELECT count(*) FROM pstrace.main.runs WHERE state <> 'complete') AS cut",
     ])
     expect(left).toEqual([{ runs: 3, newest: 3, cut: 0 }])
+    // Nor a log of a part of it, which would be in the way of the next one.
+    expect(readdirSync(door.folder).filter((name) => name.includes('cut.ndjson'))).toEqual([])
   })
 })
 

@@ -24,9 +24,6 @@ function readFixture(scenario: Scenario): Promise<Workload> {
     path,
     has: (name) => existsSync(join(path, name)),
     readText: (name) => readFileSync(join(path, name), 'utf8'),
-    writeText: () => {
-      throw new Error('a fixture is not written')
-    },
   })
 }
 

@@ -158,9 +158,6 @@ describe('a replay of a workload with service times', () => {
       path,
       has: (name) => existsSync(join(path, name)),
       readText: (name) => readFileSync(join(path, name), 'utf8'),
-      writeText: () => {
-        throw new Error('a fixture is not written')
-      },
     })),
     deviceRequests: requests,
   })
