@@ -2,6 +2,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import type { LossSummary } from '../analysis/losses.ts'
 import type { Result, ResultColumn } from '../analysis/result.ts'
 import type { ResolvedSelection } from '../analysis/selection.ts'
+import { settingsGiven } from '../analysis/settings-given.ts'
 import { resolveSelection, type SelectionOptions } from '../config/selection.ts'
 import type { GlobalOptions, Settings } from '../config/settings.ts'
 import type { Database } from '../database/database.ts'
@@ -129,7 +130,7 @@ export async function headline(reading: Reading): Promise<string[]> {
     )
   const runs = await readRows<RunFacts>(
     connection,
-    'SELECT run_id, policy, content_source, demand, seed, codec, backend, cpus, clock FROM runs ORDER BY run_id',
+    'SELECT run_id, policy, content_source, demand, seed, codec, backend, cpus, clock, CAST(config AS VARCHAR) AS config FROM runs ORDER BY run_id',
   )
   return [...lines, ...describeRuns(runs)]
 }
@@ -149,6 +150,7 @@ interface RunFacts {
   readonly backend: string | null
   readonly cpus: string | null
   readonly clock: string | null
+  readonly config: string | null
 }
 
 function describeNumber({ lostEvents, uncountedGaps }: LossSummary): string {
@@ -159,7 +161,10 @@ function describeNumber({ lostEvents, uncountedGaps }: LossSummary): string {
 /** One line for all runs of which the same is to be said. */
 function describeRuns(runs: readonly RunFacts[]): string[] {
   return [...groupBy(runs, sayFacts)].map(([facts, same]) => {
-    const names = same.map((run) => `${run.run_id} ${run.policy}`)
+    const names = same.map((run) => {
+      const given = settingsGiven(run.config)
+      return `${run.run_id} ${run.policy}${given.length === 0 ? '' : ` (${given.join(', ')})`}`
+    })
     return `${names.length === 1 ? 'run' : 'runs'} ${names.join(', ')}: ${facts}`
   })
 }

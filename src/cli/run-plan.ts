@@ -68,6 +68,8 @@ export interface RunConfig {
   readonly recordedPolicy: string
   /** What the run has otherwise than the recorded machine; empty = only the policy may differ. */
   readonly unlikeRecorded: readonly string[]
+  /** Settings that the command gave the run, as `name=value`: what else would tell it from another run of its policy. */
+  readonly given: readonly string[]
 }
 
 /** The workload and machine that all runs of one command share, and the runs. */
@@ -134,9 +136,15 @@ export function planRuns(request: ReplayRequest, recorded: Workload): RunPlan {
       keep: 'folios' as const,
       recordedPolicy: workload.recordedPolicy.value,
     }
-    return { policy, config: { ...config, unlikeRecorded: listUnlike(config, workload, settings) } }
+    const unlikeRecorded = listUnlike(config, workload, settings)
+    const given = settingsOf(policy, request, chosen)
+    return { policy, config: { ...config, unlikeRecorded, given } }
   })
   return { workload, cpus, runs }
+}
+
+function hasTunable({ tunables }: Policy, wanted: string): boolean {
+  return tunables.some(({ name }) => name === wanted)
 }
 
 /** A change goes to each policy that has such a tunable; to none is an error. */
@@ -145,15 +153,28 @@ function changesOf(
   { changes }: ReplayRequest,
   chosen: readonly Policy[],
 ): ReplayRequest['changes'] {
-  const has = ({ tunables }: Policy, wanted: string) => tunables.some(({ name }) => name === wanted)
   for (const { name } of changes)
-    if (!chosen.some((other) => has(other, name)))
+    if (!chosen.some((other) => hasTunable(other, name)))
       throw unknownName('tunable', name, [
         ...new Set(chosen.flatMap(({ tunables }) => tunables.map((tunable) => tunable.name))),
       ])
-  const own = changes.filter(({ name }) => has(policy, name))
+  const own = changes.filter(({ name }) => hasTunable(policy, name))
   for (const { name, value } of own) completeTunables(policy, { [name]: value })
   return own
+}
+
+/** As on the command line; tunables of other policies are none of the run's. */
+function settingsOf(policy: Policy, request: ReplayRequest, chosen: readonly Policy[]): string[] {
+  const own = [...request.settings].filter(
+    ([name]) => hasTunable(policy, name) || !chosen.some((other) => hasTunable(other, name)),
+  )
+  return [
+    ...own.map(([name, value]) => `${name}=${value}`),
+    ...changesOf(policy, request, chosen).map(
+      ({ name, value, ns }) => `${name}=${value}@${ns / 1e9}s`,
+    ),
+    ...(request.background === 'recorded' ? [] : [`background ${request.background}`]),
+  ]
 }
 
 function lookUpBackend(name: string): void {
@@ -233,7 +254,7 @@ function sortSettings(
   let readaheadBy: ReadaheadBy = 'slot'
   for (const [key, value] of request.settings) {
     const cost = COSTS.find((name) => key === `pstrace.cost.${name}`)
-    const owners = chosen.filter((policy) => policy.tunables.some(({ name }) => name === key))
+    const owners = chosen.filter((policy) => hasTunable(policy, key))
     if (cost !== undefined) costs[cost] = parseScale(key, value)
     else if (key === PAGE_CLUSTER) pageCluster = parsePageCluster(value)
     else if (key === VMA_READAHEAD) readaheadBy = parseSwitch(key, value) ? 'address' : 'slot'

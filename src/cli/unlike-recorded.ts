@@ -3,7 +3,7 @@ import type { RunConfig } from './run-plan.ts'
 
 /** What a run has otherwise than the recorded machine, in words: its distance from the recording is no error of the model. */
 export function listUnlike(
-  config: Omit<RunConfig, 'unlikeRecorded'>,
+  config: Omit<RunConfig, 'given' | 'unlikeRecorded'>,
   { machine }: Pick<Workload, 'machine'>,
   settings: { readonly backend: Readonly<Record<string, string>> },
 ): string[] {

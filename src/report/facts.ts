@@ -1,3 +1,4 @@
+import { settingsGiven } from '../analysis/settings-given.ts'
 import type { ChartSubject, Theme } from '../charts/index.ts'
 import { plural } from '../model/counted.ts'
 import { groupBy } from '../model/group-by.ts'
@@ -54,7 +55,12 @@ function sayRuns({ runs }: ReportFacts): string {
   )
   return [...named]
     .map(([said, same]) => {
-      const names = same.map((run) => `${run.column} (run ${run.run_id})`).join(', ')
+      const names = same
+        .map((run) => {
+          const given = [`run ${run.run_id}`, ...settingsGiven(run.config)]
+          return `${run.column} (${given.join(', ')})`
+        })
+        .join(', ')
       return said === '' ? names : `${names}: ${said}`
     })
     .join('; ')

@@ -57,6 +57,15 @@ describe('info on a real recording', () => {
   })
 })
 
+describe('a run with settings of its own', () => {
+  it('is told from others of its policy wherever its figures stand', () => {
+    const stalls = door.run(['stalls', '--run', '4', '--run', '3']).stdout
+    expect(stalls).toMatch(/3 parallel, 4 parallel \(pstrace\.workers=0\):/)
+    const { stdout } = door.run(['report', '--run', '4', '--format', 'md'])
+    expect(stdout).toContain('(run 4, pstrace.workers=0)')
+  })
+})
+
 describe('workload of a real recording', () => {
   it('has what zoneinfo says that a zone keeps for allocations that can use no other', () => {
     const rows = door.rows(['workload']).filter(({ name }) => String(name).endsWith('.reserve'))

@@ -137,6 +137,7 @@ const NOT_COMPARED = new Set([
   'keep',
   'recordedWorkNs',
   'unlikeRecorded',
+  'given',
 ])
 
 function restOf(config: Readonly<Record<string, unknown>>, axis: SweepAxis): unknown {
