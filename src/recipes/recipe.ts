@@ -206,6 +206,8 @@ const SNAPSHOT = `snapshot() {
   cat /proc/cmdline >"$OUT/cmdline"
   # perf and raw buffers keep addresses only: the names of the functions that free objects.
   grep -i -E ' t [^ ]*(scan|shrink)' /proc/kallsyms >"$OUT/kallsyms"
+  # How long a tick is: delays are counted in them.
+  { zcat /proc/config.gz || cat "/boot/config-$(uname -r)"; } 2>/dev/null | grep -E '^CONFIG_HZ=' >"$OUT/config"
   list_processes >"$OUT/processes.$when"
   # What memory control groups are left and may hold, where anything was set: a limit of 0 is one.
   [ -e /sys/fs/cgroup/cgroup.controllers ] && {

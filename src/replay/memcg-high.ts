@@ -1,26 +1,30 @@
+import { DEFAULT_TICK_NS } from '../workload/types.ts'
 import type { Kernel } from './kernel.ts'
 import { CHARGE_BATCH } from './memcg-stocks.ts'
 import type { Memcg } from './memcgs.ts'
-import { CLUSTER, DIRECT_CONTEXT, MAX_FAILURES, TICK_NS } from './scan.ts'
+import { CLUSTER, DIRECT_CONTEXT, MAX_FAILURES } from './scan.ts'
 import type { Steps, StepsTo } from './steps.ts'
 import { HIGH, type Thread } from './thread.ts'
 import { throttleSpan } from './throttle-span.ts'
 
-/** Jiffies in a second, as TICK_NS has them. */
-const HZ = 1_000_000_000 / TICK_NS
 /** MEMCG_DELAY_PRECISION_SHIFT, MEMCG_DELAY_SCALING_SHIFT and MEMCG_MAX_HIGH_DELAY_JIFFIES of mm/memcontrol.c. */
 const PRECISION_SHIFT = 20
 const SCALING_SHIFT = 14
-const LONGEST = 2 * HZ
-/** A shorter delay is not worth a sleep. */
-const SHORTEST = HZ / 100
+const LONGEST_S = 2
+/** A delay of no more than this part of a second is not worth a sleep. */
+const SHORTEST_PART = 100
 
 /** memory.high and memory.swap.high: who charged pages above them reclaims before it goes on, and is slowed down where that does not help (mm/memcontrol.c, 6.1 to 6.12). */
 export class MemcgHigh {
   readonly #kernel: Kernel
+  readonly #tickNs: number
+  /** Jiffies in a second (CONFIG_HZ). */
+  readonly #hz: number
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel
+    this.#tickNs = kernel.workload.machine.scheduler?.tickNs.value ?? DEFAULT_TICK_NS
+    this.#hz = Math.round(1e9 / this.#tickNs)
   }
 
   /** mem_cgroup_handle_over_high, on the return to the task's own work. */
@@ -33,7 +37,7 @@ export class MemcgHigh {
       const reclaimed = yield* this.#reclaim(thread, wanted)
       if (scheduler.stopped) return
       const jiffies = this.#delay(thread.memcg, charged)
-      if (jiffies <= SHORTEST) return
+      if (jiffies <= Math.floor(this.#hz / SHORTEST_PART)) return
       if (reclaimed > 0 || retries-- > 0) wanted = CLUSTER
       else {
         yield* throttleSpan(this.#kernel, thread, this.#sleep(thread, jiffies))
@@ -44,7 +48,7 @@ export class MemcgHigh {
 
   *#sleep(thread: Thread, jiffies: number): Steps {
     const { scheduler } = this.#kernel
-    scheduler.sleepUntil(thread, scheduler.now + jiffies * TICK_NS, HIGH)
+    scheduler.sleepUntil(thread, scheduler.now + jiffies * this.#tickNs, HIGH)
     yield
   }
 
@@ -75,7 +79,8 @@ export class MemcgHigh {
         ofMemory = Math.max(ofMemory, overage(memcgs.usage(memcg), memcg.high))
       ofSwap = Math.max(ofSwap, overage(memcg.swapped, memcg.swapHigh))
     }
-    return Math.min(highDelay(ofMemory, charged) + highDelay(ofSwap, charged), LONGEST)
+    const delay = highDelay(ofMemory, charged, this.#hz) + highDelay(ofSwap, charged, this.#hz)
+    return Math.min(delay, LONGEST_S * this.#hz)
   }
 }
 
@@ -86,8 +91,8 @@ export function overage(pages: number, limit: number): number {
 }
 
 /** calculate_high_delay: jiffies for so many pages charged at an overage. 64-bit numbers wrap as the kernel's do. */
-export function highDelay(over: number, charged: number): number {
-  const squared = BigInt.asUintN(64, BigInt(over) * BigInt(over) * BigInt(HZ))
+export function highDelay(over: number, charged: number, hz: number): number {
+  const squared = BigInt.asUintN(64, BigInt(over) * BigInt(over) * BigInt(hz))
   const whole = squared >> BigInt(PRECISION_SHIFT + SCALING_SHIFT)
   return Number((whole * BigInt(charged)) / BigInt(CHARGE_BATCH))
 }

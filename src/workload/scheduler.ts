@@ -1,4 +1,5 @@
 import { eachIdling, type Idling, MOST_IDLE_NS } from './idle-cpus.ts'
+import { snapshotText } from './machine.ts'
 import { EVENT, type Recording, STATE } from './recording.ts'
 import {
   type Based,
@@ -32,8 +33,10 @@ export function readScheduler(recording: Recording, untilNs: number): SchedulerI
   }
 }
 
-/** Where no thread was woken a moment before, threads lose their CPU on ticks. */
+/** As the kernel was built, where its configuration is beside the trace; else threads lose their CPU on ticks, where none was woken a moment before. */
 function findTick(recording: Recording, untilNs: number): Based<number> {
+  const hz = Number(/^CONFIG_HZ=(\d+)$/m.exec(snapshotText(recording, 'config') ?? '')?.[1] ?? 0)
+  if (hz > 0) return { value: Math.round(1e9 / hz), basis: 'snapshot', from: 'CONFIG_HZ' }
   const { a, b, kind, ns } = recording
   const times: number[] = []
   let wokenNs = Number.NEGATIVE_INFINITY

@@ -4,19 +4,27 @@ import { policies } from '../../src/policies/index.ts'
 import { highDelay, overage } from '../../src/replay/memcg-high.ts'
 import { replay } from '../../src/replay/replay.ts'
 import { PlainSlots } from '../../src/replay/slots.ts'
+import type { Machine } from '../../src/workload/types.ts'
 import { allocations, CountingBackend, type Plan, plainContents, plan } from './build.ts'
 import { randomWorkload } from './random-workload.ts'
 import { RowCollector } from './rows.ts'
 
 const MS = 1_000_000
+const HZ = 1000
 const [kswapd] = policies
 
-function run(given: Partial<Plan> & Pick<Plan, 'memcgs' | 'tasks'>, swapPages?: number) {
+function run(
+  given: Partial<Plan> & Pick<Plan, 'memcgs' | 'tasks'>,
+  swapPages?: number,
+  machine: Partial<Machine> = {},
+) {
   if (kswapd === undefined) throw new Error('there is no policy')
   const rows = new RowCollector()
   const plenty = { free: 50_000, min: 10, low: 20, high: 30, cpus: 1 }
+  const costs = { store: 2000, unmap: 1000, scanKept: 100, batch: 500 }
+  const planned = plan({ ...plenty, costs, ...given })
   const { summary, exhausted } = replay(
-    plan({ ...plenty, costs: { store: 2000, unmap: 1000, scanKept: 100, batch: 500 }, ...given }),
+    { ...planned, machine: { ...planned.machine, ...machine } },
     {
       policy: kswapd,
       backend: new CountingBackend(),
@@ -65,19 +73,21 @@ const KERNELS_TABLE = [
 it.each(KERNELS_TABLE)(
   "%i MB in use with memory.high at 100 MB delay by %i ms, as the kernel's table has it",
   (megabytes, ms) => {
-    expect(highDelay(overage(megabytes * 256, 100 * 256), 64)).toBe(ms)
+    expect(highDelay(overage(megabytes * 256, 100 * 256), 64, HZ)).toBe(ms)
   },
 )
 
 it('the delay is in proportion to what the task itself charged', () => {
   const over = overage(110 * 256, 100 * 256)
-  expect([16, 64, 128, 512].map((pages) => highDelay(over, pages))).toEqual([159, 639, 1278, 5112])
+  expect([16, 64, 128, 512].map((pages) => highDelay(over, pages, HZ))).toEqual([
+    159, 639, 1278, 5112,
+  ])
 })
 
 it('a limit of nothing counts as one page, and 64-bit numbers wrap', () => {
   expect(overage(3, 0)).toBe(3 * 2 ** 20)
   // (2^30)^2 * 1000 = 1000 * 2^60 = 232 * 2^58, modulo 2^64: 2^60 * (1000 mod 16) = 2^63.
-  expect(highDelay(2 ** 30, 64)).toBe(2 ** (63 - 34))
+  expect(highDelay(2 ** 30, 64, HZ)).toBe(2 ** (63 - 34))
 })
 
 describe.each(['classic', 'mglru'] as const)('with the %s lists', (lru) => {
@@ -102,6 +112,14 @@ describe.each(['classic', 'mglru'] as const)('with the %s lists', (lru) => {
     expect(last('memcg.a.high_events')).toBe(1 + 4 * 17)
     expect(last('memcg.a.pages')).toBe(6400 + 5 * 64)
     expect(last('memcg.b.high_events')).toBe(0)
+  })
+
+  it('it is slowed down by whole ticks of the recorded kernel', () => {
+    const memcgs = [{ name: 'a', highPages: 6400 }]
+    const tasks = [{ memcg: 0, rows: allocations(6400 + 5 * 64, 1000) }]
+    const scheduler = { tickNs: { value: 4 * MS, basis: 'snapshot' as const }, newidle: [] }
+    const { throttled } = run({ lru, memcgs, tasks }, 0, { scheduler })
+    expect(throttled.map(({ ns }) => ns / MS)).toEqual([24, 56, 100, 156])
   })
 
   it('where swap is fast it is not slowed down: each batch of pages charged is reclaimed', () => {

@@ -118,6 +118,15 @@ describe('what the scheduler had learnt', () => {
     expect(tickNs).toMatchObject({ value: 1_000_000, basis: 'default' })
   })
 
+  it('is the tick that the kernel was built with, where its configuration is beside the trace', () => {
+    const built = { ...record([]), snapshot: { config: 'CONFIG_HZ_300=y\nCONFIG_HZ=300\n' } }
+    expect(readScheduler(built, Number.POSITIVE_INFINITY).tickNs).toEqual({
+      value: 3_333_333,
+      basis: 'snapshot',
+      from: 'CONFIG_HZ',
+    })
+  })
+
   it.each([1, 4, 10])('is the tick of %d ms on which threads lose their CPU', (ms) => {
     const events: Event[] = []
     for (let tick = 1; tick <= 300; tick++)
