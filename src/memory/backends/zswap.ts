@@ -17,24 +17,17 @@ import { BlockDevice } from './device.ts'
 import { KeptBytes } from './kept-bytes.ts'
 import { PageCompressor } from './page-compressor.ts'
 import { Parameters } from './parameters.ts'
-import { PoolEviction } from './pool-eviction.ts'
 import { PoolMoves } from './pool-moves.ts'
 import { isSameFilled } from './same-filled.ts'
 import { ZswapCounts } from './zswap-counts.ts'
+import { FREE, ON_DISK, POOLED, SAME, ZswapEntries } from './zswap-entries.ts'
 import { ZSWAP_FORMS, ZSWAP_PARAMETERS, type ZswapForm } from './zswap-forms.ts'
 import { ZswapLimit } from './zswap-limit.ts'
-import { ZswapLru } from './zswap-lru.ts'
 import { ZswapMemcgs } from './zswap-memcgs.ts'
 import { type ShrinkTarget, ShrinkWorker, type Visit } from './zswap-shrink-worker.ts'
-import { ZswapSlots } from './zswap-slots.ts'
 
 /** Patch 5: a page that saves less than this is kept as it is. */
 const RAW_MARGIN = 64
-
-const FREE = 0
-const POOLED = 1
-const SAME = 2
-const ON_DISK = 3
 
 export class ZswapBackend implements SwapBackend, ShrinkTarget {
   readonly name = 'zswap'
@@ -42,8 +35,8 @@ export class ZswapBackend implements SwapBackend, ShrinkTarget {
   readonly pool: Pool
   readonly device: DeviceQueue
   readonly #limit: ZswapLimit
-  readonly #slots = new ZswapSlots()
-  readonly #moves = new PoolMoves(this.#slots)
+  readonly #entries: ZswapEntries
+  readonly #moves: PoolMoves
   readonly #worker: ShrinkWorker
   /** Whether a slot's page is in the swap cache: writeback skips it. Absent = never. */
   inSwapCache: ((slot: number) => boolean) | undefined = undefined
@@ -55,8 +48,6 @@ export class ZswapBackend implements SwapBackend, ShrinkTarget {
   readonly #memcgs: ZswapMemcgs
   readonly #compressor: PageCompressor
   readonly #kept: KeptBytes
-  readonly #eviction: PoolEviction | undefined
-  readonly #lru: ZswapLru
   readonly #counts = new ZswapCounts()
   readonly #writtenBack: number[] = []
   readonly #result: StoreResult = {
@@ -94,7 +85,6 @@ export class ZswapBackend implements SwapBackend, ShrinkTarget {
       pageSize: this.#pageSize,
       chain: chain === 0 ? this.#form.chain : chain,
     })
-    this.#eviction = this.#form.evictsByPool ? PoolEviction.of(this.pool) : undefined
     this.#compressor = new PageCompressor(
       options.codec,
       this.#pageSize,
@@ -104,7 +94,18 @@ export class ZswapBackend implements SwapBackend, ShrinkTarget {
     this.device = options.device ?? new BlockDevice(options)
     this.#limit = new ZswapLimit(options.totalPages ?? 0, parameters, this.#has(3))
     this.#worker = new ShrinkWorker(this, this.#memcgs, this.#form, this.#has)
-    this.#lru = new ZswapLru(this.#slots, this.#memcgs.groups, this.#nodes)
+    this.#entries = new ZswapEntries({
+      pool: this.pool,
+      pageSize: this.#pageSize,
+      nodes: this.#nodes,
+      form: this.#form,
+      keepsRaw: this.#form.keepsIncompressible || this.#has(5),
+      memcgs: this.#memcgs,
+      counts: this.#counts,
+      compressor: this.#compressor,
+      kept: this.#kept,
+    })
+    this.#moves = new PoolMoves(this.#entries.slots)
     this.traits = {
       synchronousIo: true,
       swapinBypass: false,
@@ -168,49 +169,48 @@ export class ZswapBackend implements SwapBackend, ShrinkTarget {
   store(given: StoreRequest): StoreResult {
     const request =
       given.memcg < 0 && this.#memcgs.own >= 0 ? { ...given, memcg: this.#memcgs.own } : given
-    const { slot, bytes } = request
+    const { slot } = request
     const nowNs = request.nowNs ?? 0
     const result = this.#result
     const before = this.pool.pages
-    this.#slots.reach(slot)
+    this.#entries.slots.reach(slot)
     this.#writtenBack.length = 0
     result.deviceWrites = 0
     result.compressions = 0
     result.compressedBytes = 0
-    const accepted = this.#tryStore(request, bytes, nowNs, result)
+    const accepted = this.#tryStore(request, nowNs, result)
     if (!accepted) this.#reject(request, nowNs, result)
     result.poolPagesTaken = this.pool.pages - before
     return result
   }
 
   load(slot: number, target?: Uint8Array, nowNs = 0): Place {
-    const state = this.#slots.held(slot)
-    if (target !== undefined) this.#fill(slot, state, target)
+    const { slots } = this.#entries
+    const state = slots.held(slot)
+    if (target !== undefined) this.#entries.fill(slot, state, target)
     if (state === ON_DISK) {
       this.#counts.pswpin++
-      this.#memcgs.readFromDisk((this.#slots.memcg[slot] ?? -1) + 1)
+      this.#memcgs.readFromDisk((slots.memcg[slot] ?? -1) + 1)
       this.#worker.contend(nowNs)
       return 'disk'
     }
     this.#counts.zswpin++
-    this.#slots.loaded[slot] = 1
-    if (this.#form.exclusiveLoads) this.#dropEntry(slot)
+    slots.loaded[slot] = 1
+    if (this.#form.exclusiveLoads) this.#entries.drop(slot)
     return state === SAME ? 'same' : 'zswap'
   }
 
   /** Freeing a slot whose content left with an exclusive load is no error. */
   free(slot: number, nowNs = 0): number {
     const before = this.pool.pages
-    const state = this.#slots.kind[slot] ?? FREE
-    if ((state === POOLED || state === SAME) && (this.#slots.loaded[slot] ?? 0) === 0) {
+    const { slots } = this.#entries
+    const state = slots.kind[slot] ?? FREE
+    if ((state === POOLED || state === SAME) && (slots.loaded[slot] ?? 0) === 0) {
       const place = state === SAME ? 'same' : 'zswap'
       this.#moves.reportHeld(slot, place, place, 'invalidate', nowNs)
     }
-    if (state === ON_DISK) {
-      this.#slots.kind[slot] = FREE
-      this.#counts.diskPages--
-      this.#kept.delete(slot)
-    } else if (state !== FREE) this.#dropEntry(slot)
+    if (state === ON_DISK) this.#entries.dropFromDisk(slot)
+    else if (state !== FREE) this.#entries.drop(slot)
     return before - this.pool.pages
   }
 
@@ -229,7 +229,7 @@ export class ZswapBackend implements SwapBackend, ShrinkTarget {
     for (let group = 0; group < this.#memcgs.groups; group++) {
       const stored = this.#memcgs.stored(group)
       if (stored === 0 || !this.#memcgs.writesBack(group)) continue
-      const length = this.#lru.lengthOf(group)
+      const length = this.#entries.lru.lengthOf(group)
       const freeable = length - this.#memcgs.takeCredit(group, length)
       total += Math.floor((freeable * this.#memcgs.pages(group)) / stored)
     }
@@ -256,33 +256,12 @@ export class ZswapBackend implements SwapBackend, ShrinkTarget {
   check(): void {
     const check = new BackendCheck('zswap')
     this.pool.check()
-    let pooled = 0
-    let same = 0
-    let onDisk = 0
-    const bytes = new Float64Array(this.#memcgs.groups)
-    const stored = new Float64Array(this.#memcgs.groups)
-    for (let slot = 0; slot < this.#slots.length; slot++) {
-      const state = this.#slots.kind[slot]
-      const group = (this.#slots.memcg[slot] ?? -1) + 1
-      if (state === ON_DISK) onDisk++
-      if (state === POOLED) {
-        pooled++
-        bytes[group] = (bytes[group] ?? 0) + this.pool.sizeOf(this.#slots.handle[slot] ?? 0)
-      }
-      this.#lru.check(check, slot, state === POOLED)
-      if (state === SAME) same++
-      if (state === POOLED || state === SAME) stored[group] = (stored[group] ?? 0) + 1
-    }
-    check.equal('stored_pages', this.#counts.storedPages, pooled + same)
-    check.equal('same_filled_pages', this.#counts.sameFilledPages, same)
-    check.equal('pages on disk', this.#counts.diskPages, onDisk)
-    check.equal('pool objects', this.pool.objects, pooled)
-    this.#memcgs.check(check, bytes, stored)
+    this.#entries.check(check)
     check.fits(this.pool.bytes, this.pool.pages, this.#pageSize)
     check.within(this.pool, this.#limit.maxPages)
   }
 
-  #tryStore(request: StoreRequest, bytes: Uint8Array, nowNs: number, result: StoreResult): boolean {
+  #tryStore(request: StoreRequest, nowNs: number, result: StoreResult): boolean {
     if (request.large === true && !this.#form.largeFolios) return false
     const group = request.memcg + 1
     if (this.#memcgs.isOverLimit(group)) {
@@ -297,31 +276,22 @@ export class ZswapBackend implements SwapBackend, ShrinkTarget {
     }
     if (this.pool.pages >= this.maxPages) this.#counts.limitHit++
     if (!this.#limit.admits(this.pool.pages)) return false
-    if (this.#form.sameFilled && isSameFilled(bytes)) {
-      this.#dropOld(request.slot)
-      this.#slots.kind[request.slot] = SAME
-      this.#slots.keepWords(request.slot, bytes)
-      this.#counts.sameFilledPages++
-      this.#enter(request, nowNs)
+    if (this.#form.sameFilled && isSameFilled(request.bytes)) {
+      this.#entries.addSame(request, nowNs)
       result.place = 'same'
       return true
     }
-    return this.#compressInto(request, bytes, nowNs, result)
+    return this.#compressInto(request, nowNs, result)
   }
 
-  #compressInto(
-    request: StoreRequest,
-    bytes: Uint8Array,
-    nowNs: number,
-    result: StoreResult,
-  ): boolean {
-    const kept = this.#kept.isKept ? this.#compressor.copyCompressed(bytes) : undefined
-    let size = kept?.length ?? this.#compressor.size(bytes, request.key)
+  #compressInto(request: StoreRequest, nowNs: number, result: StoreResult): boolean {
+    const { bytes, key } = request
+    const compressed = this.#kept.isKept ? this.#compressor.copyCompressed(bytes) : undefined
+    let size = compressed?.length ?? this.#compressor.size(bytes, key)
     result.compressions = 1
     result.compressedBytes = size
-    const raw = this.#keepsRaw(size, request.memcg + 1)
-    if (raw) size = this.#pageSize
-    if (size > this.#pageSize) {
+    if (this.#keepsRaw(size, request.memcg + 1)) size = this.#pageSize
+    else if (size > this.#pageSize || (size === this.#pageSize && this.#form.keepsIncompressible)) {
       this.#counts.rejectCompressFail++
       return false
     }
@@ -333,18 +303,7 @@ export class ZswapBackend implements SwapBackend, ShrinkTarget {
       this.#counts.rejectAllocFail++
       return false
     }
-    const handle = this.pool.alloc(size)
-    this.#dropOld(request.slot)
-    this.#slots.kind[request.slot] = POOLED
-    this.#slots.handle[request.slot] = handle
-    this.#eviction?.note(handle, request.slot)
-    this.#slots.referenced[request.slot] = 1
-    if (raw) this.#counts.incompressiblePages++
-    this.#enter(request, nowNs)
-    const group = request.memcg + 1
-    this.#memcgs.charge(group, size)
-    this.#lru.add(request.slot)
-    if (kept !== undefined) this.#kept.set(request.slot, raw ? bytes.slice() : kept)
+    this.#entries.addPooled(request, size, compressed, nowNs)
     result.place = 'zswap'
     result.compressedBytes = size
     if (this.#limit.shrinksAt(this.pool.pages)) this.#worker.queue()
@@ -365,20 +324,14 @@ export class ZswapBackend implements SwapBackend, ShrinkTarget {
     this.#worker.contend(nowNs)
     this.#counts.rejects++
     if (this.pool.objects > 0) this.#counts.rejectsPastColder++
-    this.#dropOld(slot)
+    this.#entries.dropOld(slot)
     result.compressedBytes = this.#pageSize
     if (!this.#memcgs.writesBack(request.memcg + 1)) {
       result.place = 'reject'
       this.#moves.report(slot, request.page, 'zswap', 'reject', 'reject', 0)
       return
     }
-    this.#slots.kind[slot] = ON_DISK
-    this.#slots.page[slot] = request.page
-    this.#slots.memcg[slot] = request.memcg
-    this.#slots.storedNs[slot] = nowNs
-    this.#counts.diskPages++
-    this.#counts.pswpout++
-    if (this.#kept.isKept) this.#kept.set(slot, request.bytes.slice())
+    this.#entries.addToDisk(request, nowNs)
     result.place = 'disk'
     result.deviceWrites++
     this.#moves.report(slot, request.page, 'zswap', 'disk', 'reject', 0)
@@ -408,22 +361,23 @@ export class ZswapBackend implements SwapBackend, ShrinkTarget {
 
   /** Looks at up to `count` of the coldest entries of one list; false = a page in the swap cache ended a dynamic walk. */
   #walk(group: number, node: number, count: number, nowNs: number, dynamic: boolean): boolean {
-    const list = this.#lru.list(group, node)
+    const { lru, slots } = this.#entries
+    const list = lru.list(group, node)
     const shrink = this.#shrink
     // A rotated entry is not met twice in one walk.
-    let left = Math.min(count, this.#lru.length(list))
+    let left = Math.min(count, lru.length(list))
     while (left-- > 0) {
-      const slot = this.#lru.first(list)
+      const slot = lru.first(list)
       if (slot < 0) break
       shrink.scanned++
-      if (this.#form.secondChance && this.#slots.referenced[slot] === 1) {
-        this.#slots.referenced[slot] = 0
-        this.#lru.rotate(slot)
+      if (this.#form.secondChance && slots.referenced[slot] === 1) {
+        slots.referenced[slot] = 0
+        lru.rotate(slot)
         continue
       }
       if (this.inSwapCache?.(slot) === true) {
         this.#counts.rejectReclaimFail++
-        this.#lru.rotate(slot)
+        lru.rotate(slot)
         if (dynamic) return false
         continue
       }
@@ -434,89 +388,24 @@ export class ZswapBackend implements SwapBackend, ShrinkTarget {
 
   /** 6.1, zpool_shrink(pool, 1): every object of the pool's coldest page; zsmalloc cannot. False: one page to a run, the next refused store queues the next. */
   evictPoolPage(nowNs: number): false {
-    const slots = this.#eviction?.coldestSlots() ?? []
-    if (slots.length === 0) this.#counts.rejectReclaimFail++
-    for (const slot of slots) {
+    const { eviction, slots } = this.#entries
+    const coldest = eviction?.coldestSlots() ?? []
+    if (coldest.length === 0) this.#counts.rejectReclaimFail++
+    for (const slot of coldest) {
       this.#shrink.scanned++
       if (this.inSwapCache?.(slot) === true) {
         this.#counts.rejectReclaimFail++
-        this.#eviction?.rotate(this.#slots.handle[slot] ?? 0)
+        eviction?.rotate(slots.handle[slot] ?? 0)
       } else this.#writeBack(slot, nowNs)
     }
     return false
   }
 
   #writeBack(slot: number, nowNs: number): void {
-    const kept = this.#kept.isKept ? new Uint8Array(this.#pageSize) : undefined
-    if (kept !== undefined) this.#fill(slot, POOLED, kept)
-    this.#dropEntry(slot)
-    if (kept !== undefined) this.#kept.set(slot, kept)
-    this.#slots.kind[slot] = ON_DISK
-    this.#counts.diskPages++
-    this.#counts.zswpwb++
-    this.#counts.pswpout++
+    this.#entries.moveToDisk(slot)
     this.#shrink.deviceWrites++
     this.#writtenBack.push(slot)
     this.#moves.reportHeld(slot, 'zswap', 'disk', 'writeback', nowNs)
-  }
-
-  #enter(request: StoreRequest, nowNs: number): void {
-    const { slot } = request
-    const group = request.memcg + 1
-    this.#slots.page[slot] = request.page
-    this.#slots.memcg[slot] = request.memcg
-    this.#slots.node[slot] = request.node ?? 0
-    this.#slots.storedNs[slot] = nowNs
-    this.#slots.loaded[slot] = 0
-    this.#counts.storedPages++
-    this.#counts.zswpout++
-    this.#memcgs.entered(group)
-  }
-
-  #dropOld(slot: number): void {
-    const state = this.#slots.kind[slot]
-    if (state === FREE) return
-    if (state === ON_DISK) {
-      this.#slots.kind[slot] = FREE
-      this.#counts.diskPages--
-      this.#kept.delete(slot)
-      return
-    }
-    this.#counts.duplicates++
-    this.#dropEntry(slot)
-  }
-
-  #dropEntry(slot: number): void {
-    const group = (this.#slots.memcg[slot] ?? -1) + 1
-    if (this.#slots.kind[slot] === SAME) this.#counts.sameFilledPages--
-    else {
-      const handle = this.#slots.handle[slot] ?? 0
-      const size = this.pool.sizeOf(handle)
-      this.#memcgs.charge(group, -size)
-      if (size === this.#pageSize && (this.#form.keepsIncompressible || this.#has(5)))
-        this.#counts.incompressiblePages--
-      this.#lru.remove(slot)
-      this.pool.free(handle)
-    }
-    this.#kept.delete(slot)
-    this.#slots.kind[slot] = FREE
-    this.#counts.storedPages--
-    this.#memcgs.left(group)
-  }
-
-  #fill(slot: number, state: number, target: Uint8Array): void {
-    if (state === SAME) {
-      this.#slots.fillWords(slot, target)
-      return
-    }
-    const bytes = this.#kept.borrow(slot)
-    if (state === ON_DISK || this.#isRaw(bytes)) target.set(bytes)
-    else this.#compressor.decompress(bytes, target)
-  }
-
-  /** A kept page of full length is raw only where raw pages are kept at all. */
-  #isRaw(bytes: Uint8Array): boolean {
-    return bytes.length === this.#pageSize && (this.#form.keepsIncompressible || this.#has(5))
   }
 }
 

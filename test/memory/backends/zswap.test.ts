@@ -129,11 +129,14 @@ describe('zswap forms', () => {
     backend.check()
   })
 
-  it('of 2026 activate an incompressible page whose memcg forbids writeback', () => {
-    expect(
-      store(open({ form: '2026' }, { memcgs: [{ writeback: false }] }), 0, 4200, 0).place,
-    ).toBe('reject')
-  })
+  // dlen >= PAGE_SIZE in zswap_compress().
+  it.each([4096, 4200])(
+    'of 2026 activate an incompressible page (%i bytes) whose memcg forbids writeback',
+    (length) => {
+      const memcgs: MemcgSettings[] = [{ writeback: false }]
+      expect(store(open({ form: '2026' }, { memcgs }), 0, length, 0).place).toBe('reject')
+    },
+  )
 
   it('of 6.12 and before refuse a large folio, 2026 takes it page by page', () => {
     const request = { slot: 0, page: 0, bytes: pageOf(100), key: 1, memcg: -1, large: true }
