@@ -1,5 +1,6 @@
 import type { Balance } from './balance.ts'
 import { EVENT, type RecordedZone, type Recording } from './recording.ts'
+import { findSwappiness } from './swappiness.ts'
 import type { Based, Machine, WorkloadCpu, WorkloadZone } from './types.ts'
 import { readReserves } from './zone-protection.ts'
 
@@ -129,6 +130,7 @@ export function describeMachine(recording: Recording, options: MachineOptions): 
     zones.filter((zone) => zone.node === node).reduce((sum, zone) => sum + zone.managed, 0)
   const allLow = nodes.reduce((sum, node) => sum + lowOf(node), 0)
   const high = Math.max(0, ...largestZones(zones).map((zone) => zone.high))
+  const lru = findLru(recording)
   return {
     pageSize: recording.pageSize,
     cpus: findCpus(recording, nodes),
@@ -144,8 +146,8 @@ export function describeMachine(recording: Recording, options: MachineOptions): 
       totalPages: managedOf(node),
     })),
     zones: describeZones(recording, zones),
-    lru: findLru(recording),
-    swappiness: findSwappiness(recording),
+    lru,
+    swappiness: findSwappiness(recording, lru.value),
     ...findBoosts(recording, balance, high),
     ...findBoostLevel(options.boostFree, allLow),
     recordPagesPerSlot: options.recordPagesPerSlot,
@@ -202,14 +204,6 @@ function findCpus(recording: Recording, nodes: readonly number[]): WorkloadCpu[]
       }
     return { id, node, speed: 1 }
   })
-}
-
-function findSwappiness(recording: Recording): Based<number> {
-  const text = snapshotText(recording, 'swappiness')
-  const value = Number(text)
-  if (text !== undefined && Number.isFinite(value))
-    return { value, basis: 'snapshot', from: 'vm.swappiness' }
-  return { value: 60, basis: 'default', from: 'vm.swappiness of the kernel' }
 }
 
 /** watermark_boost_factor's default: 150 % of high; one pageblock at a time (mm/page_alloc.c boost_watermark). */
