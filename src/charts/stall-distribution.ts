@@ -101,6 +101,15 @@ const TOOLTIP = [
   amount('max_ms', 'max, ms', '.3f'),
 ]
 
+function rowOfEach(columns: readonly string[]): JsonObject {
+  return {
+    field: 'column',
+    type: 'nominal',
+    sort: [...columns],
+    axis: { title: null, labelLimit: 200, ticks: false, domain: false, labelOverlap: false },
+  }
+}
+
 /** A bar from median to maximum for each column. */
 function rangesPanel(
   lengths: Lengths,
@@ -110,12 +119,7 @@ function rangesPanel(
 ): JsonObject {
   const { color, columns } = lengths
   const x = (field: string): JsonObject => lengthAxis(lengths, field, axis)
-  const y = {
-    field: 'column',
-    type: 'nominal',
-    sort: [...columns],
-    axis: { title: null, labelLimit: 200, ticks: false, domain: false, labelOverlap: false },
-  }
+  const y = rowOfEach(columns)
   const tooltip = TOOLTIP
   const tick = { type: 'tick', opacity: 1, thickness: 3, height: 14, orient: 'vertical' }
   const label = (

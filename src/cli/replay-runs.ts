@@ -106,31 +106,18 @@ async function replayInto(
           complete.splice(complete.indexOf(run), 1)
           await removeRun(database, run.runId)
         },
-        execute: async (job) => {
+        execute: async ({ run, plan }) => {
           await throwIfInterrupted(signal)
           const begun = Date.now()
-          const { name } = job.run.policy
-          const progress = startProgress(settings, `replaying ${name}`, 'count')
-          try {
-            const runOne = job.run.config.clock === 'threads' ? runPolicyOnThreads : runPolicy
-            const finished = await runOne(
-              {
-                database,
-                traceId,
-                plan: job.plan,
-                keep: 'folios',
-                progress: (swapouts) => progress.update(swapouts, extracted.swapouts),
-                ...(log === undefined ? {} : { log: log.write }),
-              },
-              job.run,
-            )
-            progress.stop()
-            complete.push(finished)
-            remark(settings, describeRun(finished, Date.now() - begun))
-            return finished
-          } finally {
-            progress.stop()
-          }
+          const into = { database, traceId, plan, keep: 'folios' as const }
+          const finished = await runWithProgress(
+            log === undefined ? into : { ...into, log: log.write },
+            run,
+            { settings, expected: extracted.swapouts },
+          )
+          complete.push(finished)
+          remark(settings, describeRun(finished, Date.now() - begun))
+          return finished
         },
       },
     )
@@ -138,6 +125,23 @@ async function replayInto(
     await printRuns({ database, traceId, hasRecording }, plan, runs, options, settings)
   } finally {
     log?.close()
+  }
+}
+
+async function runWithProgress(
+  into: Omit<Parameters<typeof runPolicy>[0], 'progress'>,
+  run: RunPlan['runs'][number],
+  of: { readonly settings: Settings; readonly expected: number },
+): Promise<FinishedRun> {
+  const progress = startProgress(of.settings, `replaying ${run.policy.name}`, 'count')
+  try {
+    const runOne = run.config.clock === 'threads' ? runPolicyOnThreads : runPolicy
+    return await runOne(
+      { ...into, progress: (swapouts) => progress.update(swapouts, of.expected) },
+      run,
+    )
+  } finally {
+    progress.stop()
   }
 }
 

@@ -47,25 +47,30 @@ function halved(times: number): number {
   return ((LEFT[steps % STEPS] as number) * rest) / (1 << Math.floor(steps / STEPS))
 }
 
-/** cpu_load(): of all threads that were here last, those that sleep too, whose part decays. */
-export function loadOf(cpu: Cpu, threads: readonly Thread[], now: number): number {
-  let load = 0
+/** Of all threads that were here last, those that sleep too, whose part decays. */
+function sumOf(
+  signal: 'loadAvg' | 'utilAvg',
+  cpu: Cpu,
+  threads: readonly Thread[],
+  now: number,
+): number {
+  let sum = 0
   for (const thread of threads)
     if (thread.cpu === cpu.index) {
       updateSignals(thread, now)
-      load += thread.loadAvg
+      sum += signal === 'loadAvg' ? thread.loadAvg : thread.utilAvg
     }
-  return load
+  return sum
+}
+
+/** cpu_load() */
+export function loadOf(cpu: Cpu, threads: readonly Thread[], now: number): number {
+  return sumOf('loadAvg', cpu, threads, now)
 }
 
 /** cpu_util_cfs(): what its threads used lately, or what those that run or wait are expected to. */
 export function utilOf(cpu: Cpu, threads: readonly Thread[], now: number): number {
-  let util = 0
-  for (const thread of threads)
-    if (thread.cpu === cpu.index) {
-      updateSignals(thread, now)
-      util += thread.utilAvg
-    }
+  const util = sumOf('utilAvg', cpu, threads, now)
   let expected = cpu.current?.utilEst ?? 0
   for (const thread of cpu.queue) expected += thread.utilEst
   return Math.min(Math.max(util, expected), CAPACITY)

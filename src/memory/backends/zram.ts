@@ -143,66 +143,72 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
   }
 
   store(request: StoreRequest): StoreResult {
-    const { slot, bytes } = request
     const result = this.#result
     const before = this.pool.pages
-    const nowNs = request.nowNs ?? 0
-    this.#slots.reach(slot)
+    this.#slots.reach(request.slot)
     this.#numWrites++
     result.deviceWrites = 0
-    if (isSameFilled(bytes)) {
-      this.#drop(slot)
-      this.#slots.kind[slot] = SAME
-      this.#slots.keepWords(slot, bytes)
-      this.#samePages++
-      this.#stored(slot, request.page, nowNs)
-      result.place = 'same'
-      result.compressedBytes = 0
-      result.compressions = 0
-      result.poolPagesTaken = this.pool.pages - before
-      return result
-    }
+    if (isSameFilled(request.bytes)) this.#storeSame(request, result)
+    else this.#storeObject(request, result)
+    result.poolPagesTaken = this.pool.pages - before
+    return result
+  }
+
+  #storeSame({ slot, bytes, page, nowNs = 0 }: StoreRequest, result: StoreResult): void {
+    this.#drop(slot)
+    this.#slots.kind[slot] = SAME
+    this.#slots.keepWords(slot, bytes)
+    this.#samePages++
+    this.#stored(slot, page, nowNs)
+    result.place = 'same'
+    result.compressedBytes = 0
+    result.compressions = 0
+  }
+
+  #storeObject(request: StoreRequest, result: StoreResult): void {
+    const { slot, bytes } = request
     const compressor = this.#compressor(0)
     const keptBytes = this.#kept.isKept ? compressor.copyCompressed(bytes) : undefined
-    let size = keptBytes?.length ?? compressor.size(bytes, request.key)
-    const raw = size >= this.pool.hugeClassSize
-    if (raw) size = this.#pageSize
-    result.compressions = 1
-    if (
-      this.#recompressesOnSlowPath &&
-      request.poolPageScarce === true &&
-      this.pool.pagesFor(size) > 0
-    ) {
-      this.#writestall++
-      result.compressions = 2
-    }
-    const handle = this.pool.alloc(size)
-    // The limit is looked at with the new object already in the pool, so mem_used_max may exceed it.
-    if (this.pool.pages > this.#usedMax) this.#usedMax = this.pool.pages
-    if (handle < 0 || (this.#limitPages > 0 && this.pool.pages > this.#limitPages)) {
-      if (handle >= 0) this.pool.free(handle)
+    const compressed = keptBytes?.length ?? compressor.size(bytes, request.key)
+    const isRaw = compressed >= this.pool.hugeClassSize
+    const size = isRaw ? this.#pageSize : compressed
+    result.compressedBytes = size
+    result.compressions = this.#takesSlowPath(request, size) ? 2 : 1
+    if (result.compressions === 2) this.#writestall++
+    const handle = this.#allocate(size)
+    if (handle < 0) {
       this.#failedWrites++
       result.place = 'reject'
-      result.compressedBytes = size
-      result.poolPagesTaken = this.pool.pages - before
       this.#moves.report(slot, request.page, 'zram', 'reject', 'reject', 0)
-      return result
+      return
     }
     // The old content goes after the new is in, as zram_write_page does it: the pool briefly holds both.
     this.#drop(slot)
-    this.#slots.kind[slot] = raw ? RAW : OBJECT
+    this.#slots.kind[slot] = isRaw ? RAW : OBJECT
     this.#slots.handle[slot] = handle
     this.#slots.algorithm[slot] = 0
-    if (raw) {
+    if (isRaw) {
       this.#hugePages++
       this.#hugePagesSince++
     }
-    if (keptBytes !== undefined) this.#kept.set(slot, raw ? bytes.slice() : keptBytes)
-    this.#stored(slot, request.page, nowNs)
+    if (keptBytes !== undefined) this.#kept.set(slot, isRaw ? bytes.slice() : keptBytes)
+    this.#stored(slot, request.page, request.nowNs ?? 0)
     result.place = 'zram'
-    result.compressedBytes = size
-    result.poolPagesTaken = this.pool.pages - before
-    return result
+  }
+
+  /** The pool needs a page that only reclaim would give: the stream is left for it, and the page compressed again. */
+  #takesSlowPath({ poolPageScarce }: StoreRequest, size: number): boolean {
+    return this.#recompressesOnSlowPath && poolPageScarce === true && this.pool.pagesFor(size) > 0
+  }
+
+  /** -1 = the pool has no room, or would be above its limit. */
+  #allocate(size: number): number {
+    const handle = this.pool.alloc(size)
+    // The limit is looked at with the new object already in the pool, so mem_used_max may exceed it.
+    if (this.pool.pages > this.#usedMax) this.#usedMax = this.pool.pages
+    if (handle < 0 || this.#limitPages === 0 || this.pool.pages <= this.#limitPages) return handle
+    this.pool.free(handle)
+    return -1
   }
 
   load(slot: number, target?: Uint8Array, nowNs = 0): Place {
