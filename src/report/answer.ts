@@ -36,7 +36,7 @@ export function toAnswer({
   if (self !== undefined && recorded !== undefined)
     lines.push(
       error === undefined
-        ? `${self.column}, the recorded policy, was replayed on another machine than the recorded one (${unlike.join(', ')}): how far the replay misses the recording is told by one without that.`
+        ? `${self.column}, the recorded policy, was replayed with another machine or work than the recorded one (${unlike.join(', ')}): how far the replay misses the recording is told by one without that.`
         : `The replay under ${self.column}, ${known === undefined ? 'if that is what was recorded' : 'the recorded policy'}, misses the recording by ${say(error)}: differences of that size decide nothing.`,
     )
   if (next !== undefined && next.value === best.value)
@@ -68,12 +68,15 @@ function recordedRun(runs: readonly Pick<RunFacts, 'config'>[]): RecordedRun {
   const configs = runs.flatMap(({ config }) => (config === null ? [] : [toConfig(config)]))
   const policy = configs.find(({ recordedPolicy }) => recordedPolicy !== undefined)?.recordedPolicy
   const own = configs.find((config) => config.policy === policy)
-  return { policy, unlike: own?.unlikeRecorded ?? [] }
+  const unlike = own?.unlikeRecorded ?? []
+  return { policy, unlike: own?.recordedWorkNs === null ? ['workload', ...unlike] : unlike }
 }
 
 interface ConfigOfRun {
   readonly policy?: string
   readonly recordedPolicy?: string
+  /** null: what was replayed came from a folder. */
+  readonly recordedWorkNs?: number | null
   /** Absent in runs of versions that did not tell. */
   readonly unlikeRecorded?: readonly string[]
 }

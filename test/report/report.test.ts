@@ -259,8 +259,14 @@ describe('the answer', () => {
       metrics: metric({ recording: 100, kswapd: 30, parallel: 20 }),
       runs: [{ config: JSON.stringify(config) }],
     })
-    expect(lines[1]).toContain('another machine than the recorded one (CPUs, codec)')
+    expect(lines[1]).toContain('another machine or work than the recorded one (CPUs, codec)')
     expect(lines[2]).toMatch(/kswapd is 10 ms behind, without a replay of the recorded policy on/)
+    const given = { policy: 'kswapd', recordedPolicy: 'kswapd', recordedWorkNs: null }
+    const [, fromFolder] = toAnswer({
+      metrics: metric({ recording: 100, kswapd: 30 }),
+      runs: [{ config: JSON.stringify(given) }],
+    })
+    expect(fromFolder).toContain('than the recorded one (workload)')
   })
 })
 
