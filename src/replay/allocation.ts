@@ -12,7 +12,7 @@ const MAX_FRUITLESS = 16
 /** Pages taken for one folio; the next allocation overwrites it. */
 export interface Frames {
   node: NodeState
-  /** How many of them are borrowed (Zones.take). */
+  /** How many of them are of which told block (Zones.together). */
   borrowed: number
 }
 
@@ -94,7 +94,8 @@ export class Allocation {
     zones.pendingFrames += count
     frames.node = node
     frames.borrowed = 0
-    for (let frame = 0; frame < count; frame++) if (zones.take(node)) frames.borrowed++
+    for (let frame = 0; frame < count; frame++)
+      frames.borrowed = zones.together(node, frames.borrowed, zones.take(node))
     return frames
   }
 

@@ -6,8 +6,10 @@ const SCALE_MAX = 5
  * which every watermark is compared with, runs up to a few hundred pages below what is really free.
  */
 export class PageLists {
-  /** Pages on each CPU's list. */
+  /** Pages on each CPU's lists. */
   readonly counts: Int32Array
+  /** Of those, pages for the kernel's own use: of other mobility types than movable. */
+  readonly kernelCounts: Int32Array
   /** kswapd is at work: lists are kept short. */
   isReclaimActive = false
   /** The zone was seen below high: lists do not grow. */
@@ -27,6 +29,7 @@ export class PageLists {
     options: { readonly tunes: boolean },
   ) {
     this.counts = new Int32Array(cpus)
+    this.kernelCounts = new Int32Array(cpus)
     this.#allocFactor = new Uint8Array(cpus)
     this.#freeCount = new Int32Array(cpus)
     const quarter = Math.max(1, Math.floor(Math.min(Math.floor(zone.managed / 1024), 256) / 4))
@@ -49,20 +52,41 @@ export class PageLists {
     return total
   }
 
-  /** Takes one page from the CPU's list; returns how many of the `available` pages the zone gave for a refill, 0 for none. */
+  /** Movable pages on the CPU's list. */
+  movable(cpu: number): number {
+    return (this.counts[cpu] as number) - (this.kernelCounts[cpu] as number)
+  }
+
+  /** Takes one movable page from the CPU's list; returns how many of the `available` pages the zone gave for a refill, 0 for none. */
   take(cpu: number, available: number): number {
     let refill = 0
-    if ((this.counts[cpu] as number) === 0) {
+    if (this.movable(cpu) === 0) {
       // The reserves' last page is lent: callers look before they take.
       refill = Math.max(1, Math.min(this.#refill(cpu), available))
-      this.counts[cpu] = refill
+      this.counts[cpu] = (this.counts[cpu] as number) + refill
     }
     this.counts[cpu] = (this.counts[cpu] as number) - 1
     this.#freeCount[cpu] = (this.#freeCount[cpu] as number) >> 1
     return refill
   }
 
-  /** Puts one page on the CPU's list; returns how many pages the zone gets back. */
+  /** Chunks of the order that a refill of a list of the kernel's own pages asks for (nr_pcp_alloc). */
+  kernelRefill(cpu: number, order: number): number {
+    if (order === 0) return this.#refill(cpu)
+    const batch = this.#batch
+    if (this.#tunes && !this.isBelowHigh)
+      this.#high[cpu] = Math.min((this.#high[cpu] as number) + batch, this.#highMax)
+    return batch > 1 ? Math.max(batch >> order, 2) : 1
+  }
+
+  /** A list of the kernel's own pages got so many, or gave them. */
+  addKernel(cpu: number, pages: number): void {
+    this.counts[cpu] = (this.counts[cpu] as number) + pages
+    this.kernelCounts[cpu] = (this.kernelCounts[cpu] as number) + pages
+    if (pages < 0) this.#freeCount[cpu] = (this.#freeCount[cpu] as number) >> 1
+  }
+
+  /** Puts one movable page on the CPU's list; returns how many pages the zone gets back: movable ones first (free_pcppages_bulk), then the kernel's, which stay counted in `kernelCounts`. */
   give(cpu: number): number {
     const batch = this.#batch
     this.#allocFactor[cpu] = (this.#allocFactor[cpu] as number) >> 1
@@ -82,6 +106,7 @@ export class PageLists {
   drain(): number {
     const total = this.total
     this.counts.fill(0)
+    this.kernelCounts.fill(0)
     return total
   }
 
@@ -93,7 +118,8 @@ export class PageLists {
     let wanted = batch << factor
     if (!this.isBelowHigh)
       this.#high[cpu] = Math.min((this.#high[cpu] as number) + wanted, this.#highMax)
-    const most = Math.max((this.#high[cpu] as number) - batch, batch)
+    const room = (this.#high[cpu] as number) - (this.counts[cpu] as number) - batch
+    const most = Math.max(room, batch)
     if (wanted <= most && factor < SCALE_MAX) this.#allocFactor[cpu] = factor + 1
     wanted = Math.min(wanted, most)
     return wanted

@@ -1,6 +1,7 @@
 import { PstraceError } from '../model/error.ts'
 import type { WorkloadPages } from '../workload/types.ts'
 import type { Memcg } from './memcgs.ts'
+import { blockOfBorrowed, borrowedOf, countOfBorrowed } from './page-blocks.ts'
 
 /** Where a page is. Only FREE and SWAPPED pages hold no frame. */
 export const FREE = 0
@@ -49,7 +50,7 @@ const MAX_LISTS = 0x7fff
 export class Pages {
   state: Uint8Array
   flags: Uint16Array
-  /** Its frames that belong to blocks of another mobility type. */
+  /** Its frames that are in a told page block, and in which (Zones.together). */
   borrowed: Uint16Array
   /** A page is a folio of 2^order base pages, with as many frames and slots one after the other. */
   order: Uint8Array
@@ -205,7 +206,9 @@ export class Pages {
   split(page: number): readonly number[] {
     const parts: number[] = []
     const count = this.pagesOf(page)
-    let borrowed = this.borrowed[page] as number
+    const inBlock = this.borrowed[page] as number
+    const block = blockOfBorrowed(inBlock)
+    let borrowed = countOfBorrowed(inBlock)
     for (let part = 1; part < count; part++) {
       const made = this.#part(page, part)
       this.state[made] = this.state[page] as number
@@ -214,12 +217,12 @@ export class Pages {
       this.generation[made] = this.generation[page] as number
       this.evictedAt[made] = this.evictedAt[page] as number
       if ((this.slot[page] as number) >= 0) this.slot[made] = (this.slot[page] as number) + part
-      if (borrowed > 1) this.borrowed[made] = 1
-      borrowed -= this.borrowed[made] as number
+      this.borrowed[made] = borrowed > 1 ? borrowedOf(block, 1) : 0
+      if (borrowed > 1) borrowed--
       parts.push(made)
     }
     this.order[page] = 0
-    this.borrowed[page] = borrowed
+    this.borrowed[page] = borrowed > 0 ? borrowedOf(block, borrowed) : 0
     return parts
   }
 

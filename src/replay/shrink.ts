@@ -21,7 +21,7 @@ export class Shrink {
     this.#kernel = kernel
   }
 
-  /** A page new to its list; so many frames of it are borrowed (Zones.take). */
+  /** A page new to its list; `borrowed`: its frames in a told block (Zones.together). */
   add(page: number, borrowed: number): void {
     this.#kernel.pages.borrowed[page] = borrowed
     this.#kernel.memcgs.arrived(page)
@@ -245,7 +245,7 @@ export class Shrink {
     const borrowed = pages.borrowed[page] as number
     if (borrowed === 0) return
     pages.borrowed[page] = 0
-    zones.nodeOf(pages.node[page] as number).returning += borrowed
+    zones.returns(zones.nodeOf(pages.node[page] as number), borrowed)
   }
 
   forget(page: number): void {

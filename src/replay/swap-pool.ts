@@ -174,7 +174,7 @@ export class SwapPool {
     const holds = this.#slotHolds[slot]
     this.#slotHolds[slot] = HOLDS_NOTHING
     if (holds !== undefined && holds !== HOLDS_NOTHING)
-      this.#kernel.zones.slotGiven(this.#kernel.zones.nodeOf(this.#slotNodes[slot] as number))
+      this.#kernel.zones.slotGiven(this.#kernel.zones.nodeOf(this.#slotNodes[slot] as number), slot)
     if (holds !== HOLDS_COPY) return
     const given = this.#kernel.backend.free(slot, this.#kernel.scheduler.now)
     if (given > 0)
@@ -223,7 +223,7 @@ export class SwapPool {
         'replay-invariant',
         `slot ${slot} is written for page ${page} while it holds page ${this.#slotPages[slot]}`,
       )
-    this.#kernel.zones.slotTaken(node)
+    this.#kernel.zones.slotTaken(node, slot)
     this.#slotHolds[slot] = holds
     this.#slotNodes[slot] = node.index
     this.#slotPages[slot] = page

@@ -1,10 +1,23 @@
 import type { Machine } from '../workload/types.ts'
 import type { Kernel } from './kernel.ts'
 import { rulesOf } from './kernel-rules.ts'
+import {
+  blockOfBorrowed,
+  borrowedOf,
+  countOfBorrowed,
+  MOVABLE,
+  PageBlocks,
+  PLACES,
+  RECLAIMABLE,
+  REST,
+  TYPES,
+  UNMOVABLE,
+} from './page-blocks.ts'
 import { PageLists } from './page-lists.ts'
 import { Lane } from './ranks.ts'
 import { CLUSTER, MAX_FAILURES } from './scan.ts'
 import type { Thread } from './thread.ts'
+import { TreeNodes } from './tree-nodes.ts'
 import { type Mark, ZoneList } from './zone-list.ts'
 
 /** One node's memory, in pages. */
@@ -26,12 +39,21 @@ export interface NodeState {
   readonly throttled: Thread[]
   /** Free pages outside `free`: on the lists of the CPUs. */
   readonly lists: PageLists
-  /** Of the free pages, those in blocks of other mobility types (unmovable, reclaimable): taken only when the movable lists are empty. */
-  otherFree: number
-  /** Of the pages on each CPU's list, those that came from such blocks; they lie at the list's end. */
+  /** Free pages of lower zones that are kept for those who need them (lowmem_reserve). */
+  readonly held: number
+  /** Where the others are by mobility type. */
+  readonly blocks: PageBlocks
+  /** Pages on the lists by CPU, type and told block; of movable pages of the rest the lists' counts tell. */
+  readonly listed: Int32Array
+  /** Of the movable pages on each CPU's list, those of told blocks; they lie at the list's end. */
   readonly borrowedOnList: Int32Array
-  /** Frames of such blocks that reclaim has freed and not yet given. */
-  returning: number
+  /** Frames of told blocks that reclaim has freed and not yet given: of each block, and of all. */
+  readonly returning: Int32Array
+  returningAll: number
+  /** Frames of told blocks in the pool, likewise. */
+  readonly pooled: Int32Array
+  pooledAll: number
+  readonly treeNodes: TreeNodes
   /** Slots in use, the most ever, and what the kernel's records of them have cost of the page they fill next. */
   slotsHeld: number
   mostSlotsHeld: number
@@ -43,8 +65,14 @@ export interface NodeState {
   lowestFree: number
 }
 
+/** Bytes of a slot's records that are the swap cache's tree (lib/xarray.c): those nodes are counted by themselves. */
+const TREE_BYTES = 9
+/** A slab of tree nodes is two pages. */
+const SLAB_ORDER = 1
 /** A page table entry on 64-bit machines. */
 const PTE_BYTES = 8
+/** Page blocks where boosts are off: chunks of the largest order. */
+const MOST_BLOCK_PAGES = 1024
 
 /** Free memory of every node: watermarks with their boost, the lists of the CPUs, and what the pool takes. */
 export class Zones {
@@ -59,7 +87,10 @@ export class Zones {
   /** Pages that the kernel took for its records. */
   kernelPages = 0
   readonly #recordsPerSlot: number
+  readonly #hasRecords: boolean
   readonly #pagesPerTable: number
+  /** Pages that the pool has given so far. */
+  #poolGiven = 0
   /** Frames between two places: freed in a batch that has not ended, or allocated for a fault that has not. */
   pendingFrames = 0
 
@@ -68,7 +99,11 @@ export class Zones {
     this.#boostStep = machine.boostStep.value
     this.#boostMax = machine.boostMax.value
     this.#boostEvery = machine.boostEveryPoolPages.value
-    this.#recordsPerSlot = machine.recordPagesPerSlot?.value ?? 0
+    this.#recordsPerSlot = Math.max(
+      0,
+      (machine.recordPagesPerSlot?.value ?? 0) - TREE_BYTES / machine.pageSize,
+    )
+    this.#hasRecords = machine.recordPagesPerSlot !== undefined
     this.#pagesPerTable =
       machine.recordPagesPerSlot === undefined ? 0 : machine.pageSize / PTE_BYTES
     for (const node of machine.nodes)
@@ -140,82 +175,172 @@ export class Zones {
   give(node: NodeState, count: number): void {
     const cpu = this.#kernel.scheduler.active?.cpu ?? 0
     const { lists } = node
-    // A page goes back to its own block's type, whoever had it.
-    const returned = Math.min(node.returning, count)
-    node.returning -= returned
-    node.otherFree += returned
-    this.#gain(node, returned)
+    // A page goes back to its own block, whoever had it.
+    const returned = Math.min(node.returningAll, count)
+    this.#giveToBlocks(node, node.returning, returned)
+    node.returningAll -= returned
     for (let page = returned; page < count; page++) {
       const back = lists.give(cpu)
-      if (back > 0) this.#gain(node, back)
-      if (back > 0) this.#returnBorrowed(node, cpu, back)
+      if (back > 0) this.#trimmed(node, cpu, back)
     }
     if (lists.isBelowHigh && this.isAbove(node, 'high')) lists.isBelowHigh = false
   }
 
-  /** Takes one page; true = it is of a block of another mobility type (__rmqueue_fallback) and will return there. */
-  take(node: NodeState): boolean {
+  /** So many frames of those that are counted by block go back, those of the first block first. */
+  #giveToBlocks(node: NodeState, from: Int32Array, count: number): void {
+    let left = count
+    for (let block = 0; left > 0; block++) {
+      const pages = Math.min(from[block] as number, left)
+      if (pages === 0) continue
+      from[block] = (from[block] as number) - pages
+      node.blocks.give(block, pages, true)
+      left -= pages
+    }
+    this.#gain(node, count)
+  }
+
+  /** Takes one page; returns its told block (PageBlocks), -1 = of the rest. */
+  take(node: NodeState): number {
     const cpu = this.#kernel.scheduler.active?.cpu ?? 0
     const { lists, borrowedOnList } = node
-    if (node.free <= 0 && (lists.counts[cpu] as number) === 0) this.drain(node)
-    const refill = lists.take(cpu, node.zoneList?.available ?? node.free)
+    if (node.free <= 0 && lists.movable(cpu) === 0) this.drain(node)
+    const refill = lists.take(cpu, node.zoneList?.available ?? node.free - node.held)
     if (refill > 0) this.#refilled(node, cpu, refill)
-    if ((lists.counts[cpu] as number) >= (borrowedOnList[cpu] as number)) return false
+    if (lists.movable(cpu) >= (borrowedOnList[cpu] as number)) return -1
     borrowedOnList[cpu] = (borrowedOnList[cpu] as number) - 1
-    return true
+    return takeFirst(node.listed, placesOf(cpu, MOVABLE))
   }
 
-  /** A page of the kernel's own: from the blocks that movable pages do not use (slab, page tables). */
-  #takeKernelPage(node: NodeState): void {
-    this.kernelPages++
-    if (node.otherFree > 0) node.otherFree--
-    node.free--
-    node.zoneList?.take(1)
+  /** A folio's frames in told blocks, as its page keeps them, with one more in that block (-1: in none); they count as being in one. */
+  together(node: NodeState, borrowed: number, block: number): number {
+    if (block < 0) return borrowed
+    const count = countOfBorrowed(borrowed)
+    if (count === 0) return borrowedOf(block, 1)
+    const first = blockOfBorrowed(borrowed)
+    if (first !== block) node.blocks.moveUse(block, first)
+    return borrowedOf(first, count + 1)
   }
 
-  /** A slot holds content: its entries in the swap cache's tree and in the pool's tables are slab memory, which stays when slots come free. */
-  slotTaken(node: NodeState): void {
+  /** A folio's frames in told blocks are on their way back. */
+  returns(node: NodeState, borrowed: number): void {
+    const block = blockOfBorrowed(borrowed)
+    const count = countOfBorrowed(borrowed)
+    node.returning[block] = (node.returning[block] as number) + count
+    node.returningAll += count
+  }
+
+  /** A chunk for the kernel's own use, off the CPU's list of its type; returns where it is from. */
+  #takeKernel(node: NodeState, type: number, order: number): number {
+    const cpu = this.#kernel.scheduler.active?.cpu ?? 0
+    const { blocks, listed, lists } = node
+    const places = placesOf(cpu, type)
+    const pages = 1 << order
+    this.kernelPages += pages
+    let from = takeFirst(listed, places, pages)
+    if (from < 0) {
+      if (node.free <= 0) this.drain(node)
+      const { fallbacks } = blocks
+      const got = blocks.take(type, order, lists.kernelRefill(cpu, order), listed, places)
+      lists.addKernel(cpu, got)
+      this.#left(node, got)
+      if (blocks.fallbacks > fallbacks) this.#boost(node, blocks.fallbacks - fallbacks)
+      from = takeFirst(listed, places, pages)
+    }
+    if (from >= 0) lists.addKernel(cpu, -pages)
+    else {
+      // The reserves' last pages are lent.
+      for (let page = 0; page < pages; page++) blocks.lend()
+      this.#left(node, pages)
+      from = REST
+    }
+    return from
+  }
+
+  /** A slot holds content: its entries in the swap cache's tree and in the pool's tables are slab memory, which in the pool's stays when slots come free. */
+  slotTaken(node: NodeState, slot: number): void {
     node.slotsHeld++
+    const { scheduler } = this.#kernel
+    // What was in swap at the start is paid for.
+    const isPaid = scheduler.active === undefined || !this.#hasRecords
+    if (node.treeNodes.taken(slot, scheduler.active?.cpu ?? 0))
+      if (isPaid) node.treeNodes.gainSlab()
+      else node.treeNodes.gainSlab(this.#takeKernel(node, RECLAIMABLE, SLAB_ORDER))
     if (node.slotsHeld <= node.mostSlotsHeld) return
     node.mostSlotsHeld = node.slotsHeld
-    // What was in swap at the start is paid for.
-    if (this.#kernel.scheduler.active === undefined) return
+    if (isPaid) return
     node.recordShare += this.#recordsPerSlot
     if (node.recordShare < 1) return
     node.recordShare--
-    this.#takeKernelPage(node)
+    this.#takeKernel(node, UNMOVABLE, 0)
   }
 
-  slotGiven(node: NodeState): void {
+  slotGiven(node: NodeState, slot: number): void {
     node.slotsHeld--
+    const place = node.treeNodes.given(slot)
+    if (place < 0) return
+    const pages = 1 << SLAB_ORDER
+    this.kernelPages -= pages
+    node.blocks.give(place, pages, false)
+    this.#gain(node, pages)
   }
 
   /** A first touch: every table full of them needs the next page table (__pte_alloc). */
   pageMapped(node: NodeState): void {
     if (this.#pagesPerTable === 0 || ++node.newPages < this.#pagesPerTable) return
     node.newPages = 0
-    this.#takeKernelPage(node)
+    this.#takeKernel(node, UNMOVABLE, 0)
   }
 
-  /** rmqueue_bulk: movable pages first; what they lack comes from other blocks, and boosts the watermarks (steal_suitable_fallback). */
+  /** rmqueue_bulk: movable pages first; what they lack comes from other blocks, and boosts the watermarks (PageBlocks). */
   #refilled(node: NodeState, cpu: number, refill: number): void {
-    const movable = Math.max(0, node.free - node.otherFree)
-    node.free -= refill
-    node.zoneList?.take(refill)
-    const borrowed = Math.min(Math.max(0, refill - movable), node.otherFree)
-    node.otherFree -= borrowed
-    node.borrowedOnList[cpu] = (node.borrowedOnList[cpu] as number) + borrowed
+    const { blocks, listed } = node
+    const places = placesOf(cpu, MOVABLE)
+    const { fallbacks } = blocks
+    const got = blocks.take(MOVABLE, 0, refill, listed, places)
+    for (let lent = got; lent < refill; lent++) blocks.lend()
+    node.borrowedOnList[cpu] =
+      (node.borrowedOnList[cpu] as number) + got - (listed[places + REST] as number)
+    listed[places + REST] = 0
+    this.#left(node, refill)
+    if (blocks.fallbacks > fallbacks) this.#boost(node, blocks.fallbacks - fallbacks)
+  }
+
+  /** So many pages are on a list now. */
+  #left(node: NodeState, pages: number): void {
+    node.free -= pages
+    node.zoneList?.take(pages)
     if (node.free < node.lowestFree) node.lowestFree = node.free
     if (!this.isAbove(node, 'high')) node.lists.isBelowHigh = true
-    if (borrowed > 0) this.#boost(node)
   }
 
-  /** free_pcppages_bulk begins at a list's end. */
-  #returnBorrowed(node: NodeState, cpu: number, count: number): void {
-    const borrowed = node.borrowedOnList[cpu] as number
-    const back = Math.min(borrowed, count)
-    node.borrowedOnList[cpu] = borrowed - back
-    node.otherFree += back
+  /** free_pcppages_bulk, which begins at a list's end: movable pages, then the kernel's reclaimable and unmovable ones. */
+  #trimmed(node: NodeState, cpu: number, count: number): void {
+    const { blocks, borrowedOnList, lists } = node
+    const kernel = Math.max(0, -lists.movable(cpu))
+    const movable = count - kernel
+    const borrowed = Math.min(movable, borrowedOnList[cpu] as number)
+    borrowedOnList[cpu] = (borrowedOnList[cpu] as number) - borrowed
+    this.#giveListed(node, placesOf(cpu, MOVABLE), borrowed, true)
+    blocks.give(REST, movable - borrowed, false)
+    this.#gain(node, count)
+    if (kernel === 0) return
+    lists.kernelCounts[cpu] = (lists.kernelCounts[cpu] as number) - kernel
+    const left = this.#giveListed(node, placesOf(cpu, RECLAIMABLE), kernel, false)
+    this.#giveListed(node, placesOf(cpu, UNMOVABLE), left, false)
+  }
+
+  /** So many pages of a list go back to where they are from; returns how many it did not have. */
+  #giveListed(node: NodeState, places: number, count: number, isMovable: boolean): number {
+    const { blocks, listed } = node
+    let left = count
+    for (let place = 0; place < PLACES && left > 0; place++) {
+      const pages = Math.min(listed[places + place] as number, left)
+      if (pages === 0) continue
+      listed[places + place] = (listed[places + place] as number) - pages
+      blocks.give(place, pages, isMovable)
+      left -= pages
+    }
+    return left
   }
 
   /** drain_all_pages. */
@@ -225,25 +350,34 @@ export class Zones {
 
   /** The lists of all CPUs go back to the zone. */
   drain(node: NodeState): void {
-    this.#gain(node, node.lists.drain())
-    for (let cpu = 0; cpu < node.borrowedOnList.length; cpu++)
-      this.#returnBorrowed(node, cpu, Number.POSITIVE_INFINITY)
+    const { borrowedOnList, lists } = node
+    for (let cpu = 0; cpu < borrowedOnList.length; cpu++) {
+      const rest = lists.movable(cpu) - (borrowedOnList[cpu] as number)
+      node.blocks.give(REST, rest, false)
+      this.#giveListed(node, placesOf(cpu, MOVABLE), borrowedOnList[cpu] as number, true)
+      this.#giveListed(node, placesOf(cpu, RECLAIMABLE), Number.POSITIVE_INFINITY, false)
+      this.#giveListed(node, placesOf(cpu, UNMOVABLE), Number.POSITIVE_INFINITY, false)
+      borrowedOnList[cpu] = 0
+    }
+    this.#gain(node, lists.drain())
   }
 
-  /** A refill found no page of its own block type and took another's: the watermarks are boosted and kswapd is woken. */
-  #boost(node: NodeState): void {
+  /** Refills found no page of their own block type and tried so many others' blocks: the watermarks are boosted and kswapd is woken. */
+  #boost(node: NodeState, times: number): void {
     if (this.#boostStep <= 0) return
     const { zoneList } = node
-    zoneList?.raise(this.#boostStep, this.#boostMax)
-    node.boost = zoneList?.boost ?? Math.min(node.boost + this.#boostStep, this.#boostMax)
+    for (let time = 0; time < times; time++) {
+      zoneList?.raise(this.#boostStep, this.#boostMax)
+      node.boost = zoneList?.boost ?? Math.min(node.boost + this.#boostStep, this.#boostMax)
+    }
     this.#kernel.tally.boosts++
     this.wakeKswapd(node)
   }
 
   poolChanged(node: NodeState, pages: number): void {
     if (pages === 0) return
-    for (let page = 0; page < pages; page++) this.take(node)
-    if (pages < 0) this.give(node, -pages)
+    for (let page = 0; page < pages; page++) this.#takeForPool(node)
+    if (pages < 0) this.#giveFromPool(node, -pages)
     this.poolCharged += pages
     const pool = this.#kernel.backend.poolPages
     if (pool > this.#kernel.tally.poolPeakPages) this.#kernel.tally.poolPeakPages = pool
@@ -253,7 +387,25 @@ export class Zones {
     node.poolSinceBoost += pages
     if (node.poolSinceBoost < this.#boostEvery) return
     node.poolSinceBoost -= this.#boostEvery
-    this.#boost(node)
+    this.#boost(node, 1)
+  }
+
+  #takeForPool(node: NodeState): void {
+    const block = this.take(node)
+    if (block < 0) return
+    node.pooled[block] = (node.pooled[block] as number) + 1
+    node.pooledAll++
+  }
+
+  /** Which of the pool's pages empty is chance: of told blocks so many as they have a share. */
+  #giveFromPool(node: NodeState, count: number): void {
+    const share = node.pooledAll / Math.max(1, this.poolCharged)
+    const due = Math.floor(share * (this.#poolGiven + count)) - Math.floor(share * this.#poolGiven)
+    this.#poolGiven += count
+    const told = Math.min(due, node.pooledAll, count)
+    this.#giveToBlocks(node, node.pooled, told)
+    node.pooledAll -= told
+    this.give(node, count - told)
   }
 
   wakeKswapd(node: NodeState): void {
@@ -273,6 +425,22 @@ export class Zones {
   }
 }
 
+/** Where a CPU's list of a type begins in `listed`. */
+function placesOf(cpu: number, type: number): number {
+  return (cpu * TYPES + type) * PLACES
+}
+
+/** A chunk of the first place that has one: returns the place, -1 = none has. */
+function takeFirst(listed: Int32Array, places: number, pages = 1): number {
+  for (let place = 0; place < PLACES; place++) {
+    const have = listed[places + place] as number
+    if (have < pages) continue
+    listed[places + place] = have - pages
+    return place
+  }
+  return -1
+}
+
 /** By name: a load by a key that varies is a slow one. */
 function markOf(node: NodeState, mark: Mark): number {
   return mark === 'min' ? node.min : mark === 'low' ? node.low : node.high
@@ -281,7 +449,7 @@ function markOf(node: NodeState, mark: Mark): number {
 /** A node before anything happened. */
 function toNodeState(
   machine: Machine,
-  { node, freeAtStart }: Machine['nodes'][number],
+  { node, freeAtStart, unmovableFree, reclaimableFree }: Machine['nodes'][number],
   cpus: readonly { readonly node: number }[],
   watermarkScale: number,
 ): NodeState {
@@ -295,6 +463,11 @@ function toNodeState(
       : undefined
   const free = zoneList?.free ?? freeAtStart.value
   const allLow = sumOf(machine.zones, 'low')
+  const other = allLow > 0 ? Math.round(((machine.boostBelowFree?.value ?? 0) * low) / allLow) : 0
+  const held = Math.min(
+    free,
+    zones.reduce((sum, zone) => sum + (zone.reserve ? zone.reserve + zone.low : 0), 0),
+  )
   const cpusOfNode = cpus.filter((cpu) => cpu.node === node).length
   return {
     index: node,
@@ -315,9 +488,19 @@ function toNodeState(
       { managed: sumOf(zones, 'managed'), low, cpusOfNode },
       { tunes: rulesOf(machine).tunesPageLists },
     ),
-    otherFree: allLow > 0 ? Math.round(((machine.boostBelowFree?.value ?? 0) * low) / allLow) : 0,
+    held,
+    blocks: new PageBlocks(machine.boostStep.value || MOST_BLOCK_PAGES, {
+      all: free - held,
+      unmovable: unmovableFree?.value ?? other >> 1,
+      reclaimable: reclaimableFree?.value ?? other - (other >> 1),
+    }),
+    listed: new Int32Array(cpus.length * TYPES * PLACES),
     borrowedOnList: new Int32Array(cpus.length),
-    returning: 0,
+    returning: new Int32Array(PLACES),
+    returningAll: 0,
+    pooled: new Int32Array(PLACES),
+    pooledAll: 0,
+    treeNodes: new TreeNodes(),
     slotsHeld: 0,
     mostSlotsHeld: 0,
     recordShare: 0,

@@ -121,8 +121,10 @@ function describeMemory(facts: FactList, { pageSize, cpus, nodes, zones }: Machi
   facts.add('machine', 'page_size', pageSize, 'bytes', 'snapshot')
   const places = cpus.map(({ id, node, speed }) => `${id}: node ${node} x${speed}`)
   facts.add('machine', 'cpus', cpus.length, '', 'event', places.join(', '))
-  for (const { node, freeAtStart, totalPages } of nodes) {
+  for (const { node, freeAtStart, unmovableFree, reclaimableFree, totalPages } of nodes) {
     facts.based('machine', `node${node}.free_at_start`, freeAtStart, 'pages')
+    facts.known(`node${node}.unmovable_free`, unmovableFree, 'pages')
+    facts.known(`node${node}.reclaimable_free`, reclaimableFree, 'pages')
     facts.add('machine', `node${node}.managed`, totalPages, 'pages', 'snapshot')
   }
   for (const { node, name, basis, ...zone } of zones)

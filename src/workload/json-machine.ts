@@ -97,12 +97,16 @@ function readCpus(values: JsonValues, json: Json): Machine['cpus'] {
 }
 
 function readNodes(values: JsonValues, json: Json): Machine['nodes'] {
+  const pages = (value: unknown, place: string): Based<number> =>
+    values.based(value, place, (number, at) => values.number(number, at))
   const nodes = values.objects(json['nodes'], 'machine.nodes', (node, at, index) => ({
     node: values.number(node['node'] ?? index, `${at}.node`),
     freeAtStart: values.based(node['freeAtStart'], `${at}.freeAtStart`, (value, place) =>
       values.number(value, place),
     ),
     totalPages: values.number(node['totalPages'] ?? 0, `${at}.totalPages`),
+    ...values.optional(node, 'unmovableFree', `${at}.unmovableFree`, pages),
+    ...values.optional(node, 'reclaimableFree', `${at}.reclaimableFree`, pages),
   }))
   if (nodes.length === 0) values.fail('machine.nodes', '[]', 'at least one node')
   return nodes

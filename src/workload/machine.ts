@@ -1,4 +1,5 @@
 import type { Balance } from './balance.ts'
+import { findMobility } from './mobility.ts'
 import { EVENT, type RecordedZone, type Recording } from './recording.ts'
 import { findSwappiness } from './swappiness.ts'
 import type { Based, Machine, WorkloadCpu, WorkloadZone } from './types.ts'
@@ -144,6 +145,11 @@ export function describeMachine(recording: Recording, options: MachineOptions): 
             : Math.round(balance.freeAtStart.value / nodes.length),
       },
       totalPages: managedOf(node),
+      ...findMobility(
+        snapshotText(recording, 'zoneinfo.before'),
+        node,
+        balance.lruAtStart.value / nodes.length,
+      ),
     })),
     zones: describeZones(recording, zones),
     lru,

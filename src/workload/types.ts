@@ -42,6 +42,9 @@ export interface WorkloadNode {
   readonly node: number
   /** Free pages when the workload starts. */
   readonly freeAtStart: Based<number>
+  /** Free pages in blocks of the kernel's own pages, unmovable and reclaimable, before memory is low; absent = half of `boostBelowFree` each. */
+  readonly unmovableFree?: Based<number>
+  readonly reclaimableFree?: Based<number>
   /** Lowest pages kept per CPU list or otherwise not reclaimable; subtracts from nothing, printed only. */
   readonly totalPages: number
 }
