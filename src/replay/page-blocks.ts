@@ -34,7 +34,7 @@ export class PageBlocks {
   #count = 0
   readonly #types = new Uint8Array(MOST_BLOCKS)
   readonly #free = new Int32Array(MOST_BLOCKS)
-  /** Pages of the block that movable pages hold, or that wait for one on a CPU's list. */
+  /** Pages of the block in movable use; those on the lists of CPUs are in none (prep_move_freepages_block counts pages on LRU lists). */
   readonly #movable = new Int32Array(MOST_BLOCKS)
   /** Free pages outside of those blocks, all movable. */
   #rest = 0
@@ -89,7 +89,7 @@ export class PageBlocks {
       }
       if (place < 0) break
       const pages = isStealing ? 1 << order : Math.min(left, this.#chunksOf(place, order))
-      this.#takeFrom(place, pages, type)
+      this.#takeFrom(place, pages)
       given[at + place] = (given[at + place] as number) + pages
       left -= pages
     }
@@ -99,6 +99,11 @@ export class PageBlocks {
   /** The reserves' last page is lent. */
   lend(): void {
     this.#rest--
+  }
+
+  /** A page comes into movable use. */
+  use(place: number): void {
+    this.#movable[place] = (this.#movable[place] as number) + 1
   }
 
   /** Pages come back to where they were; `isMovable`: from a movable use. */
@@ -123,14 +128,13 @@ export class PageBlocks {
     return (free >> order) << order
   }
 
-  #takeFrom(place: number, pages: number, type: number): void {
+  #takeFrom(place: number, pages: number): void {
     if (place === REST) {
       this.#rest -= pages
       this.#wholes = Math.min(this.#wholes, Math.max(0, this.#rest >> MAX_ORDER))
       return
     }
     this.#free[place] = (this.#free[place] as number) - pages
-    if (type === MOVABLE) this.#movable[place] = (this.#movable[place] as number) + pages
   }
 
   /** __rmqueue_smallest: where the smallest chunks of the type are; -1 = none. */

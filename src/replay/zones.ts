@@ -208,7 +208,9 @@ export class Zones {
     if (refill > 0) this.#refilled(node, cpu, refill)
     if (lists.movable(cpu) >= (borrowedOnList[cpu] as number)) return -1
     borrowedOnList[cpu] = (borrowedOnList[cpu] as number) - 1
-    return takeFirst(node.listed, placesOf(cpu, MOVABLE))
+    const block = takeFirst(node.listed, placesOf(cpu, MOVABLE))
+    node.blocks.use(block)
+    return block
   }
 
   /** A folio's frames in told blocks, as its page keeps them, with one more in that block (-1: in none); they count as being in one. */
@@ -320,24 +322,24 @@ export class Zones {
     const movable = count - kernel
     const borrowed = Math.min(movable, borrowedOnList[cpu] as number)
     borrowedOnList[cpu] = (borrowedOnList[cpu] as number) - borrowed
-    this.#giveListed(node, placesOf(cpu, MOVABLE), borrowed, true)
+    this.#giveListed(node, placesOf(cpu, MOVABLE), borrowed)
     blocks.give(REST, movable - borrowed, false)
     this.#gain(node, count)
     if (kernel === 0) return
     lists.kernelCounts[cpu] = (lists.kernelCounts[cpu] as number) - kernel
-    const left = this.#giveListed(node, placesOf(cpu, RECLAIMABLE), kernel, false)
-    this.#giveListed(node, placesOf(cpu, UNMOVABLE), left, false)
+    const left = this.#giveListed(node, placesOf(cpu, RECLAIMABLE), kernel)
+    this.#giveListed(node, placesOf(cpu, UNMOVABLE), left)
   }
 
   /** So many pages of a list go back to where they are from; returns how many it did not have. */
-  #giveListed(node: NodeState, places: number, count: number, isMovable: boolean): number {
+  #giveListed(node: NodeState, places: number, count: number): number {
     const { blocks, listed } = node
     let left = count
     for (let place = 0; place < PLACES && left > 0; place++) {
       const pages = Math.min(listed[places + place] as number, left)
       if (pages === 0) continue
       listed[places + place] = (listed[places + place] as number) - pages
-      blocks.give(place, pages, isMovable)
+      blocks.give(place, pages, false)
       left -= pages
     }
     return left
@@ -354,9 +356,9 @@ export class Zones {
     for (let cpu = 0; cpu < borrowedOnList.length; cpu++) {
       const rest = lists.movable(cpu) - (borrowedOnList[cpu] as number)
       node.blocks.give(REST, rest, false)
-      this.#giveListed(node, placesOf(cpu, MOVABLE), borrowedOnList[cpu] as number, true)
-      this.#giveListed(node, placesOf(cpu, RECLAIMABLE), Number.POSITIVE_INFINITY, false)
-      this.#giveListed(node, placesOf(cpu, UNMOVABLE), Number.POSITIVE_INFINITY, false)
+      this.#giveListed(node, placesOf(cpu, MOVABLE), borrowedOnList[cpu] as number)
+      this.#giveListed(node, placesOf(cpu, RECLAIMABLE), Number.POSITIVE_INFINITY)
+      this.#giveListed(node, placesOf(cpu, UNMOVABLE), Number.POSITIVE_INFINITY)
       borrowedOnList[cpu] = 0
     }
     this.#gain(node, lists.drain())

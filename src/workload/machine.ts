@@ -145,11 +145,14 @@ export function describeMachine(recording: Recording, options: MachineOptions): 
             : Math.round(balance.freeAtStart.value / nodes.length),
       },
       totalPages: managedOf(node),
-      ...findMobility(
-        snapshotText(recording, 'zoneinfo.before'),
+      ...findMobility({
+        before: snapshotText(recording, 'zoneinfo.before'),
+        after: snapshotText(recording, 'zoneinfo.after'),
         node,
-        balance.lruAtStart.value / nodes.length,
-      ),
+        lruAtStart: balance.lruAtStart.value / nodes.length,
+        heldAtEnd: nodes.length > 1 ? undefined : heldAtEnd(recording),
+        recordPagesPerSlot: options.recordPagesPerSlot.value - TREE_BYTES / recording.pageSize,
+      }),
     })),
     zones: describeZones(recording, zones),
     lru,
@@ -287,6 +290,12 @@ const MOST_ERROR = 0.25
 const TREE_BYTES = 9
 const POOL_BYTES = 17
 const ZSWAP_BYTES = 64 + 9
+
+/** Swapped pages that zram held at the recording's end; undefined = not counted. */
+function heldAtEnd(recording: Recording): number | undefined {
+  const bytes = readCounter(recording, 'mm_stat.orig_data_size')?.last
+  return bytes === undefined ? undefined : bytes / recording.pageSize
+}
 
 /** Slab pages per slot in use. */
 export function findRecordPages(recording: Recording): Based<number> {

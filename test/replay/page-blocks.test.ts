@@ -27,6 +27,13 @@ function taken(blocks: PageBlocks, type: number, pages: number, order = 0): Int3
   return given
 }
 
+/** So many movable pages are taken and come into use. */
+function used(blocks: PageBlocks, pages: number): void {
+  taken(blocks, MOVABLE, pages).forEach((count, place) => {
+    for (let page = 0; page < count; page++) blocks.use(place)
+  })
+}
+
 describe('free pages by mobility type', () => {
   it('give movable pages first, without a fallback', () => {
     const blocks = blocksOf(300, 600, 50)
@@ -88,10 +95,22 @@ describe('free pages by mobility type', () => {
   it('count what the kernel holds of a movable block as alike', () => {
     const blocks = blocksOf(0, 600, 0)
     // 424 pages of the block are the kernel's, 400 become movable ones, 200 are free: it is claimed back.
-    taken(blocks, MOVABLE, 400)
+    used(blocks, 400)
     taken(blocks, RECLAIMABLE, 2, 1)
     expect(blocks.freeOf(RECLAIMABLE)).toBe(198)
     expect(blocks.freeOf(MOVABLE)).toBe(0)
+  })
+
+  it('count as alike for the kernel while they wait on a list, and as movable ones from their use on', () => {
+    const onLists = blocksOf(0, 600, 0)
+    taken(onLists, MOVABLE, 560)
+    taken(onLists, RECLAIMABLE, 2, 1)
+    expect(onLists.freeOf(RECLAIMABLE)).toBe(38)
+    const inUse = blocksOf(0, 600, 0)
+    used(inUse, 560)
+    taken(inUse, RECLAIMABLE, 2, 1)
+    // 40 free and 424 of the kernel's are less than half of 1024.
+    expect(inUse.freeOf(RECLAIMABLE)).toBe(0)
   })
 
   it('open a new block of the kernel’s where memory is plentiful, without a boost', () => {
