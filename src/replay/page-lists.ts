@@ -102,6 +102,28 @@ export class PageLists {
     return back
   }
 
+  /** A page that the CPU frees goes past its list: what frees do to the list's sizes, they do. */
+  passes(cpu: number): void {
+    const freed = this.#freeCount[cpu] as number
+    this.#allocFactor[cpu] = (this.#allocFactor[cpu] as number) >> 1
+    if (freed < this.#batch << SCALE_MAX) this.#freeCount[cpu] = freed + 1
+    this.#highOf(cpu)
+  }
+
+  /** decay_pcp_high, which the CPU's work for its counters calls once in a second, so many times; returns how many pages the zone gets back. */
+  decay(cpu: number, times: number): number {
+    if (!this.#tunes) return 0
+    const count = this.counts[cpu] as number
+    const least = Math.max(count - (this.#batch << SCALE_MAX), this.#highMin)
+    let high = this.#high[cpu] as number
+    for (let time = 0; time < times && high > least; time++)
+      high = Math.max(least, high - (high >> 3))
+    this.#high[cpu] = high
+    const back = Math.max(0, count - high)
+    this.counts[cpu] = count - back
+    return back
+  }
+
   /** drain_all_pages: returns what the zone gets back. */
   drain(): number {
     const total = this.total

@@ -39,6 +39,8 @@ export interface NodeState {
   readonly throttled: Thread[]
   /** Free pages outside `free`: on the lists of the CPUs. */
   readonly lists: PageLists
+  /** The second in which they were last shortened. */
+  decayedAt: number
   /** Free pages of lower zones that are kept for those who need them (lowmem_reserve). */
   readonly held: number
   /** Where the others are by mobility type. */
@@ -71,6 +73,8 @@ const TREE_BYTES = 9
 const SLAB_ORDER = 1
 /** A page table entry on 64-bit machines. */
 const PTE_BYTES = 8
+/** How often counters are brought together and lists shortened (sysctl_stat_interval). */
+const DECAY_NS = 1_000_000_000
 /** Page blocks where boosts are off: chunks of the largest order. */
 const MOST_BLOCK_PAGES = 1024
 
@@ -179,11 +183,16 @@ export class Zones {
     const returned = Math.min(node.returningAll, count)
     this.#giveToBlocks(node, node.returning, returned)
     node.returningAll -= returned
+    let isBulk = returned > 0
+    for (let page = 0; page < returned; page++) lists.passes(cpu)
     for (let page = returned; page < count; page++) {
       const back = lists.give(cpu)
-      if (back > 0) this.#trimmed(node, cpu, back)
+      if (back === 0) continue
+      this.#trimmed(node, cpu, back)
+      isBulk = true
     }
-    if (lists.isBelowHigh && this.isAbove(node, 'high')) lists.isBelowHigh = false
+    // free_unref_page_commit looks after it has given pages back.
+    if (isBulk && lists.isBelowHigh && this.isAbove(node, 'high')) lists.isBelowHigh = false
   }
 
   /** So many frames of those that are counted by block go back, those of the first block first. */
@@ -203,7 +212,10 @@ export class Zones {
   take(node: NodeState): number {
     const cpu = this.#kernel.scheduler.active?.cpu ?? 0
     const { lists, borrowedOnList } = node
-    if (node.free <= 0 && lists.movable(cpu) === 0) this.drain(node)
+    if (lists.movable(cpu) === 0) {
+      this.#decay(node)
+      if (node.free <= 0) this.drain(node)
+    }
     const refill = lists.take(cpu, node.zoneList?.available ?? node.free - node.held)
     if (refill > 0) this.#refilled(node, cpu, refill)
     if (lists.movable(cpu) >= (borrowedOnList[cpu] as number)) return -1
@@ -211,6 +223,19 @@ export class Zones {
     const block = takeFirst(node.listed, placesOf(cpu, MOVABLE))
     node.blocks.use(block)
     return block
+  }
+
+  /** vmstat_update: each CPU shortens its lists once in a second. */
+  #decay(node: NodeState): void {
+    const second = Math.floor(this.#kernel.scheduler.now / DECAY_NS)
+    const times = second - node.decayedAt
+    if (times === 0) return
+    node.decayedAt = second
+    const { lists } = node
+    for (let cpu = 0; cpu < lists.counts.length; cpu++) {
+      const back = lists.decay(cpu, times)
+      if (back > 0) this.#trimmed(node, cpu, back)
+    }
   }
 
   /** A folio's frames in told blocks, as its page keeps them, with one more in that block (-1: in none); they count as being in one. */
@@ -490,6 +515,7 @@ function toNodeState(
       { managed: sumOf(zones, 'managed'), low, cpusOfNode },
       { tunes: rulesOf(machine).tunesPageLists },
     ),
+    decayedAt: 0,
     held,
     blocks: new PageBlocks(machine.boostStep.value || MOST_BLOCK_PAGES, {
       all: free - held,

@@ -20,6 +20,29 @@ describe('per-CPU page lists', () => {
     expect(refills(true, 1200)).toEqual([15, 30, 60, 120, 240, 332, 332, 332])
   })
 
+  it('refill less after a free, whether the page stays on the list or not', () => {
+    for (const frees of [false, true]) {
+      const lists = new PageLists(2, zone, { tunes: true })
+      for (let page = 0; page < 225; page++) lists.take(0, 100_000)
+      if (frees) lists.passes(0)
+      // 15 + 30 + 60 + 120 pages are gone: the next refill would be of 15 << 4, after a free of 15 << 2.
+      expect(lists.take(0, 100_000)).toBe(frees ? 60 : 240)
+    }
+  })
+
+  it('fall by an eighth in a second where they have grown, and give what they hold beyond', () => {
+    const lists = new PageLists(2, zone, { tunes: true })
+    lists.isBelowHigh = false
+    // Refills of 15 to 480 pages raise high to 347 + 945 = 1292.
+    for (let page = 0; page < 466; page++) lists.take(0, 100_000)
+    expect(lists.counts[0]).toBe(479)
+    expect(lists.decay(0, 5)).toBe(0)
+    expect(lists.decay(0, 100)).toBe(479 - 347)
+    expect(lists.counts[0]).toBe(347)
+    expect(lists.decay(1, 100)).toBe(0)
+    expect(new PageLists(2, zone, { tunes: false }).decay(0, 9)).toBe(0)
+  })
+
   it('refill batch by batch before 6.7', () => {
     expect(new Set(refills(false, 200))).toEqual(new Set([15]))
   })
