@@ -76,8 +76,10 @@ export class CostSamples {
   readonly #positions = new Map<Thread, Position>()
   readonly #isQueued: Uint8Array
   readonly #wokenIdle = new Map<number, number>()
+  /** Time was stolen from the step that the present event ends. */
+  #stoodStill = false
 
-  /** Only events before `untilEvent` give samples; what is stolen of the step that ends at an event is left out. */
+  /** Only events before `untilEvent` give samples, and no step of which something is stolen: how long it would have been is not known. */
   constructor(
     recording: Recording,
     owners: ReadonlySet<number>,
@@ -99,7 +101,10 @@ export class CostSamples {
         continue
       }
       const thread = this.#threads.get(recording.tid[i] ?? 0)
-      thread.stolenNs += options.stolenOfStep[i] ?? 0
+      const stolenNs = options.stolenOfStep[i] ?? 0
+      this.#stoodStill = stolenNs > 0
+      if (this.#stoodStill) thread.strikes++
+      thread.stolenNs += stolenNs
       this.#take(thread, thread.cpuAt(recording.ns[i] ?? 0) - thread.stolenNs, i, counts)
     }
   }
@@ -194,6 +199,7 @@ export class CostSamples {
         flushes: thread.flushes - begun.flushes,
         // What one switch costs is not told by a part of a store.
         switches: folioPages > 1 ? 2 * switches : switches,
+        stoodStill: this.#stoodStill,
       })
   }
 
@@ -202,7 +208,7 @@ export class CostSamples {
     const { kind, a } = this.#recording
     if (kind[event] !== (this.hasGate ? EVENT.gate : EVENT.written)) return
     const entry = this.hasGate ? (a[event] ?? 0) : entryOfWrite(this.#recording, event)
-    const undisturbed = { isKernel: true, flushes: 0, switches: 0 }
+    const undisturbed = { isKernel: true, flushes: 0, switches: 0, stoodStill: false }
     this.stores.push({ event, entry, cpuNs: Number.NaN, ...undisturbed })
   }
 

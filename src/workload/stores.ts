@@ -17,6 +17,8 @@ export interface Stores {
   readonly switches: Uint8Array
   /** 1 = taken for a zero or same-filled page. */
   readonly isSame: Uint8Array
+  /** 1 = the machine stood still meanwhile: what is left of its time is the usual one of all stores, and tells nothing of this one. */
+  readonly stoodStill: Uint8Array
 }
 
 /** One store as it is read. */
@@ -27,6 +29,7 @@ export interface StoreSample {
   readonly isKernel: boolean
   readonly flushes: number
   readonly switches: number
+  readonly stoodStill: boolean
 }
 
 export interface ClassifiedStores {
@@ -63,6 +66,7 @@ export function classifyStores(
       flushes: counts((store) => store.flushes),
       switches: counts((store) => store.switches),
       isSame: Uint8Array.from(cpuNs, (spent) => (spent < below ? 1 : 0)),
+      stoodStill: counts((store) => (store.stoodStill ? 1 : 0)),
     },
   }
 }
@@ -108,8 +112,6 @@ export function findSameThreshold(
 const MIN_SAMPLES = 50
 /** Medians of few differ by less than what a switch adds. */
 const MIN_SWITCHED = 20
-/** Interrupted stores by direct reclaimers tell what an interruption costs only where there are enough of them. */
-const MIN_FLUSHES = 0.02
 
 export interface StoreCosts {
   readonly store: Cost
@@ -125,14 +127,14 @@ export function storeCosts(stores: Stores, isWholeGap: boolean): StoreCosts {
   const kernel = new StoreClass()
   const user = new StoreClass()
   for (let k = 0; k < stores.length; k++) {
-    if (Number.isNaN(stores.cpuNs[k])) continue
+    if (Number.isNaN(stores.cpuNs[k]) || stores.stoodStill[k] === 1) continue
     if (stores.isSame[k] === 1) same.push(stores.cpuNs[k] ?? 0)
     else (stores.isKernel[k] === 1 ? kernel : user).add(stores, k)
   }
   const hasKernel = kernel.whole.length >= 2 * MIN_SAMPLES
   const hasUser = user.alone.length >= 2 * MIN_SAMPLES
   const chosen = hasKernel ? kernel : user.whole.length > 0 ? user : kernel
-  const tellsFlush = hasKernel && user.whole.length >= MIN_SAMPLES && user.meanFlushes > MIN_FLUSHES
+  const tellsFlush = hasKernel && user.alone.length > 0 && user.interrupted >= MIN_SAMPLES
   const alone = hasUser ? user.alone : kernel.whole
   const flushNs = tellsFlush
     ? Math.max(0, (user.whole.mean() - alone.mean()) / user.meanFlushes)
@@ -184,6 +186,11 @@ class StoreClass {
     this.whole.push(spent)
     this.#flushes += flushes
     if (flushes === 0) this.alone.push(spent)
+  }
+
+  /** Stores that an unmapping elsewhere interrupted. */
+  get interrupted(): number {
+    return this.whole.length - this.alone.length
   }
 
   get meanFlushes(): number {

@@ -26,6 +26,8 @@ export class Thread {
   switches = 0
   /** Of its CPU time, what the machine did not have; kept by who knows it. */
   stolenNs = 0
+  /** Steps of which something was stolen; kept by the same. */
+  strikes = 0
   inDirect = false
   inFault = false
 
@@ -37,7 +39,7 @@ export class Thread {
 
   /** Rises with everything from outside that makes a step of the thread longer. */
   get disturbances(): number {
-    return this.flushes + this.switches
+    return this.flushes + this.switches + this.strikes
   }
 
   cpuAt(ns: number): number {

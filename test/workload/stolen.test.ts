@@ -11,13 +11,14 @@ const UNMAP_NS = 30_000
 interface Written {
   readonly tid?: number
   readonly hasGate?: boolean
+  readonly unmapNs?: (page: number) => number
 }
 
 /** A thread writes `pages` pages in batches of 32; the store of each page lasts what `storeNs` says. */
 function writing(
   pages: number,
   storeNs: (page: number) => number,
-  { tid = KSWAPD, hasGate = true }: Written = {},
+  { tid = KSWAPD, hasGate = true, unmapNs = () => UNMAP_NS }: Written = {},
 ): Recording {
   const builder = new RecordingBuilder()
   let rank = 0
@@ -27,7 +28,7 @@ function writing(
   builder.add(rank++, EVENT.switch, 0, 0, 0, 0, STATE.runnable, tid, 0)
   for (let page = 0; page < pages; page++) {
     if (page % 32 === 0) add(EVENT.isolate, 32, 32, 32)
-    ns += UNMAP_NS
+    ns += unmapNs(page)
     if (hasGate) add(EVENT.gate, page)
     ns += storeNs(page)
     add(EVENT.written, page, 1)
@@ -43,6 +44,12 @@ function find(recording: Recording) {
   const work = new WorkTimes(tenths, [], new Float64Array())
   const { ofStep, kernel, direct } = findStolen(recording, new Set(), 0, endNs)
   return { ofStep, kernel: kernel.byWork(work), direct: direct.byWork(work) }
+}
+
+function costsOf(recording: Recording) {
+  const { ofStep } = find(recording)
+  const options = { sameShare: 0, untilEvent: recording.length }
+  return measureCosts(recording, new Set(), { ...options, stolenOfStep: ofStep }).costs
 }
 
 describe('CPU time that the machine did not have', () => {
@@ -71,11 +78,22 @@ describe('CPU time that the machine did not have', () => {
     expect(find(writing(640, struck, { hasGate: false })).kernel).toEqual(find(shared).kernel)
   })
 
-  it('is not in the costs', () => {
-    const { ofStep } = find(shared)
-    const options = { sameShare: 0, untilEvent: shared.length }
-    const { store } = measureCosts(shared, new Set(), { ...options, stolenOfStep: ofStep }).costs
-    expect(Math.max(...store.samples)).toBe(STORE_NS)
+  it.each([true, false])(
+    'is not in the costs, nor are the steps that it struck: they would have taken nobody knows how long (gate told: %s)',
+    (hasGate) => {
+      const recording = writing(640, struck, { hasGate })
+      const { store, unmap } = costsOf(recording)
+      expect(new Set(store.samples)).toEqual(new Set([hasGate ? STORE_NS : STORE_NS + UNMAP_NS]))
+      expect(store.n).toBe(640 - 6)
+      if (hasGate) expect(unmap.n).toBe(640 - 20)
+    },
+  )
+
+  it('is not in what unmapping costs', () => {
+    const unmapNs = (page: number): number => struck(page) - STORE_NS + UNMAP_NS
+    const { store, unmap } = costsOf(writing(640, () => STORE_NS, { unmapNs }))
+    expect(store.n).toBe(640)
+    expect(unmap.n).toBe(640 - 20 - 6)
   })
 
   it('is none on a machine whose steps are slow or spread, without any that stood still', () => {
