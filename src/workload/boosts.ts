@@ -1,5 +1,5 @@
 import type { Balance } from './balance.ts'
-import { RECLAIM_FILE } from './page-cache.ts'
+import { type PageCache, RECLAIM_FILE } from './page-cache.ts'
 import { EVENT, pagesOfEvent, type Recording } from './recording.ts'
 import { PoolPages } from './refused.ts'
 import type { Stores } from './stores.ts'
@@ -11,7 +11,7 @@ interface BoostParts {
   readonly startEvent: number
   readonly untilNs: number
   readonly recordPagesPerSlot: number
-  readonly cacheAtStart: number
+  readonly cache: Pick<PageCache, 'atStart' | 'readBy'>
 }
 
 /** Entries of a page table on 64-bit machines with pages of 4 KiB. */
@@ -49,7 +49,6 @@ export function freeAtBoosts(recording: Recording, parts: BoostParts): number[] 
     while (allocated < allocNs.length && (allocNs[allocated] ?? 0) <= ns) allocated++
     switch (recording.kind[i]) {
       case EVENT.batchEnd:
-        // What the page cache took and gave back since the start leaves free memory as it was.
         if (((recording.c[i] ?? 0) & RECLAIM_FILE) === 0) reclaimed += recording.b[i] ?? 0
         else reclaimedFile += recording.b[i] ?? 0
         break
@@ -59,13 +58,13 @@ export function freeAtBoosts(recording: Recording, parts: BoostParts): number[] 
         break
       case EVENT.wakeKswapd:
         // While the first page cache goes, how much was allocated meanwhile is known too coarsely.
-        if (isBoostWake(recording, i) && allocated > 0 && reclaimedFile >= parts.cacheAtStart) {
+        if (isBoostWake(recording, i) && allocated > 0 && reclaimedFile >= parts.cache.atStart) {
           mostStored = Math.max(mostStored, pool.stored + pool.outside)
           found.push(
             constant -
               per * pool.stored -
               (balance.lruAtStart.value + allocated + swappedIn - reclaimed) +
-              Math.min(reclaimedFile, parts.cacheAtStart) +
+              (reclaimedFile - parts.cache.readBy(ns)) +
               parts.recordPagesPerSlot * mostStored +
               allocated / TABLE_ENTRIES,
           )

@@ -81,7 +81,9 @@ class ClockReader {
   #begin(): void {
     for (const clock of this.clocks.values()) {
       const thread = this.#threads.get(clock.tid)
-      this.#sinceMark(thread, thread.cpuAt(this.#startNs))
+      const { spent, dueNs } = this.#sinceMark(thread, thread.cpuAt(this.#startNs))
+      if (!thread.inDirect && !thread.inFault) clock.beforeNs += ownOf(clock, spent, dueNs)
+      clock.debtNs = 0
       const isBlocked = thread.cpu < 0 && thread.left === STATE.blocked && thread.wokenNs < 0
       if (!isBlocked) beginAt(clock, this.#startNs)
     }
@@ -152,18 +154,16 @@ class ClockReader {
     const clock = this.#clockOf(thread)
     if (clock === undefined) return undefined
     const { spent, dueNs } = this.#sinceMark(thread, thread.cpuAt(ns))
-    if (ns < this.#startNs) return clock
+    if (ns < this.#startNs) {
+      if (!thread.inDirect && !thread.inFault) clock.beforeNs += ownOf(clock, spent, dueNs)
+      return clock
+    }
     if (clock.firstNs < 0)
       beginAt(clock, thread.wokenNs < 0 ? ns : Math.max(thread.wokenNs, this.#startNs))
     clock.lastNs = ns
     if (thread.inDirect) clock.reclaimCpuNs += spent
     else if (thread.inFault) clock.faultCpuNs += spent
-    else {
-      const due = dueNs + clock.debtNs
-      const taken = Math.min(due, spent * MOST_TAKEN_SHARE)
-      clock.debtNs = due - taken
-      clock.ownNs += spent - taken
-    }
+    else clock.ownNs += ownOf(clock, spent, dueNs)
     const last = clock.wall.length - 1
     if (clock.wall.at(last) === ns) clock.own.set(last, clock.ownNs)
     else {
@@ -189,4 +189,12 @@ function beginAt(clock: TaskClock, ns: number): void {
   clock.firstNs = ns
   clock.wall.push(ns)
   clock.own.push(0)
+}
+
+/** What flushes and switches took of the CPU time that a task spent is not its own. */
+function ownOf(clock: TaskClock, spent: number, dueNs: number): number {
+  const due = dueNs + clock.debtNs
+  const taken = Math.min(due, spent * MOST_TAKEN_SHARE)
+  clock.debtNs = due - taken
+  return spent - taken
 }

@@ -6,6 +6,8 @@ export class TaskClock {
   firstNs = -1
   lastNs = 0
   ownNs = 0
+  /** Own time before the workload's start. */
+  beforeNs = 0
   /** CPU time inside swap-in faults and in reclaim. */
   faultCpuNs = 0
   reclaimCpuNs = 0

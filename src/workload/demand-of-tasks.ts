@@ -89,10 +89,10 @@ export function findDemand(recording: Recording, parts: DemandParts): Demand {
   }
   const cache = readPageCache(recording, tasks.list, users, startEvent)
   const demandBy = (balance: Balance): Demand => {
-    // The balance takes every page-cache page that went for one that was read since; those of the start were not.
+    // The balance takes every page-cache page that went for one that was read since; when those were read is known better.
     const anchors = balance.anchors.map((anchor) => ({
       ...anchor,
-      anon: anchor.anon + Math.min(anchor.file, cache.atStart),
+      anon: anchor.anon + anchor.file - cache.readBy(anchor.ns),
     }))
     const knots = fitDemand(toAnonAnchors(anchors, startNs), clockAt)
     const allocations = spreadAllocations(knots, allocators)
@@ -104,7 +104,7 @@ export function findDemand(recording: Recording, parts: DemandParts): Demand {
         startEvent,
         untilNs,
         recordPagesPerSlot: parts.recordPagesPerSlot,
-        cacheAtStart: cache.atStart,
+        cache,
       })
     return { balance, knots, allocations, cache, boostFree }
   }

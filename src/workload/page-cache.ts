@@ -17,11 +17,17 @@ export interface PageCache {
   /** Pages that were in the page cache before memory was low. */
   readonly atStart: number
   readonly reads: FileReads
+  /** Pages read from the start to a moment. */
+  readBy(ns: number): number
 }
 
+/** Bytes that are read at once: the kernel's default readahead (VM_READAHEAD_PAGES, include/linux/mm.h). */
+const READAHEAD = 128 * 1024
+
 /**
- * Reads of the page cache leave no event; what reclaim takes back does. In a steady state as much is read as is taken back; what is taken back
- * faster than its reader reads has been there from the start.
+ * Reads of the page cache leave no event; what reclaim takes back does, some time after they were read. In all as much is read as is taken
+ * back, evenly on the reader's own clock, before memory was low as well; what is taken back before it can have been read since the start
+ * was there then.
  */
 export function readPageCache(
   recording: Recording,
@@ -29,47 +35,48 @@ export function readPageCache(
   users: MemoryUsers,
   startEvent: number,
 ): PageCache {
-  const startNs = recording.ns[startEvent] ?? 0
-  const ns: number[] = []
-  const pages: number[] = []
-  let total = 0
-  for (let i = startEvent; i < recording.length; i++)
-    if (
-      recording.kind[i] === EVENT.batchEnd &&
-      ((recording.c[i] ?? 0) & RECLAIM_FILE) !== 0 &&
-      (recording.b[i] ?? 0) > 0
-    ) {
-      ns.push(recording.ns[i] ?? 0)
-      pages.push(recording.b[i] ?? 0)
-      total += recording.b[i] ?? 0
-    }
+  const taken = listTaken(recording, startEvent)
+  const all = taken.reduce((sum, { pages }) => sum + pages, 0)
   const task = findReader(clocks, users)
-  const reading = findActivity(recording, clocks[task]?.tid ?? -1)
-  const rate = total / Math.max(1, reading.toNs - reading.fromNs)
+  const clock = clocks[task]
+  const rate = clock === undefined ? 0 : all / Math.max(1, clock.beforeNs + clock.ownNs)
+  const atRate = (ns: number): number => rate * (clock?.ownAt(ns) ?? 0)
+  let sum = 0
   let atStart = 0
-  let taken = 0
-  ns.forEach((at, row) => {
-    taken += pages[row] ?? 0
-    const read = rate * Math.max(0, Math.min(at, reading.toNs) - Math.max(startNs, reading.fromNs))
-    atStart = Math.max(atStart, Math.round(taken - read))
-  })
-  let old = atStart
-  pages.forEach((count, row) => {
-    const fromStart = Math.min(old, count)
-    old -= fromStart
-    pages[row] = count - fromStart
-  })
-  const first = pages.findIndex((count) => count > 0)
-  const kept = first < 0 ? pages.length : first
+  for (const { ns, pages } of taken) {
+    sum += pages
+    atStart = Math.max(atStart, Math.round(sum - atRate(ns)))
+  }
+  const total = all - atStart
+  const most = Math.max(1, Math.floor(READAHEAD / recording.pageSize))
+  const count = Math.ceil(total / most)
   return {
     atStart,
     reads: {
-      total: total - atStart,
+      total,
       task,
-      ns: Float64Array.from(ns.slice(kept)),
-      pages: Float64Array.from(pages.slice(kept)),
+      ns: Float64Array.from({ length: count }, (_, n) => clock?.wallAt((n * most) / rate) ?? 0),
+      pages: Float64Array.from({ length: count }, (_, n) => Math.min(most, total - n * most)),
     },
+    readBy: (ns) => Math.min(total, atRate(ns)),
   }
+}
+
+interface Taken {
+  readonly ns: number
+  readonly pages: number
+}
+
+/** Page-cache pages that reclaim took back since the start. */
+function listTaken(recording: Recording, startEvent: number): Taken[] {
+  const taken: Taken[] = []
+  for (let i = startEvent; i < recording.length; i++) {
+    const isFile = ((recording.c[i] ?? 0) & RECLAIM_FILE) !== 0
+    const pages = recording.b[i] ?? 0
+    if (recording.kind[i] === EVENT.batchEnd && isFile && pages > 0)
+      taken.push({ ns: recording.ns[i] ?? 0, pages })
+  }
+  return taken
 }
 
 /** The task whose allocations for the page cache met low memory most often; without any, the one that allocates most. */
@@ -85,16 +92,4 @@ function findReader(clocks: readonly TaskClock[], users: MemoryUsers): number {
     }
   })
   return task
-}
-
-/** From when to when a task ran. */
-function findActivity(recording: Recording, tid: number): { fromNs: number; toNs: number } {
-  let fromNs = -1
-  let toNs = 0
-  for (let i = 0; i < recording.length; i++) {
-    if (recording.kind[i] !== EVENT.switch || recording.c[i] !== tid) continue
-    toNs = recording.ns[i] ?? 0
-    if (fromNs < 0) fromNs = toNs
-  }
-  return { fromNs: Math.max(0, fromNs), toNs }
 }

@@ -46,9 +46,8 @@ function cacheOf(recording: Recording) {
 describe('the page cache of a recording', () => {
   it('held at the start what reclaim takes back faster than anybody reads', () => {
     const { atStart, reads } = cacheOf(reading([9000, 0, 0, 0, 1000]))
-    // 10000 pages in the reader's 9 seconds: half a second of them when the first 9000 go.
-    expect(atStart).toBeGreaterThan(8000)
-    expect(atStart).toBeLessThanOrEqual(9000)
+    // It reads a tenth in each of its ten turns; one since the start when the first 9000 go.
+    expect(atStart).toBe(8000)
     expect(atStart + reads.total).toBe(10_000)
     expect(reads.pages.reduce((sum, pages) => sum + pages, 0)).toBe(reads.total)
   })
@@ -58,6 +57,16 @@ describe('the page cache of a recording', () => {
     // It read for five seconds before, and for less than five after.
     expect(atStart / reads.total).toBeGreaterThan(0.9)
     expect(atStart / reads.total).toBeLessThan(1.5)
+  })
+
+  it('is read when its reader runs, not when reclaim takes it back', () => {
+    const { atStart, reads, readBy } = cacheOf(reading([0, 0, 0, 0, 10_000]))
+    expect(atStart).toBe(5000)
+    expect(readBy(5.1 * SECOND)).toBeLessThan(1000)
+    expect(readBy(8 * SECOND)).toBeCloseTo(3000, -1)
+    expect(reads.ns[0]).toBeLessThan(5.1 * SECOND)
+    expect(reads.ns.filter((ns) => ns <= 8 * SECOND).length / reads.ns.length).toBeCloseTo(0.6, 1)
+    expect(reads.pages.reduce((sum, pages) => sum + pages, 0)).toBe(reads.total)
   })
 
   it('is empty without any file page in reclaim', () => {
