@@ -95,7 +95,7 @@ function findTimes({
 > {
   const read = cache.reads
   const touchedNs = touches.map((touch) => touch.ns)
-  const work = new WorkTimes(allocations.ns, touchedNs, read.ns)
+  const work = new WorkTimes(allocations.ns, touchedNs, read)
   const endNs = endOfDemand({
     startNs,
     allocated: allocations.ns,

@@ -2,12 +2,24 @@ import type { TaskClock } from './clocks.ts'
 import type { TouchedPage } from './pages.ts'
 import type { Recording } from './recording.ts'
 
-/** When each of all allocations, touches and file reads had been asked for. */
+/** When each of all pages allocated, touched and read from files had been asked for: the measure of work in a replay, too (WorkDone). */
 export class WorkTimes {
   readonly #ns: Float64Array
 
-  constructor(allocated: Float64Array, touched: readonly number[], read: Float64Array) {
-    this.#ns = Float64Array.from([...allocated, ...touched, ...read]).sort()
+  constructor(
+    allocated: Float64Array,
+    touched: readonly number[],
+    read: { readonly total: number; readonly ns: Float64Array; readonly pages: Float64Array },
+  ) {
+    const all = new Float64Array(allocated.length + touched.length + read.total)
+    all.set(allocated)
+    all.set(touched, allocated.length)
+    let next = allocated.length + touched.length
+    read.pages.forEach((pages, n) => {
+      all.fill(read.ns[n] ?? 0, next, next + pages)
+      next += pages
+    })
+    this.#ns = all.sort()
   }
 
   /** The moment by which a share of them was. */

@@ -41,7 +41,11 @@ function writing(
 function find(recording: Recording) {
   const { endNs } = recording
   const tenths = Float64Array.from({ length: 10 }, (_, part) => (endNs * part) / 10)
-  const work = new WorkTimes(tenths, [], new Float64Array())
+  const work = new WorkTimes(tenths, [], {
+    total: 0,
+    ns: new Float64Array(),
+    pages: new Float64Array(),
+  })
   const { ofStep, kernel, direct } = findStolen(recording, new Set(), 0, endNs)
   return { ofStep, kernel: kernel.byWork(work), direct: direct.byWork(work) }
 }

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { TaskClock } from '../../src/workload/clocks.ts'
-import { endOfDemand } from '../../src/workload/work-share.ts'
+import { endOfDemand, WorkTimes } from '../../src/workload/work-share.ts'
 
 function sleeperUntil(ns: number): TaskClock {
   const clock = new TaskClock(7)
@@ -43,4 +43,13 @@ it('reclaim for a memory cgroup is demand too: it ends when the own clock shows 
     clocks: [clock],
   })
   expect(end).toBe(900)
+})
+
+it('a read of many pages is as much work as that many allocations', () => {
+  const read = { total: 6, ns: Float64Array.of(500, 600), pages: Float64Array.of(4, 2) }
+  const work = new WorkTimes(Float64Array.of(100, 200, 300), [400], read)
+  expect(Array.from(work.sharesAt(Float64Array.of(0, 300, 400, 500, 600)))).toEqual([
+    0, 0.3, 0.4, 0.8, 1,
+  ])
+  expect(work.at(0.5)).toBe(500)
 })
