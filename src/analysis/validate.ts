@@ -2,7 +2,7 @@ import type { RowBuffer } from '../model/rows.ts'
 import type { RunResult } from '../replay/replay.ts'
 import { type InputsByBasis, inputsByBasis } from '../workload/describe.ts'
 import type { Extraction } from '../workload/extract.ts'
-import { pagesAsked, TASK_OPS, type Workload } from '../workload/types.ts'
+import { TASK_OPS, type Workload } from '../workload/types.ts'
 import { describeHalfInputs, type HalfInputs, readHalfInputs, withLost } from './recorded-halves.ts'
 import {
   type FigureKind,
@@ -77,32 +77,13 @@ export async function validateHalves(
       demandScale: 1,
       sink: collected.sink,
     })
-    runs.push(collected.figures(result, halfOfRun(result, workload)))
+    // As in the recording: when half of the pages had been asked for, whoever asked.
+    runs.push(collected.figures(result, Number.isNaN(result.halfNs) ? 0 : result.halfNs))
   }
   const open = openLoop(workload, first)
   const most = withLost(recording, second, halfNs, endNs)
   const inputs = readHalfInputs(extraction)
   return compareHalves(recording.name, { first, second, most, runs, open, inputs }, workload)
-}
-
-/**
- * When a run had done as much work as the recording at its half: there each task was at its second mark, here one task is before and another
- * behind; what some lack the others have done more, if each works on at its own rate.
- */
-function halfOfRun(result: RunResult, workload: Workload): number {
-  const rates = new Map(
-    workload.tasks.map((task) => [task.taskId, pagesAsked(task, workload.pages.order)]),
-  )
-  let weights = 0
-  let sum = 0
-  for (const { taskId, marks } of result.progress)
-    for (const { phase, ns } of marks) {
-      if (phase !== 1) continue
-      const weight = rates.get(taskId) ?? 0
-      weights += weight
-      sum += weight * ns
-    }
-  return weights > 0 ? sum / weights : 0
 }
 
 /** Threads whose stalls and reclaims are compared: all but those that only take CPU time from the others. */

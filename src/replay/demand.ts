@@ -86,7 +86,7 @@ export class TaskScript {
       if (thread.chargedOverHigh > 0) yield* memcgHigh.handle(thread)
       if (scheduler.stopped) return
       progress.done = row + 1
-      work.did(op[row] as number, value)
+      work.did(op[row] as number, value, scheduler.now)
     }
     progress.endNs = scheduler.now
   }

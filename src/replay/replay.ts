@@ -66,6 +66,8 @@ export interface RunResult {
   /** Reclaim needed a page and none was left: the run is cut at `summary.workUsed`. */
   readonly exhausted: boolean
   readonly endNs: number
+  /** When half of the pages that the demand asks for had been asked for; NaN = the run was cut before. */
+  readonly halfNs: number
   readonly contents: string
 }
 
@@ -113,6 +115,7 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
     progress,
     exhausted: kernel.exhausted,
     endNs,
+    halfNs: kernel.work.halfNs,
     contents: contents.description,
   }
 }

@@ -5,6 +5,7 @@ export class WorkDone {
   readonly #all: number
   readonly #orders: Uint8Array
   #done = 0
+  #halfNs = Number.NaN
 
   constructor({ tasks, pages }: Pick<Workload, 'tasks' | 'pages'>) {
     this.#orders = pages.order
@@ -13,8 +14,14 @@ export class WorkDone {
     this.#all = Math.max(1, all)
   }
 
-  did(op: number, arg: number): void {
+  did(op: number, arg: number, ns: number): void {
     this.#done += pagesOfRow(op, arg, this.#orders)
+    if (Number.isNaN(this.#halfNs) && this.#done * 2 >= this.#all) this.#halfNs = ns
+  }
+
+  /** When half of it was done; NaN = not yet. */
+  get halfNs(): number {
+    return this.#halfNs
   }
 
   get share(): number {
