@@ -93,7 +93,7 @@ export class TaskScript {
 
   /** What the row asks for, but for its CPU time; undefined where that takes none. */
   #begin(op: number, value: number, progress: TaskProgress): Steps | StepsTo<number> | undefined {
-    const { direct, faults, scheduler, zones } = this.#kernel
+    const { direct, faults, fileReads, scheduler, zones } = this.#kernel
     const thread = this.#thread
     switch (op) {
       case ALLOC:
@@ -104,7 +104,7 @@ export class TaskScript {
         progress.ownNs += value
         return this.#sleep(value)
       case FILE:
-        return faults.readFile(thread, value)
+        return fileReads.read(thread, value)
       case FREE_PAGES:
         return this.#free(this.#own.splice(Math.max(0, this.#own.length - value)).reverse())
       case EXIT:

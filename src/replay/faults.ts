@@ -44,22 +44,6 @@ export class Faults {
     return page
   }
 
-  /** Pages of a file read through the page cache: clean, on the inactive file list. */
-  *readFile(thread: Thread, count: number): Steps {
-    const { pages } = this.#kernel
-    for (let read = 0; read < count; read++) {
-      const { node, borrowed } = yield* this.#kernel.allocation.allocate(thread, thread.memcg)
-      if (this.#kernel.scheduler.stopped) return
-      if (!this.#kernel.scheduler.spend(thread, this.#kernel.costs.fault.draw())) yield
-      const page = pages.create(P.FILE_PAGE, node.index)
-      pages.chargeTo(page, thread.memcg)
-      pages.state[page] = P.RESIDENT
-      this.#kernel.shrink.add(page, borrowed)
-      this.#kernel.zones.pendingFrames--
-      this.#kernel.tally.filePages++
-    }
-  }
-
   /** A task touches a page it has allocated before. */
   *touch(thread: Thread, wanted: number): Steps {
     const { locks, pages, scheduler } = this.#kernel
@@ -155,7 +139,8 @@ export class Faults {
     const { node, borrowed } = yield* allocation.allocate(thread, charged, count)
     if (scheduler.stopped) return
     // swap_read_folio: only the return of a page that was in use when it was evicted counts as a stall.
-    const entered = this.#wasInUse(evictor, page) && pressure.enter(thread, scheduler.now)
+    const wasInUse = this.#wasInUse(evictor, page, memcgs.lruvec(charged, node))
+    const entered = wasInUse && pressure.enter(thread, scheduler.now)
     if (!scheduler.spend(thread, drawn(costs.swapIn, count))) yield
     const slot = pages.slot[page] as number
     const place = this.#load(node, page)
@@ -188,6 +173,7 @@ export class Faults {
     const charged = memcgs.chargedFor(page)
     const { node, borrowed } = yield* this.#kernel.allocation.allocate(thread, charged, count)
     if (scheduler.stopped) return false
+    this.#kernel.generations?.refaulted(page, memcgs.lruvec(charged, node))
     if (!scheduler.spend(thread, drawn(costs.swapIn, count))) yield
     const slot = pages.slot[page] as number
     const place = this.#load(node, page)
@@ -233,10 +219,10 @@ export class Faults {
     pool.dropSlot(page)
   }
 
-  /** Would the lists have held the page, had it not been evicted? */
-  #wasInUse(evictor: Lruvec, page: number): boolean {
+  /** workingset_refault: would the lists have held the page, had it not been evicted? */
+  #wasInUse(evictor: Lruvec, page: number, to: Lruvec): boolean {
     const { generations, lru, pages } = this.#kernel
-    if (generations !== undefined) return generations.refaultsEarly(page)
+    if (generations !== undefined) return generations.refaulted(page, to)
     return (
       pages.has(page, P.WORKINGSET) &&
       evictor.age - (pages.evictedAt[page] as number) <= lru.refaultReach(evictor)

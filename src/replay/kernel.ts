@@ -7,6 +7,7 @@ import { ClassicLru } from './classic-lru.ts'
 import type { CostSamplers } from './costs.ts'
 import { DirectReclaim } from './direct-reclaim.ts'
 import { Faults } from './faults.ts'
+import { FileReads } from './file-reads.ts'
 import { FolioLocks } from './folio-lock.ts'
 import type { PolicyGate } from './gate.ts'
 import { checkCharges, checkOrder, checkPages, checkThreads } from './invariants.ts'
@@ -80,6 +81,7 @@ export class Kernel {
   readonly device: SwapDevice
   readonly throttle: WritebackThrottle
   readonly faults: Faults
+  readonly fileReads: FileReads
   readonly readahead: Readahead
   gate: PolicyGate | undefined
   exhausted = false
@@ -137,6 +139,7 @@ export class Kernel {
     this.swapOuts = new SwapOuts(this)
     this.stores = new Stores(this)
     this.faults = new Faults(this)
+    this.fileReads = new FileReads(this)
     this.readahead = new Readahead(
       this,
       parts.readahead ?? machine.readahead.value,

@@ -37,6 +37,7 @@ export const LOG_EVENTS = {
   complete:
     'A store of the policy is done with the folio: it is unlocked; value: 1 = it will be moved to the tail of its list.',
   freed: 'The frame of a swapped-out page is free; value: swap-out id.',
+  'file-refault': 'A page of a file that was evicted before its reader came to it is read again.',
   load: 'The copy of a page that a task waits for is read; value: pages; detail: where from (pool, disk).',
   'swap-in':
     'A page is back; value: ns it took; detail: what the fault met (queued, storing, stored, pool, disk).',

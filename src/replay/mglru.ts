@@ -4,6 +4,7 @@ import type { Lruvec } from './lruvec.ts'
 import { MemcgLru, type MemcgMove, type Step } from './memcg-lru.ts'
 import { PageTables } from './page-tables.ts'
 import * as P from './pages.ts'
+import { ANON_TYPE, FILE_TYPE, MAX_SWAPPINESS, RefaultFeedback } from './refault-feedback.ts'
 import { DEF_PRIORITY, ISOLATE_SHARE, type Scan } from './scan.ts'
 import type { Steps, StepsTo } from './steps.ts'
 import { FILE, SCAN, type Thread } from './thread.ts'
@@ -15,14 +16,13 @@ const MAX_BATCH = 4096
 const MIN_GENERATIONS = 2
 /** Cost of a folio that isolation passes over (a flag test and a move on its list) over that of one kept: .26 to .38 in recordings that show both. */
 const SKIPPED_SHARE = 0.33
-const ANON_TYPE = 0
-const FILE_TYPE = 1
 
 /** Of one cgroup on one node. */
 interface LruvecGenerations {
   youngest: number
   /** Oldest generation of anonymous and of file pages. */
   readonly oldest: [number, number]
+  readonly feedback: RefaultFeedback
 }
 
 /**
@@ -43,7 +43,11 @@ export class Generations {
     const { memcgs, zones } = kernel
     this.#kernel = kernel
     this.#swappiness = swappiness
-    this.#lruvecs = memcgs.lruvecs.map(() => ({ youngest: MIN_GENERATIONS + 1, oldest: [0, 0] }))
+    this.#lruvecs = memcgs.lruvecs.map(() => ({
+      youngest: MIN_GENERATIONS + 1,
+      oldest: [0, 0],
+      feedback: new RefaultFeedback(),
+    }))
     this.#memcgLrus = memcgs.hasMemcgLru
       ? zones.nodes.map(
           (node) =>
@@ -107,7 +111,37 @@ export class Generations {
 
   /** lru_gen_eviction: the shadow entry holds the oldest generation. */
   evicted(page: number): void {
-    this.#setEvictedFrom(page, this.#of(page).oldest[ANON_TYPE])
+    const { pages } = this.#kernel
+    const { feedback, oldest } = this.#of(page)
+    feedback.evicted(ANON_TYPE, pages.pagesOf(page))
+    this.#setEvictedFrom(page, oldest[ANON_TYPE])
+  }
+
+  /** lru_gen_eviction of a page of a file, whose shadow entry is returned. */
+  fileEvicted(page: number): number {
+    const { feedback, oldest } = this.#of(page)
+    feedback.evicted(FILE_TYPE, 1)
+    return oldest[FILE_TYPE]
+  }
+
+  /**
+   * lru_gen_refault, before the page's node is another one: true = it was evicted too early, from the lists it comes back to and from the
+   * generation that still is their oldest (lru_gen_test_recent). Only such pages count.
+   */
+  refaulted(page: number, to: Lruvec): boolean {
+    const { pages } = this.#kernel
+    const { feedback, oldest } = this.#state(to)
+    if (pages.lruvecOf(page) !== to.index) return false
+    if ((this.#evictedFrom[page] ?? 0) !== oldest[ANON_TYPE]) return false
+    feedback.refaulted(ANON_TYPE, pages.pagesOf(page))
+    return true
+  }
+
+  /** The same of a page of a file that is read again. */
+  fileRefaulted(page: number, lruvec: number, generation: number): void {
+    const { feedback, oldest } = this.#of(page)
+    if (this.#kernel.pages.lruvecOf(page) === lruvec && oldest[FILE_TYPE] === generation)
+      feedback.refaulted(FILE_TYPE, 1)
   }
 
   /** It was part of the folio that this page began. */
@@ -122,11 +156,6 @@ export class Generations {
       this.#evictedFrom = grown
     }
     this.#evictedFrom[page] = generation
-  }
-
-  /** lru_gen_refault in a fault: the generation it was evicted from would still be among the present ones. */
-  refaultsEarly(page: number): boolean {
-    return this.#of(page).youngest - (this.#evictedFrom[page] ?? 0) < P.GENERATIONS
   }
 
   /** lru_gen_shrink_node. */
@@ -299,7 +328,13 @@ export class Generations {
       this.#set(page, (state.oldest[type] as number) + 1)
       pages.addTail(page)
     }
-    state.oldest[type] = (state.oldest[type] as number) + 1
+    this.#setOldest(state, type, (state.oldest[type] as number) + 1)
+  }
+
+  #setOldest({ oldest, feedback }: LruvecGenerations, type: number, generation: number): void {
+    if (oldest[type] === generation) return
+    feedback.carryOver(type)
+    oldest[type] = generation
   }
 
   /** try_to_inc_min_seq: empty generations are passed over, while two are left; anonymous pages' oldest is never younger than files', nor files' ahead of it. */
@@ -310,9 +345,9 @@ export class Generations {
     if (canSwap) {
       anon = Math.min(anon, file)
       file = Math.max(anon, fileBefore)
-      state.oldest[ANON_TYPE] = anon
+      this.#setOldest(state, ANON_TYPE, anon)
     }
-    state.oldest[FILE_TYPE] = file
+    this.#setOldest(state, FILE_TYPE, file)
     return state.oldest[ANON_TYPE] > anonBefore || file > fileBefore
   }
 
@@ -327,9 +362,7 @@ export class Generations {
   *#evict(thread: Thread, lruvec: Lruvec, scan: Scan): Generator<undefined, number, undefined> {
     const state = this.#state(lruvec)
     const canSwap = this.#canSwap(lruvec)
-    const anonFirst =
-      canSwap && (state.oldest[ANON_TYPE] < state.oldest[FILE_TYPE] || this.#swappiness >= 200)
-    let type = anonFirst ? ANON_TYPE : FILE_TYPE
+    let type = this.#typeToScan(scan, state, canSwap)
     let looked = this.#isolate(lruvec, scan, state, type)
     if (looked === 0 && canSwap) {
       type = FILE_TYPE - type
@@ -340,6 +373,15 @@ export class Generations {
     const isOut = state.youngest - state.oldest[counted] + 1 === MIN_GENERATIONS
     yield* this.#shrinkIsolated(thread, lruvec, scan, state, type)
     return isOut ? 0 : looked
+  }
+
+  /** The first choice of isolate_folios. Without __GFP_IO it is files: clean pages of theirs are likelier than clean copies of swap. */
+  #typeToScan({ mayWrite }: Scan, { oldest, feedback }: LruvecGenerations, canSwap: boolean) {
+    if (!canSwap) return FILE_TYPE
+    if (oldest[ANON_TYPE] < oldest[FILE_TYPE]) return ANON_TYPE
+    if (this.#swappiness === 1) return FILE_TYPE
+    if (this.#swappiness >= MAX_SWAPPINESS) return ANON_TYPE
+    return mayWrite ? feedback.typeToScan(this.#swappiness) : FILE_TYPE
   }
 
   /** scan_folios: takes the oldest generation's pages of one kind, oldest first; returns pages looked at, 0 = nothing to take. */

@@ -29,7 +29,7 @@ export const RECLAIM = 32
 export const WORKINGSET = 64
 /** Its swap copy is valid: reclaim needs no store. */
 export const CLEAN_COPY = 128
-/** In the swap cache because a neighbour was faulted in; nobody has touched it yet. */
+/** In the swap cache because a neighbour was faulted in, or in the page cache ahead of its reader; nobody has touched it yet. */
 export const READ_AHEAD = 256
 
 export const INACTIVE_ANON = 0

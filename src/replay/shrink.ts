@@ -219,6 +219,8 @@ export class Shrink {
     }
     const evictor = memcgs.lruvec(scan.memcg ?? memcgs.root, node)
     evictor.grow(pages.pagesOf(page))
+    if ((pages.kind[page] as number) === P.FILE_PAGE)
+      this.#kernel.fileReads.evicted(page, this.#kernel.generations?.fileEvicted(page) ?? 0)
     pages.clear(page, P.REFERENCED | P.ACTIVE | P.RECLAIM | P.CLEAN_COPY | P.READ_AHEAD)
     if ((pages.kind[page] as number) === P.FILE_PAGE) {
       pages.state[page] = P.FREE

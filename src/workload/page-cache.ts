@@ -1,4 +1,5 @@
 import type { TaskClock } from './clocks.ts'
+import { counterRise } from './machine.ts'
 import { EVENT, type Recording } from './recording.ts'
 import type { MemoryUsers } from './threads.ts'
 
@@ -27,7 +28,7 @@ const READAHEAD = 128 * 1024
 /**
  * Reads of the page cache leave no event; what reclaim takes back does, some time after they were read. In all as much is read as is taken
  * back, evenly on the reader's own clock, before memory was low as well; what is taken back before it can have been read since the start
- * was there then.
+ * was there then. What was evicted and read once more is no read of the reader's own: who replays it finds such reads itself.
  */
 export function readPageCache(
   recording: Recording,
@@ -47,7 +48,8 @@ export function readPageCache(
     sum += pages
     atStart = Math.max(atStart, Math.round(sum - atRate(ns)))
   }
-  const total = all - atStart
+  const total = Math.max(0, all - atStart - readAgain(recording))
+  const freshRate = (rate * total) / Math.max(1, all - atStart)
   const most = Math.max(1, Math.floor(READAHEAD / recording.pageSize))
   const count = Math.ceil(total / most)
   return {
@@ -55,11 +57,19 @@ export function readPageCache(
     reads: {
       total,
       task,
-      ns: Float64Array.from({ length: count }, (_, n) => clock?.wallAt((n * most) / rate) ?? 0),
+      ns: Float64Array.from(
+        { length: count },
+        (_, n) => clock?.wallAt((n * most) / freshRate) ?? 0,
+      ),
       pages: Float64Array.from({ length: count }, (_, n) => Math.min(most, total - n * most)),
     },
-    readBy: (ns) => Math.min(total, atRate(ns)),
+    readBy: (ns) => Math.min(all - atStart, atRate(ns)),
   }
+}
+
+/** Pages of files that came back after they were evicted, by vmstat. */
+export function readAgain(recording: Recording): number {
+  return counterRise(recording, 'vmstat.workingset_refault_file') ?? 0
 }
 
 interface Taken {

@@ -1,6 +1,7 @@
 import type { TaskClock } from './clocks.ts'
 import type { Demand } from './demand-of-tasks.ts'
 import { counterRise } from './machine.ts'
+import { readAgain } from './page-cache.ts'
 import type { Recording } from './recording.ts'
 import type { Residual } from './types.ts'
 
@@ -77,6 +78,13 @@ export function listResiduals(parts: ResidualParts): readonly Residual[] {
       unit: 'pages',
       meaning:
         'swap-outs among the lost events: their number from vmstat, spread over the gaps in which events were lost',
+    },
+    {
+      name: 'file_refaults',
+      value: readAgain(parts.recording),
+      unit: 'pages',
+      meaning:
+        'pages of files that were evicted and read again (vmstat): no demand, a replay reads again what it evicts before its reader comes to it',
     },
     {
       name: 'background_left_out',

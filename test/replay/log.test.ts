@@ -153,6 +153,6 @@ it('every event of the list occurs under some policy, and no other', () => {
   const seen = new Set(
     policies.flatMap((policy) => logOf(policy).log.map(({ event }) => event as string)),
   )
-  const rare = ['withdraw', 'zero', 'refused', 'split', 'tunable']
+  const rare = ['withdraw', 'zero', 'refused', 'split', 'tunable', 'file-refault']
   expect([...new Set([...seen, ...rare])].sort()).toEqual(Object.keys(LOG_EVENTS).sort())
 })

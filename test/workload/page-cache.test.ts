@@ -8,7 +8,7 @@ import { KSWAPD, madeRecording, APP as READER } from './made-recording.ts'
 const SECOND = 1e9
 
 /** A reader runs for ten seconds, low memory begins after the fifth; reclaim takes page-cache pages as given, by second. */
-function reading(takenBySecond: readonly number[]): Recording {
+function reading(takenBySecond: readonly number[], refaults = 0): Recording {
   const builder = new RecordingBuilder()
   let rank = 0
   const add = (
@@ -27,7 +27,19 @@ function reading(takenBySecond: readonly number[]): Recording {
     if (taken > 0) add(second * SECOND + 5e8, EVENT.batchEnd, KSWAPD, taken, taken, RECLAIM_FILE)
     add(second * SECOND + 9e8, EVENT.switch, KSWAPD, KSWAPD, STATE.sleeping, 0)
   }
-  return madeRecording(builder, { endNs: 10 * SECOND, events: new Set(['sched_waking']) })
+  return madeRecording(builder, {
+    endNs: 10 * SECOND,
+    events: new Set(['sched_waking']),
+    samples: new Map([
+      [
+        'vmstat.workingset_refault_file',
+        [
+          { ns: 0, value: 7 },
+          { ns: 10 * SECOND, value: 7 + refaults },
+        ],
+      ],
+    ]),
+  })
 }
 
 function cacheOf(recording: Recording) {
@@ -67,6 +79,19 @@ describe('the page cache of a recording', () => {
     expect(reads.ns[0]).toBeLessThan(5.1 * SECOND)
     expect(reads.ns.filter((ns) => ns <= 8 * SECOND).length / reads.ns.length).toBeCloseTo(0.6, 1)
     expect(reads.pages.reduce((sum, pages) => sum + pages, 0)).toBe(reads.total)
+  })
+
+  it('is what its reader asked for: less by what was evicted and came back, at the same times', () => {
+    const taken = [0, 0, 0, 0, 10_000]
+    const without = cacheOf(reading(taken))
+    const { atStart, reads, readBy } = cacheOf(reading(taken, 1000))
+    expect(atStart).toBe(without.atStart)
+    expect(reads.total).toBe(without.reads.total - 1000)
+    expect(Math.abs((reads.ns.at(-1) ?? 0) - (without.reads.ns.at(-1) ?? 0))).toBeLessThan(
+      SECOND / 20,
+    )
+    // All of them took memory.
+    expect(readBy(8 * SECOND)).toBe(without.readBy(8 * SECOND))
   })
 
   it('is empty without any file page in reclaim', () => {
