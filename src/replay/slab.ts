@@ -1,3 +1,4 @@
+import { shareOfColdPass } from '../model/shrinker-warmth.ts'
 import type { Kernel } from './kernel.ts'
 import type { Scan } from './scan.ts'
 import type { Steps } from './steps.ts'
@@ -7,8 +8,6 @@ import type { NodeState } from './zones.ts'
 /** SHRINK_BATCH and DEFAULT_SEEKS (mm/shrinker.c). */
 const BATCH = 128
 const SEEKS = 2
-/** Without __GFP_FS the superblocks' shrinkers decline (fs/super.c super_cache_scan): 5 to 7 us instead of 42 to 58 in recordings. */
-const DECLINED = 8
 /** zs_compact moves objects: 52 ms for the 3059 pages it freed in a recording of 6.12, on a CPU whose store takes 70 us. */
 const STORES_PER_FREED_PAGE = 0.25
 
@@ -28,10 +27,13 @@ interface Shrinker {
 export class Slab {
   readonly #kernel: Kernel
   readonly #shrinkers: readonly Shrinker[]
+  /** By CPU: when its last pass ended, ns of the run. */
+  readonly #lastPass: Float64Array
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel
     const { backend, scheduler } = kernel
+    this.#lastPass = new Float64Array(scheduler.cpus.length).fill(Number.NEGATIVE_INFINITY)
     const shrinkers: Shrinker[] = []
     if (backend.compactable !== undefined)
       shrinkers.push({
@@ -59,7 +61,7 @@ export class Slab {
   *shrink(thread: Thread, node: NodeState, scan: Scan): Steps {
     const { memcg, priority } = scan
     const isForMemcg = memcg !== undefined && memcg !== this.#kernel.memcgs.root
-    if (!isForMemcg) yield* this.#pass(thread, node, scan)
+    if (!isForMemcg) yield* this.#pass(thread, node)
     for (const shrinker of this.#shrinkers) {
       if (isForMemcg && !shrinker.isOfMemcgs) continue
       const count = shrinker.count()
@@ -68,16 +70,17 @@ export class Slab {
   }
 
   /** What calling the others costs. */
-  *#pass(thread: Thread, node: NodeState, { mayWrite }: Scan): Steps {
+  *#pass(thread: Thread, node: NodeState): Steps {
     const { scheduler, recorder, costs } = this.#kernel
     const doing = thread.doing
     const start = scheduler.now
-    const drawn = costs.slab.draw()
-    const ns = mayWrite ? drawn : Math.floor(drawn / DECLINED)
+    const share = shareOfColdPass(start - (this.#lastPass[thread.cpu] as number))
+    const ns = Math.round(costs.slab.draw() * share)
     if (ns <= 0) return
     scheduler.setDoing(thread, SLAB)
     if (!scheduler.spend(thread, ns)) yield
     scheduler.setDoing(thread, doing)
+    this.#lastPass[thread.cpu] = scheduler.now
     if (recorder.recordsRows) this.#record(thread, node, undefined, start, Number.NaN, Number.NaN)
   }
 

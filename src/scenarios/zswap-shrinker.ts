@@ -98,7 +98,7 @@ const COST_NS: Partial<Record<CostName, number>> = {
   freeClean: 400,
   swapIn: 1500,
   batch: 3000,
-  slab: 2000,
+  slab: 9000,
   directEntry: 2000,
   wake: 1500,
   wakeLatency: 5000,

@@ -1,3 +1,4 @@
+import { shareOfColdPass } from '../model/shrinker-warmth.ts'
 import { Numbers } from './numbers.ts'
 import {
   EVENT,
@@ -32,6 +33,8 @@ class Position {
   taken = 0
   slabCpu = -1
   slabEndCpu = -1
+  /** Share of a cold pass's time that the pass under way costs. */
+  slabShare = 1
   directCpu = -1
   directSpent = 0
   reclaimMark = -1
@@ -78,6 +81,8 @@ export class CostSamples {
   readonly #wokenIdle = new Map<number, number>()
   /** Time was stolen from the step that the present event ends. */
   #stoodStill = false
+  /** By CPU: when its last pass over the shrinkers ended, ns. */
+  readonly #lastSlab: Float64Array
 
   /** Only events before `untilEvent` give samples, and no step of which something is stolen: how long it would have been is not known. */
   constructor(
@@ -88,6 +93,7 @@ export class CostSamples {
     this.#recording = recording
     this.#threads = new Threads(recording, owners)
     this.#isQueued = findQueued(recording)
+    this.#lastSlab = new Float64Array(recording.cpus).fill(Number.NEGATIVE_INFINITY)
     this.hasGate = recording.kind.includes(EVENT.gate)
     for (let i = 0; i < recording.length; i++) {
       const counts = i < options.untilEvent
@@ -155,7 +161,7 @@ export class CostSamples {
         this.#batchEnds(thread, cpu, i, counts)
         break
       case EVENT.slabBegin:
-        this.#slabBegins(thread, cpu)
+        this.#slabBegins(thread, cpu, i)
         break
       case EVENT.slabEnd:
         this.#slabEnds(thread, cpu, i, counts)
@@ -335,10 +341,12 @@ export class CostSamples {
     position.reclaimMark = cpu
   }
 
-  #slabBegins(thread: Thread, cpu: number): void {
+  #slabBegins(thread: Thread, cpu: number, i: number): void {
     const position = this.#at(thread)
     if (position.slabCpu < 0) {
       position.slabCpu = cpu
+      const last = this.#lastSlab[thread.cpu] ?? Number.NEGATIVE_INFINITY
+      position.slabShare = shareOfColdPass((this.#recording.ns[i] ?? 0) - last)
       position.slabDisturbances = thread.disturbances
       if (position.directCpu >= 0 && position.batchEndCpu < 0)
         position.directSpent += cpu - position.reclaimMark
@@ -353,10 +361,10 @@ export class CostSamples {
     position.batchEndDisturbances = thread.disturbances
     const next = nextKindOfThread(this.#recording, i)
     if (next !== EVENT.slabBegin && position.slabCpu >= 0) {
-      const isRestricted = position.directCpu >= 0 && !thread.isUser
-      if (counts && !isRestricted && thread.disturbances === position.slabDisturbances)
-        this.slab.push(cpu - position.slabCpu)
+      if (counts && thread.disturbances === position.slabDisturbances)
+        this.slab.push((cpu - position.slabCpu) / position.slabShare)
       position.slabCpu = -1
+      if (thread.cpu >= 0) this.#lastSlab[thread.cpu] = this.#recording.ns[i] ?? 0
     }
   }
 

@@ -42,7 +42,7 @@ export function measureCosts(
       '1 x a kept page and the removal of its slot',
     ),
     batch: measured(samples.batch, 'from the last write of a batch to the next isolation', 0),
-    slab: measured(samples.slab, 'one pass over the shrinkers', 0),
+    slab: measured(samples.slab, 'one pass over the shrinkers on a CPU that made none lately', 0),
     directEntry: measured(samples.directEntry, 'direct reclaim outside batches and shrinkers', 0),
     swapIn: swapInCost(samples.swapIn, samples.swapInAny, samples.hasFaults, ofStores.store),
     fault: fixed(0, 'inferred', "contained in the task's own clock"),

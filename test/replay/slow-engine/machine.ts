@@ -27,6 +27,8 @@ export class Machine {
   readonly overHigh = new Map<string, number>()
   readonly policy: Policy | undefined
   readonly refaultsWrite: boolean
+  /** By CPU: when its last pass over the slab shrinkers ended. */
+  readonly lastPasses = new Map<number, number>()
   /** The root group, and those of the workload by their places and one. */
   readonly root: Group
   readonly #groups: readonly Group[]

@@ -1,3 +1,4 @@
+import { shareOfColdPass } from '../../../src/model/shrinker-warmth.ts'
 import type { Program, Thread } from './clock.ts'
 import { evict, type Folio, unlock } from './folio.ts'
 import type { Group } from './groups.ts'
@@ -51,8 +52,11 @@ export function* shrinkNode(machine: Machine, scan: Scan): Program {
     if (!isSpared(group, target, scan)) yield* shrinkGroup(machine, scan, group)
   // A group's own objects are none of the model.
   if (target === machine.root) {
-    const slab = costs.slab.draw()
-    yield { spend: scan.mayWrite ? slab : Math.floor(slab / 8) }
+    const { clock, lastPasses } = machine
+    const { cpu } = scan.thread
+    const sinceNs = clock.now - (lastPasses.get(cpu) ?? Number.NEGATIVE_INFINITY)
+    yield { spend: Math.round(costs.slab.draw() * shareOfColdPass(sinceNs)) }
+    lastPasses.set(cpu, clock.now)
   }
   if (scan.reclaimed > before) kswapd.failures = 0
 }
