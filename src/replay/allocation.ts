@@ -1,11 +1,11 @@
 import type { Kernel } from './kernel.ts'
 import { CHARGE_BATCH } from './memcg-stocks.ts'
 import type { Memcg } from './memcgs.ts'
+import type { NodeState } from './node-state.ts'
 import { DIRECT_CONTEXT, MAX_FAILURES, OOM_FRUITLESS, type Scan, TICK_NS } from './scan.ts'
 import type { Steps, StepsTo } from './steps.ts'
 import { IO, THROTTLE, type Thread } from './thread.ts'
 import { throttleSpan } from './throttle-span.ts'
-import type { NodeState } from './zones.ts'
 
 const MAX_FRUITLESS = 16
 

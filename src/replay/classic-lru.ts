@@ -1,10 +1,10 @@
 import type { Kernel } from './kernel.ts'
 import type { Lruvec } from './lruvec.ts'
+import type { NodeState } from './node-state.ts'
 import * as P from './pages.ts'
 import { CLUSTER, DEF_PRIORITY, DIRECT_CONTEXT, ISOLATE_SHARE, type Scan } from './scan.ts'
 import type { Steps } from './steps.ts'
 import { FILE, SCAN, type Thread } from './thread.ts'
-import type { NodeState } from './zones.ts'
 
 /** The active and inactive lists (mm/vmscan.c without lru_gen, mm/workingset.c). */
 export class ClassicLru {

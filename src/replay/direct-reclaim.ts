@@ -1,9 +1,9 @@
 import type { Kernel } from './kernel.ts'
 import type { Memcg } from './memcgs.ts'
+import type { NodeState } from './node-state.ts'
 import { CLUSTER, DEF_PRIORITY, DIRECT_CONTEXT, OOM_FRUITLESS, Scan, TICK_NS } from './scan.ts'
 import type { Steps, StepsTo } from './steps.ts'
 import { SCAN, SLEEPING, type Thread } from './thread.ts'
-import type { NodeState } from './zones.ts'
 
 /** Reclaim by whoever needs a page: tasks, and workers without PF_MEMALLOC. */
 export class DirectReclaim {

@@ -3,11 +3,11 @@ import { drawn } from './costs.ts'
 import * as F from './flights.ts'
 import type { Kernel } from './kernel.ts'
 import type { Lruvec } from './lruvec.ts'
+import type { NodeState } from './node-state.ts'
 import * as P from './pages.ts'
 import { TICK_NS } from './scan.ts'
 import type { Steps, StepsTo } from './steps.ts'
 import { IO, type Thread } from './thread.ts'
-import type { NodeState } from './zones.ts'
 
 /** What a fault met of its page. */
 type Met = 'queued' | 'storing' | 'stored' | 'pool' | 'disk'

@@ -1,8 +1,8 @@
 import type { Kernel } from './kernel.ts'
+import type { NodeState } from './node-state.ts'
 import { DEF_PRIORITY, KSWAPD_CONTEXT, MAX_FAILURES, type Scan } from './scan.ts'
 import type { Steps, StepsTo } from './steps.ts'
 import { NAP, NONE, SCAN, SLEEPING, type Thread } from './thread.ts'
-import type { NodeState } from './zones.ts'
 
 const NAP_NS = 100_000_000
 

@@ -1,6 +1,6 @@
 import type { Memcg } from './memcgs.ts'
+import type { NodeState } from './node-state.ts'
 import * as P from './pages.ts'
-import type { NodeState } from './zones.ts'
 
 /**
  * The lists of one memory cgroup on one node, and what reclaim remembers of them. As in the kernel (lruvec_page_state, lru_note_cost,

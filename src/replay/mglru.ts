@@ -2,13 +2,13 @@ import { AddressSpace } from './address-space.ts'
 import type { Kernel } from './kernel.ts'
 import type { Lruvec } from './lruvec.ts'
 import { MemcgLru, type MemcgMove, type Step } from './memcg-lru.ts'
+import type { NodeState } from './node-state.ts'
 import { PageTables } from './page-tables.ts'
 import * as P from './pages.ts'
 import { ANON_TYPE, FILE_TYPE, MAX_SWAPPINESS, RefaultFeedback } from './refault-feedback.ts'
 import { DEF_PRIORITY, ISOLATE_SHARE, type Scan } from './scan.ts'
 import type { Steps, StepsTo } from './steps.ts'
 import { FILE, SCAN, type Thread } from './thread.ts'
-import type { NodeState } from './zones.ts'
 
 /** MIN_LRU_BATCH, MAX_LRU_BATCH and MIN_NR_GENS of include/linux/mmzone.h on 64 bits. */
 const MIN_BATCH = 64

@@ -1,11 +1,11 @@
 import * as F from './flights.ts'
 import type { Kernel } from './kernel.ts'
 import { MemcgWalk } from './memcgs.ts'
+import type { NodeState } from './node-state.ts'
 import * as P from './pages.ts'
 import type { Scan } from './scan.ts'
 import type { Steps } from './steps.ts'
 import type { Thread } from './thread.ts'
-import type { NodeState } from './zones.ts'
 
 /** What becomes of an isolated folio. */
 const KEPT = 0

@@ -1,9 +1,9 @@
 import { shareOfColdPass } from '../model/shrinker-warmth.ts'
 import type { Kernel } from './kernel.ts'
+import type { NodeState } from './node-state.ts'
 import type { Scan } from './scan.ts'
 import type { Steps } from './steps.ts'
 import { SLAB, type Thread } from './thread.ts'
-import type { NodeState } from './zones.ts'
 
 /** SHRINK_BATCH and DEFAULT_SEEKS (mm/shrinker.c). */
 const BATCH = 128

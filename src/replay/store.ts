@@ -3,11 +3,11 @@ import { PstraceError } from '../model/error.ts'
 import { drawn } from './costs.ts'
 import * as F from './flights.ts'
 import type { Kernel } from './kernel.ts'
+import type { NodeState } from './node-state.ts'
 import * as P from './pages.ts'
 import type { StepsTo } from './steps.ts'
 import { HOLDS_COPY } from './swap-pool.ts'
 import { STORE, type Thread } from './thread.ts'
-import type { NodeState } from './zones.ts'
 
 /** Entries of a per-CPU folio batch (PAGEVEC_SIZE) since 6.9; 15 before. */
 const ROTATE_BATCH = 31

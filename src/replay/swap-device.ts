@@ -1,8 +1,8 @@
 import type { Kernel } from './kernel.ts'
+import type { NodeState } from './node-state.ts'
 import * as P from './pages.ts'
 import type { Steps, StepsTo } from './steps.ts'
 import { IO, type Thread } from './thread.ts'
-import type { NodeState } from './zones.ts'
 
 /** What a plug holds before it is let go: requests, and pages of the newest one (BLK_MAX_REQUEST_COUNT, BLK_PLUG_FLUSH_SIZE in block/blk.h). */
 const PLUG_REQUESTS = 32

@@ -4,13 +4,13 @@ import * as F from './flights.ts'
 import type { PolicyGate } from './gate.ts'
 import type { Kernel } from './kernel.ts'
 import { interruptMemoryElsewhere, runsMemoryElsewhere } from './memory-elsewhere.ts'
+import type { NodeState } from './node-state.ts'
 import * as P from './pages.ts'
 import type { Lane } from './ranks.ts'
 import { DIRECT_CONTEXT, KSWAPD_CONTEXT, type Scan } from './scan.ts'
 import type { StepsTo } from './steps.ts'
 import { HOLDS_ZERO } from './swap-pool.ts'
 import { STORE, type Thread, UNMAP } from './thread.ts'
-import type { NodeState } from './zones.ts'
 
 /** From reclaim's decision to write a folio up to its hand-over: slot, unmapping, zero map, the policy's gate, the store by the reclaimer itself. */
 export class SwapOuts {

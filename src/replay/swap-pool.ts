@@ -1,10 +1,10 @@
 import type { Place, PoolMove, Upkeep } from '../memory/backends/backend.ts'
 import { PstraceError } from '../model/error.ts'
 import type { Kernel } from './kernel.ts'
+import type { NodeState } from './node-state.ts'
 import * as P from './pages.ts'
 import type { Steps } from './steps.ts'
 import { SLEEPING, type Thread } from './thread.ts'
-import type { NodeState } from './zones.ts'
 
 export const HOLDS_NOTHING = 0
 export const HOLDS_COPY = 1

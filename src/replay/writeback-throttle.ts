@@ -1,8 +1,8 @@
 import type { Kernel } from './kernel.ts'
+import type { NodeState } from './node-state.ts'
 import { CLUSTER, type Scan, TICK_NS } from './scan.ts'
 import type { Steps } from './steps.ts'
 import { THROTTLE, type Thread } from './thread.ts'
-import type { NodeState } from './zones.ts'
 
 const LONGEST_NS = 100_000_000
 

@@ -1,71 +1,20 @@
 import type { Machine } from '../workload/types.ts'
 import type { Kernel } from './kernel.ts'
-import { rulesOf } from './kernel-rules.ts'
+import { type NodeState, toNodeState } from './node-state.ts'
 import {
   blockOfBorrowed,
   borrowedOf,
   countOfBorrowed,
   MOVABLE,
-  PageBlocks,
   PLACES,
   RECLAIMABLE,
   REST,
   TYPES,
   UNMOVABLE,
 } from './page-blocks.ts'
-import { PageLists } from './page-lists.ts'
-import { Lane } from './ranks.ts'
 import { CLUSTER, MAX_FAILURES } from './scan.ts'
 import type { Thread } from './thread.ts'
-import { TreeNodes } from './tree-nodes.ts'
-import { type Mark, ZoneList } from './zone-list.ts'
-
-/** One node's memory, in pages. */
-export interface NodeState {
-  readonly index: number
-  free: number
-  readonly min: number
-  readonly low: number
-  readonly high: number
-  boost: number
-  /** Where the workload tells the zones apart: `free` and `boost` are their sums. */
-  readonly zoneList: ZoneList | undefined
-  poolSinceBoost: number
-  kswapd: Thread | undefined
-  kswapdAsleep: boolean
-  /** Since when kswapd is up, -1 = it sleeps. */
-  awakeSince: number
-  failures: number
-  readonly throttled: Thread[]
-  /** Free pages outside `free`: on the lists of the CPUs. */
-  readonly lists: PageLists
-  /** The second in which they were last shortened. */
-  decayedAt: number
-  /** Free pages of lower zones that are kept for those who need them (lowmem_reserve). */
-  readonly held: number
-  /** Where the others are by mobility type. */
-  readonly blocks: PageBlocks
-  /** Pages on the lists by CPU, type and told block; of movable pages of the rest the lists' counts tell. */
-  readonly listed: Int32Array
-  /** Of the movable pages on each CPU's list, those of told blocks; they lie at the list's end. */
-  readonly borrowedOnList: Int32Array
-  /** Frames of told blocks that reclaim has freed and not yet given: of each block, and of all. */
-  readonly returning: Int32Array
-  returningAll: number
-  /** Frames of told blocks in the pool, likewise. */
-  readonly pooled: Int32Array
-  pooledAll: number
-  readonly treeNodes: TreeNodes
-  /** Slots in use, the most ever, and what the kernel's records of them have cost of the page they fill next. */
-  slotsHeld: number
-  mostSlotsHeld: number
-  recordShare: number
-  newPages: number
-  readonly lanes: readonly [Lane, Lane]
-  /** Pages that are nobody's: neither free nor on a list nor in the pool. */
-  readonly fixed: number
-  lowestFree: number
-}
+import type { Mark } from './zone-list.ts'
 
 /** Bytes of a slot's records that are the swap cache's tree (lib/xarray.c): those nodes are counted by themselves. */
 const TREE_BYTES = 9
@@ -75,9 +24,6 @@ const SLAB_ORDER = 1
 const PTE_BYTES = 8
 /** How often counters are brought together and lists shortened (sysctl_stat_interval). */
 const DECAY_NS = 1_000_000_000
-/** Page blocks where boosts are off: chunks of the largest order. */
-const MOST_BLOCK_PAGES = 1024
-
 /** Free memory of every node: watermarks with their boost, the lists of the CPUs, and what the pool takes. */
 export class Zones {
   readonly #kernel: Kernel
@@ -471,74 +417,4 @@ function takeFirst(listed: Int32Array, places: number, pages = 1): number {
 /** By name: a load by a key that varies is a slow one. */
 function markOf(node: NodeState, mark: Mark): number {
   return mark === 'min' ? node.min : mark === 'low' ? node.low : node.high
-}
-
-/** A node before anything happened. */
-function toNodeState(
-  machine: Machine,
-  { node, freeAtStart, unmovableFree, reclaimableFree }: Machine['nodes'][number],
-  cpus: readonly { readonly node: number }[],
-  watermarkScale: number,
-): NodeState {
-  const zones = machine.zones.filter((zone) => zone.node === node)
-  const min = sumOf(zones, 'min')
-  const low = sumOf(zones, 'low')
-  const high = sumOf(zones, 'high')
-  const zoneList =
-    zones.length > 0 && zones.every((zone) => zone.freeAtStart !== undefined)
-      ? new ZoneList(zones, watermarkScale)
-      : undefined
-  const free = zoneList?.free ?? freeAtStart.value
-  const allLow = sumOf(machine.zones, 'low')
-  const other = allLow > 0 ? Math.round(((machine.boostBelowFree?.value ?? 0) * low) / allLow) : 0
-  const held = Math.min(
-    free,
-    zones.reduce((sum, zone) => sum + (zone.reserve ? zone.reserve + zone.low : 0), 0),
-  )
-  const cpusOfNode = cpus.filter((cpu) => cpu.node === node).length
-  return {
-    index: node,
-    free,
-    min,
-    low: min + Math.round((low - min) * watermarkScale),
-    high: min + Math.round((high - min) * watermarkScale),
-    boost: 0,
-    zoneList,
-    poolSinceBoost: 0,
-    kswapd: undefined,
-    kswapdAsleep: true,
-    awakeSince: -1,
-    failures: 0,
-    throttled: [],
-    lists: new PageLists(
-      cpus.length,
-      { managed: sumOf(zones, 'managed'), low, cpusOfNode },
-      { tunes: rulesOf(machine).tunesPageLists },
-    ),
-    decayedAt: 0,
-    held,
-    blocks: new PageBlocks(machine.boostStep.value || MOST_BLOCK_PAGES, {
-      all: free - held,
-      unmovable: unmovableFree?.value ?? other >> 1,
-      reclaimable: reclaimableFree?.value ?? other - (other >> 1),
-    }),
-    listed: new Int32Array(cpus.length * TYPES * PLACES),
-    borrowedOnList: new Int32Array(cpus.length),
-    returning: new Int32Array(PLACES),
-    returningAll: 0,
-    pooled: new Int32Array(PLACES),
-    pooledAll: 0,
-    treeNodes: new TreeNodes(),
-    slotsHeld: 0,
-    mostSlotsHeld: 0,
-    recordShare: 0,
-    newPages: 0,
-    lanes: [new Lane(), new Lane()],
-    fixed: 0,
-    lowestFree: free,
-  }
-}
-
-function sumOf(zones: Machine['zones'], of: 'min' | 'low' | 'high' | 'managed'): number {
-  return zones.reduce((sum, zone) => sum + zone[of], 0)
 }

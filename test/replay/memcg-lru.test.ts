@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { Lruvec } from '../../src/replay/lruvec.ts'
 import { MemcgLru, type MemcgMove } from '../../src/replay/memcg-lru.ts'
 import { rootMemcg } from '../../src/replay/memcgs.ts'
-import type { NodeState } from '../../src/replay/zones.ts'
+import type { NodeState } from '../../src/replay/node-state.ts'
 
 const NODE = { index: 0 } as NodeState
 

@@ -1,0 +1,128 @@
+import type { Machine } from '../workload/types.ts'
+import { rulesOf } from './kernel-rules.ts'
+import { PageBlocks, PLACES, TYPES } from './page-blocks.ts'
+import { PageLists } from './page-lists.ts'
+import { Lane } from './ranks.ts'
+import type { Thread } from './thread.ts'
+import { TreeNodes } from './tree-nodes.ts'
+import { ZoneList } from './zone-list.ts'
+
+/** One node's memory, in pages. */
+export interface NodeState {
+  readonly index: number
+  free: number
+  readonly min: number
+  readonly low: number
+  readonly high: number
+  boost: number
+  /** Where the workload tells the zones apart: `free` and `boost` are their sums. */
+  readonly zoneList: ZoneList | undefined
+  poolSinceBoost: number
+  kswapd: Thread | undefined
+  kswapdAsleep: boolean
+  /** Since when kswapd is up, -1 = it sleeps. */
+  awakeSince: number
+  failures: number
+  readonly throttled: Thread[]
+  /** Free pages outside `free`: on the lists of the CPUs. */
+  readonly lists: PageLists
+  /** The second in which they were last shortened. */
+  decayedAt: number
+  /** Free pages of lower zones that are kept for those who need them (lowmem_reserve). */
+  readonly held: number
+  /** Where the others are by mobility type. */
+  readonly blocks: PageBlocks
+  /** Pages on the lists by CPU, type and told block; of movable pages of the rest the lists' counts tell. */
+  readonly listed: Int32Array
+  /** Of the movable pages on each CPU's list, those of told blocks; they lie at the list's end. */
+  readonly borrowedOnList: Int32Array
+  /** Frames of told blocks that reclaim has freed and not yet given: of each block, and of all. */
+  readonly returning: Int32Array
+  returningAll: number
+  /** Frames of told blocks in the pool, likewise. */
+  readonly pooled: Int32Array
+  pooledAll: number
+  readonly treeNodes: TreeNodes
+  /** Slots in use, the most ever, and what the kernel's records of them have cost of the page they fill next. */
+  slotsHeld: number
+  mostSlotsHeld: number
+  recordShare: number
+  newPages: number
+  readonly lanes: readonly [Lane, Lane]
+  /** Pages that are nobody's: neither free nor on a list nor in the pool. */
+  readonly fixed: number
+  lowestFree: number
+}
+
+/** Page blocks where boosts are off: chunks of the largest order. */
+const MOST_BLOCK_PAGES = 1024
+
+/** A node before anything happened. */
+export function toNodeState(
+  machine: Machine,
+  { node, freeAtStart, unmovableFree, reclaimableFree }: Machine['nodes'][number],
+  cpus: readonly { readonly node: number }[],
+  watermarkScale: number,
+): NodeState {
+  const zones = machine.zones.filter((zone) => zone.node === node)
+  const min = sumOf(zones, 'min')
+  const low = sumOf(zones, 'low')
+  const high = sumOf(zones, 'high')
+  const zoneList =
+    zones.length > 0 && zones.every((zone) => zone.freeAtStart !== undefined)
+      ? new ZoneList(zones, watermarkScale)
+      : undefined
+  const free = zoneList?.free ?? freeAtStart.value
+  const allLow = sumOf(machine.zones, 'low')
+  const other = allLow > 0 ? Math.round(((machine.boostBelowFree?.value ?? 0) * low) / allLow) : 0
+  const held = Math.min(
+    free,
+    zones.reduce((sum, zone) => sum + (zone.reserve ? zone.reserve + zone.low : 0), 0),
+  )
+  const cpusOfNode = cpus.filter((cpu) => cpu.node === node).length
+  return {
+    index: node,
+    free,
+    min,
+    low: min + Math.round((low - min) * watermarkScale),
+    high: min + Math.round((high - min) * watermarkScale),
+    boost: 0,
+    zoneList,
+    poolSinceBoost: 0,
+    kswapd: undefined,
+    kswapdAsleep: true,
+    awakeSince: -1,
+    failures: 0,
+    throttled: [],
+    lists: new PageLists(
+      cpus.length,
+      { managed: sumOf(zones, 'managed'), low, cpusOfNode },
+      { tunes: rulesOf(machine).tunesPageLists },
+    ),
+    decayedAt: 0,
+    held,
+    blocks: new PageBlocks(machine.boostStep.value || MOST_BLOCK_PAGES, {
+      all: free - held,
+      unmovable: unmovableFree?.value ?? other >> 1,
+      reclaimable: reclaimableFree?.value ?? other - (other >> 1),
+    }),
+    listed: new Int32Array(cpus.length * TYPES * PLACES),
+    borrowedOnList: new Int32Array(cpus.length),
+    returning: new Int32Array(PLACES),
+    returningAll: 0,
+    pooled: new Int32Array(PLACES),
+    pooledAll: 0,
+    treeNodes: new TreeNodes(),
+    slotsHeld: 0,
+    mostSlotsHeld: 0,
+    recordShare: 0,
+    newPages: 0,
+    lanes: [new Lane(), new Lane()],
+    fixed: 0,
+    lowestFree: free,
+  }
+}
+
+function sumOf(zones: Machine['zones'], of: 'min' | 'low' | 'high' | 'managed'): number {
+  return zones.reduce((sum, zone) => sum + zone[of], 0)
+}
