@@ -289,6 +289,7 @@ describe.runIf(isRoot)('a script that runs', () => {
       'swappiness',
       'page-cluster',
       'processes.before',
+      'config',
       'uname',
       'ncpu',
       'cmdline',
