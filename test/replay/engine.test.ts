@@ -64,7 +64,8 @@ describe('conservation', () => {
       ...kcompressd,
       *submit(folio, node) {
         const end = yield* kcompressd.submit(folio, node)
-        if (end === 'queued' && folio % 50 === 0 && !node.store(folio)) yield
+        for (let time = 0; time < 2; time++)
+          if (end === 'queued' && folio % 50 === 0 && !node.store(folio)) yield
         return end
       },
     }
@@ -74,7 +75,7 @@ describe('conservation', () => {
         backend: new CountingBackend(3),
         contents: plainContents,
       }),
-    ).toThrow(/stored twice|gives away \d+ folio\(s\) more than it had/)
+    ).toThrow(/stored twice/)
   })
 })
 
