@@ -1,8 +1,9 @@
+import { CLUSTER, DEF_PRIORITY } from '../model/vmscan.ts'
 import type { Kernel } from './kernel.ts'
 import type { Lruvec } from './lruvec.ts'
 import type { NodeState } from './node-state.ts'
 import * as P from './pages.ts'
-import { CLUSTER, DEF_PRIORITY, DIRECT_CONTEXT, ISOLATE_SHARE, type Scan } from './scan.ts'
+import { DIRECT_CONTEXT, ISOLATE_SHARE, type Scan } from './scan.ts'
 import type { Steps } from './steps.ts'
 import { FILE, SCAN, type Thread } from './thread.ts'
 

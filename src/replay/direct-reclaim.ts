@@ -1,7 +1,8 @@
+import { CLUSTER, DEF_PRIORITY } from '../model/vmscan.ts'
 import type { Kernel } from './kernel.ts'
 import type { Memcg } from './memcgs.ts'
 import type { NodeState } from './node-state.ts'
-import { CLUSTER, DEF_PRIORITY, DIRECT_CONTEXT, OOM_FRUITLESS, Scan, TICK_NS } from './scan.ts'
+import { DIRECT_CONTEXT, OOM_FRUITLESS, Scan, TICK_NS } from './scan.ts'
 import type { Steps, StepsTo } from './steps.ts'
 import { SCAN, SLEEPING, type Thread } from './thread.ts'
 

@@ -1,6 +1,7 @@
+import { DEF_PRIORITY } from '../model/vmscan.ts'
 import type { Kernel } from './kernel.ts'
 import type { NodeState } from './node-state.ts'
-import { DEF_PRIORITY, KSWAPD_CONTEXT, MAX_FAILURES, type Scan } from './scan.ts'
+import { KSWAPD_CONTEXT, MAX_FAILURES, type Scan } from './scan.ts'
 import type { Steps, StepsTo } from './steps.ts'
 import { NAP, NONE, SCAN, SLEEPING, type Thread } from './thread.ts'
 

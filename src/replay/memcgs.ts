@@ -1,10 +1,11 @@
+import { CLUSTER } from '../model/vmscan.ts'
 import type { Machine } from '../workload/types.ts'
 import type { Kernel } from './kernel.ts'
 import { Lruvec } from './lruvec.ts'
 import { MemcgStocks } from './memcg-stocks.ts'
 import type { NodeState } from './node-state.ts'
 import { LISTS } from './pages.ts'
-import { CLUSTER, type Scan } from './scan.ts'
+import type { Scan } from './scan.ts'
 import type { Thread } from './thread.ts'
 
 /** In pages. */

@@ -1,3 +1,4 @@
+import { MAX_CHUNK_PAGES } from '../model/buddy.ts'
 import type { Machine } from '../workload/types.ts'
 import { rulesOf } from './kernel-rules.ts'
 import { PageBlocks, PLACES, TYPES } from './page-blocks.ts'
@@ -54,9 +55,6 @@ export interface NodeState {
   lowestFree: number
 }
 
-/** Page blocks where boosts are off: chunks of the largest order. */
-const MOST_BLOCK_PAGES = 1024
-
 /** A node before anything happened. */
 export function toNodeState(
   machine: Machine,
@@ -101,7 +99,8 @@ export function toNodeState(
     ),
     decayedAt: 0,
     held,
-    blocks: new PageBlocks(machine.boostStep.value || MOST_BLOCK_PAGES, {
+    // Where boosts are off, blocks are chunks of the largest order.
+    blocks: new PageBlocks(machine.boostStep.value || MAX_CHUNK_PAGES, {
       all: free - held,
       unmovable: unmovableFree?.value ?? other >> 1,
       reclaimable: reclaimableFree?.value ?? other - (other >> 1),

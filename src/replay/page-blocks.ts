@@ -1,3 +1,5 @@
+import { MAX_CHUNK_PAGES, MAX_PAGE_ORDER } from '../model/buddy.ts'
+
 /** Mobility types (migrate types) of page blocks, in the order of the kernel's. */
 export const UNMOVABLE = 0
 export const MOVABLE = 1
@@ -11,8 +13,6 @@ const FALLBACKS: readonly (readonly [number, number])[] = [
   [UNMOVABLE, MOVABLE],
 ]
 
-/** MAX_PAGE_ORDER: larger chunks are not kept. */
-const MAX_ORDER = 10
 /** Blocks that are told apart; further ones of the kernel's own count as the rest. */
 export const MOST_BLOCKS = 63
 /** Where pages outside of those blocks are counted. */
@@ -54,7 +54,7 @@ export class PageBlocks {
     this.#open(UNMOVABLE, unmovable)
     this.#open(RECLAIMABLE, reclaimable)
     this.#rest += free.all - unmovable - reclaimable
-    this.#wholes = Math.max(0, this.#rest >> MAX_ORDER)
+    this.#wholes = Math.max(0, this.#rest >> MAX_PAGE_ORDER)
   }
 
   /** Free pages of the type. */
@@ -131,7 +131,7 @@ export class PageBlocks {
   #takeFrom(place: number, pages: number): void {
     if (place === REST) {
       this.#rest -= pages
-      this.#wholes = Math.min(this.#wholes, Math.max(0, this.#rest >> MAX_ORDER))
+      this.#wholes = Math.min(this.#wholes, Math.max(0, this.#rest >> MAX_PAGE_ORDER))
       return
     }
     this.#free[place] = (this.#free[place] as number) - pages
@@ -154,7 +154,7 @@ export class PageBlocks {
   /** Has it a free chunk of just that order? */
   #has(place: number, order: number): boolean {
     if (place !== REST) return (((this.#free[place] as number) >> order) & 1) === 1
-    if (order === MAX_ORDER) return this.#wholes > 0
+    if (order === MAX_PAGE_ORDER) return this.#wholes > 0
     return order <= FRAGMENT_ORDER && this.#rest >= 1 << order
   }
 
@@ -173,7 +173,7 @@ export class PageBlocks {
   /** __rmqueue_claim: the block around the largest chunk of another type, or around one of the next order. */
   #claim(type: number, order: number): boolean {
     const least = type === MOVABLE ? Math.max(order, this.#order >> 1) : order
-    for (let current = MAX_ORDER; current >= least; current--) {
+    for (let current = MAX_PAGE_ORDER; current >= least; current--) {
       const place = this.#otherWith(type, current)
       if (place < 0) continue
       if (current >= this.#order) return this.#claimWhole(place, type)
@@ -189,7 +189,7 @@ export class PageBlocks {
   #claimWhole(place: number, type: number): boolean {
     if (place !== REST) this.#types[place] = type
     else {
-      const chunk = 1 << MAX_ORDER
+      const chunk = MAX_CHUNK_PAGES
       if (this.#count + chunk / this.size > MOST_BLOCKS) return false
       this.#rest -= chunk
       this.#wholes--
@@ -209,7 +209,7 @@ export class PageBlocks {
 
   /** __rmqueue_steal: where another type has the smallest chunk. */
   #smallestOther(type: number, order: number): number {
-    for (let current = order; current <= MAX_ORDER; current++) {
+    for (let current = order; current <= MAX_PAGE_ORDER; current++) {
       const place = this.#otherWith(type, current)
       if (place >= 0) return place
     }

@@ -89,11 +89,9 @@ export class PageLists {
   /** Puts one movable page on the CPU's list; returns how many pages the zone gets back: movable ones first (free_pcppages_bulk), then the kernel's, which stay counted in `kernelCounts`. */
   give(cpu: number): number {
     const batch = this.#batch
-    this.#allocFactor[cpu] = (this.#allocFactor[cpu] as number) >> 1
     const count = (this.counts[cpu] as number) + 1
     this.counts[cpu] = count
-    const freed = this.#freeCount[cpu] as number
-    if (freed < batch << SCALE_MAX) this.#freeCount[cpu] = freed + 1
+    this.#countFree(cpu)
     const high = this.#highOf(cpu)
     if (count < high) return 0
     const most = Math.max(batch, high - batch)
@@ -104,10 +102,14 @@ export class PageLists {
 
   /** A page that the CPU frees goes past its list: what frees do to the list's sizes, they do. */
   passes(cpu: number): void {
+    this.#countFree(cpu)
+    this.#highOf(cpu)
+  }
+
+  #countFree(cpu: number): void {
     const freed = this.#freeCount[cpu] as number
     this.#allocFactor[cpu] = (this.#allocFactor[cpu] as number) >> 1
     if (freed < this.#batch << SCALE_MAX) this.#freeCount[cpu] = freed + 1
-    this.#highOf(cpu)
   }
 
   /** decay_pcp_high, which the CPU's work for its counters calls once in a second, so many times; returns how many pages the zone gets back. */

@@ -1,7 +1,7 @@
+import { MAX_SWAPPINESS } from '../model/vmscan.ts'
+
 /** MIN_LRU_BATCH of include/linux/mmzone.h on 64 bits: fewer refaults tell nothing. */
 const FEW = 64
-/** Of include/linux/swap.h. */
-export const MAX_SWAPPINESS = 200
 export const ANON_TYPE = 0
 export const FILE_TYPE = 1
 

@@ -1,10 +1,8 @@
+import { CLUSTER, DEF_PRIORITY } from '../model/vmscan.ts'
 import type { Memcg } from './memcgs.ts'
 import * as P from './pages.ts'
 import { NONE } from './thread.ts'
 
-/** SWAP_CLUSTER_MAX. */
-export const CLUSTER = 32
-export const DEF_PRIORITY = 12
 /** MAX_RECLAIM_RETRIES: calls without progress after which kswapd gives up a node. */
 export const MAX_FAILURES = 16
 export const TICK_NS = 1_000_000

@@ -1,6 +1,7 @@
+import { CLUSTER } from '../model/vmscan.ts'
 import type { Kernel } from './kernel.ts'
 import type { NodeState } from './node-state.ts'
-import { CLUSTER, type Scan, TICK_NS } from './scan.ts'
+import { type Scan, TICK_NS } from './scan.ts'
 import type { Steps } from './steps.ts'
 import { THROTTLE, type Thread } from './thread.ts'
 

@@ -1,4 +1,5 @@
-import type { Machine } from '../workload/types.ts'
+import { CLUSTER } from '../model/vmscan.ts'
+import { type Machine, TREE_BYTES_PER_SLOT } from '../workload/types.ts'
 import type { Kernel } from './kernel.ts'
 import { type NodeState, toNodeState } from './node-state.ts'
 import {
@@ -12,12 +13,10 @@ import {
   TYPES,
   UNMOVABLE,
 } from './page-blocks.ts'
-import { CLUSTER, MAX_FAILURES } from './scan.ts'
+import { MAX_FAILURES } from './scan.ts'
 import type { Thread } from './thread.ts'
 import type { Mark } from './zone-list.ts'
 
-/** Bytes of a slot's records that are the swap cache's tree (lib/xarray.c): those nodes are counted by themselves. */
-const TREE_BYTES = 9
 /** A slab of tree nodes is two pages. */
 const SLAB_ORDER = 1
 /** A page table entry on 64-bit machines. */
@@ -51,7 +50,7 @@ export class Zones {
     this.#boostEvery = machine.boostEveryPoolPages.value
     this.#recordsPerSlot = Math.max(
       0,
-      (machine.recordPagesPerSlot?.value ?? 0) - TREE_BYTES / machine.pageSize,
+      (machine.recordPagesPerSlot?.value ?? 0) - TREE_BYTES_PER_SLOT / machine.pageSize,
     )
     this.#hasRecords = machine.recordPagesPerSlot !== undefined
     this.#pagesPerTable =
@@ -236,8 +235,7 @@ export class Zones {
     // What was in swap at the start is paid for.
     const isPaid = scheduler.active === undefined || !this.#hasRecords
     if (node.treeNodes.taken(slot, scheduler.active?.cpu ?? 0))
-      if (isPaid) node.treeNodes.gainSlab()
-      else node.treeNodes.gainSlab(this.#takeKernel(node, RECLAIMABLE, SLAB_ORDER))
+      node.treeNodes.gainSlab(isPaid ? undefined : this.#takeKernel(node, RECLAIMABLE, SLAB_ORDER))
     if (node.slotsHeld <= node.mostSlotsHeld) return
     node.mostSlotsHeld = node.slotsHeld
     if (isPaid) return

@@ -32,7 +32,6 @@ class Position {
   gates = 0
   taken = 0
   slabCpu = -1
-  slabEndCpu = -1
   /** Share of a cold pass's time that the pass under way costs. */
   slabShare = 1
   directCpu = -1
@@ -224,7 +223,6 @@ export class CostSamples {
     position.directSpent = 0
     position.reclaimMark = cpu
     position.batchEndCpu = -1
-    position.slabEndCpu = -1
     position.faultReclaims++
   }
 
@@ -355,7 +353,6 @@ export class CostSamples {
 
   #slabEnds(thread: Thread, cpu: number, i: number, counts: boolean): void {
     const position = this.#at(thread)
-    position.slabEndCpu = cpu
     position.reclaimMark = cpu
     position.batchEndCpu = cpu
     position.batchEndDisturbances = thread.disturbances

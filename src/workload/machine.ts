@@ -1,8 +1,15 @@
+import { MAX_CHUNK_PAGES } from '../model/buddy.ts'
 import type { Balance } from './balance.ts'
 import { findMobility } from './mobility.ts'
 import { EVENT, type RecordedZone, type Recording } from './recording.ts'
 import { findSwappiness } from './swappiness.ts'
-import type { Based, Machine, WorkloadCpu, WorkloadZone } from './types.ts'
+import {
+  type Based,
+  type Machine,
+  TREE_BYTES_PER_SLOT,
+  type WorkloadCpu,
+  type WorkloadZone,
+} from './types.ts'
 import { readReserves } from './zone-protection.ts'
 
 /** Counters of a text file such as vmstat: first and last value recorded. */
@@ -151,7 +158,8 @@ export function describeMachine(recording: Recording, options: MachineOptions): 
         node,
         lruAtStart: balance.lruAtStart.value / nodes.length,
         heldAtEnd: nodes.length > 1 ? undefined : heldAtEnd(recording),
-        recordPagesPerSlot: options.recordPagesPerSlot.value - TREE_BYTES / recording.pageSize,
+        recordPagesPerSlot:
+          options.recordPagesPerSlot.value - TREE_BYTES_PER_SLOT / recording.pageSize,
       }),
     })),
     zones: describeZones(recording, zones),
@@ -218,8 +226,6 @@ function findCpus(recording: Recording, nodes: readonly number[]): WorkloadCpu[]
 /** watermark_boost_factor's default: 150 % of high; one pageblock at a time (mm/page_alloc.c boost_watermark). */
 export const BOOST_FACTOR = 1.5
 const PAGEBLOCK = 512
-/** MAX_PAGE_ORDER is 10. */
-const MOST_BLOCK_PAGES = 1024
 
 /**
  * pageblock_nr_pages (include/linux/pageblock-flags.h), 0 = not known: a huge page, which /proc/meminfo tells of; kernels without them have
@@ -228,8 +234,8 @@ const MOST_BLOCK_PAGES = 1024
 export function findBlockPages(meminfo: string | undefined, pageSize: number): number {
   if (meminfo === undefined || !/^MemTotal:/m.test(meminfo)) return 0
   const huge = /^Hugepagesize:\s*(\d+) kB/m.exec(meminfo)?.[1]
-  if (huge !== undefined) return Math.min(MOST_BLOCK_PAGES, (Number(huge) * 1024) / pageSize)
-  return /^AnonHugePages:/m.test(meminfo) ? PAGEBLOCK : MOST_BLOCK_PAGES
+  if (huge !== undefined) return Math.min(MAX_CHUNK_PAGES, (Number(huge) * 1024) / pageSize)
+  return /^AnonHugePages:/m.test(meminfo) ? PAGEBLOCK : MAX_CHUNK_PAGES
 }
 
 function findBoosts(
@@ -287,7 +293,6 @@ const MOST_ERROR = 0.25
  * of zswap the entry and a node of its own tree (mm/zswap.c, struct zswap_entry). Slab of recordings of one machine grows by 27 bytes per
  * slot between them; the rest of its growth is there before memory is low.
  */
-const TREE_BYTES = 9
 const POOL_BYTES = 17
 const ZSWAP_BYTES = 64 + 9
 
@@ -301,7 +306,7 @@ function heldAtEnd(recording: Recording): number | undefined {
 export function findRecordPages(recording: Recording): Based<number> {
   const isZswap = (counterRise(recording, 'vmstat.zswpout') ?? 0) > 0
   const isPooled = isZswap || recording.swapKinds.includes('zram')
-  const bytes = TREE_BYTES + (isPooled ? POOL_BYTES : 0) + (isZswap ? ZSWAP_BYTES : 0)
+  const bytes = TREE_BYTES_PER_SLOT + (isPooled ? POOL_BYTES : 0) + (isZswap ? ZSWAP_BYTES : 0)
   return {
     value: bytes / recording.pageSize,
     basis: 'default',

@@ -1,7 +1,7 @@
+import { MAX_CHUNK_PAGES } from '../model/buddy.ts'
 import type { Based } from './types.ts'
+import { countOf, listZones } from './zoneinfo.ts'
 
-/** Pages of the largest chunk that the buddy allocator has: one after the other goes to unmovable and to reclaimable pages whole (MAX_PAGE_ORDER 10). */
-const CHUNK_PAGES = 1024
 /** What came since a snapshot has page tables: entries of one on 64-bit machines with pages of 4 KiB. */
 const TABLE_ENTRIES = 512
 const LRU = ['inactive_anon', 'active_anon', 'inactive_file', 'active_file', 'unevictable'].map(
@@ -20,7 +20,10 @@ export interface MobilityOptions {
   readonly recordPagesPerSlot: number
 }
 
-/** What is left at the start of the chunks that a node's kernel pages come from, by what /proc/zoneinfo says of its largest zone. */
+/**
+ * What is left at the start of the chunks that a node's kernel pages come from, by what /proc/zoneinfo says of its largest zone: one chunk
+ * of the largest order after the other goes to unmovable and to reclaimable pages whole.
+ */
 export function findMobility(options: MobilityOptions): {
   readonly unmovableFree?: Based<number>
   readonly reclaimableFree?: Based<number>
@@ -66,39 +69,35 @@ interface ZonePages {
 function readZone(zoneinfo: string | undefined, node: number): ZonePages | undefined {
   let largest = ''
   let reclaimable = 0
-  for (const zone of (zoneinfo ?? '').split(/(?=^Node \d+, zone)/m)) {
-    if (!zone.startsWith(`Node ${node},`)) continue
-    reclaimable = Math.max(reclaimable, counted(zone, 'nr_slab_reclaimable'))
-    if (counted(zone, 'managed') > counted(largest, 'managed')) largest = zone
+  for (const { node: of, text } of listZones(zoneinfo ?? '')) {
+    if (of !== node) continue
+    reclaimable = Math.max(reclaimable, countOf(text, 'nr_slab_reclaimable'))
+    if (countOf(text, 'managed') > countOf(largest, 'managed')) largest = text
   }
   if (largest === '') return undefined
   const listed = [...largest.matchAll(/^\s+count: +(\d+)/gm)].reduce(
     (sum, [, n]) => sum + Number(n),
     0,
   )
-  const lru = LRU.reduce((sum, list) => sum + counted(largest, list), 0)
+  const lru = LRU.reduce((sum, list) => sum + countOf(largest, list), 0)
   return {
     lru,
     reclaimable,
     used:
-      counted(largest, 'managed') -
-      counted(largest, 'pages free') -
+      countOf(largest, 'managed') -
+      countOf(largest, 'pages free') -
       lru -
       reclaimable -
       listed -
-      counted(largest, 'nr_zspages'),
-    ramfs: Math.max(0, counted(largest, 'nr_zone_unevictable') - counted(largest, 'nr_mlock')),
+      countOf(largest, 'nr_zspages'),
+    ramfs: Math.max(0, countOf(largest, 'nr_zone_unevictable') - countOf(largest, 'nr_mlock')),
   }
 }
 
 function restOf(pages: number, what: string): Based<number> {
   return {
-    value: Math.floor(Math.ceil(pages / CHUNK_PAGES) * CHUNK_PAGES - pages),
+    value: Math.floor(Math.ceil(pages / MAX_CHUNK_PAGES) * MAX_CHUNK_PAGES - pages),
     basis: 'snapshot',
-    from: `what ${what} pages leave of the last chunk of ${CHUNK_PAGES} that they took, by zoneinfo`,
+    from: `what ${what} pages leave of the last chunk of ${MAX_CHUNK_PAGES} that they took, by zoneinfo`,
   }
-}
-
-function counted(zone: string, name: string): number {
-  return Number(new RegExp(`^\\s+${name} +(\\d+)`, 'm').exec(zone)?.[1] ?? 0)
 }

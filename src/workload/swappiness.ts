@@ -1,11 +1,9 @@
+import { CLUSTER, DEF_PRIORITY, MAX_SWAPPINESS } from '../model/vmscan.ts'
 import { snapshotText } from './machine.ts'
 import { RECLAIM_FILE } from './page-cache.ts'
 import { EVENT, type Recording } from './recording.ts'
 import type { Based, Machine } from './types.ts'
 
-/** DEF_PRIORITY and SWAP_CLUSTER_MAX of the kernel: a scan asks for this share of a list, and takes it in batches. */
-const DEF_PRIORITY = 12
-const CLUSTER = 32
 /** Batches of so close together are of a list of one size. */
 const CLOSE_NS = 50e6
 /** So many pairs of batches, and this share of them must agree. */
@@ -13,7 +11,6 @@ const FEWEST_PAIRS = 5
 const AGREEING = 0.8
 /** Values are tried in such steps: people set round ones. */
 const STEP = 10
-const MOST = 200
 
 /** vm.swappiness: from a snapshot, or by what scans of the classic lists took of anonymous pages. */
 export function findSwappiness(recording: Recording, lru: Machine['lru']['value']): Based<number> {
@@ -34,7 +31,7 @@ function swappinessOfScans(recording: Recording): Based<number> | undefined {
   const pairs = listPairs(recording)
   let most = 0
   let found: number[] = []
-  for (let swappiness = STEP; swappiness < MOST; swappiness += STEP) {
+  for (let swappiness = STEP; swappiness < MAX_SWAPPINESS; swappiness += STEP) {
     const fitting = pairs.filter(([whole, part]) => partOf(whole, swappiness) === part).length
     if (fitting > most) found = []
     if (fitting >= most) found.push(swappiness)
@@ -53,7 +50,7 @@ function swappinessOfScans(recording: Recording): Based<number> | undefined {
 
 /** Pages that a scan takes of so many: the shares are a little less than the fraction they stand for. */
 function partOf(whole: number, swappiness: number): number {
-  return Math.ceil((whole * swappiness) / (2 * MOST - swappiness)) - 1
+  return Math.ceil((whole * swappiness) / (2 * MAX_SWAPPINESS - swappiness)) - 1
 }
 
 /** Whole and part, where a batch of the other kind follows closely. */

@@ -113,6 +113,8 @@ export const NEWIDLE_SCALE = 1024
 export const FRESH_NEWIDLE: Newidle = { ratio: NEWIDLE_SCALE / 2, costNs: 0 }
 /** CONFIG_HZ is 1000 unless something says otherwise. */
 export const DEFAULT_TICK_NS = 1_000_000
+/** Of `recordPagesPerSlot`, bytes of the swap cache's tree (lib/xarray.c, struct xa_node: 576 bytes for 64 slots). */
+export const TREE_BYTES_PER_SLOT = 9
 
 /** What the kernel has learnt of a CPU's looking for work when it becomes idle. */
 export interface Newidle {

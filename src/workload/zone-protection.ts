@@ -1,15 +1,15 @@
+import { countOf, listZones } from './zoneinfo.ts'
+
 /**
  * Pages that each zone keeps from allocations which could use the highest zone with memory of its node, by node and zone
  * ("0/DMA"), from /proc/zoneinfo; zones that keep none are left out. The numbers of "protection" (mm/vmstat.c
  * zoneinfo_show_print, lowmem_reserve) are by zone, in the order in which the node's zones are listed.
  */
 export function readReserves(zoneinfo: string): Map<string, number> {
-  const nodes = new Map<string, { zone: string; managed: number; protection: number[] }[]>()
-  for (const part of zoneinfo.split(/^(?=Node )/m)) {
-    const [, node, zone] = /^Node (\d+), zone\s+(\S+)/.exec(part) ?? []
-    if (node === undefined || zone === undefined) continue
-    const managed = Number(/^\s+managed\s+(\d+)/m.exec(part)?.[1] ?? 0)
-    const protection = /^\s+protection: \(([\d, ]+)\)/m.exec(part)?.[1]?.split(',').map(Number)
+  const nodes = new Map<number, { zone: string; managed: number; protection: number[] }[]>()
+  for (const { node, zone, text } of listZones(zoneinfo)) {
+    const managed = countOf(text, 'managed')
+    const protection = /^\s+protection: \(([\d, ]+)\)/m.exec(text)?.[1]?.split(',').map(Number)
     const zones = nodes.get(node) ?? []
     zones.push({ zone, managed, protection: protection ?? [] })
     nodes.set(node, zones)
