@@ -18,7 +18,7 @@ const MEANINGS: Readonly<Record<string, string>> = {
   total_ns: 'Sum of lengths, ns.',
   mean_ns: 'Mean length, ns.',
   elapsed_share: 'Share of the time looked at.',
-  reclaimed_pages: 'Pages that the task reclaimed for itself.',
+  reclaimed_pages: 'Pages that the stalled tasks reclaimed for themselves.',
   stall_share: 'Share of all stall time of that kind of task.',
   from_ns: 'Least length in the bucket, ns.',
   to_ns: 'First length above the bucket, ns.',

@@ -11,6 +11,7 @@ export const VIEW_NAMES = [
   'stalls',
   'stall_summary',
   'stall_tasks',
+  'stall_cgroups',
   'stall_causes',
   'stall_cause_summary',
   'stall_histogram',

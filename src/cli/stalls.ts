@@ -15,7 +15,7 @@ import {
   withReading,
 } from './reading.ts'
 
-const ASPECTS = ['summary', 'task', 'cause', 'length', 'stall', 'kill'] as const
+const ASPECTS = ['summary', 'task', 'cgroup', 'cause', 'length', 'stall', 'kill'] as const
 type Aspect = (typeof ASPECTS)[number]
 
 interface StallsOptions extends ReadingOptions {
@@ -43,6 +43,7 @@ export function register(command: Command): void {
     `
 pstrace stalls
 pstrace stalls --by task --comm 'app-*'
+pstrace stalls --by cgroup
 pstrace stalls --by cause --run recording --run parallel
 pstrace stalls --from 2s --to 2.5s --format json`,
   )
@@ -76,6 +77,7 @@ function toAspect(options: StallsOptions): Aspect | undefined {
 const READERS: Readonly<Record<Aspect, (reading: Reading) => Promise<Section>>> = {
   summary: readSummary,
   task: (reading) => readTasks(reading),
+  cgroup: readCgroups,
   cause: readCauses,
   length: (reading) =>
     readSection(reading, 'Stalls by length', 'SELECT * FROM stall_histogram', 'no stalls'),
@@ -135,6 +137,19 @@ function readTasks(reading: Reading, limit?: number): Promise<Section> {
     sql,
     'none stalled',
   )
+}
+
+async function readCgroups(reading: Reading): Promise<Section> {
+  const title = 'Stalls by control group of the stalled task'
+  const section = await readSection(reading, title, 'SELECT * FROM stall_cgroups', 'no stalls')
+  const { columns, rows } = section.result
+  const cgroup = columns.findIndex(({ name }) => name === 'cgroup')
+  if (rows.length === 0 || rows.some((row) => row[cgroup] !== null)) return section
+  // Tables leave out a column that holds nothing.
+  return {
+    ...section,
+    title: `${title} (not known: told by processes.before, cgroup_attach_task or Perfetto)`,
+  }
 }
 
 function readStalls(reading: Reading, limit?: number): Promise<Section> {

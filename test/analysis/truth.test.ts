@@ -106,6 +106,15 @@ const ORACLES: Readonly<Record<Exclude<ViewName, 'pool_classes' | 'pool_samples'
       reclaimed_pages: sum(stalls.map(({ reclaimed }) => reclaimed)),
       ...summaryOf(stalls),
     })),
+  // Generated tasks are in no control group that a trace tells of.
+  stall_cgroups: (recording) =>
+    [...groupBy(trueStalls(recording), ({ stalled }) => stalled)].map(([stalled, stalls]) => ({
+      cgroup: null,
+      stalled,
+      tasks: new Set(stalls.map(({ tid }) => tid)).size,
+      reclaimed_pages: sum(stalls.map(({ reclaimed }) => reclaimed)),
+      ...summaryOf(stalls),
+    })),
   stall_causes: (recording) =>
     trueStalls(recording).flatMap(({ tid, stalled, comm, parts }) =>
       [...parts].map(([part, ns]) => ({ tid, comm, stalled, part, ns })),

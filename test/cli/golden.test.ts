@@ -16,6 +16,7 @@ const CASES: Readonly<Record<string, readonly [args: readonly string[], status?:
     ['stalls', '--trace', 'phone', '--from', '20ms', '--to', '40ms', '--by', 'stall'],
   ],
   'stalls-of-kswapd': [['stalls', '--trace', 'phone', '--comm', 'kswapd*']],
+  'stalls-by-cgroup': [['stalls', '--trace', 'phone', '--by', 'cgroup']],
   'stalls-of-nobody': [['stalls', '--trace', 'phone', '--comm', 'nobody'], 2],
   order: [['order', '--trace', 'phone']],
   kswapd: [['kswapd', '--trace', 'phone']],
