@@ -37,8 +37,7 @@ export class Faults {
     pages.state[page] = P.RESIDENT
     pages.flags[page] = 0
     this.#access(page)
-    shrink.add(page, borrowed)
-    zones.pendingFrames -= count
+    shrink.addAllocated(page, borrowed)
     for (let mapped = 0; mapped < count; mapped++) zones.pageMapped(node)
     tally.allocated += count
     return page
@@ -126,8 +125,7 @@ export class Faults {
 
   /** From the pool or the device into a new frame. */
   *#swapIn(thread: Thread, page: number, met: Met | undefined, start: number): Steps {
-    const { allocation, costs, device, locks, memcgs, pages, pressure, scheduler, zones } =
-      this.#kernel
+    const { allocation, costs, device, locks, memcgs, pages, pressure, scheduler } = this.#kernel
     pages.set(page, P.LOCKED)
     const evictor = memcgs.evictorOf(page)
     const { readahead } = this.#kernel
@@ -155,8 +153,7 @@ export class Faults {
     const distance = evictor.age - (pages.evictedAt[page] as number)
     pages.node[page] = node.index
     this.#kernel.lru.refaulted(evictor, page, distance)
-    this.#kernel.shrink.add(page, borrowed)
-    zones.pendingFrames -= count
+    this.#kernel.shrink.addAllocated(page, borrowed)
     locks.unlock(page)
     this.#kernel.tally.swapIns += count
     const from = place === 'disk' ? 'disk' : 'pool'
@@ -166,7 +163,7 @@ export class Faults {
 
   /** A neighbour of a faulted page comes along: into the swap cache, mapped by nobody. The caller holds its lock; true = it is still to be read from the device. */
   *readAhead(thread: Thread, page: number): StepsTo<boolean> {
-    const { memcgs, pages, scheduler, costs, zones, tally, pool } = this.#kernel
+    const { memcgs, pages, scheduler, costs, tally, pool } = this.#kernel
     const start = scheduler.now
     const evictor = memcgs.evictorOf(page)
     const count = pages.pagesOf(page)
@@ -183,8 +180,7 @@ export class Faults {
     pages.state[page] = P.RESIDENT
     pages.set(page, P.READ_AHEAD)
     pages.node[page] = node.index
-    this.#kernel.shrink.add(page, borrowed)
-    zones.pendingFrames -= count
+    this.#kernel.shrink.addAllocated(page, borrowed)
     if (place !== 'disk') this.#kernel.locks.unlock(page)
     tally.swapIns += count
     tally.readaheads += count

@@ -63,7 +63,7 @@ export class FileReads {
 
   /** It stays locked until its window is read. */
   *#readPage(thread: Thread): Generator<undefined, number, undefined> {
-    const { allocation, costs, pages, scheduler, shrink, tally, zones } = this.#kernel
+    const { allocation, costs, pages, scheduler, shrink, tally } = this.#kernel
     const { node, borrowed } = yield* allocation.allocate(thread, thread.memcg)
     if (scheduler.stopped) return -1
     if (!scheduler.spend(thread, costs.fault.draw())) yield
@@ -71,8 +71,7 @@ export class FileReads {
     pages.chargeTo(page, thread.memcg)
     pages.state[page] = P.RESIDENT
     pages.set(page, P.LOCKED)
-    shrink.add(page, borrowed)
-    zones.pendingFrames--
+    shrink.addAllocated(page, borrowed)
     tally.filePages++
     return page
   }

@@ -29,6 +29,12 @@ export class Shrink {
     this.#kernel.pages.addHead(page)
   }
 
+  /** A page in frames that were just allocated for it. */
+  addAllocated(page: number, borrowed: number): void {
+    this.add(page, borrowed)
+    this.#kernel.zones.pendingFrames -= this.#kernel.pages.pagesOf(page)
+  }
+
   /** shrink_node: the cgroups of the scan's subtree, then slab, whose recorded cost is that of all cgroups' shrinkers. */
   *shrinkNode(thread: Thread, node: NodeState, scan: Scan): Steps {
     const { device, generations, lru, memcgs, slab, throttle } = this.#kernel

@@ -94,15 +94,14 @@ export class SwapDevice {
    * read or is part of a larger folio only borrows the frame. Returns what `completed` is told.
    */
   #enterSwapCache(slot: number, node: NodeState, borrowed: number): number {
-    const { pages, pool, shrink, stores, workload, zones } = this.#kernel
+    const { pages, pool, shrink, stores, workload } = this.#kernel
     const page = pool.pageOf(slot)
     const isOut = page >= 0 && pages.state[page] === P.SWAPPED && !pages.has(page, P.LOCKED)
     const isSmall = (workload.pages.order[page] ?? 0) === 0
     if (!isOut || !isSmall) return -1 - node.index
     pages.state[page] = P.STORED
     pages.node[page] = node.index
-    shrink.add(page, borrowed)
-    zones.pendingFrames--
+    shrink.addAllocated(page, borrowed)
     stores.startsWriting(page)
     return page
   }

@@ -25,7 +25,6 @@ export class TreeNodes {
   readonly #partial: number[] = []
   readonly #unused: number[] = []
   #waiting = -1
-  count = 0
 
   /** A slot is taken; true = its node needs a new slab: `gainSlab` must tell of it. */
   taken(slot: number, cpu: number): boolean {
@@ -42,7 +41,6 @@ export class TreeNodes {
     const before = this.#live[node] as number
     this.#live[node] = before + 1
     if (before > 0) return false
-    this.count++
     const slab = this.#partial[this.#partial.length - 1]
     this.#waiting = node
     if (slab === undefined) return true
@@ -80,7 +78,6 @@ export class TreeNodes {
     const left = (this.#live[node] as number) - 1
     this.#live[node] = left
     if (left > 0) return NOWHERE
-    this.count--
     const slab = this.#slabOf[node] as number
     const inUse = (this.#inUse[slab] as number) - 1
     this.#inUse[slab] = inUse

@@ -214,8 +214,7 @@ export class Zones {
       const { fallbacks } = blocks
       const got = blocks.take(type, order, lists.kernelRefill(cpu, order), listed, places)
       lists.addKernel(cpu, got)
-      this.#left(node, got)
-      if (blocks.fallbacks > fallbacks) this.#boost(node, blocks.fallbacks - fallbacks)
+      this.#tookBulk(node, got, fallbacks)
       from = takeFirst(listed, places, pages)
     }
     if (from >= 0) lists.addKernel(cpu, -pages)
@@ -272,8 +271,14 @@ export class Zones {
     node.borrowedOnList[cpu] =
       (node.borrowedOnList[cpu] as number) + got - (listed[places + REST] as number)
     listed[places + REST] = 0
-    this.#left(node, refill)
-    if (blocks.fallbacks > fallbacks) this.#boost(node, blocks.fallbacks - fallbacks)
+    this.#tookBulk(node, refill, fallbacks)
+  }
+
+  /** A list was refilled; `fallbacks`: how many there had been before it. */
+  #tookBulk(node: NodeState, pages: number, fallbacks: number): void {
+    this.#left(node, pages)
+    const more = node.blocks.fallbacks - fallbacks
+    if (more > 0) this.#boost(node, more)
   }
 
   /** So many pages are on a list now. */

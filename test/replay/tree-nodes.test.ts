@@ -16,28 +16,30 @@ describe('nodes of the swap cache’s tree', () => {
   it('are one for 64 slots in a row, 14 to a slab', () => {
     const nodes = new TreeNodes()
     expect(take(nodes, 64 * 14)).toBe(1)
-    expect(nodes.count).toBe(14)
     expect(take(nodes, 1, 0, 64 * 14)).toBe(1)
   })
 
   it('lie in a cluster of 512 slots for each CPU', () => {
     const nodes = new TreeNodes()
-    take(nodes, 10, 0)
-    take(nodes, 10, 1, 10)
-    expect(nodes.count).toBe(2)
-    take(nodes, 512 - 10, 0, 20)
-    expect(nodes.count).toBe(9)
+    for (let cpu = 0; cpu < 7; cpu++) expect(take(nodes, 1, cpu, cpu)).toBe(cpu === 0 ? 1 : 0)
+    // The first CPU fills its own cluster: the slab's other seven nodes.
+    expect(take(nodes, 511, 0, 7)).toBe(0)
+    expect(take(nodes, 1, 0, 518)).toBe(1)
   })
 
-  it('go with their last slot; freed slots are not filled again while clusters are free', () => {
+  it('stay until their last slot goes; freed slots are not filled again while clusters are free', () => {
     const nodes = new TreeNodes()
-    take(nodes, 128)
+    take(nodes, 64 * 14)
     for (let slot = 0; slot < 63; slot++) expect(nodes.given(slot)).toBe(-1)
-    expect(nodes.count).toBe(2)
-    nodes.given(63)
-    expect(nodes.count).toBe(1)
-    take(nodes, 1)
-    expect(nodes.count).toBe(2)
+    expect(take(nodes, 1)).toBe(1)
+  })
+
+  it('leave their place in the slab to the next', () => {
+    const nodes = new TreeNodes()
+    take(nodes, 64 * 14)
+    for (let slot = 0; slot < 64; slot++) nodes.given(slot)
+    expect(take(nodes, 1)).toBe(0)
+    expect(take(nodes, 64, 0, 1)).toBe(1)
   })
 
   it('give a slab back when it is empty and more than five are not full', () => {
@@ -49,7 +51,6 @@ describe('nodes of the swap cache’s tree', () => {
       const place = nodes.given(slot)
       if (place >= 0) given.push(place)
     }
-    expect(nodes.count).toBe(0)
     expect(given).toEqual([5, 5, 5])
   })
 
