@@ -1,5 +1,5 @@
 import { PstraceError } from '../model/error.ts'
-import { EXIT_INTERRUPTED, InterruptedError } from './interrupt.ts'
+import { InterruptedError, interruptedStatus } from './interrupt.ts'
 
 /** What a file system has against more bytes, by the words of strerror(3). */
 const FULL: Readonly<Record<string, string>> = {
@@ -38,7 +38,7 @@ function describeStack(error: Error): string {
 
 /** What the process ends with after this error; 1 for errors that are not ours. */
 export function toExitStatus(error: unknown): number {
-  if (error instanceof InterruptedError) return EXIT_INTERRUPTED
+  if (error instanceof InterruptedError) return interruptedStatus()
   return error instanceof PstraceError ? error.exitStatus : 1
 }
 

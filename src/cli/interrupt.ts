@@ -1,20 +1,34 @@
 import vm from 'node:vm'
 
-export const EXIT_INTERRUPTED = 130
+/** Ctrl-C, and what `timeout` and service managers send; not SIGHUP, which nohup has a program ignore. Statuses are a shell's. */
+const STATUS = { SIGINT: 130, SIGTERM: 143 } as const
 
 let controller: AbortController | undefined
+let status: number = STATUS.SIGINT
 const stops: (() => void)[] = []
 
-/** Ctrl-C ends the program, unless a command has asked to finish its work first. A second Ctrl-C always ends it. */
+function endOn(ending: keyof typeof STATUS): void {
+  status = STATUS[ending]
+  if (controller !== undefined && !controller.signal.aborted) {
+    controller.abort()
+    return
+  }
+  for (const stop of stops) stop()
+  process.exit(status)
+}
+
+const onInterrupt = () => endOn('SIGINT')
+const onTermination = () => endOn('SIGTERM')
+
+/** Ctrl-C ends the program, unless a command has asked to finish its work first. A second Ctrl-C always ends it. SIGTERM likewise. */
 export function exitOnInterrupt(): void {
-  process.on('SIGINT', () => {
-    if (controller !== undefined && !controller.signal.aborted) {
-      controller.abort()
-      return
-    }
-    for (const stop of stops) stop()
-    process.exit(EXIT_INTERRUPTED)
-  })
+  process.on('SIGINT', onInterrupt)
+  process.on('SIGTERM', onTermination)
+}
+
+/** What the program ends with after an interruption. */
+export function interruptedStatus(): number {
+  return status
 }
 
 /** Work in other threads that the end of the program would wait for. */
@@ -30,7 +44,7 @@ export async function finishOnInterrupt<T>(work: (signal: AbortSignal) => Promis
     return await work(own.signal)
   } finally {
     controller = undefined
-    if (own.signal.aborted) process.exitCode = EXIT_INTERRUPTED
+    if (own.signal.aborted) process.exitCode = interruptedStatus()
   }
 }
 
@@ -41,7 +55,7 @@ export class InterruptedError extends Error {
 
 /**
  * Runs work that never returns to the event loop, so that Ctrl-C ends it all the same, with an InterruptedError. The work is stopped
- * where it stands, without its `finally` blocks: what it held is the caller's to clean up.
+ * where it stands, without its `finally` blocks: what it held is the caller's to clean up. SIGTERM ends the process meanwhile.
  */
 export function runInterruptibly<T>(work: () => T): T {
   let result: { readonly value: T } | undefined
@@ -53,11 +67,16 @@ export function runInterruptibly<T>(work: () => T): T {
       failure = { error }
     }
   }
+  const isListening = process.listeners('SIGTERM').includes(onTermination)
   try {
+    // A listener would be called when all is over.
+    process.off('SIGTERM', onTermination)
     // vm's watchdog thread is the only thing in Node that sees a signal while JavaScript runs.
     vm.runInNewContext('run()', { run }, { breakOnSigint: true })
   } catch (error) {
     throw new InterruptedError('interrupted', { cause: error })
+  } finally {
+    if (isListening) process.on('SIGTERM', onTermination)
   }
   if (failure !== undefined) throw failure.error
   if (result === undefined) throw new InterruptedError('interrupted')

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { PstraceError } from '../model/error.ts'
@@ -33,6 +33,9 @@ export async function replaceFile(
 ): Promise<void> {
   refuseOverwrite(path, options)
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)
+  const abandon = () => rmSync(temporary, { force: true })
+  // Ctrl-C ends the process in the middle of `write`.
+  process.once('exit', abandon)
   try {
     await write(temporary)
     refuseOverwrite(path, options)
@@ -41,6 +44,8 @@ export async function replaceFile(
     await rm(temporary, { force: true })
     if (cause instanceof PstraceError) throw cause
     throw cannotWrite(path, cause)
+  } finally {
+    process.off('exit', abandon)
   }
 }
 

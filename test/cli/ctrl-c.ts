@@ -17,6 +17,8 @@ export interface Interruption {
   readonly input?: string
   /** The sign that the work is under way which Ctrl-C is to meet; a time would not tell on a loaded machine. */
   readonly isUnderWay: (child: ChildProcess, stderr: string) => boolean
+  /** Instead of Ctrl-C's. */
+  readonly signal?: NodeJS.Signals
 }
 
 const POLL_MS = 20
@@ -37,7 +39,7 @@ export async function interrupted(args: readonly string[], options: Interruption
   else child.stdin.write(options.input)
   while (child.exitCode === null && !options.isUnderWay(child, stderr))
     await new Promise((resolve) => setTimeout(resolve, POLL_MS))
-  child.kill('SIGINT')
+  child.kill(options.signal ?? 'SIGINT')
   const [status, signal] = await closed
   return { status, signal, stdout, stderr }
 }

@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs'
@@ -353,22 +354,50 @@ describe('errors', () => {
 })
 
 describe('Ctrl-C', () => {
-  it('while standard input is read keeps what came until then, with status 130', async () => {
-    expect(
-      door.run(['generate', 'phone', '-o', 'phone.txt', '--events', '20000', '--format', 'text'])
-        .status,
-    ).toBe(0)
-    const text = readFileSync(join(door.folder, 'phone.txt'), 'utf8')
-    const { status } = await interrupted(['ingest', '--db', 'live.duckdb', '-'], {
+  it.each([
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+  ] as const)(
+    'while standard input is read keeps what came until then: %s, status %i',
+    async (signal, expected) => {
+      rmSync(join(door.folder, 'live.duckdb'), { force: true })
+      expect(
+        door.run([
+          'generate',
+          'phone',
+          '-o',
+          'phone.txt',
+          '--force',
+          '--events',
+          '20000',
+          '--format',
+          'text',
+        ]).status,
+      ).toBe(0)
+      const text = readFileSync(join(door.folder, 'phone.txt'), 'utf8')
+      const { status } = await interrupted(['ingest', '--db', 'live.duckdb', '-'], {
+        folder: door.folder,
+        input: text.slice(0, text.lastIndexOf('\n', text.length / 2) + 1),
+        // All but what the pipe and the stream hold was taken.
+        isUnderWay: ({ stdin }) => stdin?.writableLength === 0,
+        signal,
+      })
+      expect(status).toBe(expected)
+      const [trace] = door.rows(['info', '--db', 'live.duckdb'])
+      expect(trace?.['name']).toBe('stdin')
+      expect(Number(trace?.['events'])).toBeGreaterThan(1000)
+    },
+  )
+
+  it('while tables are exported leaves complete files alone', async () => {
+    const folder = join(door.folder, 'cut-export')
+    const { status } = await interrupted(['export', '-o', 'cut-export'], {
       folder: door.folder,
-      input: text.slice(0, text.lastIndexOf('\n', text.length / 2) + 1),
-      // All but what the pipe and the stream hold was taken.
-      isUnderWay: ({ stdin }) => stdin?.writableLength === 0,
+      isUnderWay: () =>
+        existsSync(folder) && readdirSync(folder).some((name) => name.endsWith('.tmp')),
     })
     expect(status).toBe(130)
-    const [trace] = door.rows(['info', '--db', 'live.duckdb'])
-    expect(trace?.['name']).toBe('stdin')
-    expect(Number(trace?.['events'])).toBeGreaterThan(1000)
+    expect(readdirSync(folder).filter((name) => !/^[a-z_]+\.parquet$/.test(name))).toEqual([])
   })
 
   it('while DuckDB works on a query ends at once, with status 130', async () => {
