@@ -2,7 +2,7 @@ import type { Kernel } from './kernel.ts'
 import { CHARGE_BATCH } from './memcg-stocks.ts'
 import type { Memcg } from './memcgs.ts'
 import type { NodeState } from './node-state.ts'
-import { DIRECT_CONTEXT, MAX_FAILURES, OOM_FRUITLESS, type Scan, TICK_NS } from './scan.ts'
+import { DIRECT_CONTEXT, MAX_FAILURES, OOM_FRUITLESS, type Scan } from './scan.ts'
 import type { Steps, StepsTo } from './steps.ts'
 import { IO, THROTTLE, type Thread } from './thread.ts'
 import { throttleSpan } from './throttle-span.ts'
@@ -64,7 +64,7 @@ export class Allocation {
         }
         if (fruitless >= MAX_FRUITLESS) {
           // Where the kernel would kill: time for stores in flight to end.
-          this.#kernel.scheduler.sleepUntil(thread, this.#kernel.scheduler.now + TICK_NS, IO)
+          this.#kernel.timers.sleep(thread, 1, IO)
           yield
         }
       }
@@ -101,7 +101,7 @@ export class Allocation {
 
   /** try_charge_memcg: at a limit the charger reclaims below the cgroup whose limit it is, until the pages are charged. */
   *#reclaimUpToLimit(thread: Thread, node: NodeState, charged: Memcg, count: number): Steps {
-    const { direct, memcgs, scheduler } = this.#kernel
+    const { direct, memcgs, scheduler, timers } = this.#kernel
     let fruitless = 0
     let isDrained = false
     for (;;) {
@@ -123,7 +123,7 @@ export class Allocation {
         yield
         return
       }
-      scheduler.sleepUntil(thread, scheduler.now + TICK_NS, IO)
+      timers.sleep(thread, 1, IO)
       yield
       if (memcgs.tryCharge(thread, charged, count)) return
     }

@@ -2,7 +2,7 @@ import { CLUSTER, DEF_PRIORITY } from '../model/vmscan.ts'
 import type { Kernel } from './kernel.ts'
 import type { Memcg } from './memcgs.ts'
 import type { NodeState } from './node-state.ts'
-import { DIRECT_CONTEXT, OOM_FRUITLESS, Scan, TICK_NS } from './scan.ts'
+import { DIRECT_CONTEXT, OOM_FRUITLESS, Scan } from './scan.ts'
 import type { Steps, StepsTo } from './steps.ts'
 import { SCAN, SLEEPING, type Thread } from './thread.ts'
 
@@ -97,7 +97,7 @@ export class DirectReclaim {
       fruitless = reclaimed > 0 ? 0 : fruitless + 1
       if (fruitless >= OOM_FRUITLESS) return
       if (isKworker) {
-        this.#kernel.scheduler.sleepUntil(thread, this.#kernel.scheduler.now + TICK_NS, SLEEPING)
+        this.#kernel.timers.sleep(thread, 1, SLEEPING)
         yield
       }
     }

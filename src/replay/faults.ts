@@ -5,7 +5,6 @@ import type { Kernel } from './kernel.ts'
 import type { Lruvec } from './lruvec.ts'
 import type { NodeState } from './node-state.ts'
 import * as P from './pages.ts'
-import { TICK_NS } from './scan.ts'
 import type { Steps, StepsTo } from './steps.ts'
 import { IO, type Thread } from './thread.ts'
 
@@ -264,7 +263,7 @@ export class Faults {
     for (;;) {
       if (pages.has(page, P.LOCKED)) yield* this.#kernel.locks.waitForLock(thread, page)
       else if (pages.has(page, P.WRITEBACK)) {
-        this.#kernel.scheduler.sleepUntil(thread, this.#kernel.scheduler.now + TICK_NS, IO)
+        this.#kernel.timers.sleep(thread, 1, IO)
         yield
       } else break
     }

@@ -1,7 +1,7 @@
 import type { SwapBackend } from '../memory/backends/backend.ts'
 import type { PageContents } from '../memory/contents/contents.ts'
 import { PstraceError } from '../model/error.ts'
-import type { Workload } from '../workload/types.ts'
+import { DEFAULT_TICK_NS, type Workload } from '../workload/types.ts'
 import { Allocation } from './allocation.ts'
 import { ClassicLru } from './classic-lru.ts'
 import type { CostSamplers } from './costs.ts'
@@ -32,6 +32,7 @@ import { SwapDevice } from './swap-device.ts'
 import { SwapOuts } from './swap-out.ts'
 import { HOLDS_COPY, HOLDS_ZERO, SwapPool } from './swap-pool.ts'
 import type { Tally } from './tally.ts'
+import { Timers } from './timers.ts'
 import { WorkDone } from './work-done.ts'
 import { WritebackThrottle } from './writeback-throttle.ts'
 import { Zones } from './zones.ts'
@@ -65,6 +66,7 @@ export class Kernel {
   readonly zones: Zones
   readonly memcgs: Memcgs
   readonly memcgHigh: MemcgHigh
+  readonly timers: Timers
   readonly pressure: Pressure
   readonly locks: FolioLocks
   readonly allocation: Allocation
@@ -111,6 +113,7 @@ export class Kernel {
     this.preemptible = machine.storePreemptible.value
     this.zeroMap = machine.zeroMap.value
     this.rules = rulesOf(machine)
+    this.timers = new Timers(parts.scheduler, machine.scheduler?.tickNs.value ?? DEFAULT_TICK_NS)
     this.keepsCopy = parts.backend.name === 'disk'
     this.stolen = new Stolen(workload.stolen, workload.stolenDirect)
     this.work = new WorkDone(workload)
@@ -126,7 +129,7 @@ export class Kernel {
     this.pool = new SwapPool(this)
     this.device = new SwapDevice(this)
     this.throttle = new WritebackThrottle(this)
-    this.pressure = new Pressure(parts.scheduler.cpus.length)
+    this.pressure = new Pressure(parts.scheduler.cpus.length, this.timers.tickNs)
     this.pressure.onWindow = (ns) => this.#samplePressure(ns)
     this.#samplePressure(0)
     this.locks = new FolioLocks(this)

@@ -5,7 +5,8 @@ import { KSWAPD_CONTEXT, MAX_FAILURES, type Scan } from './scan.ts'
 import type { Steps, StepsTo } from './steps.ts'
 import { NAP, NONE, SCAN, SLEEPING, type Thread } from './thread.ts'
 
-const NAP_NS = 100_000_000
+/** HZ / 10. */
+const NAP_PART = 10
 
 /** The background reclaimer of each node (mm/vmscan.c, kswapd and balance_pgdat). */
 export class Kswapd {
@@ -43,12 +44,13 @@ export class Kswapd {
   /** kswapd_try_to_sleep: a nap of HZ/10, then true if it may sleep on. A wake-up during the nap means work. */
   *#naps(thread: Thread, node: NodeState): StepsTo<boolean> {
     if (!this.#maySleep(node)) return false
-    const wakesAt = this.#kernel.scheduler.now + NAP_NS
+    const { scheduler, timers } = this.#kernel
+    const wakesAt = timers.expiry(Math.floor(timers.hz / NAP_PART))
     node.kswapdAsleep = true
-    this.#kernel.scheduler.sleepUntil(thread, wakesAt, NAP)
+    scheduler.sleepUntil(thread, wakesAt, NAP)
     yield
     node.kswapdAsleep = false
-    if (this.#kernel.scheduler.now < wakesAt) return false
+    if (scheduler.now < wakesAt) return false
     return this.#maySleep(node)
   }
 

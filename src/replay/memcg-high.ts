@@ -1,5 +1,4 @@
 import { CLUSTER } from '../model/vmscan.ts'
-import { DEFAULT_TICK_NS } from '../workload/types.ts'
 import type { Kernel } from './kernel.ts'
 import { CHARGE_BATCH } from './memcg-stocks.ts'
 import type { Memcg } from './memcgs.ts'
@@ -18,19 +17,14 @@ const SHORTEST_PART = 100
 /** memory.high and memory.swap.high: who charged pages above them reclaims before it goes on, and is slowed down where that does not help (mm/memcontrol.c, 6.1 to 6.12). */
 export class MemcgHigh {
   readonly #kernel: Kernel
-  readonly #tickNs: number
-  /** Jiffies in a second (CONFIG_HZ). */
-  readonly #hz: number
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel
-    this.#tickNs = kernel.workload.machine.scheduler?.tickNs.value ?? DEFAULT_TICK_NS
-    this.#hz = Math.round(1e9 / this.#tickNs)
   }
 
   /** mem_cgroup_handle_over_high, on the return to the task's own work. */
   *handle(thread: Thread): Steps {
-    const { scheduler } = this.#kernel
+    const { scheduler, timers } = this.#kernel
     const charged = thread.chargedOverHigh
     thread.chargedOverHigh = 0
     let wanted = charged
@@ -38,7 +32,7 @@ export class MemcgHigh {
       const reclaimed = yield* this.#reclaim(thread, wanted)
       if (scheduler.stopped) return
       const jiffies = this.#delay(thread.memcg, charged)
-      if (jiffies <= Math.floor(this.#hz / SHORTEST_PART)) return
+      if (jiffies <= Math.floor(timers.hz / SHORTEST_PART)) return
       if (reclaimed > 0 || retries-- > 0) wanted = CLUSTER
       else {
         yield* throttleSpan(this.#kernel, thread, this.#sleep(thread, jiffies))
@@ -48,8 +42,7 @@ export class MemcgHigh {
   }
 
   *#sleep(thread: Thread, jiffies: number): Steps {
-    const { scheduler } = this.#kernel
-    scheduler.sleepUntil(thread, scheduler.now + jiffies * this.#tickNs, HIGH)
+    this.#kernel.timers.sleep(thread, jiffies, HIGH)
     yield
   }
 
@@ -72,6 +65,7 @@ export class MemcgHigh {
   /** Jiffies for both limits. */
   #delay(own: Memcg, charged: number): number {
     const { memcgs } = this.#kernel
+    const { hz } = this.#kernel.timers
     let ofMemory = 0
     let ofSwap = 0
     let memcg: Memcg | undefined = own
@@ -80,8 +74,8 @@ export class MemcgHigh {
         ofMemory = Math.max(ofMemory, overage(memcgs.usage(memcg), memcg.high))
       ofSwap = Math.max(ofSwap, overage(memcg.swapped, memcg.swapHigh))
     }
-    const delay = highDelay(ofMemory, charged, this.#hz) + highDelay(ofSwap, charged, this.#hz)
-    return Math.min(delay, LONGEST_S * this.#hz)
+    const delay = highDelay(ofMemory, charged, hz) + highDelay(ofSwap, charged, hz)
+    return Math.min(delay, LONGEST_S * hz)
   }
 }
 

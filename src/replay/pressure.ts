@@ -2,8 +2,6 @@ import { IO, RUNNABLE, RUNNING, type Thread } from './thread.ts'
 
 /** PSI_FREQ: CPUs are averaged over windows of so long. */
 const WINDOW_NS = 2_000_000_000
-/** Times count by their CPU's busy jiffies (nsecs_to_jiffies, 1000 Hz). */
-const JIFFY_NS = 1_000_000
 
 /** Of a thread on the CPU it last ran on. */
 const IS_RUNNING = 1
@@ -35,13 +33,15 @@ export class Pressure {
   /** Called at each window's end and at the run's. */
   onWindow: ((ns: number) => void) | undefined
   readonly #cpus: readonly CpuPressure[]
+  readonly #jiffyNs: number
   #flags = new Uint8Array(64)
   #places = new Int16Array(64).fill(-1)
   #onCpu = new Uint8Array(64)
   #stalled = new Uint8Array(64)
   #windowEnd = WINDOW_NS
 
-  constructor(cpus: number) {
+  constructor(cpus: number, jiffyNs: number) {
+    this.#jiffyNs = jiffyNs
     this.#cpus = Array.from({ length: cpus }, () => ({
       running: 0,
       memstall: 0,
@@ -134,7 +134,8 @@ export class Pressure {
     let full = 0
     for (const cpu of this.#cpus) {
       settle(cpu, end)
-      const jiffies = Math.floor(cpu.busyNs / JIFFY_NS)
+      // nsecs_to_jiffies: times count by their CPU's busy jiffies.
+      const jiffies = Math.floor(cpu.busyNs / this.#jiffyNs)
       busy += jiffies
       some += cpu.someNs * jiffies
       full += cpu.fullNs * jiffies

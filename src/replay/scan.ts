@@ -5,7 +5,6 @@ import { NONE } from './thread.ts'
 
 /** MAX_RECLAIM_RETRIES: calls without progress after which kswapd gives up a node. */
 export const MAX_FAILURES = 16
-export const TICK_NS = 1_000_000
 /** Ticks without any progress after which the run is cut: nothing will change. */
 export const OOM_FRUITLESS = 200
 

@@ -1,11 +1,12 @@
 import { CLUSTER } from '../model/vmscan.ts'
 import type { Kernel } from './kernel.ts'
 import type { NodeState } from './node-state.ts'
-import { type Scan, TICK_NS } from './scan.ts'
+import type { Scan } from './scan.ts'
 import type { Steps } from './steps.ts'
 import { THROTTLE, type Thread } from './thread.ts'
 
-const LONGEST_NS = 100_000_000
+/** VMSCAN_THROTTLE_WRITEBACK waits for HZ/10, VMSCAN_THROTTLE_NOPROGRESS for a jiffy. */
+const LONGEST_PART = 10
 
 interface NodeThrottle {
   /** PGDAT_WRITEBACK: a whole pass met nothing but pages under writeback. */
@@ -44,22 +45,22 @@ export class WritebackThrottle {
     const state = this.#of(node)
     if (scan.underWriteback > 0 && scan.underWriteback === taken) state.onlyWriteback = true
     if (scan.immediate === 0) return
-    const { scheduler } = this.#kernel
+    const { timers } = this.#kernel
     state.kswapd = thread
     state.written = 0
-    scheduler.sleepUntil(thread, scheduler.now + LONGEST_NS, THROTTLE)
+    timers.sleep(thread, Math.floor(timers.hz / LONGEST_PART), THROTTLE)
     yield
     state.kswapd = undefined
   }
 
   /** Direct reclaim that found nothing although it looked at half of all pages, while most of them are being written, lets a tick pass. */
   *withoutProgress(thread: Thread): Steps {
-    const { device, pages, scheduler, stores } = this.#kernel
+    const { device, pages, stores, timers } = this.#kernel
     if (!device.exists) return
     let reclaimable = 0
     for (const size of pages.sizes) reclaimable += size
     if (2 * stores.underWriteback <= reclaimable) return
-    scheduler.sleepUntil(thread, scheduler.now + TICK_NS, THROTTLE)
+    timers.sleep(thread, 1, THROTTLE)
     yield
   }
 

@@ -11,7 +11,7 @@ const S = 1_000_000_000
 
 /** Threads as the accounting sees them. */
 function machine(cpus: number) {
-  const made = new Pressure(cpus)
+  const made = new Pressure(cpus, 1_000_000)
   let index = 0
   return {
     made,

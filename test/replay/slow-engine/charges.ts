@@ -4,9 +4,9 @@ import { directReclaim, HOPELESS } from './direct-reclaim.ts'
 import type { Group } from './groups.ts'
 import type { Machine } from './machine.ts'
 import { CLUSTER } from './shrink.ts'
+import { timerAt } from './timer.ts'
 
 const BATCH = 64
-const JIFFY_NS = 1_000_000
 /** 10 ms and 2 s. */
 const SHORTEST = 10
 const LONGEST = 2000
@@ -92,7 +92,7 @@ export function* payForHigh(machine: Machine, thread: Thread): Program {
     if (ms <= SHORTEST) return
     if (reclaimed === 0 && retries-- === 0) {
       const from = clock.now
-      yield { sleepUntil: from + ms * JIFFY_NS }
+      yield { sleepUntil: timerAt(from, ms) }
       log.spans.push({ kind: 'throttle', task: thread.name, from, to: clock.now, reclaimed: 0 })
       return
     }

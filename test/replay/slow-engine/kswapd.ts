@@ -1,8 +1,9 @@
 import type { Program, Thread } from './clock.ts'
 import type { Machine } from './machine.ts'
 import { CLUSTER, newScan, shrinkActive, shrinkNode } from './shrink.ts'
+import { timerAt } from './timer.ts'
 
-const NAP = 100_000_000
+const NAP_TICKS = 100
 /** MAX_RECLAIM_RETRIES: kswapd gives up, and tasks go past the throttle. */
 const HOPELESS = 16
 
@@ -56,7 +57,7 @@ export class Kswapd {
   /** True: nobody woke it, and there still is enough. */
   *#nap(): Program<boolean> {
     const { clock } = this.#machine
-    const until = clock.now + NAP
+    const until = timerAt(clock.now, NAP_TICKS)
     this.#isAsleep = true
     yield { sleepUntil: until }
     this.#isAsleep = false

@@ -8,8 +8,8 @@ import { complete, Queue, storeDisplaced } from './queue.ts'
 import { storeWithoutReserve } from './store-without-reserve.ts'
 
 const LARGEST_QUEUE = 256
-/** Between two reclaims that gave a kworker too little. */
-const TICK = 1_000_000
+/** A kworker sleeps between two reclaims that gave it too little. */
+const REST_TICKS = 1
 
 /** One queue under a mutex that kworkers empty, as many as are needed. */
 export class Parallel implements Policy {
@@ -90,7 +90,7 @@ export class Parallel implements Policy {
       const folio = this.#queue.pop()
       if (folio === undefined) return
       this.#lock.release()
-      yield* storeWithoutReserve(this.#machine, thread, folio, TICK)
+      yield* storeWithoutReserve(this.#machine, thread, folio, REST_TICKS)
       complete(this.#machine, thread, folio)
     }
   }

@@ -4,31 +4,32 @@ import { directReclaim } from '../direct-reclaim.ts'
 import { drawEach, type Folio } from '../folio.ts'
 import type { Machine } from '../machine.ts'
 import { beginStore, endStore } from '../store.ts'
+import { timerAt } from '../timer.ts'
 
 /** Reclaims in a row that free nothing before the case is given up. */
 const HOPELESS = 200
 
 /**
  * A worker without PF_MEMALLOC: at the min mark the pool's page is refused, the worker reclaims without writing and compresses once more.
- * Between two reclaims it sleeps for `restNs`.
+ * Between two reclaims it sleeps for `restTicks` ticks.
  */
 export function* storeWithoutReserve(
   machine: Machine,
   thread: Thread,
   folio: Folio,
-  restNs: number,
+  restTicks: number,
 ): Program {
   const { costs, frames, marks } = machine
   const poolPages = beginStore(machine, thread, folio)
   yield { spend: drawEach(folio.pages, costs.store) }
   if (poolPages > 0 && frames.free <= marks.min) {
-    yield* reclaim(machine, thread, restNs)
+    yield* reclaim(machine, thread, restTicks)
     yield { spend: drawEach(folio.pages, costs.store) }
   }
   endStore(machine, folio, poolPages)
 }
 
-function* reclaim(machine: Machine, thread: Thread, restNs: number): Program {
+function* reclaim(machine: Machine, thread: Thread, restTicks: number): Program {
   const { clock, frames, kswapd, marks } = machine
   let fruitless = 0
   while (frames.free <= marks.min) {
@@ -38,6 +39,6 @@ function* reclaim(machine: Machine, thread: Thread, restNs: number): Program {
     if (frames.free > marks.min) return
     fruitless = reclaimed > 0 ? 0 : fruitless + 1
     if (fruitless >= HOPELESS) throw new OutsideCase('nobody frees anything')
-    if (restNs > 0) yield { sleepUntil: clock.now + restNs }
+    if (restTicks > 0) yield { sleepUntil: timerAt(clock.now, restTicks) }
   }
 }
