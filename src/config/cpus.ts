@@ -1,6 +1,6 @@
 import { badValue } from '../model/names.ts'
 
-/** Speeds of CPUs from `4` (four at speed 1) or `4x1.0+4x0.4`; 1 = the CPU on which the trace's costs were measured. */
+/** Speeds of CPUs from `4` (four at speed 1) or `4x1.0+4x0.4`; 1 = the fastest recorded CPU. */
 export function parseCpus(text: string): number[] {
   const expected = 'a number of CPUs (4) or groups COUNTxSPEED joined by + (4x1.0+4x0.4)'
   if (/^\d+$/.test(text)) {

@@ -24,6 +24,7 @@ const EVENTS = [
   'compaction/mm_compaction_begin',
   'compaction/mm_compaction_end',
   'cgroup/cgroup_attach_task',
+  'power/cpu_frequency',
   // Processes and threads that come and go while it records: whose they are, and in which control group.
   'task/task_newtask',
   // Of lmkd's kills: perf does not record its marks.
@@ -204,6 +205,8 @@ const SNAPSHOT = `snapshot() {
   uname -a >"$OUT/uname"
   grep -c '^processor' /proc/cpuinfo >"$OUT/ncpu"
   cat /proc/cmdline >"$OUT/cmdline"
+  # Little and big CPUs: a replay needs their speeds.
+  grep -H . /sys/devices/system/cpu/cpu*/cpu_capacity >"$OUT/cpu_capacity" 2>/dev/null || rm -f "$OUT/cpu_capacity"
   # perf and raw buffers keep addresses only: the names of the functions that free objects.
   grep -i -E ' t [^ ]*(scan|shrink)' /proc/kallsyms >"$OUT/kallsyms"
   # How long a tick is: delays are counted in them.

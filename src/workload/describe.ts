@@ -117,10 +117,14 @@ class FactList {
   }
 }
 
-function describeMemory(facts: FactList, { pageSize, cpus, nodes, zones }: Machine): void {
+function describeMemory(
+  facts: FactList,
+  { pageSize, cpus, slowestCpu, nodes, zones }: Machine,
+): void {
   facts.add('machine', 'page_size', pageSize, 'bytes', 'snapshot')
   const places = cpus.map(({ id, node, speed }) => `${id}: node ${node} x${speed}`)
   facts.add('machine', 'cpus', cpus.length, '', 'event', places.join(', '))
+  facts.known('cpus.slowest', slowestCpu, 'of the fastest')
   for (const { node, freeAtStart, unmovableFree, reclaimableFree, totalPages } of nodes) {
     facts.based('machine', `node${node}.free_at_start`, freeAtStart, 'pages')
     facts.known(`node${node}.unmovable_free`, unmovableFree, 'pages')

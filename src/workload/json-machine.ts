@@ -23,6 +23,7 @@ export function readMachine(values: JsonValues, json: Json): Machine {
   return {
     pageSize: values.number(json['pageSize'] ?? 4096, at('pageSize')),
     cpus: readCpus(values, json),
+    ...optional('slowestCpu'),
     nodes: readNodes(values, json),
     zones: readZones(values, json),
     lru: values.based(json['lru'] ?? 'classic', at('lru'), (value, place) =>

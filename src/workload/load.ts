@@ -1,7 +1,9 @@
 import { quoteName } from '../database/quote.ts'
 import { PstraceError } from '../model/error.ts'
+import { findCpuSpeeds } from './cpu-speeds.ts'
 import { SOURCES } from './event-sources.ts'
 import {
+  loadFrequencies,
   loadGaps,
   loadIos,
   loadRefusals,
@@ -29,7 +31,7 @@ export async function loadRecording(tables: WorkloadTables, traceId: number): Pr
     )
   const name = trace.text('name') ?? `trace ${traceId}`
   const start = trace.text('start_ns') ?? '0'
-  const { builder, events } = await loadEvents(tables, traceId, start)
+  const { builder, events, frequencyTable } = await loadEvents(tables, traceId, start)
   const columns = withOrdersOfStores(builder.finish())
   if (columns.length === 0)
     throw new PstraceError(
@@ -44,10 +46,15 @@ export async function loadRecording(tables: WorkloadTables, traceId: number): Pr
   const pageSize = trace.number('page_size')
   const kernelRelease = trace.text('kernel_release')
   const isZswap = [...events].some((event) => /^zswap_(frontswap_)?store$/.test(event))
-  return {
+  const frequencies =
+    frequencyTable === undefined
+      ? undefined
+      : await loadFrequencies(tables, traceId, { table: frequencyTable, cpus })
+  const recording: Recording = {
     name,
     ...columns,
     cpus,
+    ...(frequencies === undefined ? {} : { frequencies }),
     pageSize: pageSize > 0 ? pageSize : 4096,
     endNs: trace.number('length_ns'),
     ...(kernelRelease ? { kernelRelease } : {}),
@@ -62,6 +69,7 @@ export async function loadRecording(tables: WorkloadTables, traceId: number): Pr
     losses: trace.number('lost_events') || 0,
     gaps: await loadGaps(tables, traceId, start),
   }
+  return { ...recording, cpuSpeeds: findCpuSpeeds(recording) }
 }
 
 /** The events that a workload is made of, and the names of all that have raw rows. */
@@ -69,8 +77,13 @@ async function loadEvents(
   tables: WorkloadTables,
   traceId: number,
   start: string,
-): Promise<{ readonly builder: RecordingBuilder; readonly events: ReadonlySet<string> }> {
+): Promise<{
+  readonly builder: RecordingBuilder
+  readonly events: ReadonlySet<string>
+  readonly frequencyTable: string | undefined
+}> {
   const events = new Set<string>()
+  let frequencyTable: string | undefined
   const builder = new RecordingBuilder()
   for (const [table, fields] of await findRawTables(tables)) {
     const event = table.slice(table.indexOf(':') + 1)
@@ -79,9 +92,12 @@ async function loadEvents(
       source === undefined
         ? await hasRows(tables, table, traceId)
         : (await addEvents(builder, tables, { table, fields, source }, traceId, start)) > 0
-    if (isThere) events.add(event)
+    if (!isThere) continue
+    events.add(event)
+    if (event === 'cpu_frequency' && fields.has('cpu_id') && fields.has('state'))
+      frequencyTable = table
   }
-  return { builder, events }
+  return { builder, events, frequencyTable }
 }
 
 /** How many there were. */

@@ -142,6 +142,7 @@ export function describeMachine(recording: Recording, options: MachineOptions): 
   return {
     pageSize: recording.pageSize,
     cpus: findCpus(recording, nodes),
+    ...findSlowest(recording),
     nodes: nodes.map((node) => ({
       node,
       freeAtStart: {
@@ -197,6 +198,12 @@ function describeZones(recording: Recording, zones: readonly RecordedZone[]): Wo
   })
 }
 
+/** Speeds rest on it; a machine of one CPU has none to compare. */
+function findSlowest({ cpus, cpuSpeeds }: Recording): Pick<Machine, 'slowestCpu'> {
+  if (cpuSpeeds === undefined || cpus < 2) return {}
+  return { slowestCpu: { ...cpuSpeeds, value: Math.min(...cpuSpeeds.value) } }
+}
+
 function findCpus(recording: Recording, nodes: readonly number[]): WorkloadCpu[] {
   // kswapd is bound to its node's CPUs (mm/vmscan.c kswapd: set_cpus_allowed_ptr).
   const votes = new Map<number, Map<number, number>>()
@@ -219,7 +226,7 @@ function findCpus(recording: Recording, nodes: readonly number[]): WorkloadCpu[]
         most = count
         node = of
       }
-    return { id, node, speed: 1 }
+    return { id, node, speed: recording.cpuSpeeds?.value[id] ?? 1 }
   })
 }
 

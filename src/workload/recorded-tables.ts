@@ -1,3 +1,4 @@
+import { quoteName } from '../database/quote.ts'
 import { ENTRY_TYPE } from './event-sources.ts'
 import type {
   RecordedGap,
@@ -161,4 +162,23 @@ export function parseSnapshot(text: string | undefined): Readonly<Record<string,
   if (text === undefined) return {}
   const value: unknown = JSON.parse(text)
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+}
+
+/** include/trace/events/power.h: cpu_frequency {state, cpu_id}, emitted where it changes; kHz, weighted by time. */
+export async function loadFrequencies(
+  tables: WorkloadTables,
+  traceId: number,
+  of: { readonly table: string; readonly cpus: number },
+): Promise<readonly number[]> {
+  const rows = await tables.queryColumns(
+    `SELECT TRY_CAST(cpu_id AS DOUBLE) AS cpu, coalesce(sum(state * lasted) / nullif(sum(lasted), 0), max(state))::DOUBLE AS khz FROM (
+       SELECT cpu_id, TRY_CAST(state AS DOUBLE) AS state, coalesce(lead(ts_ns) OVER (PARTITION BY cpu_id ORDER BY seq), (SELECT end_ns FROM traces WHERE trace_id = ${traceId})) - ts_ns AS lasted
+       FROM raw.${quoteName(of.table)} WHERE trace_id = ${traceId}
+     ) GROUP BY cpu_id`,
+  )
+  const cpu = floats(rows, 'cpu')
+  const khz = floats(rows, 'khz')
+  const found = new Array<number>(of.cpus).fill(0)
+  for (let i = 0; i < rows.length; i++) found[cpu[i] ?? 0] = khz[i] ?? 0
+  return found
 }

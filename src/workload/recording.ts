@@ -1,4 +1,5 @@
 import { RECLAIM_WB_ANON } from '../model/lru.ts'
+import type { CpuSpeeds } from './cpu-speeds.ts'
 
 /**
  * The recorded events that a workload is made from, merged in the trace's total order. Everything that happened in reclaim is here;
@@ -149,6 +150,10 @@ export interface Recording {
   readonly c: Float64Array
   readonly d: Float64Array
   readonly cpus: number
+  /** Absent = all alike. */
+  readonly cpuSpeeds?: CpuSpeeds
+  /** By CPU: mean frequency, kHz, 0 = not known; absent = of none. */
+  readonly frequencies?: readonly number[]
   readonly pageSize: number
   readonly endNs: number
   /** `uname -r` of the recorded kernel; absent = not known. */

@@ -7,7 +7,7 @@ import {
   STATE,
 } from './recording.ts'
 
-/** One thread while a recording is walked. CPU times are ns since the recording began. */
+/** One thread while a recording is walked. CPU times are ns at speed 1 since the recording began. */
 export class Thread {
   readonly tid: number
   readonly hasMemory: boolean
@@ -16,6 +16,8 @@ export class Thread {
   /** -1 = not running. */
   cpu = -1
   sinceNs = 0
+  /** Of the CPU that it runs on, or ran on last. */
+  speed = 1
   /** State in which it left its CPU last. */
   left: number = STATE.runnable
   leftNs = 0
@@ -43,7 +45,7 @@ export class Thread {
   }
 
   cpuAt(ns: number): number {
-    return this.cpu < 0 ? this.cpuNs : this.cpuNs + ns - this.sinceNs
+    return this.cpu < 0 ? this.cpuNs : this.cpuNs + (ns - this.sinceNs) * this.speed
   }
 }
 
@@ -178,11 +180,11 @@ export class Threads {
     if (kind === EVENT.switch) {
       const from = this.get(recording.a[i] ?? 0)
       if (from.cpu >= 0) {
-        from.cpuNs += ns - from.sinceNs
+        from.cpuNs += (ns - from.sinceNs) * from.speed
         from.cpu = -1
       } else if (from.sinceNs === 0) {
         // It has run since before the trace began.
-        from.cpuNs += ns
+        from.cpuNs += ns * this.#speedOf(cpu)
       }
       from.left = recording.b[i] ?? 0
       from.leftNs = ns
@@ -190,6 +192,7 @@ export class Threads {
       const to = this.get(recording.c[i] ?? 0)
       to.cpu = cpu
       to.sinceNs = ns
+      to.speed = this.#speedOf(cpu)
       this.running[cpu] = to
       if (to.tid !== 0 && this.#last[cpu] !== to) {
         this.#last[cpu] = to
@@ -207,6 +210,7 @@ export class Threads {
     if (thread.cpu < 0 && thread.tid !== 0) {
       thread.cpu = cpu
       thread.sinceNs = ns
+      thread.speed = this.#speedOf(cpu)
       this.running[cpu] = thread
     }
     if (kind === EVENT.gate) {
@@ -217,6 +221,10 @@ export class Threads {
     else if (kind !== undefined && ENDS_RECLAIM.has(kind)) thread.inDirect = false
     else if (kind === EVENT.fault) thread.inFault = true
     else if (kind === EVENT.faultReturn) thread.inFault = false
+  }
+
+  #speedOf(cpu: number): number {
+    return this.#recording.cpuSpeeds?.value[cpu] ?? 1
   }
 
   /** An owner of memory runs on a CPU other than this thread's. */

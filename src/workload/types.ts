@@ -20,7 +20,7 @@ export interface Based<T> {
 export interface WorkloadCpu {
   readonly id: number
   readonly node: number
-  /** 1 = the CPU on which costs were measured. */
+  /** 1 = the fastest recorded CPU, on which every cost is told. */
   readonly speed: number
 }
 
@@ -75,6 +75,8 @@ export interface WorkloadMemcg {
 export interface Machine {
   readonly pageSize: number
   readonly cpus: readonly WorkloadCpu[]
+  /** Speed of the slowest, with what all speeds rest on; absent = one CPU, or written by hand. */
+  readonly slowestCpu?: Based<number>
   readonly nodes: readonly WorkloadNode[]
   readonly zones: readonly WorkloadZone[]
   readonly lru: Based<'classic' | 'mglru'>
