@@ -23,6 +23,8 @@ const PROPORTIONAL_NEWIDLE: KernelChange = {
 const PARTIAL_WALKS: KernelChange = { series: '6.11' }
 /** "mm: multi-gen LRU: per-node lru_gen_folio lists" */
 const MEMCG_LRU: KernelChange = { series: '6.3' }
+/** "mm, swap_slots: remove slot cache for freeing path" */
+const IMMEDIATE_RELEASES: KernelChange = { series: '6.14' }
 /** "mm: PCP high auto-tuning" */
 const TUNED_PAGE_LISTS: KernelChange = { series: '6.7' }
 
@@ -42,6 +44,8 @@ export interface KernelRules {
   readonly walksMemcgsPartly: boolean
   /** The multi-generational LRU keeps memory cgroups in an order of their own. */
   readonly hasMemcgLru: boolean
+  /** A CPU keeps freed swap slots until it has a batch of them (mm/swap_slots.c). */
+  readonly batchesReleases: boolean
   /** CPUs' lists of free pages find their own sizes. */
   readonly tunesPageLists: boolean
 }
@@ -61,6 +65,7 @@ export function rulesOf({ kernel, zeroMap }: Pick<Machine, 'kernel' | 'zeroMap'>
     rationsNewidle: hasChange(release, PROPORTIONAL_NEWIDLE),
     walksMemcgsPartly: hasChange(release, PARTIAL_WALKS),
     hasMemcgLru: hasChange(release, MEMCG_LRU),
+    batchesReleases: !hasChange(release, IMMEDIATE_RELEASES),
     tunesPageLists: hasChange(release, TUNED_PAGE_LISTS),
   }
 }

@@ -1,11 +1,13 @@
 import type { SwapBackend } from '../memory/backends/backend.ts'
 import type { PageContents } from '../memory/contents/contents.ts'
 import { PstraceError } from '../model/error.ts'
+import { SLOT_BATCH } from '../model/swap-slots.ts'
 import type { Policy, TunableValues } from '../policies/policy.ts'
 import type { CostName, Workload, WorkloadCpu, WorkloadTask } from '../workload/types.ts'
 import { openCosts } from './costs.ts'
 import { type TaskProgress, TaskScript } from './demand.ts'
 import { Kernel } from './kernel.ts'
+import { rulesOf } from './kernel-rules.ts'
 import { KernelThreads, type RunTask, toAffinity } from './kernel-threads.ts'
 import type { TunableChange } from './live-tunables.ts'
 import type { LogSink } from './log-events.ts'
@@ -161,7 +163,9 @@ function openKernel(
     tally: new Tally(),
     backend: options.backend,
     contents: options.contents,
-    slots: options.slots ?? new PlainSlots(),
+    slots:
+      options.slots ??
+      new PlainSlots(undefined, rulesOf(workload.machine).batchesReleases ? SLOT_BATCH : 0),
     watermarkScale: options.watermarkScale ?? 1,
     readahead: options.readahead,
     readaheadBy: options.readaheadBy ?? 'slot',

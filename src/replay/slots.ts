@@ -15,11 +15,17 @@ export interface SwapSlots {
 export class PlainSlots implements SwapSlots {
   onRelease: ((slot: number) => void) | undefined = undefined
   readonly #limit: number
+  /** Slots that a CPU frees before it releases them together; 0 = it releases each. */
+  readonly #batch: number
   #used = 0
   readonly #free: number[] = []
+  /** By CPU: freed and not released yet, and how many. */
+  readonly #waiting: Int32Array[] = []
+  readonly #waits: number[] = []
 
-  constructor(limit = 0x7fffffff) {
+  constructor(limit = 0x7fffffff, batch = 0) {
     this.#limit = limit
+    this.#batch = batch
   }
 
   get left(): number {
@@ -42,7 +48,24 @@ export class PlainSlots implements SwapSlots {
     return first
   }
 
-  free(slot: number): void {
+  /** free_swap_slot. */
+  free(slot: number, cpu = 0): void {
+    if (this.#batch === 0) {
+      this.#release(slot)
+      return
+    }
+    const waiting = this.#waiting[cpu] ?? new Int32Array(this.#batch)
+    this.#waiting[cpu] = waiting
+    let waits = this.#waits[cpu] ?? 0
+    if (waits === this.#batch) {
+      for (const freed of waiting) this.#release(freed)
+      waits = 0
+    }
+    waiting[waits] = slot
+    this.#waits[cpu] = waits + 1
+  }
+
+  #release(slot: number): void {
     this.onRelease?.(slot)
     this.#free.push(slot)
   }

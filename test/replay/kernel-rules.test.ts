@@ -37,6 +37,12 @@ describe('a replay keeps to the rules of', () => {
     },
   )
 
+  it('freed swap slots: kept in batches until 6.13', () => {
+    for (const release of ['6.1.192', '6.12.95', '6.13.1'])
+      expect(rules(release).batchesReleases).toBe(true)
+    expect(rules('6.14.0').batchesReleases).toBe(false)
+  })
+
   it('6.12 or 6.1, by the zero map, where no release is known', () => {
     expect(rules(undefined, true)).toEqual(rules('6.12.117'))
     expect(rules(undefined, false)).toEqual(rules('6.1.192'))

@@ -1,5 +1,5 @@
-/** SWAP_SLOTS_CACHE_SIZE = SWAP_BATCH. */
-export const SLOT_BATCH = 64
+import { SLOT_BATCH } from '../../model/swap-slots.ts'
+
 /** THRESHOLD_ACTIVATE and THRESHOLD_DEACTIVATE_SWAP_SLOTS_CACHE, each times 64 slots per CPU. */
 const ACTIVATE_BATCHES = 5
 const DEACTIVATE_BATCHES = 2

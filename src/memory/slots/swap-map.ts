@@ -1,8 +1,9 @@
 import { PstraceError } from '../../model/error.ts'
 import { IndexLists } from '../../model/index-lists.ts'
+import { SLOT_BATCH } from '../../model/swap-slots.ts'
 import { freeClusterOrder } from './cluster-order.ts'
 import { metadataBytes, SLOT_DESIGNS } from './metadata.ts'
-import { SLOT_BATCH, SlotCaches } from './slot-cache.ts'
+import { SlotCaches } from './slot-cache.ts'
 import { SlotStatistics } from './slot-statistics.ts'
 import {
   CLUSTER_SLOTS,

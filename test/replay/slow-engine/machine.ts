@@ -45,7 +45,7 @@ export class Machine {
     this.cpus = cpus.map(({ id }) => id)
     this.marks = zone
     this.frames = new Frames(this.clock, cpus.length, memory.freeAtStart.value)
-    this.slots = new Slots(this.frames, options.perPoolPage)
+    this.slots = new Slots(this.clock, this.frames, options.perPoolPage)
     this.lists = new Lists(cpus.length)
     this.refaultsWrite = options.refaultsWrite
     this.#groups = openGroups(workload.machine.memcgs ?? [], this.folios)

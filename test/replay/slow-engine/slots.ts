@@ -1,4 +1,8 @@
+import type { Clock } from './clock.ts'
 import type { Frames } from './frames.ts'
+
+/** So many freed slots a CPU keeps; the next one makes it release them. */
+const KEPT = 64
 
 /** Swap slots and the pool behind them, which takes a page for every so many stored ones. */
 export class Slots {
@@ -6,9 +10,12 @@ export class Slots {
   readonly #perPoolPage: number
   readonly #stored = new Set<number>()
   readonly #free: number[] = []
+  readonly #clock: Clock
+  readonly #kept = new Map<number, number[]>()
   #next = 0
 
-  constructor(frames: Frames, perPoolPage: number) {
+  constructor(clock: Clock, frames: Frames, perPoolPage: number) {
+    this.#clock = clock
     this.#frames = frames
     this.#perPoolPage = perPoolPage
   }
@@ -30,11 +37,17 @@ export class Slots {
 
   drop(slot: number, count: number): void {
     for (let each = slot; each < slot + count; each++) {
-      const before = this.#poolPages()
-      this.#stored.delete(each)
-      this.#frames.give(before - this.#poolPages())
-      this.#free.push(each)
+      const kept = this.#kept.get(this.#clock.cpu) ?? []
+      if (kept.length === KEPT) for (const old of kept.splice(0)) this.#release(old)
+      this.#kept.set(this.#clock.cpu, [...kept, each])
     }
+  }
+
+  #release(slot: number): void {
+    const before = this.#poolPages()
+    this.#stored.delete(slot)
+    this.#frames.give(before - this.#poolPages())
+    this.#free.push(slot)
   }
 
   #poolPages(): number {
