@@ -22,6 +22,7 @@ export class Kswapd {
     // Parked until its first wake-up: the program begins where kswapd wakes.
     for (;;) {
       node.kswapdAsleep = false
+      node.deltas.setPressure(true)
       const start = scheduler.now
       node.awakeSince = start
       this.#kernel.note('kswapd-begin', -1, 0)
@@ -36,6 +37,7 @@ export class Kswapd {
       node.awakeSince = -1
       this.#kernel.note('kswapd-end', -1, scheduler.now - start)
       node.kswapdAsleep = true
+      node.deltas.setPressure(false)
       scheduler.block(thread, SLEEPING)
       yield
     }

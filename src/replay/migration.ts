@@ -25,6 +25,8 @@ export interface MigrationHost {
   /** An idle CPU has got a thread from elsewhere; it is awake already. */
   leaveIdle(cpu: Cpu): void
   onMove(thread: Thread): void
+  /** The CPU has no thread from now on. */
+  onIdle(cpu: Cpu): void
 }
 
 /** On which CPU a thread is: chosen as it is woken (select_task_rq_fair()), changed where load is balanced (attach_task()). */
@@ -91,6 +93,7 @@ export class Migration {
     const move = this.#balance.newlyIdle(cpu, now)
     if (move === undefined) {
       cpu.idleSince = now
+      this.#host.onIdle(cpu)
       this.ticks.idlenessChanged(cpu)
       return undefined
     }

@@ -1,5 +1,6 @@
 import { MAX_CHUNK_PAGES } from '../model/buddy.ts'
 import type { Machine } from '../workload/types.ts'
+import { CounterDeltas } from './counter-deltas.ts'
 import { rulesOf } from './kernel-rules.ts'
 import { PageBlocks, PLACES, TYPES } from './page-blocks.ts'
 import { PageLists } from './page-lists.ts'
@@ -27,7 +28,9 @@ export interface NodeState {
   readonly throttled: Thread[]
   /** Free pages outside `free`: on the lists of the CPUs. */
   readonly lists: PageLists
-  /** The second in which they were last shortened. */
+  /** What the zone's counter of free pages, with which watermarks are compared, lacks of `free`. */
+  readonly deltas: CounterDeltas
+  /** The second in which the lists were last shortened. */
   decayedAt: number
   /** Free pages of lower zones that are kept for those who need them (lowmem_reserve). */
   readonly held: number
@@ -97,6 +100,7 @@ export function toNodeState(
       { managed: sumOf(zones, 'managed'), low, cpusOfNode },
       { tunes: rulesOf(machine).tunesPageLists },
     ),
+    deltas: new CounterDeltas(cpus.length, { managed: sumOf(zones, 'managed'), min, low }),
     decayedAt: 0,
     held,
     // Where boosts are off, blocks are chunks of the largest order.

@@ -142,6 +142,7 @@ function openKernel(
         ? (thread, start, end) => recorder.interval(thread, start, end)
         : undefined,
       onMoment: (value) => kernel.device.completed(value),
+      onIdle: (cpu) => kernel.zones.cpuIdles(cpu),
       onState: (thread) => kernel.pressure.changed(thread, scheduler.now),
       onSwitch: (thread) => recorder.note(scheduler.now, 'switch', thread, -1, thread.cpu),
       onWake: (thread, waker) => recorder.wakeup(scheduler.now, waker, thread, 'sched'),

@@ -15,6 +15,8 @@ export interface SchedulerHooks {
   onState(thread: Thread): void
   /** The CPU goes to another thread than the one it ran last. */
   onSwitch(thread: Thread): void
+  /** The CPU has no thread from now on. */
+  onIdle(cpu: number): void
   wakeLatency(): number
   switchCost(): number
   /** 32 random bits. */

@@ -491,6 +491,7 @@ export class Scheduler {
         },
         leaveIdle: (cpu) => this.#leaveIdle(cpu, 0),
         onMove: (thread) => hooks.onState(thread),
+        onIdle: (cpu) => hooks.onIdle(cpu.index),
       },
       this.#options,
     )

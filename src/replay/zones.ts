@@ -91,9 +91,10 @@ export class Zones {
 
   /** Are so many pages free beyond the mark? Of any zone where each is watched, else of the node. */
   isAbove(node: NodeState, mark: Mark, pages = 0): boolean {
+    const unseen = pages + node.deltas.lag
     return node.zoneList === undefined
-      ? node.free - pages > markOf(node, mark) + node.boost
-      : node.zoneList.passes(mark, pages)
+      ? node.free - unseen > markOf(node, mark) + node.boost
+      : node.zoneList.passes(mark, unseen)
   }
 
   /** Pages that kswapd asks for in a pass. */
@@ -110,6 +111,18 @@ export class Zones {
   #gain(node: NodeState, pages: number): void {
     node.free += pages
     node.zoneList?.give(pages)
+    this.#count(node, pages)
+  }
+
+  /** Pages that the workload begins without are in the counter. */
+  #count(node: NodeState, pages: number): void {
+    const { active } = this.#kernel.scheduler
+    if (active !== undefined) node.deltas.add(active.cpu, pages)
+  }
+
+  /** The CPU has nothing to run: quiet_vmstat. */
+  cpuIdles(cpu: number): void {
+    for (const node of this.nodes) node.deltas.fold(cpu)
   }
 
   minOf(node: NodeState): number {
@@ -180,6 +193,7 @@ export class Zones {
     for (let cpu = 0; cpu < lists.counts.length; cpu++) {
       const back = lists.decay(cpu, times)
       if (back > 0) this.#trimmed(node, cpu, back)
+      node.deltas.fold(cpu)
     }
   }
 
@@ -285,6 +299,7 @@ export class Zones {
   #left(node: NodeState, pages: number): void {
     node.free -= pages
     node.zoneList?.take(pages)
+    this.#count(node, -pages)
     if (node.free < node.lowestFree) node.lowestFree = node.free
     if (!this.isAbove(node, 'high')) node.lists.isBelowHigh = true
   }

@@ -28,6 +28,7 @@ function play(
       onMoment() {},
       onWake() {},
       onState() {},
+      onIdle() {},
       onSwitch() {},
       wakeLatency: () => WAKE_NS,
       switchCost: () => 0,

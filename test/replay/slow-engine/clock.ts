@@ -26,6 +26,8 @@ export class Clock {
   now = 0
   ties = 0
   stopped = false
+  /** The CPU has nothing to run from now on. */
+  onIdle: (cpu: number) => void = () => {}
   readonly #drawWakeLatency: () => number
   readonly #threads: Thread[] = []
   #current: Thread | undefined
@@ -114,6 +116,7 @@ export class Clock {
     if (this.stopped) return true
     if (step.done === true) {
       thread.state = 'ended'
+      this.onIdle(thread.cpu)
       return true
     }
     const wait = step.value
@@ -122,6 +125,7 @@ export class Clock {
       thread.at = this.now + wait.spend
     } else if (!('spin' in wait)) {
       thread.state = 'asleep'
+      this.onIdle(thread.cpu)
       if ('sleepUntil' in wait) thread.at = wait.sleepUntil
     }
     return true

@@ -12,7 +12,7 @@ export const HOPELESS = 16
 export function* allocate(machine: Machine, thread: Thread, group: Group, count: number): Program {
   yield* charge(machine, thread, group, count)
   const { frames, kswapd, marks } = machine
-  const left = () => frames.free - (count - 1)
+  const left = () => frames.counted - (count - 1)
   let fruitless = 0
   for (;;) {
     if (left() <= marks.low) kswapd.wake()

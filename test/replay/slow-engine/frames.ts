@@ -5,10 +5,19 @@ const LIST_HIGH = 4
 /** Frees since the last allocations count up to here (pcp->free_count). */
 const MOST_FREED = 32
 
+/** How often each CPU adds its changes to the counter in any case. */
+const SECOND = 1_000_000_000
+
 /** Free memory: the zone and the CPUs' lists, one page at a time. */
 export class Frames {
   /** In the zone; pages on CPUs' lists are not free. */
   free: number
+  /** What the zone's counter says, which lacks what CPUs have not added to it yet. */
+  counted: number
+  /** A CPU adds its changes when they are more than so many. */
+  threshold = 0
+  #second = 0
+  readonly #uncounted: number[]
   readonly #clock: Clock
   readonly #listed: number[]
   readonly #freed: number[]
@@ -16,6 +25,8 @@ export class Frames {
   constructor(clock: Clock, cpus: number, free: number) {
     this.#clock = clock
     this.free = free
+    this.counted = free
+    this.#uncounted = Array.from({ length: cpus }, () => 0)
     this.#listed = Array.from({ length: cpus }, () => 0)
     this.#freed = Array.from({ length: cpus }, () => 0)
   }
@@ -34,7 +45,23 @@ export class Frames {
       if (length < LIST_HIGH) continue
       const back = Math.min(length, freed, LIST_HIGH - 1)
       this.#listed[cpu] = length - back
-      this.free += back
+      this.#change(back)
+    }
+  }
+
+  /** The CPU has nothing to do, or a second is over. */
+  addUp(cpu: number): void {
+    this.counted += this.#uncounted[cpu] ?? 0
+    this.#uncounted[cpu] = 0
+  }
+
+  #change(pages: number): void {
+    this.free += pages
+    for (let page = 0; page < Math.abs(pages); page++) {
+      const { cpu } = this.#clock
+      const uncounted = (this.#uncounted[cpu] ?? 0) + Math.sign(pages)
+      this.#uncounted[cpu] = uncounted
+      if (Math.abs(uncounted) > this.threshold) this.addUp(cpu)
     }
   }
 
@@ -44,15 +71,20 @@ export class Frames {
 
   /** The lists of all CPUs go back to the zone. */
   drain(): void {
-    for (const pages of this.#listed) this.free += pages
+    for (const pages of this.#listed) this.#change(pages)
     this.#listed.fill(0)
   }
 
   #takeOne(): void {
     const { cpu } = this.#clock
-    if (this.free <= 0 && this.listed(cpu) === 0) this.drain()
     if (this.listed(cpu) === 0) {
-      this.free--
+      const second = Math.floor(this.#clock.now / SECOND)
+      if (second !== this.#second) for (const each of this.#listed.keys()) this.addUp(each)
+      this.#second = second
+      if (this.free <= 0) this.drain()
+    }
+    if (this.listed(cpu) === 0) {
+      this.#change(-1)
       this.#listed[cpu] = 1
     }
     this.#listed[cpu] = this.listed(cpu) - 1

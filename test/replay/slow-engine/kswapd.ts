@@ -23,7 +23,7 @@ export class Kswapd {
 
   wake(): void {
     const { clock, frames, marks } = this.#machine
-    if (this.failures >= HOPELESS || !this.#isAsleep || frames.free > marks.high) return
+    if (this.failures >= HOPELESS || !this.#isAsleep || frames.counted > marks.high) return
     clock.wake(this.#thread)
   }
 
@@ -44,12 +44,14 @@ export class Kswapd {
     const { clock, log } = this.#machine
     for (;;) {
       this.#isAsleep = false
+      this.#machine.setPressure(true)
       const from = clock.now
       do {
         yield* this.#balance(thread)
       } while (!(this.#maySleep() && (yield* this.#nap())))
       log.kswapdSpans.push([from, clock.now])
       this.#isAsleep = true
+      this.#machine.setPressure(false)
       yield { block: true }
     }
   }
@@ -70,7 +72,7 @@ export class Kswapd {
     const scan = newScan(thread, { context: 'kswapd', mayWrite: true })
     let total = 0
     while (scan.priority >= 1) {
-      if (frames.free > marks.high) break
+      if (frames.counted > marks.high) break
       if (root.isInactiveLow)
         for (const group of root.subtree) yield* shrinkActive(machine, group, CLUSTER)
       scan.reclaimed = 0
@@ -88,7 +90,7 @@ export class Kswapd {
   #maySleep(): boolean {
     this.#letThrottledGo()
     const { frames, marks } = this.#machine
-    return frames.free > marks.high || this.failures >= HOPELESS
+    return frames.counted > marks.high || this.failures >= HOPELESS
   }
 
   #mayReclaimDirectly(): boolean {

@@ -45,6 +45,8 @@ export class Machine {
     this.cpus = cpus.map(({ id }) => id)
     this.marks = zone
     this.frames = new Frames(this.clock, cpus.length, memory.freeAtStart.value)
+    this.clock.onIdle = (cpu) => this.frames.addUp(cpu)
+    this.setPressure(false)
     this.slots = new Slots(this.clock, this.frames, options.perPoolPage)
     this.lists = new Lists(cpus.length)
     this.refaultsWrite = options.refaultsWrite
@@ -59,6 +61,16 @@ export class Machine {
       }
     this.kswapd = new Kswapd(this)
     this.policy = openPolicy(this, options.policy)
+  }
+
+  /** calculate_pressure_threshold and calculate_normal_threshold: small machines have less than 128 MiB. */
+  setPressure(isUp: boolean): void {
+    const cpus = this.cpus.length
+    const { low, min } = this.marks
+    this.frames.threshold =
+      isUp && cpus > 1
+        ? Math.min(125, Math.max(1, Math.floor((low - min) / cpus)))
+        : 2 * cpus.toString(2).length
   }
 
   /** By the place of the workload; none: the root. */

@@ -30,7 +30,7 @@ export function runSlowly(workload: Workload, options: SlowOptions): SlowResult 
     })
     thread.at = task.startNs
   }
-  if (frames.free <= marks.low) kswapd.wake()
+  if (frames.counted <= marks.low) kswapd.wake()
   clock.run()
   const { swapouts, swapins, spans, kswapdSpans } = log
   return { swapouts, swapins, spans, kswapdSpans, endNs: clock.now, ties: clock.ties }

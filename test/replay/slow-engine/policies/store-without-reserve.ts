@@ -22,7 +22,7 @@ export function* storeWithoutReserve(
   const { costs, frames, marks } = machine
   const poolPages = beginStore(machine, thread, folio)
   yield { spend: drawEach(folio.pages, costs.store) }
-  if (poolPages > 0 && frames.free <= marks.min) {
+  if (poolPages > 0 && frames.counted <= marks.min) {
     yield* reclaim(machine, thread, restTicks)
     yield { spend: drawEach(folio.pages, costs.store) }
   }
@@ -32,11 +32,11 @@ export function* storeWithoutReserve(
 function* reclaim(machine: Machine, thread: Thread, restTicks: number): Program {
   const { clock, frames, kswapd, marks } = machine
   let fruitless = 0
-  while (frames.free <= marks.min) {
+  while (frames.counted <= marks.min) {
     kswapd.wake()
     const reclaimed = yield* directReclaim(machine, thread, { mayWrite: false })
-    if (reclaimed > 0 && frames.free <= marks.min) frames.drain()
-    if (frames.free > marks.min) return
+    if (reclaimed > 0 && frames.counted <= marks.min) frames.drain()
+    if (frames.counted > marks.min) return
     fruitless = reclaimed > 0 ? 0 : fruitless + 1
     if (fruitless >= HOPELESS) throw new OutsideCase('nobody frees anything')
     if (restTicks > 0) yield { sleepUntil: timerAt(clock.now, restTicks) }
