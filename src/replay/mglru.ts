@@ -215,12 +215,12 @@ export class Generations {
     }
   }
 
-  /** should_abort_scan: never for a cgroup of its own; kswapd stops once memory is well above high. */
+  /** should_abort_scan: never for a cgroup of its own; kswapd stops once every zone is well above high. */
   #isDone(thread: Thread, node: NodeState, scan: Scan): boolean {
     const { memcgs, zones } = this.#kernel
     if (scan.memcg !== undefined && scan.memcg !== memcgs.root) return false
     if (scan.reclaimed - scan.began >= scan.target) return true
-    return thread.kind === 'kswapd' && zones.isAbove(node, 'high', MIN_BATCH)
+    return thread.kind === 'kswapd' && zones.areAllAbove(node, 'high', MIN_BATCH)
   }
 
   /** set_initial_priority: as deep into the inactive generations as the target needs. */

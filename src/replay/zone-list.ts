@@ -57,6 +57,11 @@ export class ZoneList {
     return this.#zones.some((zone) => passes(zone, mark, pages))
   }
 
+  /** Have all of them? */
+  allPass(mark: Mark, pages: number): boolean {
+    return this.#zones.every((zone) => passes(zone, mark, pages))
+  }
+
   /** Free pages of the zone that the next page comes from; the one below all marks that has most, for those who may use it. */
   get available(): number {
     return this.#next().free

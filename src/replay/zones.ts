@@ -97,6 +97,13 @@ export class Zones {
       : node.zoneList.passes(mark, unseen)
   }
 
+  /** The same of every zone. Where the node's are not told apart: a lower one with a reserve, which allocations take down to that while memory is low, never is. */
+  areAllAbove(node: NodeState, mark: Mark, pages: number): boolean {
+    return node.zoneList === undefined
+      ? node.held === 0 && this.isAbove(node, mark, pages)
+      : node.zoneList.allPass(mark, pages)
+  }
+
   /** Pages that kswapd asks for in a pass. */
   targetOf(node: NodeState): number {
     return node.zoneList?.target(CLUSTER) ?? Math.max(this.highOf(node), CLUSTER)
