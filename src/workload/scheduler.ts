@@ -23,18 +23,19 @@ const LEAST_GAIN = 6
 /** Less than this part of what the dice would let look. */
 const SELDOM = 0.5
 
+/** What CPUs learn by looking comes from before `untilNs`; the tick, with which the kernel was built, from all of the recording. */
 export function readScheduler(recording: Recording, untilNs: number): SchedulerInputs {
   const looks = Array.from({ length: recording.cpus }, (): Idling[] => [])
   for (const idling of eachIdling(recording, untilNs)) looks[idling.cpu]?.push(idling)
   const all = looks.flat()
   return {
-    tickNs: findTick(recording, untilNs),
+    tickNs: findTick(recording),
     newidle: looks.map((own) => describeNewidle(countCold(own) < LEAST_LOOKS ? all : own)),
   }
 }
 
 /** As the kernel was built, where its configuration is beside the trace; else threads lose their CPU on ticks, where none was woken a moment before. */
-function findTick(recording: Recording, untilNs: number): Based<number> {
+function findTick(recording: Recording): Based<number> {
   const hz = Number(/^CONFIG_HZ=(\d+)$/m.exec(snapshotText(recording, 'config') ?? '')?.[1] ?? 0)
   if (hz > 0) return { value: Math.round(1e9 / hz), basis: 'snapshot', from: 'CONFIG_HZ' }
   const { a, b, kind, ns } = recording
@@ -42,7 +43,6 @@ function findTick(recording: Recording, untilNs: number): Based<number> {
   let wokenNs = Number.NEGATIVE_INFINITY
   for (let i = 0; i < recording.length; i++) {
     const now = ns[i] ?? 0
-    if (now > untilNs) break
     if (kind[i] === EVENT.waking || kind[i] === EVENT.wakeup) wokenNs = now
     else if (kind[i] === EVENT.switch && a[i] !== 0 && b[i] === STATE.runnable)
       if (now - wokenNs > WAKE_UP_NS) times.push(now)

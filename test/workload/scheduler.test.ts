@@ -140,5 +140,6 @@ describe('what the scheduler had learnt', () => {
       ])
     const { tickNs } = readScheduler(record(events), Number.POSITIVE_INFINITY)
     expect(tickNs).toMatchObject({ value: ms * 1_000_000, basis: 'event' })
+    expect(readScheduler(record(events), 1000 * US).tickNs).toEqual(tickNs)
   })
 })
