@@ -1,5 +1,13 @@
 import { Numbers } from './numbers.ts'
-import { BEGINS_RECLAIM, ENDS_RECLAIM, EVENT, type Recording, STATE } from './recording.ts'
+import {
+  BEGINS_RECLAIM,
+  ENDS_RECLAIM,
+  EVENT,
+  IDLE_TID,
+  type Recording,
+  STATE,
+} from './recording.ts'
+import { Sleeps } from './sleeps.ts'
 import { type Thread, Threads } from './threads.ts'
 
 /** One task that only runs and sleeps: bursts of CPU time, each after a sleep. */
@@ -49,7 +57,7 @@ export function readBackground(
 
 /** What one task was seen to run and to sleep. */
 class Bursts {
-  readonly sleep = new Numbers()
+  readonly sleeps = new Sleeps()
   readonly cpu = new Numbers()
   readonly cpus = new Set<number>()
   isResult: boolean
@@ -85,12 +93,18 @@ class Bursts {
   }
 
   /** It runs: the first time since its last burst, its sleep is over. */
-  run(thread: Thread, ns: number, cpu: number, wokenNs: number): void {
+  run(
+    thread: Thread,
+    ns: number,
+    cpu: number,
+    woken: { readonly ns: number; readonly onIdle: boolean },
+  ): void {
     this.mark = thread.cpuAt(ns)
     this.cpus.add(cpu)
-    if (this.burst !== 0 || this.sleep.length !== this.cpu.length) return
-    const woken = wokenNs >= this.idleSince ? wokenNs : ns
-    this.sleep.push(Math.max(0, woken - this.idleSince))
+    if (this.burst !== 0 || this.sleeps.length !== this.cpu.length) return
+    const isTold = woken.ns >= this.idleSince
+    const end = isTold ? woken.ns : ns
+    this.sleeps.add(Math.max(0, end - this.idleSince), { isTold: isTold || woken.onIdle })
   }
 }
 
@@ -139,7 +153,8 @@ class BurstReader {
     if (sleeps && leaving.burst > 0 && !from.inDirect) leaving.end(from, ns, this.#options.switchNs)
     this.#threads.step(i)
     const running = this.#of(to)
-    if (ns >= running.fromNs) running.run(to, ns, recording.cpu[i] ?? 0, wokenNs)
+    if (ns >= running.fromNs)
+      running.run(to, ns, recording.cpu[i] ?? 0, { ns: wokenNs, onIdle: from.tid === IDLE_TID })
   }
 
   #of(thread: Thread): Bursts {
@@ -163,7 +178,7 @@ function listLoads(
 ): { readonly loads: readonly Load[]; readonly leftOutNs: number } {
   const loads: Load[] = []
   let leftOutNs = 0
-  for (const [tid, { isResult, cpu, fromNs, sleep }] of bursts) {
+  for (const [tid, { isResult, cpu, fromNs, sleeps }] of bursts) {
     if (isResult || cpu.length === 0) continue
     const cpuNs = cpu.copyValues()
     const total = cpuNs.reduce((sum, ns) => sum + ns, 0)
@@ -177,7 +192,7 @@ function listLoads(
     loads.push({
       tid,
       startNs: fromNs - startNs,
-      sleepNs: sleep.copyValues().slice(0, cpuNs.length),
+      sleepNs: sleeps.lengths().slice(0, cpuNs.length),
       cpuNs,
       cpus: bound === null ? [] : [Number(bound[1])],
     })

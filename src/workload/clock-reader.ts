@@ -1,5 +1,5 @@
 import { TaskClock } from './clocks.ts'
-import { EVENT, type Recording, STATE } from './recording.ts'
+import { EVENT, IDLE_TID, type Recording, STATE } from './recording.ts'
 import { type Thread, Threads } from './threads.ts'
 
 /** A disturbed task still does some work of its own in between. */
@@ -102,12 +102,12 @@ class ClockReader {
     if (clock === undefined || !runsAgain || ns < this.#startNs || leftNs === 0) return
     if (to.inDirect || to.inFault) return
     const begin = Math.max(leftNs, this.#startNs)
-    const end = this.#options.hasWaking && wokenNs >= 0 ? wokenNs : ns
+    const isWoken = this.#options.hasWaking && wokenNs >= 0
+    const end = isWoken ? wokenNs : ns
     if (left === STATE.blocked) clock.blockedNs += end - begin
     else if (left === STATE.sleeping && end > begin) {
       clock.sleepOwn.push(clock.ownNs)
-      clock.sleepNs.push(end - begin)
-      clock.sleepAtNs.push(begin)
+      clock.sleeps.add(end - begin, { isTold: isWoken || recording.a[i] === IDLE_TID })
     }
   }
 

@@ -1,4 +1,5 @@
 import { Numbers } from './numbers.ts'
+import { Sleeps } from './sleeps.ts'
 
 /** One task's own time (on CPU, outside reclaim, faults and interruptions) against the wall clock, and what it did on it. */
 export class TaskClock {
@@ -16,8 +17,7 @@ export class TaskClock {
   readonly own = new Numbers()
   /** Sleeps by its own will. */
   readonly sleepOwn = new Numbers()
-  readonly sleepNs = new Numbers()
-  readonly sleepAtNs = new Numbers()
+  readonly sleeps = new Sleeps()
   /** Swap-ins. */
   readonly readOwn = new Numbers()
   readonly readEvent = new Numbers()

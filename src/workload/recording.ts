@@ -55,6 +55,8 @@ export const BEGINS_RECLAIM: ReadonlySet<number> = new Set([EVENT.directBegin, E
 export const ENDS_RECLAIM: ReadonlySet<number> = new Set([EVENT.directEnd, EVENT.memcgEnd])
 /** Entries from here on stand for pages whose entry no probe told: swap types are fewer. */
 export const UNSEEN_ENTRIES = 2 ** 50
+/** The idle thread of each CPU. */
+export const IDLE_TID = 0
 /** Of events that were lost: whose they were is not known, nor what time they took. */
 export const LOST_TID = -1
 

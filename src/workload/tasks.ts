@@ -68,8 +68,9 @@ function listOps(clock: TaskClock, row: number, parts: TaskParts): OpList {
     const page = identities.ofTouch[index] ?? -1
     if (touch.task === row && page >= 0) add(list, touch.own, OP.touch, page)
   })
-  for (let n = 0; n < clock.sleepNs.length; n++)
-    add(list, clock.sleepOwn.at(n), OP.sleep, clock.sleepNs.at(n))
+  clock.sleeps.lengths().forEach((ns, n) => {
+    add(list, clock.sleepOwn.at(n), OP.sleep, ns)
+  })
   for (let n = 0; n < clock.memcgPages.length; n++)
     add(list, clock.memcgOwn.at(n), OP.reclaim, clock.memcgPages.at(n))
   if (parts.file.task === row) addFileReads(list, clock, parts.file)

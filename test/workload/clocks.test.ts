@@ -62,7 +62,7 @@ describe('a task that is known when the workload starts', () => {
     return {
       firstNs: clock?.firstNs,
       ownNs: clock?.ownNs,
-      slept: Array.from({ length: clock?.sleepNs.length ?? 0 }, (_, n) => clock?.sleepNs.at(n)),
+      slept: [...(clock?.sleeps.lengths() ?? [])],
     }
   }
 

@@ -10,9 +10,8 @@ function sleeperUntil(ns: number): TaskClock {
     clock.wall.push(at)
     clock.own.push((at - 100) / 10)
   }
-  clock.sleepAtNs.push(ns - 50)
   clock.sleepOwn.push((ns - 100) / 10)
-  clock.sleepNs.push(40)
+  clock.sleeps.add(40, { isTold: true })
   return clock
 }
 
