@@ -89,7 +89,7 @@ export class ClassicLru {
     const { node } = target
     const file =
       memcgs.pagesBelow(target, P.INACTIVE_FILE) + memcgs.pagesBelow(target, P.ACTIVE_FILE)
-    return file + node.free <= zones.highOf(node)
+    return file + node.free + node.reserved <= zones.highOf(node)
   }
 
   /** get_scan_count: of each list of the lruvec itself a share by its size and the priority. */

@@ -34,6 +34,8 @@ export interface NodeState {
   decayedAt: number
   /** Free pages of lower zones that are kept for those who need them (lowmem_reserve). */
   readonly held: number
+  /** What allocations leave in lower zones (lowmem_reserve), where `free`, which is compared with the sum of the zones' marks, leaves it out. */
+  readonly reserved: number
   /** Where the others are by mobility type. */
   readonly blocks: PageBlocks
   /** Pages on the lists by CPU, type and told block; of movable pages of the rest the lists' counts tell. */
@@ -103,6 +105,8 @@ export function toNodeState(
     deltas: new CounterDeltas(cpus.length, { managed: sumOf(zones, 'managed'), min, low }),
     decayedAt: 0,
     held,
+    reserved:
+      zoneList === undefined ? zones.reduce((sum, { reserve }) => sum + (reserve ?? 0), 0) : 0,
     // Where boosts are off, blocks are chunks of the largest order.
     blocks: new PageBlocks(machine.boostStep.value || MAX_CHUNK_PAGES, {
       all: free - held,

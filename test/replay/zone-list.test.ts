@@ -134,6 +134,39 @@ describe('a pass of kswapd over generations', () => {
   })
 })
 
+describe('a pass over the classic lists', () => {
+  /** Pages of the first batch: 96,000 of them are inactive, and it looks at one in 4096. */
+  function firstBatch(reserve: number): number {
+    const taken: number[] = []
+    const below: WorkloadZone = { ...DMA32, managed: 200, min: 1, low: 2, high: 3, reserve }
+    const zones = [{ ...NORMAL, managed: 100_000, min: 200, low: 850, high: 900 }, below].map(
+      ({ freeAtStart: _free, ...zone }) => zone,
+    )
+    replay(
+      plan({
+        ...{ free: 1000, min: 0, low: 0, high: 0, zones, resident: 96_000 },
+        tasks: [{ rows: [...allocations(170, 1000), { op: 'sleep', arg: 1e8 }] }],
+        costs: { store: 30_000, unmap: 3000, scanKept: 300, batch: 1000 },
+      }),
+      {
+        policy: policies[0] as (typeof policies)[number],
+        backend: new CountingBackend(3),
+        contents: plainContents,
+        log: ({ event, value }) => {
+          if (event === 'isolate') taken.push(value)
+        },
+      },
+    )
+    return taken[0] ?? Number.NaN
+  }
+
+  it('counts what lower zones keep as free: file pages are not too few for memory that is not short', () => {
+    expect(firstBatch(10)).toBe(Math.floor(96_000 / 4096))
+    // Then both kinds have their share: at swappiness 100 and no refaults a half.
+    expect(firstBatch(400)).toBe(Math.floor(96_000 / 4096 / 2))
+  })
+})
+
 describe('a machine with two zones', () => {
   const logOf = (zones: readonly WorkloadZone[], policy = policies[0]): ReplayLogEvent[] => {
     const log: ReplayLogEvent[] = []
