@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander'
+import { LOSSES } from '../model/losses.ts'
 
 /** For options that may be given several times. */
 export function collect(value: string, previous: readonly string[] | undefined): string[] {
@@ -65,4 +66,12 @@ export function addSelectors(command: Command): Command {
 /** Examples at the end of --help, one `$ command` per line. */
 export function addExamples(command: Command, examples: string): Command {
   return command.addHelpText('after', `\nExamples:\n${examples.trim().replace(/^/gm, '  ')}`)
+}
+
+/** For recordings in which events were lost: a replay of the least and one of the most that the gaps may hide are the extremes. */
+export function lossesOption(): Option {
+  return new Option(
+    '--losses <extent>',
+    'what gaps with lost events hide: counted, as many swap-outs as vmstat tells (default); least: nothing; most: every lost event was one of a page swapped out',
+  ).choices([...LOSSES])
 }

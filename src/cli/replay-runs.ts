@@ -10,12 +10,14 @@ import { Database } from '../database/database.ts'
 import { removeRun } from '../database/states.ts'
 import { openWorkloadFolder } from '../io/workload-folder.ts'
 import { formatCount, plural } from '../model/counted.ts'
+import type { Losses } from '../model/losses.ts'
 import { toAnswer } from '../report/answer.ts'
 import { toMetrics } from '../report/comparison.ts'
 import { extractWorkload } from '../workload/extract.ts'
 import { readWorkload } from '../workload/store.ts'
 import type { Workload } from '../workload/types.ts'
 import { toComparisonTable, toFigureRows } from './comparison.ts'
+import { usageError } from './failure.ts'
 import { formatCell, formatNs } from './format.ts'
 import { finishOnInterrupt, throwIfInterrupted } from './interrupt.ts'
 import { printLine, printResult, printText, remark, toFormat } from './output.ts'
@@ -63,6 +65,8 @@ async function openWork(
   readonly hasRecording: boolean
 }> {
   const { workload: folder } = options
+  if (folder !== undefined && options.losses !== undefined)
+    throw usageError('--losses: a workload from a folder says itself what gaps hide')
   if (folder !== undefined && options.trace === undefined && !(await hasRecordings(database))) {
     const extracted = await readFolder(folder, settings)
     const name = basename(resolve(folder))
@@ -75,7 +79,7 @@ async function openWork(
     hasRecording: true,
     extracted:
       folder === undefined
-        ? await extract(database, trace.trace_id, settings)
+        ? await extract(database, trace.trace_id, settings, resolveReplay(options).losses)
         : await readFolder(folder, settings),
   }
 }
@@ -166,8 +170,10 @@ export async function extract(
   database: Database,
   traceId: number,
   settings: Settings,
+  losses: Losses = 'counted',
 ): Promise<Extracted> {
-  const { workload, startNs, endNs, allocNs } = await extractWorkload(database, traceId)
+  const extraction = await extractWorkload(database, traceId, { losses })
+  const { workload, startNs, endNs, allocNs } = extraction
   const asked = allocNs.slice().sort()
   const [row] = await readRows<{ n: number }>(
     database.connection,

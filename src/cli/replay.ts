@@ -13,6 +13,7 @@ import {
   addOutput,
   addProgress,
   collect,
+  lossesOption,
   type OutputOptions,
 } from './options.ts'
 
@@ -102,6 +103,7 @@ function addRun(command: Command): void {
         'closed: tasks wait for memory and go on later (default); open: they keep to their recorded clock',
       ).choices([...DEMANDS]),
     )
+    .addOption(lossesOption())
     .addOption(
       new Option(
         '--clock <clock>',

@@ -45,6 +45,8 @@ export interface RunConfig {
   readonly cpus: readonly { readonly node: number; readonly speed: number }[]
   readonly background: Background
   readonly demand: 'closed' | 'open'
+  /** What gaps in the recording were taken to hide. */
+  readonly losses: string
   readonly demandScale: number
   readonly watermarkScale: number
   readonly costScale: Readonly<Partial<Record<CostName, number>>>
@@ -121,6 +123,7 @@ export function planRuns(request: ReplayRequest, recorded: Workload): RunPlan {
       cpus: cpus.map(({ node, speed }) => ({ node, speed })),
       background: request.background,
       demand: request.demand,
+      losses: workload.source['losses'] ?? 'counted',
       demandScale: settings.scales.get('pstrace.demand') ?? 1,
       watermarkScale: settings.scales.get('pstrace.watermarks') ?? 1,
       costScale: settings.costs,
@@ -138,6 +141,7 @@ export function planRuns(request: ReplayRequest, recorded: Workload): RunPlan {
     }
     const unlikeRecorded = listUnlike(config, workload, settings)
     const given = settingsOf(policy, request, chosen)
+    if (config.losses !== 'counted') given.push(`losses ${config.losses}`)
     return { policy, config: { ...config, unlikeRecorded, given } }
   })
   return { workload, cpus, runs }

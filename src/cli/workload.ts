@@ -1,11 +1,13 @@
 import type { Command } from 'commander'
 import { Option } from 'commander'
+import type { Losses } from '../model/losses.ts'
 import type { Workload } from '../workload/types.ts'
-import { addDatabase, addExamples, addProgress, RESULT_FORMATS } from './options.ts'
+import { addDatabase, addExamples, addProgress, lossesOption, RESULT_FORMATS } from './options.ts'
 import { printLine, printResult, remark, toFormat } from './output.ts'
 import { type Reading, type ReadingOptions, withReading } from './reading.ts'
 
 interface WorkloadOptions extends ReadingOptions {
+  readonly losses?: Losses
   readonly output?: string
 }
 
@@ -17,6 +19,7 @@ export function register(command: Command): void {
         'swap-out: those are results. -o writes it as JSON and Parquet; `pstrace replay --workload` runs such a folder, also one written by hand.',
     )
     .option('--trace <id|name>', 'trace to take it from (default: the last ingested)')
+    .addOption(lossesOption())
     .option('-o, --output <folder>', 'write the workload into a folder')
     .option('--force', 'write into a folder that is not empty')
     .addOption(new Option('--format <format>', 'form of the list').choices([...RESULT_FORMATS]))
@@ -26,14 +29,15 @@ export function register(command: Command): void {
     `
 pstrace workload
 pstrace workload -o workload/
+pstrace workload --losses most -o most/
 pstrace workload --format json`,
   )
   command.action(async (options: WorkloadOptions) => {
-    const { output, ...listing } = options
+    const { output, losses: _, ...listing } = options
     await withReading(
       listing,
       async (reading) => {
-        const workload = await extract(reading)
+        const workload = await extract(reading, options.losses)
         if (output !== undefined) await write(workload, output, options, reading)
         if (output === undefined || options.format !== undefined)
           await list(workload, listing, reading)
@@ -43,11 +47,16 @@ pstrace workload --format json`,
   })
 }
 
-async function extract({ database, selection }: Reading): Promise<Workload> {
+async function extract(
+  { database, selection }: Reading,
+  losses: Losses = 'counted',
+): Promise<Workload> {
   const { dropViews } = await import('../analysis/views.ts')
   const { extractWorkload } = await import('../workload/extract.ts')
   await dropViews(database.connection)
-  const { workload } = await extractWorkload(database, selection.subjects[0]?.traceId ?? 0)
+  const { workload } = await extractWorkload(database, selection.subjects[0]?.traceId ?? 0, {
+    losses,
+  })
   return workload
 }
 

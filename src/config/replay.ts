@@ -1,4 +1,5 @@
 import { PstraceError } from '../model/error.ts'
+import { LOSSES, type Losses } from '../model/losses.ts'
 import { badValue, unknownName } from '../model/names.ts'
 import { parseCpus } from './cpus.ts'
 import { parseAssignments, parseCount } from './settings.ts'
@@ -17,6 +18,7 @@ export interface ReplayOptions {
   readonly cpus?: string
   readonly background?: string
   readonly demand?: string
+  readonly losses?: string
   readonly clock?: string
   readonly log?: string
   readonly seed?: string
@@ -47,6 +49,8 @@ export interface ReplayRequest {
   readonly cpus: readonly number[] | undefined
   readonly background: Background
   readonly demand: (typeof DEMANDS)[number]
+  /** What gaps in the recording are taken to hide. */
+  readonly losses: Losses
   readonly clock: (typeof CLOCKS)[number]
   readonly seed: number
 }
@@ -79,6 +83,7 @@ export function resolveReplay(options: ReplayOptions): ReplayRequest {
     cpus: options.cpus === undefined ? undefined : parseCpus(options.cpus),
     background: parseBackground(options.background ?? 'recorded'),
     demand: choose('--demand', options.demand, DEMANDS),
+    losses: choose('--losses', options.losses, LOSSES),
     clock,
     seed: parseCount('--seed', options.seed ?? '1'),
   }

@@ -1,3 +1,4 @@
+import type { Losses } from '../model/losses.ts'
 import { type Load, readBackground } from './background.ts'
 import type { Balance } from './balance.ts'
 import { balanceUntil } from './demand-of-tasks.ts'
@@ -23,6 +24,8 @@ import { eventAt } from './work-share.ts'
 export interface ExtractOptions {
   /** Costs come from events before this share of the recorded work only; 1 = all. */
   readonly costsUntilShare?: number
+  /** What gaps hide; absent = what counters tell. */
+  readonly losses?: Losses
 }
 
 /** What an extraction knows beside the workload: for those who compare with the recording. */
@@ -48,7 +51,8 @@ export interface Extraction {
 /** Takes the recorded policy out of a recording: what the machine was asked to do, and what each step of reclaim costs on it. */
 function extractFromRecording(recorded: Recording, options: ExtractOptions = {}): Extraction {
   const share = options.costsUntilShare ?? 1
-  const { recording: complete, lost } = withLostStores(recorded)
+  const { losses = 'counted' } = options
+  const { recording: complete, lost } = withLostStores(recorded, losses)
   const recording = { ...withUnseenSwapIns(complete), lost }
   const extraction = extractPart(recording, share, undefined)
   // What disturbances took from the tasks' own time must be what a replay with these costs puts back.
@@ -249,11 +253,13 @@ export async function extractWorkload(
   const recording = await loadRecording(tables, traceId)
   const extraction = extractFromRecording(recording, options)
   const { machine } = extraction.workload
+  const { losses = 'counted' } = options
   const figures = await readBackendFigures(tables, traceId, recording, machine.backend.value)
   return {
     ...extraction,
     workload: {
       ...extraction.workload,
+      source: { ...extraction.workload.source, ...(losses === 'counted' ? {} : { losses }) },
       machine: { ...machine, backendParameters: { ...machine.backendParameters, ...figures } },
     },
   }

@@ -1,3 +1,4 @@
+import type { Losses } from '../model/losses.ts'
 import { RECLAIM_WB_ANON } from '../model/lru.ts'
 import { counterRise } from './machine.ts'
 import { RECLAIM_FILE } from './page-cache.ts'
@@ -17,7 +18,7 @@ import { eventAt } from './work-share.ts'
 /** A recording in which every page that reclaim took has an event. */
 export interface WithLostStores {
   readonly recording: Recording
-  /** Swap-outs that only counters beside the trace tell of. */
+  /** Swap-outs that no event tells of. */
   readonly lost: number
 }
 
@@ -35,13 +36,15 @@ const BATCH = 32
 
 /**
  * Where events were lost, counters tell how many pages went out meanwhile. Without them the memory that they gave, and the pool that they
- * took, would be missing from the balance from then on. They are spread over the gaps as the lost events are, evenly within each.
+ * took, would be missing from the balance from then on. They are spread over the gaps as the lost events are, evenly within each. The
+ * extremes are for who doubts the counters, or has none: nothing, and as if every lost event had been one of a page that went out.
  */
-export function withLostStores(recording: Recording): WithLostStores {
+export function withLostStores(recording: Recording, losses: Losses = 'counted'): WithLostStores {
   const gaps = (recording.gaps ?? []).filter(({ events }) => (events ?? 0) > 0)
   const hidden = gaps.reduce((sum, { events }) => sum + (events ?? 0), 0)
-  const lost = countLost(recording)
-  const count = Math.min(lost.stores, Math.floor(hidden / EVENTS_OF_STORE))
+  const room = Math.floor(hidden / EVENTS_OF_STORE)
+  const lost = losses === 'most' ? mostLost(room) : countLost(recording)
+  const count = losses === 'least' ? 0 : Math.min(lost.stores, room)
   if (count === 0) return { recording, lost: 0 }
   const times = spread(gaps, hidden, count)
   const entries = findEntries(recording, times)
@@ -68,6 +71,11 @@ export function withLostStores(recording: Recording): WithLostStores {
     file -= Math.round(file)
   })
   return { recording: { ...recording, ...builder.finish() }, lost: count }
+}
+
+/** Each page that went out was freed. */
+function mostLost(stores: number): Lost {
+  return { stores, anon: stores, file: 0 }
 }
 
 function countLost(recording: Recording): Lost {

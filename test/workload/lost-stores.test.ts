@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { Losses } from '../../src/model/losses.ts'
 import { withLostStores } from '../../src/workload/lost-stores.ts'
 import {
   EVENT,
@@ -55,8 +56,8 @@ const gap = (startNs: number, endNs: number, events: number): RecordedGap => ({
 const GAPS = [gap(2_000_000, 3_000_000, 300), gap(5_000_000, 6_000_000, 100)]
 const SHORT_BY_FORTY = { pswpout: 130, swpout_zero: 10, pgsteal_anon: 140, pgsteal_file: 8 }
 
-function lostOf(recording: ReturnType<typeof recordingOf>) {
-  const { recording: complete, lost } = withLostStores(recording)
+function lostOf(recording: ReturnType<typeof recordingOf>, losses: Losses = 'counted') {
+  const { recording: complete, lost } = withLostStores(recording, losses)
   const rows = Array.from({ length: complete.length }, (_, i) => i).filter(
     (i) => complete.tid[i] === LOST_TID,
   )
@@ -85,6 +86,18 @@ describe('swap-outs among lost events', () => {
         .reduce((sum, i) => sum + (complete.b[i] ?? 0), 0)
     expect(freed(1)).toBe(40)
     expect(freed(2)).toBe(8)
+  })
+
+  it('are none at the least, and at the most one for every two lost events, each of which freed its page', () => {
+    expect(lostOf(recordingOf(SHORT_BY_FORTY, GAPS), 'least').lost).toBe(0)
+    for (const counters of [SHORT_BY_FORTY, {}]) {
+      const { complete, lost, of } = lostOf(recordingOf(counters, GAPS), 'most')
+      expect(lost).toBe(200)
+      expect(of(EVENT.written)).toHaveLength(200)
+      const freed = of(EVENT.batchEnd).reduce((sum, i) => sum + (complete.b[i] ?? 0), 0)
+      expect(freed).toBe(200)
+    }
+    expect(lostOf(recordingOf({}, undefined), 'most').lost).toBe(0)
   })
 
   it('are those of pages that came back unseen before, and else of nobody', () => {
