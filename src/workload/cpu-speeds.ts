@@ -71,9 +71,10 @@ function medianOf(stores: Numbers): number {
   return stores.length < LEAST_STORES ? 0 : stores.median()
 }
 
-/** By CPU: how long stores of those tasks took there, ns. */
+/** By CPU: how long stores of those tasks took there, ns. Where stores' own begins and ends are traced, a page that passes the gate without them was only queued. */
 function collectStores(recording: Recording, isMeant: (tid: number) => boolean): Numbers[] {
   const { cpus } = recording
+  const isTraced = recording.kind.includes(EVENT.storeReturn)
   const found = Array.from({ length: cpus }, () => new Numbers())
   const begun = new Float64Array(cpus).fill(-1)
   const by = new Int32Array(cpus)
@@ -81,7 +82,7 @@ function collectStores(recording: Recording, isMeant: (tid: number) => boolean):
     const kind = recording.kind[i]
     const cpu = recording.cpu[i] ?? 0
     const tid = recording.tid[i] ?? 0
-    if (kind === EVENT.gate || kind === EVENT.store) {
+    if (kind === EVENT.store || (kind === EVENT.gate && !isTraced)) {
       begun[cpu] = recording.ns[i] ?? 0
       by[cpu] = tid
     } else if (kind === EVENT.storeReturn || isAnonWrite(recording, i)) {

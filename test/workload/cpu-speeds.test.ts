@@ -9,6 +9,7 @@ import { ingestBytes } from '../generate/domain-rows.ts'
 import { APP, KSWAPD, madeRecording } from './made-recording.ts'
 
 const US = 1000
+const WORKER = 77
 const STORES = 60
 
 /** [tid, CPU, time of a store, us]: each runs there for so many stores. */
@@ -67,6 +68,25 @@ describe('speeds of the recorded CPUs', () => {
       [APP, 1, 150],
     ]
     expect(findCpuSpeeds(recordingOf(turns)).value).toEqual([1, 1])
+  })
+
+  it('are not told by pages that kswapd only queues', () => {
+    const builder = new RecordingBuilder()
+    let rank = 0
+    const store = (ns: number, cpu: number, tid: number, entry: number, us: number) => {
+      builder.add(rank++, EVENT.store, ns, cpu, tid, entry, 0, 0, 0)
+      builder.add(rank++, EVENT.storeReturn, ns + us * US, cpu, tid, entry, 0, 0, 0)
+    }
+    for (let page = 0; page < 2 * STORES; page++) {
+      const ns = page * 1000 * US
+      builder.add(rank++, EVENT.gate, ns, 0, KSWAPD, page, 0, 0, 0)
+      builder.add(rank++, EVENT.written, ns + 7 * US, 0, KSWAPD, page, RECLAIM_WB_ANON, 0, 0)
+      // Every other one it stores itself, as the queue is full.
+      if (page % 2 === 0) store(ns + 10 * US, 0, KSWAPD, page, 100)
+      store(ns + 200 * US, 1, WORKER, page, 110)
+    }
+    const recording = madeRecording(builder, { cpus: 2, endNs: 2 * STORES * 1000 * US })
+    expect(findCpuSpeeds(recording)).toMatchObject({ value: [1, 1], basis: 'event' })
   })
 
   it('are the capacities where a CPU stored nothing, else the frequencies, else taken to be equal', () => {
