@@ -10,6 +10,8 @@ const REASONS: Readonly<Record<string, string>> = {
   EACCES: 'permission denied',
   EROFS: 'the file system is read-only',
   ENOSPC: 'no space is left on its device',
+  EDQUOT: 'the disk quota is used up',
+  EFBIG: 'it is at the limit of file sizes (ulimit -f)',
 }
 
 /** The error for a file that the file system would not take. */
@@ -58,8 +60,12 @@ export async function writeFileWhole(
   await replaceFile(path, options, async (temporary) => {
     const file = await open(temporary, 'wx')
     try {
-      for await (const piece of pieces)
-        await file.write(typeof piece === 'string' ? Buffer.from(piece) : piece)
+      for await (const piece of pieces) {
+        const bytes = typeof piece === 'string' ? Buffer.from(piece) : piece
+        // What a full disk still takes is written short, and only the next write fails.
+        for (let done = 0; done < bytes.length; )
+          done += (await file.write(bytes, done)).bytesWritten
+      }
     } finally {
       await file.close()
     }

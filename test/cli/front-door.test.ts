@@ -81,6 +81,16 @@ describe('ingest', () => {
     expect(stderr).toMatch(/full\.duckdb: it is at the limit of file sizes \(ulimit -f\); what the/)
   })
 
+  it('leaves no half file of a result where no more bytes can be written, and says why', () => {
+    const { stdout, stderr } = door.shell(
+      "trap '' XFSZ; ulimit -f 4; pstrace chart timeline -o full.json; echo $?; ls -A | grep -c full.json",
+    )
+    expect(stdout).toBe('1\n0\n')
+    expect(stderr).toBe(
+      'pstrace: full.json: cannot be written: it is at the limit of file sizes (ulimit -f)\n',
+    )
+  })
+
   it('and doctor say that a number of lost events is not known where gaps do not tell it', () => {
     const lossy = join(ROOT, 'fixtures/trace-dat/big-endian-32-v7-zlib.dat')
     const told = 'lost an unknown number of events in 2 gaps'
