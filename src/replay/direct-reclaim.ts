@@ -1,4 +1,5 @@
 import { CLUSTER, DEF_PRIORITY } from '../model/vmscan.ts'
+import { shareOfColdEntry } from '../model/warmth.ts'
 import type { Kernel } from './kernel.ts'
 import type { Memcg } from './memcgs.ts'
 import type { NodeState } from './node-state.ts'
@@ -10,9 +11,12 @@ import { SCAN, SLEEPING, type Thread } from './thread.ts'
 export class DirectReclaim {
   readonly #kernel: Kernel
   readonly #scans: (Scan | undefined)[] = []
+  /** By CPU: when its last direct reclaim ended, ns of the run. */
+  readonly #lastEnd: Float64Array
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel
+    this.#lastEnd = new Float64Array(kernel.scheduler.cpus.length).fill(Number.NEGATIVE_INFINITY)
   }
 
   scanOf(thread: Thread, context: number, mayWrite: boolean): Scan {
@@ -31,7 +35,7 @@ export class DirectReclaim {
     memcg?: Memcg,
     target = CLUSTER,
   ): StepsTo<number> {
-    const { costs, lru, memcgs, recorder, scheduler, zones } = this.#kernel
+    const { lru, memcgs, recorder, scheduler, zones } = this.#kernel
     const kind = memcg === undefined ? 'direct' : 'memcg'
     const nodes = zones.zonelist(preferred)
     scheduler.account(thread)
@@ -51,9 +55,7 @@ export class DirectReclaim {
     scan.sparedLow = false
     scan.takesLow = false
     scheduler.setDoing(thread, SCAN)
-    const entry =
-      memcg === undefined || costs.memcgEntry.isNone ? costs.directEntry : costs.memcgEntry
-    if (!scheduler.spend(thread, entry.draw())) yield
+    if (!scheduler.spend(thread, this.#entryNs(thread, scan))) yield
     // Empty-handed calls try again: with all control groups, with forced deactivation (classic LRU only), then with those that memory.low spares.
     const rounds = this.#kernel.generations === undefined ? 3 : 2
     for (let round = 0; round < rounds || takesLow(scan); round++) {
@@ -73,12 +75,22 @@ export class DirectReclaim {
       scan.forceDeactivate = true
     }
     this.#kernel.pressure.leave(thread, scheduler.now, entered)
+    if (memcg === undefined) this.#lastEnd[thread.cpu] = scheduler.now
     scheduler.setDoing(thread, doing)
     scheduler.account(thread)
     thread.span = parent
     recorder.closeSpan(span, kind, thread, parent, start, scheduler.now, scan.reclaimed, before)
     this.#kernel.tally.stall(thread, start, scheduler.now, true)
     return scan.reclaimed
+  }
+
+  /** Entry and exit of a call, together; a worker's are taken for cold. */
+  #entryNs({ cpu }: Thread, { memcg, mayWrite }: Scan): number {
+    const { costs, scheduler } = this.#kernel
+    if (memcg !== undefined)
+      return (costs.memcgEntry.isNone ? costs.directEntry : costs.memcgEntry).draw()
+    const sinceNs = scheduler.now - (this.#lastEnd[cpu] as number)
+    return Math.round(costs.directEntry.draw() * (mayWrite ? shareOfColdEntry(sinceNs) : 1))
   }
 
   /** A worker without PF_MEMALLOC needs a pool page below min: GFP_NOIO reclaim until there is one. */

@@ -1,4 +1,4 @@
-import { shareOfColdPass } from '../model/shrinker-warmth.ts'
+import { shareOfColdPass } from '../model/warmth.ts'
 import type { Kernel } from './kernel.ts'
 import type { NodeState } from './node-state.ts'
 import type { Scan } from './scan.ts'

@@ -1,4 +1,4 @@
-import { shareOfColdPass } from '../model/shrinker-warmth.ts'
+import { shareOfColdEntry, shareOfColdPass } from '../model/warmth.ts'
 import { Numbers } from './numbers.ts'
 import {
   EVENT,
@@ -36,7 +36,11 @@ class Position {
   slabShare = 1
   directCpu = -1
   directSpent = 0
+  /** Share of a cold entry's time that entry and exit of the call under way cost, and what disturbed them. */
+  entryShare = 1
+  entryDisturbances = 0
   reclaimMark = -1
+  markDisturbances = 0
   faultCpu = -1
   faultDisturbances = 0
   faultReads = 0
@@ -47,7 +51,6 @@ class Position {
   batchEndDisturbances = 0
   isolateDisturbances = 0
   slabDisturbances = 0
-  directDisturbances = 0
   /** Gaps of the batch under way. */
   readonly gaps: Omit<Gap, 'isFull'>[] = []
   batchSpent = 0
@@ -64,7 +67,9 @@ export class CostSamples {
   readonly freeClean = new Numbers()
   readonly batch = new Numbers()
   readonly slab = new Numbers()
+  /** Of cold calls by owners of memory whose entry and exit nothing disturbed; and of any by users, as if they had been cold. */
   readonly directEntry = new Numbers()
+  readonly directEntryAny = new Numbers()
   readonly memcgEntry = new Numbers()
   readonly swapIn = new Numbers()
   readonly swapInAny = new Numbers()
@@ -82,6 +87,8 @@ export class CostSamples {
   #stoodStill = false
   /** By CPU: when its last pass over the shrinkers ended, ns. */
   readonly #lastSlab: Float64Array
+  /** And its last direct reclaim. */
+  readonly #lastDirect: Float64Array
 
   /** Only events before `untilEvent` give samples, and no step of which something is stolen: how long it would have been is not known. */
   constructor(
@@ -93,6 +100,7 @@ export class CostSamples {
     this.#threads = new Threads(recording, owners)
     this.#isQueued = findQueued(recording)
     this.#lastSlab = new Float64Array(recording.cpus).fill(Number.NEGATIVE_INFINITY)
+    this.#lastDirect = this.#lastSlab.slice()
     this.hasGate = recording.kind.includes(EVENT.gate)
     for (let i = 0; i < recording.length; i++) {
       const counts = i < options.untilEvent
@@ -132,14 +140,17 @@ export class CostSamples {
   #take(thread: Thread, cpu: number, i: number, counts: boolean): void {
     switch (this.#recording.kind[i]) {
       case EVENT.directBegin:
+        this.#directBegins(thread, cpu, this.#entryShare(thread, i))
+        break
       case EVENT.memcgBegin:
-        this.#directBegins(thread, cpu)
+        this.#directBegins(thread, cpu, 1)
         break
       case EVENT.directEnd:
-        this.#directEnds(thread, cpu, counts, this.directEntry)
+        this.#directEnds(thread, cpu, counts)
+        if (thread.cpu >= 0) this.#lastDirect[thread.cpu] = this.#recording.ns[i] ?? 0
         break
       case EVENT.memcgEnd:
-        this.#directEnds(thread, cpu, counts, this.memcgEntry)
+        this.#memcgEnds(thread, cpu, counts)
         break
       case EVENT.isolate:
         this.#isolates(thread, cpu, i)
@@ -217,31 +228,63 @@ export class CostSamples {
     this.stores.push({ event, entry, cpuNs: Number.NaN, ...undisturbed })
   }
 
-  #directBegins(thread: Thread, cpu: number): void {
+  #entryShare({ cpu }: Thread, i: number): number {
+    const last = this.#lastDirect[cpu] ?? Number.NEGATIVE_INFINITY
+    return shareOfColdEntry((this.#recording.ns[i] ?? 0) - last)
+  }
+
+  #directBegins(thread: Thread, cpu: number, entryShare: number): void {
     const position = this.#at(thread)
     position.directCpu = cpu
     position.directSpent = 0
-    position.reclaimMark = cpu
+    position.entryShare = entryShare
+    position.entryDisturbances = 0
+    this.#mark(position, thread, cpu)
     position.batchEndCpu = -1
     position.faultReclaims++
   }
 
-  #directEnds(thread: Thread, cpu: number, counts: boolean, entries: Numbers): void {
-    const position = this.#at(thread)
-    if (position.directCpu >= 0) {
-      if (position.reclaimMark >= 0) position.directSpent += cpu - position.reclaimMark
-      // A kernel thread that looks for memory may do neither I/O nor file systems: its passes are shorter.
-      if (counts && thread.isUser) entries.push(position.directSpent)
-    }
+  /** What comes now is entry or exit of a direct reclaim, unless a batch or a pass over the shrinkers follows. */
+  #mark(position: Position, thread: Thread, cpu: number): void {
+    position.reclaimMark = cpu
+    position.markDisturbances = thread.disturbances
+  }
+
+  /** What lies since the mark was entry or exit. */
+  #addEntry(position: Position, thread: Thread, cpu: number): void {
+    position.directSpent += cpu - position.reclaimMark
+    position.entryDisturbances += thread.disturbances - position.markDisturbances
+  }
+
+  /** CPU time of entry and exit together; undefined = the begin was not seen. */
+  #entryNs(position: Position, thread: Thread, cpu: number): number | undefined {
+    const isSeen = position.directCpu >= 0
+    if (isSeen && position.reclaimMark >= 0) this.#addEntry(position, thread, cpu)
     position.directCpu = -1
     position.reclaimMark = -1
     position.batchEndCpu = -1
+    return isSeen ? position.directSpent : undefined
+  }
+
+  /** Of users only: a kernel thread that looks for memory may do neither I/O nor file systems, and has less to do. */
+  #directEnds(thread: Thread, cpu: number, counts: boolean): void {
+    const position = this.#at(thread)
+    const ns = this.#entryNs(position, thread, cpu)
+    if (ns === undefined || !counts || !thread.isUser) return
+    this.directEntryAny.push(ns / position.entryShare)
+    const isCold = position.entryShare === 1
+    if (thread.hasMemory && isCold && position.entryDisturbances === 0) this.directEntry.push(ns)
+  }
+
+  #memcgEnds(thread: Thread, cpu: number, counts: boolean): void {
+    const ns = this.#entryNs(this.#at(thread), thread, cpu)
+    if (ns !== undefined && counts && thread.isUser) this.memcgEntry.push(ns)
   }
 
   #isolates(thread: Thread, cpu: number, i: number): void {
     const position = this.#at(thread)
     if (position.directCpu >= 0 && position.directSpent === 0 && position.batchEndCpu < 0)
-      position.directSpent += cpu - position.reclaimMark
+      this.#addEntry(position, thread, cpu)
     position.batchSpent = position.batchEndCpu >= 0 ? cpu - position.batchEndCpu : 0
     position.batchDisturbances =
       position.batchEndCpu >= 0 ? thread.disturbances - position.batchEndDisturbances : 0
@@ -336,7 +379,7 @@ export class CostSamples {
     position.writtenCpu = -1
     position.batchEndCpu = cpu
     position.batchEndDisturbances = thread.disturbances
-    position.reclaimMark = cpu
+    this.#mark(position, thread, cpu)
   }
 
   #slabBegins(thread: Thread, cpu: number, i: number): void {
@@ -346,14 +389,13 @@ export class CostSamples {
       const last = this.#lastSlab[thread.cpu] ?? Number.NEGATIVE_INFINITY
       position.slabShare = shareOfColdPass((this.#recording.ns[i] ?? 0) - last)
       position.slabDisturbances = thread.disturbances
-      if (position.directCpu >= 0 && position.batchEndCpu < 0)
-        position.directSpent += cpu - position.reclaimMark
+      if (position.directCpu >= 0 && position.batchEndCpu < 0) this.#addEntry(position, thread, cpu)
     }
   }
 
   #slabEnds(thread: Thread, cpu: number, i: number, counts: boolean): void {
     const position = this.#at(thread)
-    position.reclaimMark = cpu
+    this.#mark(position, thread, cpu)
     position.batchEndCpu = cpu
     position.batchEndDisturbances = thread.disturbances
     const next = nextKindOfThread(this.#recording, i)

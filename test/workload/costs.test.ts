@@ -114,10 +114,6 @@ function costsOf(times: readonly { tid: number; slab: number; own: number }[]) {
   })
 }
 
-function medianOf({ samples }: { readonly samples: Float64Array }): number {
-  return samples.toSorted()[samples.length >> 1] ?? Number.NaN
-}
-
 /** Direct reclaims of one thread after another on one CPU, each of one pass through the shrinkers of `slab` ns between two stretches of `own` ns. */
 function shrinking(rounds: number, times: readonly { tid: number; slab: number; own: number }[]) {
   const builder = new RecordingBuilder()
@@ -144,13 +140,54 @@ function shrinking(rounds: number, times: readonly { tid: number; slab: number; 
   return madeRecording(builder, { endNs: ns })
 }
 
-it('the entry of direct reclaim is told by users: kernel threads may do less', () => {
+it('the entry of direct reclaim is told by users, as what it costs a CPU that made none lately', () => {
+  // 2 us lie between two of them, where one costs 0.08 of a cold one; a kernel thread's would be told as 25 us.
   const { costs } = costsOf([
     { tid: APP, slab: 58_000, own: 4000 },
     { tid: KSWAPD, slab: 58_000, own: 1000 },
   ])
-  expect(medianOf(costs.directEntry)).toBeCloseTo(8000, -2)
+  const [cold, ...warm] = costs.directEntry.samples
+  expect(cold).toBe(8000)
+  expect(warm.length).toBe(199)
+  for (const sample of warm) expect(sample).toBeCloseTo(100_000, -2)
 })
+
+it.each([
+  { disturbed: 2, told: [20_000] },
+  { disturbed: 30, told: [20_000, 90_000] },
+])(
+  'entries of direct reclaim that a switch made longer are left out where there are enough others (one in $disturbed is whole)',
+  ({ disturbed, told }) => {
+    const builder = new RecordingBuilder()
+    let ns = 0
+    let rank = 0
+    const add = (kind: (typeof EVENT)[keyof typeof EVENT], after: number): void => {
+      ns += after
+      builder.add(rank++, kind, ns, 0, APP, 0, 0, 0, 0)
+    }
+    const switchTo = (from: number, to: number, after: number): void => {
+      ns += after
+      builder.add(rank++, EVENT.switch, ns, 0, from, from, STATE.runnable, to, 0)
+    }
+    switchTo(0, APP, 0)
+    for (let round = 0; round < 120; round++) {
+      add(EVENT.directBegin, 5_000_000)
+      if (round % disturbed !== 0) {
+        switchTo(APP, KSWAPD, 5000)
+        switchTo(KSWAPD, APP, 1_000_000)
+        ns += 70_000
+      }
+      add(EVENT.directEnd, round % disturbed === 0 ? 20_000 : 15_000)
+    }
+    const recording = madeRecording(builder, { endNs: ns })
+    const { costs } = measureCosts(recording, new Set([APP]), {
+      sameShare: 0,
+      untilEvent: recording.length,
+      stolenOfStep: new Float64Array(recording.length),
+    })
+    expect([...new Set(costs.directEntry.samples)].sort()).toEqual(told)
+  },
+)
 
 it('a pass over the shrinkers is told as what it costs a CPU that made none lately', () => {
   // 40 ms lie around the first, 10 us between the others.
@@ -173,7 +210,7 @@ it('the entry of reclaim for a memory cgroup is told apart from that of direct r
   }
   builder.add(rank++, EVENT.switch, ns, 0, 0, 0, STATE.runnable, APP, 0)
   for (let round = 0; round < 100; round++) {
-    add(EVENT.directBegin, 1000)
+    add(EVENT.directBegin, 2_000_000)
     add(EVENT.directEnd, 20_000)
     add(EVENT.memcgBegin, 1000)
     add(EVENT.memcgEnd, 300)

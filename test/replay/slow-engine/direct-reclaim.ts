@@ -1,3 +1,4 @@
+import { shareOfColdEntry } from '../../../src/model/warmth.ts'
 import { OutsideCase } from './case.ts'
 import { charge } from './charges.ts'
 import type { Program, Thread } from './clock.ts'
@@ -32,13 +33,20 @@ export function* directReclaim(
   thread: Thread,
   of: { readonly mayWrite: boolean; readonly group?: Group; readonly target?: number },
 ): Program<number> {
-  const { clock, costs, log } = machine
+  const { clock, costs, lastReclaims, log } = machine
   const { target = CLUSTER, ...how } = of
   const from = clock.now
   const scan = newScan(thread, { context: 'direct', ...how })
   scan.target = target
   const group = targetOf(machine, scan)
-  yield { spend: (of.group === undefined ? costs.directEntry : costs.memcgEntry).draw() }
+  const sinceNs = from - (lastReclaims.get(thread.cpu) ?? Number.NEGATIVE_INFINITY)
+  const share = of.mayWrite ? shareOfColdEntry(sinceNs) : 1
+  yield {
+    spend:
+      of.group === undefined
+        ? Math.round(costs.directEntry.draw() * share)
+        : costs.memcgEntry.draw(),
+  }
   for (let round = 0; round < 3 || scan.sparedLow; round++) {
     if (round >= 3) {
       scan.takesLow = true
@@ -54,6 +62,7 @@ export function* directReclaim(
     if (scan.reclaimed > 0) break
     scan.force = true
   }
+  if (of.group === undefined) lastReclaims.set(thread.cpu, clock.now)
   const { reclaimed } = scan
   const kind = of.group === undefined ? 'direct' : 'memcg'
   log.spans.push({ kind, task: thread.name, from, to: clock.now, reclaimed })

@@ -29,6 +29,8 @@ export class Machine {
   readonly refaultsWrite: boolean
   /** By CPU: when its last pass over the slab shrinkers ended. */
   readonly lastPasses = new Map<number, number>()
+  /** By CPU: when its last direct reclaim ended, for whoever needed memory. */
+  readonly lastReclaims = new Map<number, number>()
   /** The root group, and those of the workload by their places and one. */
   readonly root: Group
   readonly #groups: readonly Group[]

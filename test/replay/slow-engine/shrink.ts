@@ -1,4 +1,4 @@
-import { shareOfColdPass } from '../../../src/model/shrinker-warmth.ts'
+import { shareOfColdPass } from '../../../src/model/warmth.ts'
 import type { Program, Thread } from './clock.ts'
 import { evict, type Folio, unlock } from './folio.ts'
 import type { Group } from './groups.ts'
