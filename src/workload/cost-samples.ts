@@ -60,13 +60,18 @@ class Position {
 /** Share of a batch's pages that must have been written for its gaps to say what unmapping costs. */
 const WRITTEN_SHARE = 1
 
+/** A step is cold where it costs at least so much of one on a CPU that made none for long. */
+const COLD_SHARE = 0.9
+
 /** What each step of reclaim took, in CPU time of the thread that did it, as the recording is walked event by event. */
 export class CostSamples {
   readonly gaps: Gap[] = []
   readonly scanKept = new Numbers()
   readonly freeClean = new Numbers()
   readonly batch = new Numbers()
+  /** Of cold passes over the shrinkers; and of any, as if they had been cold. */
   readonly slab = new Numbers()
+  readonly slabAny = new Numbers()
   /** Of cold calls by owners of memory whose entry and exit nothing disturbed; and of any by users, as if they had been cold. */
   readonly directEntry = new Numbers()
   readonly directEntryAny = new Numbers()
@@ -271,9 +276,11 @@ export class CostSamples {
     const position = this.#at(thread)
     const ns = this.#entryNs(position, thread, cpu)
     if (ns === undefined || !counts || !thread.isUser) return
-    this.directEntryAny.push(ns / position.entryShare)
-    const isCold = position.entryShare === 1
-    if (thread.hasMemory && isCold && position.entryDisturbances === 0) this.directEntry.push(ns)
+    const coldNs = ns / position.entryShare
+    this.directEntryAny.push(coldNs)
+    const isCold = position.entryShare >= COLD_SHARE
+    if (thread.hasMemory && isCold && position.entryDisturbances === 0)
+      this.directEntry.push(coldNs)
   }
 
   #memcgEnds(thread: Thread, cpu: number, counts: boolean): void {
@@ -400,8 +407,11 @@ export class CostSamples {
     position.batchEndDisturbances = thread.disturbances
     const next = nextKindOfThread(this.#recording, i)
     if (next !== EVENT.slabBegin && position.slabCpu >= 0) {
-      if (counts && thread.disturbances === position.slabDisturbances)
-        this.slab.push((cpu - position.slabCpu) / position.slabShare)
+      if (counts && thread.disturbances === position.slabDisturbances) {
+        const coldNs = (cpu - position.slabCpu) / position.slabShare
+        this.slabAny.push(coldNs)
+        if (position.slabShare >= COLD_SHARE) this.slab.push(coldNs)
+      }
       position.slabCpu = -1
       if (thread.cpu >= 0) this.#lastSlab[thread.cpu] = this.#recording.ns[i] ?? 0
     }

@@ -42,8 +42,12 @@ export function measureCosts(
       '1 x a kept page and the removal of its slot',
     ),
     batch: measured(samples.batch, 'from the last write of a batch to the next isolation', 0),
-    slab: measured(samples.slab, 'one pass over the shrinkers on a CPU that made none lately', 0),
-    directEntry: entryCost(samples),
+    slab: coldCost(samples.slab, samples.slabAny, 'one pass over the shrinkers'),
+    directEntry: coldCost(
+      samples.directEntry,
+      samples.directEntryAny,
+      'direct reclaim outside batches and shrinkers',
+    ),
     swapIn: swapInCost(samples.swapIn, samples.swapInAny, samples.hasFaults, ofStores.store),
     fault: fixed(0, 'inferred', "contained in the task's own clock"),
     push:
@@ -60,14 +64,13 @@ export function measureCosts(
   return { costs, ...classified }
 }
 
-/** Fewer undisturbed entries of direct reclaim say less than all, with what interruptions and switches added to them. */
-const MIN_ENTRIES = 20
+/** Fewer samples of a cold step say less than those of all such steps, brought up to cold ones by the time since the one before. */
+const MIN_COLD = 20
 
-function entryCost({ directEntry, directEntryAny }: CostSamples): Cost {
-  const from = 'direct reclaim outside batches and shrinkers, on a CPU that made none lately'
-  return directEntry.length >= MIN_ENTRIES
-    ? measured(directEntry, `${from}; nothing disturbed it`, 0)
-    : measured(directEntryAny, from, 0)
+function coldCost(cold: Numbers, any: Numbers, step: string): Cost {
+  return cold.length >= MIN_COLD
+    ? measured(cold, `${step} on a CPU that made none lately`, 0)
+    : measured(any, `${step}, by how lately the CPU made one`, 0)
 }
 
 /** A switch over a store, where no store was switched away from: 1.2 to 1.6 in recordings with zstd. */

@@ -189,15 +189,23 @@ it.each([
   },
 )
 
-it('a pass over the shrinkers is told as what it costs a CPU that made none lately', () => {
+it('a pass over the shrinkers is told by those of a CPU that made none lately', () => {
   // 40 ms lie around the first, 10 us between the others.
   const { costs } = costsOf([
     { tid: APP, slab: 60_000, own: 40_000_000 },
     { tid: KSWAPD, slab: 60_000, own: 4000 },
-    { tid: KSWAPD + 1, slab: 9000, own: 4000 },
+    { tid: KSWAPD + 1, slab: 12_000, own: 4000 },
   ])
-  expect(costs.slab.n).toBe(600)
+  expect(costs.slab.n).toBe(400)
   for (const sample of costs.slab.samples) expect(sample).toBeCloseTo(60_000, -2)
+})
+
+it('passes over the shrinkers right after another tell it where there are no others', () => {
+  const { costs } = costsOf([{ tid: KSWAPD, slab: 9000, own: 4000 }])
+  const [cold, ...warm] = costs.slab.samples
+  expect(cold).toBe(9000)
+  expect(warm.length).toBe(199)
+  for (const sample of warm) expect(sample).toBeCloseTo(60_000, -2)
 })
 
 it('the entry of reclaim for a memory cgroup is told apart from that of direct reclaim', () => {
