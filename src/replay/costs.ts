@@ -80,5 +80,6 @@ export function openCosts(
     wakeLatency: sampler('wakeLatency'),
     switch: sampler('switch'),
     memcgEntry: sampler('memcgEntry'),
+    unmapDirectHeld: sampler('unmapDirectHeld'),
   }
 }

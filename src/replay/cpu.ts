@@ -18,6 +18,8 @@ export class Cpu {
   /** Leaving idle: the queue's thread runs when the CPU's event comes. */
   waking = false
   needResched = false
+  /** Page tables of threads with memory are loaded, whatever runs. */
+  holdsMemory = false
   /** From which tick on `current` may lose the CPU, and when its progress was last taken. */
   preemptAt = NS_AT_FIRST
   progressAt = NS_AT_FIRST

@@ -8,7 +8,19 @@ export function runsMemoryElsewhere(cpus: readonly Cpu[], thread: Thread): boole
   return false
 }
 
-/** Interrupts every such CPU for as long as is drawn, ns; returns how many were hit. */
+/** Has another CPU the page tables of such threads loaded, though it may run another thread now, or none? */
+export function holdsMemoryElsewhere(cpus: readonly Cpu[], thread: Thread): boolean {
+  for (const cpu of cpus) if (cpu.holdsMemory && cpu.index !== thread.cpu) return true
+  return false
+}
+
+/** A kernel thread flushes: its CPU gives up the page tables that it has loaded (flush_tlb_func). */
+export function dropMemory(cpus: readonly Cpu[], thread: Thread): void {
+  const cpu = cpus[thread.cpu] as Cpu
+  cpu.holdsMemory = false
+}
+
+/** Interrupts every CPU that runs such a thread for as long as is drawn, ns; returns how many were hit. */
 export function interruptMemoryElsewhere(
   scheduler: Scheduler,
   thread: Thread,

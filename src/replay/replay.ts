@@ -267,6 +267,7 @@ function startTasks(
         node: home,
         allowed,
         hasMemory: task.hasMemory,
+        isProcess: isLoad ? task.isProcess === true : true,
         memcg: kernel.memcgs.named(task.memcg),
       },
       function* (self): Steps {

@@ -459,6 +459,7 @@ export class Scheduler {
     cpu.progressAt = this.now
     thread.cpu = cpu.index
     this.#setState(thread, RUNNING)
+    if (thread.isProcess) cpu.holdsMemory = thread.hasMemory
     this.#arm(cpu)
     if (cpu.last !== thread) {
       this.switches++

@@ -3,7 +3,12 @@ import { type CostSampler, drawn } from './costs.ts'
 import * as F from './flights.ts'
 import type { PolicyGate } from './gate.ts'
 import type { Kernel } from './kernel.ts'
-import { interruptMemoryElsewhere, runsMemoryElsewhere } from './memory-elsewhere.ts'
+import {
+  dropMemory,
+  holdsMemoryElsewhere,
+  interruptMemoryElsewhere,
+  runsMemoryElsewhere,
+} from './memory-elsewhere.ts'
 import type { NodeState } from './node-state.ts'
 import * as P from './pages.ts'
 import type { Lane } from './ranks.ts'
@@ -38,9 +43,11 @@ export class SwapOuts {
     scan.doing = thread.doing
     scheduler.setDoing(thread, UNMAP)
     scan.unmapsRemotely = runsMemoryElsewhere(scheduler.cpus, thread)
+    const isHeld = holdsMemoryElsewhere(scheduler.cpus, thread)
+    if (!isHeld && !thread.isProcess) dropMemory(scheduler.cpus, thread)
     const lost = stolen.nextPage(scan.context === DIRECT_CONTEXT, work.share)
     // Each of its pages has an entry of its own in the page table.
-    return lost + drawn(this.#unmapCost(thread, scan.unmapsRemotely), pages.pagesOf(page))
+    return lost + drawn(this.#unmapCost(thread, scan.unmapsRemotely, isHeld), pages.pagesOf(page))
   }
 
   /** Unmapped, it goes to the policy or is stored here: true = its frame is free. A program where time has to pass first. */
@@ -155,10 +162,11 @@ export class SwapOuts {
     return thread.hasMemory && !this.#kernel.costs.unmapDirect.isNone
   }
 
-  #unmapCost(thread: Thread, isRemote: boolean): CostSampler {
+  #unmapCost(thread: Thread, isRemote: boolean, isHeld: boolean): CostSampler {
     const { costs } = this.#kernel
     if (!this.#paysOwn(thread)) return isRemote ? costs.unmapRemote : costs.unmap
-    return isRemote && !costs.unmapDirectRemote.isNone ? costs.unmapDirectRemote : costs.unmapDirect
+    if (isRemote && !costs.unmapDirectRemote.isNone) return costs.unmapDirectRemote
+    return isHeld && !costs.unmapDirectHeld.isNone ? costs.unmapDirectHeld : costs.unmapDirect
   }
 
   /** Slots in a row for the whole folio; where there are none it is split, and its other pages wait at the list's end to be met next. */

@@ -54,6 +54,8 @@ export interface ThreadIdentity {
   readonly allowed: Uint8Array
   /** Its address space takes part in unmapping: a flush interrupts it. */
   readonly hasMemory: boolean
+  /** A program: where it runs, its page tables are loaded; absent = a kernel thread, which keeps those that are there. */
+  readonly isProcess?: boolean
   /** Its memory cgroup, whose charge is what it allocates. */
   readonly memcg: Memcg
 }
@@ -68,6 +70,7 @@ export class Thread implements ThreadIdentity {
   readonly node: number
   readonly allowed: Uint8Array
   readonly hasMemory: boolean
+  readonly isProcess: boolean
   readonly memcg: Memcg
   /** Yields when it cannot go on at this instant: work is left, or it blocked itself. */
   program: Steps = EMPTY
@@ -120,6 +123,7 @@ export class Thread implements ThreadIdentity {
     this.node = identity.node
     this.allowed = identity.allowed
     this.hasMemory = identity.hasMemory
+    this.isProcess = identity.isProcess === true
     this.memcg = identity.memcg
     this.cpu = Math.max(0, identity.allowed.indexOf(1))
     this.recentCpu = this.cpu

@@ -48,6 +48,8 @@ class Position {
   /** CPU time of the page's store before that, QUEUED = another's task. */
   writtenAfter = QUEUED
   writtenDisturbances = 0
+  /** Pages of its own unmapped elsewhere during that store. */
+  writtenFlushes = 0
   batchEndDisturbances = 0
   isolateDisturbances = 0
   slabDisturbances = 0
@@ -313,6 +315,8 @@ export class CostSamples {
         ns: (cpu - position.writtenCpu) / folioPages,
         isOwner: thread.hasMemory,
         isRemote: this.#threads.hasRemoteOwner(thread),
+        isHeld: this.#threads.isHeldElsewhere(thread.cpu),
+        flushes: position.writtenFlushes,
         after: position.writtenAfter,
       })
     position.gate = this.#begin(i, thread, cpu)
@@ -352,6 +356,7 @@ export class CostSamples {
       this.#addStore(begun, thread, cpu)
       position.gates++
     }
+    position.writtenFlushes = gate === undefined ? 0 : thread.flushes - gate.flushes
     position.gate = undefined
     position.writtenCpu = cpu
     position.writtenDisturbances = thread.disturbances

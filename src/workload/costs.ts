@@ -28,11 +28,12 @@ export function measureCosts(
   const samples = new CostSamples(recording, owners, options)
   const classified = classifyStores(samples.stores, options.sameShare)
   const { storeSame, ...ofStores } = storeCosts(classified.stores, !samples.hasGate)
-  const { removalNs, ...unmapping } = unmapCosts(samples.gaps, classified.sameBelowNs)
+  const { refillNs, removalNs, ...unmapping } = unmapCosts(samples.gaps, classified.sameBelowNs)
   const kept = measured(samples.scanKept, 'batches of which every page was kept', 0)
   const costs: Record<CostName, Cost> = {
     ...ofStores,
     ...unmapping,
+    flushReceived: withRefill(ofStores.flushReceived, refillNs),
     storeSame,
     scanKept: kept,
     freeClean: measured(
@@ -71,6 +72,17 @@ function coldCost(cold: Numbers, any: Numbers, step: string): Cost {
   return cold.length >= MIN_COLD
     ? measured(cold, `${step} on a CPU that made none lately`, 0)
     : measured(any, `${step}, by how lately the CPU made one`, 0)
+}
+
+/** A flush empties the TLB: what the thread does next pays for that too. */
+function withRefill(flush: Cost, refillNs: number): Cost {
+  if (flush.basis !== 'event' || refillNs === 0) return flush
+  return fixed(
+    flush.fixedNs + refillNs,
+    flush.basis,
+    `${flush.from}; and so the step after such a store`,
+    flush.n,
+  )
 }
 
 /** A switch over a store, where no store was switched away from: 1.2 to 1.6 in recordings with zstd. */

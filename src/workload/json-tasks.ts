@@ -48,6 +48,9 @@ export function readTask(
       .list(json['cpus'] ?? [], `${at}.cpus`)
       .map((cpu, k) => values.number(cpu, `${at}.cpus[${k}]`)),
     hasMemory: values.flag(json['hasMemory'] ?? json['kind'] !== 'background', `${at}.hasMemory`),
+    ...values.optional(json, 'isProcess', `${at}.isProcess`, (value, place) =>
+      values.flag(value, place),
+    ),
     ...values.optional(json, 'memcg', `${at}.memcg`, (value, place) =>
       readMemcgIndex(values, value, place, memcgs),
     ),

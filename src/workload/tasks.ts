@@ -4,7 +4,7 @@ import type { MemcgsOfTasks } from './memcgs.ts'
 import type { FileReads } from './page-cache.ts'
 import type { Touch } from './page-events.ts'
 import type { Recording } from './recording.ts'
-import type { MemoryUsers } from './threads.ts'
+import { isProcess, type MemoryUsers } from './threads.ts'
 import { TASK_OPS, type TaskOp, type WorkloadTask } from './types.ts'
 
 const OP = Object.fromEntries(TASK_OPS.map((op, index) => [op, index])) as Readonly<
@@ -149,6 +149,7 @@ export function buildLoad(
     kind: 'background',
     cpus: load.cpus,
     hasMemory: false,
+    ...(task !== undefined && isProcess(task) ? { isProcess: true } : {}),
     op,
     cpuNs,
     arg,

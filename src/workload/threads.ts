@@ -3,6 +3,7 @@ import {
   ENDS_RECLAIM,
   EVENT,
   LOST_TID,
+  type RecordedTask,
   type Recording,
   STATE,
 } from './recording.ts'
@@ -93,7 +94,7 @@ export function findMemoryUsers(recording: Recording): MemoryUsers {
     let use = uses.get(tid)
     if (use === undefined) {
       const task = recording.tasks.get(tid)
-      if (tid === 0 || task === undefined || !isUserTask(task.kind, task.comm)) return undefined
+      if (tid === 0 || task === undefined || !isProcess(task)) return undefined
       use = { reads: 0, anonEvidence: 0, fileEvidence: 0 }
       uses.set(tid, use)
     }
@@ -140,7 +141,8 @@ export function findMemoryUsers(recording: Recording): MemoryUsers {
   return { uses, owners, demanders }
 }
 
-function isUserTask(kind: string, comm: string): boolean {
+/** Is it a program, which has an address space? */
+export function isProcess({ kind, comm }: Pick<RecordedTask, 'kind' | 'comm'>): boolean {
   return kind === 'user' && !isKernelThread(comm)
 }
 
@@ -148,6 +150,8 @@ function isUserTask(kind: string, comm: string): boolean {
 export class Threads {
   readonly byTid = new Map<number, Thread>()
   readonly running: (Thread | undefined)[]
+  /** By CPU, 1 = an owner's page tables are still loaded there, whatever runs. */
+  readonly #holds: Uint8Array
   /** By CPU: the task that ran there last, idling left out. */
   readonly #last: (Thread | undefined)[]
   readonly #recording: Recording
@@ -158,13 +162,14 @@ export class Threads {
     this.#owners = owners
     this.running = new Array<Thread | undefined>(recording.cpus).fill(undefined)
     this.#last = this.running.slice()
+    this.#holds = new Uint8Array(recording.cpus)
   }
 
   get(tid: number): Thread {
     let thread = this.byTid.get(tid)
     if (thread === undefined) {
       const task = this.#recording.tasks.get(tid)
-      const isUser = task !== undefined && tid !== 0 && isUserTask(task.kind, task.comm)
+      const isUser = task !== undefined && tid !== 0 && isProcess(task)
       thread = new Thread(tid, { hasMemory: this.#owners.has(tid), isUser })
       this.byTid.set(tid, thread)
     }
@@ -192,8 +197,7 @@ export class Threads {
       const to = this.get(recording.c[i] ?? 0)
       to.cpu = cpu
       to.sinceNs = ns
-      to.speed = this.#speedOf(cpu)
-      this.running[cpu] = to
+      this.#runsOn(cpu, to)
       if (to.tid !== 0 && this.#last[cpu] !== to) {
         this.#last[cpu] = to
         to.switches++
@@ -210,10 +214,10 @@ export class Threads {
     if (thread.cpu < 0 && thread.tid !== 0) {
       thread.cpu = cpu
       thread.sinceNs = ns
-      thread.speed = this.#speedOf(cpu)
-      this.running[cpu] = thread
+      this.#runsOn(cpu, thread)
     }
     if (kind === EVENT.gate) {
+      if (!thread.isUser && !this.isHeldElsewhere(cpu)) this.#holds[cpu] = 0
       for (const other of this.running)
         if (other !== undefined && other !== thread && other.hasMemory) other.flushes++
     }
@@ -225,6 +229,22 @@ export class Threads {
 
   #speedOf(cpu: number): number {
     return this.#recording.cpuSpeeds?.value[cpu] ?? 1
+  }
+
+  #runsOn(cpu: number, thread: Thread): void {
+    this.running[cpu] = thread
+    thread.speed = this.#speedOf(cpu)
+    // A process brings its own page tables; kernel threads and idling keep those that are there.
+    if (thread.isUser) this.#holds[cpu] = thread.hasMemory ? 1 : 0
+  }
+
+  /**
+   * A CPU other than this one has the owners' page tables loaded, though it may run a kernel thread or idle. Then an unmapped page is flushed
+   * before it is written, with all else (arch_tlbbatch_should_defer, arch_tlbbatch_flush), and CPUs that run no owner are spared; where no other
+   * has them, a kernel thread that flushes on a CPU which has them drops them (flush_tlb_func).
+   */
+  isHeldElsewhere(cpu: number): boolean {
+    return this.#holds.some((holds, other) => holds === 1 && other !== cpu)
   }
 
   /** An owner of memory runs on a CPU other than this thread's. */

@@ -199,6 +199,8 @@ export interface WorkloadTask {
   readonly cpus: readonly number[]
   /** 1 when its address space takes part in unmapping (a TLB flush interrupts it while it runs). */
   readonly hasMemory: boolean
+  /** Of a background task: it is a program, whose page tables take the place of others' on its CPU; absent = no. */
+  readonly isProcess?: boolean
   /** Place of its memory cgroup in `machine.memcgs`; absent = none of them. */
   readonly memcg?: number
   readonly op: Uint8Array
@@ -251,6 +253,7 @@ export const COSTS = [
   'unmapRemote',
   /** By a task that reclaims its own memory, the release of the page before included; none = as by a kernel thread. */
   'unmapDirect',
+  /** The same while another CPU runs an owner of that memory. */
   'unmapDirectRemote',
   /** After a store by the reclaimer itself: the page leaves the swap cache, and the caches are filled anew. */
   'release',
@@ -280,6 +283,8 @@ export const COSTS = [
   'switch',
   /** Entry and exit of one reclaim for a memory cgroup, apart from its batches: all of one in vain; none = as `directEntry`. */
   'memcgEntry',
+  /** As `unmapDirect`, while a CPU that runs no owner of that memory has its page tables loaded still; none = as `unmapDirect`. */
+  'unmapDirectHeld',
 ] as const
 export type CostName = (typeof COSTS)[number]
 
