@@ -9,6 +9,10 @@ import type { Thread } from './thread.ts'
 import { TreeNodes } from './tree-nodes.ts'
 import { ZoneList } from './zone-list.ts'
 
+/** A CPU's lists of free pages, in the order of the kernel's (order_to_pindex): single pages of each type, then chunks for the slabs of tree nodes. */
+export const SLABS = TYPES
+export const LISTS = TYPES + 1
+
 /** One node's memory, in pages. */
 export interface NodeState {
   readonly index: number
@@ -38,7 +42,7 @@ export interface NodeState {
   readonly reserved: number
   /** Where the others are by mobility type. */
   readonly blocks: PageBlocks
-  /** Pages on the lists by CPU, type and told block; of movable pages of the rest the lists' counts tell. */
+  /** Pages on the lists by CPU, list and told block; of movable pages of the rest the lists' counts tell. */
   readonly listed: Int32Array
   /** Of the movable pages on each CPU's list, those of told blocks; they lie at the list's end. */
   readonly borrowedOnList: Int32Array
@@ -113,7 +117,7 @@ export function toNodeState(
       unmovable: unmovableFree?.value ?? other >> 1,
       reclaimable: reclaimableFree?.value ?? other - (other >> 1),
     }),
-    listed: new Int32Array(cpus.length * TYPES * PLACES),
+    listed: new Int32Array(cpus.length * LISTS * PLACES),
     borrowedOnList: new Int32Array(cpus.length),
     returning: new Int32Array(PLACES),
     returningAll: 0,

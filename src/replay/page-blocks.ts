@@ -106,14 +106,16 @@ export class PageBlocks {
     this.#movable[place] = (this.#movable[place] as number) + 1
   }
 
-  /** Pages come back to where they were; `isMovable`: from a movable use. */
-  give(place: number, pages: number, isMovable: boolean): void {
-    if (place === REST) {
-      this.#rest += pages
-      return
-    }
-    this.#free[place] = (this.#free[place] as number) + pages
-    if (isMovable) this.#movable[place] = (this.#movable[place] as number) - pages
+  /** A movable use of a page ends; returns the type whose list it goes to, its block's (get_pfnblock_migratetype). */
+  unuse(place: number): number {
+    this.#movable[place] = (this.#movable[place] as number) - 1
+    return this.#types[place] as number
+  }
+
+  /** Pages come back to where they were. */
+  give(place: number, pages: number): void {
+    if (place === REST) this.#rest += pages
+    else this.#free[place] = (this.#free[place] as number) + pages
   }
 
   /** A page in movable use counts as one of another block. */

@@ -86,30 +86,20 @@ export class PageLists {
     if (pages < 0) this.#freeCount[cpu] = (this.#freeCount[cpu] as number) >> 1
   }
 
-  /** Puts one movable page on the CPU's list; returns how many pages the zone gets back: movable ones first (free_pcppages_bulk), then the kernel's, which stay counted in `kernelCounts`. */
+  /** Puts one page on the CPU's lists (free_unref_page_commit); returns how many pages the zone gets back. Those of other types than movable stay counted in `kernelCounts`. */
   give(cpu: number): number {
     const batch = this.#batch
     const count = (this.counts[cpu] as number) + 1
     this.counts[cpu] = count
-    this.#countFree(cpu)
+    const freed = this.#freeCount[cpu] as number
+    this.#allocFactor[cpu] = (this.#allocFactor[cpu] as number) >> 1
+    if (freed < batch << SCALE_MAX) this.#freeCount[cpu] = freed + 1
     const high = this.#highOf(cpu)
     if (count < high) return 0
     const most = Math.max(batch, high - batch)
     const back = Math.min(count, Math.max(batch, Math.min(this.#freeCount[cpu] as number, most)))
     this.counts[cpu] = count - back
     return back
-  }
-
-  /** A page that the CPU frees goes past its list: what frees do to the list's sizes, they do. */
-  passes(cpu: number): void {
-    this.#countFree(cpu)
-    this.#highOf(cpu)
-  }
-
-  #countFree(cpu: number): void {
-    const freed = this.#freeCount[cpu] as number
-    this.#allocFactor[cpu] = (this.#allocFactor[cpu] as number) >> 1
-    if (freed < this.#batch << SCALE_MAX) this.#freeCount[cpu] = freed + 1
   }
 
   /** decay_pcp_high, which the CPU's work for its counters calls once in a second, so many times; returns how many pages the zone gets back. */

@@ -1,7 +1,7 @@
 import { CLUSTER } from '../model/vmscan.ts'
 import { type Machine, TREE_BYTES_PER_SLOT } from '../workload/types.ts'
 import type { Kernel } from './kernel.ts'
-import { type NodeState, toNodeState } from './node-state.ts'
+import { LISTS, type NodeState, SLABS, toNodeState } from './node-state.ts'
 import {
   blockOfBorrowed,
   borrowedOf,
@@ -10,7 +10,6 @@ import {
   PLACES,
   RECLAIMABLE,
   REST,
-  TYPES,
   UNMOVABLE,
 } from './page-blocks.ts'
 import { MAX_FAILURES } from './scan.ts'
@@ -144,33 +143,38 @@ export class Zones {
   give(node: NodeState, count: number): void {
     const cpu = this.#kernel.scheduler.active?.cpu ?? 0
     const { lists } = node
-    // A page goes back to its own block, whoever had it.
     const returned = Math.min(node.returningAll, count)
-    this.#giveToBlocks(node, node.returning, returned)
+    let isBulk = this.#giveOfBlocks(node, cpu, node.returning, returned)
     node.returningAll -= returned
-    let isBulk = returned > 0
-    for (let page = 0; page < returned; page++) lists.passes(cpu)
     for (let page = returned; page < count; page++) {
       const back = lists.give(cpu)
       if (back === 0) continue
-      this.#trimmed(node, cpu, back)
+      this.#trimmed(node, cpu, back, MOVABLE)
       isBulk = true
     }
     // free_unref_page_commit looks after it has given pages back.
     if (isBulk && lists.isBelowHigh && this.isAbove(node, 'high')) lists.isBelowHigh = false
   }
 
-  /** So many frames of those that are counted by block go back, those of the first block first. */
-  #giveToBlocks(node: NodeState, from: Int32Array, count: number): void {
-    let left = count
-    for (let block = 0; left > 0; block++) {
-      const pages = Math.min(from[block] as number, left)
-      if (pages === 0) continue
-      from[block] = (from[block] as number) - pages
-      node.blocks.give(block, pages, true)
-      left -= pages
+  /** So many frames of those that are counted by block are freed, those of the first block first; each goes on the list of its block's type (free_unref_folios). True = the zone got pages back. */
+  #giveOfBlocks(node: NodeState, cpu: number, from: Int32Array, count: number): boolean {
+    const { blocks, borrowedOnList, listed, lists } = node
+    let isBulk = false
+    let block = 0
+    for (let page = 0; page < count; page++) {
+      while ((from[block] as number) === 0) block++
+      from[block] = (from[block] as number) - 1
+      const list = blocks.unuse(block)
+      const place = placesOf(cpu, list) + block
+      listed[place] = (listed[place] as number) + 1
+      if (list === MOVABLE) borrowedOnList[cpu] = (borrowedOnList[cpu] as number) + 1
+      else lists.kernelCounts[cpu] = (lists.kernelCounts[cpu] as number) + 1
+      const back = lists.give(cpu)
+      if (back === 0) continue
+      this.#trimmed(node, cpu, back, list)
+      isBulk = true
     }
-    this.#gain(node, count)
+    return isBulk
   }
 
   /** Takes one page; returns its told block (PageBlocks), -1 = of the rest. */
@@ -199,7 +203,7 @@ export class Zones {
     const { lists } = node
     for (let cpu = 0; cpu < lists.counts.length; cpu++) {
       const back = lists.decay(cpu, times)
-      if (back > 0) this.#trimmed(node, cpu, back)
+      if (back > 0) this.#trimmed(node, cpu, back, UNMOVABLE)
       node.deltas.fold(cpu)
     }
   }
@@ -226,7 +230,7 @@ export class Zones {
   #takeKernel(node: NodeState, type: number, order: number): number {
     const cpu = this.#kernel.scheduler.active?.cpu ?? 0
     const { blocks, listed, lists } = node
-    const places = placesOf(cpu, type)
+    const places = placesOf(cpu, order === 0 ? type : SLABS)
     const pages = 1 << order
     this.kernelPages += pages
     let from = takeFirst(listed, places, pages)
@@ -271,7 +275,7 @@ export class Zones {
     if (place < 0) return
     const pages = 1 << SLAB_ORDER
     this.kernelPages -= pages
-    node.blocks.give(place, pages, false)
+    node.blocks.give(place, pages)
     this.#gain(node, pages)
   }
 
@@ -311,20 +315,26 @@ export class Zones {
     if (!this.isAbove(node, 'high')) node.lists.isBelowHigh = true
   }
 
-  /** free_pcppages_bulk, which begins at a list's end: movable pages, then the kernel's reclaimable and unmovable ones. */
-  #trimmed(node: NodeState, cpu: number, count: number): void {
+  /** free_pcppages_bulk: a CPU's lists give so many pages in all: `first`, the freed page's, all that it has, then the one after it, and so on round. */
+  #trimmed(node: NodeState, cpu: number, count: number, first: number): void {
     const { blocks, borrowedOnList, lists } = node
-    const kernel = Math.max(0, -lists.movable(cpu))
-    const movable = count - kernel
-    const borrowed = Math.min(movable, borrowedOnList[cpu] as number)
-    borrowedOnList[cpu] = (borrowedOnList[cpu] as number) - borrowed
-    this.#giveListed(node, placesOf(cpu, MOVABLE), borrowed)
-    blocks.give(REST, movable - borrowed, false)
+    const movable = lists.movable(cpu) + count
+    let left = count
+    for (let list = first; left > 0; list = (list + 1) % LISTS) {
+      if (list !== MOVABLE) {
+        const wanted = left
+        left = this.#giveListed(node, placesOf(cpu, list), wanted)
+        lists.kernelCounts[cpu] = (lists.kernelCounts[cpu] as number) - (wanted - left)
+        continue
+      }
+      const pages = Math.min(left, movable)
+      const borrowed = Math.min(pages, borrowedOnList[cpu] as number)
+      borrowedOnList[cpu] = (borrowedOnList[cpu] as number) - borrowed
+      this.#giveListed(node, placesOf(cpu, MOVABLE), borrowed)
+      blocks.give(REST, pages - borrowed)
+      left -= pages
+    }
     this.#gain(node, count)
-    if (kernel === 0) return
-    lists.kernelCounts[cpu] = (lists.kernelCounts[cpu] as number) - kernel
-    const left = this.#giveListed(node, placesOf(cpu, RECLAIMABLE), kernel)
-    this.#giveListed(node, placesOf(cpu, UNMOVABLE), left)
   }
 
   /** So many pages of a list go back to where they are from; returns how many it did not have. */
@@ -335,7 +345,7 @@ export class Zones {
       const pages = Math.min(listed[places + place] as number, left)
       if (pages === 0) continue
       listed[places + place] = (listed[places + place] as number) - pages
-      blocks.give(place, pages, false)
+      blocks.give(place, pages)
       left -= pages
     }
     return left
@@ -351,10 +361,9 @@ export class Zones {
     const { borrowedOnList, lists } = node
     for (let cpu = 0; cpu < borrowedOnList.length; cpu++) {
       const rest = lists.movable(cpu) - (borrowedOnList[cpu] as number)
-      node.blocks.give(REST, rest, false)
-      this.#giveListed(node, placesOf(cpu, MOVABLE), borrowedOnList[cpu] as number)
-      this.#giveListed(node, placesOf(cpu, RECLAIMABLE), Number.POSITIVE_INFINITY)
-      this.#giveListed(node, placesOf(cpu, UNMOVABLE), Number.POSITIVE_INFINITY)
+      node.blocks.give(REST, rest)
+      for (let list = 0; list < LISTS; list++)
+        this.#giveListed(node, placesOf(cpu, list), Number.POSITIVE_INFINITY)
       borrowedOnList[cpu] = 0
     }
     this.#gain(node, lists.drain())
@@ -401,7 +410,8 @@ export class Zones {
     const due = Math.floor(share * (this.#poolGiven + count)) - Math.floor(share * this.#poolGiven)
     this.#poolGiven += count
     const told = Math.min(due, node.pooledAll, count)
-    this.#giveToBlocks(node, node.pooled, told)
+    const cpu = this.#kernel.scheduler.active?.cpu ?? 0
+    this.#giveOfBlocks(node, cpu, node.pooled, told)
     node.pooledAll -= told
     this.give(node, count - told)
   }
@@ -423,9 +433,9 @@ export class Zones {
   }
 }
 
-/** Where a CPU's list of a type begins in `listed`. */
-function placesOf(cpu: number, type: number): number {
-  return (cpu * TYPES + type) * PLACES
+/** Where a CPU's list begins in `listed`. */
+function placesOf(cpu: number, list: number): number {
+  return (cpu * LISTS + list) * PLACES
 }
 
 /** A chunk of the first place that has one: returns the place, -1 = none has. */

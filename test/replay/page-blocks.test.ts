@@ -58,7 +58,8 @@ describe('free pages by mobility type', () => {
     expect(taken(blocks, MOVABLE, 100)[FIRST]).toBe(100)
     taken(blocks, RECLAIMABLE, 2, 1)
     expect(blocks.fallbacks).toBe(2)
-    blocks.give(FIRST, 100, true)
+    expect(blocks.unuse(FIRST)).toBe(RECLAIMABLE)
+    blocks.give(FIRST, 100)
     expect(blocks.freeOf(RECLAIMABLE)).toBe(698)
     expect(blocks.freeOf(MOVABLE)).toBe(0)
   })
@@ -125,7 +126,7 @@ describe('free pages by mobility type', () => {
   it('are fragments of the movable blocks once memory has been short', () => {
     const blocks = blocksOf(0, 0, 3000)
     taken(blocks, MOVABLE, 3000)
-    blocks.give(REST, 3000, false)
+    blocks.give(REST, 3000)
     expect(taken(blocks, UNMOVABLE, 10)[REST]).toBe(10)
     // Chunks of 32, 16, 8, 4, 2 pages and one.
     expect(blocks.fallbacks).toBe(6)
@@ -150,8 +151,7 @@ describe('free pages by mobility type', () => {
             const got = given.reduce((sum, count) => sum + count, 0)
             out += got
             if (!gives) continue
-            for (let place = 0; place < PLACES; place++)
-              blocks.give(place, given[place] ?? 0, type === MOVABLE)
+            for (let place = 0; place < PLACES; place++) blocks.give(place, given[place] ?? 0)
             out -= got
           }
           const free = [UNMOVABLE, MOVABLE, RECLAIMABLE].map((type) => blocks.freeOf(type))

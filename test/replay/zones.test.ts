@@ -1,0 +1,90 @@
+import { describe, expect, it } from 'vitest'
+import type { Kernel } from '../../src/replay/kernel.ts'
+import type { NodeState } from '../../src/replay/node-state.ts'
+import { borrowedOf, RECLAIMABLE } from '../../src/replay/page-blocks.ts'
+import { Zones } from '../../src/replay/zones.ts'
+import { based, plan } from './build.ts'
+
+/** The only told block: reclaimable pages', of 1024. */
+const BLOCK = 0
+/** Pages of the kernel's in it at the start. */
+const FREE = 700
+/** A refill of reclaimable pages: seven chunks of two, one of which becomes a slab of tree nodes. */
+const SLABS_LISTED = 12
+
+/** One CPU whose list holds pages of both kinds: `inUse` of the block's pages are an application's, then the kernel has claimed it back. */
+function shortOfMemory(inUse: number): { readonly zones: Zones; readonly node: NodeState } {
+  const { machine } = plan({
+    free: FREE,
+    min: 100,
+    low: 150,
+    high: 200,
+    managed: 79_984,
+    tasks: [],
+  })
+  const kernel = {
+    scheduler: { cpus: [{ node: 0 }], active: { cpu: 0 }, now: 0 },
+    tally: { boosts: 0 },
+  }
+  const [first] = machine.nodes
+  if (first === undefined) throw new Error('no node')
+  const zones = new Zones(
+    kernel as unknown as Kernel,
+    {
+      ...machine,
+      boostStep: based(1024),
+      boostMax: based(0),
+      recordPagesPerSlot: based(0.01),
+      kernel: based('6.12.95'),
+      nodes: [{ ...first, unmovableFree: based(0), reclaimableFree: based(FREE) }],
+    },
+    1,
+  )
+  const node = zones.nodeOf(0)
+  // No page is movable: the block changes hands, and back as soon as the kernel needs a slab.
+  for (let page = 0; page < inUse; page++) expect(zones.take(node)).toBe(BLOCK)
+  zones.drain(node)
+  zones.slotTaken(node, 0)
+  expect(node.lists.counts[0]).toBe(SLABS_LISTED)
+  node.lists.isReclaimActive = true
+  return { zones, node }
+}
+
+describe('frames of a block of the kernel’s that an application gives back', () => {
+  it('wait on the list of the block’s type, where no movable allocation finds them', () => {
+    const { zones, node } = shortOfMemory(100)
+    const { free } = node
+    zones.returns(node, borrowedOf(BLOCK, 10))
+    zones.give(node, 10)
+    expect(node.free).toBe(free)
+    expect(node.lists.counts[0]).toBe(SLABS_LISTED + 10)
+    expect(node.lists.movable(0)).toBe(0)
+  })
+
+  it('make the list give that type’s pages first, then slabs, and movable ones last', () => {
+    const { zones, node } = shortOfMemory(100)
+    const { free } = node
+    // 47 movable pages and 12 of slabs: with one more there are the 60 at which the list gives 45.
+    zones.give(node, 47)
+    expect(node.free).toBe(free)
+    zones.returns(node, borrowedOf(BLOCK, 1))
+    zones.give(node, 1)
+    expect(node.free).toBe(free + 45)
+    expect(node.lists.kernelCounts[0]).toBe(0)
+    expect(node.lists.movable(0)).toBe(15)
+  })
+
+  it('are movable pages like others while the block is theirs', () => {
+    const { zones, node } = shortOfMemory(100)
+    zones.drain(node)
+    node.lists.isReclaimActive = false
+    // With no other movable page free it changes hands again.
+    zones.take(node)
+    expect(node.blocks.freeOf(RECLAIMABLE)).toBe(0)
+    const listed = node.lists.movable(0)
+    zones.returns(node, borrowedOf(BLOCK, 1))
+    zones.give(node, 1)
+    expect(node.lists.kernelCounts[0]).toBe(0)
+    expect(node.lists.movable(0)).toBe(listed + 1)
+  })
+})
