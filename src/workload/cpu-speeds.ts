@@ -1,11 +1,11 @@
-import { Numbers } from './numbers.ts'
-import { EVENT, isAnonWrite, type Recording } from './recording.ts'
+import { EVENT, type Recording } from './recording.ts'
+import { findSameThreshold } from './stores.ts'
 import type { Based } from './types.ts'
 
 /** By CPU, 1 = the fastest. */
 export type CpuSpeeds = Based<readonly number[]>
 
-/** Stores of a CPU whose median is believed. */
+/** Stores of a CPU whose quartiles are believed. */
 const LEAST_STORES = 50
 /** CPUs of one kind differ by less: by 18 % at most in 17 recordings of equal CPUs. */
 const LEAST_RATIO = 1.25
@@ -16,9 +16,11 @@ const LEAST_RATIO = 1.25
  */
 export function findCpuSpeeds(recording: Recording): CpuSpeeds {
   const { cpus } = recording
-  const { times, n } = storeTimes(recording)
+  const stores = collectStores(recording)
+  const slower = compareStores(stores, cpus)
+  if (slower !== undefined)
+    return { value: slower, basis: 'event', n: stores.length, from: 'median store by CPU' }
   const told = [
-    { rates: times.map((ns) => 1 / ns), basis: 'event', n, from: 'median store by CPU' },
     { rates: capacities(recording), basis: 'snapshot', from: 'cpu_capacity' },
     { rates: recording.frequencies ?? [], basis: 'event', from: 'cpu_frequency, mean by CPU' },
   ] as const
@@ -29,70 +31,98 @@ export function findCpuSpeeds(recording: Recording): CpuSpeeds {
   return {
     value: new Array<number>(cpus).fill(1),
     basis: 'default',
-    from: `stores on ${times.filter((ns) => ns > 0).length} of ${cpus} CPUs`,
+    from: 'no stores, capacities or frequencies of every CPU',
   }
 }
 
 /** To the fastest, in hundredths; undefined where one is not known. */
 function relative(rates: readonly number[], cpus: number): readonly number[] | undefined {
   const known = rates.slice(0, cpus)
-  if (known.length < cpus || !known.every((rate) => rate > 0 && rate < Number.POSITIVE_INFINITY))
-    return undefined
+  if (known.length < cpus || !known.every((rate) => rate > 0)) return undefined
   const fastest = Math.max(...known)
   if (fastest < LEAST_RATIO * Math.min(...known)) return new Array<number>(cpus).fill(1)
   return known.map((rate) => Math.round((100 * rate) / fastest) / 100)
 }
 
-/** By CPU: the median time of a store without a switch in it, 0 = too few. */
-function storeTimes(recording: Recording): { times: readonly number[]; n: number } {
-  const byKernel = collectStores(recording, (tid) => !isUser(recording, tid))
-  const byUsers = collectStores(recording, (tid) => isUser(recording, tid))
-  // A task that reclaims for itself takes longer for a store than kswapd does on the same CPU.
-  const ratios = new Numbers()
-  for (const [cpu, stores] of byKernel.entries()) {
-    const ratio = medianOf(byUsers[cpu] ?? new Numbers()) / medianOf(stores)
-    if (ratio > 0 && ratio < Number.POSITIVE_INFINITY) ratios.push(ratio)
-  }
-  const dearer = ratios.length === 0 ? 1 : ratios.median()
-  let n = 0
-  const times = byKernel.map((stores, cpu) => {
-    for (const ns of byUsers[cpu]?.copyValues() ?? []) stores.push(ns / dearer)
-    n += stores.length
-    return medianOf(stores)
-  })
-  return { times, n }
+interface Store {
+  readonly cpu: number
+  readonly isUser: boolean
+  readonly ns: number
 }
 
-function isUser(recording: Recording, tid: number): boolean {
-  return recording.tasks.get(tid)?.kind === 'user'
-}
-
-function medianOf(stores: Numbers): number {
-  return stores.length < LEAST_STORES ? 0 : stores.median()
-}
-
-/** By CPU: how long stores of those tasks took there, ns. Where stores' own begins and ends are traced, a page that passes the gate without them was only queued. */
-function collectStores(recording: Recording, isMeant: (tid: number) => boolean): Numbers[] {
-  const { cpus } = recording
-  const isTraced = recording.kind.includes(EVENT.storeReturn)
-  const found = Array.from({ length: cpus }, () => new Numbers())
-  const begun = new Float64Array(cpus).fill(-1)
-  const by = new Int32Array(cpus)
+/** Those with a begin and an end of their own and no switch between: without these a page that passes the gate may only have been queued. */
+function collectStores(recording: Recording): Store[] {
+  const found: Store[] = []
+  const begun = new Float64Array(recording.cpus).fill(-1)
+  const by = new Int32Array(recording.cpus)
   for (let i = 0; i < recording.length; i++) {
     const kind = recording.kind[i]
+    if (kind !== EVENT.store && kind !== EVENT.storeReturn && kind !== EVENT.switch) continue
     const cpu = recording.cpu[i] ?? 0
     const tid = recording.tid[i] ?? 0
-    if (kind === EVENT.store || (kind === EVENT.gate && !isTraced)) {
-      begun[cpu] = recording.ns[i] ?? 0
-      by[cpu] = tid
-    } else if (kind === EVENT.storeReturn || isAnonWrite(recording, i)) {
-      const since = begun[cpu] ?? -1
-      if (since >= 0 && by[cpu] === tid && isMeant(tid))
-        found[cpu]?.push((recording.ns[i] ?? 0) - since)
-      begun[cpu] = -1
-    } else if (kind === EVENT.switch) begun[cpu] = -1
+    const ns = recording.ns[i] ?? 0
+    const since = begun[cpu] ?? -1
+    if (kind === EVENT.storeReturn && since >= 0 && by[cpu] === tid)
+      found.push({ cpu, isUser: recording.tasks.get(tid)?.kind === 'user', ns: ns - since })
+    begun[cpu] = kind === EVENT.store ? ns : -1
+    by[cpu] = tid
   }
-  return found
+  // A zero page is none to compare by: a CPU may have met many.
+  const { below } = findSameThreshold(
+    Float64Array.from(found, ({ ns }) => ns),
+    undefined,
+  )
+  return found.filter(({ ns }) => ns >= below)
+}
+
+/** Speeds to the CPU that stores fastest; slower is one whose quicker stores take longer than the other's slower ones do. Undefined where a CPU stored too little. */
+function compareStores(stores: readonly Store[], cpus: number): readonly number[] | undefined {
+  const dearer = userFactor(stores, cpus)
+  const quartiles = Array.from({ length: cpus }, (_, cpu) =>
+    quartilesOf(
+      stores
+        .filter((store) => store.cpu === cpu)
+        .map(({ ns, isUser }) => ns / (isUser ? dearer : 1)),
+    ),
+  )
+  let fastest: Quartiles | undefined
+  for (const of of quartiles) {
+    if (of === undefined) return undefined
+    if (fastest === undefined || of.median < fastest.median) fastest = of
+  }
+  return quartiles.map((of) => {
+    if (of === undefined || fastest === undefined) return 1
+    const isSlower = of.median >= LEAST_RATIO * fastest.median && of.first > fastest.third
+    return isSlower ? Math.round((100 * fastest.median) / of.median) / 100 : 1
+  })
+}
+
+/** A task that reclaims for itself takes longer for a store than kswapd does on the same CPU. */
+function userFactor(stores: readonly Store[], cpus: number): number {
+  const ratios: number[] = []
+  for (let cpu = 0; cpu < cpus; cpu++) {
+    const [kernel, user] = [false, true].map((isUser) =>
+      quartilesOf(
+        stores.filter((store) => store.cpu === cpu && store.isUser === isUser).map(({ ns }) => ns),
+      ),
+    )
+    if (kernel !== undefined && user !== undefined) ratios.push(user.median / kernel.median)
+  }
+  return ratios.sort((x, y) => x - y)[ratios.length >> 1] ?? 1
+}
+
+interface Quartiles {
+  readonly first: number
+  readonly median: number
+  readonly third: number
+}
+
+/** Undefined: of too few. */
+function quartilesOf(values: readonly number[]): Quartiles | undefined {
+  if (values.length < LEAST_STORES) return undefined
+  const sorted = Float64Array.from(values).sort()
+  const at = (share: number): number => sorted[Math.floor(share * sorted.length)] ?? 0
+  return { first: at(0.25), median: at(0.5), third: at(0.75) }
 }
 
 /** `/sys/devices/system/cpu/cpuN/cpu_capacity:CAPACITY`, as grep prints them. */

@@ -24,9 +24,11 @@ function recordingOf(turns: readonly Turn[], facts: Partial<Recording> = {}): Re
     builder.add(rank++, EVENT.switch, ns, cpu, 0, 0, STATE.runnable, tid, 0)
     for (let store = 0; store < STORES; store++) {
       ns += 10 * US
-      builder.add(rank++, EVENT.gate, ns, cpu, tid, entry++, 0, 0, 0)
+      builder.add(rank++, EVENT.gate, ns, cpu, tid, entry, 0, 0, 0)
+      builder.add(rank++, EVENT.store, ns, cpu, tid, entry, 0, 0, 0)
       ns += us * US
-      builder.add(rank++, EVENT.written, ns, cpu, tid, entry, RECLAIM_WB_ANON, 0, 0)
+      builder.add(rank++, EVENT.storeReturn, ns, cpu, tid, entry, 0, 0, 0)
+      builder.add(rank++, EVENT.written, ns, cpu, tid, entry++, RECLAIM_WB_ANON, 0, 0)
     }
     builder.add(rank++, EVENT.switch, ns, cpu, tid, tid, STATE.sleeping, 0, 0)
   }
@@ -89,6 +91,33 @@ describe('speeds of the recorded CPUs', () => {
     expect(findCpuSpeeds(recording)).toMatchObject({ value: [1, 1], basis: 'event' })
   })
 
+  it('are equal where one CPU met more zero pages, or where each store takes another time', () => {
+    const zero: readonly Turn[] = [
+      [KSWAPD, 0, 100],
+      [KSWAPD, 0, 100],
+      [KSWAPD, 0, 100],
+      [KSWAPD, 1, 7],
+      [KSWAPD, 1, 7],
+      [KSWAPD, 1, 100],
+    ]
+    const scattered: readonly Turn[] = [60, 80, 100, 120, 300].flatMap((us) => [
+      [KSWAPD, 0, us],
+      [KSWAPD, 1, us * 1.3],
+    ])
+    for (const turns of [zero, scattered])
+      expect(findCpuSpeeds(recordingOf(turns))).toMatchObject({ value: [1, 1], basis: 'event' })
+  })
+
+  it('are not read off pages that pass the gate, where stores have no probes: they may be queued', () => {
+    const recording = recordingOf([
+      [KSWAPD, 0, 7],
+      [KSWAPD, 1, 100],
+    ])
+    const isProbe = (kind: number): boolean => kind === EVENT.store || kind === EVENT.storeReturn
+    const kind = recording.kind.map((of) => (isProbe(of) ? EVENT.slabEnd : of))
+    expect(findCpuSpeeds({ ...recording, kind })).toMatchObject({ value: [1, 1], basis: 'default' })
+  })
+
   it('are the capacities where a CPU stored nothing, else the frequencies, else taken to be equal', () => {
     const turns: readonly Turn[] = [[KSWAPD, 0, 100]]
     const frequencies = [600_000, 2_000_000]
@@ -101,7 +130,7 @@ describe('speeds of the recorded CPUs', () => {
     expect(findCpuSpeeds(recordingOf(turns))).toEqual({
       value: [1, 1],
       basis: 'default',
-      from: 'stores on 1 of 2 CPUs',
+      from: 'no stores, capacities or frequencies of every CPU',
     })
   })
 
