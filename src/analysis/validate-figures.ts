@@ -298,6 +298,12 @@ export class RunFigures {
   }
 }
 
+/** Half the range of the ratios of all pairs of repeats under two policies. */
+export function halfRangeOfRatios(a: readonly number[], b: readonly number[]): number {
+  const ratios = a.flatMap((x) => b.map((y) => y / x)).filter((ratio) => !Number.isNaN(ratio))
+  return ratios.length === 0 ? Number.NaN : (Math.max(...ratios) - Math.min(...ratios)) / 2
+}
+
 /** Of the values that are numbers; NaN = there are none. */
 export function median(values: readonly number[]): number {
   const sorted = [...values].filter((value) => !Number.isNaN(value)).sort((x, y) => x - y)

@@ -4,6 +4,7 @@ import { demandTids, type Replayer } from './validate.ts'
 import {
   type FigureKind,
   type Figures,
+  halfRangeOfRatios,
   median,
   RunFigures,
   recordedFigures,
@@ -111,7 +112,10 @@ export async function validatePolicy(parts: PolicyParts, replayer: Replayer): Pr
     const replayedB = medianOf(asRecorded.b.flat(), name)
     const judged = judge({
       ratio: medianOf(recorded.b, name) / a,
-      spread: spreadOf(recorded, name),
+      spread: halfRangeOfRatios(
+        recorded.a.map((figures) => figures[name]),
+        recorded.b.map((figures) => figures[name]),
+      ),
       predicted: replayedB / replayedA,
       selfError: replayedA / a - 1,
       formula,
@@ -176,17 +180,6 @@ function medianOf(figures: readonly Figures[], name: ValidatedName): number {
 
 function ratioOf({ a, b }: Replays, name: ValidatedName): number {
   return medianOf(b.flat(), name) / medianOf(a.flat(), name)
-}
-
-/** Half the range of the ratios of all pairs of repeats. */
-function spreadOf(
-  { a, b }: { readonly a: readonly Figures[]; readonly b: readonly Figures[] },
-  name: ValidatedName,
-): number {
-  const ratios = a
-    .flatMap((x) => b.map((y) => y[name] / x[name]))
-    .filter((ratio) => !Number.isNaN(ratio))
-  return ratios.length === 0 ? Number.NaN : (Math.max(...ratios) - Math.min(...ratios)) / 2
 }
 
 interface Ratios {

@@ -1,6 +1,7 @@
 import { type Result, type ResultColumn, toResult, type Value } from '../analysis/result.ts'
 import { findTrace } from '../analysis/selection.ts'
 import { describeInputs } from '../analysis/validate.ts'
+import { compareInputs, INPUTS_JUDGED_BY, type InputRow } from '../analysis/validate-inputs.ts'
 import {
   JUDGED_BY,
   type PolicyRow,
@@ -45,7 +46,8 @@ export async function runPolicyValidation(asked: Asked, options: ValidateOptions
       { replays: a.length * seeds.length * REPLAYS_PER_SEED, recordedPolicy, set },
       (replayer) => validatePolicy({ a, b, policy, seeds }, replayer),
     )
-    const compared = { rows, a, b, recordedPolicy, policy, tunables, set, seeds }
+    const inputs = compareInputs(a, b)
+    const compared = { rows, inputs, a, b, recordedPolicy, policy, tunables, set, seeds }
     if (toFormat(options) === 'table') await printForPeople(compared, options, settings)
     else await printResult(toRows(compared), options, settings)
     remarkVerdicts(settings, compared)
@@ -56,6 +58,7 @@ export async function runPolicyValidation(asked: Asked, options: ValidateOptions
 
 interface Compared {
   readonly rows: readonly PolicyRow[]
+  readonly inputs: readonly InputRow[]
   readonly a: readonly Extraction[]
   readonly b: readonly Extraction[]
   readonly recordedPolicy: string
@@ -129,7 +132,7 @@ async function printForPeople(
   options: ValidateOptions,
   settings: Settings,
 ): Promise<void> {
-  const { rows, a, b, recordedPolicy, policy, set, seeds } = compared
+  const { rows, inputs, a, b, recordedPolicy, policy, set, seeds } = compared
   const withTunables = set.length === 0 ? policy : `${policy} (${set.join(', ')})`
   await printText(
     `${withTunables} predicted from ${namesOf(a).join(', ')} under ${recordedPolicy}, against ${namesOf(b).join(', ')}; ${describeSeeds(seeds)}; ${REPLAYED}\n`,
@@ -145,6 +148,8 @@ async function printForPeople(
     describeInputs(inputsByBasis(a.map(({ workload }) => workload))),
   ]
   for (const note of notes) await printText(note)
+  await printText(`\nInputs of a replay as B tells them against A: ${INPUTS_JUDGED_BY}\n`)
+  await printResult(toShownResult(INPUT_COLUMNS, inputs), { format: 'table' }, settings)
 }
 
 /** Each row with all that it rests on: for programs, which read rows one by one. */
@@ -158,7 +163,8 @@ function toRows(compared: Compared): Result {
     tunables,
     seeds,
     replayed: REPLAYED,
-    judged_by: JUDGED_BY,
+    judged_by: { ...JUDGED_BY, inputs: INPUTS_JUDGED_BY },
+    inputs_compared: compared.inputs.map((row) => ({ ...row })),
     inputs: inputsByBasis(a.map(({ workload }) => workload)),
   }
   return toResult(
@@ -225,7 +231,22 @@ const POLICY_COLUMNS: readonly ResultColumn[] = [
   { name: 'replayed', type: 'text' },
   { name: 'judged_by', type: 'json' },
   { name: 'inputs', type: 'json' },
+  { name: 'inputs_compared', type: 'json' },
 ]
+
+const INPUT_COLUMNS = [
+  { name: 'input', type: 'text' },
+  { name: 'unit', type: 'text' },
+  { name: 'a', type: 'number' },
+  { name: 'b', type: 'number' },
+  { name: 'ratio', type: 'number' },
+  { name: 'spread', type: 'number' },
+  { name: 'limit', type: 'number' },
+  { name: 'agrees', type: 'boolean' },
+  { name: 'ratio_in_stores', type: 'number' },
+  { name: 'spread_in_stores', type: 'number' },
+  { name: 'agrees_in_stores', type: 'boolean' },
+] as const satisfies readonly (ResultColumn & { name: keyof InputRow })[]
 
 /** How much came out, what missed, and what makes a comparison doubtful, in a line each. */
 function remarkVerdicts(settings: Settings, compared: Compared): void {
@@ -242,7 +263,14 @@ function remarkVerdicts(settings: Settings, compared: Compared): void {
     const metrics = rows.filter((row) => row.verdict === verdict).map(({ metric }) => metric)
     remark(settings, `${verdict}: ${metrics.join(', ')}`)
   }
+  remark(settings, describeAgreement(compared.inputs))
   for (const doubt of doubts(compared)) remark(settings, doubt)
+}
+
+function describeAgreement(inputs: readonly InputRow[]): string {
+  const apart = inputs.filter((row) => !(row.agrees_in_stores ?? row.agrees))
+  const named = apart.length === 0 ? '' : `; not: ${apart.map(({ input }) => input).join(', ')}`
+  return `inputs: ${inputs.length - apart.length} of ${inputs.length} agree between A and B, costs in stores${named}`
 }
 
 function doubts({ a, b, recordedPolicy, policy }: Compared): string[] {

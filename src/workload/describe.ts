@@ -344,10 +344,10 @@ function describeCost(facts: FactList, name: CostName, cost: Cost, store: Cost):
     add('mean', sumOf(sorted) / sorted.length)
     for (const percent of [50, 99]) add(`p${percent}`, percentile(sorted, percent))
   }
-  const usualNs = medianOf(store)
+  const usualNs = medianCost(store)
   if (name === 'store' || cost.basis !== 'event' || !(usualNs > 0)) return
   // A host's speed is in every cost: of recordings made at different speeds the shares compare, not the times.
-  const share = Math.round((medianOf(cost) / usualNs) * 1000) / 1000
+  const share = Math.round((medianCost(cost) / usualNs) * 1000) / 1000
   facts.add(
     'costs',
     `${name}.in_stores`,
@@ -359,6 +359,7 @@ function describeCost(facts: FactList, name: CostName, cost: Cost, store: Cost):
   )
 }
 
-function medianOf({ samples, fixedNs }: Cost): number {
+/** ns; of a fixed cost itself. */
+export function medianCost({ samples, fixedNs }: Cost): number {
   return samples.length === 0 ? fixedNs : percentile(Float64Array.from(samples).sort(), 50)
 }

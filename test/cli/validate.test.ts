@@ -79,8 +79,25 @@ const POLICY_ROW = object({
   tunables: { type: 'object', additionalProperties: { type: 'integer' } },
   seeds: { type: 'array', items: { type: 'integer' } },
   replayed: TEXT,
-  judged_by: object({ sign: TEXT, size: TEXT, null_models: TEXT, trusted: TEXT }),
+  judged_by: object({ sign: TEXT, size: TEXT, null_models: TEXT, trusted: TEXT, inputs: TEXT }),
   inputs: object({ event: TEXTS, snapshot: TEXTS, inferred: TEXTS, default: TEXTS }),
+  inputs_compared: {
+    type: 'array',
+    minItems: 2,
+    items: object({
+      input: TEXT,
+      unit: TEXT,
+      a: { type: 'number' },
+      b: { type: 'number' },
+      ratio: NUMBER,
+      spread: NUMBER,
+      limit: NUMBER,
+      agrees: { type: 'boolean' },
+      ratio_in_stores: NUMBER,
+      spread_in_stores: NUMBER,
+      agrees_in_stores: { type: ['boolean', 'null'] },
+    }),
+  },
 })
 
 interface PolicyRow {
@@ -184,6 +201,8 @@ describe('a policy validated by two sets of recordings', () => {
     expect(first).toContain('against phone-3, phone-4; 2 seeds')
     for (const { metric } of rows) expect(stdout).toMatch(new RegExp(`^${metric} `, 'm'))
     expect(stdout).not.toMatch(/NaN|undefined|Infinity/)
+    expect(stdout).toMatch(/^demand +pages /m)
+    expect(stderr).toMatch(/inputs: \d+ of \d+ agree between A and B/)
     expect(stderr).toContain('phone-3, phone-4 looks like a recording under kswapd')
   })
 })
