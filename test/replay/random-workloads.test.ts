@@ -147,8 +147,8 @@ describe('parallel', () => {
   })
 
   it('lets kswapd wait for the mutex while one worker takes one folio, no longer', () => {
-    const workload = pressure({ pages: 6000, touches: 3000, tasks: 2, sleepNs: 300_000 })
-    const { log, tasks } = run(workload, parallel, 2)
+    const workload = pressure({ pages: 6000, touches: 3000, tasks: 2, sleepNs: 200_000 })
+    const { log, tasks } = run(workload, parallel, 3)
     const kswapdId = tasks.find(({ kind }) => kind === 'kswapd')?.taskId
     const popsPerWait: number[] = []
     let pops = Number.NaN
