@@ -51,8 +51,8 @@ export class Allocation {
       yield* this.#throttle(thread, preferred)
       if (scan === undefined) scan = this.#kernel.direct.scanOf(thread, DIRECT_CONTEXT, true)
       const reclaimed = yield* this.#kernel.direct.directReclaim(thread, preferred, scan)
-      // No page yet: the per-CPU lists are emptied before the next try.
-      if (zones.firstAbove(preferred, 'min', more) === undefined) zones.drainAll()
+      // Pages were freed and none can be had: the CPUs' lists are emptied before the next try (__alloc_pages_direct_reclaim).
+      if (reclaimed > 0 && zones.firstAbove(preferred, 'min', more) === undefined) zones.drainAll()
       if (reclaimed > 0) fruitless = 0
       else {
         fruitless++

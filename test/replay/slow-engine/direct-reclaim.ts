@@ -20,7 +20,7 @@ export function* allocate(machine: Machine, thread: Thread, group: Group, count:
     if (left() > marks.min) break
     yield* kswapd.throttle(thread)
     const reclaimed = yield* directReclaim(machine, thread, { mayWrite: true })
-    if (left() <= marks.min) frames.drain()
+    if (reclaimed > 0 && left() <= marks.min) frames.drain()
     if (reclaimed > 0) fruitless = 0
     else if (++fruitless >= HOPELESS) throw new OutsideCase('nothing can be freed')
   }
