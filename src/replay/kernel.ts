@@ -17,6 +17,7 @@ import type { LogEventName } from './log-events.ts'
 import { MemcgHigh } from './memcg-high.ts'
 import { Memcgs, memcgTree } from './memcgs.ts'
 import { Generations } from './mglru.ts'
+import type { NodeState } from './node-state.ts'
 import * as P from './pages.ts'
 import { Pressure } from './pressure.ts'
 import { Readahead, type ReadaheadBy } from './readahead.ts'
@@ -97,6 +98,8 @@ export class Kernel {
   readonly generations: Generations | undefined
   readonly keepsCopy: boolean
   #frames: number | undefined
+  /** Pages of the pool in its last sample. */
+  #sampledPool = -1
 
   constructor(parts: KernelParts) {
     const { workload } = parts
@@ -210,6 +213,21 @@ export class Kernel {
       recorder.note(scheduler.now, event, scheduler.active, page, value, detail)
   }
 
+  /** After a batch, and at the end. */
+  sampleFree({ index, free }: NodeState): void {
+    this.recorder.sample(this.scheduler.now, index, 'free_pages', free)
+  }
+
+  /** The pool: where it has another number of pages than in its last sample, or in any case. */
+  samplePool({ index }: NodeState, inAnyCase = false): void {
+    const { recorder, scheduler } = this
+    const { poolPages, poolBytes } = this.backend
+    if (poolPages === this.#sampledPool && !inAnyCase) return
+    this.#sampledPool = poolPages
+    recorder.sample(scheduler.now, index, 'pool_pages', poolPages)
+    recorder.sample(scheduler.now, index, 'pool_bytes', poolBytes)
+  }
+
   /** As /proc/pressure/memory has them, but in ns. */
   #samplePressure(ns: number): void {
     this.recorder.sample(ns, Number.NaN, 'psi.memory.some_ns', this.pressure.someNs)
@@ -230,6 +248,8 @@ export class Kernel {
     for (const { kswapd, awakeSince } of this.zones.nodes)
       if (kswapd !== undefined && awakeSince >= 0)
         recorder.closeKswapdSpan(kswapd, awakeSince, this.scheduler.now, true)
+    for (const node of this.zones.nodes) this.sampleFree(node)
+    this.samplePool(this.zones.nodeOf(0), true)
     this.pool.sampleClasses()
   }
 

@@ -15,7 +15,6 @@ const WRITTEN = 2
 /** What both LRU flavours share: one node's shrinking with its slab pass, and what becomes of one isolated folio. */
 export class Shrink {
   readonly #kernel: Kernel
-  #sampledPool = -1
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel
@@ -129,13 +128,8 @@ export class Shrink {
     rows.number(row, 'nr_activate', scan.activated)
     rows.number(row, 'priority', scan.priority)
     recorder.added(rows)
-    const { now } = this.#kernel.scheduler
-    recorder.sample(now, node.index, 'free_pages', node.free)
-    const { poolPages, poolBytes } = this.#kernel.backend
-    if (poolPages === this.#sampledPool) return
-    this.#sampledPool = poolPages
-    recorder.sample(now, node.index, 'pool_pages', poolPages)
-    recorder.sample(now, node.index, 'pool_bytes', poolBytes)
+    this.#kernel.sampleFree(node)
+    this.#kernel.samplePool(node)
   }
 
   /** shrink_folio_list: what becomes of the batch's first folios. Those that stay are in `scan.keep`; frames freed are on their way to the zone. */
