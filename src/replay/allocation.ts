@@ -50,9 +50,7 @@ export class Allocation {
       this.#kernel.note('min', -1, preferred.free)
       yield* this.#throttle(thread, preferred)
       if (scan === undefined) scan = this.#kernel.direct.scanOf(thread, DIRECT_CONTEXT, true)
-      const reclaimed = yield* this.#kernel.direct.directReclaim(thread, preferred, scan)
-      // Pages were freed and none can be had: the CPUs' lists are emptied before the next try (__alloc_pages_direct_reclaim).
-      if (reclaimed > 0 && zones.firstAbove(preferred, 'min', more) === undefined) zones.drainAll()
+      const reclaimed = yield* this.#kernel.direct.reclaimForPage(thread, preferred, scan, more)
       if (reclaimed > 0) fruitless = 0
       else {
         fruitless++

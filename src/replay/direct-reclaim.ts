@@ -84,6 +84,14 @@ export class DirectReclaim {
     return scan.reclaimed
   }
 
+  /** A call by who needs a page with so many more free beside it: where it freed some and none can be had, the CPUs' lists are emptied before the next try (__alloc_pages_direct_reclaim). */
+  *reclaimForPage(thread: Thread, preferred: NodeState, scan: Scan, more: number): StepsTo<number> {
+    const { zones } = this.#kernel
+    const reclaimed = yield* this.directReclaim(thread, preferred, scan)
+    if (reclaimed > 0 && zones.firstAbove(preferred, 'min', more) === undefined) zones.drainAll()
+    return reclaimed
+  }
+
   /** Entry and exit of a call, together; a worker's are taken for cold. */
   #entryNs({ cpu }: Thread, { memcg, mayWrite }: Scan): number {
     const { costs, scheduler } = this.#kernel
@@ -102,8 +110,7 @@ export class DirectReclaim {
     while (zones.firstAbove(node, 'min') === undefined) {
       for (const each of zones.zonelist(node)) zones.wakeKswapd(each)
       if (scan === undefined) scan = this.scanOf(thread, DIRECT_CONTEXT, false)
-      const reclaimed = yield* this.directReclaim(thread, node, scan)
-      if (reclaimed > 0 && zones.firstAbove(node, 'min') === undefined) zones.drainAll()
+      const reclaimed = yield* this.reclaimForPage(thread, node, scan, 0)
       if (zones.firstAbove(node, 'min') !== undefined) return
       // Nobody frees anything any more: a real machine hangs here; the run goes on below min.
       fruitless = reclaimed > 0 ? 0 : fruitless + 1
