@@ -35,17 +35,25 @@ export const INPUTS_JUDGED_BY = `agree where |ratio - 1| <= limit = max(${LIMITS
 /** Inputs must not depend on the policy under which they were recorded. Costs that some recording does not tell are left out. */
 export function compareInputs(a: readonly ReadInputs[], b: readonly ReadInputs[]): InputRow[] {
   const sets = { a, b }
+  const all = [...a, ...b]
+  // Each median sorts all samples of its cost: once per recording.
+  const medians = new Map(all.map((one) => [one, mediansOf(one)]))
+  const medianNs = (one: ReadInputs, name: CostName): number =>
+    medians.get(one)?.[name] ?? Number.NaN
   return [
     row({ input: 'demand', unit: 'pages', limit: LIMITS.demand }, sets, (one) => one.anonPages),
     row({ input: 'touches', unit: '', limit: LIMITS.touches }, sets, (one) => one.touches),
-    ...COSTS.filter((name) => [...a, ...b].every((one) => isTold(one, name))).map((name) => {
-      const usualNs = (one: ReadInputs): number => medianCost(one.workload.costs[name])
-      const inStores = (one: ReadInputs): number =>
-        usualNs(one) / medianCost(one.workload.costs.store)
+    ...COSTS.filter((name) => all.every((one) => isTold(one, name))).map((name) => {
+      const usualNs = (one: ReadInputs): number => medianNs(one, name)
+      const inStores = (one: ReadInputs): number => usualNs(one) / medianNs(one, 'store')
       const told = { input: `cost ${name}`, unit: 'ns', limit: LIMITS.cost }
       return row(told, sets, usualNs, name === 'store' ? undefined : inStores)
     }),
   ]
+}
+
+function mediansOf({ workload }: ReadInputs): Readonly<Partial<Record<CostName, number>>> {
+  return Object.fromEntries(COSTS.map((name) => [name, medianCost(workload.costs[name])]))
 }
 
 function isTold({ workload }: ReadInputs, name: CostName): boolean {
