@@ -61,6 +61,7 @@ export const PLACE = 18
 const DETAILS = 19
 
 const FIRST_CAPACITY = 1024
+const MOST_SCANS = 255
 
 /**
  * Swap-outs from their gate until their frame is free, by number from 1. What is known of one lies side by side: it is written together, while
@@ -70,6 +71,7 @@ export class Flights {
   readonly #keepsDetails: boolean
   #ranks = new Int32Array(FIRST_CAPACITY << RANKS_SHIFT)
   #details: Float64Array
+  #scans = new Uint8Array(FIRST_CAPACITY)
   #free = new Int32Array(FIRST_CAPACITY)
   #freeCount = 0
   #used = 1
@@ -90,12 +92,24 @@ export class Flights {
     ranks[first + SUBMIT_RANK] = 0
     ranks[first + START_RANK] = 0
     ranks[first + DONE_RANK] = 0
+    this.#scans[flight] = 0
     if (this.#keepsDetails) this.#clearDetails(flight)
     return flight
   }
 
   close(flight: number): void {
     this.#free[this.#freeCount++] = flight
+  }
+
+  /** Reclaim takes the folio off its list once more. */
+  scanAgain(flight: number): void {
+    const scans = this.#scans[flight] as number
+    if (scans < MOST_SCANS) this.#scans[flight] = scans + 1
+  }
+
+  /** How often it did, counted up to 255. */
+  scansAgain(flight: number): number {
+    return this.#scans[flight] as number
   }
 
   get keepsDetails(): boolean {
@@ -135,6 +149,9 @@ export class Flights {
     const ranks = new Int32Array(capacity << RANKS_SHIFT)
     ranks.set(this.#ranks)
     this.#ranks = ranks
+    const scans = new Uint8Array(capacity)
+    scans.set(this.#scans)
+    this.#scans = scans
     if (!this.#keepsDetails) return
     const details = new Float64Array(capacity * DETAILS)
     details.set(this.#details)

@@ -134,10 +134,12 @@ export class Shrink {
 
   /** shrink_folio_list: what becomes of the batch's first folios. Those that stay are in `scan.keep`; frames freed are on their way to the zone. */
   *shrinkFolios(thread: Thread, node: NodeState, scan: Scan, folios: number): Steps {
-    const { pages, scheduler, costs, swapOuts, zones } = this.#kernel
+    const { pages, recorder, scheduler, costs, swapOuts, zones } = this.#kernel
     scan.kept = 0
     for (let place = 0; place < folios; place++) {
       const page = scan.batch[place] as number
+      const underWay = pages.swapout[page] as number
+      if (underWay !== 0) recorder.flights.scanAgain(underWay)
       if (pages.has(page, P.LOCKED)) {
         scan.keep[scan.kept++] = page
         if (!scheduler.spend(thread, costs.scanKept.draw())) yield
@@ -236,6 +238,7 @@ export class Shrink {
     if (flight > 0) {
       const { flights } = this.#kernel.recorder
       flights.setDetail(flight, F.FREED_AT, this.#kernel.scheduler.now)
+      this.#kernel.tally.freed(flights.scansAgain(flight))
       this.#kernel.note('freed', page, flights.detail(flight, F.ID))
       this.#kernel.recorder.closeFlight(flight)
       pages.swapout[page] = 0

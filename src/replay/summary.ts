@@ -81,6 +81,12 @@ export interface RunSummary {
   readonly queuePeak: number
   readonly boosts: number
   readonly isolatedAtStore: number
+  /** Folios that were swapped out and not freed at once, by the scan that freed them; `mostScansAgain`: of one folio. */
+  readonly freedAtNextScan: number
+  readonly freedAtSecondScan: number
+  readonly freedAtThirdScan: number
+  readonly freedAtLaterScan: number
+  readonly mostScansAgain: number
   readonly writestalls: number
   readonly rejects: number
   readonly failedStores: number
@@ -136,6 +142,7 @@ export function summarize(
     queuePeak: tally.queuePeak,
     boosts: tally.boosts,
     isolatedAtStore: tally.isolatedAtStore,
+    ...summarizeScansAgain(tally),
     writestalls: tally.writestalls,
     rejects: tally.rejects,
     failedStores: tally.failedStores,
@@ -161,6 +168,17 @@ function summarizeReclaim(tally: Tally, workNs: number) {
     pgstealDirect: tally.stealAnonDirect + tally.stealFileDirect,
     pgscanKswapd: tally.scanKswapd,
     pgscanDirect: tally.scanDirect,
+  }
+}
+
+function summarizeScansAgain({ freedAfter, mostScansAgain }: Tally) {
+  const [next = 0, second = 0, third = 0, later = 0] = freedAfter
+  return {
+    freedAtNextScan: next,
+    freedAtSecondScan: second,
+    freedAtThirdScan: third,
+    freedAtLaterScan: later,
+    mostScansAgain,
   }
 }
 

@@ -43,6 +43,9 @@ export class Tally {
   readaheadHits = 0
   /** Queued stores that ended while the folio was isolated: not rotated. */
   isolatedAtStore = 0
+  /** Folios that did not go at their first scan, by how many more it took: once, twice, three times, more often. */
+  readonly freedAfter = [0, 0, 0, 0]
+  mostScansAgain = 0
   poolPeakPages = 0
   poolPeakBytes = 0
   kswapdWakes = 0
@@ -50,6 +53,15 @@ export class Tally {
   queuePeak = 0
   readonly application: StallTally = { durations: [], total: 0, rounds: 0, throttledNs: 0 }
   readonly worker: StallTally = { durations: [], total: 0, rounds: 0, throttledNs: 0 }
+
+  /** A swapped-out folio's frame, after so many scans beside the one that chose it. */
+  freed(scansAgain: number): void {
+    if (scansAgain === 0) return
+    const { freedAfter } = this
+    const place = Math.min(scansAgain, freedAfter.length) - 1
+    freedAfter[place] = (freedAfter[place] as number) + 1
+    if (scansAgain > this.mostScansAgain) this.mostScansAgain = scansAgain
+  }
 
   #of(thread: Thread): StallTally {
     return thread.kind === 'worker' ? this.worker : this.application

@@ -156,4 +156,9 @@ const FIGURE_TABLES: Readonly<Record<string, string>> = {
 
 const ENGINE_TITLES: Readonly<Record<string, string>> = {
   'engine.isolated_at_store': 'stored by a worker while still isolated: not rotated',
+  'engine.freed_at_next_scan': 'folios kept, then freed by the next scan',
+  'engine.freed_at_second_scan': 'folios kept, then freed by the second scan',
+  'engine.freed_at_third_scan': 'folios kept, then freed by the third scan',
+  'engine.freed_at_later_scan': 'folios kept, then freed by a later scan',
+  'engine.most_scans_again': 'scans until a kept folio was freed, most (255: or more)',
 }

@@ -72,9 +72,18 @@ export const QUESTIONS: readonly Question[] = [
     id: 'C5',
     askedBy: 'Qun-Wei Lin',
     question: 'a folio is scanned again only a few times before it is freed',
-    measures: ['anon_scans_per_steal', 'store_to_free_p50_ns', 'not_freed'],
+    measures: [
+      'anon_scans_per_steal',
+      'engine.freed_at_next_scan',
+      'engine.freed_at_second_scan',
+      'engine.freed_at_third_scan',
+      'engine.freed_at_later_scan',
+      'engine.most_scans_again',
+      'store_to_free_p50_ns',
+      'not_freed',
+    ],
     limit:
-      'how often one folio is scanned is not in the events: batches are counted, not their pages',
+      'how often one folio is scanned is not in the events of a recording: batches are counted, not their pages',
   },
   {
     id: 'C6',

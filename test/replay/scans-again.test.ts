@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest'
+import { policies } from '../../src/policies/index.ts'
+import { kcompressd } from '../../src/policies/kcompressd.ts'
+import { kcompressdV1 } from '../../src/policies/kcompressd-v1.ts'
+import { Flights } from '../../src/replay/flights.ts'
+import { type ReplayOptions, replay } from '../../src/replay/replay.ts'
+import { CountingBackend, plainContents } from './build.ts'
+import { RowCollector } from './rows.ts'
+import { pressure } from './scenarios.ts'
+
+const WORKLOAD = pressure({ pages: 1500, touches: 500, tasks: 2 })
+
+function run(policy: ReplayOptions['policy'], costScale: ReplayOptions['costScale'] = {}) {
+  const rows = new RowCollector()
+  const { summary } = replay(WORKLOAD, {
+    policy,
+    costScale,
+    backend: new CountingBackend(3),
+    contents: plainContents,
+    sink: rows.sink,
+  })
+  const { freedAtNextScan, freedAtSecondScan, freedAtThirdScan, freedAtLaterScan } = summary
+  const kept = rows
+    .of('swapouts')
+    .filter(
+      ({ path, freed_ns: freed }) => (path === 'queued' || path === 'displaced') && freed !== null,
+    )
+  return {
+    kept: kept.length,
+    freed: [freedAtNextScan, freedAtSecondScan, freedAtThirdScan, freedAtLaterScan],
+    most: summary.mostScansAgain,
+  }
+}
+
+describe('scans of a folio between its hand-over and its end', () => {
+  it.each(policies.map((policy) => [policy.name, policy] as const))(
+    '%s: each folio that waited in a queue is freed by one of them, and no other',
+    (_name, policy) => {
+      const { kept, freed } = run(policy)
+      expect(freed.reduce((sum, count) => sum + count)).toBe(kept)
+      expect(kept > 0).toBe(policy.name !== 'kswapd')
+    },
+  )
+
+  it('are more where stores take longer', () => {
+    for (const policy of [kcompressdV1, kcompressd]) {
+      const [short, long] = [run(policy, { store: 0.2 }), run(policy, { store: 4 })]
+      const share = ({ freed: [next = 0], kept }: typeof short): number => next / kept
+      expect(share(long), policy.name).toBeLessThan(share(short))
+      expect(long.most, policy.name).toBeGreaterThan(short.most)
+    }
+  })
+
+  it('are counted by swap-out, up to 255', () => {
+    const flights = new Flights({ keepsDetails: false })
+    const [first, other] = [flights.open(0), flights.open(0)]
+    for (let scan = 0; scan < 3; scan++) flights.scanAgain(first)
+    for (let scan = 0; scan < 300; scan++) flights.scanAgain(other)
+    for (let count = 0; count < 2000; count++) flights.open(0)
+    expect([first, other].map((flight) => flights.scansAgain(flight))).toEqual([3, 255])
+    flights.close(first)
+    expect(flights.scansAgain(flights.open(0))).toBe(0)
+  })
+})
