@@ -2,6 +2,7 @@ import { closeSync, ftruncateSync, openSync, renameSync, rmSync, writeSync } fro
 import { basename, dirname, join } from 'node:path'
 import { cannotWrite, refuseOverwrite } from '../export/file.ts'
 import { LOG_EVENTS, type ReplayLogEvent } from '../replay/log-events.ts'
+import { removeWhenKilled } from './unfinished-file.ts'
 
 const FLUSH_CHARACTERS = 1 << 20
 
@@ -24,6 +25,7 @@ export function openRunLog(path: string, options: { readonly force: boolean }): 
   } catch (cause) {
     throw cannotWrite(path, cause)
   }
+  const keep = removeWhenKilled(temporary)
   let written = 0
   let complete = 0
   let text = `${JSON.stringify({ format: 'pstrace replay log', version: 1, events: LOG_EVENTS })}\n`
@@ -47,6 +49,8 @@ export function openRunLog(path: string, options: { readonly force: boolean }): 
     } catch (cause) {
       rmSync(temporary, { force: true })
       throw cannotWrite(path, cause)
+    } finally {
+      keep()
     }
   }
   // Whoever reads the table may close the pipe before the command is through.

@@ -231,6 +231,23 @@ describe('Ctrl-C', () => {
   })
 })
 
+describe.each(['SIGTERM', 'SIGKILL'] as const)('%s', (ending) => {
+  it('in the middle of a run leaves nothing of its log', async () => {
+    copyFixtureDatabase(join(door.folder, 'ended.duckdb'))
+    const logs = () => readdirSync(door.folder).filter((name) => name.includes('ended.ndjson'))
+    const { status, signal } = await interrupted(
+      ['replay', '--db', 'ended.duckdb', '--policy', 'kcompressd', '--log', 'ended.ndjson'],
+      {
+        folder: door.folder,
+        isUnderWay: ({ pid }) => sizeOf(join(door.folder, `.ended.ndjson.${pid}.tmp`)) > 0,
+        signal: ending,
+      },
+    )
+    expect([status, signal]).toEqual([null, ending])
+    await expect.poll(logs, { timeout: 10_000 }).toEqual([])
+  })
+})
+
 describe('sweep', () => {
   it("keeps figures, and its runs are nobody's latest", () => {
     copyFixtureDatabase(join(door.folder, 'sweep.duckdb'))
