@@ -48,7 +48,7 @@ export const kcompressdV1: Policy = {
       min: 0,
       max: ANY_CONTEXT,
       meaning:
-        '0 = as posted; forms that ship on devices: 1 = sleeps 1.5 ms after each drain (with nr_kcompressd=1), 2 = queues filled in rotation (with queue_size_per_kcompressd=256), 3 = direct reclaimers queue too, and who finds another at it stores for itself',
+        '0 = as posted; forms that ship on devices: 1 = sleeps 1.5 ms after each drain (with nr_kcompressd=1), 2 = rings of just so many entries, filled in rotation (with queue_size_per_kcompressd=256), 3 = direct reclaimers queue too, and who finds another at it stores for itself',
       source: OWN,
     },
     {
@@ -74,8 +74,9 @@ export const kcompressdV1: Policy = {
       tunable(tunables, 'nr_kcompressd'),
       tunable(tunables, 'pstrace.workers'),
     )
-    const capacity = fifoCapacity(tunable(tunables, 'queue_size_per_kcompressd'))
-    const isAnyContext = tunable(tunables, 'pstrace.vendor') === ANY_CONTEXT
+    const vendor = tunable(tunables, 'pstrace.vendor')
+    const capacity = capacityOf(tunable(tunables, 'queue_size_per_kcompressd'), vendor)
+    const isAnyContext = vendor === ANY_CONTEXT
     return {
       global: true,
       queues: Array.from({ length: threads }, (_, index) => ({
@@ -120,8 +121,8 @@ export const kcompressdV1: Policy = {
     }
     const threads = threadCount(asked, known(initial['pstrace.workers']))
     if (threads === 0) return 'inline'
-    const capacity = fifoCapacity(size)
     const vendor = known(initial['pstrace.vendor'])
+    const capacity = capacityOf(size, vendor)
     if (vendor === ANY_CONTEXT && !node.tryLock(PRODUCERS)) return 'inline'
     const first = vendor === ROUND_ROBIN ? node.read(NEXT) : 0
     let isQueued = false
@@ -155,8 +156,9 @@ function threadCount(threads: number, limit: number): number {
   return limit < 0 ? threads : limit
 }
 
-/** kfifo_alloc rounds its bytes up to a power of two: 4096 entries of 24 bytes become 131,072 bytes, 5461 entries. */
-function fifoCapacity(entries: number): number {
+/** kfifo_alloc rounds its bytes up to a power of two: 4096 entries of 24 bytes become 131,072 bytes, 5461 entries. The vendor's ring is as long as told. */
+function capacityOf(entries: number, vendor: number): number {
+  if (vendor === ROUND_ROBIN) return entries
   const bytes = 1 << (32 - Math.clz32(entries * ENTRY_BYTES - 1))
   return Math.floor(bytes / ENTRY_BYTES)
 }

@@ -256,7 +256,10 @@ export class VirtualGate implements PolicyGate, PolicyThreads {
   }
 }
 
-/** The layout at the moment at which the policy has most workers: threads that a later value needs are there from the start. */
+/**
+ * The layout at the moment at which the policy has most workers, with each queue as large as it ever is: threads and room that a later
+ * value needs are there from the start.
+ */
 export function widestLayout(
   policy: Policy,
   node: NodeView,
@@ -264,11 +267,24 @@ export function widestLayout(
   changes: readonly TunableChange[],
 ): PolicyLayout {
   let values = tunables
-  let widest = policy.layout(node, values)
+  const first = policy.layout(node, values)
+  const layouts = [first]
   for (const { name, value } of changes) {
     values = { ...values, [name]: value }
-    const layout = policy.layout(node, values)
-    if (layout.workers.length > widest.workers.length) widest = layout
+    layouts.push(policy.layout(node, values))
   }
-  return widest
+  const widest = layouts.reduce((most, layout) =>
+    layout.workers.length > most.workers.length ? layout : most,
+  )
+  return {
+    ...widest,
+    queues: widest.queues.map((queue, index) => {
+      const { depth, capacity } = first.queues[index] ?? queue
+      return {
+        ...queue,
+        depth: depth ?? capacity,
+        capacity: Math.max(...layouts.map(({ queues }) => queues[index]?.capacity ?? 0)),
+      }
+    }),
+  }
 }

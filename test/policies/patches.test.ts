@@ -5,6 +5,7 @@ import { kcompressdUnofficial } from '../../src/policies/kcompressd-unofficial.t
 import { kcompressdV1 } from '../../src/policies/kcompressd-v1.ts'
 import { parallel } from '../../src/policies/parallel.ts'
 import type { Operations, Policy, TunableValues } from '../../src/policies/policy.ts'
+import { completeTunables } from '../../src/replay/tunables.ts'
 import { type ConformanceOptions, conform } from './conformance.ts'
 
 const DEEP = Number.POSITIVE_INFINITY
@@ -185,6 +186,11 @@ describe('sequences worked by hand from the patches', () => {
     })
     const queues = filled.log.flatMap((line) => line.match(/ push (\d)/)?.[1] ?? [])
     expect(queues).toEqual(['0', '1', '2', '3', '0', '1'])
+    const ring = kcompressdV1.layout(
+      { node: 0, cpus: 4 },
+      completeTunables(kcompressdV1, { ...rotation, nr_kcompressd: 1 }),
+    )
+    expect(ring.queues.map(({ capacity }) => capacity)).toEqual([256])
     const idle = conform(kcompressdV1, {
       ...kswapdFirst,
       folios: 2,

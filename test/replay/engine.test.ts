@@ -242,6 +242,18 @@ describe('a tunable that changes while the run goes on', () => {
     for (const row of queued) expect(Number(row['submit_ns'])).toBeGreaterThanOrEqual(AT)
   })
 
+  it('v1 queues as many as its new size lets it, where a written parameter holds', () => {
+    const peakOf = (...changes: TunableChange[]): number =>
+      runWith(
+        'kcompressd-v1',
+        { 'pstrace.write_disables': 0, nr_kcompressd: 1, queue_size_per_kcompressd: 4 },
+        changes,
+      ).summary.queuePeak
+    expect(peakOf()).toBe(5)
+    expect(peakOf({ ns: AT, name: 'queue_size_per_kcompressd', value: 8 })).toBe(10)
+    expect(peakOf({ ns: AT, name: 'queue_size_per_kcompressd', value: 2 })).toBe(5)
+  })
+
   it('a lowered depth only drains: no push makes the queue longer than it was', () => {
     const { rows } = runWith('kcompressd-unofficial', { 'vm.kcompressd': 200 }, [
       { ns: AT, name: 'vm.kcompressd', value: 4 },
