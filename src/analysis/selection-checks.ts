@@ -23,6 +23,8 @@ export async function expectThere(
   expectTime(selection, subjects)
 }
 
+const NS_PER_S = 1e9
+
 /** CPUs and nodes are counted from 0; recordings in which some are off line have higher ones, and replays may have more than the recording. */
 interface Place {
   readonly option: 'cpus' | 'nodes'
@@ -126,10 +128,12 @@ function expectTime(
     throw badValue(
       '--from',
       sayTime(fromNs),
-      `a time before the end of what is looked at, which lasts ${sayTime(longest)}`,
+      `a time before the end of what is looked at, which lasts ${Number((Number(longest) / NS_PER_S).toPrecision(6))}s`,
     )
 }
 
+/** To the nanosecond: what was given is repeated as it is. */
 function sayTime(ns: bigint): string {
-  return `${Number((Number(ns) / 1e9).toPrecision(6))}s`
+  const fraction = `${ns % BigInt(NS_PER_S)}`.padStart(9, '0').replace(/0+$/, '')
+  return `${ns / BigInt(NS_PER_S)}${fraction === '' ? '' : '.'}${fraction}s`
 }

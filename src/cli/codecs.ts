@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { type Result, toResult } from '../analysis/result.ts'
 import { addExamples, addOutput, type OutputOptions } from './options.ts'
-import { printResult } from './output.ts'
+import { printLine, printResult, printText, toFormat } from './output.ts'
 import { toSettings } from './settings.ts'
 
 export function register(command: Command): void {
@@ -11,33 +11,53 @@ export function register(command: Command): void {
   addOutput(command)
   addExamples(command, '\npstrace codecs\npstrace codecs --format json')
   command.action(async (options: OutputOptions) => {
-    await printResult(await listCodecs(), options, toSettings({}))
+    const codecs = await listCodecs()
+    const settings = toSettings({})
+    if (toFormat(options) !== 'table' || options.output !== undefined) {
+      await printResult(toCodecResult(codecs, ['unavailable']), options, settings)
+      return
+    }
+    await printResult(toCodecResult(codecs, []), options, settings)
+    const missing = codecs.flatMap(({ unavailable }) => unavailable ?? [])
+    if (missing.length > 0) await printLine('')
+    for (const reason of missing) await printText(reason)
   })
 }
 
-async function listCodecs(): Promise<Result> {
+interface ListedCodec {
+  readonly codec: string
+  readonly implementation: string
+  readonly version: string | null
+  readonly summary: string
+  /** Why it cannot be used here. */
+  readonly unavailable: string | null
+}
+
+async function listCodecs(): Promise<ListedCodec[]> {
   const { codecProviders } = await import('../memory/codecs/index.ts')
-  const rows = []
+  const rows: ListedCodec[] = []
   for (const provider of codecProviders) {
-    let version: string
+    let version: string | null = null
+    let unavailable: string | null = null
     try {
       version = (await provider.open()).version
     } catch (error) {
       // An optional package that is not installed is a fact to list, not a failure.
-      version = `unavailable: ${error instanceof Error ? error.message : String(error)}`
+      unavailable = error instanceof Error ? error.message : String(error)
     }
-    rows.push({
-      codec: provider.name,
-      implementation: provider.implementation,
-      version,
-      summary: provider.summary,
-    })
+    const { name: codec, implementation, summary } = provider
+    rows.push({ codec, implementation, version, summary, unavailable })
   }
+  return rows
+}
+
+function toCodecResult(
+  codecs: readonly ListedCodec[],
+  more: readonly (keyof ListedCodec)[],
+): Result {
+  const names: readonly (keyof ListedCodec)[] = ['codec', 'implementation', 'version', 'summary']
   return toResult(
-    ['codec', 'implementation', 'version', 'summary'].map((name) => ({
-      name,
-      type: 'text' as const,
-    })),
-    rows,
+    [...names, ...more].map((name) => ({ name, type: 'text' as const })),
+    codecs.map((codec) => ({ ...codec })),
   )
 }

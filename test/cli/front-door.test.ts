@@ -486,3 +486,16 @@ describe('completion', () => {
     expect(door.run(['complete', '--', 'stalls', '--format', '']).stdout).toContain('ndjson')
   })
 })
+
+describe('codecs', () => {
+  it('says of one that is not installed why, in a column of its own and below the table', () => {
+    const codecs = door.rows(['codecs'])
+    expect(codecs.map(({ codec }) => codec)).toContain('lzo-rle')
+    for (const { version, unavailable } of codecs)
+      expect(version === null).toBe(unavailable !== null)
+    const { stdout } = door.run(['codecs'])
+    for (const { unavailable } of codecs)
+      if (unavailable) expect(stdout).toContain(`${unavailable}\n`)
+    expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThan(200)
+  })
+})

@@ -18,6 +18,7 @@ const CASES: Readonly<Record<string, readonly [args: readonly string[], status?:
   'stalls-of-kswapd': [['stalls', '--trace', 'phone', '--comm', 'kswapd*']],
   'stalls-by-cgroup': [['stalls', '--trace', 'phone', '--by', 'cgroup']],
   'stalls-of-nobody': [['stalls', '--trace', 'phone', '--comm', 'nobody'], 2],
+  'stalls-beyond-the-end': [['stalls', '--trace', 'phone', '--from', '99999999999999s'], 2],
   order: [['order', '--trace', 'phone']],
   kswapd: [['kswapd', '--trace', 'phone']],
   'kswapd-spans-ndjson': [

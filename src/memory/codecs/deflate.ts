@@ -145,6 +145,6 @@ export const deflateProvider: CodecProvider = {
   name: 'deflate',
   implementation: 'portable',
   summary:
-    "raw deflate with the kernel's bytes (WebAssembly); level 0 to 9, default 6; variant: window bits as deflate.winbits of zram takes them, default -11",
+    "raw deflate with the kernel's bytes (WebAssembly); level 0 to 9, default 6; variant: deflate.winbits as of zram, default -11",
   open: async (options) => openDeflate(options),
 }

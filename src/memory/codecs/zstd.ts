@@ -131,6 +131,6 @@ export const zstdProvider: CodecProvider = {
   name: 'zstd',
   implementation: 'portable',
   summary:
-    'zstd with the bytes of Linux 6.2 to 6.14 (libzstd 1.5.2; WebAssembly); level up to 22, default 3; variant zram (6.12 and later, the default), zswap (also zram up to 6.11) or acomp (6.17)',
+    'zstd of Linux 6.2 to 6.14, WebAssembly; level up to 22, default 3; variant zram (default), zswap (zram too up to 6.11) or acomp (6.17)',
   open: async (options) => openZstd(options),
 }
