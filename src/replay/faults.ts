@@ -113,18 +113,29 @@ export class Faults {
   }
 
   /** A touch that writes makes the copy in swap stale; else it stays good for as long as it is kept (should_try_to_free_swap). */
-  #keepOrDropCopy(page: number, isKept: boolean): void {
+  #keepOrDropCopy(page: number, isKept: boolean, isMapped = false): void {
     const { memcgs, pages, pool } = this.#kernel
     if (this.#kernel.dirties()) {
       pages.version[page] = (pages.version[page] as number) + 1
-      pool.dropSlot(page)
+      pool.dropSlot(page, isMapped)
     } else if (isKept && !memcgs.isSwapFull(page)) pages.set(page, P.CLEAN_COPY)
-    else pool.dropSlot(page)
+    else pool.dropSlot(page, isMapped)
   }
 
   /** From the pool or the device into a new frame. */
   *#swapIn(thread: Thread, page: number, met: Met | undefined, start: number): Steps {
-    const { allocation, costs, device, locks, memcgs, pages, pressure, scheduler } = this.#kernel
+    const {
+      allocation,
+      backend,
+      costs,
+      device,
+      keepsCopy,
+      locks,
+      memcgs,
+      pages,
+      pressure,
+      scheduler,
+    } = this.#kernel
     pages.set(page, P.LOCKED)
     const evictor = memcgs.evictorOf(page)
     const { readahead } = this.#kernel
@@ -146,7 +157,7 @@ export class Faults {
     if (reads > 0) yield* device.wait(thread, 'read', reads)
     for (const other of along) locks.unlock(other)
     pressure.leave(thread, scheduler.now, entered)
-    this.#keepOrDropCopy(page, this.#kernel.keepsCopy)
+    this.#keepOrDropCopy(page, keepsCopy, backend.traits?.swapinBypass === true)
     pages.state[page] = P.RESIDENT
     this.#access(page)
     const distance = evictor.age - (pages.evictedAt[page] as number)

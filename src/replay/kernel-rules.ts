@@ -25,6 +25,10 @@ const PARTIAL_WALKS: KernelChange = { series: '6.11' }
 const MEMCG_LRU: KernelChange = { series: '6.3' }
 /** "mm, swap_slots: remove slot cache for freeing path" */
 const IMMEDIATE_RELEASES: KernelChange = { series: '6.14' }
+/** "mm: swap: skip slot cache on freeing for mTHP" */
+const WHOLE_RELEASES: KernelChange = { series: '6.12' }
+/** SWAPFILE_CLUSTER, 512 pages: before, only such a folio's slots passed the CPU's by (put_swap_folio). */
+const CLUSTER_ORDER = 9
 /** "mm: PCP high auto-tuning" */
 const TUNED_PAGE_LISTS: KernelChange = { series: '6.7' }
 
@@ -46,6 +50,8 @@ export interface KernelRules {
   readonly hasMemcgLru: boolean
   /** A CPU keeps freed swap slots until it has a batch of them (mm/swap_slots.c). */
   readonly batchesReleases: boolean
+  /** Orders of folios whose slots it does not keep: this one and above. */
+  readonly releasedOrder: number
   /** CPUs' lists of free pages find their own sizes. */
   readonly tunesPageLists: boolean
 }
@@ -66,6 +72,7 @@ export function rulesOf({ kernel, zeroMap }: Pick<Machine, 'kernel' | 'zeroMap'>
     walksMemcgsPartly: hasChange(release, PARTIAL_WALKS),
     hasMemcgLru: hasChange(release, MEMCG_LRU),
     batchesReleases: !hasChange(release, IMMEDIATE_RELEASES),
+    releasedOrder: hasChange(release, WHOLE_RELEASES) ? 1 : CLUSTER_ORDER,
     tunesPageLists: hasChange(release, TUNED_PAGE_LISTS),
   }
 }

@@ -152,6 +152,7 @@ function openKernel(
     },
     { ...schedulerOf(workload.machine), ...options.scheduler },
   )
+  const { batchesReleases, releasedOrder } = rulesOf(workload.machine)
   const dirtied = new Random(seed, 1000)
   const bins = new Random(seed, 1001)
   // Compared as integers: a share of 1 dirties always.
@@ -165,8 +166,7 @@ function openKernel(
     backend: options.backend,
     contents: options.contents,
     slots:
-      options.slots ??
-      new PlainSlots(undefined, rulesOf(workload.machine).batchesReleases ? SLOT_BATCH : 0),
+      options.slots ?? new PlainSlots(undefined, batchesReleases ? SLOT_BATCH : 0, releasedOrder),
     watermarkScale: options.watermarkScale ?? 1,
     readahead: options.readahead,
     readaheadBy: options.readaheadBy ?? 'slot',

@@ -3,6 +3,8 @@ export interface SwapSlots {
   /** The first of 2^order free slots in a row (order 0 unless told), -1 when there are none. */
   allocate(page: number, order?: number): number
   free(slot: number, cpu?: number): void
+  /** The slots of a folio that gives them back together. */
+  freeFolio(slot: number, order: number, cpu?: number): void
   /** Slots that nobody has, nor any CPU's cache (get_nr_swap_pages). */
   readonly left: number
   /** Called when a freed slot may be given out again: its content is dropped then. */
@@ -17,15 +19,18 @@ export class PlainSlots implements SwapSlots {
   readonly #limit: number
   /** Slots that a CPU frees before it releases them together; 0 = it releases each. */
   readonly #batch: number
+  /** Folios of this order and above are released at once. */
+  readonly #wholeOrder: number
   #used = 0
   readonly #free: number[] = []
   /** By CPU: freed and not released yet, and how many. */
   readonly #waiting: Int32Array[] = []
   readonly #waits: number[] = []
 
-  constructor(limit = 0x7fffffff, batch = 0) {
+  constructor(limit = 0x7fffffff, batch = 0, wholeOrder = 1) {
     this.#limit = limit
     this.#batch = batch
+    this.#wholeOrder = wholeOrder
   }
 
   get left(): number {
@@ -63,6 +68,14 @@ export class PlainSlots implements SwapSlots {
     }
     waiting[waits] = slot
     this.#waits[cpu] = waits + 1
+  }
+
+  /** put_swap_folio. */
+  freeFolio(slot: number, order: number, cpu = 0): void {
+    const isWhole = order >= this.#wholeOrder
+    for (let each = slot; each < slot + (1 << order); each++)
+      if (isWhole) this.#release(each)
+      else this.free(each, cpu)
   }
 
   #release(slot: number): void {

@@ -190,8 +190,7 @@ export class SwapOuts {
     const { memcgs, scheduler, slots } = this.#kernel
     const first = slots.allocate(page, order)
     if (first < 0 || memcgs.tryChargeSwap(page, 1 << order)) return first
-    for (let slot = first; slot < first + (1 << order); slot++)
-      slots.free(slot, scheduler.active?.cpu ?? 0)
+    slots.freeFolio(first, order, scheduler.active?.cpu ?? 0)
     return -1
   }
 

@@ -159,14 +159,17 @@ export class SwapPool {
     return place
   }
 
-  dropSlot(page: number): void {
+  /** `isMapped`: a fault that takes the page past the swap cache gives its slots back one by one (swap_free_nr, swapcache_clear). */
+  dropSlot(page: number, isMapped = false): void {
     const slot = this.#kernel.pages.slot[page] as number
     if (slot < 0) return
     const { memcgs, pages, scheduler, slots } = this.#kernel
     pages.slot[page] = -1
     memcgs.countSwap(page, -pages.pagesOf(page))
-    for (let part = 0; part < pages.pagesOf(page); part++)
-      slots.free(slot + part, scheduler.active?.cpu ?? 0)
+    const cpu = scheduler.active?.cpu ?? 0
+    const order = pages.order[page] as number
+    if (order > 0 && !isMapped) slots.freeFolio(slot, order, cpu)
+    else for (let each = slot; each < slot + (1 << order); each++) slots.free(each, cpu)
   }
 
   /** The slot is really free, which slot caches put off: its content goes. */

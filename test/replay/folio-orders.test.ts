@@ -20,7 +20,7 @@ const STORE_NS = 1000
 const UNMAP_NS = 100
 
 /** Many folios of 16 pages, in memory; kswapd wants a few of them out. */
-function largeFolios(): Workload {
+function largeFolios(...then: Row[]): Workload {
   return plan({
     cpus: 2,
     free: 200,
@@ -31,7 +31,31 @@ function largeFolios(): Workload {
     resident: FOLIOS,
     pages: FOLIOS,
     orders: () => ORDER,
-    tasks: [{ rows: [{ op: 'sleep', arg: 1e9 }] }],
+    tasks: [{ rows: [{ op: 'sleep', arg: 1e9 }, ...then] }],
+    costs: { store: STORE_NS, storeSame: 1, unmap: UNMAP_NS },
+  })
+}
+
+/** A task allocates folios of 16 pages, more than there is memory for, waits and ends. */
+function allocatedUntilExit(folios: number): Workload {
+  const rows = Array.from(
+    { length: folios },
+    (_, page): Row => ({ op: 'alloc', cpuNs: 1e6, arg: page }),
+  )
+  return plan({
+    cpus: 2,
+    free: 400,
+    min: 10,
+    low: 100,
+    high: 130,
+    managed: 0,
+    pages: folios,
+    orders: () => ORDER,
+    // The run goes on after the first one's end.
+    tasks: [
+      { rows: [...rows, { op: 'sleep', arg: 1e9 }, { op: 'exit' }] },
+      { rows: [{ op: 'sleep', arg: 3e9 }] },
+    ],
     costs: { store: STORE_NS, storeSame: 1, unmap: UNMAP_NS },
   })
 }
@@ -109,6 +133,51 @@ describe('a folio of 16 pages', () => {
     expect(new Set(pathsOf(zeroExcept(-1)))).toEqual(new Set(['zero']))
     // The content of the first folio's second page.
     expect(pathsOf(zeroExcept(FOLIOS)).slice(0, 2)).toEqual(['zram', 'zero'])
+  })
+})
+
+/** Tells how slots are given back. */
+class WatchedSlots extends PlainSlots {
+  readonly given: string[] = []
+
+  override free(slot: number, cpu?: number): void {
+    this.given.push('slot')
+    super.free(slot, cpu)
+  }
+
+  override freeFolio(slot: number, order: number, cpu?: number): void {
+    this.given.push(`folio of order ${order}`)
+    super.freeFolio(slot, order, cpu)
+  }
+}
+
+class BypassedBackend extends CountingBackend {
+  readonly traits = {
+    synchronousIo: true,
+    swapinBypass: true,
+    exclusiveLoads: false,
+    shrinkerOnReclaimQueue: false,
+  }
+}
+
+describe('the slots of a folio that was swapped out', () => {
+  const touched = (backend: CountingBackend): readonly string[] => {
+    const slots = new WatchedSlots()
+    const { outs } = run(largeFolios({ op: 'touch', arg: 0 }), kswapd, { slots, backend })
+    expect(outs.map((row) => row['page_id'])).toContain(1)
+    return slots.given
+  }
+
+  it('are given back together when it comes back through the swap cache, one by one where a fault goes past that', () => {
+    expect(touched(new CountingBackend(4))).toEqual(['folio of order 4'])
+    expect(touched(new BypassedBackend(4))).toEqual(Array(PAGES).fill('slot'))
+  })
+
+  it('are given back together when its task ends', () => {
+    const slots = new WatchedSlots()
+    const { outs } = run(allocatedUntilExit(40), kswapd, { slots })
+    expect(outs.length).toBeGreaterThan(5)
+    expect(slots.given).toEqual(Array(outs.length).fill('folio of order 4'))
   })
 })
 

@@ -41,6 +41,7 @@ describe('a replay keeps to the rules of', () => {
     for (const release of ['6.1.192', '6.12.95', '6.13.1'])
       expect(rules(release).batchesReleases).toBe(true)
     expect(rules('6.14.0').batchesReleases).toBe(false)
+    expect(['6.11.2', '6.12.1'].map((release) => rules(release).releasedOrder)).toEqual([9, 1])
   })
 
   it('6.12 or 6.1, by the zero map, where no release is known', () => {

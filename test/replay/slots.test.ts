@@ -25,6 +25,19 @@ describe('plain swap slots', () => {
     expect(released(64, (slots) => freeAll(slots, freed))).toEqual(freed.slice(0, 64))
   })
 
+  it('of a large folio are released at once, or kept like others where the kernel does not tell it apart', () => {
+    const folio = (wholeOrder: number): number[] => {
+      const slots = new PlainSlots(undefined, 64, wholeOrder)
+      const all: number[] = []
+      slots.onRelease = (slot) => all.push(slot)
+      slots.freeFolio(slots.allocate(0, 2), 2)
+      slots.freeFolio(slots.allocate(1), 0)
+      return all
+    }
+    expect(folio(1)).toEqual([0, 1, 2, 3])
+    expect(folio(9)).toEqual([])
+  })
+
   it('are kept by each CPU for itself, and not given out again meanwhile', () => {
     const slots = new PlainSlots(4, 2)
     for (let page = 0; page < 4; page++) slots.allocate(page)

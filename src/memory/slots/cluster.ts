@@ -10,6 +10,7 @@ import {
   type SlotOptions,
   type SlotProvider,
   type SwapSlots,
+  slotsOf,
 } from './slots.ts'
 
 const PMD_ORDER = 9
@@ -108,10 +109,25 @@ export class ClusterSlots implements SwapSlots {
   }
 
   free(slot: number, cpu = 0): void {
-    if (slot <= 0 || this.#taken[slot] !== 1)
-      throw new PstraceError('slot-empty', `${this.name}: slot ${slot} is not taken`)
+    this.#expectTaken(slot)
     if (this.#caches === undefined) this.#releaseAll([slot], true)
     else this.#caches.give(slot, cpu)
+  }
+
+  /** put_swap_folio since 6.12: single slots alone are kept. */
+  freeFolio(slot: number, order: number, cpu = 0): void {
+    if (order === 0) {
+      this.free(slot, cpu)
+      return
+    }
+    const slots = slotsOf(slot, order)
+    for (const each of slots) this.#expectTaken(each)
+    this.#releaseAll(slots, true)
+  }
+
+  #expectTaken(slot: number): void {
+    if (slot <= 0 || this.#taken[slot] !== 1)
+      throw new PstraceError('slot-empty', `${this.name}: slot ${slot} is not taken`)
   }
 
   /** Returns one slot at once, past the caches: for driving it by recorded releases. */

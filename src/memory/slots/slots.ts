@@ -11,6 +11,8 @@ export interface SwapSlots {
   allocate(page: number, order?: number, cpu?: number): number
   /** One slot is no longer needed. It may stay taken in the cache of `cpu` for a while. */
   free(slot: number, cpu?: number): void
+  /** The slots of a folio that gives them back together: past the caches where the kernel has it so. */
+  freeFolio(slot: number, order: number, cpu?: number): void
   /** Called when a slot has really become free: a device drops its content then, not at `free`. */
   onRelease?: ((slot: number) => void) | undefined
   /** Empties every cache, as swapoff does. */
@@ -58,3 +60,8 @@ export interface SlotProvider {
 
 /** SWAPFILE_CLUSTER where huge pages may be swapped whole. */
 export const CLUSTER_SLOTS = 512
+
+/** A folio's slots, from the first one on. */
+export function slotsOf(first: number, order: number): number[] {
+  return Array.from({ length: 1 << order }, (_, index) => first + index)
+}

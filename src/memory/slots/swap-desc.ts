@@ -1,7 +1,13 @@
 import { PstraceError } from '../../model/error.ts'
 import { ClusterSlots } from './cluster.ts'
 import { metadataBytes, SLOT_DESIGNS } from './metadata.ts'
-import type { SlotMetrics, SlotOptions, SlotProvider, SwapSlots } from './slots.ts'
+import {
+  type SlotMetrics,
+  type SlotOptions,
+  type SlotProvider,
+  type SwapSlots,
+  slotsOf,
+} from './slots.ts'
 
 /**
  * Virtual swap (swap_desc of 2023, vswap v3): a page gets a descriptor, never a slot; `back` takes a slot of the device only when the
@@ -63,6 +69,10 @@ export class SwapDescSlots implements SwapSlots {
     this.used--
     this.#free.push(slot)
     this.onRelease?.(slot)
+  }
+
+  freeFolio(slot: number, order: number, cpu = 0): void {
+    for (const each of slotsOf(slot, order)) this.free(each, cpu)
   }
 
   flush(): void {}

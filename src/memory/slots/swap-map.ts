@@ -11,6 +11,7 @@ import {
   type SlotOptions,
   type SlotProvider,
   type SwapSlots,
+  slotsOf,
 } from './slots.ts'
 
 const FREE_LIST = 0
@@ -76,6 +77,13 @@ export class SwapMapSlots implements SwapSlots {
     if (slot <= 0 || this.#map[slot] !== 1)
       throw new PstraceError('slot-empty', `swap-map: slot ${slot} is not taken`)
     this.#caches.give(slot, cpu)
+  }
+
+  /** put_swap_folio before 6.12: only whole clusters pass the caches by. */
+  freeFolio(slot: number, order: number, cpu = 0): void {
+    const slots = slotsOf(slot, order)
+    if (slots.length === CLUSTER_SLOTS) this.#release(slots, true)
+    else for (const each of slots) this.free(each, cpu)
   }
 
   /** Returns one slot to the map at once, past the caches: for driving it by recorded releases. */

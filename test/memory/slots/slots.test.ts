@@ -53,8 +53,9 @@ describe('every slot allocator', () => {
                 live.set(first, 2 ** order)
               } else if (live.size > 0) {
                 const first = [...live.keys()][pick % live.size] ?? 0
-                for (let slot = first; slot < first + (live.get(first) ?? 0); slot++)
-                  slots.free(slot, cpu)
+                const pages = live.get(first) ?? 0
+                if (pick % 2 === 0) slots.freeFolio(first, Math.log2(pages), cpu)
+                else for (let slot = first; slot < first + pages; slot++) slots.free(slot, cpu)
                 live.delete(first)
               }
               expect(slots.used).toBe([...live.values()].reduce((sum, pages) => sum + pages, 0))
@@ -124,6 +125,23 @@ describe('swap map of 6.1', () => {
     expect(slots.allocate(0, 9)).toBe(1024)
     expect(slots.allocate(0, 9)).toBe(-1)
     expect(slots.metrics()).toMatchObject({ orderAttempts: 4, orderFallbacks: 2 })
+  })
+})
+
+describe.each([
+  ['swap map', new SwapMapSlots({ size: 200_000 }), 9],
+  ['clusters of 6.12', openSlots('cluster', { size: 200_000 }), 1],
+] as const)('a large folio in %s', (_name, slots, wholeOrder) => {
+  it(`gives all its slots back at once from order ${wholeOrder} on, single ones wait`, () => {
+    const released: number[] = []
+    slots.onRelease = (slot) => released.push(slot)
+    slots.freeFolio(slots.allocate(0), 0)
+    expect(released).toEqual([])
+    const first = slots.allocate(0, wholeOrder)
+    slots.freeFolio(first, wholeOrder)
+    const pages = 1 << wholeOrder
+    expect(released).toEqual(Array.from({ length: pages }, (_, part) => first + part))
+    slots.check()
   })
 })
 
