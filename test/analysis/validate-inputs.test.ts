@@ -7,6 +7,7 @@ function told(
   anonPages: number,
   touches: number,
   medians: Readonly<Partial<Record<CostName, number>>>,
+  free = 0,
 ): ReadInputs {
   const cost = (name: CostName): Cost => {
     const ns = medians[name]
@@ -15,7 +16,9 @@ function told(
     return { ...(ns === undefined ? none : known), fixedNs: ns ?? 7, from: '' }
   }
   const costs = Object.fromEntries(COSTS.map((name) => [name, cost(name)]))
-  return { anonPages, touches, workload: { costs: costs as Record<CostName, Cost> } }
+  const freeAtStart = { value: free, basis: 'inferred', from: '' } as const
+  const machine = { nodes: [{ node: 0, freeAtStart, totalPages: 5000 }] }
+  return { anonPages, touches, workload: { costs: costs as Record<CostName, Cost>, machine } }
 }
 
 const rowsOf = (a: readonly ReadInputs[], b: readonly ReadInputs[]) =>
@@ -51,4 +54,10 @@ it('what repeats of one policy differ by is no disagreement', () => {
   const row = rowsOf([of(90), of(100), of(130)], [of(100), of(110), of(120)]).get('demand')
   expect(row?.spread).toBeCloseTo((120 / 90 - 100 / 130) / 2)
   expect(row).toMatchObject({ ratio: 1.1, agrees: true })
+})
+
+it('a workload that begins earlier, with more memory free, asks for no more', () => {
+  const a = told(1000, 10, { store: 100 }, 20)
+  const b = told(1200, 10, { store: 100 }, 220)
+  expect(rowsOf([a], [b]).get('demand')).toMatchObject({ a: 980, b: 980, agrees: true })
 })
