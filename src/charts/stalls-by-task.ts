@@ -13,6 +13,8 @@ import {
 } from './theme.ts'
 
 const MOST_TASKS = 12
+/** Of one column's bars, px: six columns and their labels fit on a page. */
+const MIN_WIDTH = 100
 
 export const stallsByTask: Chart = {
   name: 'stalls-by-task',
@@ -84,7 +86,7 @@ function toSpec(rows: ChartRows, subject: ChartSubject): JsonObject {
     },
     spacing: 20,
     spec: {
-      width: Math.max(150, (subject.width - 20 * (columns.length - 1)) / columns.length),
+      width: Math.max(MIN_WIDTH, (subject.width - 20 * (columns.length - 1)) / columns.length),
       height: { step: 19 },
       layer: [causeBars(causes, unit), totals(inkOf(subject.theme).faint)],
       encoding: {

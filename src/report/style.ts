@@ -32,7 +32,7 @@ td small{display:inline-block;min-width:4.1em;padding-left:.5em;color:var(--fain
 .fails td:last-child,.fails td:first-child{color:var(--alarm)}
 .holds td:last-child{color:var(--good)}
 .chart{position:relative;margin:.4rem 0;padding-bottom:.3rem}
-.chart svg{display:block}
+.chart svg.marks,.chart>svg{display:block;max-width:max(100%,52rem);height:auto}
 .chart .vega-embed{display:block;padding-right:38px}
 .chart .vega-embed summary{opacity:.55}
 p.answer{margin:.25rem 0;max-width:56rem}

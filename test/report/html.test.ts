@@ -187,6 +187,14 @@ describe.runIf(chromiumPath)('the report in a browser, from file:// without netw
     expect(width).toBeLessThanOrEqual(420)
   })
 
+  it('shows its charts whole on a desk: none is wider than its place', async () => {
+    const desk = await open({ width: 940 })
+    const cut = await desk.page.evaluate(
+      `[...document.querySelectorAll('.chart')].filter((chart) => chart.scrollWidth > chart.clientWidth).map((chart) => chart.dataset.name)`,
+    )
+    expect(cut).toEqual([])
+  })
+
   it('keeps its charts where scripts are off', async () => {
     const context = await browser.newContext({ javaScriptEnabled: false })
     const page = await context.newPage()
