@@ -49,6 +49,7 @@ export function describeWorkload(workload: Workload): WorkloadFact[] {
   describeSwap(facts, workload)
   describeScheduler(facts, workload.machine)
   for (const task of tasks) if (task.kind !== 'background') describeDemand(facts, task)
+  describeTotal(facts, workload)
   describePages(facts, pages)
   facts.based('touches', 'unknown_next_touch', workload.unknownNextTouch)
   facts.based('touches', 'dirtied_share', workload.dirtiedShare)
@@ -229,6 +230,16 @@ function describeDemand(facts: FactList, task: WorkloadTask): void {
   }
   const touches = sumRows(task, 'touch').rows
   facts.add('touches', `${name}.touches`, touches, '', 'event', 'swap-ins')
+}
+
+/** Where a workload begins, and with how much free, is when somebody first met low memory: recordings of one activity agree in what is asked for beyond that. */
+function describeTotal(facts: FactList, { machine, tasks }: Workload): void {
+  const total = (name: string, value: number, from: string): void =>
+    facts.add('demand', name, value, 'pages', 'inferred', from)
+  const allocated = tasks.reduce((pages, task) => pages + sumRows(task, 'alloc').rows, 0)
+  const free = machine.nodes.reduce((pages, { freeAtStart }) => pages + freeAtStart.value, 0)
+  total('allocated', allocated, 'by all tasks')
+  total('allocated_beyond_free', allocated - free, 'less what is free at the start')
 }
 
 /** How often a task does it, and the sum of its arguments. */

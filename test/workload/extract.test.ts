@@ -134,6 +134,16 @@ describe('the workload of a recording on a classic LRU', () => {
     expect(inStores(describeWorkload({ ...workload, costs: slower }))).toEqual(told)
   })
 
+  it('prints what is asked for in all, and beyond what is free at the start', () => {
+    const facts = describeWorkload(found.workload)
+    const pages = (part: string, name: string): number =>
+      Number(facts.find((fact) => fact.part === part && fact.name === name)?.value)
+    expect(pages('demand', 'allocated')).toBe(found.anonPages)
+    expect(pages('demand', 'allocated') - pages('demand', 'allocated_beyond_free')).toBe(
+      pages('machine', 'node0.free_at_start'),
+    )
+  })
+
   it('takes costs from the first part of the work only when asked to', async () => {
     const half = await extractWorkload(database, 1, { costsUntilShare: 0.5 })
     expect(half.workload.costs.store.n).toBeLessThan(found.workload.costs.store.n * 0.75)
