@@ -45,3 +45,24 @@ export function shareOfColdPass(sinceNs: number): number {
 export function shareOfColdEntry(sinceNs: number): number {
   return shareOf(ENTRY, sinceNs)
 }
+
+/** When the last step of one kind ended on each CPU, and what the next one there costs for it. */
+export class Warmth {
+  readonly #shareOf: (sinceNs: number) => number
+  /** By CPU. */
+  readonly #endNs: Float64Array
+
+  constructor(shareOf: (sinceNs: number) => number, cpus: number) {
+    this.#shareOf = shareOf
+    this.#endNs = new Float64Array(cpus).fill(Number.NEGATIVE_INFINITY)
+  }
+
+  /** Share of a cold step's CPU time that one costs which begins now; 1 on a CPU that is not known (negative). */
+  shareAt(cpu: number, ns: number): number {
+    return this.#shareOf(ns - (this.#endNs[cpu] ?? Number.NEGATIVE_INFINITY))
+  }
+
+  ended(cpu: number, ns: number): void {
+    if (cpu >= 0) this.#endNs[cpu] = ns
+  }
+}

@@ -1,5 +1,5 @@
 import { CLUSTER, DEF_PRIORITY } from '../model/vmscan.ts'
-import { shareOfColdEntry } from '../model/warmth.ts'
+import { shareOfColdEntry, Warmth } from '../model/warmth.ts'
 import type { Kernel } from './kernel.ts'
 import type { Memcg } from './memcgs.ts'
 import type { NodeState } from './node-state.ts'
@@ -11,12 +11,11 @@ import { SCAN, SLEEPING, type Thread } from './thread.ts'
 export class DirectReclaim {
   readonly #kernel: Kernel
   readonly #scans: (Scan | undefined)[] = []
-  /** By CPU: when its last direct reclaim ended, ns of the run. */
-  readonly #lastEnd: Float64Array
+  readonly #warmth: Warmth
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel
-    this.#lastEnd = new Float64Array(kernel.scheduler.cpus.length).fill(Number.NEGATIVE_INFINITY)
+    this.#warmth = new Warmth(shareOfColdEntry, kernel.scheduler.cpus.length)
   }
 
   scanOf(thread: Thread, context: number, mayWrite: boolean): Scan {
@@ -75,7 +74,7 @@ export class DirectReclaim {
       scan.forceDeactivate = true
     }
     this.#kernel.pressure.leave(thread, scheduler.now, entered)
-    if (memcg === undefined) this.#lastEnd[thread.cpu] = scheduler.now
+    if (memcg === undefined) this.#warmth.ended(thread.cpu, scheduler.now)
     scheduler.setDoing(thread, doing)
     scheduler.account(thread)
     thread.span = parent
@@ -97,8 +96,8 @@ export class DirectReclaim {
     const { costs, scheduler } = this.#kernel
     if (memcg !== undefined)
       return (costs.memcgEntry.isNone ? costs.directEntry : costs.memcgEntry).draw()
-    const sinceNs = scheduler.now - (this.#lastEnd[cpu] as number)
-    return Math.round(costs.directEntry.draw() * (mayWrite ? shareOfColdEntry(sinceNs) : 1))
+    const share = mayWrite ? this.#warmth.shareAt(cpu, scheduler.now) : 1
+    return Math.round(costs.directEntry.draw() * share)
   }
 
   /** A worker without PF_MEMALLOC needs a pool page below min: GFP_NOIO reclaim until there is one. */

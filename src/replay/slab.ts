@@ -1,4 +1,4 @@
-import { shareOfColdPass } from '../model/warmth.ts'
+import { shareOfColdPass, Warmth } from '../model/warmth.ts'
 import type { Kernel } from './kernel.ts'
 import type { NodeState } from './node-state.ts'
 import type { Scan } from './scan.ts'
@@ -27,13 +27,12 @@ interface Shrinker {
 export class Slab {
   readonly #kernel: Kernel
   readonly #shrinkers: readonly Shrinker[]
-  /** By CPU: when its last pass ended, ns of the run. */
-  readonly #lastPass: Float64Array
+  readonly #warmth: Warmth
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel
     const { backend, scheduler } = kernel
-    this.#lastPass = new Float64Array(scheduler.cpus.length).fill(Number.NEGATIVE_INFINITY)
+    this.#warmth = new Warmth(shareOfColdPass, scheduler.cpus.length)
     const shrinkers: Shrinker[] = []
     if (backend.compactable !== undefined)
       shrinkers.push({
@@ -74,13 +73,12 @@ export class Slab {
     const { scheduler, recorder, costs } = this.#kernel
     const doing = thread.doing
     const start = scheduler.now
-    const share = shareOfColdPass(start - (this.#lastPass[thread.cpu] as number))
-    const ns = Math.round(costs.slab.draw() * share)
+    const ns = Math.round(costs.slab.draw() * this.#warmth.shareAt(thread.cpu, start))
     if (ns <= 0) return
     scheduler.setDoing(thread, SLAB)
     if (!scheduler.spend(thread, ns)) yield
     scheduler.setDoing(thread, doing)
-    this.#lastPass[thread.cpu] = scheduler.now
+    this.#warmth.ended(thread.cpu, scheduler.now)
     if (recorder.recordsRows) this.#record(thread, node, undefined, start, Number.NaN, Number.NaN)
   }
 

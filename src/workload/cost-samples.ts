@@ -1,4 +1,4 @@
-import { shareOfColdEntry, shareOfColdPass } from '../model/warmth.ts'
+import { shareOfColdEntry, shareOfColdPass, Warmth } from '../model/warmth.ts'
 import { Numbers } from './numbers.ts'
 import {
   EVENT,
@@ -92,10 +92,8 @@ export class CostSamples {
   readonly #wokenIdle = new Map<number, number>()
   /** Time was stolen from the step that the present event ends. */
   #stoodStill = false
-  /** By CPU: when its last pass over the shrinkers ended, ns. */
-  readonly #lastSlab: Float64Array
-  /** And its last direct reclaim. */
-  readonly #lastDirect: Float64Array
+  readonly #slabWarmth: Warmth
+  readonly #entryWarmth: Warmth
 
   /** Only events before `untilEvent` give samples, and no step of which something is stolen: how long it would have been is not known. */
   constructor(
@@ -106,8 +104,8 @@ export class CostSamples {
     this.#recording = recording
     this.#threads = new Threads(recording, owners)
     this.#isQueued = findQueued(recording)
-    this.#lastSlab = new Float64Array(recording.cpus).fill(Number.NEGATIVE_INFINITY)
-    this.#lastDirect = this.#lastSlab.slice()
+    this.#slabWarmth = new Warmth(shareOfColdPass, recording.cpus)
+    this.#entryWarmth = new Warmth(shareOfColdEntry, recording.cpus)
     this.hasGate = recording.kind.includes(EVENT.gate)
     for (let i = 0; i < recording.length; i++) {
       const counts = i < options.untilEvent
@@ -147,14 +145,18 @@ export class CostSamples {
   #take(thread: Thread, cpu: number, i: number, counts: boolean): void {
     switch (this.#recording.kind[i]) {
       case EVENT.directBegin:
-        this.#directBegins(thread, cpu, this.#entryShare(thread, i))
+        this.#directBegins(
+          thread,
+          cpu,
+          this.#entryWarmth.shareAt(thread.cpu, this.#recording.ns[i] ?? 0),
+        )
         break
       case EVENT.memcgBegin:
         this.#directBegins(thread, cpu, 1)
         break
       case EVENT.directEnd:
         this.#directEnds(thread, cpu, counts)
-        if (thread.cpu >= 0) this.#lastDirect[thread.cpu] = this.#recording.ns[i] ?? 0
+        this.#entryWarmth.ended(thread.cpu, this.#recording.ns[i] ?? 0)
         break
       case EVENT.memcgEnd:
         this.#memcgEnds(thread, cpu, counts)
@@ -233,11 +235,6 @@ export class CostSamples {
     const entry = this.hasGate ? (a[event] ?? 0) : entryOfWrite(this.#recording, event)
     const undisturbed = { isKernel: true, flushes: 0, switches: 0, stoodStill: false }
     this.stores.push({ event, entry, cpuNs: Number.NaN, ...undisturbed })
-  }
-
-  #entryShare({ cpu }: Thread, i: number): number {
-    const last = this.#lastDirect[cpu] ?? Number.NEGATIVE_INFINITY
-    return shareOfColdEntry((this.#recording.ns[i] ?? 0) - last)
   }
 
   #directBegins(thread: Thread, cpu: number, entryShare: number): void {
@@ -398,8 +395,7 @@ export class CostSamples {
     const position = this.#at(thread)
     if (position.slabCpu < 0) {
       position.slabCpu = cpu
-      const last = this.#lastSlab[thread.cpu] ?? Number.NEGATIVE_INFINITY
-      position.slabShare = shareOfColdPass((this.#recording.ns[i] ?? 0) - last)
+      position.slabShare = this.#slabWarmth.shareAt(thread.cpu, this.#recording.ns[i] ?? 0)
       position.slabDisturbances = thread.disturbances
       if (position.directCpu >= 0 && position.batchEndCpu < 0) this.#addEntry(position, thread, cpu)
     }
@@ -418,7 +414,7 @@ export class CostSamples {
         if (position.slabShare >= COLD_SHARE) this.slab.push(coldNs)
       }
       position.slabCpu = -1
-      if (thread.cpu >= 0) this.#lastSlab[thread.cpu] = this.#recording.ns[i] ?? 0
+      this.#slabWarmth.ended(thread.cpu, this.#recording.ns[i] ?? 0)
     }
   }
 

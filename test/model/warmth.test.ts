@@ -1,0 +1,19 @@
+import { expect, test } from 'vitest'
+import { shareOfColdEntry, shareOfColdPass, Warmth } from '../../src/model/warmth.ts'
+
+test('a step costs less for the last one of its own CPU only, and of its own kind', () => {
+  const passes = new Warmth(shareOfColdPass, 2)
+  const entries = new Warmth(shareOfColdEntry, 2)
+  passes.ended(1, 5_000_000)
+  expect(passes.shareAt(1, 5_000_000)).toBe(0.15)
+  expect(passes.shareAt(1, 6_000_000)).toBe(0.55)
+  expect(passes.shareAt(0, 5_000_000)).toBe(1)
+  expect(entries.shareAt(1, 5_000_000)).toBe(1)
+})
+
+test('on a CPU that is not known every step is cold', () => {
+  const passes = new Warmth(shareOfColdPass, 1)
+  passes.ended(-1, 10)
+  expect(passes.shareAt(-1, 10)).toBe(1)
+  expect(passes.shareAt(0, 10)).toBe(1)
+})
