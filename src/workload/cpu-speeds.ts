@@ -1,3 +1,4 @@
+import { percentile } from './numbers.ts'
 import { EVENT, type Recording } from './recording.ts'
 import { findSameThreshold } from './stores.ts'
 import type { Based } from './types.ts'
@@ -17,7 +18,7 @@ const LEAST_RATIO = 1.25
 export function findCpuSpeeds(recording: Recording): CpuSpeeds {
   const { cpus } = recording
   const stores = collectStores(recording)
-  const slower = compareStores(stores, cpus)
+  const slower = compareStores(storesByCpu(stores, cpus))
   if (slower !== undefined)
     return { value: slower, basis: 'event', n: stores.length, from: 'median store by CPU' }
   const told = [
@@ -75,15 +76,23 @@ function collectStores(recording: Recording): Store[] {
   return found.filter(({ ns }) => ns >= below)
 }
 
+/** Times of one CPU's stores, ns. */
+interface CpuStores {
+  readonly kernel: number[]
+  readonly user: number[]
+}
+
+function storesByCpu(stores: readonly Store[], cpus: number): readonly CpuStores[] {
+  const found: readonly CpuStores[] = Array.from({ length: cpus }, () => ({ kernel: [], user: [] }))
+  for (const { cpu, isUser, ns } of stores) found[cpu]?.[isUser ? 'user' : 'kernel'].push(ns)
+  return found
+}
+
 /** Speeds to the CPU that stores fastest; slower is one whose quicker stores take longer than the other's slower ones do. Undefined where a CPU stored too little. */
-function compareStores(stores: readonly Store[], cpus: number): readonly number[] | undefined {
-  const dearer = userFactor(stores, cpus)
-  const quartiles = Array.from({ length: cpus }, (_, cpu) =>
-    quartilesOf(
-      stores
-        .filter((store) => store.cpu === cpu)
-        .map(({ ns, isUser }) => ns / (isUser ? dearer : 1)),
-    ),
+function compareStores(stores: readonly CpuStores[]): readonly number[] | undefined {
+  const dearer = userFactor(stores)
+  const quartiles = stores.map(({ kernel, user }) =>
+    quartilesOf([...kernel, ...user.map((ns) => ns / dearer)]),
   )
   let fastest: Quartiles | undefined
   for (const of of quartiles) {
@@ -98,14 +107,11 @@ function compareStores(stores: readonly Store[], cpus: number): readonly number[
 }
 
 /** A task that reclaims for itself takes longer for a store than kswapd does on the same CPU. */
-function userFactor(stores: readonly Store[], cpus: number): number {
+function userFactor(stores: readonly CpuStores[]): number {
   const ratios: number[] = []
-  for (let cpu = 0; cpu < cpus; cpu++) {
-    const [kernel, user] = [false, true].map((isUser) =>
-      quartilesOf(
-        stores.filter((store) => store.cpu === cpu && store.isUser === isUser).map(({ ns }) => ns),
-      ),
-    )
+  for (const of of stores) {
+    const kernel = quartilesOf(of.kernel)
+    const user = quartilesOf(of.user)
     if (kernel !== undefined && user !== undefined) ratios.push(user.median / kernel.median)
   }
   return ratios.sort((x, y) => x - y)[ratios.length >> 1] ?? 1
@@ -121,8 +127,8 @@ interface Quartiles {
 function quartilesOf(values: readonly number[]): Quartiles | undefined {
   if (values.length < LEAST_STORES) return undefined
   const sorted = Float64Array.from(values).sort()
-  const at = (share: number): number => sorted[Math.floor(share * sorted.length)] ?? 0
-  return { first: at(0.25), median: at(0.5), third: at(0.75) }
+  const at = (percent: number): number => percentile(sorted, percent)
+  return { first: at(25), median: at(50), third: at(75) }
 }
 
 /** `/sys/devices/system/cpu/cpuN/cpu_capacity:CAPACITY`, as grep prints them. */

@@ -1,3 +1,4 @@
+import { percentile } from './numbers.ts'
 import {
   type Based,
   type Basis,
@@ -334,10 +335,6 @@ function sumOf(values: Float64Array | readonly number[]): number {
   let sum = 0
   for (const value of values) sum += value
   return sum
-}
-
-function percentile(sorted: Float64Array, percent: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))] ?? 0
 }
 
 function stolenNs({ stolen, stolenDirect }: Workload): number {

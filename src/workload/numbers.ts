@@ -47,3 +47,8 @@ export class Numbers {
     return Number.NaN
   }
 }
+
+/** The value below which so many of a hundred lie; 0 of none. */
+export function percentile(sorted: Float64Array, percent: number): number {
+  return sorted[Math.min(sorted.length - 1, Math.floor((sorted.length * percent) / 100))] ?? 0
+}
