@@ -5,9 +5,6 @@ import { KSWAPD_CONTEXT, MAX_FAILURES, type Scan } from './scan.ts'
 import type { Steps, StepsTo } from './steps.ts'
 import { NAP, NONE, SCAN, SLEEPING, type Thread } from './thread.ts'
 
-/** HZ / 10. */
-const NAP_PART = 10
-
 /** The background reclaimer of each node (mm/vmscan.c, kswapd and balance_pgdat). */
 export class Kswapd {
   readonly #kernel: Kernel
@@ -47,7 +44,7 @@ export class Kswapd {
   *#naps(thread: Thread, node: NodeState): StepsTo<boolean> {
     if (!this.#maySleep(node)) return false
     const { scheduler, timers } = this.#kernel
-    const wakesAt = timers.expiry(Math.floor(timers.hz / NAP_PART))
+    const wakesAt = timers.expiry(timers.tenthOfSecond)
     node.kswapdAsleep = true
     scheduler.sleepUntil(thread, wakesAt, NAP)
     yield

@@ -12,12 +12,15 @@ export class Timers {
   readonly tickNs: number
   /** Jiffies in a second (CONFIG_HZ). */
   readonly hz: number
+  /** HZ / 10: kswapd's nap, and the longest that reclaim waits for the device. */
+  readonly tenthOfSecond: number
   readonly #scheduler: Sleeper
 
   constructor(scheduler: Sleeper, tickNs: number) {
     this.#scheduler = scheduler
     this.tickNs = tickNs
     this.hz = Math.round(1e9 / this.tickNs)
+    this.tenthOfSecond = Math.floor(this.hz / 10)
   }
 
   /**

@@ -5,9 +5,6 @@ import type { Scan } from './scan.ts'
 import type { Steps } from './steps.ts'
 import { THROTTLE, type Thread } from './thread.ts'
 
-/** VMSCAN_THROTTLE_WRITEBACK waits for HZ/10, VMSCAN_THROTTLE_NOPROGRESS for a jiffy. */
-const LONGEST_PART = 10
-
 interface NodeThrottle {
   /** PGDAT_WRITEBACK: a whole pass met nothing but pages under writeback. */
   onlyWriteback: boolean
@@ -48,7 +45,8 @@ export class WritebackThrottle {
     const { timers } = this.#kernel
     state.kswapd = thread
     state.written = 0
-    timers.sleep(thread, Math.floor(timers.hz / LONGEST_PART), THROTTLE)
+    // VMSCAN_THROTTLE_WRITEBACK
+    timers.sleep(thread, timers.tenthOfSecond, THROTTLE)
     yield
     state.kswapd = undefined
   }
@@ -60,6 +58,7 @@ export class WritebackThrottle {
     let reclaimable = 0
     for (const size of pages.sizes) reclaimable += size
     if (2 * stores.underWriteback <= reclaimable) return
+    // VMSCAN_THROTTLE_NOPROGRESS
     timers.sleep(thread, 1, THROTTLE)
     yield
   }
