@@ -10,7 +10,7 @@ import { Database } from '../database/database.ts'
 import { removeRun } from '../database/states.ts'
 import { openWorkloadFolder } from '../io/workload-folder.ts'
 import { formatCount, plural } from '../model/counted.ts'
-import type { Losses } from '../model/losses.ts'
+import { DEFAULT_LOSSES, type Losses } from '../model/losses.ts'
 import { toAnswer } from '../report/answer.ts'
 import { toMetrics } from '../report/comparison.ts'
 import { extractWorkload } from '../workload/extract.ts'
@@ -170,7 +170,7 @@ export async function extract(
   database: Database,
   traceId: number,
   settings: Settings,
-  losses: Losses = 'counted',
+  losses: Losses = DEFAULT_LOSSES,
 ): Promise<Extracted> {
   const extraction = await extractWorkload(database, traceId, { losses })
   const { workload, startNs, endNs, allocNs } = extraction

@@ -8,6 +8,7 @@ import type { PageContents } from '../memory/contents/contents.ts'
 import { openPool } from '../memory/pools/index.ts'
 import { openSlots, SLOT_ALLOCATORS } from '../memory/slots/index.ts'
 import { PstraceError } from '../model/error.ts'
+import { DEFAULT_LOSSES } from '../model/losses.ts'
 import { unknownName } from '../model/names.ts'
 import { lookUpPolicy } from '../policies/index.ts'
 import type { Policy } from '../policies/policy.ts'
@@ -123,7 +124,7 @@ export function planRuns(request: ReplayRequest, recorded: Workload): RunPlan {
       cpus: cpus.map(({ node, speed }) => ({ node, speed })),
       background: request.background,
       demand: request.demand,
-      losses: workload.source['losses'] ?? 'counted',
+      losses: workload.source['losses'] ?? DEFAULT_LOSSES,
       demandScale: settings.scales.get('pstrace.demand') ?? 1,
       watermarkScale: settings.scales.get('pstrace.watermarks') ?? 1,
       costScale: settings.costs,
@@ -141,7 +142,7 @@ export function planRuns(request: ReplayRequest, recorded: Workload): RunPlan {
     }
     const unlikeRecorded = listUnlike(config, workload, settings)
     const given = settingsOf(policy, request, chosen)
-    if (config.losses !== 'counted') given.push(`losses ${config.losses}`)
+    if (config.losses !== DEFAULT_LOSSES) given.push(`losses ${config.losses}`)
     return { policy, config: { ...config, unlikeRecorded, given } }
   })
   return { workload, cpus, runs }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { Option } from 'commander'
-import type { Losses } from '../model/losses.ts'
+import { DEFAULT_LOSSES, type Losses } from '../model/losses.ts'
 import type { Workload } from '../workload/types.ts'
 import { addDatabase, addExamples, addProgress, lossesOption, RESULT_FORMATS } from './options.ts'
 import { printLine, printResult, remark, toFormat } from './output.ts'
@@ -49,7 +49,7 @@ pstrace workload --format json`,
 
 async function extract(
   { database, selection }: Reading,
-  losses: Losses = 'counted',
+  losses: Losses = DEFAULT_LOSSES,
 ): Promise<Workload> {
   const { dropViews } = await import('../analysis/views.ts')
   const { extractWorkload } = await import('../workload/extract.ts')

@@ -4,3 +4,5 @@
  */
 export const LOSSES = ['counted', 'least', 'most'] as const
 export type Losses = (typeof LOSSES)[number]
+/** Where nobody says anything else. */
+export const DEFAULT_LOSSES: Losses = 'counted'

@@ -1,4 +1,4 @@
-import type { Losses } from '../model/losses.ts'
+import { DEFAULT_LOSSES, type Losses } from '../model/losses.ts'
 import { type Load, readBackground } from './background.ts'
 import type { Balance } from './balance.ts'
 import { balanceUntil } from './demand-of-tasks.ts'
@@ -51,7 +51,7 @@ export interface Extraction {
 /** Takes the recorded policy out of a recording: what the machine was asked to do, and what each step of reclaim costs on it. */
 function extractFromRecording(recorded: Recording, options: ExtractOptions = {}): Extraction {
   const share = options.costsUntilShare ?? 1
-  const { losses = 'counted' } = options
+  const { losses = DEFAULT_LOSSES } = options
   const { recording: complete, lost } = withLostStores(recorded, losses)
   const recording = { ...withUnseenSwapIns(complete), lost }
   const extraction = extractPart(recording, share, undefined)
@@ -253,13 +253,13 @@ export async function extractWorkload(
   const recording = await loadRecording(tables, traceId)
   const extraction = extractFromRecording(recording, options)
   const { machine } = extraction.workload
-  const { losses = 'counted' } = options
+  const { losses = DEFAULT_LOSSES } = options
   const figures = await readBackendFigures(tables, traceId, recording, machine.backend.value)
   return {
     ...extraction,
     workload: {
       ...extraction.workload,
-      source: { ...extraction.workload.source, ...(losses === 'counted' ? {} : { losses }) },
+      source: { ...extraction.workload.source, ...(losses === DEFAULT_LOSSES ? {} : { losses }) },
       machine: { ...machine, backendParameters: { ...machine.backendParameters, ...figures } },
     },
   }

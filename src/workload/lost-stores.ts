@@ -1,4 +1,4 @@
-import type { Losses } from '../model/losses.ts'
+import { DEFAULT_LOSSES, type Losses } from '../model/losses.ts'
 import { RECLAIM_WB_ANON } from '../model/lru.ts'
 import { counterRise } from './machine.ts'
 import { RECLAIM_FILE } from './page-cache.ts'
@@ -39,7 +39,10 @@ const BATCH = 32
  * took, would be missing from the balance from then on. They are spread over the gaps as the lost events are, evenly within each. The
  * extremes are for who doubts the counters, or has none: nothing, and as if every lost event had been one of a page that went out.
  */
-export function withLostStores(recording: Recording, losses: Losses = 'counted'): WithLostStores {
+export function withLostStores(
+  recording: Recording,
+  losses: Losses = DEFAULT_LOSSES,
+): WithLostStores {
   const gaps = (recording.gaps ?? []).filter(({ events }) => (events ?? 0) > 0)
   const hidden = gaps.reduce((sum, { events }) => sum + (events ?? 0), 0)
   const room = Math.floor(hidden / EVENTS_OF_STORE)
