@@ -32,7 +32,7 @@ export function findCpuSpeeds(recording: Recording): CpuSpeeds {
   return {
     value: new Array<number>(cpus).fill(1),
     basis: 'default',
-    from: 'no stores, capacities or frequencies of every CPU',
+    from: 'no stores with begin and end, capacities or frequencies of every CPU',
   }
 }
 

@@ -130,7 +130,7 @@ describe('speeds of the recorded CPUs', () => {
     expect(findCpuSpeeds(recordingOf(turns))).toEqual({
       value: [1, 1],
       basis: 'default',
-      from: 'no stores, capacities or frequencies of every CPU',
+      from: 'no stores with begin and end, capacities or frequencies of every CPU',
     })
   })
 
