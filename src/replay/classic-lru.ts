@@ -169,6 +169,7 @@ export class ClassicLru {
     this.#kernel.stores.drainRotations(thread.cpu)
     const taken = this.#isolate(lruvec, scan, list, count)
     const folios = scan.batchLength
+    pages.isolated += folios
     const start = scheduler.now
     for (let place = 0; place < folios; place++) {
       const page = scan.batch[place] as number
@@ -177,6 +178,7 @@ export class ClassicLru {
       if (!scheduler.spend(thread, this.#kernel.costs.scanKept.draw())) yield
     }
     this.#kernel.shrink.putBack(scan.batch, folios)
+    pages.isolated -= folios
     scan.looked = taken
     scan.freed = 0
     this.#kernel.shrink.recordBatch(thread, lruvec.node, scan, list, start, taken)
@@ -195,21 +197,24 @@ export class ClassicLru {
 
   /** shrink_inactive_list: a batch is isolated, looked through, put back; freed frames arrive at its end. */
   *#shrinkInactive(thread: Thread, lruvec: Lruvec, scan: Scan, list: number, count: number): Steps {
-    const { scheduler, costs, shrink } = this.#kernel
+    const { scheduler, costs, pages, shrink } = this.#kernel
     const { node } = lruvec
     this.#kernel.stores.drainRotations(thread.cpu)
     const start = scheduler.now
     const taken = this.#isolate(lruvec, scan, list, count)
     if (taken === 0) return
+    const folios = scan.batchLength
+    pages.isolated += folios
     scan.beginBatch()
     const doing = thread.doing
     scheduler.setDoing(thread, list >= P.INACTIVE_FILE ? FILE : SCAN)
     const batchNs = costs.batch.draw()
     const isolateNs = Math.floor(batchNs * ISOLATE_SHARE)
     if (!scheduler.spend(thread, isolateNs)) yield
-    scheduler.enter(thread, shrink.shrinkFolios(thread, node, scan, scan.batchLength))
+    scheduler.enter(thread, shrink.shrinkFolios(thread, node, scan, folios))
     yield
     shrink.putBack(scan.keep, scan.kept)
+    pages.isolated -= folios
     const { freed } = scan
     if (freed > 0 && !scheduler.spend(thread, batchNs - isolateNs)) yield
     shrink.giveFreed(node, scan)

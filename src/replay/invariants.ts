@@ -15,6 +15,7 @@ export function checkPages(
     new PstraceError('replay-invariant', `page ${page} at ${now} ns: ${what}`)
   let used = 0
   let listed = 0
+  let unlisted = 0
   let highest = -1
   for (let page = 0; page < pages.capacity; page++)
     if ((pages.slot[page] as number) >= 0)
@@ -24,7 +25,10 @@ export function checkPages(
     const state = pages.state[page] as number
     const hasFrame = state !== P.FREE && state !== P.SWAPPED
     const count = pages.pagesOf(page)
-    if (hasFrame) used += count
+    if (hasFrame) {
+      used += count
+      if (!pages.isOnList(page)) unlisted++
+    }
     if (pages.isOnList(page)) {
       listed += count
       if (!hasFrame || state === P.DYING) throw broken(page, 'is on a list and holds no frame')
@@ -45,6 +49,11 @@ export function checkPages(
         throw broken(page, `is lost: its slot ${at} holds nothing`)
     }
   }
+  if (unlisted > pages.isolated)
+    throw new PstraceError(
+      'replay-invariant',
+      `${unlisted} folios in memory are on no list at ${now} ns; reclaim has taken ${pages.isolated} off them`,
+    )
   let sizes = 0
   for (const size of pages.sizes) sizes += size
   if (sizes !== listed)

@@ -425,9 +425,10 @@ export class Generations {
     state: LruvecGenerations,
     type: number,
   ): Steps {
-    const { scheduler, costs, shrink, tally } = this.#kernel
+    const { scheduler, costs, pages, shrink, tally } = this.#kernel
     const { node } = lruvec
-    const { taken, skipped } = scan
+    const { batchLength: folios, taken, skipped } = scan
+    pages.isolated += folios
     const list = type === FILE_TYPE ? P.INACTIVE_FILE : P.INACTIVE_ANON
     const start = scheduler.now
     scan.skipped = 0
@@ -440,12 +441,13 @@ export class Generations {
     const skippedNs = skipped > 0 ? skipped * SKIPPED_SHARE * costs.scanKept.draw() : 0
     if (skippedNs > 0 && !scheduler.spend(thread, Math.floor(skippedNs))) yield
     scan.beginBatch()
-    yield* shrink.shrinkFolios(thread, node, scan, scan.batchLength)
+    yield* shrink.shrinkFolios(thread, node, scan, folios)
     const cleaned = this.#putBackKept(scan, state, { isLast: false })
     if (cleaned > 0) {
       yield* shrink.shrinkFolios(thread, node, scan, cleaned)
       this.#putBackKept(scan, state, { isLast: true })
     }
+    pages.isolated -= folios
     const { freed } = scan
     if (freed > 0 && !scheduler.spend(thread, batchNs - isolateNs)) yield
     shrink.giveFreed(node, scan)

@@ -64,6 +64,8 @@ export class Pages {
   evictedBy: Uint16Array | undefined
   /** List it is on (lruvec * LISTS + list), -1 = none (isolated or not in memory). */
   list: Int16Array
+  /** Folios that reclaim has taken off lists and not put back: at most so many of those in memory are on none. */
+  isolated = 0
   next: Int32Array
   previous: Int32Array
   /** MGLRU: its generation's number modulo GENERATIONS. */

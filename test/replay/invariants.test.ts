@@ -63,6 +63,14 @@ it.each<readonly [string, (pages: P.Pages) => void, (slot: number) => boolean, R
     /page 0 .* is on a list/,
   ],
   [
+    'a page in memory that is on no list and that nobody has isolated',
+    (pages) => {
+      pages.remove(0)
+    },
+    holdsAll,
+    /1 folios in memory are on no list at 7 ns; reclaim has taken 0 off them/,
+  ],
+  [
     'lists that count wrongly',
     (pages) => {
       pages.sizes[0] = 3
@@ -101,6 +109,13 @@ it('finds a store that begins before an older one, and an end out of order where
   expect(() => checkOrder(lane, 0, false)).toThrow(/1 stores began/)
 })
 
+it('takes isolated pages for sound', () => {
+  const pages = somePages()
+  pages.remove(0)
+  pages.isolated = 1
+  expect(checkPages(pages, 7, holdsAll)).toBe(2)
+})
+
 const runWith =
   (policy: Policy, more: Partial<ReplayOptions> = {}) =>
   () =>
@@ -132,6 +147,27 @@ it('a run ends whose policy counts more workers than it may have', () => {
   }
   expect(runWith(counts)).toThrow(/has 2 in running_workers; at most 1/)
 })
+
+it.each(['classic', 'mglru'] as const)(
+  'a run ends in which a page that reclaim kept does not come back on its list (%s)',
+  (lru) => {
+    const addHeads = P.Pages.prototype.addHeads
+    P.Pages.prototype.addHeads = function (folios, from, to) {
+      addHeads.call(this, folios, from, to - from > 20 ? to - 1 : to)
+    }
+    try {
+      const run = () =>
+        replay(pressure({ pages: 1500, touches: 500, tasks: 2, lru }), {
+          policy: kcompressd,
+          backend: new CountingBackend(3),
+          contents: plainContents,
+        })
+      expect(run).toThrow(/folios in memory are on no list/)
+    } finally {
+      P.Pages.prototype.addHeads = addHeads
+    }
+  },
+)
 
 it('a run ends in which one slot is written for two pages', () => {
   const slots = new PlainSlots()
