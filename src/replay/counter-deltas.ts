@@ -19,11 +19,15 @@ export class CounterDeltas {
   readonly #normal: number
   readonly #pressure: number
   #threshold: number
+  readonly #lags: boolean
 
   constructor(
     cpus: number,
     zone: { readonly managed: number; readonly min: number; readonly low: number },
+    /** A kernel for one CPU (without CONFIG_SMP) changes the counter itself. */
+    lags = true,
   ) {
+    this.#lags = lags
     this.#deltas = new Int32Array(cpus)
     const memory = Math.floor(zone.managed / MEMORY_UNIT)
     this.#normal = Math.min(MOST, 2 * bitsOf(cpus) * (1 + bitsOf(memory)))
@@ -42,6 +46,7 @@ export class CounterDeltas {
 
   /** The CPU gave or took so many pages, one after the other (__mod_zone_page_state). */
   add(cpu: number, pages: number): void {
+    if (!this.#lags) return
     const before = this.#deltas[cpu] as number
     const after = pages < 0 ? -this.#after(-before, -pages) : this.#after(before, pages)
     this.#deltas[cpu] = after

@@ -152,7 +152,11 @@ export class Kernel {
       parts.readaheadBy,
     )
     this.generations = this.pages.multiGeneration
-      ? new Generations(this, machine.swappiness.value, parts.drawBin)
+      ? new Generations(this, {
+          swappiness: machine.swappiness.value,
+          walksPageTables: machine.walksPageTables?.value ?? true,
+          drawBin: parts.drawBin,
+        })
       : undefined
     this.#placeResident()
     parts.slots.onRelease = (slot) => this.pool.released(slot)

@@ -18,6 +18,12 @@ const MIN_GENERATIONS = 2
 /** Cost of a folio that isolation passes over (a flag test and a move on its list) over that of one kept: .26 to .38 in recordings that show both. */
 const SKIPPED_SHARE = 0.33
 
+interface GenerationOptions {
+  readonly swappiness: number
+  readonly walksPageTables: boolean
+  readonly drawBin: (bins: number) => number
+}
+
 /** Of one cgroup on one node. */
 interface LruvecGenerations {
   youngest: number
@@ -28,22 +34,24 @@ interface LruvecGenerations {
 
 /**
  * The multi-generational LRU of 6.12 (mm/vmscan.c, lru_gen): new and kept pages are young, eviction takes the oldest generation in batches of
- * 64 and tries once more what became clean meanwhile, aging finds accessed pages by walking page tables (PageTables). Tiers and the walk's own
- * time are left out.
+ * 64 and tries once more what became clean meanwhile, aging finds accessed pages by walking page tables (PageTables) unless that is off. Tiers
+ * and the walk's own time are left out.
  */
 export class Generations {
   readonly #kernel: Kernel
   readonly #swappiness: number
+  readonly #walksPageTables: boolean
   readonly #lruvecs: readonly LruvecGenerations[]
   /** By node; undefined: the kernel walks the tree of cgroups as for the classic lists. */
   readonly #memcgLrus: readonly MemcgLru[] | undefined
   readonly #tables: PageTables
   #evictedFrom = new Float64Array(1024)
 
-  constructor(kernel: Kernel, swappiness: number, drawBin: (bins: number) => number) {
+  constructor(kernel: Kernel, { swappiness, walksPageTables, drawBin }: GenerationOptions) {
     const { memcgs, zones } = kernel
     this.#kernel = kernel
     this.#swappiness = swappiness
+    this.#walksPageTables = walksPageTables
     this.#lruvecs = memcgs.lruvecs.map(() => ({
       youngest: MIN_GENERATIONS + 1,
       oldest: [0, 0],
@@ -316,7 +324,7 @@ export class Generations {
     for (let type = ANON_TYPE; type <= FILE_TYPE; type++)
       if (state.youngest - (state.oldest[type] as number) + 1 >= P.GENERATIONS)
         this.#mergeOldest(lruvec, state, type)
-    this.#tables.walk(lruvec.index, state.youngest)
+    if (this.#walksPageTables) this.#tables.walk(lruvec.index, state.youngest)
     state.youngest++
   }
 

@@ -86,6 +86,7 @@ export function toNodeState(
     free,
     zones.reduce((sum, zone) => sum + (zone.reserve ? zone.reserve + zone.low : 0), 0),
   )
+  const smp = machine.smp?.value ?? true
   const cpusOfNode = cpus.filter((cpu) => cpu.node === node).length
   return {
     index: node,
@@ -104,9 +105,9 @@ export function toNodeState(
     lists: new PageLists(
       cpus.length,
       { managed: sumOf(zones, 'managed'), low, cpusOfNode },
-      { tunes: rulesOf(machine).tunesPageLists },
+      { tunes: rulesOf(machine).tunesPageLists, decays: smp },
     ),
-    deltas: new CounterDeltas(cpus.length, { managed: sumOf(zones, 'managed'), min, low }),
+    deltas: new CounterDeltas(cpus.length, { managed: sumOf(zones, 'managed'), min, low }, smp),
     decayedAt: 0,
     held,
     reserved:

@@ -22,11 +22,13 @@ export class PageLists {
   readonly #freeCount: Int32Array
   /** Since 6.7 a list that only gives refills in growing bursts. */
   readonly #tunes: boolean
+  /** A kernel for one CPU has no work for its counters, which would shorten the list. */
+  readonly #decays: boolean
 
   constructor(
     cpus: number,
     zone: { readonly managed: number; readonly low: number; readonly cpusOfNode: number },
-    options: { readonly tunes: boolean },
+    options: { readonly tunes: boolean; readonly decays?: boolean },
   ) {
     this.counts = new Int32Array(cpus)
     this.kernelCounts = new Int32Array(cpus)
@@ -43,6 +45,7 @@ export class PageLists {
       : this.#highMin
     this.#high = new Int32Array(cpus).fill(this.#highMin)
     this.#tunes = options.tunes
+    this.#decays = options.tunes && (options.decays ?? true)
   }
 
   /** Pages on all lists. */
@@ -104,7 +107,7 @@ export class PageLists {
 
   /** decay_pcp_high, which the CPU's work for its counters calls once in a second, so many times; returns how many pages the zone gets back. */
   decay(cpu: number, times: number): number {
-    if (!this.#tunes) return 0
+    if (!this.#decays) return 0
     const count = this.counts[cpu] as number
     const least = Math.max(count - (this.#batch << SCALE_MAX), this.#highMin)
     let high = this.#high[cpu] as number

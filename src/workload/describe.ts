@@ -143,6 +143,7 @@ function describeMemory(
 
 function describeReclaim(facts: FactList, machine: Machine): void {
   facts.based('machine', 'lru', machine.lru)
+  facts.known('walks_page_tables', machine.walksPageTables, '')
   facts.based('machine', 'swappiness', machine.swappiness)
   facts.based('machine', 'boost_step', machine.boostStep, 'pages')
   facts.based('machine', 'boost_max', machine.boostMax, 'pages')
@@ -195,6 +196,7 @@ function describeSwap(facts: FactList, workload: Workload): void {
   describeDevice(facts, workload)
   facts.known('record_pages_per_slot', machine.recordPagesPerSlot, 'pages')
   facts.known('kernel', machine.kernel, '')
+  facts.known('smp', machine.smp, '')
   facts.based('machine', 'zero_map', machine.zeroMap)
   facts.based('machine', 'readahead', machine.readahead, 'pages')
 }

@@ -18,8 +18,10 @@ export function readMachine(values: JsonValues, json: Json): Machine {
     basedOf(json[name] ?? otherwise, at(name))
   const optional = <Name extends string>(name: Name): { [K in Name]?: Based<number> } =>
     values.optional(json, name, at(name), basedOf)
+  const flagOf = (value: unknown, place: string): Based<boolean> =>
+    values.based(value, place, (flag, where) => values.flag(flag, where))
   const basedFlag = (name: string, otherwise: boolean): Based<boolean> =>
-    values.based(json[name] ?? otherwise, at(name), (value, place) => values.flag(value, place))
+    flagOf(json[name] ?? otherwise, at(name))
   return {
     pageSize: values.number(json['pageSize'] ?? 4096, at('pageSize')),
     cpus: readCpus(values, json),
@@ -29,6 +31,7 @@ export function readMachine(values: JsonValues, json: Json): Machine {
     lru: values.based(json['lru'] ?? 'classic', at('lru'), (value, place) =>
       values.oneOf(value, place, ['classic', 'mglru'] as const),
     ),
+    ...values.optional(json, 'walksPageTables', at('walksPageTables'), flagOf),
     swappiness: basedNumber('swappiness', 60),
     boostStep: basedNumber('boostStep', 0),
     boostMax: basedNumber('boostMax', 0),
@@ -53,6 +56,7 @@ export function readMachine(values: JsonValues, json: Json): Machine {
     ...values.optional(json, 'kernel', at('kernel'), (release, place) =>
       values.based(release, place, (value, where) => readRelease(values, value, where)),
     ),
+    ...values.optional(json, 'smp', at('smp'), flagOf),
     readahead: basedNumber('readahead', 1),
     ...values.optional(json, 'scheduler', at('scheduler'), (value, place) =>
       readSchedulerInputs(values, value, place),

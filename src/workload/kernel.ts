@@ -1,7 +1,7 @@
 import { findDebianRelease, formatRelease, parseKernelRelease } from '../model/kernel-release.ts'
 import { readCounter, snapshotText } from './machine.ts'
 import type { Recording } from './recording.ts'
-import type { Based } from './types.ts'
+import type { Based, Machine } from './types.ts'
 
 /** Does swap-out keep zero pages in a bitmap (mm/page_io.c, 6.12), of which swpout_zero of vmstat is the counter? */
 export function findZeroMap(recording: Recording): Based<boolean> {
@@ -28,4 +28,13 @@ export function findKernel(recording: Recording, zeroMap: Based<boolean>): Based
     basis: zeroMap.basis === 'default' ? 'default' : 'inferred',
     from: `zero map: ${zeroMap.from}`,
   }
+}
+
+/** A kernel for one CPU keeps no counters by CPU (include/linux/vmstat.h): its zoneinfo lists page sets without their threshold. */
+export function findUniprocessor(recording: Recording): Pick<Machine, 'smp'> {
+  const zoneinfo = snapshotText(recording, 'zoneinfo.before') ?? ''
+  const isFor = !/^\s+count: /m.test(zoneinfo) || zoneinfo.includes('vm stats threshold')
+  return isFor
+    ? {}
+    : { smp: { value: false, basis: 'snapshot', from: 'zoneinfo without vm stats threshold' } }
 }

@@ -1,5 +1,7 @@
 import { MAX_CHUNK_PAGES } from '../model/buddy.ts'
 import type { Balance } from './balance.ts'
+import { findUniprocessor } from './kernel.ts'
+import { findLru, findTableWalks } from './lru.ts'
 import { findMobility } from './mobility.ts'
 import { EVENT, type RecordedZone, type Recording } from './recording.ts'
 import { findSwappiness } from './swappiness.ts'
@@ -73,44 +75,6 @@ export function findZones(recording: Recording): RecordedZone[] {
 /** Managed memory holds the kernel's own pages too. */
 const MANAGED_OVER_AVAILABLE = 1.2
 
-/** From lru_gen where it was read; else by the batches: the classic list asks for SWAP_CLUSTER_MAX = 32 pages at most, MGLRU for 64 and more. */
-function findLru(recording: Recording): Based<'classic' | 'mglru'> {
-  const enabled = readLruGen(recording)
-  if (enabled !== undefined)
-    return { value: enabled ? 'mglru' : 'classic', basis: 'snapshot', from: 'lru_gen' }
-  let isolations = 0
-  let large = 0
-  let active = 0
-  let writes = 0
-  for (let i = 0; i < recording.length; i++) {
-    const kind = recording.kind[i]
-    if (kind === EVENT.isolate) {
-      isolations++
-      if ((recording.a[i] ?? 0) > CLASSIC_BATCH) large++
-    } else if (kind === EVENT.written) writes++
-    else if (kind === EVENT.batchEnd) active++
-  }
-  if (isolations === 0)
-    return writes > 0 && active === 0
-      ? { value: 'mglru', basis: 'inferred', n: writes, from: 'writes without isolation events' }
-      : { value: 'classic', basis: 'default', from: 'no reclaim batch seen' }
-  return {
-    value: large * 2 > isolations ? 'mglru' : 'classic',
-    basis: 'event',
-    n: isolations,
-    from: 'size of the batches asked for',
-  }
-}
-
-const CLASSIC_BATCH = 32
-
-function readLruGen(recording: Recording): boolean | undefined {
-  const text = snapshotText(recording, 'lru_gen')
-  if (text === undefined) return undefined
-  const value = Number(text.trim())
-  return Number.isNaN(value) ? undefined : value !== 0
-}
-
 /** A file read beside the trace. */
 export function snapshotText(recording: Recording, name: string): string | undefined {
   const value = recording.snapshot[name]
@@ -165,6 +129,7 @@ export function describeMachine(recording: Recording, options: MachineOptions): 
     })),
     zones: describeZones(recording, zones),
     lru,
+    ...findTableWalks(recording),
     swappiness: findSwappiness(recording, lru.value),
     ...findBoosts(recording, balance, high),
     ...findBoostLevel(options.boostFree, allLow),
@@ -176,6 +141,7 @@ export function describeMachine(recording: Recording, options: MachineOptions): 
     },
     ...findBackend(recording, balance),
     kernel: options.kernel,
+    ...findUniprocessor(recording),
     zeroMap: options.zeroMap,
     readahead: findReadahead(recording),
   }

@@ -80,6 +80,8 @@ export interface Machine {
   readonly nodes: readonly WorkloadNode[]
   readonly zones: readonly WorkloadZone[]
   readonly lru: Based<'classic' | 'mglru'>
+  /** Aging of generations walks page tables; else reclaim alone finds what was accessed. Absent = it does. */
+  readonly walksPageTables?: Based<boolean>
   readonly swappiness: Based<number>
   /** Watermark boost: pages added to min, low, high by a fallback allocation, and their ceiling; 0 = none. */
   readonly boostStep: Based<number>
@@ -101,6 +103,8 @@ export interface Machine {
   readonly backendParameters: Readonly<Record<string, Based<number | string>>>
   /** Zero pages are caught before the backend and any queue (zero map, 6.12 and later). */
   readonly zeroMap: Based<boolean>
+  /** The kernel is built for more than one CPU (CONFIG_SMP), each of which counts for itself first; absent = it is. */
+  readonly smp?: Based<boolean>
   /** Its release as kernel.org counts (6.12.95; without the third number where nobody tells it); absent = as the zero map tells. */
   readonly kernel?: Based<string>
   /** Swap-in reads this many pages around the fault (2^page-cluster); 1 = none. */

@@ -29,6 +29,13 @@ describe('what a zone counter lacks', () => {
     expect(mostKept(1, zone, true)).toBe(mostKept(1, zone, false))
   })
 
+  it('is nothing in a kernel that is built for one CPU', () => {
+    const deltas = new CounterDeltas(1, zone, false)
+    deltas.setPressure(true)
+    deltas.add(0, -5)
+    expect(deltas.lag).toBe(0)
+  })
+
   it('never is more than a byte holds, and never nothing', () => {
     expect(mostKept(2, { managed: 1 << 26, min: 1000, low: 9000 }, true)).toBe(125)
     expect(mostKept(8, { managed: 4096, min: 10, low: 12 }, true)).toBe(1)

@@ -44,6 +44,17 @@ describe('per-CPU page lists', () => {
     expect(new PageLists(2, zone, { tunes: false }).decay(0, 9)).toBe(0)
   })
 
+  it('are not shortened by a kernel that is built for one CPU', () => {
+    const backOf = (decays: boolean): number => {
+      const lists = new PageLists(1, zone, { tunes: true, decays })
+      lists.isBelowHigh = false
+      for (let page = 0; page < 2000; page++) lists.take(0, 100_000)
+      return lists.decay(0, 100)
+    }
+    expect(backOf(true)).toBeGreaterThan(0)
+    expect(backOf(false)).toBe(0)
+  })
+
   it('refill batch by batch before 6.7', () => {
     expect(new Set(refills(false, 200))).toEqual(new Set([15]))
   })

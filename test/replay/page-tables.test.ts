@@ -1,8 +1,11 @@
 import { beforeEach, describe, expect, it } from 'vitest'
+import { kswapd } from '../../src/policies/kswapd.ts'
 import { AddressSpace, TABLE_PAGES } from '../../src/replay/address-space.ts'
 import { PageTables } from '../../src/replay/page-tables.ts'
 import { ACCESSED, Pages, RESIDENT } from '../../src/replay/pages.ts'
-import { plan } from './build.ts'
+import { replay } from '../../src/replay/replay.ts'
+import { based, CountingBackend, plainContents, plan } from './build.ts'
+import { pressure } from './scenarios.ts'
 
 const TABLES = 3
 const NODE = 0
@@ -92,4 +95,24 @@ describe('page tables under MGLRU', () => {
     tables.walk(NODE, 6)
     expect(promoted.size).toBe(0)
   })
+})
+
+it('reclaim meets each accessed page itself where aging does not walk page tables', () => {
+  const workload = pressure({ pages: 4000, touches: 0, lru: 'mglru' })
+  const scanned = [true, false].map((walks) => {
+    let pages = 0
+    replay(
+      { ...workload, machine: { ...workload.machine, walksPageTables: based(walks) } },
+      {
+        policy: kswapd,
+        backend: new CountingBackend(3),
+        contents: plainContents,
+        log: ({ event, value }) => {
+          if (event === 'isolate') pages += value
+        },
+      },
+    )
+    return pages
+  })
+  expect(scanned[1]).toBeGreaterThan((scanned[0] as number) + 1000)
 })

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { findKernel, findZeroMap } from '../../src/workload/kernel.ts'
+import { findKernel, findUniprocessor, findZeroMap } from '../../src/workload/kernel.ts'
 import { RecordingBuilder } from '../../src/workload/recording.ts'
 import { madeRecording } from './made-recording.ts'
 
@@ -49,4 +49,18 @@ it('where nothing names it the zero map tells, and the other way round', () => {
     kernel: { value: '6.1', basis: 'default' },
     zeroMap: { value: false, basis: 'default' },
   })
+})
+
+it('is for one CPU where zoneinfo lists page sets without the threshold of their counters', () => {
+  const smpOf = (zoneinfo: string) =>
+    findUniprocessor(
+      madeRecording(new RecordingBuilder(), {
+        endNs: 1,
+        snapshot: { 'zoneinfo.before': zoneinfo },
+      }),
+    )
+  const sets = '  pagesets\n    cpu: 0\n              count: 3372\n              batch: 31\n'
+  expect(smpOf(sets)).toMatchObject({ smp: { value: false, basis: 'snapshot' } })
+  expect(smpOf(`${sets}  vm stats threshold: 4\n`)).toEqual({})
+  expect(smpOf('Node 0, zone   Normal\n  pages free     115288\n')).toEqual({})
 })

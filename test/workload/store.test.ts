@@ -57,6 +57,15 @@ describe('a workload written by hand', () => {
     expect(workload.machine.scheduler).toBeUndefined()
   })
 
+  it('says of its kernel that it is for one CPU, or that aging does not walk page tables', () => {
+    const { machine } = byHand
+    const told = { ...machine, smp: false, walksPageTables: false }
+    const given = read((json) => ({ ...json, machine: told })).machine
+    expect([given.smp?.value, given.walksPageTables?.value]).toEqual([false, false])
+    const silent = read((json) => json).machine
+    expect([silent.smp, silent.walksPageTables]).toEqual([undefined, undefined])
+  })
+
   it('has a scheduler with ticks of 1 ms that has learnt nothing, unless it says so', () => {
     const scheduler = (given: object) =>
       read((json) => ({ ...json, machine: { ...json.machine, scheduler: given } })).machine
