@@ -11,11 +11,12 @@ import {
   spreadAllocations,
   toAnonAnchors,
 } from './demand.ts'
-import { findBoostLevel, largestZones } from './machine.ts'
+import { findBoostLevel, findWholeBlocks, largestZones } from './machine.ts'
 import { type PageCache, readPageCache } from './page-cache.ts'
 import type { RecordedZone, Recording } from './recording.ts'
 import type { Stores } from './stores.ts'
 import type { MemoryUsers } from './threads.ts'
+import type { Based } from './types.ts'
 
 /** The demand's tasks, in the order of their ids; a task's row is its place here. */
 export interface DemandTasks {
@@ -47,6 +48,8 @@ export interface Demand {
   readonly knots: readonly Knot[]
   readonly allocations: Allocations
   readonly cache: PageCache
+  /** Pages of whole blocks that are free for unmovable pages when a boost begins the workload. */
+  readonly wholeUnmovable: number
   /** Free memory at boosts up to a moment. */
   boostFree(untilNs: number): number[]
 }
@@ -57,7 +60,7 @@ interface DemandParts {
   readonly stores: Stores
   readonly zones: readonly RecordedZone[]
   readonly startEvent: number
-  readonly recordPagesPerSlot: number
+  readonly recordPagesPerSlot: Based<number>
 }
 
 /** The balance of memory up to a moment. */
@@ -88,7 +91,7 @@ export function findDemand(recording: Recording, parts: DemandParts): Demand {
     return sum
   }
   const cache = readPageCache(recording, tasks.list, users, startEvent)
-  const demandBy = (balance: Balance): Demand => {
+  const demandBy = (balance: Balance, wholeUnmovable: number): Demand => {
     // The balance takes every page-cache page that went for one that was read since; when those were read is known better.
     const anchors = balance.anchors.map((anchor) => ({
       ...anchor,
@@ -103,21 +106,25 @@ export function findDemand(recording: Recording, parts: DemandParts): Demand {
         stores: parts.stores,
         startEvent,
         untilNs,
-        recordPagesPerSlot: parts.recordPagesPerSlot,
+        recordPagesPerSlot: parts.recordPagesPerSlot.value,
         cache,
       })
-    return { balance, knots, allocations, cache, boostFree }
+    return { balance, knots, allocations, cache, wholeUnmovable, boostFree }
   }
-  const demand = demandBy(balanceUntil(recording, parts, recording.endNs))
+  const demand = demandBy(balanceUntil(recording, parts, recording.endNs), 0)
   if (!isBoostWake(recording, startEvent)) return demand
   // The first wake-up came when the movable pages were used up, not at low. What is free then and what later boosts show depend on each other.
   const { low } = watermarkSums(parts.zones)
   const levelOf = ({ boostFree }: Demand): number =>
     findBoostLevel(boostFree(recording.endNs), low).boostBelowFree?.value ?? low
-  const demandFrom = (freeAtStart: number): Demand =>
-    demandBy(balanceUntil(recording, parts, recording.endNs, freeAtStart))
+  const demandFrom = (freeAtStart: number, whole = 0): Demand =>
+    demandBy(balanceUntil(recording, parts, recording.endNs, freeAtStart + whole), whole)
   const first = levelOf(demand)
-  return demandFrom(Math.round((first + levelOf(demandFrom(first))) / 2))
+  // Whole blocks were claimed before any later boost: that level does not have them.
+  return demandFrom(
+    Math.round((first + levelOf(demandFrom(first))) / 2),
+    findWholeBlocks(recording, { ...parts, balance: demand.balance }),
+  )
 }
 
 function listAllocators(recording: Recording, users: MemoryUsers, tasks: DemandTasks): Allocator[] {

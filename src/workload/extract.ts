@@ -144,6 +144,7 @@ function describePart(recording: Recording, history: History, share: number): Wo
   const machine = describeMachine(recording, {
     balance: part,
     boostFree: demand.boostFree(untilNs),
+    wholeUnmovable: demand.wholeUnmovable,
     recordPagesPerSlot,
     zones,
     kernel: findKernel(recording, zeroMap),

@@ -69,7 +69,7 @@ export function readHistory(recording: Recording, disturbances: Disturbances | u
   const recordPagesPerSlot = findRecordPages(recording)
   const demand = findDemand(recording, {
     ...{ stores: whole.stores, zones, startEvent, users, tasks },
-    recordPagesPerSlot: recordPagesPerSlot.value,
+    recordPagesPerSlot,
   })
   const stores = listStores(recording, whole.stores, startEvent, nodeFinder(recording, zones))
   const touches = listTouches(recording, tasks.clocks, tasks.rows, startEvent)

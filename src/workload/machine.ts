@@ -2,7 +2,7 @@ import { MAX_CHUNK_PAGES } from '../model/buddy.ts'
 import type { Balance } from './balance.ts'
 import { findUniprocessor } from './kernel.ts'
 import { findLru, findTableWalks } from './lru.ts'
-import { findMobility } from './mobility.ts'
+import { findMobility, findWholeUnmovable, type MobilityOptions } from './mobility.ts'
 import { EVENT, type RecordedZone, type Recording } from './recording.ts'
 import { findSwappiness } from './swappiness.ts'
 import {
@@ -89,6 +89,8 @@ export interface MachineOptions {
   readonly zones: readonly RecordedZone[]
   readonly kernel: Based<string>
   readonly zeroMap: Based<boolean>
+  /** Pages of whole chunks that are free for unmovable pages at the start, on machines of one node. */
+  readonly wholeUnmovable: number
 }
 
 /** The machine that a replay gets; each value says whether an event, a counter or a default gave it. Watermarks in pages. */
@@ -118,13 +120,8 @@ export function describeMachine(recording: Recording, options: MachineOptions): 
       },
       totalPages: managedOf(node),
       ...findMobility({
-        before: snapshotText(recording, 'zoneinfo.before'),
-        after: snapshotText(recording, 'zoneinfo.after'),
-        node,
-        lruAtStart: balance.lruAtStart.value / nodes.length,
-        heldAtEnd: nodes.length > 1 ? undefined : heldAtEnd(recording),
-        recordPagesPerSlot:
-          options.recordPagesPerSlot.value - TREE_BYTES_PER_SLOT / recording.pageSize,
+        ...toMobilityOptions(recording, options, { node, nodes: nodes.length }),
+        wholeUnmovable: options.wholeUnmovable,
       }),
     })),
     zones: describeZones(recording, zones),
@@ -268,6 +265,35 @@ const MOST_ERROR = 0.25
  */
 const POOL_BYTES = 17
 const ZSWAP_BYTES = 64 + 9
+
+function toMobilityOptions(
+  recording: Recording,
+  { balance, recordPagesPerSlot }: Pick<MachineOptions, 'balance' | 'recordPagesPerSlot'>,
+  { node, nodes }: { readonly node: number; readonly nodes: number },
+): MobilityOptions {
+  return {
+    before: snapshotText(recording, 'zoneinfo.before'),
+    after: snapshotText(recording, 'zoneinfo.after'),
+    node,
+    lruAtStart: balance.lruAtStart.value / nodes,
+    heldAtEnd: nodes > 1 ? undefined : heldAtEnd(recording),
+    recordPagesPerSlot: recordPagesPerSlot.value - TREE_BYTES_PER_SLOT / recording.pageSize,
+  }
+}
+
+/** Of machines of one node alone: elsewhere it is not told whose the pages in swap are. */
+export function findWholeBlocks(
+  recording: Recording,
+  options: Pick<MachineOptions, 'balance' | 'recordPagesPerSlot' | 'zones'>,
+): number {
+  const nodes = new Set(options.zones.map(({ node }) => node))
+  const [node = 0] = nodes
+  if (nodes.size > 1) return 0
+  return findWholeUnmovable({
+    ...toMobilityOptions(recording, options, { node, nodes: 1 }),
+    pagetypes: snapshotText(recording, 'pagetypeinfo.before'),
+  })
+}
 
 /** Swapped pages that zram held at the recording's end; undefined = not counted. */
 function heldAtEnd(recording: Recording): number | undefined {

@@ -1,6 +1,6 @@
 import { MAX_CHUNK_PAGES } from '../model/buddy.ts'
 import type { Based } from './types.ts'
-import { countOf, listZones } from './zoneinfo.ts'
+import { countOf, listZones, type ZoneText } from './zoneinfo.ts'
 
 /** What came since a snapshot has page tables: entries of one on 64-bit machines with pages of 4 KiB. */
 const TABLE_ENTRIES = 512
@@ -18,6 +18,8 @@ export interface MobilityOptions {
   /** The node's swapped pages that the pool held at the end, undefined = not counted; and the unmovable pages that the kernel keeps for one. */
   readonly heldAtEnd: number | undefined
   readonly recordPagesPerSlot: number
+  /** Pages of whole chunks that are free for unmovable pages at the start (findWholeUnmovable); absent = 0. */
+  readonly wholeUnmovable?: number
 }
 
 /**
@@ -28,18 +30,46 @@ export function findMobility(options: MobilityOptions): {
   readonly unmovableFree?: Based<number>
   readonly reclaimableFree?: Based<number>
 } {
-  const { lruAtStart } = options
   const before = readZone(options.before, options.node)
   if (before === undefined || before.reclaimable === 0) return {}
-  const since = (lru: number): number => Math.max(0, lruAtStart - lru) / TABLE_ENTRIES
   const used = before.used + before.ramfs
+  const rest = restOf(
+    usedByEnd(options, before.ramfs) ?? used + tablesSince(options, before),
+    'unmovable',
+  )
   return {
-    unmovableFree: restOf(
-      usedByEnd(options, before.ramfs) ?? used + since(before.lru - before.ramfs),
-      'unmovable',
-    ),
+    unmovableFree: { ...rest, value: rest.value + (options.wholeUnmovable ?? 0) },
     reclaimableFree: restOf(before.reclaimable, 'reclaimable slab'),
   }
+}
+
+/**
+ * Pages of whole chunks among those free for unmovable pages at the start. Fallbacks claim such a chunk without a boost, so memory is not low
+ * before it is used up. /proc/pagetypeinfo tells those on the zone's lists while memory is plentiful; CPUs hold fewer than a chunk of them.
+ */
+export function findWholeUnmovable(
+  options: MobilityOptions & { readonly pagetypes: string | undefined },
+): number {
+  const zone = largestZone(options.before, options.node)
+  const before = readZone(options.before, options.node)
+  const rest = findMobility(options).unmovableFree?.value
+  if (zone === undefined || before === undefined || rest === undefined) return 0
+  const free = readUnmovable(options.pagetypes ?? '', zone)
+  if (free === undefined) return 0
+  const least = free - tablesSince(options, before)
+  return Math.max(0, Math.ceil((least - rest) / MAX_CHUNK_PAGES)) * MAX_CHUNK_PAGES
+}
+
+/** Free pages of the zone in unmovable blocks: chunks by order. */
+function readUnmovable(pagetypes: string, { node, zone }: ZoneText): number | undefined {
+  const line = new RegExp(`^Node +${node}, zone +${zone}, type +Unmovable((?: +\\d+)+)`, 'm')
+  const counts = line.exec(pagetypes)?.[1]?.trim().split(/ +/)
+  return counts?.reduce((sum, count, order) => sum + Number(count) * 2 ** order, 0)
+}
+
+/** Page tables of what came on the lists since the first snapshot. */
+function tablesSince({ lruAtStart }: MobilityOptions, { lru, ramfs }: ZonePages): number {
+  return Math.max(0, lruAtStart - (lru - ramfs)) / TABLE_ENTRIES
 }
 
 /**
@@ -65,16 +95,24 @@ interface ZonePages {
   readonly ramfs: number
 }
 
+function zonesOf(zoneinfo: string | undefined, node: number): readonly ZoneText[] {
+  return listZones(zoneinfo ?? '').filter((zone) => zone.node === node)
+}
+
+function largestZone(zoneinfo: string | undefined, node: number): ZoneText | undefined {
+  let largest: ZoneText | undefined
+  for (const zone of zonesOf(zoneinfo, node))
+    if (countOf(zone.text, 'managed') > countOf(largest?.text ?? '', 'managed')) largest = zone
+  return largest
+}
+
 /** The node's largest zone; slab is counted with the node's first. */
 function readZone(zoneinfo: string | undefined, node: number): ZonePages | undefined {
-  let largest = ''
-  let reclaimable = 0
-  for (const { node: of, text } of listZones(zoneinfo ?? '')) {
-    if (of !== node) continue
-    reclaimable = Math.max(reclaimable, countOf(text, 'nr_slab_reclaimable'))
-    if (countOf(text, 'managed') > countOf(largest, 'managed')) largest = text
-  }
-  if (largest === '') return undefined
+  const largest = largestZone(zoneinfo, node)?.text
+  if (largest === undefined) return undefined
+  const reclaimable = Math.max(
+    ...zonesOf(zoneinfo, node).map(({ text }) => countOf(text, 'nr_slab_reclaimable')),
+  )
   const listed = [...largest.matchAll(/^\s+count: +(\d+)/gm)].reduce(
     (sum, [, n]) => sum + Number(n),
     0,

@@ -1,5 +1,9 @@
 import { expect, it } from 'vitest'
-import { findMobility, type MobilityOptions } from '../../src/workload/mobility.ts'
+import {
+  findMobility,
+  findWholeUnmovable,
+  type MobilityOptions,
+} from '../../src/workload/mobility.ts'
 
 interface Counts {
   readonly free: number
@@ -82,4 +86,39 @@ it('each node has its own', () => {
 it('nothing is told without zoneinfo', () => {
   expect(mobility({ before: undefined })).toEqual({})
   expect(mobility({ before: 'Node 0, zone Normal\n' })).toEqual({})
+})
+
+/** Free chunks of each zone by order, of the recorded form. */
+function pagetypeinfo(unmovable: readonly number[]): string {
+  const line = (zone: string, type: string, counts: readonly number[]): string =>
+    `Node    0, zone ${zone.padStart(8)}, type ${type.padStart(12)} ${counts.map((n) => `${n}`.padStart(6)).join(' ')} `
+  return [
+    'Free pages count per migrate type at order       0      1      2 ',
+    line('DMA', 'Unmovable', [9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]),
+    line('DMA32', 'Unmovable', unmovable),
+    line('DMA32', 'Movable', [2, 2, 3, 3, 1, 2, 3, 4, 2, 3, 90]),
+    '',
+  ].join('\n')
+}
+
+it('a whole chunk is free beside that where more unmovable pages are free than the rest and the lists of CPUs', () => {
+  const wholeOf = (unmovable: readonly number[], lruAtStart = 1500): number =>
+    findWholeUnmovable({
+      ...{ before: BEFORE, after: undefined, node: 0, lruAtStart },
+      ...{ heldAtEnd: undefined, recordPagesPerSlot: 0, pagetypes: pagetypeinfo(unmovable) },
+    })
+  // The rest is 442.
+  expect(wholeOf([0, 1, 0, 0, 0, 0, 1, 1, 1, 0, 0])).toBe(1024)
+  expect(wholeOf([0, 1, 0, 1, 0, 0, 1, 1, 0, 0, 0])).toBe(0)
+  expect(wholeOf([0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1])).toBe(2048)
+  // Page tables of what comes until the start take 40 of the 450, and as many of the rest.
+  expect(wholeOf([0, 1, 0, 0, 0, 0, 1, 1, 1, 0, 0], 1500 + 512 * 40)).toBe(1024)
+})
+
+it('no whole chunk is known without pagetypeinfo, and one that is known is free for unmovable pages', () => {
+  const options = { before: BEFORE, after: undefined, node: 0, lruAtStart: 1500 }
+  const given = { ...options, heldAtEnd: undefined, recordPagesPerSlot: 0 }
+  expect(findWholeUnmovable({ ...given, pagetypes: undefined })).toBe(0)
+  expect(findWholeUnmovable({ ...given, pagetypes: 'no such file\n' })).toBe(0)
+  expect(findMobility({ ...given, wholeUnmovable: 1024 }).unmovableFree?.value).toBe(442 + 1024)
 })
