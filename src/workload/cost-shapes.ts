@@ -22,3 +22,11 @@ export function measured(
 export function fixed(ns: number, basis: Basis, from: string, n = 0): Cost {
   return { samples: new Float64Array(0), fixedNs: ns, basis, n, from }
 }
+
+/** A step shorter than what is taken for an addition to it is still a step in part. */
+const LEAST_BARE_SHARE = 0.25
+
+/** What a step took, less what came on top of it. */
+export function lessened(ns: number, addedNs: number): number {
+  return Math.max(ns * LEAST_BARE_SHARE, ns - addedNs)
+}

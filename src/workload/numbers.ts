@@ -35,6 +35,11 @@ export class Numbers {
     return this.copyValues().sort()[this.length >> 1] ?? Number.NaN
   }
 
+  /** The value that a quarter of them lies below. NaN = none. */
+  lowerQuartile(): number {
+    return this.copyValues().sort()[this.length >> 2] ?? Number.NaN
+  }
+
   /** The value at which half of their sum is reached: the middle of what a moment chosen by chance falls into. NaN = none. */
   medianByLength(): number {
     const sorted = this.copyValues().sort()

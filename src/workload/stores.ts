@@ -1,4 +1,4 @@
-import { fixed, measured } from './cost-shapes.ts'
+import { fixed, lessened, measured } from './cost-shapes.ts'
 import { Numbers } from './numbers.ts'
 import type { Basis, Cost } from './types.ts'
 
@@ -134,11 +134,10 @@ export function storeCosts(stores: Stores, isWholeGap: boolean): StoreCosts {
   const hasKernel = kernel.whole.length >= 2 * MIN_SAMPLES
   const hasUser = user.alone.length >= 2 * MIN_SAMPLES
   const chosen = hasKernel ? kernel : user.whole.length > 0 ? user : kernel
-  const tellsFlush = hasKernel && user.alone.length > 0 && user.interrupted >= MIN_SAMPLES
+  const tellsFlush = hasKernel && user.alone.length > 0 && user.once.length >= MIN_SAMPLES
   const alone = hasUser ? user.alone : kernel.whole
-  const flushNs = tellsFlush
-    ? Math.max(0, (user.whole.mean() - alone.mean()) / user.meanFlushes)
-    : 0
+  // A host's slow stretches make stores longer, which flushes then strike oftener: they are above the lower quartiles.
+  const flushNs = tellsFlush ? Math.max(0, user.once.lowerQuartile() - alone.lowerQuartile()) : 0
   return {
     store: measured(
       chosen.whole,
@@ -148,8 +147,8 @@ export function storeCosts(stores: Stores, isWholeGap: boolean): StoreCosts {
     storeDirect:
       hasKernel && hasUser
         ? measured(
-            user.alone,
-            'stores by direct reclaimers that nothing interrupted, apart from switches',
+            tellsFlush ? user.lessFlushes(flushNs) : user.alone,
+            'stores by direct reclaimers, apart from flushes received and switches',
             0,
           )
         : fixed(0, 'inferred', 'as a store by a kernel thread'),
@@ -158,9 +157,9 @@ export function storeCosts(stores: Stores, isWholeGap: boolean): StoreCosts {
       flushNs,
       tellsFlush ? 'event' : 'default',
       tellsFlush
-        ? 'mean store of direct reclaimers less that of undisturbed ones, per page unmapped meanwhile'
+        ? 'lower quartile of stores by direct reclaimers during which one page was unmapped elsewhere, less that of those during which none was'
         : 'too few stores by direct reclaimers',
-      user.whole.length,
+      user.once.length,
     ),
     switch: switchCost([kernel, user]),
   }
@@ -168,12 +167,14 @@ export function storeCosts(stores: Stores, isWholeGap: boolean): StoreCosts {
 
 /** Stores of pages with data by one kind of thread. */
 class StoreClass {
-  /** Without a switch inside; and of those the ones that no unmapping interrupted. */
+  /** Without a switch inside; and of those the ones that no unmapping interrupted, or one did. */
   readonly whole = new Numbers()
   readonly alone = new Numbers()
+  readonly once = new Numbers()
   /** With one switch inside. */
   readonly switched = new Numbers()
-  #flushes = 0
+  /** Of each of `whole`, by how many unmappings it was interrupted. */
+  readonly #flushes = new Numbers()
 
   add(stores: Stores, k: number): void {
     const spent = stores.cpuNs[k] ?? 0
@@ -184,17 +185,20 @@ class StoreClass {
       return
     }
     this.whole.push(spent)
-    this.#flushes += flushes
+    this.#flushes.push(flushes)
     if (flushes === 0) this.alone.push(spent)
+    else if (flushes === 1) this.once.push(spent)
   }
 
-  /** Stores that an unmapping elsewhere interrupted. */
-  get interrupted(): number {
-    return this.whole.length - this.alone.length
-  }
-
-  get meanFlushes(): number {
-    return this.whole.length === 0 ? 0 : this.#flushes / this.whole.length
+  /**
+   * Without what flushes added: those that none interrupted are the short ones, since kswapd unmaps about as often as a store takes, and a run
+   * must spend in all what the recording did.
+   */
+  lessFlushes(flushNs: number): Numbers {
+    const bare = new Numbers()
+    for (let k = 0; k < this.whole.length; k++)
+      bare.push(lessened(this.whole.at(k), this.#flushes.at(k) * flushNs))
+    return bare
   }
 
   /** What stores with a switch inside took more than others, each for itself: a switch falls into long stores more often than into short ones. */

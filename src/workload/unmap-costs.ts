@@ -1,4 +1,4 @@
-import { fixed, measured } from './cost-shapes.ts'
+import { fixed, lessened, measured } from './cost-shapes.ts'
 import { Numbers } from './numbers.ts'
 import type { Cost } from './types.ts'
 
@@ -99,7 +99,7 @@ function ownCosts(kinds: GapKinds): OwnCosts {
   const calm = kinds.own(false, false, false)
   const isTold = calm.length >= MIN_GAPS
   const flushed = kinds.own(false, false, true)
-  const refill = flushed.length >= MIN_GAPS ? flushed.mean() - calm.mean() : 0
+  const refill = flushed.length >= MIN_GAPS ? flushed.lowerQuartile() - calm.lowerQuartile() : 0
   const held = kinds.own(false, true, false)
   const remote = kinds.own(true, true, false)
   return {
@@ -112,7 +112,7 @@ function ownCosts(kinds: GapKinds): OwnCosts {
       isTold && remote.length >= MIN_GAPS ? remote : kinds.any(OWNER_REMOTE),
       `${way}, while another runs elsewhere`,
     ),
-    refillNs: isTold ? Math.max(0, refill / kinds.meanFlushes) : 0,
+    refillNs: isTold ? Math.max(0, refill) : 0,
   }
 }
 
@@ -163,18 +163,6 @@ class GapKinds {
     return this.#select({ isOwner: true, isRemote }, (gap) =>
       gap.isHeld === isHeld && gap.flushes > 0 === isFlushed ? gap.ns : -1,
     )
-  }
-
-  /** Flushes received per store of an owner that received any; NaN = there is none. */
-  get meanFlushes(): number {
-    let stores = 0
-    let flushes = 0
-    for (const gap of this.#gaps) {
-      if (!gap.isOwner || gap.flushes === 0) continue
-      stores++
-      flushes += gap.flushes
-    }
-    return flushes / stores
   }
 
   any(by: By): Numbers {
@@ -236,11 +224,4 @@ class GapKinds {
     }
     return full.length >= MIN_GAPS || loose.length === 0 ? full : loose
   }
-}
-
-/** A gap shorter than most is still an unmapping in part. */
-const LEAST_BARE_SHARE = 0.25
-
-function lessened(ns: number, addedNs: number): number {
-  return Math.max(ns * LEAST_BARE_SHARE, ns - addedNs)
 }

@@ -34,7 +34,14 @@ describe('stores of zero pages', () => {
 /** An application and kswapd write pages on two CPUs at the same time; every page kswapd unmaps interrupts the application for `flush`; after each it rests. */
 function bothWriting(
   pages: number,
-  times: { kernel: number; direct: number; flush: number; rest?: number },
+  times: {
+    kernel: number
+    direct: number
+    flush: number
+    rest?: number
+    /** Of so many direct stores one takes twice as long. */
+    slowEvery?: number
+  },
 ): Recording {
   const events: { ns: number; cpu: number; tid: number; kind: number; a: number }[] = []
   const unmapNs = 30_000
@@ -53,7 +60,8 @@ function bothWriting(
   for (let page = pages; ns < endNs; page++) {
     ns += unmapNs
     const begin = ns
-    let end = begin + times.direct
+    const isSlow = times.slowEvery !== undefined && page % times.slowEvery === 0
+    let end = begin + times.direct * (isSlow ? 2 : 1)
     for (const gate of gates) if (gate > begin && gate < end) end += times.flush
     events.push({ ns: begin, cpu: 1, tid: APP, kind: EVENT.gate, a: page })
     events.push({ ns: end, cpu: 1, tid: APP, kind: EVENT.written, a: page })
@@ -103,6 +111,22 @@ describe('stores of direct reclaimers', () => {
       expect(costs.flushReceived.fixedNs).toBeCloseTo(40_000, -3)
     },
   )
+
+  it('do not make flushes dear by slow ones, which they strike oftener, and take as long in all as they did', () => {
+    const recording = bothWriting(2000, {
+      kernel: 190_000,
+      direct: 120_000,
+      flush: 40_000,
+      slowEvery: 3,
+    })
+    const { costs } = measureCosts(recording, new Set([APP]), {
+      sameShare: 0,
+      untilEvent: recording.length,
+      stolenOfStep: new Float64Array(recording.length),
+    })
+    expect(costs.flushReceived.fixedNs).toBeCloseTo(40_000, -3)
+    expect(costs.storeDirect.fixedNs).toBeCloseTo((120_000 + 120_000 + 240_000) / 3, -3)
+  })
 })
 
 function costsOf(times: readonly { tid: number; slab: number; own: number }[]) {
