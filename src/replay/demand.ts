@@ -139,6 +139,8 @@ export class TaskScript {
     // With recorded arrival a task behind its clock sleeps less, to catch up.
     if (this.#isOpenLoop && scheduler.now >= this.#clock) return
     const until = this.#isOpenLoop ? this.#clock : scheduler.now + ns
+    // A recorded burst begins with the switch to it.
+    this.#thread.holdsSwitch = this.#task.kind === 'background'
     scheduler.sleepUntil(this.#thread, until, SLEEPING)
     yield
   }

@@ -466,8 +466,9 @@ export class Scheduler {
       cpu.last = thread
       this.#hooks.onSwitch(thread)
       const cost = this.#hooks.switchCost()
-      if (!thread.spinning) thread.work += cost
+      if (!thread.spinning && !thread.holdsSwitch) thread.work += cost
     }
+    thread.holdsSwitch = false
     return true
   }
 

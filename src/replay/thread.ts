@@ -104,6 +104,8 @@ export class Thread implements ThreadIdentity {
   preemptOff = 0
   /** Spins for a lock: its work ends when somebody says so. */
   spinning = false
+  /** What it does next holds what the switch to it costs. */
+  holdsSwitch = false
   /** Set by a wake-up with a meaning; cleared by who waits for it. */
   signal = false
   /** Time up to which `parts` is complete. */

@@ -67,7 +67,7 @@ class Bursts {
   mark = -1
   burst = 0
   idleSince: number
-  /** Switches to the task when its present burst began. */
+  /** Switches to the task when its present burst had begun: the one that began it is part of the burst. */
   switches: number
 
   constructor(fromNs: number, { switches }: Thread, isResult: boolean) {
@@ -87,7 +87,6 @@ class Bursts {
   end(thread: Thread, ns: number, switchNs: number): void {
     const switched = (thread.switches - this.switches) * switchNs
     this.cpu.push(Math.max(this.burst - switched, this.burst * LEAST_LEFT_SHARE))
-    this.switches = thread.switches
     this.burst = 0
     this.idleSince = ns
   }
@@ -102,6 +101,7 @@ class Bursts {
     this.mark = thread.cpuAt(ns)
     this.cpus.add(cpu)
     if (this.burst !== 0 || this.sleeps.length !== this.cpu.length) return
+    this.switches = thread.switches
     const isTold = woken.ns >= this.idleSince
     const end = isTold ? woken.ns : ns
     this.sleeps.add(Math.max(0, end - this.idleSince), { isTold: isTold || woken.onIdle })

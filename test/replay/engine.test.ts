@@ -426,4 +426,35 @@ describe('the end of a run', () => {
     })
     expect(endNs).toBe(9000)
   })
+
+  it('charges background load no switch to its bursts, which hold it, but those after a preemption', () => {
+    const run = (bursts: number, cpuNs: number): number => {
+      const rows = Array.from(
+        { length: bursts },
+        () => ({ op: 'sleep', arg: 20e6, cpuNs }) as const,
+      )
+      const workload = plan({
+        cpus: 1,
+        free: 1000,
+        min: 10,
+        low: 20,
+        high: 30,
+        tasks: [
+          { rows: [{ op: 'sleep', arg: 0, cpuNs: 200e6 }] },
+          { rows: [{ op: 'sleep', arg: 10e6 }, ...rows], kind: 'background' },
+        ],
+        costs: { switch: 1e6 },
+      })
+      const { progress, summary } = replay(workload, {
+        policy: kcompressd,
+        backend: new CountingBackend(),
+        contents: plainContents,
+      })
+      const load = summary.threads.find(({ kind }) => kind === 'background')
+      return (load?.runningNs ?? 0) - (progress[1]?.cpuNs ?? 0)
+    }
+    // The first time it runs nothing is recorded of how it got its CPU.
+    expect(run(4, 1e6)).toBe(1e6)
+    expect(run(1, 30e6)).toBeGreaterThan(1e6)
+  })
 })

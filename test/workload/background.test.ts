@@ -17,11 +17,11 @@ function running(...stretches: readonly (readonly [fromMs: number, toMs: number]
   return madeRecording(builder, { endNs: 10 * MS })
 }
 
-function loadsOf(recording: ReturnType<typeof running>, demandEndsNs: number) {
+function loadsOf(recording: ReturnType<typeof running>, demandEndsNs: number, switchNs = 0) {
   return readBackground(recording, new Set([APP]), {
     startEvent: 0,
     endNs: 10 * MS,
-    switchNs: 0,
+    switchNs,
     demandEndsNs: (tid) => (tid === APP ? demandEndsNs : -1),
   }).loads
 }
@@ -53,5 +53,44 @@ describe('what a task of the demand runs', () => {
     const task = buildLoad(recording, load, new Set([1, 7]))
     expect(task).toMatchObject({ taskId: 8, tid: APP, kind: 'background', startNs: 1.5 * MS })
     expect(buildLoad(recording, load, new Set([7])).taskId).toBe(1)
+  })
+})
+
+describe('a burst of background load', () => {
+  const OTHER = 101
+
+  /** Who leaves the CPU in which state for whom, by ms. */
+  function switching(
+    ...switches: readonly (readonly [ms: number, from: number, state: number, to: number])[]
+  ) {
+    const builder = new RecordingBuilder()
+    switches.forEach(([ms, from, state, to], rank) => {
+      builder.add(rank, EVENT.switch, ms * MS, 0, from, from, state, to, 0)
+    })
+    return madeRecording(builder, { endNs: 10 * MS })
+  }
+
+  const { runnable, sleeping } = STATE
+
+  it('holds what the switch to it costs, though that be more than others pay', () => {
+    const recording = switching(
+      [0, 0, runnable, OTHER],
+      [1, OTHER, runnable, APP],
+      [1.25, APP, sleeping, OTHER],
+      [4, OTHER, runnable, APP],
+      [5, APP, sleeping, OTHER],
+    )
+    expect(loadsOf(recording, -1, 0.5 * MS)[0]?.cpuNs).toEqual(Float64Array.of(0.25 * MS, MS))
+  })
+
+  it('does not hold what the switches cost that are due to its preemption', () => {
+    const recording = switching(
+      [0, 0, runnable, OTHER],
+      [1, OTHER, runnable, APP],
+      [2, APP, runnable, OTHER],
+      [3, OTHER, runnable, APP],
+      [5, APP, sleeping, OTHER],
+    )
+    expect(loadsOf(recording, -1, 0.5 * MS)[0]?.cpuNs).toEqual(Float64Array.of(2.5 * MS))
   })
 })
