@@ -3,6 +3,7 @@ import { type Load, readBackground } from './background.ts'
 import type { Balance } from './balance.ts'
 import { balanceUntil } from './demand-of-tasks.ts'
 import { readDeviceRequests } from './device.ts'
+import { withHandOvers } from './hand-overs.ts'
 import { type Disturbances, type History, readHistory } from './history.ts'
 import { findKernel, findZeroMap } from './kernel.ts'
 import { loadRecording } from './load.ts'
@@ -53,7 +54,7 @@ function extractFromRecording(recorded: Recording, options: ExtractOptions = {})
   const share = options.costsUntilShare ?? 1
   const { losses = DEFAULT_LOSSES } = options
   const { recording: complete, lost } = withLostStores(recorded, losses)
-  const recording = { ...withUnseenSwapIns(complete), lost }
+  const recording = { ...withUnseenSwapIns(withHandOvers(complete)), lost }
   const extraction = extractPart(recording, share, undefined)
   // What disturbances took from the tasks' own time must be what a replay with these costs puts back.
   return share < 1 ? extractPart(recording, share, extraction.workload.costs) : extraction
