@@ -50,6 +50,8 @@ export class Scan {
   /** The folio at hand: it has got its slots, others may hold its translation, what the thread did before. */
   isLeaving = false
   unmapsRemotely = false
+  /** What a hypervisor takes while it is unmapped, ns. */
+  lostNs = 0
   doing = NONE
   activated = 0
   writeback = 0

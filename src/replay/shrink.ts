@@ -150,7 +150,14 @@ export class Shrink {
       const fate = this.#judge(thread, node, scan, page)
       let isFreed = fate === FREED
       if (fate === WRITTEN) {
-        if (!scheduler.spend(thread, swapOuts.begin(thread, scan, page))) yield
+        const ns = swapOuts.begin(thread, scan, page)
+        if (scan.lostNs > 0) {
+          // Nobody else runs on a CPU that is taken away, nor on one that waits for such a one's flush (smp_call_function_many_cond, preemption off).
+          thread.preemptOff++
+          if (!scheduler.spend(thread, scan.lostNs)) yield
+          if (!scheduler.allowPreemption(thread)) yield
+        }
+        if (!scheduler.spend(thread, ns)) yield
         const ending = swapOuts.handOver(thread, node, scan, page)
         isFreed = typeof ending === 'boolean' ? ending : yield* ending
       } else {

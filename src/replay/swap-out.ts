@@ -28,11 +28,12 @@ export class SwapOuts {
     this.#drawFlush = () => kernel.costs.flushReceived.draw()
   }
 
-  /** Its slots, and what unmapping takes, ns: the caller spends it and goes on with `handOver`. A folio that gets no slots stays. */
+  /** Its slots, and what unmapping takes, ns: the caller spends that and `scan.lostNs`, and goes on with `handOver`. A folio that gets no slots stays. */
   begin(thread: Thread, scan: Scan, page: number): number {
     const { costs, pages, scheduler, stolen, work } = this.#kernel
     const slot = this.#allocateSlots(page)
     scan.isLeaving = slot >= 0
+    scan.lostNs = 0
     if (slot < 0) {
       pages.set(page, P.ACTIVE)
       scan.activated += pages.pagesOf(page)
@@ -45,9 +46,9 @@ export class SwapOuts {
     scan.unmapsRemotely = runsMemoryElsewhere(scheduler.cpus, thread)
     const isHeld = holdsMemoryElsewhere(scheduler.cpus, thread)
     if (!isHeld && !thread.isProcess) dropMemory(scheduler.cpus, thread)
-    const lost = stolen.nextPage(scan.context === DIRECT_CONTEXT, work.share)
+    scan.lostNs = stolen.nextPage(scan.context === DIRECT_CONTEXT, work.share)
     // Each of its pages has an entry of its own in the page table.
-    return lost + drawn(this.#unmapCost(thread, scan.unmapsRemotely, isHeld), pages.pagesOf(page))
+    return drawn(this.#unmapCost(thread, scan.unmapsRemotely, isHeld), pages.pagesOf(page))
   }
 
   /** Unmapped, it goes to the policy or is stored here: true = its frame is free. A program where time has to pass first. */

@@ -457,4 +457,20 @@ describe('the end of a run', () => {
     expect(run(4, 1e6)).toBe(1e6)
     expect(run(1, 30e6)).toBeGreaterThan(1e6)
   })
+
+  it('runs nobody else on a CPU that a hypervisor has taken', () => {
+    const atOnce = { atWork: Float64Array.of(0.5), pages: Float64Array.of(1) }
+    const rows = new RowCollector()
+    summaryOf(
+      'kswapd',
+      {
+        ...pressure({ cpus: 1, pages: 3000, tasks: 3 }),
+        stolen: { ...atOnce, ns: Float64Array.of(50e6) },
+      },
+      { sink: rows.sink },
+    )
+    const unmapping = rows.of('thread_states').filter(({ doing }) => doing === 'unmap')
+    const longest = unmapping.map((row) => Number(row['end_ns']) - Number(row['start_ns']))
+    expect(Math.max(...longest)).toBeGreaterThanOrEqual(50e6)
+  })
 })
