@@ -80,8 +80,9 @@ function openGenerator(workload: Workload, seed: number): PageContents {
   const random = figure('random_share')
   if (random !== undefined) return createPartlyRandom({ seed, share: random, pageSize })
   const poolShare = figure('pool_share')
-  const stored =
-    poolShare === undefined ? figure('stored_bytes') : poolShare * pageSize * FILL_AT_END
+  // zram's share is of the pool as it grows, zswap's of the pool at the end.
+  const fill = machine.backend.value === 'zram' ? POOL_FILL : FILL_AT_END
+  const stored = poolShare === undefined ? figure('stored_bytes') : poolShare * pageSize * fill
   const refused = figure('incompressible_share') ?? 0
   // Pages that zswap refused are in no pool: the share counts them all, so the others have none of their own.
   const hugeShare = refused > 0 ? 0 : figure('huge_share')

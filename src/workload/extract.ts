@@ -256,7 +256,7 @@ export async function extractWorkload(
   const extraction = extractFromRecording(recording, options)
   const { machine } = extraction.workload
   const { losses = DEFAULT_LOSSES } = options
-  const figures = await readBackendFigures(tables, traceId, recording, machine.backend.value)
+  const figures = await readBackendFigures(tables, traceId, recording, machine)
   return {
     ...extraction,
     workload: {

@@ -79,7 +79,7 @@ export function listStores(
         list.push({
           ns: recording.ns[i] ?? 0,
           entry: entryOfWrite(recording, i),
-          isSame: false,
+          isSame: sameAt.has(i),
           node: nodeOf(i, recording.a[i] ?? 0),
           ...whose(tid),
         })

@@ -1,9 +1,9 @@
 import { parseKernelRelease } from '../model/kernel-release.ts'
 import { findZswapShare } from './counters.ts'
-import { readCounter, snapshotText } from './machine.ts'
+import { counterRise, readCounter, snapshotText } from './machine.ts'
 import type { Recording } from './recording.ts'
 import type { TableColumns, WorkloadTables } from './table-columns.ts'
-import type { Based } from './types.ts'
+import type { Based, Machine } from './types.ts'
 
 type Parameters = Record<string, Based<number | string>>
 
@@ -20,18 +20,21 @@ export async function readBackendFigures(
   tables: WorkloadTables,
   traceId: number,
   recording: Recording,
-  backend: 'zram' | 'zswap' | 'disk',
+  machine: Pick<Machine, 'backend' | 'backendParameters' | 'recordPagesPerSlot'>,
 ): Promise<Parameters> {
   const form = formOf(recording)
-  if (backend === 'zswap')
+  if (machine.backend.value === 'zswap')
     return {
       ...form,
       ...readZswapSettings(recording),
       ...(await readIncompressible(tables, traceId)),
       ...readZswapSizes(recording),
     }
-  if (backend === 'zram') return { ...form, ...readZramSizes(recording) }
-  return {}
+  if (machine.backend.value !== 'zram') return {}
+  return {
+    ...form,
+    ...(wasEmptied(recording) ? sizesAtPeak(recording, machine) : readZramSizes(recording)),
+  }
 }
 
 /** Kernels before 6.8 have zswap's first form; zram's is told apart at the same place. */
@@ -97,6 +100,50 @@ function number(columns: TableColumns['columns'], name: string): number | undefi
 function readZswapSizes(recording: Recording): Parameters {
   const share = findZswapShare(recording)
   return share === undefined ? {} : { pool_share: share }
+}
+
+/** zram holds less than this of what went out and did not come back: its user has freed most of it since, and what is left is somebody else's. */
+const HELD_SHARE = 0.5
+
+/** Were zram's counters read after the recorded program had ended? */
+function wasEmptied(recording: Recording): boolean {
+  const original = readCounter(recording, 'mm_stat.orig_data_size')?.last
+  const out = counterRise(recording, 'vmstat.pswpout')
+  const back = counterRise(recording, 'vmstat.pswpin')
+  if (original === undefined || out === undefined || back === undefined) return false
+  return original / recording.pageSize < HELD_SHARE * (out - back)
+}
+
+/** What tells of the pool while it was in use: its pages per page held, and how many pages it has kept raw since it was set up. */
+function sizesAtPeak(
+  recording: Recording,
+  {
+    backendParameters,
+    recordPagesPerSlot,
+  }: Pick<Machine, 'backendParameters' | 'recordPagesPerSlot'>,
+): Parameters {
+  const huge = readCounter(recording, 'mm_stat.huge_pages_since')?.last
+  const out = counterRise(recording, 'vmstat.pswpout') ?? 0
+  return {
+    ...poolShare(backendParameters['poolPagesPerStoredPage'], recordPagesPerSlot?.value ?? 0),
+    ...(huge === undefined || huge >= out
+      ? {}
+      : {
+          huge_share: {
+            value: huge / out,
+            basis: 'snapshot',
+            n: out,
+            from: 'mm_stat: huge_pages_since over vmstat: pswpout',
+          },
+        }),
+  }
+}
+
+/** What free memory falls by for a page stored holds the slot's records as well. */
+function poolShare(share: Based<number | string> | undefined, recordPages: number): Parameters {
+  if (typeof share?.value !== 'number' || share.basis === 'default') return {}
+  const value = share.basis === 'event' ? share.value - recordPages : share.value
+  return { pool_share: { ...share, value } }
 }
 
 function readZramSizes(recording: Recording): Parameters {

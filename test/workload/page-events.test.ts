@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import { RECLAIM_WB_ANON } from '../../src/model/lru.ts'
 import { listStores, listTouches } from '../../src/workload/page-events.ts'
 import { EVENT, RecordingBuilder } from '../../src/workload/recording.ts'
 import { APP, KSWAPD, madeRecording } from './made-recording.ts'
@@ -26,6 +27,27 @@ it("a page's node is that of its own frame, whoever else is writing pages of ano
     [10, 1],
     [11, 1],
     [20, 0],
+  ])
+})
+
+it('a page is zero or same-filled by how long it took, whether a probe on the gate tells when that began or not', () => {
+  const fills = [true, false].map((hasGate) => {
+    const builder = new RecordingBuilder()
+    const given = hasGate ? EVENT.gate : EVENT.written
+    for (let page = 0; page < 3; page++)
+      builder.add(page, given, page * 1000, 0, KSWAPD, page, hasGate ? 0 : RECLAIM_WB_ANON, 0, 0)
+    const stores = {
+      length: 3,
+      event: Uint32Array.of(0, 1, 2),
+      entry: Float64Array.of(0, 1, 2),
+      isSame: Uint8Array.of(0, 1, 0),
+    }
+    const recording = madeRecording(builder, { endNs: 4000 })
+    return listStores(recording, stores, 0, () => 0).list.map(({ isSame }) => isSame)
+  })
+  expect(fills).toEqual([
+    [false, true, false],
+    [false, true, false],
   ])
 })
 
