@@ -44,7 +44,7 @@ export class Allocation {
     let fruitless = 0
     let scan: Scan | undefined
     for (;;) {
-      this.#wakeKswapds(preferred, more)
+      zones.wakeKswapds(preferred, more)
       const node = zones.firstAbove(preferred, 'min', more)
       if (node !== undefined) return this.#take(node, count)
       this.#kernel.note('min', -1, preferred.free)
@@ -74,16 +74,6 @@ export class Allocation {
     const { memcgs } = this.#kernel
     if (!memcgs.tryCharge(thread, charged, 1, CHARGE_BATCH)) memcgs.charge(charged, 1)
     return this.#take(this.#kernel.zones.poolNode(thread), 1)
-  }
-
-  /** wake_all_kswapds. */
-  #wakeKswapds(preferred: NodeState, more: number): void {
-    const { zones } = this.#kernel
-    for (const node of zones.zonelist(preferred)) {
-      if (zones.isAbove(node, 'low', more)) continue
-      this.#kernel.note('low', -1, node.free)
-      zones.wakeKswapd(node)
-    }
   }
 
   #take(node: NodeState, count: number): Frames {

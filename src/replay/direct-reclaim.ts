@@ -100,12 +100,25 @@ export class DirectReclaim {
     return Math.round(costs.directEntry.draw() * share)
   }
 
-  /** A worker without PF_MEMALLOC needs a pool page below min: GFP_NOIO reclaim until there is one. */
-  *reclaimForWorker(thread: Thread, isKworker: boolean): Steps {
+  /** A worker without PF_MEMALLOC needs pool pages below min: each by GFP_NOIO reclaim until there is one. */
+  *takeForPool(
+    thread: Thread,
+    poolNode: NodeState,
+    of: { readonly pages: number; readonly isKworker: boolean },
+  ): Steps {
+    const { zones } = this.#kernel
+    for (let page = 0; page < of.pages; page++) {
+      const node = zones.localNode(thread)
+      zones.wakeKswapds(node, 0)
+      yield* this.#reclaimForWorker(thread, node, of.isKworker)
+      zones.takeOneForPool(poolNode)
+    }
+  }
+
+  *#reclaimForWorker(thread: Thread, node: NodeState, isKworker: boolean): Steps {
     let scan: Scan | undefined
     let fruitless = 0
     const { zones } = this.#kernel
-    const node = zones.localNode(thread)
     while (zones.firstAbove(node, 'min') === undefined) {
       for (const each of zones.zonelist(node)) zones.wakeKswapd(each)
       if (scan === undefined) scan = this.scanOf(thread, DIRECT_CONTEXT, false)

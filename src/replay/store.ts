@@ -171,7 +171,12 @@ export class Stores {
       this.#kernel.swapOuts.backOut(node, page, false)
       return false
     }
-    if (!memalloc && poolPagesTaken > 0 && !this.#hasPoolPage(thread))
+    const { zones } = this.#kernel
+    if (
+      !memalloc &&
+      poolPagesTaken > 0 &&
+      !zones.takeForPool(work.poolNode, zones.localNode(thread), poolPagesTaken)
+    )
       return this.#reclaimAndEnd(thread, { ...work })
     return this.#end(thread, work)
   }
@@ -180,7 +185,8 @@ export class Stores {
   *#reclaimAndEnd(thread: Thread, work: StoreWork): StepsTo<boolean> {
     const { scheduler, costs, direct, backend, preemptible, tally } = this.#kernel
     tally.writestalls++
-    yield* direct.reclaimForWorker(thread, work.isKworker)
+    const { poolNode, poolPagesTaken, isKworker } = work
+    yield* direct.takeForPool(thread, poolNode, { pages: poolPagesTaken, isKworker })
     scheduler.setDoing(thread, STORE)
     if (backend.traits?.compressesAgain !== false) {
       // The stream was released meanwhile: zram up to 6.12 compresses once more.
@@ -194,9 +200,10 @@ export class Stores {
   }
 
   #end(thread: Thread, work: StoreWork): boolean | StepsTo<boolean> {
-    const { pages, scheduler, tally } = this.#kernel
+    const { pages, scheduler, tally, zones } = this.#kernel
     const { flights } = this.#kernel.recorder
     const { node, page, flight, place, compressedBytes, deviceWrites } = work
+    const { memalloc, poolNode, poolPagesTaken } = work
     scheduler.setDoing(thread, work.doing)
     tally.stores += pages.pagesOf(page)
     tally.compressedBytes += compressedBytes
@@ -211,7 +218,8 @@ export class Stores {
       flights.setRank(flight, F.DONE_RANK, lane.finish(submitRank))
     }
     this.#kernel.note('stored', page, compressedBytes, place)
-    this.#kernel.zones.poolChanged(work.poolNode, work.poolPagesTaken)
+    if (memalloc || poolPagesTaken <= 0) zones.poolChanged(poolNode, poolPagesTaken)
+    else zones.poolCounted(poolNode, poolPagesTaken)
     this.#kernel.pool.kickShrinker()
     if (place === 'reject') {
       // zswap's refusal activates the page (AOP_WRITEPAGE_ACTIVATE); zram's failed write only leaves it dirty.

@@ -383,9 +383,16 @@ export class Zones {
 
   poolChanged(node: NodeState, pages: number): void {
     if (pages === 0) return
-    for (let page = 0; page < pages; page++) this.#takeForPool(node)
-    if (pages < 0) this.#giveFromPool(node, -pages)
-    this.poolCharged += pages
+    for (let page = 0; page < pages; page++) this.takeOneForPool(node)
+    if (pages < 0) {
+      this.#giveFromPool(node, -pages)
+      this.poolCharged += pages
+    }
+    this.poolCounted(node, pages)
+  }
+
+  /** The pool has so many pages more, or less. */
+  poolCounted(node: NodeState, pages: number): void {
     const pool = this.#kernel.backend.poolPages
     if (pool > this.#kernel.tally.poolPeakPages) this.#kernel.tally.poolPeakPages = pool
     const bytes = this.#kernel.backend.poolBytes
@@ -399,9 +406,38 @@ export class Zones {
 
   #takeForPool(node: NodeState): void {
     const block = this.take(node)
-    if (block < 0) return
-    node.pooled[block] = (node.pooled[block] as number) + 1
-    node.pooledAll++
+    if (block >= 0) this.#poolKeeps(node, block, 1)
+  }
+
+  #poolKeeps(node: NodeState, block: number, count: number): void {
+    node.pooled[block] = (node.pooled[block] as number) + count
+    node.pooledAll += count
+  }
+
+  /**
+   * Pages that a store takes for the pool where it may not use the reserves: one after the other, each only above min. Where one cannot be
+   * had, those before it go back on the CPU's list (alloc_zspage), whose next refill is smaller by it.
+   */
+  takeForPool(node: NodeState, preferred: NodeState, count: number): boolean {
+    let borrowed = 0
+    for (let page = 0; page < count; page++) {
+      this.wakeKswapds(preferred, 0)
+      if (this.firstAbove(preferred, 'min') === undefined) {
+        this.returns(node, borrowed)
+        this.give(node, page)
+        return false
+      }
+      borrowed = this.together(node, borrowed, this.take(node))
+    }
+    this.#poolKeeps(node, blockOfBorrowed(borrowed), countOfBorrowed(borrowed))
+    this.poolCharged += count
+    return true
+  }
+
+  /** One page, by who has waited for it. */
+  takeOneForPool(node: NodeState): void {
+    this.#takeForPool(node)
+    this.poolCharged++
   }
 
   /** Which of the pool's pages empty is chance: of told blocks so many as they have a share. */
@@ -414,6 +450,15 @@ export class Zones {
     this.#giveOfBlocks(node, cpu, node.pooled, told)
     node.pooledAll -= told
     this.give(node, count - told)
+  }
+
+  /** wake_all_kswapds, by who allocates below low. */
+  wakeKswapds(preferred: NodeState, more: number): void {
+    for (const node of this.zonelist(preferred)) {
+      if (this.isAbove(node, 'low', more)) continue
+      this.#kernel.note('low', -1, node.free)
+      this.wakeKswapd(node)
+    }
   }
 
   wakeKswapd(node: NodeState): void {

@@ -88,3 +88,43 @@ describe('frames of a block of the kernel’s that an application gives back', (
     expect(node.lists.movable(0)).toBe(listed + 1)
   })
 })
+
+/** One CPU with empty lists, `free` movable pages and min at 100. */
+function withFree(free: number): { readonly zones: Zones; readonly node: NodeState } {
+  const { machine } = plan({ free, min: 100, low: 150, high: 200, managed: 79_984, tasks: [] })
+  const kernel = {
+    scheduler: { cpus: [{ node: 0 }], active: { cpu: 0 }, now: 0 },
+    note: () => {},
+  }
+  const zones = new Zones(kernel as unknown as Kernel, { ...machine, kernel: based('6.12.95') }, 1)
+  return { zones, node: zones.nodeOf(0) }
+}
+
+/** So many pages leave the zone when the CPU's list is next empty. */
+function nextRefill(zones: Zones, node: NodeState): number {
+  node.free += 1000
+  while (node.lists.movable(0) > 0) zones.take(node)
+  const { free } = node
+  zones.take(node)
+  return free - node.free
+}
+
+describe('pages for the pool by who may not use the reserves', () => {
+  it('go back on the CPU’s list when one of them is not above min, and the next refill is as small as the first', () => {
+    const { zones, node } = withFree(105)
+    // The first page’s refill of 15 leaves 90.
+    expect(zones.takeForPool(node, node, 4)).toBe(false)
+    expect(node.free).toBe(90)
+    expect(node.lists.movable(0)).toBe(15)
+    expect(zones.poolCharged).toBe(0)
+    expect(nextRefill(zones, node)).toBe(15)
+  })
+
+  it('are the pool’s where all were above it, and refills grow', () => {
+    const { zones, node } = withFree(400)
+    expect(zones.takeForPool(node, node, 4)).toBe(true)
+    expect(node.lists.movable(0)).toBe(11)
+    expect(zones.poolCharged).toBe(4)
+    expect(nextRefill(zones, node)).toBe(30)
+  })
+})

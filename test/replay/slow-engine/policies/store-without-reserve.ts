@@ -10,8 +10,9 @@ import { timerAt } from '../timer.ts'
 const HOPELESS = 200
 
 /**
- * A worker without PF_MEMALLOC: at the min mark the pool's page is refused, the worker reclaims without writing and compresses once more.
- * Between two reclaims it sleeps for `restTicks` ticks.
+ * A worker without PF_MEMALLOC: the pool's pages are taken one after the other, each above the min mark. Where one is refused, those before
+ * it are given back, the worker reclaims for each without writing and compresses once more. Between two reclaims it sleeps for `restTicks`
+ * ticks.
  */
 export function* storeWithoutReserve(
   machine: Machine,
@@ -19,14 +20,25 @@ export function* storeWithoutReserve(
   folio: Folio,
   restTicks: number,
 ): Program {
-  const { costs, frames, marks } = machine
+  const { costs, frames, kswapd, marks } = machine
   const poolPages = beginStore(machine, thread, folio)
   yield { spend: drawEach(folio.pages, costs.store) }
-  if (poolPages > 0 && frames.counted <= marks.min) {
-    yield* reclaim(machine, thread, restTicks)
+  let taken = 0
+  for (; taken < poolPages; taken++) {
+    if (frames.counted <= marks.low) kswapd.wake()
+    if (frames.counted <= marks.min) break
+    frames.take(1)
+  }
+  if (taken < poolPages) {
+    frames.give(taken)
+    for (let page = 0; page < poolPages; page++) {
+      if (frames.counted <= marks.low) kswapd.wake()
+      yield* reclaim(machine, thread, restTicks)
+      frames.take(1)
+    }
     yield { spend: drawEach(folio.pages, costs.store) }
   }
-  endStore(machine, folio, poolPages)
+  endStore(machine, folio, 0)
 }
 
 function* reclaim(machine: Machine, thread: Thread, restTicks: number): Program {
