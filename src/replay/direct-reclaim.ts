@@ -1,5 +1,5 @@
 import { CLUSTER, DEF_PRIORITY } from '../model/vmscan.ts'
-import { shareOfColdEntry, Warmth } from '../model/warmth.ts'
+import { shareOfColdEntry, shareOfWorkersEntry, Warmth } from '../model/warmth.ts'
 import type { Kernel } from './kernel.ts'
 import type { Memcg } from './memcgs.ts'
 import type { NodeState } from './node-state.ts'
@@ -91,12 +91,15 @@ export class DirectReclaim {
     return reclaimed
   }
 
-  /** Entry and exit of a call, together; a worker's are taken for cold. */
+  /** Entry and exit of a call, together. */
   #entryNs({ cpu }: Thread, { memcg, mayWrite }: Scan): number {
     const { costs, scheduler } = this.#kernel
     if (memcg !== undefined)
       return (costs.memcgEntry.isNone ? costs.directEntry : costs.memcgEntry).draw()
-    const share = mayWrite ? this.#warmth.shareAt(cpu, scheduler.now) : 1
+    const { now } = scheduler
+    const share = mayWrite
+      ? this.#warmth.shareAt(cpu, now)
+      : shareOfWorkersEntry(this.#warmth.sinceNs(cpu, now))
     return Math.round(costs.directEntry.draw() * share)
   }
 

@@ -1,4 +1,4 @@
-import { shareOfColdEntry } from '../../../src/model/warmth.ts'
+import { shareOfColdEntry, shareOfWorkersEntry } from '../../../src/model/warmth.ts'
 import { OutsideCase } from './case.ts'
 import { charge } from './charges.ts'
 import type { Program, Thread } from './clock.ts'
@@ -40,7 +40,7 @@ export function* directReclaim(
   scan.target = target
   const group = targetOf(machine, scan)
   const sinceNs = from - (lastReclaims.get(thread.cpu) ?? Number.NEGATIVE_INFINITY)
-  const share = of.mayWrite ? shareOfColdEntry(sinceNs) : 1
+  const share = (of.mayWrite ? shareOfColdEntry : shareOfWorkersEntry)(sinceNs)
   yield {
     spend:
       of.group === undefined
