@@ -1,4 +1,4 @@
-import { CLUSTER, DEF_PRIORITY } from '../model/vmscan.ts'
+import { CLUSTER, DEF_PRIORITY, wakeupsOfEmptyRound } from '../model/vmscan.ts'
 import { shareOfColdEntry, shareOfWorkersEntry, Warmth } from '../model/warmth.ts'
 import type { Kernel } from './kernel.ts'
 import type { Memcg } from './memcgs.ts'
@@ -65,6 +65,7 @@ export class DirectReclaim {
         scan.scanned = 0
         for (const node of nodes) yield* this.#kernel.shrink.shrinkNode(thread, node, scan)
         if (scan.reclaimed >= scan.target) break
+        if (scan.scanned === 0 && !scheduler.spend(thread, this.#emptyRoundNs(scan))) yield
         if (scan.priority === 1 && scan.reclaimed === 0 && memcg === undefined)
           yield* this.#kernel.throttle.withoutProgress(thread)
       }
@@ -101,6 +102,12 @@ export class DirectReclaim {
       ? this.#warmth.shareAt(cpu, now)
       : shareOfWorkersEntry(this.#warmth.sinceNs(cpu, now))
     return Math.round(costs.directEntry.draw() * share)
+  }
+
+  /** One for a cgroup is all in its entry's cost. */
+  #emptyRoundNs({ memcg, priority }: Scan): number {
+    if (memcg !== undefined) return 0
+    return Math.round(this.#kernel.costs.wake.draw() * wakeupsOfEmptyRound(priority))
   }
 
   /** A worker without PF_MEMALLOC needs pool pages below min: each by GFP_NOIO reclaim until there is one. */

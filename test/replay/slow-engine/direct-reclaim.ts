@@ -1,3 +1,4 @@
+import { wakeupsOfEmptyRound } from '../../../src/model/vmscan.ts'
 import { shareOfColdEntry, shareOfWorkersEntry } from '../../../src/model/warmth.ts'
 import { OutsideCase } from './case.ts'
 import { charge } from './charges.ts'
@@ -57,6 +58,8 @@ export function* directReclaim(
       scan.scanned = 0
       yield* shrinkNode(machine, scan)
       if (scan.reclaimed >= target) break
+      if (scan.scanned === 0 && of.group === undefined)
+        yield { spend: Math.round(costs.wake.draw() * wakeupsOfEmptyRound(scan.priority)) }
     }
     group.seenActivations = group.activations
     if (scan.reclaimed > 0) break
