@@ -67,7 +67,7 @@ export interface NodeState {
 /** A node before anything happened. */
 export function toNodeState(
   machine: Machine,
-  { node, freeAtStart, unmovableFree, reclaimableFree }: Machine['nodes'][number],
+  { node, freeAtStart, refillAtStart, unmovableFree, reclaimableFree }: Machine['nodes'][number],
   cpus: readonly { readonly node: number }[],
   watermarkScale: number,
 ): NodeState {
@@ -105,7 +105,11 @@ export function toNodeState(
     lists: new PageLists(
       cpus.length,
       { managed: sumOf(zones, 'managed'), low, cpusOfNode },
-      { tunes: rulesOf(machine).tunesPageLists, decays: smp },
+      {
+        tunes: rulesOf(machine).tunesPageLists,
+        decays: smp,
+        areFilling: refillAtStart !== undefined,
+      },
     ),
     deltas: new CounterDeltas(cpus.length, { managed: sumOf(zones, 'managed'), min, low }, smp),
     decayedAt: 0,

@@ -1,5 +1,4 @@
-/** CONFIG_PCP_BATCH_SCALE_MAX. */
-const SCALE_MAX = 5
+import { listBatch, SCALE_MAX } from '../model/list-batch.ts'
 
 /**
  * Per-CPU lists of free pages of one node (mm/page_alloc.c, 6.12): pages leave and enter the zone in bursts, so the zone's own free count,
@@ -13,7 +12,7 @@ export class PageLists {
   /** kswapd is at work: lists are kept short. */
   isReclaimActive = false
   /** The zone was seen below high: lists do not grow. */
-  isBelowHigh = true
+  isBelowHigh: boolean
   readonly #batch: number
   readonly #highMin: number
   readonly #highMax: number
@@ -28,22 +27,27 @@ export class PageLists {
   constructor(
     cpus: number,
     zone: { readonly managed: number; readonly low: number; readonly cpusOfNode: number },
-    options: { readonly tunes: boolean; readonly decays?: boolean },
+    options: {
+      readonly tunes: boolean
+      readonly decays?: boolean
+      /** Memory above high was filled up to now: each list has given so long that its refills are the largest, and has grown to its most. */
+      readonly areFilling?: boolean
+    },
   ) {
     this.counts = new Int32Array(cpus)
     this.kernelCounts = new Int32Array(cpus)
     this.#allocFactor = new Uint8Array(cpus)
     this.#freeCount = new Int32Array(cpus)
-    const quarter = Math.max(1, Math.floor(Math.min(Math.floor(zone.managed / 1024), 256) / 4))
-    let power = 1
-    while (power * 2 <= quarter + Math.floor(quarter / 2)) power *= 2
-    this.#batch = Math.max(1, power - 1)
+    this.#batch = listBatch(zone.managed)
     const nodeCpus = Math.max(1, zone.cpusOfNode)
     this.#highMin = Math.max(Math.floor(zone.low / nodeCpus), this.#batch * 4)
     this.#highMax = options.tunes
       ? Math.max(this.#highMin, Math.floor(zone.managed / 8 / nodeCpus))
       : this.#highMin
-    this.#high = new Int32Array(cpus).fill(this.#highMin)
+    const areFilling = options.areFilling === true
+    if (areFilling) this.#allocFactor.fill(SCALE_MAX)
+    this.isBelowHigh = !areFilling
+    this.#high = new Int32Array(cpus).fill(areFilling ? this.#highMax : this.#highMin)
     this.#tunes = options.tunes
     this.#decays = options.tunes && (options.decays ?? true)
   }

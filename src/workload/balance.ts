@@ -115,7 +115,7 @@ function findFreeAtStart(
     return {
       value: freeAtStart,
       basis: 'inferred',
-      from: 'kswapd was first woken by a boost: free memory of other block types',
+      from: 'kswapd was first woken by a boost: a sample at that moment, or else free memory of other block types',
     }
   if (first !== undefined && first.basis === 'sample' && Math.abs(first.ns - startNs) < 2e8)
     return {

@@ -11,6 +11,7 @@ import {
   spreadAllocations,
   toAnonAnchors,
 } from './demand.ts'
+import { type Filling, findFilling } from './filling.ts'
 import { findBoostLevel, findWholeBlocks, largestZones } from './machine.ts'
 import { type PageCache, readPageCache } from './page-cache.ts'
 import type { RecordedZone, Recording } from './recording.ts'
@@ -50,6 +51,7 @@ export interface Demand {
   readonly cache: PageCache
   /** Pages of whole blocks that are free for unmovable pages when a boost begins the workload. */
   readonly wholeUnmovable: number
+  readonly filling: Filling | undefined
   /** Free memory at boosts up to a moment. */
   boostFree(untilNs: number): number[]
 }
@@ -91,6 +93,9 @@ export function findDemand(recording: Recording, parts: DemandParts): Demand {
     return sum
   }
   const cache = readPageCache(recording, tasks.list, users, startEvent)
+  const filling = isBoostWake(recording, startEvent)
+    ? fillingOf(recording, startNs, parts.zones)
+    : undefined
   const demandBy = (balance: Balance, wholeUnmovable: number): Demand => {
     // The balance takes every page-cache page that went for one that was read since; when those were read is known better.
     const anchors = balance.anchors.map((anchor) => ({
@@ -109,7 +114,7 @@ export function findDemand(recording: Recording, parts: DemandParts): Demand {
         recordPagesPerSlot: parts.recordPagesPerSlot.value,
         cache,
       })
-    return { balance, knots, allocations, cache, wholeUnmovable, boostFree }
+    return { balance, knots, allocations, cache, wholeUnmovable, filling, boostFree }
   }
   const demand = demandBy(balanceUntil(recording, parts, recording.endNs), 0)
   if (!isBoostWake(recording, startEvent)) return demand
@@ -118,13 +123,24 @@ export function findDemand(recording: Recording, parts: DemandParts): Demand {
   const levelOf = ({ boostFree }: Demand): number =>
     findBoostLevel(boostFree(recording.endNs), low).boostBelowFree?.value ?? low
   const demandFrom = (freeAtStart: number, whole = 0): Demand =>
-    demandBy(balanceUntil(recording, parts, recording.endNs, freeAtStart + whole), whole)
+    demandBy(balanceUntil(recording, parts, recording.endNs, freeAtStart), whole)
+  const whole = findWholeBlocks(recording, { ...parts, balance: demand.balance })
+  // A sample has the whole blocks.
+  if (filling !== undefined) return demandFrom(filling.free, whole)
   const first = levelOf(demand)
   // Whole blocks were claimed before any later boost: that level does not have them.
-  return demandFrom(
-    Math.round((first + levelOf(demandFrom(first))) / 2),
-    findWholeBlocks(recording, { ...parts, balance: demand.balance }),
-  )
+  return demandFrom(Math.round((first + levelOf(demandFrom(first))) / 2) + whole, whole)
+}
+
+/** Samples are the machine's: they tell of a zone where it is the only one. */
+function fillingOf(
+  recording: Recording,
+  startNs: number,
+  zones: readonly RecordedZone[],
+): Filling | undefined {
+  const [zone, other] = zones
+  if (zone === undefined || other !== undefined) return undefined
+  return findFilling(recording.samples.get('free_pages') ?? [], startNs, zone.managed)
 }
 
 function listAllocators(recording: Recording, users: MemoryUsers, tasks: DemandTasks): Allocator[] {

@@ -127,10 +127,11 @@ function describeMemory(
   const places = cpus.map(({ id, node, speed }) => `${id}: node ${node} x${speed}`)
   facts.add('machine', 'cpus', cpus.length, '', 'event', places.join(', '))
   facts.known('cpus.slowest', slowestCpu, 'of the fastest')
-  for (const { node, freeAtStart, unmovableFree, reclaimableFree, totalPages } of nodes) {
+  for (const { node, freeAtStart, refillAtStart, totalPages, ...free } of nodes) {
     facts.based('machine', `node${node}.free_at_start`, freeAtStart, 'pages')
-    facts.known(`node${node}.unmovable_free`, unmovableFree, 'pages')
-    facts.known(`node${node}.reclaimable_free`, reclaimableFree, 'pages')
+    facts.known(`node${node}.refill_at_start`, refillAtStart, 'pages')
+    facts.known(`node${node}.unmovable_free`, free.unmovableFree, 'pages')
+    facts.known(`node${node}.reclaimable_free`, free.reclaimableFree, 'pages')
     facts.add('machine', `node${node}.managed`, totalPages, 'pages', 'snapshot')
   }
   for (const { node, name, basis, ...zone } of zones)

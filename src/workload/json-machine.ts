@@ -110,6 +110,7 @@ function readNodes(values: JsonValues, json: Json): Machine['nodes'] {
       values.number(value, place),
     ),
     totalPages: values.number(node['totalPages'] ?? 0, `${at}.totalPages`),
+    ...values.optional(node, 'refillAtStart', `${at}.refillAtStart`, pages),
     ...values.optional(node, 'unmovableFree', `${at}.unmovableFree`, pages),
     ...values.optional(node, 'reclaimableFree', `${at}.reclaimableFree`, pages),
   }))

@@ -1,5 +1,6 @@
 import { MAX_CHUNK_PAGES } from '../model/buddy.ts'
 import type { Balance } from './balance.ts'
+import type { Filling } from './filling.ts'
 import { findUniprocessor } from './kernel.ts'
 import { findLru, findTableWalks } from './lru.ts'
 import { findMobility, findWholeUnmovable, type MobilityOptions } from './mobility.ts'
@@ -86,6 +87,7 @@ export interface MachineOptions {
   readonly recordPagesPerSlot: Based<number>
   /** Free pages of other block types at the start, as each wake-up of kswapd that a boost caused shows them. */
   readonly boostFree: readonly number[]
+  readonly filling: Filling | undefined
   readonly zones: readonly RecordedZone[]
   readonly kernel: Based<string>
   readonly zeroMap: Based<boolean>
@@ -95,7 +97,7 @@ export interface MachineOptions {
 
 /** The machine that a replay gets; each value says whether an event, a counter or a default gave it. Watermarks in pages. */
 export function describeMachine(recording: Recording, options: MachineOptions): Machine {
-  const { balance, zones } = options
+  const { balance, filling, zones } = options
   const nodes = [...new Set(zones.map((zone) => zone.node))].sort((x, y) => x - y)
   if (nodes.length === 0) nodes.push(0)
   const lowOf = (node: number): number =>
@@ -118,6 +120,7 @@ export function describeMachine(recording: Recording, options: MachineOptions): 
             ? Math.round((balance.freeAtStart.value * lowOf(node)) / allLow)
             : Math.round(balance.freeAtStart.value / nodes.length),
       },
+      ...describeFilling(filling),
       totalPages: managedOf(node),
       ...findMobility({
         ...toMobilityOptions(recording, options, { node, nodes: nodes.length }),
@@ -141,6 +144,20 @@ export function describeMachine(recording: Recording, options: MachineOptions): 
     ...findUniprocessor(recording),
     zeroMap: options.zeroMap,
     readahead: findReadahead(recording),
+  }
+}
+
+function describeFilling(filling: Filling | undefined): {
+  readonly refillAtStart?: Based<number>
+} {
+  if (filling === undefined) return {}
+  return {
+    refillAtStart: {
+      value: filling.refill,
+      basis: 'event',
+      n: filling.falls,
+      from: 'steps in which sampled free memory fell before the start',
+    },
   }
 }
 

@@ -20,6 +20,12 @@ describe('per-CPU page lists', () => {
     expect(refills(true, 1200)).toEqual([15, 30, 60, 120, 240, 332, 332, 332])
   })
 
+  it('refill with the most from the start where memory was being filled until then', () => {
+    const lists = new PageLists(2, zone, { tunes: true, areFilling: true })
+    expect(lists.take(0, 100_000)).toBe(480)
+    expect(new PageLists(2, zone, { tunes: false, areFilling: true }).take(0, 100_000)).toBe(15)
+  })
+
   it('refill less after a free', () => {
     for (const frees of [false, true]) {
       const lists = new PageLists(2, zone, { tunes: true })

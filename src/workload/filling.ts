@@ -1,0 +1,50 @@
+import { listBatch, SCALE_MAX } from '../model/list-batch.ts'
+import type { Sample } from './recording.ts'
+
+/** Falls of free memory between samples that are looked at, and how near to a whole number of refills each is. */
+const BEFORE_NS = 500_000_000
+const MIN_FALLS = 3
+const NEAR = 15
+/** A sample further away says nothing of the start. */
+const AT_START_NS = 100_000_000
+
+/** How memory was filled up to the moment when movable pages were used up and the first boost woke kswapd. */
+export interface Filling {
+  /** Pages of a CPU list's refill. */
+  readonly refill: number
+  readonly falls: number
+  /** Free memory before the refill that boosted. */
+  readonly free: number
+}
+
+/**
+ * Tasks that only allocate have their CPU's list refilled with ever more pages (nr_pcp_alloc): free memory falls in steps of the largest
+ * refill. The boost came with the first one that movable pages did not reach for, so that a sample after it lacks that one.
+ */
+export function findFilling(
+  samples: readonly Sample[],
+  startNs: number,
+  managed: number,
+): Filling | undefined {
+  const refill = listBatch(managed) << SCALE_MAX
+  let falls = 0
+  let steps = 0
+  for (let i = 1; i < samples.length; i++) {
+    const { ns, value } = samples[i] as Sample
+    if (ns < startNs - BEFORE_NS || ns >= startNs) continue
+    const fall = (samples[i - 1] as Sample).value - value
+    if (fall < refill / 2) continue
+    falls++
+    if (Math.abs(fall - Math.round(fall / refill) * refill) <= NEAR) steps++
+  }
+  if (falls < MIN_FALLS || steps * 2 <= falls) return undefined
+  let free: number | undefined
+  let nearestNs = AT_START_NS
+  for (const { ns, value } of samples) {
+    const awayNs = Math.abs(ns - startNs)
+    if (awayNs > nearestNs) continue
+    nearestNs = awayNs
+    free = value + (ns < startNs ? 0 : refill)
+  }
+  return free === undefined ? undefined : { refill, falls, free }
+}
