@@ -16,6 +16,7 @@ import { lookUpPolicy } from '../policies/index.ts'
 import { completeTunables } from '../replay/tunables.ts'
 import { inputsByBasis } from '../workload/describe.ts'
 import { type Extraction, extractWorkload } from '../workload/extract.ts'
+import { recordedLike } from '../workload/trace-buffers.ts'
 import type { Machine } from '../workload/types.ts'
 import { usageError } from './failure.ts'
 import { printLine, printResult, printText, remark, toFormat } from './output.ts'
@@ -110,7 +111,26 @@ async function openSets(
     for (const id of traces) found.push(await extractWorkload(database, id))
     return found
   }
-  return { a: await extract(ids.a), b: await extract(ids.b) }
+  const a = await extract(ids.a)
+  const b = await extract(ids.b)
+  const traced = (extractions: readonly Extraction[], traces: readonly number[]) =>
+    extractions.map((extraction, at) => ({ ...extraction, traceId: traces[at] ?? 0 }))
+  const workloads = await recordedLike(database, traced(a, ids.a), traced(b, ids.b))
+  return {
+    a: a.map((extraction, at) => ({
+      ...extraction,
+      workload: workloads[at] ?? extraction.workload,
+    })),
+    b,
+  }
+}
+
+/** Undefined: the replays have no recorder. */
+function describeRecorder([first]: readonly Extraction[]): string | undefined {
+  const buffers = first?.workload.machine.traceBuffers
+  if (buffers === undefined) return undefined
+  const mb = (buffers.wakesAtBytes.value / 1e6).toFixed(1)
+  return `recorder: in B it was woken at ${mb} MB of events of a CPU, in A never; replays have it run, and allocate, when their events are so many`
 }
 
 function findRecordedPolicy(a: readonly Extraction[]): string {
@@ -145,9 +165,10 @@ async function printForPeople(
     `sign: ${JUDGED_BY.sign}`,
     `size: ${JUDGED_BY.size}`,
     `null models: ${JUDGED_BY.null_models}`,
+    describeRecorder(a),
     describeInputs(inputsByBasis(a.map(({ workload }) => workload))),
   ]
-  for (const note of notes) await printText(note)
+  for (const note of notes) if (note !== undefined) await printText(note)
   await printText(`\nInputs of a replay as B tells them against A: ${INPUTS_JUDGED_BY}\n`)
   await printResult(toShownResult(INPUT_COLUMNS, inputs), { format: 'table' }, settings)
 }

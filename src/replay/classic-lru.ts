@@ -191,6 +191,7 @@ export class ClassicLru {
     const before = pages.sizes[index] as number
     scan.batchLength = pages.takeTails(index, count, scan.batch)
     const taken = before - (pages.sizes[index] as number)
+    this.#kernel.traceReaders?.wrote('isolate')
     if (taken > 0) this.#kernel.note('isolate', -1, taken, P.LRU_NAMES[list])
     return taken
   }

@@ -45,6 +45,7 @@ export class DirectReclaim {
     const span = recorder.openSpan()
     thread.span = span
     this.#kernel.note('direct-begin', -1, 0)
+    this.#kernel.traceReaders?.wrote('direct')
     const entered = this.#kernel.pressure.enter(thread, start)
     scan.reclaimed = 0
     scan.target = Math.max(target, CLUSTER)

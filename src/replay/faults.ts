@@ -21,15 +21,15 @@ export class Faults {
     this.#kernel = kernel
   }
 
-  /** First touch of an anonymous page; returns its id. */
-  *faultNew(thread: Thread, wanted: number): StepsTo<number> {
+  /** First touch of an anonymous page; returns its id. `ns`: what it takes, absent = what such a fault costs. */
+  *faultNew(thread: Thread, wanted: number, ns?: number): StepsTo<number> {
     const { pages } = this.#kernel
     const { allocation, costs, scheduler, shrink, tally, zones } = this.#kernel
     const count = wanted >= 0 ? pages.pagesOf(wanted) : 1
     const { node, borrowed } = yield* allocation.allocate(thread, thread.memcg, count)
     if (scheduler.stopped) return -1
     // Every page of it is cleared.
-    if (!scheduler.spend(thread, drawn(costs.fault, count))) yield
+    if (!scheduler.spend(thread, ns ?? drawn(costs.fault, count))) yield
     const page = wanted >= 0 ? wanted : pages.create(P.ANON, node.index)
     pages.node[page] = node.index
     pages.chargeTo(page, thread.memcg)
@@ -168,6 +168,7 @@ export class Faults {
     this.#kernel.tally.swapIns += count
     const from = place === 'disk' ? 'disk' : 'pool'
     this.#kernel.note('load', page, count, from)
+    this.#kernel.traceReaders?.wrote('fault')
     this.#recordSwapIn(thread, page, 0, slot, met ?? from, start, distance)
   }
 

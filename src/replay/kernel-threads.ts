@@ -43,6 +43,26 @@ export class KernelThreads {
     this.#nextTask = firstTask
   }
 
+  /** A process of the recording itself: neither the workload's nor the kernel's. */
+  addReader(name: string, program: (thread: Thread) => Steps): Thread {
+    const taskId = this.#nextTask++
+    this.tasks.push({ taskId, tid: taskId, comm: name, kind: 'background', node: 0 })
+    return this.#scheduler.add(
+      {
+        taskId,
+        tid: taskId,
+        name,
+        kind: 'background',
+        node: 0,
+        allowed: toAffinity(this.#cpus, () => true),
+        hasMemory: false,
+        isProcess: true,
+        memcg: this.#root,
+      },
+      program,
+    )
+  }
+
   /** An unbound thread runs on the CPUs of all nodes. It neither runs nor sleeps yet. */
   add(
     of: {

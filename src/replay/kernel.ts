@@ -34,6 +34,7 @@ import { SwapOuts } from './swap-out.ts'
 import { HOLDS_COPY, HOLDS_ZERO, SwapPool } from './swap-pool.ts'
 import type { Tally } from './tally.ts'
 import { Timers } from './timers.ts'
+import { TraceReaders } from './trace-readers.ts'
 import { WorkDone } from './work-done.ts'
 import { WritebackThrottle } from './writeback-throttle.ts'
 import { Zones } from './zones.ts'
@@ -68,6 +69,7 @@ export class Kernel {
   readonly memcgs: Memcgs
   readonly memcgHigh: MemcgHigh
   readonly timers: Timers
+  readonly traceReaders: TraceReaders | undefined
   readonly pressure: Pressure
   readonly locks: FolioLocks
   readonly allocation: Allocation
@@ -117,6 +119,7 @@ export class Kernel {
     this.zeroMap = machine.zeroMap.value
     this.rules = rulesOf(machine)
     this.timers = new Timers(parts.scheduler, machine.scheduler?.tickNs.value ?? DEFAULT_TICK_NS)
+    this.traceReaders = machine.traceBuffers && new TraceReaders(this, machine.traceBuffers)
     this.keepsCopy = parts.backend.name === 'disk'
     this.stolen = new Stolen(workload.stolen, workload.stolenDirect)
     this.work = new WorkDone(workload)

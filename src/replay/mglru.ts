@@ -400,6 +400,7 @@ export class Generations {
     scan.taken = 0
     const oldest = state.oldest[type] as number
     if (oldest + MIN_GENERATIONS > state.youngest) return 0
+    this.#kernel.traceReaders?.wrote('isolate')
     const list = this.#list(lruvec, type, oldest)
     let skipped = 0
     let looked = 0

@@ -21,6 +21,7 @@ import { PlainSlots, type SwapSlots } from './slots.ts'
 import type { Steps } from './steps.ts'
 import { type RunSummary, summarize } from './summary.ts'
 import { Tally } from './tally.ts'
+import { RUNNING } from './thread.ts'
 import { completeTunables, sortChanges } from './tunables.ts'
 
 export type { RunSummary } from './summary.ts'
@@ -94,6 +95,7 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
   const firstThread = options.firstThreadId ?? followingTaskId(workload)
   const threads = new KernelThreads(scheduler, cpus, kernel.memcgs.root, firstThread)
   addReclaimers(kernel, threads)
+  kernel.traceReaders?.start((name, program) => threads.addReader(name, program))
   kernel.gate = openGate(kernel, threads, { policy, tunables, changes, cpus })
   const { progress, running } = startTasks(kernel, cpus, options)
   kernel.check()
@@ -142,10 +144,19 @@ function openKernel(
         ? (thread, start, end) => recorder.interval(thread, start, end)
         : undefined,
       onMoment: (value) => kernel.device.completed(value),
-      onIdle: (cpu) => kernel.zones.cpuIdles(cpu),
-      onState: (thread) => kernel.pressure.changed(thread, scheduler.now),
+      onIdle: (cpu) => {
+        kernel.zones.cpuIdles(cpu)
+        kernel.traceReaders?.add(cpu, 'switch')
+      },
+      onState: (thread) => {
+        kernel.pressure.changed(thread, scheduler.now)
+        if (thread.state === RUNNING) kernel.traceReaders?.add(thread.cpu, 'switch')
+      },
       onSwitch: (thread) => recorder.note(scheduler.now, 'switch', thread, -1, thread.cpu),
-      onWake: (thread, waker) => recorder.wakeup(scheduler.now, waker, thread, 'sched'),
+      onWake: (thread, waker) => {
+        recorder.wakeup(scheduler.now, waker, thread, 'sched')
+        kernel.traceReaders?.add(waker?.cpu ?? thread.cpu, 'wake')
+      },
       wakeLatency: () => costs.wakeLatency.draw(),
       switchCost: () => costs.switch.draw(),
       random: () => luck.next(),

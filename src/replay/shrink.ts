@@ -110,6 +110,7 @@ export class Shrink {
     taken: number,
   ): void {
     this.#kernel.tally.batches++
+    this.#kernel.traceReaders?.wrote('batch')
     this.#kernel.note('batch', -1, scan.freed, P.LRU_NAMES[list])
     const { recorder } = this.#kernel
     if (!recorder.recordsRows) return

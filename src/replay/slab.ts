@@ -79,6 +79,7 @@ export class Slab {
     if (!scheduler.spend(thread, ns)) yield
     scheduler.setDoing(thread, doing)
     this.#warmth.ended(thread.cpu, scheduler.now)
+    this.#kernel.traceReaders?.wrote('slab')
     if (recorder.recordsRows) this.#record(thread, node, undefined, start, Number.NaN, Number.NaN)
   }
 

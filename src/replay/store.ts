@@ -83,6 +83,7 @@ export class Stores {
     flights.setDetail(flight, F.STARTED_AT, scheduler.now)
     flights.setDetail(flight, F.STORED_BY, thread.taskId)
     this.#kernel.note('store', page, 0)
+    if (thread.kind === 'worker') this.#kernel.traceReaders?.wrote('store')
     const work = this.#workOf(thread)
     work.node = node
     work.page = page

@@ -63,6 +63,7 @@ export class SwapOuts {
     scan.written += count
     tally.swapOuts += count
     this.#kernel.note('swap-out', page, this.#swapoutIds, F.CONTEXTS[F.contextOf(scan)])
+    this.#kernel.traceReaders?.wrote('swapOut')
     if (this.#kernel.zeroMap && pool.isZero(page)) return this.#storeZero(thread, node, scan, page)
     if (gate?.admits(page, scan.context) !== true) {
       this.#passed(node, scan, flight, page)

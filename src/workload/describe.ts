@@ -49,6 +49,7 @@ export function describeWorkload(workload: Workload): WorkloadFact[] {
   describeMemcgs(facts, workload)
   describeSwap(facts, workload)
   describeScheduler(facts, workload.machine)
+  describeBuffers(facts, workload.machine)
   for (const task of tasks) if (task.kind !== 'background') describeDemand(facts, task)
   describeTotal(facts, workload)
   describePages(facts, pages)
@@ -200,6 +201,12 @@ function describeSwap(facts: FactList, workload: Workload): void {
   facts.known('smp', machine.smp, '')
   facts.based('machine', 'zero_map', machine.zeroMap)
   facts.based('machine', 'readahead', machine.readahead, 'pages')
+}
+
+function describeBuffers(facts: FactList, { traceBuffers }: Workload['machine']): void {
+  if (traceBuffers === undefined) return
+  facts.based('machine', 'recorder.wakes_at', traceBuffers.wakesAtBytes, 'bytes')
+  facts.based('machine', 'recorder.page', traceBuffers.pageNs, 'ns')
 }
 
 function describeScheduler(facts: FactList, { scheduler }: Workload['machine']): void {

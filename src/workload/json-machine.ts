@@ -5,6 +5,8 @@ import {
   DEFAULT_TICK_NS,
   type Machine,
   type SchedulerInputs,
+  TRACED_STEPS,
+  type TraceBuffers,
   type WorkloadMemcg,
 } from './types.ts'
 
@@ -61,6 +63,9 @@ export function readMachine(values: JsonValues, json: Json): Machine {
     ...values.optional(json, 'scheduler', at('scheduler'), (value, place) =>
       readSchedulerInputs(values, value, place),
     ),
+    ...values.optional(json, 'traceBuffers', at('traceBuffers'), (value, place) =>
+      readBuffers(values, value, place),
+    ),
   }
 }
 
@@ -88,6 +93,22 @@ function readSchedulerInputs(values: JsonValues, value: unknown, at: string): Sc
         }
       }),
     ),
+  }
+}
+
+function readBuffers(values: JsonValues, value: unknown, at: string): TraceBuffers {
+  const json = values.object(value, at)
+  const amount = (given: unknown, place: string): number => values.amount(given, place)
+  const bytes = values.object(json['bytes'], `${at}.bytes`)
+  const steps = TRACED_STEPS.map((step) => [
+    step,
+    values.amount(bytes[step] ?? 0, `${at}.bytes.${step}`),
+  ])
+  return {
+    wakesAtBytes: values.based(json['wakesAtBytes'], `${at}.wakesAtBytes`, amount),
+    pageNs: values.based(json['pageNs'], `${at}.pageNs`, amount),
+    unreadAtStart: Array.from(values.columns(json, at, ['unreadAtStart'])[0]),
+    bytes: Object.fromEntries(steps),
   }
 }
 

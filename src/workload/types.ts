@@ -113,6 +113,36 @@ export interface Machine {
   readonly readahead: Based<number>
   /** Absent = as a freshly booted kernel with 1000 ticks a second has it. */
   readonly scheduler?: SchedulerInputs
+  /** Buffers of the recording; absent = nobody reads them before the end. */
+  readonly traceBuffers?: TraceBuffers
+}
+
+/** Steps of the replay that write events into the recording. */
+export const TRACED_STEPS = [
+  'batch',
+  'direct',
+  'fault',
+  'isolate',
+  'slab',
+  'store',
+  'swapOut',
+  'switch',
+  'wake',
+] as const
+export type TracedStep = (typeof TRACED_STEPS)[number]
+/** A page of a ring buffer less its header (BUF_PAGE_HDR_SIZE, 64 bits). */
+export const TRACE_PAGE_BYTES = 4080
+
+/** The ring buffers into which the machine is recorded. */
+export interface TraceBuffers {
+  /** Bytes of events of a CPU with which its reader is woken. */
+  readonly wakesAtBytes: Based<number>
+  /** CPU time of the reader for a page of events, without its reclaim. */
+  readonly pageNs: Based<number>
+  /** By CPU, from before the workload's start. */
+  readonly unreadAtStart: readonly number[]
+  /** Of the events that a step writes. */
+  readonly bytes: Readonly<Record<TracedStep, number>>
 }
 
 /** Shares of newidle looks are of so many (newidle_ratio, kernel/sched/fair.c since 6.12.65 and 6.1.160). */

@@ -84,6 +84,25 @@ describe('a workload written by hand', () => {
     )
   })
 
+  it('is recorded into buffers that nobody reads, unless it says when they are', () => {
+    const buffers = (given: object) =>
+      read((json) => ({ ...json, machine: { ...json.machine, traceBuffers: given } })).machine
+        .traceBuffers
+    const given = { wakesAtBytes: 9_000_000, pageNs: 150_000, unreadAtStart: [8, 9] }
+    expect(read((json) => json).machine.traceBuffers).toBeUndefined()
+    expect(buffers({ ...given, bytes: { isolate: 56 } })).toMatchObject({
+      wakesAtBytes: { value: 9_000_000, basis: 'default' },
+      unreadAtStart: [8, 9],
+      bytes: { isolate: 56, slab: 0 },
+    })
+    expect(() => buffers({ ...given, bytes: { isolate: -1 } })).toThrow(
+      'machine.traceBuffers.bytes.isolate: found -1, expected a number not below 0',
+    )
+    expect(() => buffers({ ...given, wakesAtBytes: 'full', bytes: {} })).toThrow(
+      'machine.traceBuffers.wakesAtBytes: found "full", expected a number',
+    )
+  })
+
   it('is of a release of Linux, where one is named', () => {
     const kernel = (given: string) =>
       read((json) => ({ ...json, machine: { ...json.machine, kernel: given } })).machine.kernel

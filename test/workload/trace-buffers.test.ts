@@ -1,0 +1,113 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { Database } from '../../src/database/database.ts'
+import { loadRecording } from '../../src/workload/load.ts'
+import { readTraceBuffers, recordedLike, type Traced } from '../../src/workload/trace-buffers.ts'
+import { ingestBytes } from '../generate/domain-rows.ts'
+import { plan } from '../replay/build.ts'
+
+/** Of a record of mm_vmscan_write_folio with its header; the other events have no size here. */
+const RECORD_BYTES = 20
+const WRITTEN_BEFORE = 400
+const WRITTEN_AFTER = 408
+const PAGE_BYTES = 4080
+
+const line = (comm: string, cpu: number, ms: number, event: string): string =>
+  `  ${comm} [00${cpu}] d..2.     ${(ms / 1000).toFixed(6)}: ${event}\n`
+
+function writes(count: number, cpu: number, fromMs: number): string {
+  const event = 'mm_vmscan_write_folio: page=0x0 pfn=0x1 flags=RECLAIM_WB_ANON'
+  return Array.from({ length: count }, (_, at) =>
+    line('kswapd0-50', cpu, fromMs + at / 100, event),
+  ).join('')
+}
+
+const toReader = (cpu: number, ms: number): string =>
+  line(
+    'kswapd0-50',
+    cpu,
+    ms,
+    'sched_switch: prev_comm=kswapd0 prev_pid=50 prev_prio=120 prev_state=R ==> next_comm=trace-cmd next_pid=201 next_prio=120',
+  )
+const fromReader = (cpu: number, ms: number): string =>
+  line(
+    'trace-cmd-201',
+    cpu,
+    ms,
+    'sched_switch: prev_comm=trace-cmd prev_pid=201 prev_prio=120 prev_state=S ==> next_comm=kswapd0 next_pid=50 next_prio=120',
+  )
+const wakesReader = (cpu: number, ms: number): string =>
+  line('kswapd0-50', cpu, ms, 'sched_waking: comm=trace-cmd pid=201 prio=120 target_cpu=000')
+
+/** The reader sleeps after its start; CPU 1 writes until it is woken, it runs for 5 ms of which it reclaims in 2, and sleeps. */
+const WOKEN =
+  writes(7, 0, 1) +
+  toReader(0, 100) +
+  wakesReader(0, 100) +
+  fromReader(0, 101) +
+  writes(WRITTEN_BEFORE, 1, 200) +
+  wakesReader(1, 1000) +
+  toReader(0, 1001) +
+  line('trace-cmd-201', 0, 1002, 'mm_vmscan_direct_reclaim_begin: order=0 gfp_flags=GFP_KERNEL') +
+  line('trace-cmd-201', 0, 1004, 'mm_vmscan_direct_reclaim_end: nr_reclaimed=32') +
+  fromReader(0, 1006) +
+  writes(WRITTEN_AFTER, 1, 1100)
+const ASLEEP = writes(5, 0, 1) + fromReader(0, 101) + writes(WRITTEN_BEFORE, 1, 200)
+
+let database: Database
+beforeEach(async () => {
+  database = await Database.open(':memory:', { mode: 'write' })
+})
+afterEach(() => database.close())
+
+async function traced(text: string, startNs = 0): Promise<Traced> {
+  const traceId = await ingestBytes(database, new TextEncoder().encode(text), { raw: 'all' })
+  await database.connection.run(
+    `UPDATE raw_fields SET byte_offset = 8, size = ${RECORD_BYTES - 12}
+     WHERE trace_id = ${traceId} AND event = 'mm_vmscan_write_folio' AND field = 'pfn'`,
+  )
+  const recording = await loadRecording(database, traceId)
+  const workload = plan({ free: 1, min: 1, low: 1, high: 1, tasks: [] })
+  return { traceId, recording, workload, startNs }
+}
+
+describe('buffers of a recording', () => {
+  it('are told by the first wake-up of a reader that has slept: by the bytes of the CPU that woke it', async () => {
+    const { traceId, recording } = await traced(WOKEN)
+    const buffers = await readTraceBuffers(database, traceId, recording)
+    expect(buffers?.wakesAtBytes).toMatchObject({ value: WRITTEN_BEFORE * RECORD_BYTES, n: 1 })
+    expect(buffers?.bytes).toMatchObject({ swapOut: RECORD_BYTES, switch: 0 })
+  })
+
+  it('cost their reader what it ran outside reclaim, by the page', async () => {
+    const { traceId, recording } = await traced(WOKEN)
+    const buffers = await readTraceBuffers(database, traceId, recording)
+    expect(buffers?.pageNs.value).toBe((3e6 * PAGE_BYTES) / (WRITTEN_AFTER * RECORD_BYTES))
+  })
+
+  it('are not known where no reader was woken, or records have no sizes', async () => {
+    const asleep = await traced(ASLEEP)
+    expect(await readTraceBuffers(database, asleep.traceId, asleep.recording)).toBeUndefined()
+    const { traceId, recording } = await traced(WOKEN)
+    await database.connection.run('UPDATE raw_fields SET byte_offset = NULL')
+    expect(await readTraceBuffers(database, traceId, recording)).toBeUndefined()
+  })
+})
+
+describe('workloads of A on machines that are recorded as B', () => {
+  it('have B’s buffers, with what A had written before its start', async () => {
+    const a = await traced(ASLEEP, 150e6)
+    const b = await traced(WOKEN)
+    const [workload] = await recordedLike(database, [a], [b])
+    expect(workload?.machine.traceBuffers).toMatchObject({
+      wakesAtBytes: { value: WRITTEN_BEFORE * RECORD_BYTES },
+      unreadAtStart: [5 * RECORD_BYTES],
+    })
+  })
+
+  it('stay as they are where readers slept in B, or ran in A: there they are load', async () => {
+    const asleep = await traced(ASLEEP)
+    const woken = await traced(WOKEN)
+    expect(await recordedLike(database, [asleep], [asleep])).toEqual([asleep.workload])
+    expect(await recordedLike(database, [woken], [woken])).toEqual([woken.workload])
+  })
+})
