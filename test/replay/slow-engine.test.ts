@@ -97,7 +97,8 @@ function makeCase(policy: SlowPolicy, seed: number, { largest, isNamed, hasMemcg
     orders: (page) => orders[page] ?? 0,
     ...(isNamed ? { folios: (page: number) => firstOf[page] ?? -1 } : {}),
     cpus: CPUS_FOR_THREADS + tasks,
-    free: draw(8, 30) * scale,
+    // What cgroups protect is no memory that reclaim could free.
+    free: (hasMemcgs ? draw(30, 80) : draw(8, 30)) * scale,
     min: draw(4, 12),
     // The lists of the CPUs stay at their least length below 5 pages of low per CPU.
     low: draw(13, 20) * Math.min(scale, 3),
