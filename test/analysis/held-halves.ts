@@ -14,8 +14,8 @@ const LIMITS: Readonly<Record<(typeof HELD)[number], number>> = {
 }
 
 interface HeldRecording {
-  /** Below the folder of traces. */
-  readonly folder: string
+  /** Below the folder of traces. Repeats of one recording are held by their sums: figures of few stalls are a draw in each alone. */
+  readonly folders: readonly string[]
   /** More where few stalls make one run's answer a draw. */
   readonly seeds?: number
   /** In which the replay is better than both "nothing changes" and the open loop. */
@@ -32,10 +32,12 @@ export function describeHalves(title: string, recordings: readonly HeldRecording
 
   describe.runIf(tracesFolder)(title, () => {
     it.each(recordings)(
-      'is replayed within tolerance from the first: $folder',
-      async ({ folder, better, seeds = SEEDS }) => {
+      'is replayed within tolerance from the first: $folders.0',
+      async ({ folders, better, seeds = SEEDS }) => {
         const numbers = Array.from({ length: seeds }, (_, index) => index + 1)
-        const rows = await halvesOf(tracesFolder ?? '', folder, numbers)
+        const each: ReadonlyMap<string, HalfRow>[] = []
+        for (const folder of folders) each.push(await halvesOf(tracesFolder ?? '', folder, numbers))
+        const rows = toSums(each)
         for (const metric of HELD) {
           const { error = 1, recorded = 1 } = rows.get(metric) ?? {}
           const limit = metric === 'allocstalls' ? 3 / Math.sqrt(recorded) : 0
@@ -50,7 +52,43 @@ export function describeHalves(title: string, recordings: readonly HeldRecording
   })
 }
 
-function show(rows: ReadonlyMap<string, HalfRow>, metric: string): string {
+interface Sums {
+  readonly recorded: number
+  readonly replayed: number
+  readonly nothing_changes: number
+  readonly open_loop: number
+  readonly error: number
+  readonly better_than_both: boolean
+}
+
+/** By metric; of one recording its own row. */
+function toSums(each: readonly ReadonlyMap<string, HalfRow>[]): ReadonlyMap<string, Sums> {
+  const [first, ...others] = each
+  if (first === undefined || others.length === 0) return first ?? new Map()
+  const sums = new Map<string, Sums>()
+  for (const metric of first.keys()) {
+    const rows = each.flatMap((of) => of.get(metric) ?? [])
+    const sum = (of: (row: HalfRow) => number): number =>
+      rows.reduce((total, row) => total + of(row), 0)
+    const recorded = sum((row) => row.recorded)
+    const replayed = sum((row) => row.replayed)
+    const nothing = sum((row) => row.nothing_changes)
+    const open = sum((row) => row.open_loop)
+    const error = replayed / recorded - 1
+    const best = Math.min(Math.abs(nothing / recorded - 1), Math.abs(open / recorded - 1))
+    sums.set(metric, {
+      recorded,
+      replayed,
+      nothing_changes: nothing,
+      open_loop: open,
+      error,
+      better_than_both: Math.abs(error) < best,
+    })
+  }
+  return sums
+}
+
+function show(rows: ReadonlyMap<string, Sums>, metric: string): string {
   const row = rows.get(metric)
   return `${metric}: recorded ${row?.recorded}, replayed ${row?.replayed}, nothing changes ${row?.nothing_changes}, open loop ${row?.open_loop}`
 }
