@@ -1,4 +1,4 @@
-import { medianCost } from '../workload/describe.ts'
+import { freePages, medianCost } from '../workload/describe.ts'
 import type { Extraction } from '../workload/extract.ts'
 import { COSTS, type CostName, type Machine, type Workload } from '../workload/types.ts'
 import { halfRangeOfRatios, median } from './validate-figures.ts'
@@ -54,8 +54,7 @@ export function compareInputs(a: readonly ReadInputs[], b: readonly ReadInputs[]
 
 /** The first sign of low memory, with which a workload begins, comes at 700 to 2,800 free pages in recordings of one activity; pages asked for before it are no part of the demand. */
 function pagesBeyondFree({ anonPages, workload }: ReadInputs): number {
-  const { nodes } = workload.machine
-  return nodes.reduce((pages, { freeAtStart }) => pages - freeAtStart.value, anonPages)
+  return anonPages - freePages(workload.machine)
 }
 
 function mediansOf({ workload }: ReadInputs): Readonly<Partial<Record<CostName, number>>> {

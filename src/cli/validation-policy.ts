@@ -16,7 +16,7 @@ import { lookUpPolicy } from '../policies/index.ts'
 import { completeTunables } from '../replay/tunables.ts'
 import { inputsByBasis } from '../workload/describe.ts'
 import { type Extraction, extractWorkload } from '../workload/extract.ts'
-import { recordedLike } from '../workload/trace-buffers.ts'
+import { recordedLike, type Traced } from '../workload/trace-buffers.ts'
 import type { Machine } from '../workload/types.ts'
 import { usageError } from './failure.ts'
 import { printLine, printResult, printText, remark, toFormat } from './output.ts'
@@ -91,7 +91,7 @@ function resolvePolicy(
 async function openSets(
   database: Database,
   asked: Asked,
-): Promise<{ readonly a: Extraction[]; readonly b: Extraction[] }> {
+): Promise<{ readonly a: readonly Extraction[]; readonly b: readonly Extraction[] }> {
   const catalog = await catalogOf(database)
   const seen = new Map<number, string>()
   const find = async (list: string): Promise<number[]> => {
@@ -106,23 +106,15 @@ async function openSets(
     return ids
   }
   const ids = { a: await find(asked.a), b: await find(asked.b) }
-  const extract = async (traces: readonly number[]): Promise<Extraction[]> => {
-    const found: Extraction[] = []
-    for (const id of traces) found.push(await extractWorkload(database, id))
+  const extract = async (traces: readonly number[]): Promise<(Extraction & Traced)[]> => {
+    const found: (Extraction & Traced)[] = []
+    for (const traceId of traces)
+      found.push({ ...(await extractWorkload(database, traceId)), traceId })
     return found
   }
   const a = await extract(ids.a)
   const b = await extract(ids.b)
-  const traced = (extractions: readonly Extraction[], traces: readonly number[]) =>
-    extractions.map((extraction, at) => ({ ...extraction, traceId: traces[at] ?? 0 }))
-  const workloads = await recordedLike(database, traced(a, ids.a), traced(b, ids.b))
-  return {
-    a: a.map((extraction, at) => ({
-      ...extraction,
-      workload: workloads[at] ?? extraction.workload,
-    })),
-    b,
-  }
+  return { a: await recordedLike(database, a, b), b }
 }
 
 /** Undefined: the replays have no recorder. */

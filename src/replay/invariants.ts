@@ -25,11 +25,10 @@ export function checkPages(
     const state = pages.state[page] as number
     const hasFrame = state !== P.FREE && state !== P.SWAPPED
     const count = pages.pagesOf(page)
-    if (hasFrame) {
-      used += count
-      if (!pages.isOnList(page)) unlisted++
-    }
-    if (pages.isOnList(page)) {
+    const isListed = pages.isOnList(page)
+    if (hasFrame) used += count
+    if (hasFrame && !isListed) unlisted++
+    if (isListed) {
       listed += count
       if (!hasFrame || state === P.DYING) throw broken(page, 'is on a list and holds no frame')
       if (Math.floor((pages.list[page] as number) / P.LISTS) !== pages.lruvecOf(page))

@@ -404,11 +404,6 @@ export class Zones {
     this.#boost(node, 1)
   }
 
-  #takeForPool(node: NodeState): void {
-    const block = this.take(node)
-    if (block >= 0) this.#poolKeeps(node, block, 1)
-  }
-
   #poolKeeps(node: NodeState, block: number, count: number): void {
     node.pooled[block] = (node.pooled[block] as number) + count
     node.pooledAll += count
@@ -436,7 +431,8 @@ export class Zones {
 
   /** One page, by who has waited for it. */
   takeOneForPool(node: NodeState): void {
-    this.#takeForPool(node)
+    const block = this.take(node)
+    if (block >= 0) this.#poolKeeps(node, block, 1)
     this.poolCharged++
   }
 

@@ -93,9 +93,8 @@ export function findDemand(recording: Recording, parts: DemandParts): Demand {
     return sum
   }
   const cache = readPageCache(recording, tasks.list, users, startEvent)
-  const filling = isBoostWake(recording, startEvent)
-    ? fillingOf(recording, startNs, parts.zones)
-    : undefined
+  const startsByBoost = isBoostWake(recording, startEvent)
+  const filling = startsByBoost ? fillingOf(recording, startNs, parts.zones) : undefined
   const demandBy = (balance: Balance, wholeUnmovable: number): Demand => {
     // The balance takes every page-cache page that went for one that was read since; when those were read is known better.
     const anchors = balance.anchors.map((anchor) => ({
@@ -117,7 +116,7 @@ export function findDemand(recording: Recording, parts: DemandParts): Demand {
     return { balance, knots, allocations, cache, wholeUnmovable, filling, boostFree }
   }
   const demand = demandBy(balanceUntil(recording, parts, recording.endNs), 0)
-  if (!isBoostWake(recording, startEvent)) return demand
+  if (!startsByBoost) return demand
   // The first wake-up came when the movable pages were used up, not at low. What is free then and what later boosts show depend on each other.
   const { low } = watermarkSums(parts.zones)
   const levelOf = ({ boostFree }: Demand): number =>

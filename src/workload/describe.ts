@@ -248,9 +248,13 @@ function describeTotal(facts: FactList, { machine, tasks }: Workload): void {
   const total = (name: string, value: number, from: string): void =>
     facts.add('demand', name, value, 'pages', 'inferred', from)
   const allocated = tasks.reduce((pages, task) => pages + sumRows(task, 'alloc').rows, 0)
-  const free = machine.nodes.reduce((pages, { freeAtStart }) => pages + freeAtStart.value, 0)
   total('allocated', allocated, 'by all tasks')
-  total('allocated_beyond_free', allocated - free, 'less what is free at the start')
+  total('allocated_beyond_free', allocated - freePages(machine), 'less what is free at the start')
+}
+
+/** Free pages of all nodes when the workload starts. */
+export function freePages({ nodes }: Pick<Machine, 'nodes'>): number {
+  return nodes.reduce((pages, { freeAtStart }) => pages + freeAtStart.value, 0)
 }
 
 /** How often a task does it, and the sum of its arguments. */

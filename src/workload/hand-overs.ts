@@ -1,11 +1,4 @@
-import {
-  EVENT,
-  type EventKind,
-  IDLE_TID,
-  type Recording,
-  RecordingBuilder,
-  STATE,
-} from './recording.ts'
+import { EVENT, IDLE_TID, type Recording, RecordingBuilder, STATE } from './recording.ts'
 import { isProcess } from './threads.ts'
 
 /** Fewer runs do not show whom a kernel thread works for. */
@@ -48,15 +41,13 @@ function withoutRuns(
   recording: Recording,
   left: ReadonlyMap<number, number | undefined>,
 ): ReturnType<RecordingBuilder['finish']> {
-  const { ns, cpu, tid, a, b, c, d } = recording
+  const { a, b, c, length } = recording
   const builder = new RecordingBuilder()
-  for (let i = 0; i < recording.length; i++) {
+  for (let i = 0; i < length; i++) {
     const from = left.get(i)
     if (from === undefined && left.has(i)) continue
-    const kind = recording.kind[i] as EventKind
     const state = from === undefined ? (b[i] ?? 0) : STATE.runnable
-    const [at, on, by] = [ns[i] ?? 0, cpu[i] ?? 0, tid[i] ?? 0]
-    builder.add(i, kind, at, on, by, from ?? a[i] ?? 0, state, c[i] ?? 0, d[i] ?? 0)
+    builder.addWith(recording, i, from ?? a[i] ?? 0, state, c[i] ?? 0)
   }
   return builder.finish()
 }

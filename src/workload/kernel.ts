@@ -33,8 +33,7 @@ export function findKernel(recording: Recording, zeroMap: Based<boolean>): Based
 /** A kernel for one CPU keeps no counters by CPU (include/linux/vmstat.h): its zoneinfo lists page sets without their threshold. */
 export function findUniprocessor(recording: Recording): Pick<Machine, 'smp'> {
   const zoneinfo = snapshotText(recording, 'zoneinfo.before') ?? ''
-  const isFor = !/^\s+count: /m.test(zoneinfo) || zoneinfo.includes('vm stats threshold')
-  return isFor
-    ? {}
-    : { smp: { value: false, basis: 'snapshot', from: 'zoneinfo without vm stats threshold' } }
+  const listsPageSets = /^\s+count: /m.test(zoneinfo)
+  if (!listsPageSets || zoneinfo.includes('vm stats threshold')) return {}
+  return { smp: { value: false, basis: 'snapshot', from: 'zoneinfo without vm stats threshold' } }
 }

@@ -221,12 +221,15 @@ export class RecordingBuilder {
 
   /** All events of a recording, at ranks 0, 1 and so on; `third` has their column c. */
   addAll(recording: Recording, third: (event: number) => number): void {
-    const { ns, cpu, tid, a, b, d } = recording
-    for (let i = 0; i < recording.length; i++) {
-      const kind = recording.kind[i] as EventKind
-      const [at, on, by] = [ns[i] ?? 0, cpu[i] ?? 0, tid[i] ?? 0]
-      this.add(i, kind, at, on, by, a[i] ?? 0, b[i] ?? 0, third(i), d[i] ?? 0)
-    }
+    const { a, b, length } = recording
+    for (let i = 0; i < length; i++) this.addWith(recording, i, a[i] ?? 0, b[i] ?? 0, third(i))
+  }
+
+  /** One event of a recording, at its place as rank, with other columns a, b and c. */
+  addWith(recording: Recording, i: number, a: number, b: number, c: number): void {
+    const { ns, cpu, tid, d } = recording
+    const kind = recording.kind[i] as EventKind
+    this.add(i, kind, ns[i] ?? 0, cpu[i] ?? 0, tid[i] ?? 0, a, b, c, d[i] ?? 0)
   }
 
   /** Columns in the order of rank; rank is unique. */

@@ -99,7 +99,7 @@ export class TraceBytes {
   }
 }
 
-/** A trace of the database, and what its extraction knows of it. */
+/** What the extraction of a trace of the database knows of it. */
 export interface Traced {
   readonly traceId: number
   readonly recording: Recording
@@ -108,14 +108,14 @@ export interface Traced {
 }
 
 /**
- * The workloads of A for machines that are recorded as those of B were: the recorder is no part of either policy, but where B's events woke its
+ * A, with workloads for machines that are recorded as those of B were: the recorder is no part of either policy, but where B's events woke its
  * readers it took CPU time and memory that A's, which slept to the end, did not. A's own readers, where they were woken, are load already.
  */
-export async function recordedLike(
+export async function recordedLike<Of extends Traced>(
   tables: WorkloadTables,
-  a: readonly Traced[],
+  a: readonly Of[],
   b: readonly Traced[],
-): Promise<Workload[]> {
+): Promise<readonly Of[]> {
   const read = async (traced: readonly Traced[]) => {
     const found: TraceBuffers[] = []
     for (const { traceId, recording } of traced) {
@@ -125,13 +125,13 @@ export async function recordedLike(
     return found
   }
   const common = joinBuffers(await read(b))
-  const workloads = a.map(({ workload }) => workload)
-  if (common === undefined || (await read(a)).length > 0) return workloads
-  const found: Workload[] = []
-  for (const { traceId, startNs, workload } of a) {
+  if (common === undefined || (await read(a)).length > 0) return a
+  const found: Of[] = []
+  for (const one of a) {
+    const { traceId, startNs, workload } = one
     const unreadAtStart = await (await TraceBytes.open(tables, traceId)).until(startNs)
-    const traceBuffers = { ...common, unreadAtStart }
-    found.push({ ...workload, machine: { ...workload.machine, traceBuffers } })
+    const machine = { ...workload.machine, traceBuffers: { ...common, unreadAtStart } }
+    found.push({ ...one, workload: { ...workload, machine } })
   }
   return found
 }

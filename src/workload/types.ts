@@ -42,9 +42,9 @@ export interface WorkloadNode {
   readonly node: number
   /** Free pages when the workload starts. */
   readonly freeAtStart: Based<number>
-  /** Free pages in blocks of the kernel's own pages, unmovable and reclaimable, before memory is low; absent = half of `boostBelowFree` each. */
   /** Pages that a CPU's list was refilled with before the start, where memory was being filled until then; `freeAtStart` is before the next one. */
   readonly refillAtStart?: Based<number>
+  /** Free pages in blocks of the kernel's own pages, unmovable and reclaimable, before memory is low; absent = half of `boostBelowFree` each. */
   readonly unmovableFree?: Based<number>
   readonly reclaimableFree?: Based<number>
   /** Lowest pages kept per CPU list or otherwise not reclaimable; subtracts from nothing, printed only. */

@@ -97,8 +97,8 @@ describe('workloads of A on machines that are recorded as B', () => {
   it('have B’s buffers, with what A had written before its start', async () => {
     const a = await traced(ASLEEP, 150e6)
     const b = await traced(WOKEN)
-    const [workload] = await recordedLike(database, [a], [b])
-    expect(workload?.machine.traceBuffers).toMatchObject({
+    const [like] = await recordedLike(database, [a], [b])
+    expect(like?.workload.machine.traceBuffers).toMatchObject({
       wakesAtBytes: { value: WRITTEN_BEFORE * RECORD_BYTES },
       unreadAtStart: [5 * RECORD_BYTES],
     })
@@ -107,7 +107,7 @@ describe('workloads of A on machines that are recorded as B', () => {
   it('stay as they are where readers slept in B, or ran in A: there they are load', async () => {
     const asleep = await traced(ASLEEP)
     const woken = await traced(WOKEN)
-    expect(await recordedLike(database, [asleep], [asleep])).toEqual([asleep.workload])
-    expect(await recordedLike(database, [woken], [woken])).toEqual([woken.workload])
+    expect(await recordedLike(database, [asleep], [asleep])).toEqual([asleep])
+    expect(await recordedLike(database, [woken], [woken])).toEqual([woken])
   })
 })
