@@ -179,8 +179,8 @@ export class ClassicLru {
     }
     this.#kernel.shrink.putBack(scan.batch, folios)
     pages.isolated -= folios
+    scan.beginBatch()
     scan.looked = taken
-    scan.freed = 0
     this.#kernel.shrink.recordBatch(thread, lruvec.node, scan, list, start, taken)
   }
 

@@ -345,6 +345,15 @@ describe('two nodes', () => {
   )
 })
 
+it('a batch from an active list has written, met and activated nothing', () => {
+  const rows = new RowCollector()
+  summaryOf('kswapd', pressure(), { sink: rows.sink })
+  const batches = rows.of('shrink_batches').filter((row) => row['lru'] === 'active_anon')
+  expect(batches.length).toBeGreaterThan(10)
+  for (const row of batches)
+    expect(row).toMatchObject({ nr_dirty: 0, nr_writeback: 0, nr_activate: 0 })
+})
+
 describe('order at dequeue', () => {
   it('overloaded kcompressd overtakes in kswapd lane, parallel and unofficial never do', () => {
     const work = pressure({ cpus: 2, tasks: 2, sleepNs: 500_000 })
