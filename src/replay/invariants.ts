@@ -83,6 +83,17 @@ export function checkCharges(pages: P.Pages, tree: readonly Memcg[]): void {
   }
 }
 
+/** Every store under way has a folio of its own that is in no other state meanwhile. */
+export function checkStores(pages: P.Pages, now: number, underWay: number): void {
+  let storing = 0
+  for (let page = 0; page < pages.capacity; page++) if (pages.state[page] === P.STORING) storing++
+  if (storing !== underWay)
+    throw new PstraceError(
+      'replay-invariant',
+      `${underWay} stores are under way at ${now} ns; ${storing} folios are being stored`,
+    )
+}
+
 /** Every folio that a policy has been given and nobody stores yet is in one of its queues, once, or in the hands of one of its programs. */
 export function checkQueued(
   pages: P.Pages,

@@ -10,7 +10,7 @@ import { Faults } from './faults.ts'
 import { FileReads } from './file-reads.ts'
 import { FolioLocks } from './folio-lock.ts'
 import type { PolicyGate } from './gate.ts'
-import { checkCharges, checkOrder, checkPages, checkThreads } from './invariants.ts'
+import { checkCharges, checkOrder, checkPages, checkStores, checkThreads } from './invariants.ts'
 import { type KernelRules, rulesOf } from './kernel-rules.ts'
 import { Kswapd } from './kswapd.ts'
 import type { LogEventName } from './log-events.ts'
@@ -284,6 +284,7 @@ export class Kernel {
     }
     const inUse = checkPages(this.pages, this.scheduler.now, (slot) => this.pool.holdsContent(slot))
     checkCharges(this.pages, this.memcgs.tree)
+    checkStores(this.pages, this.scheduler.now, this.stores.underWay)
     // Taken out of `free` and not yet given back by a batch in progress.
     const { pendingFrames, poolCharged, kernelPages } = this.zones
     const frames = free + inUse + pendingFrames + poolCharged + kernelPages

@@ -41,6 +41,8 @@ export class Stores {
   readonly #works: StoreWork[] = []
   readonly redirtied = new Set<number>()
   readonly #writing = new Set<number>()
+  /** Stores that have begun and not ended. */
+  underWay = 0
   #refusedInRow = 0
 
   constructor(kernel: Kernel) {
@@ -80,6 +82,7 @@ export class Stores {
         `page ${page} is stored twice (by ${thread.name} at ${scheduler.now} ns)`,
       )
     pages.state[page] = P.STORING
+    this.underWay++
     flights.setDetail(flight, F.STARTED_AT, scheduler.now)
     flights.setDetail(flight, F.STORED_BY, thread.taskId)
     this.#kernel.note('store', page, 0)
@@ -168,6 +171,7 @@ export class Stores {
     const work = this.#workOf(thread)
     const { node, page, memalloc, poolPagesTaken, doing } = work
     if (work.isFailed) {
+      this.underWay--
       this.#kernel.scheduler.setDoing(thread, doing)
       this.#kernel.swapOuts.backOut(node, page, false)
       return false
@@ -205,6 +209,7 @@ export class Stores {
     const { flights } = this.#kernel.recorder
     const { node, page, flight, place, compressedBytes, deviceWrites } = work
     const { memalloc, poolNode, poolPagesTaken } = work
+    this.underWay--
     scheduler.setDoing(thread, work.doing)
     tally.stores += pages.pagesOf(page)
     tally.compressedBytes += compressedBytes

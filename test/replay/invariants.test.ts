@@ -1,13 +1,15 @@
 import { expect, it } from 'vitest'
 import type { PageContents } from '../../src/memory/contents/contents.ts'
 import { kcompressd } from '../../src/policies/kcompressd.ts'
+import { kswapd } from '../../src/policies/kswapd.ts'
 import { parallel } from '../../src/policies/parallel.ts'
 import type { Policy } from '../../src/policies/policy.ts'
-import { checkOrder, checkPages, checkQueued } from '../../src/replay/invariants.ts'
+import { checkOrder, checkPages, checkQueued, checkStores } from '../../src/replay/invariants.ts'
 import * as P from '../../src/replay/pages.ts'
 import { Lane } from '../../src/replay/ranks.ts'
 import { type ReplayOptions, replay } from '../../src/replay/replay.ts'
 import { PlainSlots } from '../../src/replay/slots.ts'
+import { Stores } from '../../src/replay/store.ts'
 import { CountingBackend, plainContents, plan } from './build.ts'
 import { pressure } from './scenarios.ts'
 
@@ -95,6 +97,15 @@ it.each<readonly [string, readonly number[], number, RegExp]>([
   expect(() => checkQueued(pages, { policy: 'any', queued: [0], inHands: 0 })).not.toThrow()
 })
 
+it('finds a store whose folio is in another state, and a folio that nobody stores any more', () => {
+  const pages = somePages()
+  expect(() => checkStores(pages, 7, 0)).not.toThrow()
+  expect(() => checkStores(pages, 7, 1)).toThrow(/1 stores are under way at 7 ns; 0 folios are/)
+  pages.state[2] = P.STORING
+  expect(() => checkStores(pages, 7, 1)).not.toThrow()
+  expect(() => checkStores(pages, 7, 0)).toThrow(/0 stores are under way at 7 ns; 1 folios are/)
+})
+
 it('finds a store that begins before an older one, and an end out of order where nobody stores beside kswapd', () => {
   const lane = new Lane()
   const [first, second] = [lane.submit(), lane.submit()]
@@ -168,6 +179,29 @@ it.each(['classic', 'mglru'] as const)(
     }
   },
 )
+
+it('a run ends in which a page keeps its state while it is stored', () => {
+  const { addHead } = P.Pages.prototype
+  const { begin } = Stores.prototype
+  const seen: P.Pages[] = []
+  P.Pages.prototype.addHead = function (page) {
+    seen[0] = this
+    addHead.call(this, page)
+  }
+  Stores.prototype.begin = function (thread, node, page, ...more) {
+    const [pages] = seen
+    const before = pages?.state[page] ?? P.FREE
+    const ns = begin.call(this, thread, node, page, ...more)
+    pages?.state.fill(before, page, page + 1)
+    return ns
+  }
+  try {
+    expect(runWith(kswapd)).toThrow(/stores are under way at \d+ ns; \d+ folios are being stored/)
+  } finally {
+    P.Pages.prototype.addHead = addHead
+    Stores.prototype.begin = begin
+  }
+})
 
 it('a run ends in which one slot is written for two pages', () => {
   const slots = new PlainSlots()
