@@ -2,7 +2,7 @@ import { MAX_CHUNK_PAGES } from '../model/buddy.ts'
 import type { Machine } from '../workload/types.ts'
 import { CounterDeltas } from './counter-deltas.ts'
 import { rulesOf } from './kernel-rules.ts'
-import { PageBlocks, PLACES, TYPES } from './page-blocks.ts'
+import { PageBlocks, PLACES, RECLAIMABLE, TYPES, UNMOVABLE } from './page-blocks.ts'
 import { PageLists } from './page-lists.ts'
 import { Lane } from './ranks.ts'
 import type { Thread } from './thread.ts'
@@ -67,10 +67,11 @@ export interface NodeState {
 /** A node before anything happened. */
 export function toNodeState(
   machine: Machine,
-  { node, freeAtStart, refillAtStart, unmovableFree, reclaimableFree }: Machine['nodes'][number],
+  given: Machine['nodes'][number],
   cpus: readonly { readonly node: number }[],
   watermarkScale: number,
 ): NodeState {
+  const { node, freeAtStart, refillAtStart, unmovableFree, reclaimableFree } = given
   const zones = machine.zones.filter((zone) => zone.node === node)
   const min = sumOf(zones, 'min')
   const low = sumOf(zones, 'low')
@@ -88,7 +89,7 @@ export function toNodeState(
   )
   const smp = machine.smp?.value ?? true
   const cpusOfNode = cpus.filter((cpu) => cpu.node === node).length
-  return {
+  const state: NodeState = {
     index: node,
     free,
     min,
@@ -137,6 +138,22 @@ export function toNodeState(
     fixed: 0,
     lowestFree: free,
   }
+  const cpu = cpus.findIndex((each) => each.node === node)
+  if (cpu >= 0) {
+    putOnList(state, cpu, UNMOVABLE, given.unmovableListed?.value ?? 0)
+    putOnList(state, cpu, RECLAIMABLE, given.reclaimableListed?.value ?? 0)
+  }
+  return state
+}
+
+/** So many of the type's free pages lie on the CPU's list, not in the zone. */
+function putOnList(node: NodeState, cpu: number, type: number, pages: number): void {
+  const { blocks, listed, lists } = node
+  const listable = Math.min(pages, blocks.freeOf(type))
+  const got = blocks.take(type, 0, listable, listed, (cpu * LISTS + type) * PLACES)
+  lists.addKernel(cpu, got)
+  node.free -= got
+  node.lowestFree -= got
 }
 
 function sumOf(zones: Machine['zones'], of: 'min' | 'low' | 'high' | 'managed'): number {

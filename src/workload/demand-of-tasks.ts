@@ -12,7 +12,8 @@ import {
   toAnonAnchors,
 } from './demand.ts'
 import { type Filling, findFilling } from './filling.ts'
-import { findBoostLevel, findWholeBlocks, largestZones } from './machine.ts'
+import { findBoostLevel, findListed, findWholeBlocks, largestZones } from './machine.ts'
+import type { ListedKernel } from './mobility.ts'
 import { type PageCache, readPageCache } from './page-cache.ts'
 import type { RecordedZone, Recording } from './recording.ts'
 import type { Stores } from './stores.ts'
@@ -51,6 +52,8 @@ export interface Demand {
   readonly cache: PageCache
   /** Pages of whole blocks that are free for unmovable pages when a boost begins the workload. */
   readonly wholeUnmovable: number
+  /** Kernel pages on the CPU's lists at the start. */
+  readonly listed: ListedKernel | undefined
   readonly filling: Filling | undefined
   /** Free memory at boosts up to a moment. */
   boostFree(untilNs: number): number[]
@@ -95,7 +98,7 @@ export function findDemand(recording: Recording, parts: DemandParts): Demand {
   const cache = readPageCache(recording, tasks.list, users, startEvent)
   const startsByBoost = isBoostWake(recording, startEvent)
   const filling = startsByBoost ? fillingOf(recording, startNs, parts.zones) : undefined
-  const demandBy = (balance: Balance, wholeUnmovable: number): Demand => {
+  const demandBy = (balance: Balance, wholeUnmovable: number, listed?: ListedKernel): Demand => {
     // The balance takes every page-cache page that went for one that was read since; when those were read is known better.
     const anchors = balance.anchors.map((anchor) => ({
       ...anchor,
@@ -113,7 +116,7 @@ export function findDemand(recording: Recording, parts: DemandParts): Demand {
         recordPagesPerSlot: parts.recordPagesPerSlot.value,
         cache,
       })
-    return { balance, knots, allocations, cache, wholeUnmovable, filling, boostFree }
+    return { balance, knots, allocations, cache, wholeUnmovable, listed, filling, boostFree }
   }
   const demand = demandBy(balanceUntil(recording, parts, recording.endNs), 0)
   if (!startsByBoost) return demand
@@ -121,11 +124,16 @@ export function findDemand(recording: Recording, parts: DemandParts): Demand {
   const { low } = watermarkSums(parts.zones)
   const levelOf = ({ boostFree }: Demand): number =>
     findBoostLevel(boostFree(recording.endNs), low).boostBelowFree?.value ?? low
-  const demandFrom = (freeAtStart: number, whole = 0): Demand =>
-    demandBy(balanceUntil(recording, parts, recording.endNs, freeAtStart), whole)
-  const whole = findWholeBlocks(recording, { ...parts, balance: demand.balance })
-  // A sample has the whole blocks.
-  if (filling !== undefined) return demandFrom(filling.free, whole)
+  const demandFrom = (freeAtStart: number, whole = 0, listed?: ListedKernel): Demand =>
+    demandBy(balanceUntil(recording, parts, recording.endNs, freeAtStart), whole, listed)
+  const known = { ...parts, balance: demand.balance }
+  const whole = findWholeBlocks(recording, known)
+  // A sample has the whole blocks, but for what is on the CPUs' lists.
+  if (filling !== undefined) {
+    const listed = findListed(recording, known, filling)
+    if (listed === undefined) return demandFrom(filling.free, whole)
+    return demandFrom(filling.free + listed.unmovable + listed.reclaimable, listed.whole, listed)
+  }
   const first = levelOf(demand)
   // Whole blocks were claimed before any later boost: that level does not have them.
   return demandFrom(Math.round((first + levelOf(demandFrom(first))) / 2) + whole, whole)

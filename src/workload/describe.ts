@@ -133,6 +133,8 @@ function describeMemory(
     facts.known(`node${node}.refill_at_start`, refillAtStart, 'pages')
     facts.known(`node${node}.unmovable_free`, free.unmovableFree, 'pages')
     facts.known(`node${node}.reclaimable_free`, free.reclaimableFree, 'pages')
+    facts.known(`node${node}.unmovable_listed`, free.unmovableListed, 'pages')
+    facts.known(`node${node}.reclaimable_listed`, free.reclaimableListed, 'pages')
     facts.add('machine', `node${node}.managed`, totalPages, 'pages', 'snapshot')
   }
   for (const { node, name, basis, ...zone } of zones)

@@ -146,6 +146,7 @@ function describePart(recording: Recording, history: History, share: number): Wo
     balance: part,
     boostFree: demand.boostFree(untilNs),
     wholeUnmovable: demand.wholeUnmovable,
+    listed: demand.listed,
     filling: demand.filling,
     recordPagesPerSlot,
     zones,

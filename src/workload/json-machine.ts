@@ -134,6 +134,8 @@ function readNodes(values: JsonValues, json: Json): Machine['nodes'] {
     ...values.optional(node, 'refillAtStart', `${at}.refillAtStart`, pages),
     ...values.optional(node, 'unmovableFree', `${at}.unmovableFree`, pages),
     ...values.optional(node, 'reclaimableFree', `${at}.reclaimableFree`, pages),
+    ...values.optional(node, 'unmovableListed', `${at}.unmovableListed`, pages),
+    ...values.optional(node, 'reclaimableListed', `${at}.reclaimableListed`, pages),
   }))
   if (nodes.length === 0) values.fail('machine.nodes', '[]', 'at least one node')
   return nodes

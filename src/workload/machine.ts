@@ -3,7 +3,13 @@ import type { Balance } from './balance.ts'
 import type { Filling } from './filling.ts'
 import { findUniprocessor } from './kernel.ts'
 import { findLru, findTableWalks } from './lru.ts'
-import { findMobility, findWholeUnmovable, type MobilityOptions } from './mobility.ts'
+import {
+  findListedKernel,
+  findMobility,
+  findWholeUnmovable,
+  type ListedKernel,
+  type MobilityOptions,
+} from './mobility.ts'
 import { EVENT, type RecordedZone, type Recording } from './recording.ts'
 import { findSwappiness } from './swappiness.ts'
 import {
@@ -93,6 +99,7 @@ export interface MachineOptions {
   readonly zeroMap: Based<boolean>
   /** Pages of whole chunks that are free for unmovable pages at the start, on machines of one node. */
   readonly wholeUnmovable: number
+  readonly listed: ListedKernel | undefined
 }
 
 /** The machine that a replay gets; each value says whether an event, a counter or a default gave it. Watermarks in pages. */
@@ -126,6 +133,7 @@ export function describeMachine(recording: Recording, options: MachineOptions): 
         ...toMobilityOptions(recording, options, { node, nodes: nodes.length }),
         wholeUnmovable: options.wholeUnmovable,
       }),
+      ...describeListed(options.listed),
     })),
     zones: describeZones(recording, zones),
     lru,
@@ -158,6 +166,18 @@ function describeFilling(filling: Filling | undefined): {
       n: filling.falls,
       from: 'steps in which sampled free memory fell before the start',
     },
+  }
+}
+
+function describeListed(
+  listed: ListedKernel | undefined,
+): Pick<Machine['nodes'][number], 'unmovableListed' | 'reclaimableListed'> {
+  if (listed === undefined) return {}
+  const from =
+    "what pagetypeinfo's free pages leave of the chunks' rest, since refilled for page tables"
+  return {
+    unmovableListed: { value: listed.unmovable, basis: 'snapshot', from },
+    reclaimableListed: { value: listed.reclaimable, basis: 'snapshot', from },
   }
 }
 
@@ -309,6 +329,21 @@ export function findWholeBlocks(
   return findWholeUnmovable({
     ...toMobilityOptions(recording, options, { node, nodes: 1 }),
     pagetypes: snapshotText(recording, 'pagetypeinfo.before'),
+  })
+}
+
+/** Kernel pages on the list of a machine's only CPU at the start, where memory was filled until then: there nobody else's lists hold some. */
+export function findListed(
+  recording: Recording,
+  options: Pick<MachineOptions, 'balance' | 'recordPagesPerSlot' | 'zones'>,
+  { refill, free }: Filling,
+): ListedKernel | undefined {
+  if (findUniprocessor(recording).smp?.value !== false) return undefined
+  return findListedKernel({
+    ...toMobilityOptions(recording, options, { node: options.zones[0]?.node ?? 0, nodes: 1 }),
+    pagetypes: snapshotText(recording, 'pagetypeinfo.before'),
+    refill,
+    freeInZone: free,
   })
 }
 

@@ -54,15 +54,68 @@ export function findWholeUnmovable(
   const before = readZone(options.before, options.node)
   const rest = findMobility(options).unmovableFree?.value
   if (zone === undefined || before === undefined || rest === undefined) return 0
-  const free = readUnmovable(options.pagetypes ?? '', zone)
+  const free = readFree(options.pagetypes ?? '', zone, 'Unmovable')
   if (free === undefined) return 0
   const least = free - tablesSince(options, before)
   return Math.max(0, Math.ceil((least - rest) / MAX_CHUNK_PAGES)) * MAX_CHUNK_PAGES
 }
 
-/** Free pages of the zone in unmovable blocks: chunks by order. */
-function readUnmovable(pagetypes: string, { node, zone }: ZoneText): number | undefined {
-  const line = new RegExp(`^Node +${node}, zone +${zone}, type +Unmovable((?: +\\d+)+)`, 'm')
+/** Kernel pages that the CPU's lists hold at the start, and the whole chunks then free for unmovable pages, on the lists or not. */
+export interface ListedKernel {
+  readonly whole: number
+  readonly unmovable: number
+  readonly reclaimable: number
+}
+
+/**
+ * Of one CPU: chunks leave a known rest, of which /proc/pagetypeinfo shows the zone's part; the CPU's list has the remainder. Page tables of
+ * what comes until the start are taken from the list. Each of its refills, which are the largest while memory is filled, takes what the zone
+ * has for unmovable pages and claims another whole chunk where that does not reach.
+ */
+export function findListedKernel(
+  options: MobilityOptions & {
+    readonly pagetypes: string | undefined
+    readonly refill: number
+    /** The zone's free pages at the start, without those on lists. */
+    readonly freeInZone: number
+  },
+): ListedKernel | undefined {
+  const { node, pagetypes = '', refill } = options
+  const zone = largestZone(options.before, node)
+  const before = readZone(options.before, node)
+  const { unmovableFree, reclaimableFree } = findMobility(options)
+  if (zone === undefined || before === undefined) return undefined
+  if (unmovableFree === undefined || reclaimableFree === undefined) return undefined
+  let free = readFree(pagetypes, zone, 'Unmovable')
+  const otherFree = readFree(pagetypes, zone, 'Reclaimable')
+  if (free === undefined || otherFree === undefined) return undefined
+  const tables = Math.round(tablesSince(options, before))
+  let listed = ofChunk(unmovableFree.value + tables - free)
+  const reclaimable = ofChunk(reclaimableFree.value - otherFree)
+  if (listed + reclaimable > before.listed) return undefined
+  for (; listed < tables; listed += refill) {
+    if (free < refill) free += MAX_CHUNK_PAGES
+    free -= refill
+  }
+  const total = free + listed - tables
+  // What was allocated between the snapshot and the start may have had the list refilled once more: the rest of them does not fit in the zone.
+  const least = total + otherFree - options.freeInZone
+  const unmovable = Math.min(total, Math.max(listed - tables, least))
+  return { whole: total - unmovableFree.value, unmovable, reclaimable }
+}
+
+/** What of so many pages is beyond whole chunks. */
+function ofChunk(pages: number): number {
+  return ((pages % MAX_CHUNK_PAGES) + MAX_CHUNK_PAGES) % MAX_CHUNK_PAGES
+}
+
+/** Free pages of the zone in blocks of the type: chunks by order. */
+function readFree(
+  pagetypes: string,
+  { node, zone }: ZoneText,
+  type: 'Unmovable' | 'Reclaimable',
+): number | undefined {
+  const line = new RegExp(`^Node +${node}, zone +${zone}, type +${type}((?: +\\d+)+)`, 'm')
   const counts = line.exec(pagetypes)?.[1]?.trim().split(/ +/)
   return counts?.reduce((sum, count, order) => sum + Number(count) * 2 ** order, 0)
 }
@@ -89,6 +142,8 @@ interface ZonePages {
   /** On the LRU lists. */
   readonly lru: number
   readonly reclaimable: number
+  /** Free pages on the CPUs' lists. */
+  readonly listed: number
   /** Neither free nor on a list nor reclaimable slab nor in a pool. */
   readonly used: number
   /** Of those on the lists, unmovable ones: files of a ramfs are unevictable without being locked (fs/ramfs/inode.c, GFP_HIGHUSER). */
@@ -121,6 +176,7 @@ function readZone(zoneinfo: string | undefined, node: number): ZonePages | undef
   return {
     lru,
     reclaimable,
+    listed,
     used:
       countOf(largest, 'managed') -
       countOf(largest, 'pages free') -

@@ -47,6 +47,9 @@ export interface WorkloadNode {
   /** Free pages in blocks of the kernel's own pages, unmovable and reclaimable, before memory is low; absent = half of `boostBelowFree` each. */
   readonly unmovableFree?: Based<number>
   readonly reclaimableFree?: Based<number>
+  /** Of all these, those that lie on the first CPU's lists; absent = none. */
+  readonly unmovableListed?: Based<number>
+  readonly reclaimableListed?: Based<number>
   /** Lowest pages kept per CPU list or otherwise not reclaimable; subtracts from nothing, printed only. */
   readonly totalPages: number
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Kernel } from '../../src/replay/kernel.ts'
 import type { NodeState } from '../../src/replay/node-state.ts'
-import { borrowedOf, RECLAIMABLE } from '../../src/replay/page-blocks.ts'
+import { borrowedOf, MOVABLE, RECLAIMABLE, UNMOVABLE } from '../../src/replay/page-blocks.ts'
 import { Zones } from '../../src/replay/zones.ts'
 import { based, plan } from './build.ts'
 
@@ -126,5 +126,31 @@ describe('pages for the pool by who may not use the reserves', () => {
     expect(node.lists.movable(0)).toBe(11)
     expect(zones.poolCharged).toBe(4)
     expect(nextRefill(zones, node)).toBe(30)
+  })
+})
+
+describe('kernel pages that lie on a list at the start', () => {
+  it('are not in the zone until the lists are drained, and go back to their blocks', () => {
+    const { machine } = plan({
+      ...{ free: FREE, min: 100, low: 150, high: 200, managed: 79_984, tasks: [] },
+    })
+    const [first] = machine.nodes
+    if (first === undefined) throw new Error('no node')
+    const kinds = { unmovableFree: based(300), reclaimableFree: based(200) }
+    const listed = { unmovableListed: based(250), reclaimableListed: based(30) }
+    const kernel = { scheduler: { cpus: [{ node: 0 }], now: 0 }, tally: { boosts: 0 } }
+    const zones = new Zones(
+      kernel as unknown as Kernel,
+      { ...machine, nodes: [{ ...first, ...kinds, ...listed }] },
+      1,
+    )
+    const node = zones.nodeOf(0)
+    const freeOfTypes = (): number[] =>
+      [UNMOVABLE, MOVABLE, RECLAIMABLE].map((type) => node.blocks.freeOf(type))
+    expect([node.free, node.lists.counts[0], node.lists.movable(0)]).toEqual([FREE - 280, 280, 0])
+    expect(freeOfTypes()).toEqual([50, FREE - 500, 170])
+    zones.drain(node)
+    expect([node.free, node.lists.counts[0]]).toEqual([FREE, 0])
+    expect(freeOfTypes()).toEqual([300, FREE - 500, 200])
   })
 })

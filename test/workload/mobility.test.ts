@@ -1,5 +1,6 @@
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import {
+  findListedKernel,
   findMobility,
   findWholeUnmovable,
   type MobilityOptions,
@@ -89,7 +90,7 @@ it('nothing is told without zoneinfo', () => {
 })
 
 /** Free chunks of each zone by order, of the recorded form. */
-function pagetypeinfo(unmovable: readonly number[]): string {
+function pagetypeinfo(unmovable: readonly number[], reclaimable: readonly number[] = [0]): string {
   const line = (zone: string, type: string, counts: readonly number[]): string =>
     `Node    0, zone ${zone.padStart(8)}, type ${type.padStart(12)} ${counts.map((n) => `${n}`.padStart(6)).join(' ')} `
   return [
@@ -97,6 +98,7 @@ function pagetypeinfo(unmovable: readonly number[]): string {
     line('DMA', 'Unmovable', [9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9]),
     line('DMA32', 'Unmovable', unmovable),
     line('DMA32', 'Movable', [2, 2, 3, 3, 1, 2, 3, 4, 2, 3, 90]),
+    line('DMA32', 'Reclaimable', reclaimable),
     '',
   ].join('\n')
 }
@@ -121,4 +123,47 @@ it('no whole chunk is known without pagetypeinfo, and one that is known is free 
   expect(findWholeUnmovable({ ...given, pagetypes: undefined })).toBe(0)
   expect(findWholeUnmovable({ ...given, pagetypes: 'no such file\n' })).toBe(0)
   expect(findMobility({ ...given, wholeUnmovable: 1024 }).unmovableFree?.value).toBe(442 + 1024)
+})
+
+describe('kernel pages on the list of the only CPU', () => {
+  // The rests are 442 unmovable pages before the page tables, and 774 reclaimable ones, of which 44 are not in the zone.
+  const listedOf = (
+    unmovable: number,
+    { tables = 0, freeInZone = 5000, reclaimable = 730 } = {},
+  ): ReturnType<typeof findListedKernel> =>
+    findListedKernel({
+      ...{ before: BEFORE, after: undefined, node: 0, lruAtStart: 1500 + 512 * tables },
+      ...{ heldAtEnd: undefined, recordPagesPerSlot: 0, refill: 480, freeInZone },
+      pagetypes: pagetypeinfo([unmovable], [reclaimable]),
+    })
+
+  it('are what the zone lacks of the rest, less page tables of what came since', () => {
+    expect(listedOf(400)).toEqual({ whole: 0, unmovable: 42, reclaimable: 44 })
+    expect(listedOf(400, { tables: 40 })).toEqual({ whole: 0, unmovable: 2, reclaimable: 44 })
+    expect(listedOf(1024 + 400)).toEqual({ whole: 1024, unmovable: 42, reclaimable: 44 })
+  })
+
+  it('are refilled by the zone, or by a whole chunk where it does not reach', () => {
+    expect(listedOf(1024 + 400, { tables: 60 })).toEqual({
+      ...{ whole: 1024, unmovable: 42 + 480 - 60, reclaimable: 44 },
+    })
+    expect(listedOf(400, { tables: 60 })).toEqual({
+      ...{ whole: 1024, unmovable: 42 + 480 - 60, reclaimable: 44 },
+    })
+  })
+
+  it('are at least those for which the zone has no room', () => {
+    expect(listedOf(1024 + 400, { freeInZone: 1500 })?.unmovable).toBe(1024 + 442 + 730 - 1500)
+    expect(listedOf(400, { freeInZone: 100 })?.unmovable).toBe(442)
+  })
+
+  it('are not told where they are more than the lists had, or without both types', () => {
+    // 500 pages are on the lists.
+    expect(listedOf(200, { reclaimable: 400 })).toBeUndefined()
+    expect(listedOf(200, { reclaimable: 600 })?.unmovable).toBe(242)
+    const given = { before: BEFORE, after: undefined, node: 0, lruAtStart: 1500, refill: 480 }
+    const all = { ...given, heldAtEnd: undefined, recordPagesPerSlot: 0, freeInZone: 5000 }
+    expect(findListedKernel({ ...all, pagetypes: undefined })).toBeUndefined()
+    expect(findListedKernel({ ...all, before: undefined, pagetypes: '' })).toBeUndefined()
+  })
 })
