@@ -53,6 +53,8 @@ class Position {
   batchEndDisturbances = 0
   isolateDisturbances = 0
   slabDisturbances = 0
+  /** A shrinker of the pass gave something back. */
+  slabFreed = false
   /** Gaps of the batch under way. */
   readonly gaps: Omit<Gap, 'isFull'>[] = []
   batchSpent = 0
@@ -397,18 +399,24 @@ export class CostSamples {
       position.slabCpu = cpu
       position.slabShare = this.#slabWarmth.shareAt(thread.cpu, this.#recording.ns[i] ?? 0)
       position.slabDisturbances = thread.disturbances
+      position.slabFreed = false
       if (position.directCpu >= 0 && position.batchEndCpu < 0) this.#addEntry(position, thread, cpu)
     }
   }
 
+  /**
+   * A pass in which a shrinker scanned objects is no sample of what asking them costs: they are many only once, however often passes are made
+   * (super_cache_scan, kfree_rcu), and what the pool's own gives back is charged by page.
+   */
   #slabEnds(thread: Thread, cpu: number, i: number, counts: boolean): void {
     const position = this.#at(thread)
+    if ((this.#recording.a[i] ?? 0) > 0) position.slabFreed = true
     this.#mark(position, thread, cpu)
     position.batchEndCpu = cpu
     position.batchEndDisturbances = thread.disturbances
     const next = nextKindOfThread(this.#recording, i)
     if (next !== EVENT.slabBegin && position.slabCpu >= 0) {
-      if (counts && thread.disturbances === position.slabDisturbances) {
+      if (counts && !position.slabFreed && thread.disturbances === position.slabDisturbances) {
         const coldNs = (cpu - position.slabCpu) / position.slabShare
         this.slabAny.push(coldNs)
         if (position.slabShare >= COLD_SHARE) this.slab.push(coldNs)

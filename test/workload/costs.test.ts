@@ -224,6 +224,34 @@ it('a pass over the shrinkers is told by those of a CPU that made none lately', 
   for (const sample of costs.slab.samples) expect(sample).toBeCloseTo(60_000, -2)
 })
 
+it('a pass in which a shrinker gave something back is no sample of one', () => {
+  const builder = new RecordingBuilder()
+  let ns = 0
+  let rank = 0
+  const add = (kind: (typeof EVENT)[keyof typeof EVENT], after: number, freed = 0): void => {
+    ns += after
+    builder.add(rank++, kind, ns, 0, KSWAPD, freed, 0, 0, 0)
+  }
+  builder.add(rank++, EVENT.switch, ns, 0, 0, 0, STATE.runnable, KSWAPD, 0)
+  for (let pass = 0; pass < 60; pass++) {
+    const frees = pass % 3 === 0
+    add(EVENT.slabBegin, 40_000_000)
+    add(EVENT.slabEnd, frees ? 2_500_000 : 30_000, frees ? 92 : 0)
+    add(EVENT.slabBegin, 1000)
+    add(EVENT.slabEnd, 29_000)
+    // Ends the pass: what follows is no shrinker of it.
+    add(EVENT.kswapdSleep, 1000)
+  }
+  const recording = madeRecording(builder, { endNs: ns })
+  const { costs } = measureCosts(recording, new Set([APP]), {
+    sameShare: 0,
+    untilEvent: recording.length,
+    stolenOfStep: new Float64Array(recording.length),
+  })
+  expect(costs.slab.n).toBe(40)
+  for (const sample of costs.slab.samples) expect(sample).toBeCloseTo(60_000, -2)
+})
+
 it('passes over the shrinkers right after another tell it where there are no others', () => {
   const { costs } = costsOf([{ tid: KSWAPD, slab: 9000, own: 4000 }])
   const [cold, ...warm] = costs.slab.samples
