@@ -44,6 +44,9 @@ const ENTRY_WITHOUT_IO: Shares = [
   [0, 0.07],
 ]
 
+/** A step is cold where it costs at least so much of one on a CPU that made none for long. */
+export const COLD_SHARE = 0.9
+
 function shareOf(shares: Shares, sinceNs: number): number {
   for (const [fromNs, share] of shares) if (sinceNs >= fromNs) return share
   return 1

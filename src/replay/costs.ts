@@ -1,3 +1,4 @@
+import { COLD_SHARE } from '../model/warmth.ts'
 import { COSTS, type CostName, type Workload } from '../workload/types.ts'
 import { Random } from './random.ts'
 
@@ -9,6 +10,7 @@ export class CostSampler {
   readonly #samples: Float64Array
   readonly #fixed: number
   readonly #random: Random
+  readonly #median: number
   #next = 0
 
   constructor(samples: Float64Array, fixedNs: number, scale: number, random: Random) {
@@ -16,6 +18,7 @@ export class CostSampler {
     this.#fixed = Math.round(fixedNs * scale)
     this.#samples = samples.map((sample) => Math.max(0, Math.round(sample * scale)))
     if (samples.length > 0) this.#next = random.below(samples.length)
+    this.#median = this.#samples.toSorted()[samples.length >> 1] ?? this.#fixed
   }
 
   /** Costs nothing, ever: another cost stands for it. */
@@ -32,6 +35,15 @@ export class CostSampler {
     this.#next++
     if (this.#next === length) this.#next = 0
     return value
+  }
+
+  /**
+   * The cost of a step that is such a share of a cold one's. The shares are of medians: what few of the cold ones cost beyond (caches of the kernel
+   * that are emptied, other threads' locks) is done then, however many warm ones follow. Warm passes of workers over the shrinkers cost 0.1 to
+   * 0.2 of a cold one's median, mean as well as median, where the cold ones' mean is 1.1 to 3.5 of it.
+   */
+  drawAt(share: number): number {
+    return Math.round((share < COLD_SHARE ? this.#median : this.draw()) * share)
   }
 }
 

@@ -73,7 +73,7 @@ export class Slab {
     const { scheduler, recorder, costs } = this.#kernel
     const doing = thread.doing
     const start = scheduler.now
-    const ns = Math.round(costs.slab.draw() * this.#warmth.shareAt(thread.cpu, start))
+    const ns = costs.slab.drawAt(this.#warmth.shareAt(thread.cpu, start))
     if (ns <= 0) return
     scheduler.setDoing(thread, SLAB)
     if (!scheduler.spend(thread, ns)) yield

@@ -1,4 +1,4 @@
-import { shareOfColdEntry, shareOfColdPass, Warmth } from '../model/warmth.ts'
+import { COLD_SHARE, shareOfColdEntry, shareOfColdPass, Warmth } from '../model/warmth.ts'
 import { Numbers } from './numbers.ts'
 import {
   EVENT,
@@ -63,9 +63,6 @@ class Position {
 
 /** Share of a batch's pages that must have been written for its gaps to say what unmapping costs. */
 const WRITTEN_SHARE = 1
-
-/** A step is cold where it costs at least so much of one on a CPU that made none for long. */
-const COLD_SHARE = 0.9
 
 /** What each step of reclaim took, in CPU time of the thread that did it, as the recording is walked event by event. */
 export class CostSamples {

@@ -55,7 +55,7 @@ export function* shrinkNode(machine: Machine, scan: Scan): Program {
     const { clock, lastPasses } = machine
     const { cpu } = scan.thread
     const sinceNs = clock.now - (lastPasses.get(cpu) ?? Number.NEGATIVE_INFINITY)
-    yield { spend: Math.round(costs.slab.draw() * shareOfColdPass(sinceNs)) }
+    yield { spend: costs.slab.drawAt(shareOfColdPass(sinceNs)) }
     lastPasses.set(cpu, clock.now)
   }
   if (scan.reclaimed > before) kswapd.failures = 0
