@@ -11,7 +11,7 @@ import {
   spreadAllocations,
   toAnonAnchors,
 } from './demand.ts'
-import { type Filling, findFilling } from './filling.ts'
+import { type Filling, findFilling, missesRaisedLow } from './filling.ts'
 import { findBoostLevel, findListed, findWholeBlocks, largestZones } from './machine.ts'
 import type { ListedKernel } from './mobility.ts'
 import { type PageCache, readPageCache } from './page-cache.ts'
@@ -96,8 +96,12 @@ export function findDemand(recording: Recording, parts: DemandParts): Demand {
     return sum
   }
   const cache = readPageCache(recording, tasks.list, users, startEvent)
-  const startsByBoost = isBoostWake(recording, startEvent)
-  const filling = startsByBoost ? fillingOf(recording, startNs, parts.zones) : undefined
+  const { low } = watermarkSums(parts.zones)
+  const sampled = fillingOf(recording, startNs, parts.zones)
+  const startsByBoost =
+    isBoostWake(recording, startEvent) ||
+    (sampled !== undefined && missesRaisedLow(sampled, { cpus: recording.cpus, low }))
+  const filling = startsByBoost ? sampled : undefined
   const demandBy = (balance: Balance, wholeUnmovable: number, listed?: ListedKernel): Demand => {
     // The balance takes every page-cache page that went for one that was read since; when those were read is known better.
     const anchors = balance.anchors.map((anchor) => ({
@@ -121,7 +125,6 @@ export function findDemand(recording: Recording, parts: DemandParts): Demand {
   const demand = demandBy(balanceUntil(recording, parts, recording.endNs), 0)
   if (!startsByBoost) return demand
   // The first wake-up came when the movable pages were used up, not at low. What is free then and what later boosts show depend on each other.
-  const { low } = watermarkSums(parts.zones)
   const levelOf = ({ boostFree }: Demand): number =>
     findBoostLevel(boostFree(recording.endNs), low).boostBelowFree?.value ?? low
   const demandFrom = (freeAtStart: number, whole = 0, listed?: ListedKernel): Demand =>

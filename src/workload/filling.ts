@@ -13,6 +13,8 @@ export interface Filling {
   /** Pages of a CPU list's refill. */
   readonly refill: number
   readonly falls: number
+  /** How much free memory fell per ns. */
+  readonly rate: number
   /** Free memory before the refill that boosted. */
   readonly free: number
 }
@@ -29,22 +31,39 @@ export function findFilling(
   const refill = listBatch(managed) << SCALE_MAX
   let falls = 0
   let steps = 0
+  let fallen = 0
+  let fellNs = 0
   for (let i = 1; i < samples.length; i++) {
     const { ns, value } = samples[i] as Sample
     if (ns < startNs - BEFORE_NS || ns >= startNs) continue
-    const fall = (samples[i - 1] as Sample).value - value
+    const before = samples[i - 1] as Sample
+    const fall = before.value - value
+    fallen += fall
+    fellNs += ns - before.ns
     if (fall < refill / 2) continue
     falls++
     if (Math.abs(fall - Math.round(fall / refill) * refill) <= NEAR) steps++
   }
   if (falls < MIN_FALLS || steps * 2 <= falls) return undefined
+  const rate = fallen / fellNs
   let free: number | undefined
   let nearestNs = AT_START_NS
   for (const { ns, value } of samples) {
     const awayNs = Math.abs(ns - startNs)
     if (awayNs > nearestNs) continue
     nearestNs = awayNs
-    free = value + (ns < startNs ? 0 : refill)
+    free = value + (ns < startNs ? -refill * Math.floor((rate * awayNs) / refill) : refill)
   }
-  return free === undefined ? undefined : { refill, falls, free }
+  return free === undefined ? undefined : { refill, falls, rate, free }
+}
+
+/**
+ * A boost raises the marks while the refill that met it goes on, and its CPU wakes kswapd after that (rmqueue): another CPU that allocates
+ * meanwhile misses the raised low (get_page_from_freelist) and wakes it first, with its own flags, though far more than low is free.
+ */
+export function missesRaisedLow(
+  { free, refill }: Filling,
+  { cpus, low }: { readonly cpus: number; readonly low: number },
+): boolean {
+  return cpus > 1 && free - refill > low
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { findFilling } from '../../src/workload/filling.ts'
+import { findFilling, missesRaisedLow } from '../../src/workload/filling.ts'
 import type { Sample } from '../../src/workload/recording.ts'
 
 const MS = 1_000_000
@@ -15,12 +15,36 @@ function sampled(beforeMs: number, values: readonly number[]): Sample[] {
 describe('memory that is filled until movable pages are used up', () => {
   it('falls in steps of the largest refill, and is at the start what the last sample says', () => {
     const samples = sampled(405, [3048, 2568, 2568, 1610, 1130, 1888])
-    expect(findFilling(samples, START, MANAGED)).toEqual({ refill: 480, falls: 3, free: 1130 })
+    expect(findFilling(samples, START, MANAGED)).toEqual({
+      refill: 480,
+      falls: 3,
+      rate: 1918 / (400 * MS),
+      free: 1130,
+    })
   })
 
   it('lacks the refill that boosted in a sample after it', () => {
     const samples = sampled(380, [3302, 2822, 2342, 1682, 1204, 1853])
-    expect(findFilling(samples, START, MANAGED)).toEqual({ refill: 480, falls: 3, free: 1684 })
+    expect(findFilling(samples, START, MANAGED)).toEqual({
+      refill: 480,
+      falls: 3,
+      rate: 1620 / (300 * MS),
+      free: 1684,
+    })
+  })
+
+  it('is at the start by as many refills lower than the last sample as fit into the time since it', () => {
+    const samples = sampled(440, [13000, 10600, 7720, 4840, 2440, 900])
+    // 10,560 pages in 400 ms: 1056 in 40 ms, two refills.
+    expect(findFilling(samples, START, MANAGED)).toMatchObject({ free: 2440 - 2 * 480 })
+  })
+
+  it('met a boost where another CPU misses the low that it raised', () => {
+    const low = 695
+    const filling = { refill: 480, falls: 4, rate: 0.024, free: 1758 }
+    expect(missesRaisedLow(filling, { cpus: 2, low })).toBe(true)
+    expect(missesRaisedLow(filling, { cpus: 1, low })).toBe(false)
+    expect(missesRaisedLow({ ...filling, free: low + 480 }, { cpus: 2, low })).toBe(false)
   })
 
   it('is not told where it falls otherwise, or without a sample near', () => {
