@@ -163,7 +163,7 @@ function countPoolPerPage({ poolCounted, poolSnapshot }: BalanceOptions): Based<
     : { value: poolSnapshot, basis: 'snapshot', from: 'pool pages per stored page' }
 }
 
-/** Free + LRU + pool, the pool by what a page takes of it. */
+/** Free + LRU + pool, the pool by what a page takes of it: that is the machine's, where a retry tells of one node. */
 function findTotal(
   retries: readonly Point[],
   per: number,
@@ -172,7 +172,7 @@ function findTotal(
 ): Based<number> {
   if (retries.length > 0) {
     const sums = retries
-      .map((point) => (point.available + per * point.stored) * scale)
+      .map((point) => point.available * scale + per * point.stored)
       .sort((x, y) => x - y)
     return {
       value: sums[sums.length >> 1] ?? 0,
