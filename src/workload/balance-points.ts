@@ -1,3 +1,4 @@
+import { isBoostWake } from './boosts.ts'
 import { BOOST_FACTOR } from './machine.ts'
 import { RECLAIM_FILE } from './page-cache.ts'
 import { EVENT, pagesOfEvent, type Recording, type Sample } from './recording.ts'
@@ -64,6 +65,7 @@ class PointCollector {
   readonly #zone: number
   readonly #options: PointOptions
   readonly #samples: readonly Sample[]
+  readonly #hasNodes: boolean
   readonly #pool: PoolPages
   readonly #isolatedBy = new Map<number, number>()
   #isolated = 0
@@ -81,6 +83,7 @@ class PointCollector {
     this.#zone = zone
     this.#options = options
     this.#samples = recording.samples.get('free_pages') ?? []
+    this.#hasNodes = new Set(recording.zones.map(({ node }) => node)).size > 1
     this.#pool = new PoolPages(recording, stores)
   }
 
@@ -112,7 +115,8 @@ class PointCollector {
         if (recording.d[i] === this.#zone) this.#retry(i, ns)
         break
       case EVENT.wakeKswapd:
-        if (recording.a[i] === 0)
+        // A boost is one node's: the others may have more than low.
+        if (recording.a[i] === 0 && !(this.#hasNodes && isBoostWake(recording, i)))
           this.#add(ns, low + this.#boost, WATERMARK_RADIUS + this.#boost, 'watermark')
         break
       case EVENT.directBegin: {

@@ -14,6 +14,7 @@ import {
 import { type Filling, findFilling, missesRaisedLow } from './filling.ts'
 import { findBoostLevel, findListed, findWholeBlocks, largestZones } from './machine.ts'
 import type { ListedKernel } from './mobility.ts'
+import { type FirstLow, sumByNode } from './nodes.ts'
 import { type PageCache, readPageCache } from './page-cache.ts'
 import type { RecordedZone, Recording } from './recording.ts'
 import type { Stores } from './stores.ts'
@@ -44,16 +45,24 @@ function missingClock(tid: number): TaskClock {
   throw new PstraceError('workload_no_clock', `task ${tid} has no own clock`)
 }
 
+/** What a boost that begins the workload found. */
+interface FoundAtBoost {
+  /** Pages of whole blocks that are free for unmovable pages. */
+  readonly wholeUnmovable: number
+  /** Kernel pages on the CPU's lists. */
+  readonly listed: ListedKernel | undefined
+  /** Undefined: all nodes ran low together. */
+  readonly firstLow: FirstLow | undefined
+}
+
+const NOTHING_FOUND: FoundAtBoost = { wholeUnmovable: 0, listed: undefined, firstLow: undefined }
+
 /** What the tasks allocated, when, and the balance of memory that tells so. */
-export interface Demand {
+export interface Demand extends FoundAtBoost {
   readonly balance: Balance
   readonly knots: readonly Knot[]
   readonly allocations: Allocations
   readonly cache: PageCache
-  /** Pages of whole blocks that are free for unmovable pages when a boost begins the workload. */
-  readonly wholeUnmovable: number
-  /** Kernel pages on the CPU's lists at the start. */
-  readonly listed: ListedKernel | undefined
   readonly filling: Filling | undefined
   /** Free memory at boosts up to a moment. */
   boostFree(untilNs: number): number[]
@@ -97,12 +106,12 @@ export function findDemand(recording: Recording, parts: DemandParts): Demand {
   }
   const cache = readPageCache(recording, tasks.list, users, startEvent)
   const { low } = watermarkSums(parts.zones)
-  const sampled = fillingOf(recording, startNs, parts.zones)
+  const filled = fillingOf(recording, startNs, parts.zones)
   const startsByBoost =
     isBoostWake(recording, startEvent) ||
-    (sampled !== undefined && missesRaisedLow(sampled, { cpus: recording.cpus, low }))
-  const filling = startsByBoost ? sampled : undefined
-  const demandBy = (balance: Balance, wholeUnmovable: number, listed?: ListedKernel): Demand => {
+    (filled !== undefined && missesRaisedLow(filled, { cpus: recording.cpus, low }))
+  const filling = startsByBoost ? filled : undefined
+  const demandBy = (balance: Balance, found: Partial<FoundAtBoost> = {}): Demand => {
     // The balance takes every page-cache page that went for one that was read since; when those were read is known better.
     const anchors = balance.anchors.map((anchor) => ({
       ...anchor,
@@ -120,26 +129,36 @@ export function findDemand(recording: Recording, parts: DemandParts): Demand {
         recordPagesPerSlot: parts.recordPagesPerSlot.value,
         cache,
       })
-    return { balance, knots, allocations, cache, wholeUnmovable, listed, filling, boostFree }
+    return { ...NOTHING_FOUND, ...found, balance, knots, allocations, cache, filling, boostFree }
   }
-  const demand = demandBy(balanceUntil(recording, parts, recording.endNs), 0)
+  const demand = demandBy(balanceUntil(recording, parts, recording.endNs))
   if (!startsByBoost) return demand
   // The first wake-up came when the movable pages were used up, not at low. What is free then and what later boosts show depend on each other.
   const levelOf = ({ boostFree }: Demand): number =>
     findBoostLevel(boostFree(recording.endNs), low).boostBelowFree?.value ?? low
-  const demandFrom = (freeAtStart: number, whole = 0, listed?: ListedKernel): Demand =>
-    demandBy(balanceUntil(recording, parts, recording.endNs, freeAtStart), whole, listed)
+  const demandFrom = (freeAtStart: number, found: Partial<FoundAtBoost> = {}): Demand =>
+    demandBy(balanceUntil(recording, parts, recording.endNs, freeAtStart), found)
+  const sampled = sampledBesideBoost(recording, startNs, parts.zones)
+  if (sampled !== undefined) {
+    // The boost tells of its node only: what else a sample has is on the others.
+    const node = recording.c[startEvent] ?? 0
+    const own = sumByNode(parts.zones, (zone) => zone.low).get(node) ?? 0
+    const level = levelOf(demandFrom(sampled))
+    return demandFrom(sampled, { firstLow: { node, free: Math.round((level * own) / low) } })
+  }
   const known = { ...parts, balance: demand.balance }
-  const whole = findWholeBlocks(recording, known)
+  const wholeUnmovable = findWholeBlocks(recording, known)
   // A sample has the whole blocks, but for what is on the CPUs' lists.
   if (filling !== undefined) {
     const listed = findListed(recording, known, filling)
-    if (listed === undefined) return demandFrom(filling.free, whole)
-    return demandFrom(filling.free + listed.unmovable + listed.reclaimable, listed.whole, listed)
+    if (listed === undefined) return demandFrom(filling.free, { wholeUnmovable })
+    const free = filling.free + listed.unmovable + listed.reclaimable
+    return demandFrom(free, { wholeUnmovable: listed.whole, listed })
   }
   const first = levelOf(demand)
+  const level = Math.round((first + levelOf(demandFrom(first))) / 2)
   // Whole blocks were claimed before any later boost: that level does not have them.
-  return demandFrom(Math.round((first + levelOf(demandFrom(first))) / 2) + whole, whole)
+  return demandFrom(level + wholeUnmovable, { wholeUnmovable })
 }
 
 /** Samples are the machine's: they tell of a zone where it is the only one. */
@@ -151,6 +170,26 @@ function fillingOf(
   const [zone, other] = zones
   if (zone === undefined || other !== undefined) return undefined
   return findFilling(recording.samples.get('free_pages') ?? [], startNs, zone.managed)
+}
+
+/** A sample further away says nothing of the start. */
+const BESIDE_NS = 200_000_000
+
+/** Free memory when a boost woke the first of several kswapds, between the samples beside that moment; undefined = there is one node, or none was taken. */
+function sampledBesideBoost(
+  recording: Recording,
+  startNs: number,
+  zones: readonly RecordedZone[],
+): number | undefined {
+  if (new Set(zones.map(({ node }) => node)).size < 2) return undefined
+  const samples = recording.samples.get('free_pages') ?? []
+  const next = samples.findIndex(({ ns }) => ns > startNs)
+  const before = samples[next - 1]
+  const after = samples[next]
+  if (before === undefined || after === undefined) return undefined
+  if (startNs - before.ns > BESIDE_NS || after.ns - startNs > BESIDE_NS) return undefined
+  const share = (startNs - before.ns) / (after.ns - before.ns)
+  return Math.round(before.value + share * (after.value - before.value))
 }
 
 function listAllocators(recording: Recording, users: MemoryUsers, tasks: DemandTasks): Allocator[] {

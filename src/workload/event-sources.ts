@@ -180,7 +180,7 @@ export const SOURCES: readonly Source[] = [
   {
     kind: EVENT.wakeKswapd,
     names: ['mm_vmscan_wakeup_kswapd'],
-    values: [number('order'), gfp],
+    values: [number('order'), gfp, number('nid')],
   },
   {
     kind: EVENT.retry,

@@ -148,6 +148,7 @@ function describePart(recording: Recording, history: History, share: number): Wo
     wholeUnmovable: demand.wholeUnmovable,
     listed: demand.listed,
     filling: demand.filling,
+    firstLow: demand.firstLow,
     recordPagesPerSlot,
     zones,
     kernel: findKernel(recording, zeroMap),

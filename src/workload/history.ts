@@ -4,6 +4,7 @@ import { type MeasuredCosts, measureCosts } from './costs.ts'
 import { findSameShare } from './counters.ts'
 import { type Demand, type DemandTasks, findDemand, listDemandTasks } from './demand-of-tasks.ts'
 import { findRecordPages, findZones } from './machine.ts'
+import { type Shares, spreadFree, spreadPages, sumByNode } from './nodes.ts'
 import { listStores, listTouches, nodeFinder, type StoreList, type Touch } from './page-events.ts'
 import { followPages, type Identities } from './pages.ts'
 import { EVENT, type RecordedZone, type Recording } from './recording.ts'
@@ -75,12 +76,31 @@ export function readHistory(recording: Recording, disturbances: Disturbances | u
   const touches = listTouches(recording, tasks.clocks, tasks.rows, startEvent)
   const { allocations, balance, cache } = demand
   const resident = Math.max(0, balance.lruAtStart.value - cache.atStart)
+  const nodeAtStart = spreadPages(resident, residentByNode(zones, demand))
   return {
     ...{ users, zones, recordPagesPerSlot, stolen, whole, costsUntil, switchNs, tasks, demand },
     ...{ stores, touches, resident, startEvent, startNs },
-    identities: followPages(stores.list, touches, allocations, resident),
+    identities: followPages(stores.list, touches, allocations, nodeAtStart),
     ...findTimes({ startNs, tasks, demand, touches }),
   }
+}
+
+/** Free memory, the LRU and the page cache are in proportion to the nodes' memory; where one ran low first, its free memory is on the LRU instead. */
+function residentByNode(
+  zones: readonly RecordedZone[],
+  { balance, cache, firstLow }: Demand,
+): Shares {
+  const { lruAtStart, freeAtStart } = balance
+  const managed = sumByNode(zones, (zone) => zone.managed)
+  const free = spreadFree(freeAtStart.value, zones, firstLow)
+  const all = [...managed.values()].reduce((sum, pages) => sum + pages, 0)
+  const held = lruAtStart.value + freeAtStart.value - cache.atStart
+  return new Map(
+    [...managed].map(([node, pages]) => [
+      node,
+      Math.max(0, (held * pages) / all - (free.get(node) ?? 0)),
+    ]),
+  )
 }
 
 /** When half of the demand, and all of it, had been asked for. */

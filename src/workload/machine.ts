@@ -10,6 +10,7 @@ import {
   type ListedKernel,
   type MobilityOptions,
 } from './mobility.ts'
+import { type FirstLow, spreadFree } from './nodes.ts'
 import { EVENT, type RecordedZone, type Recording } from './recording.ts'
 import { findSwappiness } from './swappiness.ts'
 import {
@@ -94,6 +95,7 @@ export interface MachineOptions {
   /** Free pages of other block types at the start, as each wake-up of kswapd that a boost caused shows them. */
   readonly boostFree: readonly number[]
   readonly filling: Filling | undefined
+  readonly firstLow: FirstLow | undefined
   readonly zones: readonly RecordedZone[]
   readonly kernel: Based<string>
   readonly zeroMap: Based<boolean>
@@ -107,11 +109,10 @@ export function describeMachine(recording: Recording, options: MachineOptions): 
   const { balance, filling, zones } = options
   const nodes = [...new Set(zones.map((zone) => zone.node))].sort((x, y) => x - y)
   if (nodes.length === 0) nodes.push(0)
-  const lowOf = (node: number): number =>
-    zones.filter((zone) => zone.node === node).reduce((sum, zone) => sum + zone.low, 0)
+  const free = spreadFree(balance.freeAtStart.value, zones, options.firstLow)
   const managedOf = (node: number): number =>
     zones.filter((zone) => zone.node === node).reduce((sum, zone) => sum + zone.managed, 0)
-  const allLow = nodes.reduce((sum, node) => sum + lowOf(node), 0)
+  const allLow = zones.reduce((sum, zone) => sum + zone.low, 0)
   const high = Math.max(0, ...largestZones(zones).map((zone) => zone.high))
   const lru = findLru(recording)
   return {
@@ -122,10 +123,7 @@ export function describeMachine(recording: Recording, options: MachineOptions): 
       node,
       freeAtStart: {
         ...balance.freeAtStart,
-        value:
-          allLow > 0
-            ? Math.round((balance.freeAtStart.value * lowOf(node)) / allLow)
-            : Math.round(balance.freeAtStart.value / nodes.length),
+        value: free.get(node) ?? balance.freeAtStart.value,
       },
       ...describeFilling(filling),
       totalPages: managedOf(node),

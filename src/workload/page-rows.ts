@@ -1,4 +1,5 @@
 import { readCounter, snapshotText } from './machine.ts'
+import { spreadPages, sumByNode } from './nodes.ts'
 import type { StoreList } from './page-events.ts'
 import { type RecordedZone, type Recording, UNSEEN_ENTRIES } from './recording.ts'
 import { PAGE_FILLS, PAGE_KINDS, type WorkloadPages } from './types.ts'
@@ -8,6 +9,7 @@ interface PageParts {
   readonly identities: {
     readonly length: number
     readonly resident: number
+    readonly nodeAtStart: Uint8Array
     readonly inSwap: number
     readonly ofStore: Int32Array
     readonly folio: Int32Array | undefined
@@ -31,7 +33,12 @@ export function buildPages(parts: PageParts): WorkloadPages {
   const swappedAtStart = new Uint8Array(length).fill(1, known - identities.inSwap, known)
   const slot = new Float64Array(length).fill(-1)
   const fill = new Uint8Array(length)
-  const node = spreadNodes(length, parts.nodes)
+  // Pages never seen in reclaim lie on the nodes in proportion to their memory.
+  const node = spreadPages(
+    length,
+    sumByNode(parts.nodes, (zone) => zone.managed),
+  )
+  node.set(identities.nodeAtStart)
   const zero = PAGE_FILLS.indexOf('zero')
   const data = PAGE_FILLS.indexOf('data')
   stores.list.forEach((store, index) => {
@@ -91,31 +98,6 @@ function sharedPages(recording: Recording): number {
   let sum = 0
   for (const match of (text ?? '').matchAll(/^\s+nr_shmem\s+(\d+)/gm)) sum += Number(match[1])
   return sum
-}
-
-/** Pages never seen in reclaim lie on the nodes in proportion to their memory. */
-function spreadNodes(length: number, zones: readonly RecordedZone[]): Uint8Array {
-  const node = new Uint8Array(length)
-  const shares = new Map<number, number>()
-  for (const zone of zones) shares.set(zone.node, (shares.get(zone.node) ?? 0) + zone.managed)
-  if (shares.size < 2) return node.fill(zones[0]?.node ?? 0)
-  const total = [...shares.values()].reduce((sum, share) => sum + share, 0)
-  const due = new Map<number, number>()
-  for (let page = 0; page < length; page++) {
-    let best = 0
-    let most = Number.NEGATIVE_INFINITY
-    for (const [id, share] of shares) {
-      const owed = (due.get(id) ?? 0) + share / total
-      due.set(id, owed)
-      if (owed > most) {
-        most = owed
-        best = id
-      }
-    }
-    due.set(best, (due.get(best) ?? 0) - 1)
-    node[page] = best
-  }
-  return node
 }
 
 /** A folio is met by its first page. */

@@ -28,6 +28,8 @@ export interface Identities {
   /** All pages: resident at the start, then allocations in time order, then those already in swap at the start. */
   readonly length: number
   readonly resident: number
+  /** Of the pages resident at the start. */
+  readonly nodeAtStart: Uint8Array
   readonly inSwap: number
   /** Page of each store and of each touch. */
   readonly ofStore: Int32Array
@@ -45,15 +47,17 @@ export interface Identities {
 
 /**
  * Follows pages over out and in by their swap entries. A swap-in names the page that its store wrote; what no swap-in names was met
- * in the order in which pages entered the LRU, which is how reclaim meets them (inactive list, oldest first).
+ * in the order in which pages entered the LRU, which is how reclaim meets them (inactive list, oldest first). Each node has its own
+ * lists: a store met what was there at the start on its node.
  */
 export function followPages(
   stores: readonly StoredPage[],
   touches: readonly TouchedPage[],
   allocations: Allocations,
-  resident: number,
+  nodeAtStart: Uint8Array,
 ): Identities {
-  const follower = new Follower(stores, touches, allocations, resident)
+  const follower = new Follower(stores, touches, allocations, nodeAtStart)
+  const resident = nodeAtStart.length
   forEachInTime(
     stores,
     touches,
@@ -64,6 +68,7 @@ export function followPages(
   return {
     length: follower.length,
     resident,
+    nodeAtStart,
     inSwap: follower.inSwap,
     ofStore,
     ofTouch,
@@ -120,16 +125,16 @@ class Follower {
     stores: readonly StoredPage[],
     touches: readonly TouchedPage[],
     allocations: Allocations,
-    resident: number,
+    nodeAtStart: Uint8Array,
   ) {
     this.#stores = stores
     this.#touches = touches
     this.#pairs = pairUp(stores, touches)
     this.#names = nameTouches(touches, this.#pairs)
-    this.#waiting = new WaitingPages(touches, allocations, resident)
+    this.#waiting = new WaitingPages(touches, allocations, nodeAtStart)
     this.ofStore = new Int32Array(stores.length).fill(-1)
     this.ofTouch = new Int32Array(touches.length).fill(-1)
-    this.length = resident + allocations.length
+    this.length = nodeAtStart.length + allocations.length
   }
 
   store(store: number): void {
@@ -150,13 +155,13 @@ class Follower {
 
   /** The page that a store met which no page is known for yet; -1 = none was left. */
   #meet(store: number, touch: number, isNamed: boolean): number {
-    const { ns = 0, part } = this.#stores[store] ?? {}
+    const { ns = 0, part, node = 0 } = this.#stores[store] ?? {}
     const isPart = part !== undefined
     const owner = isPart ? this.#ownerOfFolio(store - part) : (this.#touches[touch]?.task ?? -1)
     const queue =
       isPart && part > 0 && this.#folioQueue !== undefined
         ? this.#folioQueue
-        : this.#waiting.queueOf(owner, isNamed || isPart)
+        : this.#waiting.queueOf(node, owner, isNamed || isPart)
     this.#folioQueue = isPart ? queue : undefined
     const enteredNs = queue.firstNs()
     const page = queue.take()
@@ -250,23 +255,32 @@ function nameTouches(touches: readonly TouchedPage[], { storeOfTouch }: Pairs): 
 class WaitingPages {
   /** What came back by a touch. */
   readonly returned = new Waiting()
-  readonly #start = new Waiting()
+  readonly #none = new Waiting()
+  /** By node. */
+  readonly #start = new Map<number, Waiting>()
   readonly #allocated: readonly Waiting[]
 
-  constructor(touches: readonly TouchedPage[], allocations: Allocations, resident: number) {
+  constructor(touches: readonly TouchedPage[], allocations: Allocations, nodeAtStart: Uint8Array) {
     let tasks = 1
     for (const { task } of touches) tasks = Math.max(tasks, task + 1)
     for (let n = 0; n < allocations.length; n++)
       tasks = Math.max(tasks, (allocations.task[n] ?? 0) + 1)
-    for (let page = 0; page < resident; page++) this.#start.push(page, Number.NEGATIVE_INFINITY)
+    nodeAtStart.forEach((node, page) => {
+      const queue = this.#start.get(node) ?? new Waiting()
+      this.#start.set(node, queue)
+      queue.push(page, Number.NEGATIVE_INFINITY)
+    })
     this.#allocated = Array.from({ length: tasks }, () => new Waiting())
     for (let n = 0; n < allocations.length; n++)
-      this.#allocated[allocations.task[n] ?? 0]?.push(resident + n, allocations.ns[n] ?? 0)
+      this.#allocated[allocations.task[n] ?? 0]?.push(
+        nodeAtStart.length + n,
+        allocations.ns[n] ?? 0,
+      )
   }
 
-  /** Where the page waits that entered first of those that a store may have met. `owner` -1 = any task's. */
-  queueOf(owner: number, isNamed: boolean): Waiting {
-    let best = this.#start
+  /** Where the page waits that entered first of those that a store on the node may have met. `owner` -1 = any task's. */
+  queueOf(node: number, owner: number, isNamed: boolean): Waiting {
+    let best = this.#start.get(node) ?? this.#none
     const consider = (queue: Waiting | undefined): void => {
       if (queue !== undefined && queue.firstNs() < best.firstNs()) best = queue
     }

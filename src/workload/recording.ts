@@ -36,7 +36,7 @@ export const EVENT = {
   directEnd: 14,
   kswapdWake: 15,
   kswapdSleep: 16,
-  /** In the context of the waker. a = order, b = gfp flags. */
+  /** In the context of the waker. a = order, b = gfp flags, c = node. */
   wakeKswapd: 17,
   /** a = reclaimable, b = available, c = effective min, d = node * 16 + zone index. */
   retry: 18,

@@ -37,3 +37,19 @@ it('a retry counts the memory of its node; the pool is the whole machine’s', (
   expect(totalOf([zone(0, 1000)])).toBe(600 + 20)
   expect(totalOf([zone(0, 1000), zone(1, 3000)])).toBe(4 * 600 + 20)
 })
+
+it('a boost’s wake-up tells of one node, so that on several it is no anchor', () => {
+  const anchorsOf = (zones: readonly RecordedZone[], gfp: number): number => {
+    const builder = new RecordingBuilder()
+    builder.add(0, EVENT.wakeKswapd, 0, 0, APP, 0, gfp, 1, 0)
+    const recording = madeRecording(builder, { endNs: 100, zones })
+    return balanceMemory(recording, classifyStores([], undefined).stores, {
+      ...WATERMARKS,
+      ...{ startEvent: 0, endNs: recording.endNs, managed: 1000 },
+      ...{ poolCounted: undefined, poolSnapshot: 0.5, totalSnapshot: undefined },
+    }).anchors.length
+  }
+  expect(anchorsOf([zone(0, 1000)], 0)).toBe(1)
+  expect(anchorsOf([zone(0, 1000), zone(1, 3000)], 0)).toBe(0)
+  expect(anchorsOf([zone(0, 1000), zone(1, 3000)], 0xcc0)).toBe(1)
+})

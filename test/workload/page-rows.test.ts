@@ -25,6 +25,7 @@ function sharedOf(shmem: Readings, unevictable: Readings): number {
     identities: {
       length: RESIDENT,
       resident: RESIDENT,
+      nodeAtStart: new Uint8Array(RESIDENT),
       inSwap: 0,
       ofStore: new Int32Array(0),
       folio: undefined,

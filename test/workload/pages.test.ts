@@ -13,6 +13,9 @@ const touch = (ns: number, entry: number, address = -1, task = 0): TouchedPage =
   node: 0,
 })
 
+/** Pages resident at the start, all on one node. */
+const resident = (pages: number): Uint8Array => new Uint8Array(pages)
+
 function allocated(...at: readonly (readonly [ns: number, task: number])[]): Allocations {
   return {
     length: at.length,
@@ -24,9 +27,21 @@ function allocated(...at: readonly (readonly [ns: number, task: number])[]): All
 
 describe('pages followed by their swap entries', () => {
   it('are met in the order in which they entered memory', () => {
-    const found = followPages([store(10, 7), store(11, 8), store(12, 9)], [], allocated([5, 0]), 2)
+    const found = followPages(
+      [store(10, 7), store(11, 8), store(12, 9)],
+      [],
+      allocated([5, 0]),
+      resident(2),
+    )
     expect(Array.from(found.ofStore)).toEqual([0, 1, 2])
     expect(found.neverBack).toBe(3)
+  })
+
+  it('are met on the node where they are, and then in the order in which they entered', () => {
+    const onNode = (ns: number, node: number): StoredPage => ({ ...store(ns, ns), node })
+    const stores = [onNode(11, 1), onNode(12, 1), onNode(13, 1), onNode(14, 0), onNode(15, 0)]
+    const found = followPages(stores, [], allocated([5, 0], [6, 0]), Uint8Array.of(0, 1, 0, 1))
+    expect(Array.from(found.ofStore)).toEqual([1, 3, 4, 0, 2])
   })
 
   it('keep their identity over out and in, though the entry is used again by another page', () => {
@@ -34,7 +49,7 @@ describe('pages followed by their swap entries', () => {
       [store(1, 7), store(2, 8), store(6, 7)],
       [touch(4, 7), touch(9, 7)],
       allocated(),
-      3,
+      resident(3),
     )
     expect(Array.from(found.ofTouch)).toEqual([0, 2])
   })
@@ -44,7 +59,7 @@ describe('pages followed by their swap entries', () => {
       [store(1, 7), store(2, 8), store(6, 99)],
       [touch(4, 7, 0x1000), touch(9, 99, 0x1000)],
       allocated(),
-      5,
+      resident(5),
     )
     expect(found.ofTouch[0]).toBe(0)
     expect(found.ofTouch[1]).toBe(0)
@@ -59,7 +74,7 @@ describe('pages followed by their swap entries', () => {
       [...parts(10, 8), store(11, 20), ...parts(12, 30)],
       [touch(20, 9, 0x1001, 1), touch(21, 20, 0x2000, 0)],
       allocated([1, 0], [2, 1], [3, 1], [4, 0], [5, 0]),
-      0,
+      resident(0),
     )
     expect(Array.from(found.ofStore)).toEqual([1, 2, 0, 3, 4])
     expect(Array.from(found.ofTouch)).toEqual([2, 0])
@@ -74,11 +89,11 @@ describe('pages followed by their swap entries', () => {
       [...parts, ...again],
       [touch(20, 8, 0x1000), touch(21, 9, 0x1001), touch(40, 40, 0x1000), touch(41, 41, 0x1001)],
       allocated(),
-      4,
+      resident(4),
     )
     expect(Array.from(found.ofStore)).toEqual([0, 1, 0, 1])
     expect(Array.from(found.folio ?? [])).toEqual([0, 0, -1, -1])
-    expect(followPages([store(10, 8)], [], allocated(), 1).folio).toBeUndefined()
+    expect(followPages([store(10, 8)], [], allocated(), resident(1)).folio).toBeUndefined()
   })
 
   it('belong to the task that faults them in', () => {
@@ -86,13 +101,13 @@ describe('pages followed by their swap entries', () => {
       [store(10, 7), store(11, 8)],
       [touch(20, 7, 0x1000, 1), touch(21, 8, 0x2000, 0)],
       allocated([1, 0], [2, 1]),
-      0,
+      resident(0),
     )
     expect(Array.from(found.ofTouch)).toEqual([1, 0])
   })
 
   it('were in swap when the workload began if they come in before any store of theirs', () => {
-    const found = followPages([store(5, 7)], [touch(3, 42), touch(8, 7)], allocated(), 1)
+    const found = followPages([store(5, 7)], [touch(3, 42), touch(8, 7)], allocated(), resident(1))
     expect(found.inSwap).toBe(1)
     expect(Array.from(found.ofTouch)).toEqual([1, 0])
     expect(found.length).toBe(2)
@@ -103,7 +118,7 @@ describe('pages followed by their swap entries', () => {
       [store(1, 7), store(6, 9)],
       [touch(4, 7, 0x1000), touch(8, -1, 0x1000), touch(9, -1, 0x5000)],
       allocated(),
-      3,
+      resident(3),
     )
     expect(Array.from(found.ofTouch)).toEqual([0, 0, -1])
   })
@@ -120,7 +135,12 @@ describe('pages followed by their swap entries', () => {
             if (out) stores.push(store(ns, entry))
             else touches.push(touch(ns, entry))
           })
-          const found = followPages(stores, touches, allocated([3, 0], [9, 0]), resident)
+          const found = followPages(
+            stores,
+            touches,
+            allocated([3, 0], [9, 0]),
+            new Uint8Array(resident),
+          )
           expect(found.length).toBe(resident + 2 + found.inSwap)
           for (const page of found.ofTouch) expect(page >= 0 && page < found.length).toBe(true)
           const named = found.ofStore.filter((page) => page >= 0)
