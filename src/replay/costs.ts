@@ -78,7 +78,7 @@ export function openCosts(
     unmapRemote: sampler('unmapRemote'),
     unmapDirect: sampler('unmapDirect'),
     unmapDirectRemote: sampler('unmapDirectRemote'),
-    release: sampler('release'),
+    unmapAfterStore: sampler('unmapAfterStore'),
     flushReceived: sampler('flushReceived'),
     scanKept: sampler('scanKept'),
     freeClean: sampler('freeClean'),
@@ -93,5 +93,6 @@ export function openCosts(
     switch: sampler('switch'),
     memcgEntry: sampler('memcgEntry'),
     unmapDirectHeld: sampler('unmapDirectHeld'),
+    unmapRemoteAfterStore: sampler('unmapRemoteAfterStore'),
   }
 }

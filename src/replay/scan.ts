@@ -50,6 +50,8 @@ export class Scan {
   /** The folio at hand: it has got its slots, others may hold its translation, what the thread did before. */
   isLeaving = false
   unmapsRemotely = false
+  /** The folio before it in the batch was compressed by the reclaimer itself. */
+  isAfterStore = false
   /** What a hypervisor takes while it is unmapped, ns. */
   lostNs = 0
   doing = NONE
@@ -75,6 +77,7 @@ export class Scan {
     this.activated = 0
     this.writeback = 0
     this.written = 0
+    this.isAfterStore = false
     this.looked = 0
     this.freed = 0
   }

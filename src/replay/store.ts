@@ -157,6 +157,11 @@ export class Stores {
     return zones.firstAbove(zones.localNode(thread), 'min') !== undefined
   }
 
+  /** The codec ran for what the thread stored last, which was neither zero nor same-filled. */
+  hasCompressed(thread: Thread): boolean {
+    return this.#workOf(thread).compressedBytes > 0
+  }
+
   /** After the store's time: a switch was due meanwhile, and the caller must yield. */
   isPreempted(thread: Thread): boolean {
     return (

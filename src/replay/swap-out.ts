@@ -47,8 +47,10 @@ export class SwapOuts {
     const isHeld = holdsMemoryElsewhere(scheduler.cpus, thread)
     if (!isHeld && !thread.isProcess) dropMemory(scheduler.cpus, thread)
     scan.lostNs = stolen.nextPage(scan.context === DIRECT_CONTEXT, work.share)
+    const cost = this.#unmapCost(thread, scan, isHeld)
+    scan.isAfterStore = false
     // Each of its pages has an entry of its own in the page table.
-    return drawn(this.#unmapCost(thread, scan.unmapsRemotely, isHeld), pages.pagesOf(page))
+    return drawn(cost, pages.pagesOf(page))
   }
 
   /** Unmapped, it goes to the policy or is stored here: true = its frame is free. A program where time has to pass first. */
@@ -117,7 +119,7 @@ export class SwapOuts {
     flight: number,
     page: number,
   ): StepsTo<boolean> {
-    const { costs, pages, recorder, scheduler, stores } = this.#kernel
+    const { pages, recorder, scheduler, stores } = this.#kernel
     this.#startRank(node, flight, page)
     const count = pages.pagesOf(page)
     if (!scheduler.spend(thread, stores.begin(thread, node, page, true, false))) yield
@@ -129,7 +131,7 @@ export class SwapOuts {
       return false
     }
     recorder.flights.setDetail(flight, F.HANDED_AT, scheduler.now)
-    if (!this.#paysOwn(thread) && !scheduler.spend(thread, costs.release.draw())) yield
+    scan.isAfterStore = stores.hasCompressed(thread)
     return this.#freed(node, scan, flight, page)
   }
 
@@ -164,9 +166,14 @@ export class SwapOuts {
     return thread.hasMemory && !this.#kernel.costs.unmapDirect.isNone
   }
 
-  #unmapCost(thread: Thread, isRemote: boolean, isHeld: boolean): CostSampler {
+  #unmapCost(thread: Thread, scan: Scan, isHeld: boolean): CostSampler {
     const { costs } = this.#kernel
-    if (!this.#paysOwn(thread)) return isRemote ? costs.unmapRemote : costs.unmap
+    const isRemote = scan.unmapsRemotely
+    if (!this.#paysOwn(thread)) {
+      const afterStore = isRemote ? costs.unmapRemoteAfterStore : costs.unmapAfterStore
+      if (scan.isAfterStore && !afterStore.isNone) return afterStore
+      return isRemote ? costs.unmapRemote : costs.unmap
+    }
     if (isRemote && !costs.unmapDirectRemote.isNone) return costs.unmapDirectRemote
     return isHeld && !costs.unmapDirectHeld.isNone ? costs.unmapDirectHeld : costs.unmapDirect
   }

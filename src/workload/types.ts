@@ -290,12 +290,12 @@ export const COSTS = [
   'unmap',
   /** The same while another CPU runs a task whose address space is being unmapped. */
   'unmapRemote',
-  /** By a task that reclaims its own memory, the release of the page before included; none = as by a kernel thread. */
+  /** By a task that reclaims its own memory, with all that comes between two pages; none = as by a kernel thread. */
   'unmapDirect',
   /** The same while another CPU runs an owner of that memory. */
   'unmapDirectRemote',
-  /** After a store by the reclaimer itself: the page leaves the swap cache, and the caches are filled anew. */
-  'release',
+  /** As `unmap`, after a store by the same thread in the same batch: that page leaves the swap cache first, and the caches are full of the codec's work; none = as `unmap`. */
+  'unmapAfterStore',
   /** CPU time that a running task loses per page of its address space unmapped elsewhere. */
   'flushReceived',
   /** One page examined and kept (referenced, or locked). */
@@ -324,6 +324,8 @@ export const COSTS = [
   'memcgEntry',
   /** As `unmapDirect`, while a CPU that runs no owner of that memory has its page tables loaded still; none = as `unmapDirect`. */
   'unmapDirectHeld',
+  /** As `unmapAfterStore`, while another CPU runs a task whose address space is being unmapped; none = as `unmapRemote`. */
+  'unmapRemoteAfterStore',
 ] as const
 export type CostName = (typeof COSTS)[number]
 

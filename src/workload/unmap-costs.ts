@@ -29,10 +29,11 @@ export interface UnmapCosts {
   readonly unmapDirect: Cost
   readonly unmapDirectRemote: Cost
   readonly unmapDirectHeld: Cost
-  readonly release: Cost
+  readonly unmapAfterStore: Cost
+  readonly unmapRemoteAfterStore: Cost
   /** What a flush received during a store adds to the step after it, ns: a cold TLB. */
   readonly refillNs: number
-  /** Of a release the part that is the removal from the swap cache. */
+  /** Removal of a stored page from the swap cache. */
   readonly removalNs: number
 }
 
@@ -46,8 +47,9 @@ const REMOVAL_IN_ZERO_GAP = 0.23
 /**
  * What unmapping costs, and what lies between a store and it: a page that its reclaimer has stored itself is removed from the swap cache before
  * the next is looked at, and finds caches full of the codec's work. A queued page leaves nothing to remove and a zero page fills no caches, so
- * unmapping is read after those, and recordings under both kinds of policy tell the same step. Direct reclaimers store every page themselves:
- * their way is kept whole.
+ * unmapping is read after those, and recordings under both kinds of policy tell the same step. The way after a store is a cost of its own, whole:
+ * what it is longer by is a small difference of two larger ones, which repeats of one recording tell 1 to 3 times as long. Direct reclaimers
+ * store every page themselves: their way is kept whole, too.
  */
 export function unmapCosts(gaps: readonly Gap[], sameBelowNs: number): UnmapCosts {
   const kinds = new GapKinds(gaps, sameBelowNs)
@@ -59,33 +61,38 @@ export function unmapCosts(gaps: readonly Gap[], sameBelowNs: number): UnmapCost
     : seesQueue
       ? Math.max(0, afterZero - afterQueued.median())
       : afterZero * REMOVAL_IN_ZERO_GAP
-  const release = kinds.release(removalNs)
-  const releaseNs = release.ns
-  const local = kinds.bare(KERNEL, removalNs, releaseNs)
-  const remote = kinds.bare(KERNEL_REMOTE, removalNs, releaseNs)
+  const local = kinds.bare(KERNEL, removalNs)
+  const remote = kinds.bare(KERNEL_REMOTE, removalNs)
+  const bare =
+    'end of one write to the next by kernel threads, where there was nothing to release before it'
   return {
     unmap: measured(
       local.length > 0 ? local : remote,
-      'end of one write to the next by kernel threads, where there was nothing to release before it; no owner of memory running elsewhere',
+      `${bare}; no owner of memory running elsewhere`,
       0,
     ),
     unmapRemote: measured(
       remote.length > 0 ? remote : local,
-      'end of one write to the next by kernel threads, where there was nothing to release before it, while an owner of memory runs elsewhere',
+      `${bare}, while an owner of memory runs elsewhere`,
       0,
     ),
+    unmapAfterStore: afterStoreCost(
+      kinds.afterStore(KERNEL, removalNs),
+      'no owner of memory running elsewhere',
+    ),
+    unmapRemoteAfterStore: afterStoreCost(
+      kinds.afterStore(KERNEL_REMOTE, removalNs),
+      'an owner of memory running elsewhere',
+    ),
     ...ownCosts(kinds),
-    release:
-      releaseNs > 0
-        ? fixed(
-            releaseNs,
-            seesQueue ? 'event' : 'inferred',
-            `mean way to the next unmapping after a store less that after ${seesQueue ? 'a hand-over or ' : ''}a zero page without its removal`,
-            release.n,
-          )
-        : fixed(0, 'inferred', 'contained in unmapping'),
     removalNs,
   }
+}
+
+function afterStoreCost(ways: Numbers, who: string): Cost {
+  return ways.length >= MIN_GAPS
+    ? measured(ways, `end of one store by a kernel thread to its next write; ${who}`, 0)
+    : fixed(0, 'inferred', 'as after any page')
 }
 
 type OwnCosts = Pick<
@@ -169,41 +176,22 @@ class GapKinds {
     return this.#select(by, (gap) => gap.ns)
   }
 
-  /** Where nothing was to be released before; where that was not seen, less the release. */
-  bare(by: By, removalNs: number, releaseNs: number): Numbers {
-    const seen = this.#unreleased(by, removalNs)
-    if (seen.length >= MIN_GAPS) return seen
-    const added: Readonly<Record<Before, number>> = {
-      stored: releaseNs,
-      zero: removalNs,
-      queued: 0,
-      displaced: Math.max(0, releaseNs - removalNs),
-    }
-    return this.#select(by, (gap) => lessened(gap.ns, added[this.#before(gap)]))
-  }
-
-  /**
-   * What the way after a page that kernel threads stored themselves is longer by, by means: caches full of the codec's work slow the long ways
-   * more than the usual ones, and a run must spend in all what the recording did.
-   */
-  release(removalNs: number): { readonly ns: number; readonly n: number } {
-    let sum = 0
-    let n = 0
-    for (const by of [KERNEL, KERNEL_REMOTE]) {
-      const stored = this.of(by, 'stored')
-      const bare = this.#unreleased(by, removalNs)
-      if (stored.length < MIN_GAPS || bare.length < MIN_GAPS) continue
-      sum += (stored.mean() - bare.mean()) * stored.length
-      n += stored.length
-    }
-    return { ns: n === 0 ? 0 : Math.max(0, sum / n), n }
-  }
-
-  #unreleased(by: By, removalNs: number): Numbers {
-    return this.#select(by, (gap) => {
+  /** Where nothing was to be released before; where too few such were seen, any way. */
+  bare(by: By, removalNs: number): Numbers {
+    const seen = this.#select(by, (gap) => {
       const before = this.#before(gap)
       if (before === 'queued') return gap.ns
       return before === 'zero' ? lessened(gap.ns, removalNs) : -1
+    })
+    return seen.length >= MIN_GAPS ? seen : this.any(by)
+  }
+
+  /** The whole way after a page that kernel threads stored themselves; where it was stored to make place for another, that one stays in the swap cache. */
+  afterStore(by: By, removalNs: number): Numbers {
+    return this.#select(by, (gap) => {
+      const before = this.#before(gap)
+      if (before === 'stored') return gap.ns
+      return before === 'displaced' ? gap.ns + removalNs : -1
     })
   }
 

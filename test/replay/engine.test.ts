@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { StoreRequest, StoreResult } from '../../src/memory/backends/backend.ts'
 import { findPolicy, policies } from '../../src/policies/index.ts'
 import { kcompressd } from '../../src/policies/kcompressd.ts'
 import { kcompressdUnofficial } from '../../src/policies/kcompressd-unofficial.ts'
@@ -7,6 +8,7 @@ import { parallel } from '../../src/policies/parallel.ts'
 import type { Policy } from '../../src/policies/policy.ts'
 import type { TunableChange } from '../../src/replay/live-tunables.ts'
 import { type RunSummary, replay } from '../../src/replay/replay.ts'
+import type { Cost, Workload } from '../../src/workload/types.ts'
 import { allocations, CountingBackend, plainContents, plan } from './build.ts'
 import { RowCollector, RowDigest } from './rows.ts'
 import { pressure } from './scenarios.ts'
@@ -352,6 +354,46 @@ it('a batch from an active list has written, met and activated nothing', () => {
   expect(batches.length).toBeGreaterThan(10)
   for (const row of batches)
     expect(row).toMatchObject({ nr_dirty: 0, nr_writeback: 0, nr_activate: 0 })
+})
+
+describe('a folio after a store by the same reclaimer', () => {
+  /** Nothing is compressed of what the backend stores. */
+  class SameBackend extends CountingBackend {
+    override store(request: StoreRequest): StoreResult {
+      return { ...super.store(request), compressedBytes: 0, compressions: 0 }
+    }
+  }
+  const unmapNs = 30_000
+  const dearerAfterStores = (times: number): Workload => {
+    const workload = pressure()
+    const fixed = (fixedNs: number): Cost => ({ ...workload.costs.unmap, fixedNs })
+    const costs = {
+      ...workload.costs,
+      unmap: fixed(unmapNs),
+      unmapRemote: fixed(unmapNs),
+      unmapAfterStore: fixed(times * unmapNs),
+      unmapRemoteAfterStore: fixed(times * unmapNs),
+      flushReceived: fixed(0),
+      wake: fixed(0),
+      switch: fixed(0),
+    }
+    return { ...workload, costs }
+  }
+
+  it('costs what is told of such ones, the first of each batch what is told of any', () => {
+    const rows = new RowCollector()
+    const { swapOuts, threads } = summaryOf('kswapd', dearerAfterStores(2), { sink: rows.sink })
+    const batches = rows.of('shrink_batches').filter((row) => Number(row['nr_dirty']) > 0).length
+    const spentNs = threads.reduce((sum, thread) => sum + thread.unmapNs, 0)
+    expect(spentNs).toBe((2 * swapOuts - batches) * unmapNs)
+  })
+
+  it('costs no more where the store found nothing but one byte', () => {
+    const backend = () => ({ backend: new SameBackend(3) })
+    expect(summaryOf('kswapd', dearerAfterStores(2), backend())).toEqual(
+      summaryOf('kswapd', dearerAfterStores(1), backend()),
+    )
+  })
 })
 
 describe('order at dequeue', () => {

@@ -146,6 +146,8 @@ function makeCase(policy: SlowPolicy, seed: number, { largest, isNamed, hasMemcg
       store: many(20_000, 140_000),
       unmap: many(4000, 30_000),
       unmapRemote: many(9000, 60_000),
+      unmapAfterStore: many(6000, 40_000),
+      unmapRemoteAfterStore: many(12_000, 70_000),
       flushReceived: many(1000, 90_000),
       scanKept: many(300, 3000),
       freeClean: many(300, 3000),

@@ -25,6 +25,8 @@ export interface Scan {
   scanned: number
   mayDeactivate: boolean
   force: boolean
+  /** The thread has stored the folio before in the batch itself. */
+  isAfterStore: boolean
 }
 
 export function newScan(thread: Thread, of: Pick<Scan, 'context' | 'mayWrite' | 'group'>): Scan {
@@ -39,6 +41,7 @@ export function newScan(thread: Thread, of: Pick<Scan, 'context' | 'mayWrite' | 
     scanned: 0,
     mayDeactivate: true,
     force: false,
+    isAfterStore: false,
   }
 }
 
@@ -136,6 +139,7 @@ function* shrinkInactive(machine: Machine, scan: Scan, group: Group, count: numb
   yield { spend: isolating }
   const kept: Folio[] = []
   let freed = 0
+  scan.isAfterStore = false
   for (const folio of batch)
     if (yield* shrinkFolio(machine, scan, folio)) freed += folio.pages
     else kept.push(folio)

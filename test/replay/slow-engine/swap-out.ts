@@ -22,7 +22,8 @@ export function* swapOut(machine: Machine, scan: Scan, folio: Folio): Program<bo
   }
   folio.locked = true
   folio.slot = slot
-  yield* unmap(machine, thread, folio)
+  yield* unmap(machine, scan, folio)
+  scan.isAfterStore = false
   folio.referenced = false
   const row = log.swapOut({
     page: folio.id + 1,
@@ -49,9 +50,15 @@ function takeSlots({ slots }: Machine, { group, pages }: Folio): number {
 }
 
 /** Other CPUs with an address space are interrupted: they flush at once, the sender waits for it. */
-function* unmap({ clock, costs }: Machine, thread: Thread, folio: Folio): Program {
+function* unmap(
+  { clock, costs }: Machine,
+  { thread, isAfterStore }: Scan,
+  folio: Folio,
+): Program {
   const isRemote = clock.othersWithMemory(thread).length > 0
-  yield { spend: drawEach(folio.pages, isRemote ? costs.unmapRemote : costs.unmap) }
+  const local = isAfterStore ? costs.unmapAfterStore : costs.unmap
+  const remote = isAfterStore ? costs.unmapRemoteAfterStore : costs.unmapRemote
+  yield { spend: drawEach(folio.pages, isRemote ? remote : local) }
   if (!isRemote) return
   for (const other of clock.othersWithMemory(thread)) {
     const ns = costs.flushReceived.draw()
@@ -94,6 +101,7 @@ function* storeHere(
   yield* store(machine, scan.thread, folio)
   row.handed = machine.clock.now
   const isStored = folio.state === 'stored'
+  scan.isAfterStore = true
   if (isStored) evict(machine, targetOf(machine, scan), folio)
   unlock(machine, folio)
   return isStored
