@@ -1,4 +1,5 @@
 import { MAX_CHUNK_PAGES } from '../model/buddy.ts'
+import { HUGE_CLUSTER_SLOTS } from '../model/swap-clusters.ts'
 import type { Machine } from '../workload/types.ts'
 import { CounterDeltas } from './counter-deltas.ts'
 import { rulesOf } from './kernel-rules.ts'
@@ -6,7 +7,7 @@ import { PageBlocks, PLACES, RECLAIMABLE, TYPES, UNMOVABLE } from './page-blocks
 import { PageLists } from './page-lists.ts'
 import { Lane } from './ranks.ts'
 import type { Thread } from './thread.ts'
-import { TreeNodes } from './tree-nodes.ts'
+import { type SwapClusters, TreeNodes } from './tree-nodes.ts'
 import { ZoneList } from './zone-list.ts'
 
 /** A CPU's lists of free pages, in the order of the kernel's (order_to_pindex): single pages of each type, then chunks for the slabs of tree nodes. */
@@ -129,7 +130,7 @@ export function toNodeState(
     returningAll: 0,
     pooled: new Int32Array(PLACES),
     pooledAll: 0,
-    treeNodes: new TreeNodes(),
+    treeNodes: new TreeNodes(clustersOf(machine)),
     slotsHeld: 0,
     mostSlotsHeld: 0,
     recordShare: 0,
@@ -144,6 +145,11 @@ export function toNodeState(
     putOnList(state, cpu, RECLAIMABLE, given.reclaimableListed?.value ?? 0)
   }
   return state
+}
+
+function clustersOf({ swapSlots, swapClusterSlots }: Machine): SwapClusters | undefined {
+  if (swapSlots === undefined) return undefined
+  return { slots: swapSlots.value, perCluster: swapClusterSlots?.value ?? HUGE_CLUSTER_SLOTS }
 }
 
 /** So many of the type's free pages lie on the CPU's list, not in the zone. */

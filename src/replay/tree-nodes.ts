@@ -1,16 +1,39 @@
+import { HUGE_CLUSTER_SLOTS, SLOTS_PER_TREE } from '../model/swap-clusters.ts'
+
 /** XA_CHUNK_SIZE. */
 const SLOTS_PER_NODE = 64
-/** Slots of a cluster, which one CPU fills after the other; a free cluster is opened before holes are filled (mm/swapfile.c). */
-const CLUSTER_SLOTS = 512
+/** Slots below one node above the leaves, and below the root of a whole tree. */
+const SLOTS_PER_UPPER = SLOTS_PER_NODE * SLOTS_PER_NODE
 /** struct xa_node has 576 bytes; a slab of two pages holds 14. */
 const NODES_PER_SLAB = 14
 /** SLUB keeps so many slabs of a node that are not full, even empty ones (MIN_PARTIAL). */
 const MIN_PARTIAL = 5
 /** Slabs of before the start are nobody's. */
 const NOWHERE = -1
+/** Nodes of the slab in use at the start that are free: 0 to 13 are as likely, 6 on the mean; just 6 were in fifteen recordings of one kernel. */
+const FREE_AT_START = 6
 
-/** The swap cache's tree: a node for every 64 slots of which one holds something, in slabs of their own. */
+/** What is known of the swap device. */
+export interface SwapClusters {
+  readonly slots: number
+  /** Slots of a cluster, which one CPU fills after the other; a free cluster is opened before holes are filled (mm/swapfile.c). */
+  readonly perCluster: number
+}
+
+/**
+ * The swap cache's trees: a node for every 64 slots of which one holds something, in slabs of their own. Where the device's size is known,
+ * clusters that are opened one after the other lie in different trees (setup_clusters of mm/swapfile.c: the list of free clusters goes through
+ * the first of all trees, then through the second), each of which needs a node above its leaves from its 65th slot on, and a root above those
+ * from its 4097th on (lib/xarray.c). The nodes above stay: a tree of 64 MiB is hardly ever empty.
+ */
 export class TreeNodes {
+  readonly #perCluster: number
+  /** The device's clusters, and how many of them a tree has; 0 = unknown: one follows the other. */
+  readonly #deviceClusters: number
+  readonly #perTree: number
+  /** By group of slots that has a node above its leaves, and by tree that has a root above those. */
+  readonly #hasUpper: boolean[] = []
+  readonly #hasRoot: boolean[] = []
   /** By slot: where the kernel would have put it. */
   #offsets = new Int32Array(1024)
   /** By CPU: the next offset of its cluster. */
@@ -24,9 +47,21 @@ export class TreeNodes {
   readonly #inUse: number[] = []
   readonly #partial: number[] = []
   readonly #unused: number[] = []
+  /** The leaf that waits for a slab, -1 = none does; and how many nodes above leaves do. */
   #waiting = -1
+  #waitingAbove = 0
 
-  /** A slot is taken; true = its node needs a new slab: `gainSlab` must tell of it. */
+  constructor(swap?: SwapClusters) {
+    this.#perCluster = swap?.perCluster ?? HUGE_CLUSTER_SLOTS
+    this.#deviceClusters = Math.ceil((swap?.slots ?? 0) / this.#perCluster)
+    this.#perTree = SLOTS_PER_TREE / this.#perCluster
+    if (swap === undefined) return
+    this.#places.push(NOWHERE)
+    this.#inUse.push(NODES_PER_SLAB - FREE_AT_START)
+    this.#partial.push(0)
+  }
+
+  /** A slot is taken; true = its nodes need a new slab: `gainSlab` must tell of it. */
   taken(slot: number, cpu: number): boolean {
     const offset = this.#nextOffset(cpu)
     if (slot >= this.#offsets.length) this.#offsets = enlarged(this.#offsets, slot, 0)
@@ -41,19 +76,54 @@ export class TreeNodes {
     const before = this.#live[node] as number
     this.#live[node] = before + 1
     if (before > 0) return false
-    const slab = this.#partial[this.#partial.length - 1]
     this.#waiting = node
-    if (slab === undefined) return true
-    this.#place(slab)
-    return false
+    this.#waitingAbove = this.#newAbove(offset)
+    return !this.#placeAll()
+  }
+
+  /** How many nodes above its leaf a slot is the first to need. */
+  #newAbove(offset: number): number {
+    const inTree = offset % SLOTS_PER_TREE
+    if (this.#deviceClusters === 0 || inTree < SLOTS_PER_NODE) return 0
+    const upper = Math.floor(offset / SLOTS_PER_UPPER)
+    const tree = Math.floor(offset / SLOTS_PER_TREE)
+    const needsUpper = this.#hasUpper[upper] !== true
+    const needsRoot = inTree >= SLOTS_PER_UPPER && this.#hasRoot[tree] !== true
+    this.#hasUpper[upper] = true
+    if (needsRoot) this.#hasRoot[tree] = true
+    return Number(needsUpper) + Number(needsRoot)
+  }
+
+  /** False = a slab is wanted. */
+  #placeAll(): boolean {
+    while (this.#waiting >= 0 || this.#waitingAbove > 0) {
+      const slab = this.#partial[this.#partial.length - 1]
+      if (slab === undefined) return false
+      this.#place(slab)
+    }
+    return true
   }
 
   #nextOffset(cpu: number): number {
     const next = this.#next[cpu] ?? 0
     // The list of free clusters begins with those that were never used.
-    const offset = next % CLUSTER_SLOTS === 0 ? this.#clusters++ * CLUSTER_SLOTS : next
+    const offset = next % this.#perCluster === 0 ? this.#openCluster() * this.#perCluster : next
     this.#next[cpu] = offset + 1
     return offset
+  }
+
+  #openCluster(): number {
+    const opened = this.#clusters++
+    if (opened >= this.#deviceClusters) return opened
+    // Trees that have a cluster of this number: the last one may be short.
+    let number = 0
+    let before = 0
+    for (;;) {
+      const trees = Math.ceil((this.#deviceClusters - number) / this.#perTree)
+      if (opened < before + trees) return (opened - before) * this.#perTree + number
+      before += trees
+      number++
+    }
   }
 
   /** The slab that `taken` asked for, and where its pages are from. */
@@ -62,13 +132,17 @@ export class TreeNodes {
     this.#places[slab] = place
     this.#inUse[slab] = 0
     this.#partial.push(slab)
-    this.#place(slab)
+    this.#placeAll()
   }
 
   #place(slab: number): void {
     const inUse = (this.#inUse[slab] as number) + 1
     this.#inUse[slab] = inUse
-    this.#slabOf[this.#waiting] = slab
+    if (this.#waitingAbove > 0) this.#waitingAbove--
+    else {
+      this.#slabOf[this.#waiting] = slab
+      this.#waiting = -1
+    }
     if (inUse === NODES_PER_SLAB) this.#partial.splice(this.#partial.indexOf(slab), 1)
   }
 

@@ -199,6 +199,8 @@ function describeSwap(facts: FactList, workload: Workload): void {
     facts.based('machine', `backend.${name}`, parameter)
   describeDevice(facts, workload)
   facts.known('record_pages_per_slot', machine.recordPagesPerSlot, 'pages')
+  facts.known('swap_slots', machine.swapSlots, 'slots')
+  facts.known('swap_cluster', machine.swapClusterSlots, 'slots')
   facts.known('kernel', machine.kernel, '')
   facts.known('smp', machine.smp, '')
   facts.based('machine', 'zero_map', machine.zeroMap)

@@ -1,4 +1,5 @@
 import { parseKernelRelease } from '../model/kernel-release.ts'
+import { SLOTS_PER_TREE } from '../model/swap-clusters.ts'
 import { BASES, type Json, type JsonValues } from './json-values.ts'
 import {
   type Based,
@@ -40,6 +41,10 @@ export function readMachine(values: JsonValues, json: Json): Machine {
     boostEveryPoolPages: basedNumber('boostEveryPoolPages', 0),
     ...optional('boostBelowFree'),
     ...optional('recordPagesPerSlot'),
+    ...optional('swapSlots'),
+    ...values.optional(json, 'swapClusterSlots', at('swapClusterSlots'), (slots, place) =>
+      values.based(slots, place, (value, where) => readCluster(values, value, where)),
+    ),
     ...optional('memcgLimitPages'),
     ...values.optional(json, 'memcgs', at('memcgs'), (list) =>
       values.objects(list, at('memcgs'), (item, place, index) =>
@@ -67,6 +72,13 @@ export function readMachine(values: JsonValues, json: Json): Machine {
       readBuffers(values, value, place),
     ),
   }
+}
+
+function readCluster(values: JsonValues, value: unknown, at: string): number {
+  const slots = values.number(value, at)
+  return slots > 0 && SLOTS_PER_TREE % slots === 0
+    ? slots
+    : values.fail(at, String(slots), `a power of two up to ${SLOTS_PER_TREE}`)
 }
 
 function readRelease(values: JsonValues, value: unknown, at: string): string {

@@ -1,4 +1,5 @@
 import { findDebianRelease, formatRelease, parseKernelRelease } from '../model/kernel-release.ts'
+import { HUGE_CLUSTER_SLOTS, SMALL_CLUSTER_SLOTS } from '../model/swap-clusters.ts'
 import { readCounter, snapshotText } from './machine.ts'
 import type { Recording } from './recording.ts'
 import type { Based, Machine } from './types.ts'
@@ -36,4 +37,26 @@ export function findUniprocessor(recording: Recording): Pick<Machine, 'smp'> {
   const listsPageSets = /^\s+count: /m.test(zoneinfo)
   if (!listsPageSets || zoneinfo.includes('vm stats threshold')) return {}
   return { smp: { value: false, basis: 'snapshot', from: 'zoneinfo without vm stats threshold' } }
+}
+
+/** The swap devices' size, which /proc/meminfo tells, and the size of their clusters: huge pages have a line there where the kernel knows of them. */
+export function findSwapClusters(
+  recording: Recording,
+): Pick<Machine, 'swapSlots' | 'swapClusterSlots'> {
+  const meminfo = snapshotText(recording, 'meminfo.before') ?? ''
+  const bytes = Number(/^SwapTotal:\s*(\d+) kB/m.exec(meminfo)?.[1] ?? 0) * 1024
+  if (bytes === 0) return {}
+  const knowsHuge = /^AnonHugePages:/m.test(meminfo)
+  return {
+    swapSlots: {
+      value: Math.floor(bytes / recording.pageSize),
+      basis: 'snapshot',
+      from: 'SwapTotal of meminfo',
+    },
+    swapClusterSlots: {
+      value: knowsHuge ? HUGE_CLUSTER_SLOTS : SMALL_CLUSTER_SLOTS,
+      basis: 'inferred',
+      from: `meminfo with${knowsHuge ? '' : 'out'} AnonHugePages`,
+    },
+  }
 }

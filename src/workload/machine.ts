@@ -1,7 +1,7 @@
 import { MAX_CHUNK_PAGES } from '../model/buddy.ts'
 import type { Balance } from './balance.ts'
 import type { Filling } from './filling.ts'
-import { findUniprocessor } from './kernel.ts'
+import { findSwapClusters, findUniprocessor } from './kernel.ts'
 import { findLru, findTableWalks } from './lru.ts'
 import {
   findListedKernel,
@@ -140,6 +140,7 @@ export function describeMachine(recording: Recording, options: MachineOptions): 
     ...findBoosts(recording, balance, high),
     ...findBoostLevel(options.boostFree, allLow),
     recordPagesPerSlot: options.recordPagesPerSlot,
+    ...findSwapClusters(recording),
     storePreemptible: {
       value: false,
       basis: 'default',

@@ -97,6 +97,10 @@ export interface Machine {
   readonly boostBelowFree?: Based<number>
   /** Slab pages (tree nodes, handles, descriptors) that the kernel needs per slot in use; absent = none. */
   readonly recordPagesPerSlot?: Based<number>
+  /** Slots of the swap devices; absent = not known. */
+  readonly swapSlots?: Based<number>
+  /** Slots that a CPU is given together (SWAPFILE_CLUSTER of mm/swapfile.c); absent = a huge page's. */
+  readonly swapClusterSlots?: Based<number>
   /** Hard limit of one memory cgroup that all tasks are in: at it they reclaim for themselves; absent = none. */
   readonly memcgLimitPages?: Based<number>
   /** Memory cgroups below that one, which tasks name by their place here; absent = none. */

@@ -60,4 +60,23 @@ describe('nodes of the swap cache’s tree', () => {
     for (let slot = 0; slot < slots; slot++) if (nodes.taken(slot, 0)) nodes.gainSlab()
     for (let slot = 0; slot < slots; slot++) expect(nodes.given(slot)).toBe(-1)
   })
+
+  it('lie in one tree after the other where the device is known, each with nodes above its leaves', () => {
+    const slabsAt = (slots: number, perCluster: number, until: number): number[] => {
+      const nodes = new TreeNodes({ slots, perCluster })
+      const at: number[] = []
+      for (let slot = 0; slot < until; slot++) if (take(nodes, 1, 0, slot) > 0) at.push(slot)
+      return at
+    }
+    // As many pages as a kernel without huge pages had swapped out to 768 MiB when it allocated each of the first slabs, of six recordings.
+    const recorded = [320, 1024, 1728, 2432, 3200, 4096, 4992, 5888, 6784, 7680, 8576]
+    expect(slabsAt(196_607, 256, 9000)).toEqual(recorded)
+    // One tree: nine nodes for 512 slots just once, and from its 4097th slot on another node above the leaves and a root.
+    expect(slabsAt(16_384, 512, 5000)).toEqual([320, 1216, 2112, 3008, 3904, 4672])
+  })
+
+  it('go through the short last tree as well, and on when the device is full', () => {
+    const nodes = new TreeNodes({ slots: 16_384 + 512, perCluster: 512 })
+    expect(take(nodes, 16_384 + 512 + 64)).toBe(19)
+  })
 })

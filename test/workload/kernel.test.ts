@@ -1,5 +1,10 @@
 import { expect, it } from 'vitest'
-import { findKernel, findUniprocessor, findZeroMap } from '../../src/workload/kernel.ts'
+import {
+  findKernel,
+  findSwapClusters,
+  findUniprocessor,
+  findZeroMap,
+} from '../../src/workload/kernel.ts'
 import { RecordingBuilder } from '../../src/workload/recording.ts'
 import { madeRecording } from './made-recording.ts'
 
@@ -63,4 +68,23 @@ it('is for one CPU where zoneinfo lists page sets without the threshold of their
   expect(smpOf(sets)).toMatchObject({ smp: { value: false, basis: 'snapshot' } })
   expect(smpOf(`${sets}  vm stats threshold: 4\n`)).toEqual({})
   expect(smpOf('Node 0, zone   Normal\n  pages free     115288\n')).toEqual({})
+})
+
+it('has swap devices and clusters as meminfo tells', () => {
+  const found = (meminfo: string) =>
+    findSwapClusters(
+      madeRecording(new RecordingBuilder(), { endNs: 1, snapshot: { 'meminfo.before': meminfo } }),
+    )
+  const total = 'MemTotal: 500000 kB\nSwapTotal:        786428 kB\n'
+  expect(found(`${total}AnonHugePages:         0 kB\n`)).toMatchObject({
+    swapSlots: { value: 196_607, basis: 'snapshot' },
+    swapClusterSlots: { value: 512, basis: 'inferred' },
+  })
+  expect(found(total).swapClusterSlots).toEqual({
+    value: 256,
+    basis: 'inferred',
+    from: 'meminfo without AnonHugePages',
+  })
+  expect(found('MemTotal: 500000 kB\nSwapTotal: 0 kB\n')).toEqual({})
+  expect(found('')).toEqual({})
 })

@@ -66,6 +66,16 @@ describe('a workload written by hand', () => {
     expect([silent.smp, silent.walksPageTables]).toEqual([undefined, undefined])
   })
 
+  it('says how large its swap devices and their clusters are', () => {
+    const { machine } = byHand
+    const told = { ...machine, swapSlots: 196_607, swapClusterSlots: 256 }
+    const given = read((json) => ({ ...json, machine: told })).machine
+    expect([given.swapSlots?.value, given.swapClusterSlots?.value]).toEqual([196_607, 256])
+    expect(read((json) => json).machine.swapSlots).toBeUndefined()
+    const wrong = { ...machine, swapClusterSlots: 100 }
+    expect(() => read((json) => ({ ...json, machine: wrong }))).toThrow('machine.swapClusterSlots')
+  })
+
   it('has a scheduler with ticks of 1 ms that has learnt nothing, unless it says so', () => {
     const scheduler = (given: object) =>
       read((json) => ({ ...json, machine: { ...json.machine, scheduler: given } })).machine
