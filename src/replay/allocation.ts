@@ -69,6 +69,21 @@ export class Allocation {
     }
   }
 
+  /** Where there is a page for the kernel's own use, for which nobody tries long (GFP_KERNEL | __GFP_NORETRY): one call of direct reclaim at most; undefined = nowhere. */
+  *findOnce(thread: Thread): StepsTo<NodeState | undefined> {
+    const { direct, scheduler, zones } = this.#kernel
+    const preferred = zones.localNode(thread)
+    const quick = zones.firstAbove(preferred, 'low')
+    if (quick !== undefined) return quick
+    zones.wakeKswapds(preferred, 0)
+    const node = zones.firstAbove(preferred, 'min')
+    if (node !== undefined) return node
+    yield* this.#throttle(thread, preferred)
+    if (scheduler.stopped) return undefined
+    yield* direct.reclaimForPage(thread, preferred, direct.scanOf(thread, DIRECT_CONTEXT, true), 0)
+    return zones.firstAbove(preferred, 'min')
+  }
+
   /** One page for who may use the reserves (PF_MEMALLOC), also beyond limits. */
   takeReserve(thread: Thread, charged: Memcg): Frames {
     const { memcgs } = this.#kernel

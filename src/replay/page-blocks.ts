@@ -109,7 +109,11 @@ export class PageBlocks {
   /** A movable use of a page ends; returns the type whose list it goes to, its block's (get_pfnblock_migratetype). */
   unuse(place: number): number {
     this.#movable[place] = (this.#movable[place] as number) - 1
-    return this.#types[place] as number
+    return this.typeOf(place)
+  }
+
+  typeOf(block: number): number {
+    return this.#types[block] as number
   }
 
   /** Pages come back to where they were. */

@@ -142,39 +142,48 @@ export class Zones {
   /** Freed pages go to the list of the CPU at work, and from there to the zone. */
   give(node: NodeState, count: number): void {
     const cpu = this.#kernel.scheduler.active?.cpu ?? 0
-    const { lists } = node
     const returned = Math.min(node.returningAll, count)
     let isBulk = this.#giveOfBlocks(node, cpu, node.returning, returned)
     node.returningAll -= returned
-    for (let page = returned; page < count; page++) {
-      const back = lists.give(cpu)
-      if (back === 0) continue
-      this.#trimmed(node, cpu, back, MOVABLE)
-      isBulk = true
-    }
-    // free_unref_page_commit looks after it has given pages back.
-    if (isBulk && lists.isBelowHigh && this.isAbove(node, 'high')) lists.isBelowHigh = false
+    for (let page = returned; page < count; page++)
+      if (this.#givenTo(node, cpu, MOVABLE)) isBulk = true
+    if (isBulk) this.#looksAtHigh(node)
+  }
+
+  /** free_unref_page_commit looks after it has given pages back. */
+  #looksAtHigh(node: NodeState): void {
+    const { lists } = node
+    if (lists.isBelowHigh && this.isAbove(node, 'high')) lists.isBelowHigh = false
   }
 
   /** So many frames of those that are counted by block are freed, those of the first block first; each goes on the list of its block's type (free_unref_folios). True = the zone got pages back. */
   #giveOfBlocks(node: NodeState, cpu: number, from: Int32Array, count: number): boolean {
-    const { blocks, borrowedOnList, listed, lists } = node
+    const { blocks } = node
     let isBulk = false
     let block = 0
     for (let page = 0; page < count; page++) {
       while ((from[block] as number) === 0) block++
       from[block] = (from[block] as number) - 1
-      const list = blocks.unuse(block)
-      const place = placesOf(cpu, list) + block
-      listed[place] = (listed[place] as number) + 1
-      if (list === MOVABLE) borrowedOnList[cpu] = (borrowedOnList[cpu] as number) + 1
-      else lists.kernelCounts[cpu] = (lists.kernelCounts[cpu] as number) + 1
-      const back = lists.give(cpu)
-      if (back === 0) continue
-      this.#trimmed(node, cpu, back, list)
-      isBulk = true
+      if (this.#giveOfBlock(node, cpu, block, blocks.unuse(block))) isBulk = true
     }
     return isBulk
+  }
+
+  /** A frame that is counted by block goes on the CPU's list of a type. True = the zone got pages back. */
+  #giveOfBlock(node: NodeState, cpu: number, block: number, list: number): boolean {
+    const { borrowedOnList, listed, lists } = node
+    const place = placesOf(cpu, list) + block
+    listed[place] = (listed[place] as number) + 1
+    if (list === MOVABLE) borrowedOnList[cpu] = (borrowedOnList[cpu] as number) + 1
+    else lists.kernelCounts[cpu] = (lists.kernelCounts[cpu] as number) + 1
+    return this.#givenTo(node, cpu, list)
+  }
+
+  /** A list got a page more, and gives some back if there are too many (free_unref_page_commit). True = the zone got them. */
+  #givenTo(node: NodeState, cpu: number, list: number): boolean {
+    const back = node.lists.give(cpu)
+    if (back > 0) this.#trimmed(node, cpu, back, list)
+    return back > 0
   }
 
   /** Takes one page; returns its told block (PageBlocks), -1 = of the rest. */
@@ -250,6 +259,22 @@ export class Zones {
       from = REST
     }
     return from
+  }
+
+  /** A page for the kernel's own use, which it will give back; returns where it is from. */
+  takeUnmovable(node: NodeState): number {
+    return this.#takeKernel(node, UNMOVABLE, 0)
+  }
+
+  /** The kernel gives such a page back: it goes on the CPU's list of its block's type. */
+  giveUnmovable(node: NodeState, from: number): void {
+    const cpu = this.#kernel.scheduler.active?.cpu ?? 0
+    this.kernelPages--
+    const isBulk =
+      from === REST
+        ? this.#givenTo(node, cpu, MOVABLE)
+        : this.#giveOfBlock(node, cpu, from, node.blocks.typeOf(from))
+    if (isBulk) this.#looksAtHigh(node)
   }
 
   /** A slot holds content: its entries in the swap cache's tree and in the pool's tables are slab memory, which in the pool's stays when slots come free. */

@@ -211,6 +211,7 @@ function describeBuffers(facts: FactList, { traceBuffers }: Workload['machine'])
   if (traceBuffers === undefined) return
   facts.based('machine', 'recorder.wakes_at', traceBuffers.wakesAtBytes, 'bytes')
   facts.based('machine', 'recorder.page', traceBuffers.pageNs, 'ns')
+  facts.based('machine', 'recorder.wait', traceBuffers.waitNs, 'ns')
 }
 
 function describeScheduler(facts: FactList, { scheduler }: Workload['machine']): void {

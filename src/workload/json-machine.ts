@@ -119,6 +119,7 @@ function readBuffers(values: JsonValues, value: unknown, at: string): TraceBuffe
   return {
     wakesAtBytes: values.based(json['wakesAtBytes'], `${at}.wakesAtBytes`, amount),
     pageNs: values.based(json['pageNs'], `${at}.pageNs`, amount),
+    waitNs: values.based(json['waitNs'] ?? 0, `${at}.waitNs`, amount),
     unreadAtStart: Array.from(values.columns(json, at, ['unreadAtStart'])[0]),
     bytes: Object.fromEntries(steps),
   }

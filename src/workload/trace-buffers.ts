@@ -150,6 +150,7 @@ function joinBuffers(all: readonly TraceBuffers[]): TraceBuffers | undefined {
   return {
     wakesAtBytes: based(({ wakesAtBytes }) => wakesAtBytes),
     pageNs: based(({ pageNs }) => pageNs),
+    waitNs: based(({ waitNs }) => waitNs),
     unreadAtStart: [],
     bytes: toBytes((step) => join(({ bytes }) => bytes[step])),
   }
@@ -166,6 +167,9 @@ interface Reader {
   readonly wokenNs: number
   /** CPU time from then on, without its reclaim. */
   readonly cpuNs: number
+  /** Waits for what it writes, from then on. */
+  readonly waits: number
+  readonly waitNs: number
 }
 
 /**
@@ -183,11 +187,15 @@ export async function readTraceBuffers(
   const marks: number[] = []
   let readBytes = 0
   let cpuNs = 0
+  let waits = 0
+  let waitNs = 0
   for (const reader of readers) {
     const mark = (await bytes.until(reader.wokenNs))[reader.cpu] ?? 0
     marks.push(mark)
     readBytes += Math.max(0, (total[reader.cpu] ?? 0) - mark)
     cpuNs += reader.cpuNs
+    waits += reader.waits
+    waitNs += reader.waitNs
   }
   // Formats without sizes: text.
   const wakesAtBytes = Math.min(...marks)
@@ -205,6 +213,12 @@ export async function readTraceBuffers(
       basis: 'event',
       n: Math.round(readBytes / TRACE_PAGE_BYTES),
       from: 'CPU time of the recorder outside reclaim',
+    },
+    waitNs: {
+      value: Math.round(waitNs / Math.max(1, waits)),
+      basis: 'event',
+      n: waits,
+      from: 'uninterruptible sleeps of the recorder',
     },
     unreadAtStart: [],
     bytes: toBytes((step) =>
@@ -231,10 +245,13 @@ function countSlabCalls({ kind, length, tid }: Recording): number {
 
 interface Seen {
   sleepsSince: number
+  blockedSince: number
   inReclaim: boolean
   cpu: number
   wokenNs: number
   cpuNs: number
+  waits: number
+  waitNs: number
 }
 
 /** Readers that were woken by whoever filled their buffer: on its CPU. */
@@ -245,10 +262,13 @@ function findReaders(recording: Recording): Reader[] {
     if (READER.test(comm))
       seen.set(id, {
         sleepsSince: Number.POSITIVE_INFINITY,
+        blockedSince: Number.POSITIVE_INFINITY,
         inReclaim: false,
         cpu: -1,
         wokenNs: -1,
         cpuNs: 0,
+        waits: 0,
+        waitNs: 0,
       })
   const since = new Float64Array(recording.cpus)
   const book = (reader: Seen | undefined, on: number, now: number): void => {
@@ -263,15 +283,14 @@ function findReaders(recording: Recording): Reader[] {
     if (what === EVENT.switch) {
       const from = seen.get(a[i] ?? 0)
       book(from, on, now)
-      if (from !== undefined && b[i] === STATE.sleeping) from.sleepsSince = now
-      else if (from !== undefined) from.sleepsSince = Number.POSITIVE_INFINITY
+      if (from !== undefined) {
+        from.sleepsSince = b[i] === STATE.sleeping ? now : Number.POSITIVE_INFINITY
+        from.blockedSince = b[i] === STATE.blocked ? now : Number.POSITIVE_INFINITY
+      }
       since[on] = now
     } else if (what === EVENT.waking) {
       const woken = seen.get(a[i] ?? 0)
-      if (woken !== undefined && woken.wokenNs < 0 && now - woken.sleepsSince >= LEAST_SLEEP_NS) {
-        woken.wokenNs = now
-        woken.cpu = on
-      }
+      if (woken !== undefined) wakes(woken, on, now)
     } else if (BEGINS_RECLAIM.has(what) || ENDS_RECLAIM.has(what)) {
       const reader = seen.get(tid[i] ?? 0)
       book(reader, on, now)
@@ -279,4 +298,17 @@ function findReaders(recording: Recording): Reader[] {
     }
   }
   return [...seen.values()].filter(({ wokenNs }) => wokenNs >= 0)
+}
+
+/** From its first wake-up after a long sleep on, it reads: what it waits for then, outside reclaim, is its file. */
+function wakes(reader: Seen, on: number, now: number): void {
+  if (reader.wokenNs < 0 && now - reader.sleepsSince >= LEAST_SLEEP_NS) {
+    reader.wokenNs = now
+    reader.cpu = on
+  }
+  if (reader.wokenNs >= 0 && !reader.inReclaim && now > reader.blockedSince) {
+    reader.waits++
+    reader.waitNs += now - reader.blockedSince
+  }
+  reader.blockedSince = Number.POSITIVE_INFINITY
 }

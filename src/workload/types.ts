@@ -146,6 +146,8 @@ export interface TraceBuffers {
   readonly wakesAtBytes: Based<number>
   /** CPU time of the reader for a page of events, without its reclaim. */
   readonly pageNs: Based<number>
+  /** What it waits for a page to be written. */
+  readonly waitNs: Based<number>
   /** By CPU, from before the workload's start. */
   readonly unreadAtStart: readonly number[]
   /** Of the events that a step writes. */

@@ -25,13 +25,16 @@ interface Recorded {
   readonly wakesAtPages: number
   readonly bytes?: Partial<TraceBuffers['bytes']>
   readonly unreadPages?: readonly number[]
+  readonly waitNs?: number
+  readonly workload?: Workload
 }
 
-function recorded({ wakesAtPages, bytes, unreadPages = [] }: Recorded): Workload {
-  const workload = pressure()
+function recorded(of: Recorded): Workload {
+  const { wakesAtPages, bytes, unreadPages = [], waitNs = 0, workload = pressure() } = of
   const traceBuffers = {
     wakesAtBytes: based(wakesAtPages * TRACE_PAGE_BYTES),
     pageNs: based(PAGE_NS),
+    waitNs: based(waitNs),
     unreadAtStart: unreadPages.map((pages) => pages * TRACE_PAGE_BYTES),
     bytes: { ...NOTHING, ...(bytes ?? { swapOut: SWAP_OUT_BYTES }) },
   }
@@ -47,13 +50,18 @@ function run(workload: Workload): { readonly summary: RunSummary } {
   })
 }
 
-/** Reads of the machine's readers, by CPU: from CPU time outside reclaim, of which switches take less than a tenth. */
-function readsOf({ threads }: RunSummary): number[] {
+/** Pages that the machine's readers wrote, by CPU: from CPU time outside reclaim, of which switches take less than a tenth. */
+function pagesOf({ threads }: RunSummary): number[] {
   return threads
     .filter(({ name }) => /^trace-reader/.test(name))
-    .map(({ runningNs, scanNs, unmapNs, storeNs, slabNs, fileNs }) =>
-      Math.round((runningNs - scanNs - unmapNs - storeNs - slabNs - fileNs) / (16 * PAGE_NS)),
+    .map(
+      ({ runningNs, scanNs, unmapNs, storeNs, slabNs, fileNs }) =>
+        (runningNs - scanNs - unmapNs - storeNs - slabNs - fileNs) / PAGE_NS,
     )
+}
+
+function readsOf(summary: RunSummary): number[] {
+  return pagesOf(summary).map((pages) => Math.round(pages / 16))
 }
 
 describe('readers of the trace’s buffers', () => {
@@ -65,9 +73,9 @@ describe('readers of the trace’s buffers', () => {
   })
 
   it('take 16 pages at a time for as long as the buffer is above the mark', () => {
-    const rare = { direct: 1 }
+    const rare = { wakesAtPages: 40, bytes: { batch: 1 }, workload: pressure({ boost: false }) }
     const reads = (unread: number) =>
-      readsOf(run(recorded({ wakesAtPages: 40, bytes: rare, unreadPages: [unread] })).summary)
+      readsOf(run(recorded({ ...rare, unreadPages: [unread] })).summary)
     expect(reads(39)).toEqual([0, 0])
     expect(reads(40)).toEqual([1, 0])
     expect(reads(100)).toEqual([4, 0])
@@ -82,9 +90,29 @@ describe('readers of the trace’s buffers', () => {
     expect(reads).toBeLessThanOrEqual(Math.ceil(pages / 16))
   })
 
-  it('keep what they copied in memory, so that more is swapped out for them', () => {
-    const without = run(pressure()).summary
-    const { summary } = run(recorded({ wakesAtPages: 40 }))
-    expect(summary.swapOuts).toBeGreaterThan(without.swapOuts)
+  it('take fewer where direct reclaim frees nothing, and are woken for the rest', () => {
+    const few = recorded({ wakesAtPages: 40, bytes: { direct: 1 }, unreadPages: [40] })
+    const pages = pagesOf(run(few).summary)[0] as number
+    expect(Math.round(pages)).toBeGreaterThan(0)
+    expect(Math.round(pages)).toBeLessThan(16)
+  })
+
+  it('give back what they took for it as it is written: no more is swapped out for them', () => {
+    const workload = pressure({ touches: 0, boost: false })
+    const without = run(workload).summary
+    const reads = { wakesAtPages: 40, bytes: { batch: 1 }, unreadPages: [40 + 30 * 16], workload }
+    const { summary } = run(recorded(reads))
+    expect(pagesOf(summary)[0]).toBeGreaterThan(30 * 16)
+    expect(Math.abs(summary.swapOuts - without.swapOuts)).toBeLessThan(100)
+  })
+
+  it('wait for each page to be written, while others run', () => {
+    const workload = pressure({ touches: 0 })
+    const { workNs } = run(workload).summary
+    const slow = { wakesAtPages: 40, bytes: { batch: 1 }, unreadPages: [40], workload }
+    const { summary } = run(recorded({ ...slow, waitNs: workNs / 8 }))
+    expect(Math.round(pagesOf(summary)[0] as number)).toBeGreaterThan(0)
+    expect(Math.round(pagesOf(summary)[0] as number)).toBeLessThan(8)
+    expect(summary.workNs).toBeLessThan(1.1 * workNs)
   })
 })

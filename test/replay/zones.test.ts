@@ -154,3 +154,40 @@ describe('kernel pages that lie on a list at the start', () => {
     expect(freeOfTypes()).toEqual([300, FREE - 500, 200])
   })
 })
+
+describe('pages that the kernel takes for a while', () => {
+  /** As one read of a trace’s buffer does. */
+  function takeAndGive(zones: Zones, node: NodeState, pages: number): void {
+    const taken = Array.from({ length: pages }, () => zones.takeUnmovable(node))
+    expect(zones.kernelPages).toBe(pages)
+    for (const from of taken) zones.giveUnmovable(node, from)
+  }
+
+  it('are all free again, in the zone or on the CPU’s list', () => {
+    const { zones, node } = withFree(400)
+    takeAndGive(zones, node, 15)
+    expect(zones.kernelPages).toBe(0)
+    expect(node.free + node.lists.total).toBe(400)
+    zones.drain(node)
+    expect(node.free).toBe(400)
+  })
+
+  it('are on the list of their block’s type', () => {
+    const { zones, node } = shortOfMemory(100)
+    const movable = node.lists.movable(0)
+    const kernels = zones.kernelPages
+    zones.giveUnmovable(node, zones.takeUnmovable(node))
+    expect(zones.kernelPages).toBe(kernels)
+    expect(node.lists.movable(0)).toBe(movable)
+  })
+
+  it('make the next refill of the CPU’s list small', () => {
+    const grown = withFree(4000)
+    nextRefill(grown.zones, grown.node)
+    const short = withFree(4000)
+    nextRefill(short.zones, short.node)
+    takeAndGive(short.zones, short.node, 15)
+    expect(nextRefill(grown.zones, grown.node)).toBeGreaterThan(15)
+    expect(nextRefill(short.zones, short.node)).toBe(15)
+  })
+})

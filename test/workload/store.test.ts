@@ -102,9 +102,11 @@ describe('a workload written by hand', () => {
     expect(read((json) => json).machine.traceBuffers).toBeUndefined()
     expect(buffers({ ...given, bytes: { isolate: 56 } })).toMatchObject({
       wakesAtBytes: { value: 9_000_000, basis: 'default' },
+      waitNs: { value: 0, basis: 'default' },
       unreadAtStart: [8, 9],
       bytes: { isolate: 56, slab: 0 },
     })
+    expect(buffers({ ...given, waitNs: 90_000, bytes: {} })?.waitNs.value).toBe(90_000)
     expect(() => buffers({ ...given, bytes: { isolate: -1 } })).toThrow(
       'machine.traceBuffers.bytes.isolate: found -1, expected a number not below 0',
     )

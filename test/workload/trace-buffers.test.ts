@@ -28,17 +28,17 @@ const toReader = (cpu: number, ms: number): string =>
     ms,
     'sched_switch: prev_comm=kswapd0 prev_pid=50 prev_prio=120 prev_state=R ==> next_comm=trace-cmd next_pid=201 next_prio=120',
   )
-const fromReader = (cpu: number, ms: number): string =>
+const fromReader = (cpu: number, ms: number, state: 'S' | 'D' = 'S'): string =>
   line(
     'trace-cmd-201',
     cpu,
     ms,
-    'sched_switch: prev_comm=trace-cmd prev_pid=201 prev_prio=120 prev_state=S ==> next_comm=kswapd0 next_pid=50 next_prio=120',
+    `sched_switch: prev_comm=trace-cmd prev_pid=201 prev_prio=120 prev_state=${state} ==> next_comm=kswapd0 next_pid=50 next_prio=120`,
   )
 const wakesReader = (cpu: number, ms: number): string =>
   line('kswapd0-50', cpu, ms, 'sched_waking: comm=trace-cmd pid=201 prio=120 target_cpu=000')
 
-/** The reader sleeps after its start; CPU 1 writes until it is woken, it runs for 5 ms of which it reclaims in 2, and sleeps. */
+/** The reader sleeps after its start; CPU 1 writes until it is woken, it runs for 3 ms and as long as it reclaims, and sleeps. It waits for its file 1 ms and 3, and for memory. */
 const WOKEN =
   writes(7, 0, 1) +
   toReader(0, 100) +
@@ -47,9 +47,18 @@ const WOKEN =
   writes(WRITTEN_BEFORE, 1, 200) +
   wakesReader(1, 1000) +
   toReader(0, 1001) +
-  line('trace-cmd-201', 0, 1002, 'mm_vmscan_direct_reclaim_begin: order=0 gfp_flags=GFP_KERNEL') +
-  line('trace-cmd-201', 0, 1004, 'mm_vmscan_direct_reclaim_end: nr_reclaimed=32') +
-  fromReader(0, 1006) +
+  fromReader(0, 1002, 'D') +
+  wakesReader(1, 1003) +
+  toReader(0, 1004) +
+  line('trace-cmd-201', 0, 1005, 'mm_vmscan_direct_reclaim_begin: order=0 gfp_flags=GFP_KERNEL') +
+  fromReader(0, 1006, 'D') +
+  wakesReader(1, 1016) +
+  toReader(0, 1017) +
+  line('trace-cmd-201', 0, 1018, 'mm_vmscan_direct_reclaim_end: nr_reclaimed=32') +
+  fromReader(0, 1019, 'D') +
+  wakesReader(1, 1022) +
+  toReader(0, 1022) +
+  fromReader(0, 1022) +
   writes(WRITTEN_AFTER, 1, 1100)
 const ASLEEP = writes(5, 0, 1) + fromReader(0, 101) + writes(WRITTEN_BEFORE, 1, 200)
 
@@ -82,6 +91,12 @@ describe('buffers of a recording', () => {
     const { traceId, recording } = await traced(WOKEN)
     const buffers = await readTraceBuffers(database, traceId, recording)
     expect(buffers?.pageNs.value).toBe((3e6 * PAGE_BYTES) / (WRITTEN_AFTER * RECORD_BYTES))
+  })
+
+  it('are written to a file, of whose pages it waits for each', async () => {
+    const { traceId, recording } = await traced(WOKEN)
+    const buffers = await readTraceBuffers(database, traceId, recording)
+    expect(buffers?.waitNs).toMatchObject({ value: 2e6, n: 2 })
   })
 
   it('are not known where no reader was woken, or records have no sizes', async () => {
