@@ -2,6 +2,7 @@ import type { SwapBackend } from '../memory/backends/backend.ts'
 import type { PageContents } from '../memory/contents/contents.ts'
 import { PstraceError } from '../model/error.ts'
 import { SLOT_BATCH } from '../model/swap-slots.ts'
+import { shareOfSwitch } from '../model/warmth.ts'
 import type { Policy, TunableValues } from '../policies/policy.ts'
 import type { CostName, Workload, WorkloadCpu, WorkloadTask } from '../workload/types.ts'
 import { openCosts } from './costs.ts'
@@ -158,7 +159,7 @@ function openKernel(
         kernel.traceReaders?.add(waker?.cpu ?? thread.cpu, 'wake')
       },
       wakeLatency: () => costs.wakeLatency.draw(),
-      switchCost: () => costs.switch.draw(),
+      switchCost: (ranNs) => Math.round(costs.switch.draw() * shareOfSwitch(ranNs)),
       random: () => luck.next(),
     },
     { ...schedulerOf(workload.machine), ...options.scheduler },

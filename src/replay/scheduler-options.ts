@@ -18,7 +18,8 @@ export interface SchedulerHooks {
   /** The CPU has no thread from now on. */
   onIdle(cpu: number): void
   wakeLatency(): number
-  switchCost(): number
+  /** Of a thread that had run for so long before it left its CPU, ns; NaN = it has not run. */
+  switchCost(ranNs: number): number
   /** 32 random bits. */
   random(): number
 }

@@ -397,7 +397,7 @@ export class Scheduler {
       return
     }
     this.#setState(current, RUNNABLE)
-    current.ranUntil = this.now
+    this.#leaves(current)
     cpu.queue.push(current)
     cpu.current = undefined
   }
@@ -446,7 +446,7 @@ export class Scheduler {
   }
 
   #sleep(cpu: Cpu, thread: Thread): void {
-    thread.ranUntil = this.now
+    this.#leaves(thread)
     this.#fair.sleep(cpu, thread)
     cpu.current = undefined
   }
@@ -465,11 +465,17 @@ export class Scheduler {
       this.switches++
       cpu.last = thread
       this.#hooks.onSwitch(thread)
-      const cost = this.#hooks.switchCost()
+      const cost = this.#hooks.switchCost(thread.ranNs)
       if (!thread.spinning && !thread.holdsSwitch) thread.work += cost
     }
     thread.holdsSwitch = false
+    thread.ranFrom = this.now
     return true
+  }
+
+  #leaves(thread: Thread): void {
+    thread.ranUntil = this.now
+    thread.ranNs = this.now - thread.ranFrom
   }
 
   #openMigration(): Migration {

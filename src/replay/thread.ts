@@ -90,6 +90,9 @@ export class Thread implements ThreadIdentity {
   delayed = false
   /** Until when it ran on the CPU it is on; -Infinity = it has not. */
   ranUntil = NS_AT_FIRST
+  /** Since when it runs, and how long it had run when it left a CPU last; NaN = it has not. */
+  ranFrom = NS_AT_FIRST
+  ranNs = NS_AT_FIRST
   /** CPU it was on before `cpu`, or the same. */
   recentCpu: number
   /** Parts of 1,024 of lately that it wanted to run and ran, at `signalsAt`. */

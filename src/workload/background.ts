@@ -68,12 +68,12 @@ class Bursts {
   burst = 0
   idleSince: number
   /** Switches to the task when its present burst had begun: the one that began it is part of the burst. */
-  switches: number
+  switchShares: number
 
-  constructor(fromNs: number, { switches }: Thread, isResult: boolean) {
+  constructor(fromNs: number, { switchShares }: Thread, isResult: boolean) {
     this.fromNs = fromNs
     this.idleSince = fromNs
-    this.switches = switches
+    this.switchShares = switchShares
     this.isResult = isResult
   }
 
@@ -85,7 +85,7 @@ class Bursts {
 
   /** It sleeps: the burst is over. */
   end(thread: Thread, ns: number, switchNs: number): void {
-    const switched = (thread.switches - this.switches) * switchNs
+    const switched = (thread.switchShares - this.switchShares) * switchNs
     this.cpu.push(Math.max(this.burst - switched, this.burst * LEAST_LEFT_SHARE))
     this.burst = 0
     this.idleSince = ns
@@ -101,7 +101,7 @@ class Bursts {
     this.mark = thread.cpuAt(ns)
     this.cpus.add(cpu)
     if (this.burst !== 0 || this.sleeps.length !== this.cpu.length) return
-    this.switches = thread.switches
+    this.switchShares = thread.switchShares
     const isTold = woken.ns >= this.idleSince
     const end = isTold ? woken.ns : ns
     this.sleeps.add(Math.max(0, end - this.idleSince), { isTold: isTold || woken.onIdle })

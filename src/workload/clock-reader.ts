@@ -31,7 +31,7 @@ export function readClocks(
 interface Mark {
   cpuNs: number
   flushes: number
-  switches: number
+  switchShares: number
 }
 
 class ClockReader {
@@ -175,12 +175,12 @@ class ClockReader {
 
   /** The CPU time since the thread's mark, and what flushes and switches take of it; sets the mark anew. */
   #sinceMark(thread: Thread, cpuNs: number): { spent: number; dueNs: number } {
-    const { flushes, switches } = thread
-    const mark = this.#marks.get(thread.tid) ?? { cpuNs, flushes, switches }
+    const { flushes, switchShares } = thread
+    const mark = this.#marks.get(thread.tid) ?? { cpuNs, flushes, switchShares }
     const { flushNs, switchNs } = this.#options
     const spent = cpuNs - mark.cpuNs
-    const dueNs = (flushes - mark.flushes) * flushNs + (switches - mark.switches) * switchNs
-    this.#marks.set(thread.tid, { cpuNs, flushes, switches })
+    const dueNs = (flushes - mark.flushes) * flushNs + (switchShares - mark.switchShares) * switchNs
+    this.#marks.set(thread.tid, { cpuNs, flushes, switchShares })
     return { spent, dueNs }
   }
 }

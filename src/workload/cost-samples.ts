@@ -19,6 +19,7 @@ interface Begun {
   readonly cpu: number
   readonly flushes: number
   readonly switches: number
+  readonly switchShares: number
 }
 
 /** Where a thread stands inside reclaim; CPU times are its own, and `...Disturbances` what had disturbed it up to then. */
@@ -206,8 +207,8 @@ export class CostSamples {
     return position
   }
 
-  #begin(event: number, { flushes, switches }: Thread, cpu: number): Begun {
-    return { event, entry: this.#recording.a[event] ?? 0, cpu, flushes, switches }
+  #begin(event: number, { flushes, switches, switchShares }: Thread, cpu: number): Begun {
+    return { event, entry: this.#recording.a[event] ?? 0, cpu, flushes, switches, switchShares }
   }
 
   /** A store that ends now; each page of a folio has its share. */
@@ -223,6 +224,7 @@ export class CostSamples {
         flushes: thread.flushes - begun.flushes,
         // What one switch costs is not told by a part of a store.
         switches: folioPages > 1 ? 2 * switches : switches,
+        switchShare: thread.switchShares - begun.switchShares,
         stoodStill: this.#stoodStill,
       })
   }
@@ -232,7 +234,13 @@ export class CostSamples {
     const { kind, a } = this.#recording
     if (kind[event] !== (this.hasGate ? EVENT.gate : EVENT.written)) return
     const entry = this.hasGate ? (a[event] ?? 0) : entryOfWrite(this.#recording, event)
-    const undisturbed = { isKernel: true, flushes: 0, switches: 0, stoodStill: false }
+    const undisturbed = {
+      isKernel: true,
+      flushes: 0,
+      switches: 0,
+      switchShare: 0,
+      stoodStill: false,
+    }
     this.stores.push({ event, entry, cpuNs: Number.NaN, ...undisturbed })
   }
 

@@ -15,6 +15,8 @@ export interface Stores {
   readonly flushes: Uint8Array
   /** Switches back to the thread meanwhile. */
   readonly switches: Uint8Array
+  /** What these cost, in switches after runs of usual length. */
+  readonly switchShare: Float32Array
   /** 1 = taken for a zero or same-filled page. */
   readonly isSame: Uint8Array
   /** 1 = the machine stood still meanwhile: what is left of its time is the usual one of all stores, and tells nothing of this one. */
@@ -29,6 +31,7 @@ export interface StoreSample {
   readonly isKernel: boolean
   readonly flushes: number
   readonly switches: number
+  readonly switchShare: number
   readonly stoodStill: boolean
 }
 
@@ -65,6 +68,7 @@ export function classifyStores(
       isKernel: counts((store) => (store.isKernel ? 1 : 0)),
       flushes: counts((store) => store.flushes),
       switches: counts((store) => store.switches),
+      switchShare: Float32Array.from(samples, (store) => store.switchShare),
       isSame: Uint8Array.from(cpuNs, (spent) => (spent < below ? 1 : 0)),
       stoodStill: counts((store) => (store.stoodStill ? 1 : 0)),
     },
@@ -112,6 +116,8 @@ export function findSameThreshold(
 const MIN_SAMPLES = 50
 /** Medians of few differ by less than what a switch adds. */
 const MIN_SWITCHED = 20
+/** Switches that cost less of a usual one say little of it. */
+const LEAST_SHARE = 0.4
 
 export interface StoreCosts {
   readonly store: Cost
@@ -171,8 +177,9 @@ class StoreClass {
   readonly whole = new Numbers()
   readonly alone = new Numbers()
   readonly once = new Numbers()
-  /** With one switch inside. */
+  /** With one switch inside, and its share. */
   readonly switched = new Numbers()
+  readonly #switchShares = new Numbers()
   /** Of each of `whole`, by how many unmappings it was interrupted. */
   readonly #flushes = new Numbers()
 
@@ -181,7 +188,11 @@ class StoreClass {
     const flushes = stores.flushes[k] ?? 0
     const switches = stores.switches[k] ?? 0
     if (switches > 0) {
-      if (flushes === 0 && switches === 1) this.switched.push(spent)
+      const share = stores.switchShare[k] ?? 0
+      if (flushes === 0 && switches === 1 && share >= LEAST_SHARE) {
+        this.switched.push(spent)
+        this.#switchShares.push(share)
+      }
       return
     }
     this.whole.push(spent)
@@ -205,11 +216,12 @@ class StoreClass {
   addSwitchCosts(to: Numbers): void {
     if (this.alone.length < MIN_SAMPLES) return
     const usualNs = this.alone.medianByLength()
-    for (let k = 0; k < this.switched.length; k++) to.push(this.switched.at(k) - usualNs)
+    for (let k = 0; k < this.switched.length; k++)
+      to.push((this.switched.at(k) - usualNs) / this.#switchShares.at(k))
   }
 }
 
-/** CPU time that a thread loses by being switched away and back; undefined = no store shows it. */
+/** CPU time that a thread loses by being switched away after a run of usual length, and back; undefined = no store shows it. */
 function switchCost(classes: readonly StoreClass[]): Cost | undefined {
   const lost = new Numbers()
   for (const stores of classes) stores.addSwitchCosts(lost)

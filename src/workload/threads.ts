@@ -1,3 +1,4 @@
+import { shareOfSwitch } from '../model/warmth.ts'
 import {
   BEGINS_RECLAIM,
   ENDS_RECLAIM,
@@ -27,6 +28,10 @@ export class Thread {
   flushes = 0
   /** How often it was switched to where another task had run since it did. */
   switches = 0
+  /** What they cost, in switches after runs of usual length. */
+  switchShares = 0
+  /** How long it had run when it left its CPU last; NaN = that was not seen. */
+  ranNs = Number.NaN
   /** Of its CPU time, what the machine did not have; kept by who knows it. */
   stolenNs = 0
   /** Steps of which something was stolen; kept by the same. */
@@ -186,6 +191,7 @@ export class Threads {
       const from = this.get(recording.a[i] ?? 0)
       if (from.cpu >= 0) {
         from.cpuNs += (ns - from.sinceNs) * from.speed
+        from.ranNs = ns - from.sinceNs
         from.cpu = -1
       } else if (from.sinceNs === 0) {
         // It has run since before the trace began.
@@ -201,6 +207,7 @@ export class Threads {
       if (to.tid !== 0 && this.#last[cpu] !== to) {
         this.#last[cpu] = to
         to.switches++
+        to.switchShares += shareOfSwitch(to.ranNs)
       }
       return
     }

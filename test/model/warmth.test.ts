@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { shareOfColdEntry, shareOfColdPass, Warmth } from '../../src/model/warmth.ts'
+import { shareOfColdEntry, shareOfColdPass, shareOfSwitch, Warmth } from '../../src/model/warmth.ts'
 
 test('a step costs less for the last one of its own CPU only, and of its own kind', () => {
   const passes = new Warmth(shareOfColdPass, 2)
@@ -16,4 +16,9 @@ test('on a CPU that is not known every step is cold', () => {
   passes.ended(-1, 10)
   expect(passes.shareAt(-1, 10)).toBe(1)
   expect(passes.shareAt(0, 10)).toBe(1)
+})
+
+test('a switch costs less after a run too short to fill caches, more after a long one, and the usual after one that is not known', () => {
+  expect([50_000, 250_000, 3_000_000, 20_000_000].map(shareOfSwitch)).toEqual([0, 0.5, 1, 1.3])
+  expect(shareOfSwitch(Number.NaN)).toBe(1)
 })

@@ -509,14 +509,39 @@ describe('the end of a run', () => {
     expect(run(1, 30e6)).toBeGreaterThan(1e6)
   })
 
+  it('charges a task that runs too shortly to fill caches no switch after its first', () => {
+    const switchNs = 20_000
+    const task = (runs: number, cpuNs: number) => ({
+      rows: Array.from({ length: runs }, () => ({ op: 'sleep', arg: 2e6, cpuNs }) as const),
+    })
+    const { progress, summary } = replay(
+      plan({
+        cpus: 1,
+        free: 1000,
+        min: 10,
+        low: 20,
+        high: 30,
+        tasks: [task(40, 50_000), task(20, 500_000)],
+        costs: { switch: switchNs },
+      }),
+      { policy: kcompressd, backend: new CountingBackend(), contents: plainContents },
+    )
+    const [short, long] = summary.threads
+      .filter(({ kind }) => kind === 'user')
+      .map(({ runningNs }, place) => runningNs - (progress[place]?.cpuNs ?? 0))
+    expect(short).toBe(switchNs)
+    expect(long).toBeGreaterThanOrEqual(20 * switchNs)
+  })
+
   it('runs nobody else on a CPU that a hypervisor has taken', () => {
-    const atOnce = { atWork: Float64Array.of(0.5), pages: Float64Array.of(1) }
+    // At some of these points of the work nobody writes a page.
+    const atWork = Float64Array.of(0.2, 0.35, 0.5, 0.65)
     const rows = new RowCollector()
     summaryOf(
       'kswapd',
       {
         ...pressure({ cpus: 1, pages: 3000, tasks: 3 }),
-        stolen: { ...atOnce, ns: Float64Array.of(50e6) },
+        stolen: { atWork, pages: atWork.map(() => 1), ns: atWork.map(() => 50e6) },
       },
       { sink: rows.sink },
     )

@@ -21,7 +21,7 @@ function totalOf(zones: readonly RecordedZone[]): number {
   const recording = madeRecording(builder, { endNs: 100 * STORES, zones })
   const { stores } = classifyStores(
     Array.from({ length: STORES }, (_, event) => {
-      const store = { event, entry: event, cpuNs: 1000, flushes: 0, switches: 0 }
+      const store = { event, entry: event, cpuNs: 1000, flushes: 0, switches: 0, switchShare: 0 }
       return { ...store, isKernel: true, stoodStill: false }
     }),
     undefined,

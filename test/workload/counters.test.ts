@@ -25,6 +25,7 @@ function peakShare(stored: number, mostUsed: number | undefined): number | undef
       isKernel: true,
       flushes: 0,
       switches: 0,
+      switchShare: 0,
       stoodStill: false,
     })),
     0.1,

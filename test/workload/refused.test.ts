@@ -21,6 +21,7 @@ function outside(pages: number, refusals: RecordedRefusals | undefined): number[
       isKernel: true,
       flushes: 0,
       switches: 0,
+      switchShare: 0,
       stoodStill: false,
     })),
     1 / pages,

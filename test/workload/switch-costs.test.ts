@@ -45,19 +45,21 @@ interface PlannedStore {
   readonly ns: number
   /** The application runs in the middle of it. */
   readonly isSwitched: boolean
+  /** Absent = SWITCH_NS. */
+  readonly switchNs?: number
 }
 
 /** kswapd stores pages in batches of ten. */
 function storing(plan: readonly PlannedStore[]): Recording {
   const script = new Script()
   script.switchTo(0, KSWAPD)
-  plan.forEach(({ ns, isSwitched }, page) => {
+  plan.forEach(({ ns, isSwitched, switchNs = SWITCH_NS }, page) => {
     if (page % 10 === 0) script.add(0, EVENT.isolate, KSWAPD, [10, 10, 10])
     script.add(UNMAP_NS, EVENT.gate, KSWAPD, [page])
     if (isSwitched) {
       script.add(ns / 2, EVENT.switch, 0, [KSWAPD, STATE.runnable, APP])
       script.add(5_000_000, EVENT.switch, 0, [APP, STATE.sleeping, KSWAPD])
-      script.add(ns / 2 + SWITCH_NS, EVENT.written, KSWAPD)
+      script.add(ns / 2 + switchNs, EVENT.written, KSWAPD)
     } else script.add(ns, EVENT.written, KSWAPD)
     if (page % 10 === 9) script.add(20_000, EVENT.batchEnd, KSWAPD, [10, 10])
   })
@@ -80,10 +82,12 @@ function ofThreeLengths(rounds: number): Recording {
     shares.flatMap((count, length) =>
       Array.from({ length: count }, () => ({ ns: (length + 1) * STORE_NS, isSwitched })),
     )
-  const round = [
-    ...Array.from({ length: 5 }, () => of([5, 2, 2], false)).flat(),
-    ...of([5, 4, 6], true),
-  ]
+  const plain = Array.from({ length: 5 }, () => of([5, 2, 2], false)).flat()
+  // Far enough from each other for caches to be filled anew.
+  const round = of([5, 4, 6], true).flatMap((switched, third) => [
+    ...plain.slice(3 * third, 3 * third + 3),
+    switched,
+  ])
   return storing(Array.from({ length: rounds }, () => round).flat())
 }
 
@@ -96,6 +100,16 @@ describe('a switch in the middle of a store', () => {
 
   it('costs no more for falling into long stores more often than into short ones', () => {
     expect(costsOf(ofThreeLengths(20)).switch.fixedNs).toBeCloseTo(SWITCH_NS, -2)
+  })
+
+  it('is told by runs of usual length, and by its share by shorter ones, where caches are not full', () => {
+    const plan = Array.from({ length: 4000 }, (_, page): PlannedStore => {
+      const place = page % 40
+      if (place === 20) return { ns: STORE_NS, isSwitched: true }
+      return { ns: STORE_NS, isSwitched: place === 21, switchNs: SWITCH_NS / 2 }
+    })
+    expect(costsOf(storing(plan)).switch.n).toBe(200)
+    expect(costsOf(storing(plan)).switch.fixedNs).toBeCloseTo(SWITCH_NS, -2)
   })
 
   it('is no part of what a store costs', () => {

@@ -50,11 +50,7 @@ function takeSlots({ slots }: Machine, { group, pages }: Folio): number {
 }
 
 /** Other CPUs with an address space are interrupted: they flush at once, the sender waits for it. */
-function* unmap(
-  { clock, costs }: Machine,
-  { thread, isAfterStore }: Scan,
-  folio: Folio,
-): Program {
+function* unmap({ clock, costs }: Machine, { thread, isAfterStore }: Scan, folio: Folio): Program {
   const isRemote = clock.othersWithMemory(thread).length > 0
   const local = isAfterStore ? costs.unmapAfterStore : costs.unmap
   const remote = isAfterStore ? costs.unmapRemoteAfterStore : costs.unmapRemote
