@@ -3,7 +3,7 @@ import type { Kernel } from './kernel.ts'
 import type { Lruvec } from './lruvec.ts'
 import type { NodeState } from './node-state.ts'
 import * as P from './pages.ts'
-import { DIRECT_CONTEXT, ISOLATE_SHARE, type Scan } from './scan.ts'
+import { DIRECT_CONTEXT, type Scan } from './scan.ts'
 import type { Steps } from './steps.ts'
 import { FILE, SCAN, type Thread } from './thread.ts'
 
@@ -210,14 +210,14 @@ export class ClassicLru {
     const doing = thread.doing
     scheduler.setDoing(thread, list >= P.INACTIVE_FILE ? FILE : SCAN)
     const batchNs = costs.batch.draw()
-    const isolateNs = Math.floor(batchNs * ISOLATE_SHARE)
+    const isolateNs = shrink.isolateNs(batchNs)
     if (!scheduler.spend(thread, isolateNs)) yield
     scheduler.enter(thread, shrink.shrinkFolios(thread, node, scan, folios))
     yield
     shrink.putBack(scan.keep, scan.kept)
     pages.isolated -= folios
     const { freed } = scan
-    if (freed > 0 && !scheduler.spend(thread, batchNs - isolateNs)) yield
+    if (freed > 0 && !scheduler.spend(thread, Math.max(0, batchNs - isolateNs))) yield
     shrink.giveFreed(node, scan)
     scan.reclaimed += freed
     scan.scanned += taken

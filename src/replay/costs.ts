@@ -94,5 +94,6 @@ export function openCosts(
     memcgEntry: sampler('memcgEntry'),
     unmapDirectHeld: sampler('unmapDirectHeld'),
     unmapRemoteAfterStore: sampler('unmapRemoteAfterStore'),
+    isolate: sampler('isolate'),
   }
 }

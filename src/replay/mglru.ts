@@ -7,7 +7,7 @@ import type { NodeState } from './node-state.ts'
 import { PageTables } from './page-tables.ts'
 import * as P from './pages.ts'
 import { ANON_TYPE, FILE_TYPE, RefaultFeedback } from './refault-feedback.ts'
-import { ISOLATE_SHARE, type Scan } from './scan.ts'
+import type { Scan } from './scan.ts'
 import type { Steps, StepsTo } from './steps.ts'
 import { FILE, SCAN, type Thread } from './thread.ts'
 
@@ -445,7 +445,7 @@ export class Generations {
     const doing = thread.doing
     scheduler.setDoing(thread, type === FILE_TYPE ? FILE : SCAN)
     const batchNs = taken > 0 ? costs.batch.draw() : 0
-    const isolateNs = Math.floor(batchNs * ISOLATE_SHARE)
+    const isolateNs = taken > 0 ? shrink.isolateNs(batchNs) : 0
     if (isolateNs > 0 && !scheduler.spend(thread, isolateNs)) yield
     const skippedNs = skipped > 0 ? skipped * SKIPPED_SHARE * costs.scanKept.draw() : 0
     if (skippedNs > 0 && !scheduler.spend(thread, Math.floor(skippedNs))) yield
@@ -458,7 +458,7 @@ export class Generations {
     }
     pages.isolated -= folios
     const { freed } = scan
-    if (freed > 0 && !scheduler.spend(thread, batchNs - isolateNs)) yield
+    if (freed > 0 && !scheduler.spend(thread, Math.max(0, batchNs - isolateNs))) yield
     shrink.giveFreed(node, scan)
     scan.reclaimed += freed
     scan.scanned += taken

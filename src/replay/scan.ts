@@ -11,9 +11,6 @@ export const OOM_FRUITLESS = 200
 export const KSWAPD_CONTEXT = 0
 export const DIRECT_CONTEXT = 1
 
-/** Of a batch's own cost what isolation takes (8 to 12 of 50 us in recordings); the rest is freeing its pages. */
-export const ISOLATE_SHARE = 0.2
-
 /** What one reclaiming thread works with (scan_control and its scratch lists). */
 export class Scan {
   readonly context: number

@@ -12,6 +12,9 @@ const KEPT = 0
 const FREED = 1
 const WRITTEN = 2
 
+/** Of a batch's own cost what isolation takes where that is not known by itself; the rest is freeing its pages. */
+const ISOLATE_SHARE = 0.2
+
 /** What both LRU flavours share: one node's shrinking with its slab pass, and what becomes of one isolated folio. */
 export class Shrink {
   readonly #kernel: Kernel
@@ -69,6 +72,12 @@ export class Shrink {
       else yield* generations.shrinkForMemcg(thread, lruvec, scan)
       if (isPart && scan.reclaimed >= scan.target) break
     }
+  }
+
+  /** What isolating a batch takes, of what it costs as a whole if it frees anything. */
+  isolateNs(batchNs: number): number {
+    const { isolate } = this.#kernel.costs
+    return isolate.isNone ? Math.floor(batchNs * ISOLATE_SHARE) : isolate.draw()
   }
 
   /** The batch's freed frames arrive. */

@@ -52,6 +52,8 @@ class Position {
   /** Pages of its own unmapped elsewhere during that store. */
   writtenFlushes = 0
   batchEndDisturbances = 0
+  /** Nothing was freed or written in the batch that ended there, and nothing came since. */
+  batchWasVain = false
   isolateDisturbances = 0
   slabDisturbances = 0
   /** A shrinker of the pass gave something back. */
@@ -65,12 +67,16 @@ class Position {
 /** Share of a batch's pages that must have been written for its gaps to say what unmapping costs. */
 const WRITTEN_SHARE = 1
 
+/** Pages of a batch without writes that tells what a page of it takes, and what isolating it. */
+const LEAST_VAIN = 8
+
 /** What each step of reclaim took, in CPU time of the thread that did it, as the recording is walked event by event. */
 export class CostSamples {
   readonly gaps: Gap[] = []
   readonly scanKept = new Numbers()
   readonly freeClean = new Numbers()
   readonly batch = new Numbers()
+  readonly isolate = new Numbers()
   /** Of cold passes over the shrinkers; and of any, as if they had been cold. */
   readonly slab = new Numbers()
   readonly slabAny = new Numbers()
@@ -162,7 +168,7 @@ export class CostSamples {
         this.#memcgEnds(thread, cpu, counts)
         break
       case EVENT.isolate:
-        this.#isolates(thread, cpu, i)
+        this.#isolates(thread, cpu, i, counts)
         break
       case EVENT.gate:
         this.#gateEntered(thread, cpu, i)
@@ -252,6 +258,7 @@ export class CostSamples {
     position.entryDisturbances = 0
     this.#mark(position, thread, cpu)
     position.batchEndCpu = -1
+    position.batchWasVain = false
     position.faultReclaims++
   }
 
@@ -294,18 +301,28 @@ export class CostSamples {
     if (ns !== undefined && counts && thread.isUser) this.memcgEntry.push(ns)
   }
 
-  #isolates(thread: Thread, cpu: number, i: number): void {
+  #isolates(thread: Thread, cpu: number, i: number, counts: boolean): void {
     const position = this.#at(thread)
+    const { b, c } = this.#recording
+    const taken = c[i] ?? 0
+    // What MGLRU passes over on its way costs apart.
+    const isStraight = (b[i] ?? 0) <= taken
     if (position.directCpu >= 0 && position.directSpent === 0 && position.batchEndCpu < 0)
       this.#addEntry(position, thread, cpu)
     position.batchSpent = position.batchEndCpu >= 0 ? cpu - position.batchEndCpu : 0
     position.batchDisturbances =
       position.batchEndCpu >= 0 ? thread.disturbances - position.batchEndDisturbances : 0
+    // A list that has nothing to take is on the way to the one that has.
+    if (taken > 0) {
+      if (position.batchWasVain && isStraight && position.batchDisturbances === 0 && counts)
+        this.isolate.push(position.batchSpent)
+      position.batchWasVain = false
+    }
     position.isolateCpu = cpu
     position.isolateDisturbances = thread.disturbances
     position.writtenCpu = -1
     position.gates = 0
-    position.taken = this.#recording.c[i] ?? 0
+    position.taken = taken
     position.gaps.length = 0
   }
 
@@ -370,13 +387,15 @@ export class CostSamples {
     const position = this.#at(thread)
     const scanned = this.#recording.a[i] ?? 0
     const reclaimed = this.#recording.b[i] ?? 0
+    const isVain = position.gates === 0 && scanned >= LEAST_VAIN && reclaimed === 0
+    position.batchWasVain = position.isolateCpu >= 0 && isVain
     if (position.isolateCpu >= 0 && counts) {
       const full = position.gates >= scanned * WRITTEN_SHARE && position.gates > 0
       const loose = position.gates * 2 >= scanned
       if (full || loose) for (const gap of position.gaps) this.gaps.push({ ...gap, isFull: full })
       if (
         position.gates === 0 &&
-        scanned >= 8 &&
+        scanned >= LEAST_VAIN &&
         thread.disturbances === position.isolateDisturbances
       ) {
         const each = (cpu - position.isolateCpu) / scanned
@@ -419,6 +438,7 @@ export class CostSamples {
     this.#mark(position, thread, cpu)
     position.batchEndCpu = cpu
     position.batchEndDisturbances = thread.disturbances
+    position.batchWasVain = false
     const next = nextKindOfThread(this.#recording, i)
     if (next !== EVENT.slabBegin && position.slabCpu >= 0) {
       if (counts && !position.slabFreed && thread.disturbances === position.slabDisturbances) {

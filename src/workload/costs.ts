@@ -1,6 +1,6 @@
 import { CostSamples } from './cost-samples.ts'
 import { fixed, measured } from './cost-shapes.ts'
-import type { Numbers } from './numbers.ts'
+import { Numbers } from './numbers.ts'
 import type { Recording } from './recording.ts'
 import { type ClassifiedStores, classifyStores, storeCosts } from './stores.ts'
 import type { Cost, CostName } from './types.ts'
@@ -43,6 +43,7 @@ export function measureCosts(
       '1 x a kept page and the removal of its slot',
     ),
     batch: measured(samples.batch, 'from the last write of a batch to the next isolation', 0),
+    isolate: isolateCost(samples.isolate),
     slab: coldCost(samples.slab, samples.slabAny, 'one pass over the shrinkers'),
     directEntry: coldCost(
       samples.directEntry,
@@ -63,6 +64,21 @@ export function measureCosts(
       fixed(ofStores.store.fixedNs * SWITCH_IN_STORE, 'default', `${SWITCH_IN_STORE} x a store`),
   }
   return { costs, ...classified }
+}
+
+/** Steps between kept batches that tell what they cost. */
+const MIN_VAIN = 20
+/** Of the median; what took longer was an aging that walked page tables (up to 8 ms, where nine in ten take 48 to 90 us), which costs apart. */
+const MOST_ISOLATING = 4
+
+function isolateCost(samples: Numbers): Cost {
+  const most = MOST_ISOLATING * samples.median()
+  const isolating = new Numbers()
+  for (const ns of samples.copyValues()) if (ns <= most) isolating.push(ns)
+  if (isolating.length >= MIN_VAIN)
+    return measured(isolating, 'end of a batch that kept every page to the next isolation', 0)
+  const few = `fewer than ${MIN_VAIN} batches kept every page`
+  return fixed(0, 'default', `0: a share of \`batch\`; ${few}`)
 }
 
 /** Fewer samples of a cold step say less than those of all such steps, brought up to cold ones by the time since the one before. */

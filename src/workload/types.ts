@@ -332,6 +332,8 @@ export const COSTS = [
   'unmapDirectHeld',
   /** As `unmapAfterStore`, while another CPU runs a task whose address space is being unmapped; none = as `unmapRemote`. */
   'unmapRemoteAfterStore',
+  /** Isolation of a batch and putting back the one before it: of `batch`, what a batch of which every page is kept takes too; none = a fifth. */
+  'isolate',
 ] as const
 export type CostName = (typeof COSTS)[number]
 

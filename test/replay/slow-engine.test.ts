@@ -155,6 +155,7 @@ function makeCase(policy: SlowPolicy, seed: number, { largest, isNamed, hasMemcg
       slab: many(500, 20_000),
       directEntry: many(1000, 20_000),
       memcgEntry: many(1000, 20_000),
+      ...(draw(0, 2) === 0 ? {} : { isolate: many(300, 12_000) }),
       swapIn: many(10_000, 60_000),
       fault: many(100, 9000),
       push: many(100, 9000),

@@ -284,3 +284,64 @@ it('the entry of reclaim for a memory cgroup is told apart from that of direct r
   expect(new Set(costs.directEntry.samples)).toEqual(new Set([20_000]))
   expect(new Set(costs.memcgEntry.samples)).toEqual(new Set([300]))
 })
+
+describe('isolation of a batch', () => {
+  /** kswapd looks at batches of 64 pages, of which every `writesEvery`th is written as a whole; with `slabs` it goes to the shrinkers after each. */
+  function isolation(
+    batches: number,
+    given: { writesEvery?: number; slabs?: boolean; passedOver?: number; agesEvery?: number } = {},
+  ) {
+    const builder = new RecordingBuilder()
+    let ns = 0
+    let rank = 0
+    const add = (
+      kind: (typeof EVENT)[keyof typeof EVENT],
+      after: number,
+      [a, b, c] = [0, 0, 0],
+    ): void => {
+      ns += after
+      builder.add(rank++, kind, ns, 0, KSWAPD, a, b, c, 0)
+    }
+    builder.add(rank++, EVENT.switch, ns, 0, 0, 0, STATE.runnable, KSWAPD, 0)
+    for (let batch = 0; batch < batches; batch++) {
+      const isWritten = (batch + 1) % (given.writesEvery ?? batches + 1) === 0
+      // The empty list of the other kind is looked at first.
+      add(EVENT.isolate, 2000, [0, 0, 0])
+      const isAged = (batch + 1) % (given.agesEvery ?? batches + 1) === 0
+      add(EVENT.isolate, isAged ? 8_000_000 : 3000, [64, 64 + (given.passedOver ?? 0), 64])
+      for (let page = 0; isWritten && page < 64; page++) {
+        add(EVENT.gate, 700, [batch * 64 + page, 0, 0])
+        add(EVENT.written, 9000, [batch * 64 + page, RECLAIM_WB_ANON, 0])
+      }
+      add(EVENT.batchEnd, isWritten ? 800 : 1920, [64, isWritten ? 64 : 0, 0])
+      if (given.slabs !== true) continue
+      add(EVENT.slabBegin, 400)
+      add(EVENT.slabEnd, 600)
+    }
+    const recording = madeRecording(builder, { endNs: ns })
+    return measureCosts(recording, new Set(), {
+      sameShare: 0,
+      untilEvent: recording.length,
+      stolenOfStep: new Float64Array(recording.length),
+    }).costs
+  }
+
+  it('is what lies between batches of which every page is kept', () => {
+    const { isolate, scanKept } = isolation(100, { writesEvery: 10 })
+    // Of 99 steps nine follow a batch that was written, and tell nothing.
+    expect([isolate.n, new Set(isolate.samples)]).toEqual([90, new Set([5000])])
+    expect(scanKept.fixedNs).toBe(30)
+  })
+
+  it('has no aging in it, and nothing of what isolation passes over, which cost apart', () => {
+    const { isolate } = isolation(100, { agesEvery: 50 })
+    expect([isolate.n, isolate.fixedNs]).toEqual([97, 5000])
+    expect(isolation(100, { passedOver: 1 }).isolate).toMatchObject({ n: 0, basis: 'default' })
+  })
+
+  it('is not told by what follows the shrinkers, nor by a few batches', () => {
+    expect(isolation(100, { slabs: true }).isolate).toMatchObject({ n: 0, basis: 'default' })
+    expect(isolation(20).isolate).toMatchObject({ n: 0, basis: 'default', fixedNs: 0 })
+    expect(isolation(21).isolate).toMatchObject({ n: 20, basis: 'event', fixedNs: 5000 })
+  })
+})

@@ -133,7 +133,7 @@ function* shrinkInactive(machine: Machine, scan: Scan, group: Group, count: numb
   const batch = lists.isolate(group.inactive, count, clock.cpu)
   if (batch.length === 0) return
   const own = costs.batch.draw()
-  const isolating = Math.floor(own * 0.2)
+  const isolating = costs.isolate.isNone ? Math.floor(own * 0.2) : costs.isolate.draw()
   // What is isolated here may be single pages by the end.
   const taken = pagesOn(batch)
   yield { spend: isolating }
@@ -144,7 +144,7 @@ function* shrinkInactive(machine: Machine, scan: Scan, group: Group, count: numb
     if (yield* shrinkFolio(machine, scan, folio)) freed += folio.pages
     else kept.push(folio)
   for (const folio of kept) lists.add(folio)
-  if (freed > 0) yield { spend: own - isolating }
+  if (freed > 0) yield { spend: Math.max(0, own - isolating) }
   frames.give(freed)
   scan.reclaimed += freed
   scan.scanned += taken
