@@ -26,6 +26,11 @@ export class CostSampler {
     return this.#samples.length === 0 && this.#fixed === 0
   }
 
+  get median(): number {
+    const sorted = this.#samples.slice().sort()
+    return sorted[sorted.length >> 1] ?? this.#fixed
+  }
+
   draw(): number {
     const samples = this.#samples
     const length = samples.length

@@ -63,7 +63,7 @@ export class PolicyOperations {
     turn.flight = pages.swapout[folio] as number
     const node = zones.nodeOf(pages.node[folio] as number)
     const memalloc = layout?.memalloc ?? true
-    const ns = stores.begin(thread, node, folio, memalloc, layout?.kworker ?? false)
+    const ns = stores.beginQueued(thread, node, folio, memalloc, layout?.kworker ?? false)
     stores.startWriteback(folio)
     return scheduler.spend(thread, ns) ? this.storeSpent(turn) : STORING
   }

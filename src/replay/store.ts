@@ -44,9 +44,15 @@ export class Stores {
   /** Stores that have begun and not ended. */
   underWay = 0
   #refusedInRow = 0
+  /**
+   * CPU time of a store that is the gate's: who hands the page over spends it, who takes it from a queue does not. All that a zero page takes
+   * where the gate looks for those (swap_writepage since 6.12).
+   */
+  readonly #gateNs: number
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel
+    this.#gateNs = kernel.zeroMap ? kernel.costs.storeSame.median : 0
     this.#request = {
       slot: 0,
       page: 0,
@@ -118,6 +124,17 @@ export class Stores {
     for (let part = 1; part < count && work.place !== 'reject'; part++)
       ns += this.#storePart(thread, work, part)
     return ns
+  }
+
+  /** The same for a page from a queue. */
+  beginQueued(
+    thread: Thread,
+    node: NodeState,
+    page: number,
+    memalloc: boolean,
+    isKworker: boolean,
+  ): number {
+    return Math.max(0, this.begin(thread, node, page, memalloc, isKworker) - this.#gateNs)
   }
 
   /**

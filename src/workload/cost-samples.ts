@@ -227,6 +227,7 @@ export class CostSamples {
         entry: begun.entry + part,
         cpuNs: (cpu - begun.cpu) / folioPages,
         isKernel: !thread.isUser,
+        isBeyondGate: this.hasGate && this.#recording.kind[begun.event] === EVENT.store,
         flushes: thread.flushes - begun.flushes,
         // What one switch costs is not told by a part of a store.
         switches: folioPages > 1 ? 2 * switches : switches,
@@ -240,14 +241,9 @@ export class CostSamples {
     const { kind, a } = this.#recording
     if (kind[event] !== (this.hasGate ? EVENT.gate : EVENT.written)) return
     const entry = this.hasGate ? (a[event] ?? 0) : entryOfWrite(this.#recording, event)
-    const undisturbed = {
-      isKernel: true,
-      flushes: 0,
-      switches: 0,
-      switchShare: 0,
-      stoodStill: false,
-    }
-    this.stores.push({ event, entry, cpuNs: Number.NaN, ...undisturbed })
+    const undisturbed = { flushes: 0, switches: 0, switchShare: 0, stoodStill: false }
+    const lost = { isKernel: true, isBeyondGate: false, cpuNs: Number.NaN }
+    this.stores.push({ event, entry, ...lost, ...undisturbed })
   }
 
   #directBegins(thread: Thread, cpu: number, entryShare: number): void {

@@ -13,6 +13,8 @@ export interface MeasuredCosts extends ClassifiedStores {
 export interface CostOptions {
   /** Share of zero and same-filled pages among the stores, from counters; undefined = from the distribution's shape. */
   readonly sameShare: number | undefined
+  /** The gate looks for zero pages. */
+  readonly zeroMap: boolean
   /** Only events before this one give samples. */
   readonly untilEvent: number
   /** By event: CPU time of the step that ends there which the machine did not have. */
@@ -26,7 +28,7 @@ export function measureCosts(
   options: CostOptions,
 ): MeasuredCosts {
   const samples = new CostSamples(recording, owners, options)
-  const classified = classifyStores(samples.stores, options.sameShare)
+  const classified = classifyStores(samples.stores, options)
   const { storeSame, ...ofStores } = storeCosts(classified.stores, !samples.hasGate)
   const { refillNs, removalNs, ...unmapping } = unmapCosts(samples.gaps, classified.sameBelowNs)
   const kept = measured(samples.scanKept, 'batches of which every page was kept', 0)

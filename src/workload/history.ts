@@ -3,6 +3,7 @@ import { readClocks } from './clock-reader.ts'
 import { type MeasuredCosts, measureCosts } from './costs.ts'
 import { findSameShare } from './counters.ts'
 import { type Demand, type DemandTasks, findDemand, listDemandTasks } from './demand-of-tasks.ts'
+import { findZeroMap } from './kernel.ts'
 import { findRecordPages, findZones } from './machine.ts'
 import { type Shares, spreadFree, spreadPages, sumByNode } from './nodes.ts'
 import { listStores, listTouches, nodeFinder, type StoreList, type Touch } from './page-events.ts'
@@ -53,6 +54,7 @@ export function readHistory(recording: Recording, disturbances: Disturbances | u
   const costsUntil = (untilEvent: number): MeasuredCosts =>
     measureCosts(recording, users.owners, {
       sameShare,
+      zeroMap: findZeroMap(recording).value,
       stolenOfStep: stolen.ofStep,
       untilEvent,
     })

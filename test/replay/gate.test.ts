@@ -7,7 +7,7 @@ import { parallel } from '../../src/policies/parallel.ts'
 import type { Policy, TunableValues } from '../../src/policies/policy.ts'
 import type { RowSink } from '../../src/replay/recorder.ts'
 import { replay } from '../../src/replay/replay.ts'
-import { CountingBackend, plainContents } from './build.ts'
+import { based, CountingBackend, plainContents } from './build.ts'
 import { type PlainRow, RowCollector, RowDigest } from './rows.ts'
 import { pressure } from './scenarios.ts'
 
@@ -53,7 +53,7 @@ function queuedDirectly(policy: Policy, tunables: TunableValues): readonly Plain
 /** Faults that met a folio between its submission and the end of its store: did they go on before that end? */
 function faultsDuringStores(backend: string): readonly boolean[] {
   const rows = new RowCollector()
-  run(kcompressd, {}, backend, rows.sink, pressure({ pages: 1500, touches: 6000, tasks: 2 }))
+  run(kcompressd, {}, backend, rows.sink, pressure({ pages: 1500, touches: 9000, tasks: 2 }))
   const outs = rows.of('swapouts')
   return rows
     .of('swapins')
@@ -98,7 +98,7 @@ it('v1 as a vendor ships it lets direct reclaimers queue', () => {
 })
 
 it('parallel leaves folios waiting where a worker serves the node of its CPU, as in the patch', () => {
-  const workload = pressure({ pages: 1500, touches: 500, tasks: 2, cpus: 4, nodes: 2 })
+  const workload = pressure({ pages: 1500, touches: 2000, tasks: 2, cpus: 4, nodes: 2 })
   const longestWait = (tunables: TunableValues): number => {
     const rows = new RowCollector()
     replay(workload, {
@@ -119,4 +119,31 @@ it('parallel leaves folios waiting where a worker serves the node of its CPU, as
   const served = longestWait({ 'pstrace.memalloc': 1 })
   const stranded = longestWait({ 'pstrace.memalloc': 1, 'pstrace.cpu_node': 1 })
   expect(stranded / served).toBeGreaterThan(5)
+})
+
+it('only who hands a folio over pays for the way through a gate that looks for zero pages', () => {
+  const storeNs = 100_000
+  const zeroNs = 8000
+  const cost = (fixedNs: number) => ({
+    ...WORKLOAD.costs.store,
+    samples: new Float64Array(),
+    fixedNs,
+  })
+  const shortest = (policy: Policy, path: string, zeroMap: boolean): number => {
+    const rows = new RowCollector()
+    const { machine } = WORKLOAD
+    run(policy, policy === kswapd ? {} : { 'pstrace.memalloc': 1 }, 'zram', rows.sink, {
+      ...WORKLOAD,
+      machine: { ...machine, zeroMap: based(zeroMap) },
+      costs: { ...WORKLOAD.costs, store: cost(storeNs), storeSame: cost(zeroNs) },
+    })
+    const outs = rows
+      .of('swapouts')
+      .filter((row) => row['path'] === path && row['stored_ns'] !== null)
+    return Math.min(...outs.map((row) => Number(row['stored_ns']) - Number(row['start_ns'])))
+  }
+  expect(shortest(kcompressd, 'queued', true)).toBe(storeNs - zeroNs)
+  expect(shortest(parallel, 'displaced', true)).toBe(storeNs - zeroNs)
+  expect(shortest(kswapd, 'inline', true)).toBe(storeNs)
+  expect(shortest(kcompressd, 'queued', false)).toBe(storeNs)
 })

@@ -22,9 +22,9 @@ function totalOf(zones: readonly RecordedZone[]): number {
   const { stores } = classifyStores(
     Array.from({ length: STORES }, (_, event) => {
       const store = { event, entry: event, cpuNs: 1000, flushes: 0, switches: 0, switchShare: 0 }
-      return { ...store, isKernel: true, stoodStill: false }
+      return { ...store, isKernel: true, isBeyondGate: false, stoodStill: false }
     }),
-    undefined,
+    { sameShare: undefined, zeroMap: false },
   )
   return balanceMemory(recording, stores, {
     ...WATERMARKS,
@@ -43,11 +43,15 @@ it('a boost’s wake-up tells of one node, so that on several it is no anchor', 
     const builder = new RecordingBuilder()
     builder.add(0, EVENT.wakeKswapd, 0, 0, APP, 0, gfp, 1, 0)
     const recording = madeRecording(builder, { endNs: 100, zones })
-    return balanceMemory(recording, classifyStores([], undefined).stores, {
-      ...WATERMARKS,
-      ...{ startEvent: 0, endNs: recording.endNs, managed: 1000 },
-      ...{ poolCounted: undefined, poolSnapshot: 0.5, totalSnapshot: undefined },
-    }).anchors.length
+    return balanceMemory(
+      recording,
+      classifyStores([], { sameShare: undefined, zeroMap: false }).stores,
+      {
+        ...WATERMARKS,
+        ...{ startEvent: 0, endNs: recording.endNs, managed: 1000 },
+        ...{ poolCounted: undefined, poolSnapshot: 0.5, totalSnapshot: undefined },
+      },
+    ).anchors.length
   }
   expect(anchorsOf([zone(0, 1000)], 0)).toBe(1)
   expect(anchorsOf([zone(0, 1000), zone(1, 3000)], 0)).toBe(0)

@@ -103,6 +103,7 @@ describe('stores of direct reclaimers', () => {
       })
       const { costs } = measureCosts(recording, new Set([APP]), {
         sameShare: 0,
+        zeroMap: false,
         untilEvent: recording.length,
         stolenOfStep: new Float64Array(recording.length),
       })
@@ -121,6 +122,7 @@ describe('stores of direct reclaimers', () => {
     })
     const { costs } = measureCosts(recording, new Set([APP]), {
       sameShare: 0,
+      zeroMap: false,
       untilEvent: recording.length,
       stolenOfStep: new Float64Array(recording.length),
     })
@@ -133,6 +135,7 @@ function costsOf(times: readonly { tid: number; slab: number; own: number }[]) {
   const recording = shrinking(200, times)
   return measureCosts(recording, new Set([APP]), {
     sameShare: 0,
+    zeroMap: false,
     untilEvent: recording.length,
     stolenOfStep: new Float64Array(recording.length),
   })
@@ -206,6 +209,7 @@ it.each([
     const recording = madeRecording(builder, { endNs: ns })
     const { costs } = measureCosts(recording, new Set([APP]), {
       sameShare: 0,
+      zeroMap: false,
       untilEvent: recording.length,
       stolenOfStep: new Float64Array(recording.length),
     })
@@ -245,6 +249,7 @@ it('a pass in which a shrinker gave something back is no sample of one', () => {
   const recording = madeRecording(builder, { endNs: ns })
   const { costs } = measureCosts(recording, new Set([APP]), {
     sameShare: 0,
+    zeroMap: false,
     untilEvent: recording.length,
     stolenOfStep: new Float64Array(recording.length),
   })
@@ -278,6 +283,7 @@ it('the entry of reclaim for a memory cgroup is told apart from that of direct r
   const recording = madeRecording(builder, { endNs: ns })
   const { costs } = measureCosts(recording, new Set([APP]), {
     sameShare: 0,
+    zeroMap: false,
     untilEvent: recording.length,
     stolenOfStep: new Float64Array(recording.length),
   })
@@ -321,6 +327,7 @@ describe('isolation of a batch', () => {
     const recording = madeRecording(builder, { endNs: ns })
     return measureCosts(recording, new Set(), {
       sameShare: 0,
+      zeroMap: false,
       untilEvent: recording.length,
       stolenOfStep: new Float64Array(recording.length),
     }).costs

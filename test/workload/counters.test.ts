@@ -23,12 +23,13 @@ function peakShare(stored: number, mostUsed: number | undefined): number | undef
       entry: page,
       cpuNs: page % 10 === 0 ? 10 : 1000,
       isKernel: true,
+      isBeyondGate: false,
       flushes: 0,
       switches: 0,
       switchShare: 0,
       stoodStill: false,
     })),
-    0.1,
+    { sameShare: 0.1, zeroMap: true },
   )
   return poolPerPageAtPeak(recording, stores)
 }

@@ -83,6 +83,7 @@ function costsOf(play: (script: Script) => void) {
   const recording = script.finish()
   return measureCosts(recording, new Set([APP]), {
     sameShare: 0,
+    zeroMap: false,
     untilEvent: recording.length,
     stolenOfStep: new Float64Array(recording.length),
   }).costs

@@ -19,12 +19,13 @@ function outside(pages: number, refusals: RecordedRefusals | undefined): number[
       entry: 1000 + page,
       cpuNs: page === 0 ? 10 : 1000,
       isKernel: true,
+      isBeyondGate: false,
       flushes: 0,
       switches: 0,
       switchShare: 0,
       stoodStill: false,
     })),
-    1 / pages,
+    { sameShare: 1 / pages, zeroMap: true },
   )
   const found = storesOutsidePool(recording, stores)
   return Array.from(found).flatMap((isOutside, page) => (isOutside === 1 ? [page] : []))

@@ -52,7 +52,7 @@ function find(recording: Recording) {
 
 function costsOf(recording: Recording) {
   const { ofStep } = find(recording)
-  const options = { sameShare: 0, untilEvent: recording.length }
+  const options = { sameShare: 0, zeroMap: false, untilEvent: recording.length }
   return measureCosts(recording, new Set(), { ...options, stolenOfStep: ofStep }).costs
 }
 

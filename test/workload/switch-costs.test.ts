@@ -36,6 +36,7 @@ class Script {
 function costsOf(recording: Recording, sameShare = 0) {
   return measureCosts(recording, new Set([APP]), {
     sameShare,
+    zeroMap: false,
     untilEvent: recording.length,
     stolenOfStep: new Float64Array(recording.length),
   }).costs
