@@ -13,6 +13,7 @@ const FREE_PAGES = TASK_OPS.indexOf('free')
 const EXIT = TASK_OPS.indexOf('exit')
 const MARK = TASK_OPS.indexOf('mark')
 const RECLAIM = TASK_OPS.indexOf('reclaim')
+const REFERENCE = TASK_OPS.indexOf('reference')
 
 /** How far a task got, and when. */
 export interface TaskProgress {
@@ -99,6 +100,7 @@ export class TaskScript {
       case ALLOC:
         return this.#allocate(value)
       case TOUCH:
+      case REFERENCE:
         return faults.touch(thread, value)
       case SLEEP:
         progress.ownNs += value

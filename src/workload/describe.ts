@@ -246,6 +246,11 @@ function describeDemand(facts: FactList, task: WorkloadTask): void {
   }
   const touches = sumRows(task, 'touch').rows
   facts.add('touches', `${name}.touches`, touches, '', 'event', 'swap-ins')
+  const unseen = sumRows(task, 'reference').rows
+  if (unseen > 0) {
+    const returned = 'in memory, as often as the pages evicted last came back'
+    facts.add('touches', `${name}.unseen_touches`, unseen, '', 'inferred', returned)
+  }
 }
 
 /** Where a workload begins, and with how much free, is when somebody first met low memory: recordings of one activity agree in what is asked for beyond that. */

@@ -12,6 +12,7 @@ import { EVENT, type RecordedZone, type Recording } from './recording.ts'
 import { findStolen, type Stolen } from './stolen.ts'
 import { findMemoryUsers, type MemoryUsers } from './threads.ts'
 import type { Based, Workload } from './types.ts'
+import { drawTouches, type UnseenTouches } from './unseen-touches.ts'
 import { endOfDemand, WorkTimes } from './work-share.ts'
 
 /** What flushes and switches cost the tasks beside their own work. */
@@ -32,6 +33,7 @@ export interface History {
   readonly stores: StoreList
   readonly touches: readonly Touch[]
   readonly identities: Identities
+  readonly unseenTouches: UnseenTouches
   /** Anonymous pages in memory at the start. */
   readonly resident: number
   readonly work: WorkTimes
@@ -79,13 +81,23 @@ export function readHistory(recording: Recording, disturbances: Disturbances | u
   const { allocations, balance, cache } = demand
   const resident = Math.max(0, balance.lruAtStart.value - cache.atStart)
   const nodeAtStart = spreadPages(resident, residentByNode(zones, demand))
+  const identities = followPages(stores.list, touches, allocations, nodeAtStart)
   return {
     ...{ users, zones, recordPagesPerSlot, stolen, whole, costsUntil, switchNs, tasks, demand },
     ...{ stores, touches, resident, startEvent, startNs },
-    identities: followPages(stores.list, touches, allocations, nodeAtStart),
+    identities,
+    unseenTouches: drawTouches(
+      stores.list,
+      touches,
+      { ...identities, allocatedNs: allocations.ns },
+      Math.ceil(resident / RECENT_PER_RESIDENT),
+    ),
     ...findTimes({ startNs, tasks, demand, touches }),
   }
 }
+
+/** Pages evicted last are an eighth of what was in memory at the start: 2,000 to 11,000 in the recordings. */
+const RECENT_PER_RESIDENT = 8
 
 /** Free memory, the LRU and the page cache are in proportion to the nodes' memory; where one ran low first, its free memory is on the LRU instead. */
 function residentByNode(

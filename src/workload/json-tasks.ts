@@ -20,7 +20,7 @@ interface TaskSurroundings {
 }
 
 const ALLOC: TaskOp = 'alloc'
-const TOUCH: TaskOp = 'touch'
+const TOUCHES: readonly (TaskOp | undefined)[] = ['touch', 'reference']
 
 /** The task at place `index` of a workload as JSON. */
 export function readTask(
@@ -79,7 +79,7 @@ function checkPages(values: JsonValues, { op, arg }: Rows, pages: WorkloadPages,
     const name = TASK_OPS[op[row] ?? 0]
     const value = arg[row] ?? 0
     const least = name === ALLOC ? -1 : 0
-    if ((name === ALLOC || name === TOUCH) && !(value >= least && value < pages.length))
+    if ((name === ALLOC || TOUCHES.includes(name)) && !(value >= least && value < pages.length))
       values.fail(`${at}[${row}].arg`, value, `a page_id below pages.length (${pages.length})`)
   }
 }

@@ -6,6 +6,7 @@ import type { Touch } from './page-events.ts'
 import type { Recording } from './recording.ts'
 import { isProcess, type MemoryUsers } from './threads.ts'
 import { TASK_OPS, type TaskOp, type WorkloadTask } from './types.ts'
+import type { UnseenTouches } from './unseen-touches.ts'
 
 const OP = Object.fromEntries(TASK_OPS.map((op, index) => [op, index])) as Readonly<
   Record<TaskOp, number>
@@ -21,6 +22,7 @@ export interface TaskParts {
     readonly own: Float64Array
   }
   readonly touches: readonly Touch[]
+  readonly unseenTouches: UnseenTouches
   readonly identities: { readonly ofTouch: Int32Array; readonly folio: Int32Array | undefined }
   readonly file: FileReads
   readonly users: MemoryUsers
@@ -68,6 +70,7 @@ function listOps(clock: TaskClock, row: number, parts: TaskParts): OpList {
     const page = identities.ofTouch[index] ?? -1
     if (touch.task === row && page >= 0) add(list, touch.own, OP.touch, page)
   })
+  addUnseenTouches(list, clock, row, parts)
   clock.sleeps.lengths().forEach((ns, n) => {
     add(list, clock.sleepOwn.at(n), OP.sleep, ns)
   })
@@ -81,6 +84,22 @@ function add({ ops, owns, args }: OpList, own: number, op: number, arg: number):
   owns.push(own)
   ops.push(op)
   args.push(arg)
+}
+
+/** Pages are touched by whoever allocated them, those of the start by who makes the seen touch. */
+function addUnseenTouches(
+  list: OpList,
+  clock: TaskClock,
+  row: number,
+  { allocations, resident, touches, unseenTouches }: TaskParts,
+): void {
+  const { length, page, withTouch } = unseenTouches
+  for (let n = 0; n < length; n++) {
+    const touched = page[n] ?? 0
+    const seen = touches[withTouch[n] ?? 0]
+    const owner = allocations.task[touched - resident] ?? seen?.task
+    if (owner === row) add(list, clock.ownAt(seen?.ns ?? 0), OP.reference, touched)
+  }
 }
 
 /** Reads at one moment of the task's own time are one operation. */

@@ -222,6 +222,7 @@ export const TASK_OPS = [
   'exit',
   'mark',
   'reclaim',
+  'reference',
 ] as const
 export type TaskOp = (typeof TASK_OPS)[number]
 
@@ -232,7 +233,8 @@ export type TaskOp = (typeof TASK_OPS)[number]
  * touch: page_id, a swap-in if it is swapped out, a plain reference otherwise; sleep: ns asleep by its own will;
  * file: number of page-cache pages read (clean, reclaimable); free: number of pages it gives back; exit: the task ends and
  * its pages are freed; mark: a phase begins (arg = phase number; 0 = recorded work starts being counted);
- * reclaim: it reclaims for its memory cgroup (memory.high, memory.reclaim), from that and those below, until so many pages are freed, which no global watermark asks for.
+ * reclaim: it reclaims for its memory cgroup (memory.high, memory.reclaim), from that and those below, until so many pages are freed, which no global watermark asks for;
+ * reference: page_id, a touch that no event tells of, which is no work to be counted.
  */
 export interface WorkloadTask {
   readonly taskId: number

@@ -126,7 +126,7 @@ function makeCase(policy: SlowPolicy, seed: number, { largest, isNamed, hasMemcg
         else if (pick < 10) rows.push({ op: 'alloc', cpuNs, arg: -1 })
         else if (pick < 18)
           rows.push({
-            op: 'touch',
+            op: row % 3 === 0 ? 'reference' : 'touch',
             cpuNs,
             arg: draw(0, 3) === 0 ? draw(0, pages) : first + draw(0, mine),
           })

@@ -47,7 +47,7 @@ function* runTask(machine: Machine, thread: Thread, task: WorkloadTask): Program
 function* runOp(machine: Machine, thread: Thread, op: TaskOp | undefined, arg: number): Program {
   const folio = machine.folios[arg]
   if (op === 'alloc') yield* faultNew(machine, thread, folio?.state === 'free' ? folio : undefined)
-  else if (op === 'touch') yield* touch(machine, thread, arg)
+  else if (op === 'touch' || op === 'reference') yield* touch(machine, thread, arg)
   else if (op === 'reclaim') {
     const of = { mayWrite: true, group: machine.groupOf(thread), target: Math.max(arg, CLUSTER) }
     yield* directReclaim(machine, thread, of)
