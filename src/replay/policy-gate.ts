@@ -12,7 +12,17 @@ import { LiveTunables, type TunableChange } from './live-tunables.ts'
 import { ANON } from './pages.ts'
 import { Domain } from './policy-domain.ts'
 import { PolicyOperations, type PolicyThreads } from './policy-operations.ts'
-import { ENDED, ENDING, HELD, NONE, NOTHING, PREEMPTED, STORING, Turn } from './policy-turn.ts'
+import {
+  ENDED,
+  ENDING,
+  HELD,
+  NONE,
+  NOTHING,
+  PREEMPTED,
+  QUEUEING,
+  STORING,
+  Turn,
+} from './policy-turn.ts'
 import { KSWAPD_CONTEXT } from './scan.ts'
 import type { Scheduler } from './scheduler.ts'
 import { resume, type Steps, type StepsTo } from './steps.ts'
@@ -203,6 +213,7 @@ export class VirtualGate implements PolicyGate, PolicyThreads {
   #goOn(turn: Turn, need: number): number {
     if (need === STORING) return this.#operations.storeSpent(turn)
     if (need === PREEMPTED) return this.#operations.endStore(turn)
+    if (need === QUEUEING) return this.#operations.workQueued(turn)
     return need === HELD ? this.#operations.takeLock(turn) : NOTHING
   }
 

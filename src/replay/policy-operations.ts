@@ -7,6 +7,7 @@ import {
   NOTHING,
   OTHERS,
   PREEMPTED,
+  QUEUEING,
   STORING,
   type Turn,
   WAIT,
@@ -139,8 +140,21 @@ export class PolicyOperations {
   }
 
   queueWork(turn: Turn, worker: number): number {
+    const { thread } = turn
+    thread.preemptOff++
     this.#threads.queueWork(turn.domain, worker)
-    return this.#paid(turn, this.#kernel.costs.wake.draw())
+    return this.#kernel.scheduler.spend(thread, this.#kernel.costs.wake.draw())
+      ? this.workQueued(turn)
+      : QUEUEING
+  }
+
+  /**
+   * __queue_work() wakes the worker with interrupts off and a spinlock held, and nothing from there to the release of a mutex looks whether a
+   * switch is due: the worker does not run before who woke it spends time again.
+   */
+  workQueued({ thread }: Turn): number {
+    thread.preemptOff--
+    return NOTHING
   }
 
   pause(turn: Turn, ns: number): number {

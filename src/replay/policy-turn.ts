@@ -5,7 +5,10 @@ import type { PolicyOperations } from './policy-operations.ts'
 import type { StepsTo } from './steps.ts'
 import type { Thread } from './thread.ts'
 
-/** What a turn needs to go on: nothing, it has ended, that others run; the same before its store or the wait for a lock ends; that its store's program does. */
+/**
+ * What a turn needs to go on: nothing, it has ended, that others run; the same before its store, the wait for a lock or the time in which it
+ * queues work ends; that its store's program does.
+ */
 export const NOTHING = -1
 export const ENDED = 0
 export const OTHERS = 1
@@ -13,6 +16,7 @@ export const STORING = 2
 export const PREEMPTED = 3
 export const HELD = 4
 export const ENDING = 5
+export const QUEUEING = 6
 
 /** Operations that can be put off until others have run. */
 export const NONE = 0

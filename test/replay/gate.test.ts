@@ -5,6 +5,7 @@ import { kcompressdV1 } from '../../src/policies/kcompressd-v1.ts'
 import { kswapd } from '../../src/policies/kswapd.ts'
 import { parallel } from '../../src/policies/parallel.ts'
 import type { Policy, TunableValues } from '../../src/policies/policy.ts'
+import type { ReplayLogEvent } from '../../src/replay/log-events.ts'
 import type { RowSink } from '../../src/replay/recorder.ts'
 import { replay } from '../../src/replay/replay.ts'
 import { based, CountingBackend, plainContents } from './build.ts'
@@ -146,4 +147,41 @@ it('only who hands a folio over pays for the way through a gate that looks for z
   expect(shortest(parallel, 'displaced', true)).toBe(storeNs - zeroNs)
   expect(shortest(kswapd, 'inline', true)).toBe(storeNs)
   expect(shortest(kcompressd, 'queued', false)).toBe(storeNs)
+})
+
+it('a worker whose work is queued under a mutex runs when that has been given back', () => {
+  const queueing: Policy = {
+    ...parallel,
+    // There is one CPU for both, as there never is in the patch.
+    layout: (node, tunables) => ({
+      ...parallel.layout({ ...node, cpus: 2 }, tunables),
+      keepsOrder: false,
+    }),
+    *submit(folio, node) {
+      if (!node.lock(0)) yield
+      if (node.length(0) >= 6 || (node.read(1) === 0 && !node.allocItem())) {
+        node.unlock(0)
+        return 'inline'
+      }
+      if (!node.push(0, folio)) yield
+      if (node.read(1) === 0) {
+        if (!node.queueWork(0)) yield
+        node.add(1, 1)
+      }
+      node.unlock(0)
+      return 'queued'
+    },
+  }
+  const log: ReplayLogEvent[] = []
+  replay(pressure({ pages: 1500, touches: 3000, tasks: 2, cpus: 1 }), {
+    policy: queueing,
+    tunables: { 'pstrace.memalloc': 1 },
+    backend: new CountingBackend(3),
+    contents: plainContents,
+    log: (event) => log.push(event),
+  })
+  const ofWorker = (name: string) =>
+    log.filter(({ event, thread }) => event === name && thread?.includes('swapout')).length
+  expect(ofWorker('wake')).toBeGreaterThan(200)
+  expect(ofWorker('lock-wait')).toBeLessThan(ofWorker('wake') / 20)
 })
