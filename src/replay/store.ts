@@ -1,6 +1,5 @@
 import type { Place, StoreRequest } from '../memory/backends/backend.ts'
 import { PstraceError } from '../model/error.ts'
-import { drawn } from './costs.ts'
 import * as F from './flights.ts'
 import type { Kernel } from './kernel.ts'
 import type { NodeState } from './node-state.ts'
@@ -26,6 +25,9 @@ interface StoreWork {
   isFailed: boolean
   place: Place
   poolPagesTaken: number
+  /** Pages given to the backend, and what each of them took; what is left of longer folios follows. */
+  parts: number
+  takenByPage: number[]
   compressedBytes: number
   deviceWrites: number
 }
@@ -160,6 +162,8 @@ export class Stores {
     const result = backend.store(request)
     work.place = result.place
     work.poolPagesTaken += result.poolPagesTaken
+    work.takenByPage[part] = result.poolPagesTaken
+    work.parts = part + 1
     work.compressedBytes += result.compressedBytes
     work.deviceWrites += result.deviceWrites
     if (result.place !== 'reject') pool.hold(request.slot, HOLDS_COPY, work.poolNode, page)
@@ -198,29 +202,47 @@ export class Stores {
       this.#kernel.swapOuts.backOut(node, page, false)
       return false
     }
-    const { zones } = this.#kernel
-    if (
-      !memalloc &&
-      poolPagesTaken > 0 &&
-      !zones.takeForPool(work.poolNode, zones.localNode(thread), poolPagesTaken)
-    )
-      return this.#reclaimAndEnd(thread, { ...work })
+    if (!memalloc && poolPagesTaken > 0) {
+      const refused = this.#takePoolPages(thread, work, 0)
+      if (refused < work.parts)
+        return this.#reclaimAndEnd(
+          thread,
+          { ...work, takenByPage: work.takenByPage.slice() },
+          refused,
+        )
+    }
     return this.#end(thread, work)
   }
 
-  /** A worker without reserves looks for memory itself; it may store other pages on the way. */
-  *#reclaimAndEnd(thread: Thread, work: StoreWork): StepsTo<boolean> {
+  /** What a folio's pages from `from` on need: each of them has a group of its own (alloc_zspage). Returns the first to which one is refused. */
+  #takePoolPages(thread: Thread, work: StoreWork, from: number): number {
+    const { zones } = this.#kernel
+    const { poolNode, takenByPage } = work
+    for (let part = from; part < work.parts; part++) {
+      const count = takenByPage[part] as number
+      if (count > 0 && !zones.takeForPool(poolNode, zones.localNode(thread), count)) return part
+      // Others were pushed out for it.
+      if (count < 0) zones.poolChanged(poolNode, count)
+    }
+    return work.parts
+  }
+
+  /** A worker without reserves looks for memory itself, for each page that was refused some; it may store other pages on the way. */
+  *#reclaimAndEnd(thread: Thread, work: StoreWork, firstRefused: number): StepsTo<boolean> {
     const { scheduler, costs, direct, backend, preemptible, tally } = this.#kernel
-    tally.writestalls++
-    const { poolNode, poolPagesTaken, isKworker } = work
-    yield* direct.takeForPool(thread, poolNode, { pages: poolPagesTaken, isKworker })
-    scheduler.setDoing(thread, STORE)
-    if (backend.traits?.compressesAgain !== false) {
-      // The stream was released meanwhile: zram up to 6.12 compresses once more.
-      if (!preemptible) thread.preemptOff++
-      const ns = drawn(costs.store, this.#kernel.pages.pagesOf(work.page))
-      if (!scheduler.spend(thread, ns)) yield
-      if (!preemptible && !scheduler.allowPreemption(thread)) yield
+    const { poolNode, takenByPage, isKworker } = work
+    let part = firstRefused
+    while (part < work.parts) {
+      tally.writestalls++
+      yield* direct.takeForPool(thread, poolNode, { pages: takenByPage[part] as number, isKworker })
+      scheduler.setDoing(thread, STORE)
+      if (backend.traits?.compressesAgain !== false) {
+        // The stream was released meanwhile: zram up to 6.12 compresses once more.
+        if (!preemptible) thread.preemptOff++
+        if (!scheduler.spend(thread, costs.store.draw())) yield
+        if (!preemptible && !scheduler.allowPreemption(thread)) yield
+      }
+      part = this.#takePoolPages(thread, work, part + 1)
     }
     const ending = this.#end(thread, work)
     return typeof ending === 'boolean' ? ending : yield* ending
@@ -300,6 +322,8 @@ export class Stores {
         isFailed: false,
         place: 'zram',
         poolPagesTaken: 0,
+        parts: 0,
+        takenByPage: [],
         compressedBytes: 0,
         deviceWrites: 0,
       }

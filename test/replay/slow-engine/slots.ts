@@ -28,10 +28,10 @@ export class Slots {
     return this.#next - count
   }
 
-  /** Frames that the pool needs for these slots; who stores takes them when the store is done. */
-  store(slot: number, count: number): number {
+  /** Frames that the pool needs for the slot; who stores takes them when the store is done. */
+  store(slot: number): number {
     const before = this.#poolPages()
-    for (let page = 0; page < count; page++) this.#stored.add(slot + page)
+    this.#stored.add(slot)
     return this.#poolPages() - before
   }
 

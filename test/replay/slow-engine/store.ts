@@ -9,11 +9,15 @@ export function* store(machine: Machine, thread: Thread, folio: Folio): Program 
   if (frames.free + frames.listed(thread.cpu) <= 0) throw new OutsideCase('no page left')
   const poolPages = beginStore(machine, thread, folio)
   yield { spend: drawEach(folio.pages, machine.costs.store) }
-  endStore(machine, folio, poolPages)
+  endStore(
+    machine,
+    folio,
+    poolPages.reduce((all, taken) => all + taken, 0),
+  )
 }
 
-/** Frames that the pool will take for it at the end. */
-export function beginStore(machine: Machine, thread: Thread, folio: Folio): number {
+/** Frames that the pool will take at the end, for each of its pages. */
+export function beginStore(machine: Machine, thread: Thread, folio: Folio): readonly number[] {
   if (folio.state !== 'queued' && folio.state !== 'resident')
     throw new Error(`folio ${folio.id} is stored twice`)
   const row = swapoutOf(folio)
@@ -25,7 +29,7 @@ export function beginStore(machine: Machine, thread: Thread, folio: Folio): numb
   folio.state = 'storing'
   row.start = machine.clock.now
   row.storedBy = thread.name
-  return machine.slots.store(folio.slot, folio.pages)
+  return Array.from({ length: folio.pages }, (_, page) => machine.slots.store(folio.slot + page))
 }
 
 export function endStore(machine: Machine, folio: Folio, poolPages: number): void {

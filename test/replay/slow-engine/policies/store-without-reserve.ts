@@ -10,9 +10,9 @@ import { timerAt } from '../timer.ts'
 const HOPELESS = 200
 
 /**
- * A worker without PF_MEMALLOC: the pool's pages are taken one after the other, each above the min mark. Where one is refused, those before
- * it are given back, the worker reclaims for each without writing and compresses once more. Between two reclaims it sleeps for `restTicks`
- * ticks.
+ * A worker without PF_MEMALLOC: what each page of the folio needs of the pool is taken one after the other, each above the min mark. Where
+ * one is refused, those before it are given back, the worker reclaims for each without writing and compresses that page once more. Between
+ * two reclaims it sleeps for `restTicks` ticks.
  */
 export function* storeWithoutReserve(
   machine: Machine,
@@ -21,22 +21,23 @@ export function* storeWithoutReserve(
   restTicks: number,
 ): Program {
   const { costs, frames, kswapd, marks } = machine
-  const poolPages = beginStore(machine, thread, folio)
+  const ofPages = beginStore(machine, thread, folio)
   yield { spend: drawEach(folio.pages, costs.store) }
-  let taken = 0
-  for (; taken < poolPages; taken++) {
-    if (frames.counted <= marks.low) kswapd.wake()
-    if (frames.counted <= marks.min) break
-    frames.take(1)
-  }
-  if (taken < poolPages) {
+  for (const poolPages of ofPages) {
+    let taken = 0
+    for (; taken < poolPages; taken++) {
+      if (frames.counted <= marks.low) kswapd.wake()
+      if (frames.counted <= marks.min) break
+      frames.take(1)
+    }
+    if (taken === poolPages) continue
     frames.give(taken)
     for (let page = 0; page < poolPages; page++) {
       if (frames.counted <= marks.low) kswapd.wake()
       yield* reclaim(machine, thread, restTicks)
       frames.take(1)
     }
-    yield { spend: drawEach(folio.pages, costs.store) }
+    yield { spend: costs.store.draw() }
   }
   endStore(machine, folio, 0)
 }
