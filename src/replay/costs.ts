@@ -10,7 +10,7 @@ export class CostSampler {
   readonly #samples: Float64Array
   readonly #fixed: number
   readonly #random: Random
-  readonly #median: number
+  readonly median: number
   #next = 0
 
   constructor(samples: Float64Array, fixedNs: number, scale: number, random: Random) {
@@ -18,17 +18,12 @@ export class CostSampler {
     this.#fixed = Math.round(fixedNs * scale)
     this.#samples = samples.map((sample) => Math.max(0, Math.round(sample * scale)))
     if (samples.length > 0) this.#next = random.below(samples.length)
-    this.#median = this.#samples.toSorted()[samples.length >> 1] ?? this.#fixed
+    this.median = this.#samples.toSorted()[samples.length >> 1] ?? this.#fixed
   }
 
   /** Costs nothing, ever: another cost stands for it. */
   get isNone(): boolean {
     return this.#samples.length === 0 && this.#fixed === 0
-  }
-
-  get median(): number {
-    const sorted = this.#samples.slice().sort()
-    return sorted[sorted.length >> 1] ?? this.#fixed
   }
 
   draw(): number {
@@ -48,7 +43,7 @@ export class CostSampler {
    * 0.2 of a cold one's median, mean as well as median, where the cold ones' mean is 1.1 to 3.5 of it.
    */
   drawAt(share: number): number {
-    return Math.round((share < COLD_SHARE ? this.#median : this.draw()) * share)
+    return Math.round((share < COLD_SHARE ? this.median : this.draw()) * share)
   }
 }
 
