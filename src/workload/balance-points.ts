@@ -1,5 +1,6 @@
 import { isBoostWake } from './boosts.ts'
 import { BOOST_FACTOR } from './machine.ts'
+import { hasSeveralNodes } from './nodes.ts'
 import { RECLAIM_FILE } from './page-cache.ts'
 import { EVENT, pagesOfEvent, type Recording, type Sample } from './recording.ts'
 import { PoolPages } from './refused.ts'
@@ -83,7 +84,7 @@ class PointCollector {
     this.#zone = zone
     this.#options = options
     this.#samples = recording.samples.get('free_pages') ?? []
-    this.#hasNodes = new Set(recording.zones.map(({ node }) => node)).size > 1
+    this.#hasNodes = hasSeveralNodes(recording.zones)
     this.#pool = new PoolPages(recording, stores)
   }
 

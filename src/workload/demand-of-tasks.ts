@@ -14,7 +14,7 @@ import {
 import { type Filling, findFilling, missesRaisedLow } from './filling.ts'
 import { findBoostLevel, findListed, findWholeBlocks, largestZones } from './machine.ts'
 import type { ListedKernel } from './mobility.ts'
-import { type FirstLow, sumByNode } from './nodes.ts'
+import { type FirstLow, hasSeveralNodes, sumByNode } from './nodes.ts'
 import { type PageCache, readPageCache } from './page-cache.ts'
 import type { RecordedZone, Recording } from './recording.ts'
 import type { Stores } from './stores.ts'
@@ -133,20 +133,40 @@ export function findDemand(recording: Recording, parts: DemandParts): Demand {
   }
   const demand = demandBy(balanceUntil(recording, parts, recording.endNs))
   if (!startsByBoost) return demand
-  // The first wake-up came when the movable pages were used up, not at low. What is free then and what later boosts show depend on each other.
+  return demandAtBoost(recording, parts, {
+    demand,
+    demandFrom: (freeAtStart, found) =>
+      demandBy(balanceUntil(recording, parts, recording.endNs, freeAtStart), found),
+  })
+}
+
+/** The first wake-up came when the movable pages were used up, not at low. What is free then and what later boosts show depend on each other. */
+function demandAtBoost(
+  recording: Recording,
+  parts: DemandParts,
+  {
+    demand,
+    demandFrom,
+  }: {
+    /** As if it had been at low. */
+    readonly demand: Demand
+    demandFrom(freeAtStart: number, found?: Partial<FoundAtBoost>): Demand
+  },
+): Demand {
+  const { startEvent, zones } = parts
+  const { low } = watermarkSums(zones)
   const levelOf = ({ boostFree }: Demand): number =>
     findBoostLevel(boostFree(recording.endNs), low).boostBelowFree?.value ?? low
-  const demandFrom = (freeAtStart: number, found: Partial<FoundAtBoost> = {}): Demand =>
-    demandBy(balanceUntil(recording, parts, recording.endNs, freeAtStart), found)
-  const sampled = sampledBesideBoost(recording, startNs, parts.zones)
+  const sampled = sampledBesideBoost(recording, recording.ns[startEvent] ?? 0, zones)
   if (sampled !== undefined) {
     // The boost tells of its node only: what else a sample has is on the others.
     const node = recording.c[startEvent] ?? 0
-    const own = sumByNode(parts.zones, (zone) => zone.low).get(node) ?? 0
+    const own = sumByNode(zones, (zone) => zone.low).get(node) ?? 0
     const level = levelOf(demandFrom(sampled))
     return demandFrom(sampled, { firstLow: { node, free: Math.round((level * own) / low) } })
   }
-  const known = { ...parts, balance: demand.balance }
+  const { balance, filling } = demand
+  const known = { ...parts, balance }
   const wholeUnmovable = findWholeBlocks(recording, known)
   // A sample has the whole blocks, but for what is on the CPUs' lists.
   if (filling !== undefined) {
@@ -181,7 +201,7 @@ function sampledBesideBoost(
   startNs: number,
   zones: readonly RecordedZone[],
 ): number | undefined {
-  if (new Set(zones.map(({ node }) => node)).size < 2) return undefined
+  if (!hasSeveralNodes(zones)) return undefined
   const samples = recording.samples.get('free_pages') ?? []
   const next = samples.findIndex(({ ns }) => ns > startNs)
   const before = samples[next - 1]

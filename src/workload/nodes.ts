@@ -9,6 +9,10 @@ export interface FirstLow {
   readonly free: number
 }
 
+export function hasSeveralNodes(zones: readonly Pick<RecordedZone, 'node'>[]): boolean {
+  return zones.some(({ node }) => node !== zones[0]?.node)
+}
+
 export function sumByNode(
   zones: readonly RecordedZone[],
   of: (zone: RecordedZone) => number,

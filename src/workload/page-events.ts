@@ -1,4 +1,5 @@
 import type { TaskClock } from './clocks.ts'
+import { hasSeveralNodes } from './nodes.ts'
 import type { StoredPage, TouchedPage } from './pages.ts'
 import {
   EVENT,
@@ -15,7 +16,7 @@ export function nodeFinder(
   zones: readonly RecordedZone[],
 ): (event: number, pfn: number) => number {
   const ranged = zones.filter((zone) => zone.startPfn >= 0 && zone.spanned > 0)
-  const several = new Set(zones.map((zone) => zone.node)).size > 1
+  const several = hasSeveralNodes(zones)
   return (event, pfn) => {
     if (!several) return zones[0]?.node ?? 0
     for (const zone of ranged)
