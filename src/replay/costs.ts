@@ -10,7 +10,8 @@ export class CostSampler {
   readonly #samples: Float64Array
   readonly #fixed: number
   readonly #random: Random
-  readonly median: number
+  /** NaN = nobody has asked for it: few costs are wanted by it, and some have tens of thousands of samples. */
+  #median = Number.NaN
   #next = 0
 
   constructor(samples: Float64Array, fixedNs: number, scale: number, random: Random) {
@@ -18,12 +19,18 @@ export class CostSampler {
     this.#fixed = Math.round(fixedNs * scale)
     this.#samples = samples.map((sample) => Math.max(0, Math.round(sample * scale)))
     if (samples.length > 0) this.#next = random.below(samples.length)
-    this.median = this.#samples.toSorted()[samples.length >> 1] ?? this.#fixed
   }
 
   /** Costs nothing, ever: another cost stands for it. */
   get isNone(): boolean {
     return this.#samples.length === 0 && this.#fixed === 0
+  }
+
+  get median(): number {
+    const samples = this.#samples
+    if (Number.isNaN(this.#median))
+      this.#median = samples.toSorted()[samples.length >> 1] ?? this.#fixed
+    return this.#median
   }
 
   draw(): number {

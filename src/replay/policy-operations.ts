@@ -64,7 +64,8 @@ export class PolicyOperations {
     turn.flight = pages.swapout[folio] as number
     const node = zones.nodeOf(pages.node[folio] as number)
     const memalloc = layout?.memalloc ?? true
-    const ns = stores.beginQueued(thread, node, folio, memalloc, layout?.kworker ?? false)
+    const wholeNs = stores.begin(thread, node, folio, memalloc, layout?.kworker ?? false)
+    const ns = stores.beyondGate(wholeNs)
     stores.startWriteback(folio)
     return scheduler.spend(thread, ns) ? this.storeSpent(turn) : STORING
   }

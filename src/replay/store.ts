@@ -128,15 +128,9 @@ export class Stores {
     return ns
   }
 
-  /** The same for a page from a queue. */
-  beginQueued(
-    thread: Thread,
-    node: NodeState,
-    page: number,
-    memalloc: boolean,
-    isKworker: boolean,
-  ): number {
-    return Math.max(0, this.begin(thread, node, page, memalloc, isKworker) - this.#gateNs)
+  /** What is left of a store's CPU time for who takes the page from a queue. */
+  beyondGate(ns: number): number {
+    return Math.max(0, ns - this.#gateNs)
   }
 
   /**
