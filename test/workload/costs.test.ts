@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { RECLAIM_WB_ANON } from '../../src/model/lru.ts'
-import { measureCosts } from '../../src/workload/costs.ts'
 import { EVENT, type Recording, RecordingBuilder, STATE } from '../../src/workload/recording.ts'
 import { findSameThreshold } from '../../src/workload/stores.ts'
-import { APP, KSWAPD, madeRecording } from './made-recording.ts'
+import { APP, KSWAPD, madeRecording, measureMade } from './made-recording.ts'
 
 /** Deterministic spread around a centre, ns. */
 function around(centre: number, count: number): number[] {
@@ -101,12 +100,7 @@ describe('stores of direct reclaimers', () => {
         flush: 40_000,
         rest,
       })
-      const { costs } = measureCosts(recording, new Set([APP]), {
-        sameShare: 0,
-        zeroMap: false,
-        untilEvent: recording.length,
-        stolenOfStep: new Float64Array(recording.length),
-      })
+      const { costs } = measureMade(recording)
       expect(costs.store.fixedNs).toBeCloseTo(100_000, -2)
       expect(costs.storeDirect.fixedNs).toBeCloseTo(120_000, -2)
       expect(costs.flushReceived.fixedNs).toBeCloseTo(40_000, -3)
@@ -120,12 +114,7 @@ describe('stores of direct reclaimers', () => {
       flush: 40_000,
       slowEvery: 3,
     })
-    const { costs } = measureCosts(recording, new Set([APP]), {
-      sameShare: 0,
-      zeroMap: false,
-      untilEvent: recording.length,
-      stolenOfStep: new Float64Array(recording.length),
-    })
+    const { costs } = measureMade(recording)
     expect(costs.flushReceived.fixedNs).toBeCloseTo(40_000, -3)
     expect(costs.storeDirect.fixedNs).toBeCloseTo((120_000 + 120_000 + 240_000) / 3, -3)
   })
@@ -133,12 +122,7 @@ describe('stores of direct reclaimers', () => {
 
 function costsOf(times: readonly { tid: number; slab: number; own: number }[]) {
   const recording = shrinking(200, times)
-  return measureCosts(recording, new Set([APP]), {
-    sameShare: 0,
-    zeroMap: false,
-    untilEvent: recording.length,
-    stolenOfStep: new Float64Array(recording.length),
-  })
+  return measureMade(recording)
 }
 
 /** Direct reclaims of one thread after another on one CPU, each of one pass through the shrinkers of `slab` ns between two stretches of `own` ns. */
@@ -207,12 +191,7 @@ it.each([
       add(EVENT.directEnd, round % disturbed === 0 ? 20_000 : 15_000)
     }
     const recording = madeRecording(builder, { endNs: ns })
-    const { costs } = measureCosts(recording, new Set([APP]), {
-      sameShare: 0,
-      zeroMap: false,
-      untilEvent: recording.length,
-      stolenOfStep: new Float64Array(recording.length),
-    })
+    const { costs } = measureMade(recording)
     expect([...new Set(costs.directEntry.samples)].sort()).toEqual(told)
   },
 )
@@ -247,12 +226,7 @@ it('a pass in which a shrinker gave something back is no sample of one', () => {
     add(EVENT.kswapdSleep, 1000)
   }
   const recording = madeRecording(builder, { endNs: ns })
-  const { costs } = measureCosts(recording, new Set([APP]), {
-    sameShare: 0,
-    zeroMap: false,
-    untilEvent: recording.length,
-    stolenOfStep: new Float64Array(recording.length),
-  })
+  const { costs } = measureMade(recording)
   expect(costs.slab.n).toBe(40)
   for (const sample of costs.slab.samples) expect(sample).toBeCloseTo(60_000, -2)
 })
@@ -281,12 +255,7 @@ it('the entry of reclaim for a memory cgroup is told apart from that of direct r
     add(EVENT.memcgEnd, 300)
   }
   const recording = madeRecording(builder, { endNs: ns })
-  const { costs } = measureCosts(recording, new Set([APP]), {
-    sameShare: 0,
-    zeroMap: false,
-    untilEvent: recording.length,
-    stolenOfStep: new Float64Array(recording.length),
-  })
+  const { costs } = measureMade(recording)
   expect(new Set(costs.directEntry.samples)).toEqual(new Set([20_000]))
   expect(new Set(costs.memcgEntry.samples)).toEqual(new Set([300]))
 })
@@ -325,12 +294,7 @@ describe('isolation of a batch', () => {
       add(EVENT.slabEnd, 600)
     }
     const recording = madeRecording(builder, { endNs: ns })
-    return measureCosts(recording, new Set(), {
-      sameShare: 0,
-      zeroMap: false,
-      untilEvent: recording.length,
-      stolenOfStep: new Float64Array(recording.length),
-    }).costs
+    return measureMade(recording, { owners: [] }).costs
   }
 
   it('is what lies between batches of which every page is kept', () => {

@@ -1,3 +1,4 @@
+import { type CostOptions, type MeasuredCosts, measureCosts } from '../../src/workload/costs.ts'
 import type { Recording, RecordingBuilder } from '../../src/workload/recording.ts'
 
 export const APP = 100
@@ -25,4 +26,21 @@ export function madeRecording(
     losses: 0,
     ...facts,
   }
+}
+
+/** Costs of a whole recording in which nothing was stolen and no page is zero; `owners`: who has memory, the application if not told. */
+export function measureMade(
+  recording: Recording,
+  {
+    owners = [APP],
+    ...options
+  }: Partial<CostOptions> & { readonly owners?: readonly number[] } = {},
+): MeasuredCosts {
+  return measureCosts(recording, new Set(owners), {
+    sameShare: 0,
+    zeroMap: false,
+    untilEvent: recording.length,
+    stolenOfStep: new Float64Array(recording.length),
+    ...options,
+  })
 }

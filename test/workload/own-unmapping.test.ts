@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { RECLAIM_WB_ANON } from '../../src/model/lru.ts'
-import { measureCosts } from '../../src/workload/costs.ts'
 import { EVENT, type Recording, RecordingBuilder, STATE } from '../../src/workload/recording.ts'
-import { APP, KSWAPD, madeRecording } from './made-recording.ts'
+import { APP, KSWAPD, madeRecording, measureMade } from './made-recording.ts'
 
 const STORE_NS = 100_000
 const FLUSH_NS = 40_000
@@ -81,12 +80,7 @@ function costsOf(play: (script: Script) => void) {
   script.switchTo(1, 0, APP)
   play(script)
   const recording = script.finish()
-  return measureCosts(recording, new Set([APP]), {
-    sameShare: 0,
-    zeroMap: false,
-    untilEvent: recording.length,
-    stolenOfStep: new Float64Array(recording.length),
-  }).costs
+  return measureMade(recording).costs
 }
 
 describe('a task that unmaps its own memory', () => {

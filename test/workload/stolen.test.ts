@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { measureCosts } from '../../src/workload/costs.ts'
 import { EVENT, type Recording, RecordingBuilder, STATE } from '../../src/workload/recording.ts'
 import { findStolen } from '../../src/workload/stolen.ts'
 import { WorkTimes } from '../../src/workload/work-share.ts'
-import { APP, KSWAPD, madeRecording } from './made-recording.ts'
+import { APP, KSWAPD, madeRecording, measureMade } from './made-recording.ts'
 
 const STORE_NS = 60_000
 const UNMAP_NS = 30_000
@@ -52,8 +51,7 @@ function find(recording: Recording) {
 
 function costsOf(recording: Recording) {
   const { ofStep } = find(recording)
-  const options = { sameShare: 0, zeroMap: false, untilEvent: recording.length }
-  return measureCosts(recording, new Set(), { ...options, stolenOfStep: ofStep }).costs
+  return measureMade(recording, { owners: [], stolenOfStep: ofStep }).costs
 }
 
 describe('CPU time that the machine did not have', () => {

@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { RECLAIM_WB_ANON } from '../../src/model/lru.ts'
-import { measureCosts } from '../../src/workload/costs.ts'
 import { EVENT, type Recording, RecordingBuilder, STATE } from '../../src/workload/recording.ts'
-import { APP, KSWAPD, madeRecording } from './made-recording.ts'
+import { APP, KSWAPD, madeRecording, measureMade } from './made-recording.ts'
 
 const STORE_NS = 100_000
 const ZERO_NS = 8_000
@@ -34,12 +33,7 @@ class Script {
 }
 
 function costsOf(recording: Recording, sameShare = 0) {
-  return measureCosts(recording, new Set([APP]), {
-    sameShare,
-    zeroMap: false,
-    untilEvent: recording.length,
-    stolenOfStep: new Float64Array(recording.length),
-  }).costs
+  return measureMade(recording, { sameShare }).costs
 }
 
 interface PlannedStore {
