@@ -3,15 +3,27 @@ import { cutToReplayedWork } from '../analysis/replayed-work.ts'
 import { toResult } from '../analysis/result.ts'
 import { createViews } from '../analysis/views.ts'
 import { parseCount } from '../config/settings.ts'
-import { badValue, unknownName } from '../model/names.ts'
+import { unknownName } from '../model/names.ts'
 import { unfitError } from './failure.ts'
-import { addDatabase, addExamples, addSelectors } from './options.ts'
+import {
+  addDatabase,
+  addExamples,
+  addOutputFile,
+  addSelectors,
+  formatByExtension,
+} from './options.ts'
 import { printResult, remark, writeOut } from './output.ts'
 import { type ReadingOptions, withReading } from './reading.ts'
 import { toSettings } from './settings.ts'
 
 const FORMATS = ['svg', 'png', 'html', 'json'] as const
 type Format = (typeof FORMATS)[number]
+const EXTENSIONS: Readonly<Record<string, Format>> = {
+  svg: 'svg',
+  png: 'png',
+  html: 'html',
+  json: 'json',
+}
 
 interface ChartOptions extends ReadingOptions {
   readonly theme: 'light' | 'dark'
@@ -32,8 +44,7 @@ export function register(command: Command): void {
         'form of the chart (default: by the extension of --output; svg on standard output)',
       ).choices([...FORMATS]),
     )
-    .option('-o, --output <file>', 'write to a file instead of standard output')
-    .option('--force', 'replace the output file')
+  addOutputFile(command)
     .option('-q, --quiet', 'no remarks')
     .addOption(new Option('--theme <theme>', 'colours').choices(['light', 'dark']).default('light'))
     .option('--width <pixels>', 'width of the plot, axes and legends not included', '720')
@@ -78,7 +89,8 @@ async function drawChart(name: string, options: ChartOptions): Promise<void> {
   const scale = parseCount('--scale', options.scale, 1, 8)
   const format = toChartFormat(options)
   const force = options.force ?? false
-  const { refuseOverwrite, writeFileWhole } = await import('../export/file.ts')
+  const { refuseOverwrite } = await import('../io/destination.ts')
+  const { writeFileWhole } = await import('../io/whole-file.ts')
   if (options.output !== undefined) refuseOverwrite(options.output, { force })
   const { readChart, toChartSubject } = await import('../report/index.ts')
   await withReading(options, async (reading) => {
@@ -110,16 +122,7 @@ async function draw(
   return format === 'png' ? renderPng(spec, { scale }) : renderHtml(spec, title)
 }
 
-function toChartFormat({ format: asked, output }: ChartOptions): Format {
-  const named = FORMATS.find((format) => format === asked)
-  if (named !== undefined) return named
-  const extension = /\.([a-z]+)$/i.exec(output ?? '')?.[1]?.toLowerCase()
-  const told = FORMATS.find((format) => format === extension)
-  if (output !== undefined && extension !== undefined && told === undefined)
-    throw badValue(
-      '--output',
-      output,
-      `a name that ends in one of .${FORMATS.join(', .')}, or --format`,
-    )
-  return told ?? 'svg'
+function toChartFormat({ format, output }: ChartOptions): Format {
+  const asked = FORMATS.find((known) => known === format)
+  return asked ?? formatByExtension(output, EXTENSIONS, { none: 'svg' })
 }

@@ -203,7 +203,7 @@ async function print(
     const text = format === 'md' ? comparison.toMarkdown(table) : comparison.toPlainText(table, 72)
     if (options.output === undefined) await writeOut(text)
     else {
-      const { writeFileWhole } = await import('../export/file.ts')
+      const { writeFileWhole } = await import('../io/whole-file.ts')
       await writeFileWhole(options.output, { force: options.force ?? false }, [text])
     }
     return

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { cannotWrite } from '../export/file.ts'
+import { cannotWrite } from '../io/destination.ts'
 import { describeFailure } from './failure.ts'
 import { exitOnInterrupt } from './interrupt.ts'
 import { runProgram } from './program.ts'

@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander'
 import { LOSSES } from '../model/losses.ts'
+import { badValue } from '../model/names.ts'
 
 /** For options that may be given several times. */
 export function collect(value: string, previous: readonly string[] | undefined): string[] {
@@ -37,12 +38,45 @@ export interface OutputOptions {
 
 /** Where a result goes and in which form; `more` = forms that only this command has. */
 export function addOutput(command: Command, more: readonly string[] = []): Command {
-  return command
-    .addOption(
+  return addOutputFile(
+    command.addOption(
       new Option('--format <format>', 'form of the result').choices([...RESULT_FORMATS, ...more]),
+    ),
+  )
+}
+
+/** Where a command writes to: a file, or standard output. */
+export function addOutputFile(command: Command): Command {
+  return takeDash(
+    command
+      .option('-o, --output <file>', 'write to a file instead of standard output')
+      .option('--force', 'replace the output file'),
+  )
+}
+
+/** `--output -` is standard output, as without the option. */
+export function takeDash(command: Command): Command {
+  return command.hook('preAction', (_, called) => {
+    if (called.opts()['output'] === '-') called.setOptionValue('output', undefined)
+  })
+}
+
+/** The form that the extension of a file's name tells; `none` for a name without one, or no file. */
+export function formatByExtension<Format>(
+  output: string | undefined,
+  known: Readonly<Record<string, Format>>,
+  { none }: { readonly none: Format },
+): Format {
+  const extension = /\.([a-z]+)$/i.exec(output ?? '')?.[1]?.toLowerCase()
+  if (output === undefined || extension === undefined) return none
+  const told = Object.hasOwn(known, extension) ? known[extension] : undefined
+  if (told === undefined)
+    throw badValue(
+      '--output',
+      output,
+      `a name that ends in one of .${Object.keys(known).join(', .')}, or --format`,
     )
-    .option('-o, --output <file>', 'write to a file instead of standard output')
-    .option('--force', 'replace the output file')
+  return told
 }
 
 /** What of the database a command looks at: `resolveSelection` reads them. */

@@ -1,8 +1,5 @@
 import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { type Result, type ResultStream, toStream } from '../analysis/result.ts'
 import type { Settings } from '../config/settings.ts'
 import type { OutputOptions, ResultFormat } from './options.ts'
@@ -54,7 +51,7 @@ export async function printResult(
   const pieces = await toPieces(stream, format, options, settings)
   if (options.output === undefined) for await (const piece of pieces) await writeOut(piece)
   else {
-    const { writeFileWhole } = await import('../export/file.ts')
+    const { writeFileWhole } = await import('../io/whole-file.ts')
     await writeFileWhole(options.output, { force: options.force ?? false }, pieces)
   }
 }
@@ -97,18 +94,14 @@ async function printParquet(
       const { writeParquet } = await import('../export/parquet.ts')
       await writeParquet(stream, path)
     })
+  const { replaceFile, withTemporaryFile } = await import('../io/whole-file.ts')
   if (options.output !== undefined) {
-    const { replaceFile } = await import('../export/file.ts')
     await replaceFile(options.output, { force: options.force ?? false }, write)
     return
   }
   // Parquet's index is at its end, so it is finished in a file before its first byte goes out.
-  const folder = await mkdtemp(join(tmpdir(), 'pstrace-'))
-  try {
-    const path = join(folder, 'result.parquet')
+  await withTemporaryFile(async (path) => {
     await write(path)
     for await (const bytes of createReadStream(path)) await writeOut(bytes as Uint8Array)
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
+  })
 }

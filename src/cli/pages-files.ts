@@ -2,7 +2,6 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync }
 import { basename, join } from 'node:path'
 import { type Result, type ResultColumn, toResult, type Value } from '../analysis/result.ts'
 import { parseCount } from '../config/settings.ts'
-import { refuseOverwrite } from '../export/file.ts'
 import { OutputFile } from '../io/output.ts'
 import {
   CAPTURE_WARNING,
@@ -11,7 +10,7 @@ import {
   captureRaw,
   type PageSink,
 } from '../io/page-capture.ts'
-import { readFailure } from '../io/read-failure.ts'
+import { orCannotRead } from '../io/read-failure.ts'
 import { captureImage } from '../io/swap-image.ts'
 import type { Codec } from '../memory/codecs/codec.ts'
 import { codecProviders, openCodec } from '../memory/codecs/index.ts'
@@ -47,7 +46,7 @@ export async function compressPages(file: string, options: CompressOptions): Pro
   if (dump !== undefined) makeFolder(dump)
   const rows: Record<string, Value>[] = []
   try {
-    read(file, () =>
+    orCannotRead(file, () =>
       captureImage(
         file,
         zstdFrames,
@@ -152,8 +151,8 @@ export async function capturePages(options: CaptureOptions): Promise<void> {
       pid !== undefined
         ? capturePid(parseCount('--pid', pid, 1), sink, pageSize)
         : core !== undefined
-          ? read(core, () => captureCore(core, sink, pageSize))
-          : read(raw ?? '', () => captureRaw(raw ?? '', sink, pageSize))
+          ? orCannotRead(core, () => captureCore(core, sink, pageSize))
+          : orCannotRead(raw ?? '', () => captureRaw(raw ?? '', sink, pageSize))
     if (pages === 0) throw unfitError('pages capture: there is no page to capture')
     file.commit()
     await printLine(
@@ -172,7 +171,7 @@ export async function buildCorpus(files: readonly string[], options: PagesOption
   const output = openPrivate(options.output ?? '', options)
   try {
     for (const file of files)
-      read(file, () =>
+      orCannotRead(file, () =>
         captureImage(
           file,
           zstdFrames,
@@ -198,7 +197,7 @@ export async function buildCorpus(files: readonly string[], options: PagesOption
 
 /** Prints shares and compressed sizes by class of page: nothing of what the pages hold. */
 export async function statCorpus(file: string, options: StatOptions): Promise<void> {
-  const bytes = read(file, () => readFileSync(file))
+  const bytes = orCannotRead(file, () => readFileSync(file))
   const zstd = await openCodec('zstd', { pageSize: CORPUS_GROUP_BYTES })
   const corpus = decodeCorpus(bytes, file, (packed, target) => zstd.decompress(packed, target))
   const codecs: Codec[] = []
@@ -284,20 +283,8 @@ function parsePageSize(text: string): number {
   return size
 }
 
-/** What the file system says, in our words. */
-function read<Value>(path: string, work: () => Value): Value {
-  try {
-    return work()
-  } catch (cause) {
-    const reason = cause instanceof PstraceError ? undefined : readFailure(cause)
-    if (reason === undefined) throw cause
-    throw new PstraceError('cannot-read', `${path}: cannot be read: ${reason}`, { cause })
-  }
-}
-
 /** Captured memory is for its owner's eyes. */
 function openPrivate(path: string, { force = false }: OutputChoice): OutputFile {
-  refuseOverwrite(path, { force })
   const umask = process.umask(0o077)
   try {
     return new OutputFile(path, { overwrite: force })
@@ -315,6 +302,6 @@ function makeFolder(path: string): void {
       'file-exists',
       `${path}: exists already; --dump writes into a new folder`,
     )
-  read(path, () => mkdirSync(path))
+  orCannotRead(path, () => mkdirSync(path))
   chmodSync(path, 0o700)
 }

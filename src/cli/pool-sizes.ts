@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
 import { type Result, toResult } from '../analysis/result.ts'
 import { parseCount } from '../config/settings.ts'
+import { readTextFile } from '../io/read-failure.ts'
 import { describePool, type PoolDescription } from '../memory/pools/describe.ts'
 import { POOLS } from '../memory/pools/index.ts'
 import { formatCount } from '../model/counted.ts'
@@ -60,7 +60,7 @@ const SIZE_COLUMNS = ['stored_bytes', 'compressed_bytes', 'size', 'bytes']
 
 /** Sizes above 0; pages that take no object (zero and same-filled ones) have size 0. */
 function readSizes(file: string): number[] {
-  const lines = readText(file).split(/\r?\n/)
+  const lines = readTextFile(file).split(/\r?\n/)
   const cells = (lines[0] ?? '').split(',').map((cell) => cell.trim())
   const named = SIZE_COLUMNS.map((name) => cells.indexOf(name)).find((index) => index >= 0)
   const column = named ?? 0
@@ -84,13 +84,4 @@ function readSizes(file: string): number[] {
     if (size > 0) sizes.push(size)
   }
   return sizes
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file === '-' ? 0 : file, 'utf8')
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause)
-    throw new PstraceError('cannot-read', `${file}: cannot be read: ${reason}`, { cause })
-  }
 }

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs'
 import type { Command } from 'commander'
+import { readTextFile } from '../io/read-failure.ts'
 import { PstraceError } from '../model/error.ts'
 import { usageError } from './failure.ts'
 import { addDatabase, addExamples, addOutput, addSelectors } from './options.ts'
@@ -38,7 +38,7 @@ interface QueryOptions extends ReadingOptions {
 function readSql(sql: string | undefined, file: string | undefined): string {
   if ((sql === undefined) === (file === undefined))
     throw usageError("give the SQL as one argument ('-' for standard input) or with --file")
-  const text = sql !== undefined && sql !== '-' ? sql : readFileSync(file ?? 0, 'utf8')
+  const text = sql !== undefined && sql !== '-' ? sql : readTextFile(file ?? '-')
   const trimmed = text.trim().replace(/;\s*$/, '')
   if (trimmed === '') throw usageError('the SQL is empty')
   requireReading(trimmed)

@@ -77,7 +77,7 @@ async function answer(
     const markdown = text.join('\n')
     if (options.output === undefined) await writeOut(markdown)
     else {
-      const { writeFileWhole } = await import('../export/file.ts')
+      const { writeFileWhole } = await import('../io/whole-file.ts')
       await writeFileWhole(options.output, { force: options.force ?? false }, [markdown])
     }
     return

@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander'
 import { ARCHES, NEWEST, OLDEST, parseArch, parseKernel, toText } from '../recipes/kernel.ts'
 import { TOOLS, type Tool, toPerfettoConfig, toScript } from '../recipes/recipe.ts'
 import { usageError } from './failure.ts'
-import { addExamples } from './options.ts'
+import { addExamples, takeDash } from './options.ts'
 import { writeOut } from './output.ts'
 
 interface RecipeCommandOptions {
@@ -36,6 +36,7 @@ export function register(command: Command): void {
     .option('--buffer <KiB>', 'ring buffer of each CPU', '32768')
     .option('-o, --output <file>', 'write to a file')
     .option('-f, --force', 'overwrite it')
+  takeDash(command)
   addExamples(
     command,
     `
@@ -57,7 +58,7 @@ pstrace recipe --kernel 6.6 --tool perfetto --config > reclaim.pbtxt`,
     const text = options.config === true ? toPerfettoConfig(recipe) : toScript(recipe)
     if (options.output === undefined) await writeOut(text)
     else {
-      const { writeFileWhole } = await import('../export/file.ts')
+      const { writeFileWhole } = await import('../io/whole-file.ts')
       await writeFileWhole(options.output, { force: options.force ?? false }, pieces(text))
     }
   })

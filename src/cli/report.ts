@@ -1,12 +1,19 @@
 import { type Command, Option } from 'commander'
 import { cutToReplayedWork } from '../analysis/replayed-work.ts'
 import { createViews } from '../analysis/views.ts'
-import { addDatabase, addExamples, addSelectors } from './options.ts'
+import {
+  addDatabase,
+  addExamples,
+  addOutputFile,
+  addSelectors,
+  formatByExtension,
+} from './options.ts'
 import { remark, writeOut } from './output.ts'
 import { type ReadingOptions, withReading } from './reading.ts'
 
 const FORMATS = ['html', 'md', 'lkml'] as const
 type Format = (typeof FORMATS)[number]
+/** What a file name says by its extension. */
 const EXTENSIONS: Readonly<Record<string, Format>> = {
   html: 'html',
   htm: 'html',
@@ -26,9 +33,7 @@ export function register(command: Command): void {
         'form of the report (default: by the extension of --output; md on standard output)',
       ).choices([...FORMATS]),
     )
-    .option('-o, --output <file>', 'write to a file instead of standard output')
-    .option('--force', 'replace the output file')
-    .option('-q, --quiet', 'no remarks')
+  addOutputFile(command).option('-q, --quiet', 'no remarks')
   addSelectors(addDatabase(command))
   addExamples(
     command,
@@ -39,7 +44,8 @@ pstrace report --format lkml`,
   )
   command.action(async (options: ReadingOptions) => {
     const report = await import('../report/index.ts')
-    const { refuseOverwrite, writeFileWhole } = await import('../export/file.ts')
+    const { refuseOverwrite } = await import('../io/destination.ts')
+    const { writeFileWhole } = await import('../io/whole-file.ts')
     const format = toReportFormat(options)
     const force = options.force ?? false
     if (options.output !== undefined) refuseOverwrite(options.output, { force })
@@ -63,9 +69,9 @@ pstrace report --format lkml`,
   })
 }
 
-function toReportFormat(options: ReadingOptions): Format {
-  const asked = FORMATS.find((format) => format === options.format)
-  if (asked !== undefined) return asked
-  const extension = /\.([a-z]+)$/i.exec(options.output ?? '')?.[1]?.toLowerCase() ?? ''
-  return EXTENSIONS[extension] ?? (options.output === undefined ? 'md' : 'html')
+function toReportFormat({ format, output }: ReadingOptions): Format {
+  const asked = FORMATS.find((known) => known === format)
+  return (
+    asked ?? formatByExtension(output, EXTENSIONS, { none: output === undefined ? 'md' : 'html' })
+  )
 }

@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { orCannotRead } from '../io/read-failure.ts'
 import { openSwapImage } from '../io/swap-image.ts'
 import { openCodec } from '../memory/codecs/index.ts'
 import { zstdFrames } from '../memory/codecs/zstd-frame.ts'
@@ -140,11 +141,7 @@ function splitSource(source: string): [string, string | undefined] {
 }
 
 function readGiven(path: string): Uint8Array {
-  try {
-    return readFileSync(path)
-  } catch (cause) {
-    throw new PstraceError('no_corpus', `${path}: the corpus cannot be read`, { cause })
-  }
+  return orCannotRead(path, () => readFileSync(path))
 }
 
 /** The corpus that comes with the package; beside the sources, or two levels above the build. */

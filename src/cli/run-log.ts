@@ -1,6 +1,5 @@
 import { closeSync, ftruncateSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
-import { cannotWrite, refuseOverwrite } from '../export/file.ts'
+import { cannotWrite, toDestination } from '../io/destination.ts'
 import { LOG_EVENTS, type ReplayLogEvent } from '../replay/log-events.ts'
 import { removeWhenKilled } from './unfinished-file.ts'
 
@@ -17,15 +16,14 @@ export interface RunLog {
  * says what the events are; each run is from its `begin` to its `end`.
  */
 export function openRunLog(path: string, options: { readonly force: boolean }): RunLog {
-  refuseOverwrite(path, options)
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)
+  const { path: target, temporary, isWrittenInto } = toDestination(path, options)
   let file: number
   try {
-    file = openSync(temporary, 'wx')
+    file = openSync(temporary, isWrittenInto ? 'w' : 'wx')
   } catch (cause) {
     throw cannotWrite(path, cause)
   }
-  const keep = removeWhenKilled(temporary)
+  const keep = isWrittenInto ? () => {} : removeWhenKilled(temporary)
   let written = 0
   let complete = 0
   let text = `${JSON.stringify({ format: 'pstrace replay log', version: 1, events: LOG_EVENTS })}\n`
@@ -41,10 +39,14 @@ export function openRunLog(path: string, options: { readonly force: boolean }): 
   }
   const finish = (): void => {
     process.off('exit', finish)
+    if (isWrittenInto) {
+      closeSync(file)
+      return
+    }
     try {
       ftruncateSync(file, complete)
       closeSync(file)
-      if (complete > 0) renameSync(temporary, path)
+      if (complete > 0) renameSync(temporary, target)
       else rmSync(temporary, { force: true })
     } catch (cause) {
       rmSync(temporary, { force: true })

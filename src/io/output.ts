@@ -1,16 +1,22 @@
 import { closeSync, existsSync, linkSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
 import { PstraceError } from '../model/error.ts'
+import {
+  cannotWrite,
+  type Destination,
+  existsError,
+  reasonOf,
+  toDestination,
+} from './destination.ts'
 
 export interface OutputOptions {
   /** Without it an existing file is refused. */
   readonly overwrite: boolean
 }
 
-/** A file that appears under its name only when it is complete. */
+/** A file that appears under its name only when it is complete; a pipe or device gets what is written at once. */
 export class OutputFile {
   readonly path: string
-  readonly #temporary: string
+  readonly #destination: Destination
   readonly #descriptor: number
   readonly #overwrite: boolean
   #open = true
@@ -18,12 +24,12 @@ export class OutputFile {
   constructor(path: string, options: OutputOptions) {
     this.path = path
     this.#overwrite = options.overwrite
-    if (!this.#overwrite && existsSync(path)) throw existsError(path)
-    this.#temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)
+    this.#destination = toDestination(path, { force: this.#overwrite })
     try {
-      this.#descriptor = openSync(this.#temporary, 'w', 0o666)
+      this.#descriptor = openSync(this.#destination.temporary, 'w', 0o666)
     } catch (cause) {
-      throw new PstraceError('not_writable', `${path}: cannot be created.`, { cause })
+      const reason = reasonOf(cause)
+      throw new PstraceError('not_writable', `${path}: cannot be created: ${reason}`, { cause })
     }
   }
 
@@ -33,13 +39,7 @@ export class OutputFile {
       try {
         done += writeSync(this.#descriptor, bytes, done, bytes.length - done)
       } catch (cause) {
-        throw new PstraceError(
-          'write_failed',
-          `${this.path}: cannot be written (is the disk full?).`,
-          {
-            cause,
-          },
-        )
+        throw cannotWrite(this.path, cause)
       }
     }
   }
@@ -47,11 +47,13 @@ export class OutputFile {
   /** Gives the complete file its name. */
   commit(): void {
     this.#close()
+    const { path, temporary, isWrittenInto } = this.#destination
+    if (isWrittenInto) return
     try {
-      if (this.#overwrite) renameSync(this.#temporary, this.path)
+      if (this.#overwrite) renameSync(temporary, path)
       else this.#claim()
     } catch (error) {
-      rmSync(this.#temporary, { force: true })
+      rmSync(temporary, { force: true })
       throw error
     }
   }
@@ -60,20 +62,22 @@ export class OutputFile {
   abandon(): void {
     if (!this.#open) return
     this.#close()
-    rmSync(this.#temporary, { force: true })
+    const { temporary, isWrittenInto } = this.#destination
+    if (!isWrittenInto) rmSync(temporary, { force: true })
   }
 
   /** A hard link fails when the name was taken meanwhile; a rename would replace it. */
   #claim(): void {
+    const { path, temporary } = this.#destination
     try {
-      linkSync(this.#temporary, this.path)
+      linkSync(temporary, path)
     } catch {
-      if (existsSync(this.path)) throw existsError(this.path)
+      if (existsSync(path)) throw existsError(this.path)
       // File systems without hard links (FAT, some network shares).
-      renameSync(this.#temporary, this.path)
+      renameSync(temporary, path)
       return
     }
-    rmSync(this.#temporary, { force: true })
+    rmSync(temporary, { force: true })
   }
 
   #close(): void {
@@ -114,10 +118,4 @@ export function writeOutput(path: string, data: string | Uint8Array, options: Ou
   } finally {
     file.abandon()
   }
-}
-
-function existsError(path: string): PstraceError {
-  return new PstraceError('file_exists', `${path}: already exists; give --force to replace it.`, {
-    exitStatus: 2,
-  })
 }

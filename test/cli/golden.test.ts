@@ -31,6 +31,9 @@ const CASES: Readonly<Record<string, readonly [args: readonly string[], status?:
   'schema-swapouts-json': [['schema', 'swapouts', '--format', 'json']],
   policies: [['policies']],
   'policies-parallel': [['policies', 'parallel']],
+  'output-dash': [['stalls', '--trace', 'phone', '--by', 'summary', '-o', '-', '--format', 'csv']],
+  'report-extension': [['report', '--trace', 'phone', '-o', 'report.pdf'], 2],
+  'no-sql-file': [['query', '--file', 'missing.sql'], 1],
   'query-values': [
     [
       'query',

@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -35,5 +35,15 @@ describe('the log of a command that is stopped', () => {
     log.write(eventOf('begin', 0))
     log.close()
     expect(readdirSync(folder)).toEqual([])
+  })
+})
+
+describe('a log that goes into a device', () => {
+  it('tells that it is full, and leaves the device', () => {
+    const log = openRunLog('/dev/full', { force: true })
+    log.write(eventOf('begin', 0))
+    expect(() => log.write(eventOf('end', 1))).toThrow('no space is left on its device')
+    log.close()
+    expect(lstatSync('/dev/full').isCharacterDevice()).toBe(true)
   })
 })
