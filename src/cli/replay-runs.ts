@@ -8,6 +8,7 @@ import { type ReplayRequest, resolveReplay } from '../config/replay.ts'
 import type { Settings } from '../config/settings.ts'
 import { Database } from '../database/database.ts'
 import { removeRun } from '../database/states.ts'
+import { refuseOverwrite } from '../io/destination.ts'
 import { openWorkloadFolder } from '../io/workload-folder.ts'
 import { formatCount, plural } from '../model/counted.ts'
 import { DEFAULT_LOSSES, type Losses } from '../model/losses.ts'
@@ -37,6 +38,8 @@ export async function replayAll(options: ReplayCommandOptions): Promise<void> {
   const settings = toSettings(options)
   const request = resolveReplay(options)
   checkRequest(request)
+  checkWork(options)
+  if (options.log !== undefined) refuseOverwrite(options.log, { force: options.force ?? false })
   await finishOnInterrupt(async (signal) => {
     // A workload needs no recording, and no database with one.
     const mustExist = options.workload === undefined
@@ -65,8 +68,6 @@ async function openWork(
   readonly hasRecording: boolean
 }> {
   const { workload: folder } = options
-  if (folder !== undefined && options.losses !== undefined)
-    throw usageError('--losses: a workload from a folder says itself what gaps hide')
   if (folder !== undefined && options.trace === undefined && !(await hasRecordings(database))) {
     const extracted = await readFolder(folder, settings)
     const name = basename(resolve(folder))
@@ -77,11 +78,31 @@ async function openWork(
   return {
     traceId: trace.trace_id,
     hasRecording: true,
-    extracted:
-      folder === undefined
-        ? await extract(database, trace.trace_id, settings, resolveReplay(options).losses)
-        : await readFolder(folder, settings),
+    extracted: await readWork(database, trace.trace_id, options, settings),
   }
+}
+
+/** The workload of a folder where one is named, else of the trace. */
+export async function readWork(
+  database: Database,
+  traceId: number,
+  options: Pick<ReplayCommandOptions, 'workload' | 'losses'>,
+  settings: Settings,
+): Promise<Extracted> {
+  const { workload: folder, losses } = options
+  if (folder !== undefined) return readFolder(folder, settings)
+  return extract(
+    database,
+    traceId,
+    settings,
+    resolveReplay(losses === undefined ? {} : { losses }).losses,
+  )
+}
+
+/** What cannot be given together. */
+export function checkWork(options: Pick<ReplayCommandOptions, 'workload' | 'losses'>): void {
+  if (options.workload !== undefined && options.losses !== undefined)
+    throw usageError('--losses: a workload from a folder says itself what gaps hide')
 }
 
 /** `complete` holds the runs in the database at any moment. */
@@ -192,7 +213,7 @@ export async function extract(
 }
 
 /** Nothing recorded stands beside a workload that may come from anywhere. */
-export async function readFolder(folder: string, settings: Settings): Promise<Extracted> {
+async function readFolder(folder: string, settings: Settings): Promise<Extracted> {
   const workload = await readWorkload(
     openWorkloadFolder(folder, { create: false, overwrite: false }),
   )

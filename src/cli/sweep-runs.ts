@@ -5,11 +5,12 @@ import { POLICIES_BY_DEFAULT, type ReplayOptions, resolveReplay } from '../confi
 import { parseAssignments, parseCount, type Settings } from '../config/settings.ts'
 import { Database } from '../database/database.ts'
 import { removeRun } from '../database/states.ts'
+import { DEFAULT_LOSSES } from '../model/losses.ts'
 import { lookUpPolicy, policies } from '../policies/index.ts'
 import { finishOnInterrupt, InterruptedError, throwIfInterrupted } from './interrupt.ts'
 import { printLine, printResult, printText, remark, toFormat } from './output.ts'
 import { startProgress } from './progress.ts'
-import { catalogOf, describeCut, extract, readFolder, withRecordedWork } from './replay-runs.ts'
+import { catalogOf, checkWork, describeCut, readWork, withRecordedWork } from './replay-runs.ts'
 import { checkRequest, planRuns } from './run-plan.ts'
 import { type FinishedRun, runPolicy } from './run-policy.ts'
 import { runAtSameWork } from './same-work.ts'
@@ -39,6 +40,7 @@ interface Combination {
 /** Ctrl-C keeps, and prints, the runs that are complete. */
 export async function sweep(options: SweepOptions): Promise<void> {
   const settings = toSettings(options)
+  checkWork(options)
   const combinations = combine(options)
   for (const { options: replayed } of combinations) checkRequest(resolveReplay(replayed))
   await finishOnInterrupt(async (signal) => {
@@ -79,10 +81,7 @@ async function sweepInto(
   options: SweepOptions,
   settings: Settings,
 ): Promise<void> {
-  const extracted =
-    options.workload === undefined
-      ? await extract(database, traceId, settings)
-      : await readFolder(options.workload, settings)
+  const extracted = await readWork(database, traceId, options, settings)
   const jobs = combinations.flatMap(({ options: replayed }) => {
     const plan = withRecordedWork(
       planRuns(resolveReplay(replayed), extracted.workload),
@@ -121,8 +120,9 @@ async function printBasis(traceName: string, complete: readonly Done[]): Promise
   const [first] = complete
   if (first === undefined) return
   const { config, result } = first.run
+  const losses = config.losses === DEFAULT_LOSSES ? '' : `losses: ${config.losses}; `
   await printText(
-    `contents: ${result.contents}; demand: ${config.demand} loop; ${config.backend}; ${traceName}`,
+    `contents: ${result.contents}; demand: ${config.demand} loop; ${losses}${config.backend}; ${traceName}`,
   )
   if (config.exhaustedUnder !== null)
     await printLine(
@@ -173,7 +173,7 @@ function toReplay(varied: Readonly<Record<string, string>>, options: SweepOption
     .filter(([name]) => !OWN.has(name))
     .map(([name, value]) => `${name}=${value}`)
   const pick = (name: string) => (varied[name] === undefined ? {} : { [name]: varied[name] })
-  const given = (name: 'backend' | 'contents' | 'slots' | 'demand') =>
+  const given = (name: 'backend' | 'contents' | 'slots' | 'demand' | 'losses') =>
     options[name] === undefined ? {} : { [name]: options[name] }
   return {
     policy: [varied['policy'] ?? ''],
@@ -186,6 +186,7 @@ function toReplay(varied: Readonly<Record<string, string>>, options: SweepOption
     ...given('contents'),
     ...given('slots'),
     ...given('demand'),
+    ...given('losses'),
   }
 }
 

@@ -7,6 +7,7 @@ import {
   addOutput,
   addProgress,
   collect,
+  lossesOption,
   type OutputOptions,
 } from './options.ts'
 
@@ -43,6 +44,7 @@ export function register(command: Command): void {
     .option('--contents <source>', 'contents of pages')
     .option('--slots <name>', 'slot allocator')
     .addOption(new Option('--demand <model>', 'demand model').choices([...DEMANDS]))
+    .addOption(lossesOption())
     .option('--trace <id|name>', 'trace to replay (default: the last ingested)')
     .option('--workload <folder>', 'workload to run instead of the one of the trace')
     .addOption(

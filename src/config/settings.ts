@@ -66,7 +66,7 @@ export function parseCount(
     throw badValue(
       option,
       text,
-      most === Number.MAX_SAFE_INTEGER
+      most === Number.MAX_SAFE_INTEGER && !(value > most)
         ? `a whole number from ${least}`
         : `a whole number from ${least} to ${most}`,
     )

@@ -41,11 +41,24 @@ describe('a recording with gaps', () => {
     expect(runs.map(({ losses }) => losses)).toEqual(['least', 'most'])
   })
 
+  it('is swept at an extreme, and the sweep tells which', () => {
+    const { stdout, status, stderr } = door.run(['sweep', '--policy', 'kswapd', '--losses', 'most'])
+    expect(status, stderr).toBe(0)
+    expect(stdout).toContain('losses: most; ')
+    const [last] = door.rows([
+      'query',
+      "SELECT config->>'losses' AS losses FROM runs ORDER BY run_id DESC LIMIT 1",
+    ])
+    expect(last?.['losses']).toBe('most')
+  })
+
   it('refuses an extent that is none, and one for a workload that has its own', () => {
     expect(door.run(['replay', '--losses', 'all']).stderr).toContain('counted, least, most')
     expect(door.run(['workload', '--losses', 'most', '-o', 'most']).status).toBe(0)
     const again = door.run(['replay', '--workload', 'most', '--losses', 'least'])
     expect(again.status).toBe(2)
     expect(again.stderr).toContain('says itself what gaps hide')
+    const swept = door.run(['sweep', '--workload', 'most', '--losses', 'least'])
+    expect(swept.stderr).toBe(again.stderr)
   })
 })
