@@ -34,9 +34,12 @@ export class CostSampler {
   }
 
   draw(): number {
+    return this.#samples.length === 0 ? this.#fixed : this.#drawSample()
+  }
+
+  #drawSample(): number {
     const samples = this.#samples
-    const length = samples.length
-    if (length === 0) return this.#fixed
+    const { length } = samples
     if (this.#random.below(BLOCK) === 0) this.#next = this.#random.below(length)
     const value = samples[this.#next] as number
     this.#next++

@@ -63,6 +63,7 @@ export class Kernel {
   readonly scheduler: Scheduler
   readonly costs: CostSamplers
   readonly recorder: Recorder
+  readonly isLogged: boolean
   readonly tally: Tally
   readonly backend: SwapBackend
   readonly zones: Zones
@@ -110,6 +111,7 @@ export class Kernel {
     this.scheduler = parts.scheduler
     this.costs = parts.costs
     this.recorder = parts.recorder
+    this.isLogged = parts.recorder.log !== undefined
     this.tally = parts.tally
     this.backend = parts.backend
     this.contents = parts.contents
@@ -215,9 +217,12 @@ export class Kernel {
 
   /** A line of the event log about the thread at work. */
   note(event: LogEventName, page: number, value: number, detail?: string): void {
+    if (this.isLogged) this.#log(event, page, value, detail)
+  }
+
+  #log(event: LogEventName, page: number, value: number, detail: string | undefined): void {
     const { recorder, scheduler } = this
-    if (recorder.log !== undefined)
-      recorder.note(scheduler.now, event, scheduler.active, page, value, detail)
+    recorder.note(scheduler.now, event, scheduler.active, page, value, detail)
   }
 
   /** After a batch, and at the end. */

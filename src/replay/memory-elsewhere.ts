@@ -4,13 +4,15 @@ import type { Thread } from './thread.ts'
 
 /** Does another CPU of the machine run a thread whose address space takes part in unmapping? */
 export function runsMemoryElsewhere(cpus: readonly Cpu[], thread: Thread): boolean {
-  for (const cpu of cpus) if (runsOtherMemory(cpu, thread)) return true
+  for (let index = 0; index < cpus.length; index++)
+    if (runsOtherMemory(cpus[index] as Cpu, thread)) return true
   return false
 }
 
 /** Has another CPU the page tables of such threads loaded, though it may run another thread now, or none? */
 export function holdsMemoryElsewhere(cpus: readonly Cpu[], thread: Thread): boolean {
-  for (const cpu of cpus) if (cpu.holdsMemory && cpu.index !== thread.cpu) return true
+  for (let index = 0; index < cpus.length; index++)
+    if (index !== thread.cpu && (cpus[index] as Cpu).holdsMemory) return true
   return false
 }
 

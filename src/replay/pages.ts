@@ -265,11 +265,13 @@ export class Pages {
   }
 
   set(page: number, flag: number): void {
-    this.flags[page] = (this.flags[page] as number) | flag
+    const { flags } = this
+    flags[page] = (flags[page] as number) | flag
   }
 
   clear(page: number, flag: number): void {
-    this.flags[page] = (this.flags[page] as number) & ~flag
+    const { flags } = this
+    flags[page] = (flags[page] as number) & ~flag
   }
 
   chargeTo(page: number, memcg: Memcg): void {

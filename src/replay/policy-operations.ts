@@ -195,8 +195,11 @@ export class PolicyOperations {
   }
 
   /** Where it ends or goes to sleep it must have nothing in its hands. */
-  mustHoldNothing({ holding, thread }: Turn): void {
-    if (holding === 0) return
+  mustHoldNothing(turn: Turn): void {
+    if (turn.holding !== 0) this.#holdsStill(turn)
+  }
+
+  #holdsStill({ holding, thread }: Turn): never {
     const { now } = this.#kernel.scheduler
     throw new PstraceError(
       'replay-invariant',

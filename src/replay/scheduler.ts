@@ -100,14 +100,11 @@ export class Scheduler {
   spend(thread: Thread, ns: number): boolean {
     if (ns <= 0) return true
     const cpu = this.#active as Cpu
-    if (!cpu.needResched || thread.preemptOff > 0) {
-      const end = cpu.endOf(ns, this.now)
-      if (end < this.#events.nextTime && (end < cpu.preemptAt || thread.preemptOff > 0)) {
-        this.now = end
-        return true
-      }
-    }
-    return this.#leave(cpu, thread, ns)
+    const end = cpu.endOf(ns, this.now)
+    const isUndisturbed = (end < cpu.preemptAt && !cpu.needResched) || thread.preemptOff > 0
+    if (!isUndisturbed || end >= this.#events.nextTime) return this.#leave(cpu, thread, ns)
+    this.now = end
+    return true
   }
 
   /** The thread's program stands still until so much work is done, ns. True: it is done. False: the caller must yield. */

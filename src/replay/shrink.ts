@@ -150,13 +150,7 @@ export class Shrink {
       const page = scan.batch[place] as number
       const underWay = pages.swapout[page] as number
       if (underWay !== 0) recorder.flights.scanAgain(underWay)
-      if (pages.has(page, P.LOCKED)) {
-        scan.keep[scan.kept++] = page
-        if (!scheduler.spend(thread, costs.scanKept.draw())) yield
-        continue
-      }
       const size = pages.pagesOf(page)
-      scan.looked += size
       const fate = this.#judge(thread, node, scan, page)
       let isFreed = fate === FREED
       if (fate === WRITTEN) {
@@ -183,42 +177,54 @@ export class Shrink {
     }
   }
 
-  /** An unlocked, isolated folio: it goes back, its frame can be freed as it is, or it must be written first. */
+  /** An isolated folio: it goes back, its frame can be freed as it is, or it must be written first. */
   #judge(thread: Thread, node: NodeState, scan: Scan, page: number): number {
-    const { pages } = this.#kernel
-    if (pages.has(page, P.WRITEBACK)) {
-      // Case 2 of shrink_folio_list: marked for rotation at its end, activated meanwhile.
-      pages.set(page, P.RECLAIM | P.ACTIVE)
-      this.#kernel.throttle.met(thread, node, scan)
-      const size = pages.pagesOf(page)
-      scan.writeback += size
-      scan.activated += size
+    const { generations, pages } = this.#kernel
+    const flags = pages.flags[page] as number
+    if ((flags & P.LOCKED) !== 0) return KEPT
+    scan.looked += pages.pagesOf(page)
+    if ((flags & P.WRITEBACK) !== 0) {
+      this.#meetWriteback(thread, node, scan, page)
       return KEPT
     }
-    const { generations } = this.#kernel
     // Found accessed while it was isolated (folio_update_gen).
-    if (generations !== undefined && pages.has(page, P.REFERENCED)) return KEPT
-    if (pages.has(page, P.ACCESSED)) {
-      pages.clear(page, P.ACCESSED)
-      generations?.lookAround(page)
-      if (pages.has(page, P.REFERENCED)) {
-        pages.set(page, P.ACTIVE)
-        scan.activated += pages.pagesOf(page)
-        this.#kernel.lru.activated(this.#kernel.memcgs.lruvecOf(page), page)
-      } else pages.set(page, P.REFERENCED)
+    if (generations !== undefined && (flags & P.REFERENCED) !== 0) return KEPT
+    if ((flags & P.ACCESSED) !== 0) {
+      this.#keepAccessed(scan, page)
       return KEPT
     }
     const state = pages.state[page] as number
     if (
       state === P.STORED ||
       state === P.DYING ||
-      (pages.kind[page] as number) === P.FILE_PAGE ||
-      pages.has(page, P.CLEAN_COPY)
+      (flags & P.CLEAN_COPY) !== 0 ||
+      (pages.kind[page] as number) === P.FILE_PAGE
     ) {
-      pages.set(page, P.LOCKED)
+      pages.flags[page] = flags | P.LOCKED
       return FREED
     }
     return scan.mayWrite ? WRITTEN : KEPT
+  }
+
+  /** Case 2 of shrink_folio_list: marked for rotation at its end, activated meanwhile. */
+  #meetWriteback(thread: Thread, node: NodeState, scan: Scan, page: number): void {
+    const { pages, throttle } = this.#kernel
+    pages.set(page, P.RECLAIM | P.ACTIVE)
+    throttle.met(thread, node, scan)
+    const size = pages.pagesOf(page)
+    scan.writeback += size
+    scan.activated += size
+  }
+
+  #keepAccessed(scan: Scan, page: number): void {
+    const { generations, lru, memcgs, pages } = this.#kernel
+    pages.clear(page, P.ACCESSED)
+    generations?.lookAround(page)
+    if (pages.has(page, P.REFERENCED)) {
+      pages.set(page, P.ACTIVE)
+      scan.activated += pages.pagesOf(page)
+      lru.activated(memcgs.lruvecOf(page), page)
+    } else pages.set(page, P.REFERENCED)
   }
 
   /** A folio whose contents are safe or gone. */
@@ -236,12 +242,13 @@ export class Shrink {
       this.forget(page)
       return
     }
+    const { generations } = this.#kernel
     const evictor = memcgs.lruvec(scan.memcg ?? memcgs.root, node)
     evictor.grow(pages.pagesOf(page))
-    if ((pages.kind[page] as number) === P.FILE_PAGE)
-      this.#kernel.fileReads.evicted(page, this.#kernel.generations?.fileEvicted(page) ?? 0)
+    const isFile = (pages.kind[page] as number) === P.FILE_PAGE
+    if (isFile) this.#kernel.fileReads.evicted(page, generations?.fileEvicted(page) ?? 0)
     pages.clear(page, P.REFERENCED | P.ACTIVE | P.RECLAIM | P.CLEAN_COPY | P.READ_AHEAD)
-    if ((pages.kind[page] as number) === P.FILE_PAGE) {
+    if (isFile) {
       pages.state[page] = P.FREE
       pages.clear(page, P.LOCKED)
       pages.release(page)
@@ -249,17 +256,21 @@ export class Shrink {
     }
     pages.evictedAt[page] = evictor.age
     if (pages.evictedBy !== undefined) pages.evictedBy[page] = evictor.memcg.index
-    this.#kernel.generations?.evicted(page)
+    generations?.evicted(page)
     pages.state[page] = P.SWAPPED
     const flight = pages.swapout[page] as number
-    if (flight > 0) {
-      const { flights } = this.#kernel.recorder
-      flights.setDetail(flight, F.FREED_AT, this.#kernel.scheduler.now)
-      this.#kernel.tally.freed(flights.scansAgain(flight))
-      this.#kernel.note('freed', page, flights.detail(flight, F.ID))
-      this.#kernel.recorder.closeFlight(flight)
-      pages.swapout[page] = 0
-    }
+    if (flight > 0) this.#landed(page, flight)
+  }
+
+  /** Its frame is free: the swap-out is over. */
+  #landed(page: number, flight: number): void {
+    const { pages, recorder, scheduler, tally } = this.#kernel
+    const { flights } = recorder
+    flights.setDetail(flight, F.FREED_AT, scheduler.now)
+    tally.freed(flights.scansAgain(flight))
+    this.#kernel.note('freed', page, flights.detail(flight, F.ID))
+    recorder.closeFlight(flight)
+    pages.swapout[page] = 0
   }
 
   #returnFrame(page: number): void {

@@ -31,9 +31,10 @@ class Strikes {
   }
 
   nextPage(workShare: number): number {
-    const time = this.#time
-    if (time === undefined) return 0
-    const { atWork, pages, ns } = time
+    return this.#time === undefined ? 0 : this.#strike(this.#time, workShare)
+  }
+
+  #strike({ atWork, pages, ns }: StolenTime, workShare: number): number {
     this.#pages++
     while (this.#next < ns.length && (atWork[this.#next] as number) < workShare - REACH)
       this.#next++

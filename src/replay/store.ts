@@ -84,11 +84,7 @@ export class Stores {
     const { flights } = this.#kernel.recorder
     const flight = pages.swapout[page] as number
     const state = pages.state[page] as number
-    if (flight === 0 || (state !== P.QUEUED && state !== P.RESIDENT))
-      throw new PstraceError(
-        'replay-invariant',
-        `page ${page} is stored twice (by ${thread.name} at ${scheduler.now} ns)`,
-      )
+    if (flight === 0 || (state !== P.QUEUED && state !== P.RESIDENT)) this.#isStored(thread, page)
     pages.state[page] = P.STORING
     this.underWay++
     flights.setDetail(flight, F.STARTED_AT, scheduler.now)
@@ -126,6 +122,13 @@ export class Stores {
     for (let part = 1; part < count && work.place !== 'reject'; part++)
       ns += this.#storePart(thread, work, part)
     return ns
+  }
+
+  #isStored({ name }: Thread, page: number): never {
+    throw new PstraceError(
+      'replay-invariant',
+      `page ${page} is stored twice (by ${name} at ${this.#kernel.scheduler.now} ns)`,
+    )
   }
 
   /** What is left of a store's CPU time for who takes the page from a queue. */
@@ -303,26 +306,27 @@ export class Stores {
   }
 
   #workOf(thread: Thread): StoreWork {
-    let work = this.#works[thread.index]
-    if (work === undefined) {
-      work = {
-        node: this.#kernel.zones.nodeOf(0),
-        poolNode: this.#kernel.zones.nodeOf(0),
-        page: -1,
-        flight: 0,
-        doing: thread.doing,
-        memalloc: true,
-        isKworker: false,
-        isFailed: false,
-        place: 'zram',
-        poolPagesTaken: 0,
-        parts: 0,
-        takenByPage: [],
-        compressedBytes: 0,
-        deviceWrites: 0,
-      }
-      this.#works[thread.index] = work
+    return this.#works[thread.index] ?? this.#newWork(thread)
+  }
+
+  #newWork(thread: Thread): StoreWork {
+    const work: StoreWork = {
+      node: this.#kernel.zones.nodeOf(0),
+      poolNode: this.#kernel.zones.nodeOf(0),
+      page: -1,
+      flight: 0,
+      doing: thread.doing,
+      memalloc: true,
+      isKworker: false,
+      isFailed: false,
+      place: 'zram',
+      poolPagesTaken: 0,
+      parts: 0,
+      takenByPage: [],
+      compressedBytes: 0,
+      deviceWrites: 0,
     }
+    this.#works[thread.index] = work
     return work
   }
 

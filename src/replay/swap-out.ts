@@ -64,7 +64,6 @@ export class SwapOuts {
     const count = pages.pagesOf(page)
     scan.written += count
     tally.swapOuts += count
-    this.#kernel.note('swap-out', page, this.#swapoutIds, F.CONTEXTS[F.contextOf(scan)])
     this.#kernel.traceReaders?.wrote('swapOut')
     if (this.#kernel.zeroMap && pool.isZero(page)) return this.#storeZero(thread, node, scan, page)
     if (gate?.admits(page, scan.context) !== true) {
@@ -139,10 +138,12 @@ export class SwapOuts {
   #openFlight(thread: Thread, node: NodeState, scan: Scan, page: number): number {
     const { pages, recorder } = this.#kernel
     const { flights } = recorder
-    const flight = flights.open(F.contextOf(scan))
+    const context = F.contextOf(scan)
+    const flight = flights.open(context)
     pages.swapout[page] = flight
     this.#swapoutIds++
     if (flights.keepsDetails) this.#describe(flight, thread, node, page)
+    this.#kernel.note('swap-out', page, this.#swapoutIds, F.CONTEXTS[context])
     return flight
   }
 

@@ -209,27 +209,32 @@ export class SwapPool {
 
   /** The slot must hold nothing: each swap-out writes its slots once. */
   hold(slot: number, holds: number, node: NodeState, page: number): void {
-    if (slot >= this.#slotHolds.length) {
-      const size = Math.max(slot + 1, this.#slotHolds.length * 2)
-      const grownHolds = new Uint8Array(size)
-      grownHolds.set(this.#slotHolds)
-      this.#slotHolds = grownHolds
-      const grownNodes = new Uint8Array(size)
-      grownNodes.set(this.#slotNodes)
-      this.#slotNodes = grownNodes
-      const grownPages = new Int32Array(size)
-      grownPages.set(this.#slotPages)
-      this.#slotPages = grownPages
-    }
-    if (this.#slotHolds[slot] !== HOLDS_NOTHING)
-      throw new PstraceError(
-        'replay-invariant',
-        `slot ${slot} is written for page ${page} while it holds page ${this.#slotPages[slot]}`,
-      )
+    if (slot >= this.#slotHolds.length) this.#growTo(slot + 1)
+    if (this.#slotHolds[slot] !== HOLDS_NOTHING) this.#isHeld(slot, page)
     this.#kernel.zones.slotTaken(node, slot)
     this.#slotHolds[slot] = holds
     this.#slotNodes[slot] = node.index
     this.#slotPages[slot] = page
+  }
+
+  #growTo(slots: number): void {
+    const size = Math.max(slots, this.#slotHolds.length * 2)
+    const grownHolds = new Uint8Array(size)
+    grownHolds.set(this.#slotHolds)
+    this.#slotHolds = grownHolds
+    const grownNodes = new Uint8Array(size)
+    grownNodes.set(this.#slotNodes)
+    this.#slotNodes = grownNodes
+    const grownPages = new Int32Array(size)
+    grownPages.set(this.#slotPages)
+    this.#slotPages = grownPages
+  }
+
+  #isHeld(slot: number, page: number): never {
+    throw new PstraceError(
+      'replay-invariant',
+      `slot ${slot} is written for page ${page} while it holds page ${this.#slotPages[slot]}`,
+    )
   }
 }
 

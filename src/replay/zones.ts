@@ -78,7 +78,14 @@ export class Zones {
 
   /** get_page_from_freelist: the first node of the list with so many pages beyond the mark. */
   firstAbove(preferred: NodeState, mark: Mark, pages = 0): NodeState | undefined {
-    for (const node of this.zonelist(preferred)) if (this.isAbove(node, mark, pages)) return node
+    return this.isAbove(preferred, mark, pages)
+      ? preferred
+      : this.#nextAbove(preferred, mark, pages)
+  }
+
+  #nextAbove(preferred: NodeState, mark: Mark, pages: number): NodeState | undefined {
+    for (const node of this.zonelist(preferred))
+      if (node !== preferred && this.isAbove(node, mark, pages)) return node
     return undefined
   }
 
