@@ -11,7 +11,7 @@ import {
   spreadAllocations,
   toAnonAnchors,
 } from './demand.ts'
-import { type Filling, findFilling, missesRaisedLow } from './filling.ts'
+import { type Filling, findFilling, freeBetween, missesRaisedLow } from './filling.ts'
 import { findBoostLevel, findListed, findWholeBlocks, largestZones } from './machine.ts'
 import type { ListedKernel } from './mobility.ts'
 import { type FirstLow, hasSeveralNodes, sumByNode } from './nodes.ts'
@@ -192,24 +192,14 @@ function fillingOf(
   return findFilling(recording.samples.get('free_pages') ?? [], startNs, zone.managed)
 }
 
-/** A sample further away says nothing of the start. */
-const BESIDE_NS = 200_000_000
-
-/** Free memory when a boost woke the first of several kswapds, between the samples beside that moment; undefined = there is one node, or none was taken. */
+/** Free memory when a boost woke the first of several kswapds; undefined = there is one node, or no sample was taken then. */
 function sampledBesideBoost(
   recording: Recording,
   startNs: number,
   zones: readonly RecordedZone[],
 ): number | undefined {
   if (!hasSeveralNodes(zones)) return undefined
-  const samples = recording.samples.get('free_pages') ?? []
-  const next = samples.findIndex(({ ns }) => ns > startNs)
-  const before = samples[next - 1]
-  const after = samples[next]
-  if (before === undefined || after === undefined) return undefined
-  if (startNs - before.ns > BESIDE_NS || after.ns - startNs > BESIDE_NS) return undefined
-  const share = (startNs - before.ns) / (after.ns - before.ns)
-  return Math.round(before.value + share * (after.value - before.value))
+  return freeBetween(recording.samples.get('free_pages') ?? [], startNs)
 }
 
 function listAllocators(recording: Recording, users: MemoryUsers, tasks: DemandTasks): Allocator[] {

@@ -57,6 +57,20 @@ export function findFilling(
   return free === undefined ? undefined : { refill, falls, rate, free }
 }
 
+/** A sample further away says nothing of a moment. */
+const BESIDE_NS = 200_000_000
+
+/** Free memory at a moment, between the samples beside it; undefined = none was taken near it. */
+export function freeBetween(samples: readonly Sample[], momentNs: number): number | undefined {
+  const next = samples.findIndex(({ ns }) => ns > momentNs)
+  const before = samples[next - 1]
+  const after = samples[next]
+  if (before === undefined || after === undefined) return undefined
+  if (momentNs - before.ns > BESIDE_NS || after.ns - momentNs > BESIDE_NS) return undefined
+  const share = (momentNs - before.ns) / (after.ns - before.ns)
+  return Math.round(before.value + share * (after.value - before.value))
+}
+
 /**
  * A boost raises the marks while the refill that met it goes on, and its CPU wakes kswapd after that (rmqueue): another CPU that allocates
  * meanwhile misses the raised low (get_page_from_freelist) and wakes it first, with its own flags, though far more than low is free.

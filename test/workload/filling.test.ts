@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { findFilling, missesRaisedLow } from '../../src/workload/filling.ts'
+import { findFilling, freeBetween, missesRaisedLow } from '../../src/workload/filling.ts'
 import type { Sample } from '../../src/workload/recording.ts'
 
 const MS = 1_000_000
@@ -55,5 +55,37 @@ describe('memory that is filled until movable pages are used up', () => {
       findFilling(sampled(650, [3048, 2568, 2088, 1608, 1128]), START, MANAGED),
     ).toBeUndefined()
     expect(findFilling([], START, MANAGED)).toBeUndefined()
+  })
+})
+
+describe('free memory at a moment', () => {
+  const between = (ms: number, samples: readonly (readonly [ms: number, value: number])[]) =>
+    freeBetween(
+      samples.map(([at, value]) => ({ ns: at * MS, value })),
+      ms * MS,
+    )
+
+  it('lies between the samples beside it', () => {
+    const samples = [
+      [0, 9000],
+      [100, 5000],
+      [200, 1000],
+    ] as const
+    expect(between(125, samples)).toBe(4000)
+    expect(between(100, samples)).toBe(5000)
+  })
+
+  it('is not known before the first sample, after the last, and where either is far', () => {
+    expect(between(99, [[100, 5000]])).toBeUndefined()
+    expect(between(101, [[100, 5000]])).toBeUndefined()
+    const far = [
+      [0, 5000],
+      [300, 1000],
+    ] as const
+    expect([between(99, far), between(100, far), between(201, far)]).toEqual([
+      undefined,
+      3667,
+      undefined,
+    ])
   })
 })

@@ -79,6 +79,24 @@ async function traced(text: string, startNs = 0): Promise<Traced> {
   return { traceId, recording, workload, startNs }
 }
 
+/** Two passes of kswapd over the shrinkers, the first of which calls two. */
+const PASSES = [1, 1, 2]
+  .map((pass, call) => {
+    const at = 300 + pass * 10 + call
+    const start =
+      'mm_shrink_slab_start: super_cache_scan+0x0/0x1a0 0000000000000001: nid: 0 objects to shrink 8 gfp_flags GFP_KERNEL cache items 9 delta 1 total_scan 1 priority 12'
+    const end =
+      'mm_shrink_slab_end: super_cache_scan+0x0/0x1a0 0000000000000001: nid: 0 unused scan count 0 new scan count 0 total_scan 0 last shrinker return val 0'
+    const isolated =
+      'mm_vmscan_lru_isolate: classzone=2 order=0 nr_requested=32 nr_scanned=32 nr_skipped=0 nr_taken=32 lru=inactive_anon'
+    return (
+      (call === 2 ? line('kswapd0-50', 1, at - 1, isolated) : '') +
+      line('kswapd0-50', 1, at, start) +
+      line('kswapd0-50', 1, at + 0.5, end)
+    )
+  })
+  .join('')
+
 describe('buffers of a recording', () => {
   it('are told by the first wake-up of a reader that has slept: by the bytes of the CPU that woke it', async () => {
     const { traceId, recording } = await traced(WOKEN)
@@ -97,6 +115,16 @@ describe('buffers of a recording', () => {
     const { traceId, recording } = await traced(WOKEN)
     const buffers = await readTraceBuffers(database, traceId, recording)
     expect(buffers?.waitNs).toMatchObject({ value: 2e6, n: 2 })
+  })
+
+  it('take a pair of records for each shrinker that a pass calls', async () => {
+    const { traceId, recording } = await traced(WOKEN + PASSES)
+    await database.connection.run(
+      `UPDATE raw_fields SET byte_offset = 8, size = ${RECORD_BYTES - 12}
+       WHERE trace_id = ${traceId} AND event LIKE 'mm_shrink_slab_%' AND field = 'nid'`,
+    )
+    const buffers = await readTraceBuffers(database, traceId, recording)
+    expect(buffers?.bytes.slab).toBe(2 * RECORD_BYTES * 1.5)
   })
 
   it('are not known where no reader was woken, or records have no sizes', async () => {

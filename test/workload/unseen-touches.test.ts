@@ -96,6 +96,19 @@ describe('touches of pages in memory', () => {
     expect((counts[0] ?? 0) / 12_000).toBeCloseTo(1 / 3, 1)
   })
 
+  it('meet a page that has come back', () => {
+    // Of four pages three are out for good, one came back; a fifth goes and comes.
+    const rounds = Array.from({ length: 20 }, (_, round) => 55 + 10 * round)
+    const { counts, pages } = draw(
+      [...out(0, 4), ...rounds.map((ns) => ({ ns, entry: 4 }))],
+      [[50, 3], ...rounds.map((ns) => [ns + 5, 4] as const)],
+      { recent: 1, kept: 0 },
+    )
+    const later = pages.slice(counts[0])
+    expect(later.length).toBeGreaterThan(5)
+    expect(new Set(later)).toEqual(new Set([3]))
+  })
+
   it('meet no page that is out, that comes later, or that the swap-in itself brings back', () => {
     const { length, pages } = draw(out(0, 40), [[50, 39]], {
       ...{ recent: 1, kept: 10, inSwap: 30 },
