@@ -39,14 +39,10 @@ export class Allocation {
     if (thread.chargedOverHigh > CHARGE_BATCH && thread.kind === 'user')
       yield* memcgHigh.handle(thread)
     if (scheduler.stopped) return this.#frames
-    const quick = zones.firstAbove(preferred, 'low', more)
-    if (quick !== undefined) return this.#take(quick, count)
     let fruitless = 0
     let scan: Scan | undefined
-    for (;;) {
-      zones.wakeKswapds(preferred, more)
-      const node = zones.firstAbove(preferred, 'min', more)
-      if (node !== undefined) return this.#take(node, count)
+    let node = this.#findNow(preferred, more)
+    while (node === undefined) {
       this.#kernel.note('min', -1, preferred.free)
       yield* this.#throttle(thread, preferred)
       if (scan === undefined) scan = this.#kernel.direct.scanOf(thread, DIRECT_CONTEXT, true)
@@ -66,17 +62,28 @@ export class Allocation {
           yield
         }
       }
+      node = this.#findAboveMin(preferred, more)
     }
+    return this.#take(node, count)
+  }
+
+  /** get_page_from_freelist before and after kswapd is woken; undefined = only reclaim helps. */
+  #findNow(preferred: NodeState, more: number): NodeState | undefined {
+    return (
+      this.#kernel.zones.firstAbove(preferred, 'low', more) ?? this.#findAboveMin(preferred, more)
+    )
+  }
+
+  #findAboveMin(preferred: NodeState, more: number): NodeState | undefined {
+    this.#kernel.zones.wakeKswapds(preferred, more)
+    return this.#kernel.zones.firstAbove(preferred, 'min', more)
   }
 
   /** Where there is a page for the kernel's own use, for which nobody tries long (GFP_KERNEL | __GFP_NORETRY): one call of direct reclaim at most; undefined = nowhere. */
   *findOnce(thread: Thread): StepsTo<NodeState | undefined> {
     const { direct, scheduler, zones } = this.#kernel
     const preferred = zones.localNode(thread)
-    const quick = zones.firstAbove(preferred, 'low')
-    if (quick !== undefined) return quick
-    zones.wakeKswapds(preferred, 0)
-    const node = zones.firstAbove(preferred, 'min')
+    const node = this.#findNow(preferred, 0)
     if (node !== undefined) return node
     yield* this.#throttle(thread, preferred)
     if (scheduler.stopped) return undefined

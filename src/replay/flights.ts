@@ -18,7 +18,7 @@ export function contextOf({ context, memcg }: Pick<Scan, 'context' | 'memcg'>): 
 
 /** Why a policy was passed by. */
 export const REASONS = [undefined, 'zero', 'file', 'context', 'full'] as const
-export const NO_REASON = 0
+const NO_REASON = 0
 export const IS_ZERO = 1
 export const IS_FILE = 2
 export const OTHER_CONTEXT = 3

@@ -25,8 +25,8 @@ export const PUSH = 2
 export const STORE = 3
 export const WAKE = 4
 export const WAIT = 5
-export const PAUSE = 6
-export const QUEUE_WORK = 7
+const PAUSE = 6
+const QUEUE_WORK = 7
 
 /** A policy's program under way, one submission (worker -1) or a worker's: what it sees and does, and how far it is. */
 export class Turn implements Operations {

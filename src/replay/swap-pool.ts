@@ -6,7 +6,7 @@ import * as P from './pages.ts'
 import type { Steps } from './steps.ts'
 import { SLEEPING, type Thread } from './thread.ts'
 
-export const HOLDS_NOTHING = 0
+const HOLDS_NOTHING = 0
 export const HOLDS_COPY = 1
 export const HOLDS_ZERO = 2
 

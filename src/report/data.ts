@@ -77,7 +77,6 @@ export interface Equation {
   readonly sum_ms: number
   readonly max_ms: number
   readonly running_ms: number
-  readonly awake_ms: number | null
 }
 
 /** Everything a report says, before it has a form. */

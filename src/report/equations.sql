@@ -8,7 +8,7 @@ WITH stored AS (
 kswapd AS (
   SELECT trace_id, run_id, sum(coalesce(scan_ns, 0) + coalesce(unmap_ns, 0)) AS t1_ns,
     sum(coalesce(slab_ns, 0) + coalesce(file_ns, 0) + coalesce(other_ns, 0)) AS t3_ns, sum(store_ns) AS own_store_ns,
-    sum(running_ns) AS running_ns, sum(awake_ns) AS awake_ns
+    sum(running_ns) AS running_ns
   FROM kswapd_busy
   WHERE running_ns IS NOT NULL
   GROUP BY ALL
@@ -16,7 +16,7 @@ kswapd AS (
 SELECT s.label AS "column", k.t1_ns / 1e6 AS t1_ms, coalesce(t.ns, 0) / 1e6 AS t2_ms, k.t3_ns / 1e6 AS t3_ms,
   (k.t1_ns + coalesce(t.ns, 0) + k.t3_ns) / 1e6 AS sum_ms,
   greatest(k.t1_ns + k.t3_ns, coalesce(t.ns, 0)) / 1e6 AS max_ms,
-  k.running_ns / 1e6 AS running_ms, k.awake_ns / 1e6 AS awake_ms
+  k.running_ns / 1e6 AS running_ms
 FROM report_subjects s
 JOIN kswapd k ON k.trace_id = s.trace_id AND k.run_id IS NOT DISTINCT FROM s.run_id
 LEFT JOIN stored t ON t.trace_id = s.trace_id AND t.run_id IS NOT DISTINCT FROM s.run_id

@@ -41,7 +41,6 @@ export interface ClassifiedStores {
   readonly stores: Stores
   /** CPU time below which a store is taken for one of a zero or same-filled page; 0 = none found. */
   readonly sameBelowNs: number
-  readonly sameBasis: Basis
 }
 
 const MOST_COUNTED = 255
@@ -57,7 +56,7 @@ export function classifyStores(
 ): ClassifiedStores {
   const samples = [...read].sort((x, y) => x.event - y.event)
   const cpuNs = Float64Array.from(samples, (store) => store.cpuNs)
-  const { below, basis } = findSameThreshold(
+  const { below } = findSameThreshold(
     cpuNs.filter((spent) => !Number.isNaN(spent)),
     sameShare,
   )
@@ -67,7 +66,6 @@ export function classifyStores(
     Uint8Array.from(samples, (store) => Math.min(MOST_COUNTED, of(store)))
   return {
     sameBelowNs: below,
-    sameBasis: basis,
     stores: {
       length: samples.length,
       event: Uint32Array.from(samples, (store) => store.event),

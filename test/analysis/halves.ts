@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { type HalfRow, validateHalves } from '../../src/analysis/validate.ts'
+import { POOL_FILL } from '../../src/cli/run-contents.ts'
 import { openBackend } from '../../src/memory/backends/index.ts'
 import { openCodec } from '../../src/memory/codecs/index.ts'
 import { calibrate, createGenerator } from '../../src/memory/contents/index.ts'
@@ -8,9 +9,6 @@ import { findPolicy } from '../../src/policies/index.ts'
 import { replay } from '../../src/replay/replay.ts'
 import { extractWorkload } from '../../src/workload/extract.ts'
 import { openRecordings } from '../workload/recordings.ts'
-
-/** zsmalloc's pages hold this much of what is stored in them. */
-const POOL_FILL = 0.98
 
 /** The second half of a recording of zram, replayed with costs of the first and with pages that take as much of the pool as recorded. */
 export async function halvesOf(
