@@ -35,3 +35,9 @@ it("a queue's stores are as long as from the gate on, where that looks for zero 
 it('few zero pages do not tell how long the way through the gate is', () => {
   expect(times(samples.slice(0, 40), true)).toEqual([[ZERO_NS], [QUEUED_NS]])
 })
+
+it('a same-filled page of a queue took no way that a zero page takes', () => {
+  const [, queued] = samples
+  const same = { ...queued, event: samples.length, cpuNs: 3000 } as StoreSample
+  expect(times([...samples, same], true)).toEqual([[ZERO_NS, 3000], [QUEUED_NS + ZERO_NS]])
+})
