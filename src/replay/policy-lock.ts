@@ -3,8 +3,8 @@ import { LOCK, type Thread } from './thread.ts'
 
 /**
  * A policy's lock in virtual time. A spinlock goes to those who spin for it in their order. A mutex (kernel/locking/mutex.c) is spun for
- * while its owner is on a CPU; who finds the owner off it sleeps. Its release wakes the first sleeper, but whoever runs may take it first;
- * only a sleeper that was once woken in vain gets it handed over.
+ * while its owner is on a CPU; who finds the owner off it sleeps, and so does who had to give up its own CPU while it spun. Its release wakes
+ * the first sleeper, but whoever runs may take it first; only a sleeper that was once woken in vain gets it handed over.
  */
 export class PolicyLock {
   readonly name: string
@@ -37,16 +37,19 @@ export class PolicyLock {
     while (this.#owner !== thread) {
       const owner = this.#owner
       if (owner === undefined) this.#owner = thread
-      else if (this.#isSpinlock || this.#scheduler.isOnCpu(owner)) {
+      else if (this.#isSpinlock || (!thread.lostSpin && this.#scheduler.isOnCpu(owner))) {
         if (!this.#spinners.includes(thread)) this.#spinners.push(thread)
-        if (!this.#scheduler.spin(thread)) return false
+        if (!this.#scheduler.spin(thread, this.#isSpinlock ? undefined : owner)) return false
       } else {
+        remove(this.#spinners, thread)
         if (!this.#sleepers.includes(thread)) this.#sleepers.push(thread)
         this.#asleep.add(thread)
+        thread.lostSpin = false
         this.#scheduler.block(thread, LOCK)
         return false
       }
     }
+    thread.lostSpin = false
     remove(this.#spinners, thread)
     if (remove(this.#sleepers, thread)) this.#isPromised = false
     return true
@@ -64,25 +67,15 @@ export class PolicyLock {
     else {
       const spinner = this.#firstAbleSpinner()
       if (spinner !== undefined) this.#handTo(spinner)
-      else {
-        this.#owner = undefined
-        this.#letSpinnersLook()
-      }
+      else this.#owner = undefined
       if (sleeper !== undefined) this.#scheduler.wake(sleeper)
     }
     return true
   }
 
   #firstAbleSpinner(): Thread | undefined {
-    for (const thread of this.#spinners)
-      if (this.#isSpinlock || this.#scheduler.isOnCpu(thread)) return thread
+    for (const thread of this.#spinners) if (this.#isSpinlock || thread.spinning) return thread
     return undefined
-  }
-
-  /** Those that lost their CPU while they spun look again when they run. */
-  #letSpinnersLook(): void {
-    for (const preempted of this.#spinners) this.#scheduler.stopSpinning(preempted)
-    this.#spinners.length = 0
   }
 
   #handTo(thread: Thread): void {
@@ -90,6 +83,9 @@ export class PolicyLock {
     remove(this.#spinners, thread)
     if (thread.spinning) this.#scheduler.stopSpinning(thread)
     else this.#scheduler.wake(thread)
+    // Those who spun for the last owner look whether this one runs.
+    if (!this.#isSpinlock)
+      for (const spinner of this.#spinners) this.#scheduler.stopSpinning(spinner)
   }
 }
 

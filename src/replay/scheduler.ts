@@ -162,18 +162,28 @@ export class Scheduler {
     return !cpu.needResched && this.now < cpu.preemptAt
   }
 
-  /** Spins on the CPU until `stopSpinning`. True: that has come. False: the caller must yield. */
-  spin(thread: Thread): boolean {
+  /**
+   * Spins on the CPU until `stopSpinning`, until `owner` leaves its own, or until a switch is due (`lostSpin`). True: that has come. False:
+   * the caller must yield.
+   */
+  spin(thread: Thread, owner?: Thread): boolean {
     thread.spinning = true
+    thread.spinsFor = owner
+    if (owner !== undefined) owner.isSpunFor = true
     return this.#leave(this.#active as Cpu, thread, SPIN_WORK)
   }
 
   stopSpinning(thread: Thread): void {
     if (!thread.spinning) return
-    thread.spinning = false
-    thread.work = 0
+    this.#endSpin(thread)
     const cpu = this.cpus[thread.cpu] as Cpu
     if (cpu.current === thread && cpu !== this.#active) this.#events.schedule(cpu.index, this.now)
+  }
+
+  #endSpin(thread: Thread): void {
+    thread.spinning = false
+    thread.spinsFor = undefined
+    thread.work = 0
   }
 
   /**
@@ -389,6 +399,10 @@ export class Scheduler {
     const current = cpu.current as Thread
     const expires = this.#fair.expires(cpu)
     cpu.needResched = false
+    if (current.spinning) {
+      this.#endSpin(current)
+      current.lostSpin = true
+    }
     if (!expires) {
       this.#arm(cpu)
       return
@@ -463,7 +477,7 @@ export class Scheduler {
       cpu.last = thread
       this.#hooks.onSwitch(thread)
       const cost = this.#hooks.switchCost(thread.ranNs)
-      if (!thread.spinning && !thread.holdsSwitch) thread.work += cost
+      if (!thread.holdsSwitch) thread.work += cost
     }
     thread.holdsSwitch = false
     thread.ranFrom = this.now
@@ -473,6 +487,9 @@ export class Scheduler {
   #leaves(thread: Thread): void {
     thread.ranUntil = this.now
     thread.ranNs = this.now - thread.ranFrom
+    if (!thread.isSpunFor) return
+    thread.isSpunFor = false
+    for (const spinner of this.threads) if (spinner.spinsFor === thread) this.stopSpinning(spinner)
   }
 
   #openMigration(): Migration {

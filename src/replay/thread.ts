@@ -105,8 +105,13 @@ export class Thread implements ThreadIdentity {
   work = NS_AT_FIRST
   /** Above 0: keeps its CPU until the work is done. */
   preemptOff = 0
-  /** Spins for a lock: its work ends when somebody says so. */
+  /** Spins for a lock: its work ends when somebody says so, or `spinsFor` leaves its CPU. */
   spinning = false
+  spinsFor: Thread | undefined = undefined
+  /** Somebody spins for as long as it runs. */
+  isSpunFor = false
+  /** A switch was due while it spun; cleared by what it spun for. */
+  lostSpin = false
   /** What it does next holds what the switch to it costs. */
   holdsSwitch = false
   /** Set by a wake-up with a meaning; cleared by who waits for it. */
