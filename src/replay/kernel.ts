@@ -200,6 +200,7 @@ export class Kernel {
     this.memcgs.countSwap(page, this.pages.pagesOf(page))
     this.pages.state[page] = P.SWAPPED
     const node = this.zones.nodeOf(this.pages.node[page] as number)
+    this.pool.cache(first, this.pages.pagesOf(page), node)
     for (let part = 0; part < this.pages.pagesOf(page); part++) {
       const slot = first + part
       const isZero = this.pool.fill(page, part) && this.zeroMap

@@ -17,6 +17,9 @@ import type { StepsTo } from './steps.ts'
 import { HOLDS_ZERO } from './swap-pool.ts'
 import { STORE, type Thread, UNMAP } from './thread.ts'
 
+/** There are slots, but no page for a node of the swap cache's tree: the way up to there is most of an unmapping's, and nothing is unmapped. */
+const NO_MEMORY = -2
+
 /** From reclaim's decision to write a folio up to its hand-over: slot, unmapping, zero map, the policy's gate, the store by the reclaimer itself. */
 export class SwapOuts {
   readonly #kernel: Kernel
@@ -31,13 +34,13 @@ export class SwapOuts {
   /** Its slots, and what unmapping takes, ns: the caller spends that and `scan.lostNs`, and goes on with `handOver`. A folio that gets no slots stays. */
   begin(thread: Thread, scan: Scan, page: number): number {
     const { costs, pages, scheduler, stolen, work } = this.#kernel
-    const slot = this.#allocateSlots(page)
+    const slot = this.#allocateSlots(thread, page)
     scan.isLeaving = slot >= 0
     scan.lostNs = 0
     if (slot < 0) {
       pages.set(page, P.ACTIVE)
       scan.activated += pages.pagesOf(page)
-      return costs.scanKept.draw()
+      return (slot === NO_MEMORY ? costs.unmap : costs.scanKept).draw()
     }
     pages.set(page, P.LOCKED)
     pages.slot[page] = slot
@@ -180,10 +183,10 @@ export class SwapOuts {
   }
 
   /** Slots in a row for the whole folio; where there are none it is split, and its other pages wait at the list's end to be met next. */
-  #allocateSlots(page: number): number {
+  #allocateSlots(thread: Thread, page: number): number {
     const { generations, pages, tally } = this.#kernel
     const order = pages.order[page] as number
-    const row = this.#chargedSlots(page, order)
+    const row = this.#cachedSlots(thread, page, order)
     if (row >= 0 || order === 0) return row
     tally.foliosSplit++
     const parts = pages.split(page)
@@ -192,7 +195,18 @@ export class SwapOuts {
       generations?.toOldest(part)
       pages.addTail(part)
     }
-    return this.#chargedSlots(page, 0)
+    return this.#cachedSlots(thread, page, 0)
+  }
+
+  /** add_to_swap: slots for which the swap cache's tree cannot grow are given back. */
+  #cachedSlots(thread: Thread, page: number, order: number): number {
+    const { memcgs, pool, slots, zones } = this.#kernel
+    const first = this.#chargedSlots(page, order)
+    const count = 1 << order
+    if (first < 0 || pool.cache(first, count, zones.poolNode(thread))) return first
+    memcgs.countSwap(page, -count)
+    slots.freeFolio(first, order, thread.cpu)
+    return NO_MEMORY
   }
 
   /** folio_alloc_swap: slots that its cgroup may not have are given back. */

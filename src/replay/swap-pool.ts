@@ -24,6 +24,8 @@ export class SwapPool {
   #slotHolds = new Uint8Array(1024)
   #slotNodes = new Uint8Array(1024)
   #slotPages = new Int32Array(1024)
+  /** The node, from 1, whose swap cache has an entry for it; 0 = none has. */
+  #slotCaches = new Uint8Array(1024)
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel
@@ -174,10 +176,11 @@ export class SwapPool {
 
   /** The slot is really free, which slot caches put off: its content goes. */
   released(slot: number): void {
+    this.#uncache(slot)
     const holds = this.#slotHolds[slot]
     this.#slotHolds[slot] = HOLDS_NOTHING
     if (holds !== undefined && holds !== HOLDS_NOTHING)
-      this.#kernel.zones.slotGiven(this.#kernel.zones.nodeOf(this.#slotNodes[slot] as number), slot)
+      this.#kernel.zones.slotGiven(this.#kernel.zones.nodeOf(this.#slotNodes[slot] as number))
     if (holds !== HOLDS_COPY) return
     const given = this.#kernel.backend.free(slot, this.#kernel.scheduler.now)
     if (given > 0)
@@ -207,27 +210,42 @@ export class SwapPool {
     this.#slotPages[slot] = page
   }
 
+  /** So many slots in a row get entries in the swap cache of a node; false = there is no memory for them (Zones.slotCached). */
+  cache(first: number, count: number, node: NodeState): boolean {
+    if (first + count > this.#slotHolds.length) this.#growTo(first + count - 1)
+    for (let slot = first; slot < first + count; slot++) {
+      if (!this.#kernel.zones.slotCached(node, slot)) {
+        while (--slot >= first) this.#uncache(slot)
+        return false
+      }
+      this.#slotCaches[slot] = node.index + 1
+    }
+    return true
+  }
+
+  #uncache(slot: number): void {
+    const cache = this.#slotCaches[slot] ?? 0
+    if (cache === 0) return
+    this.#slotCaches[slot] = 0
+    this.#kernel.zones.slotUncached(this.#kernel.zones.nodeOf(cache - 1), slot)
+  }
+
+  #growTo(slot: number): void {
+    const size = Math.max(slot + 1, this.#slotHolds.length * 2)
+    this.#slotHolds = grown(this.#slotHolds, new Uint8Array(size))
+    this.#slotNodes = grown(this.#slotNodes, new Uint8Array(size))
+    this.#slotPages = grown(this.#slotPages, new Int32Array(size))
+    this.#slotCaches = grown(this.#slotCaches, new Uint8Array(size))
+  }
+
   /** The slot must hold nothing: each swap-out writes its slots once. */
   hold(slot: number, holds: number, node: NodeState, page: number): void {
-    if (slot >= this.#slotHolds.length) this.#growTo(slot + 1)
+    if (slot >= this.#slotHolds.length) this.#growTo(slot)
     if (this.#slotHolds[slot] !== HOLDS_NOTHING) this.#isHeld(slot, page)
-    this.#kernel.zones.slotTaken(node, slot)
+    this.#kernel.zones.slotTaken(node)
     this.#slotHolds[slot] = holds
     this.#slotNodes[slot] = node.index
     this.#slotPages[slot] = page
-  }
-
-  #growTo(slots: number): void {
-    const size = Math.max(slots, this.#slotHolds.length * 2)
-    const grownHolds = new Uint8Array(size)
-    grownHolds.set(this.#slotHolds)
-    this.#slotHolds = grownHolds
-    const grownNodes = new Uint8Array(size)
-    grownNodes.set(this.#slotNodes)
-    this.#slotNodes = grownNodes
-    const grownPages = new Int32Array(size)
-    grownPages.set(this.#slotPages)
-    this.#slotPages = grownPages
   }
 
   #isHeld(slot: number, page: number): never {
@@ -236,6 +254,11 @@ export class SwapPool {
       `slot ${slot} is written for page ${page} while it holds page ${this.#slotPages[slot]}`,
     )
   }
+}
+
+function grown<T extends Uint8Array | Int32Array>(from: T, to: T): T {
+  to.set(from)
+  return to
 }
 
 function isZero(words: Float64Array): boolean {

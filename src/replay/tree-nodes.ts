@@ -61,6 +61,13 @@ export class TreeNodes {
     this.#partial.push(0)
   }
 
+  /** Must the CPU's next slot wait for a slab? */
+  wantsSlab(cpu: number): boolean {
+    if (this.#partial.length > 0) return false
+    const next = this.#next[cpu] ?? 0
+    return next % SLOTS_PER_NODE === 0 || this.#live[Math.floor(next / SLOTS_PER_NODE)] === 0
+  }
+
   /** A slot is taken; true = its nodes need a new slab: `gainSlab` must tell of it. */
   taken(slot: number, cpu: number): boolean {
     const offset = this.#nextOffset(cpu)

@@ -284,25 +284,52 @@ export class Zones {
     if (isBulk) this.#looksAtHigh(node)
   }
 
-  /** A slot holds content: its entries in the swap cache's tree and in the pool's tables are slab memory, which in the pool's stays when slots come free. */
-  slotTaken(node: NodeState, slot: number): void {
+  /** What was in swap at the start is paid for. */
+  get #isPaid(): boolean {
+    return this.#kernel.scheduler.active === undefined || !this.#hasRecords
+  }
+
+  /**
+   * A page gets the slot, and an entry in the swap cache's tree, which is slab memory. False = a slab is wanted and nobody has a page for it, not
+   * even of the reserves, which reclaimers may use up (add_to_swap).
+   */
+  slotCached(node: NodeState, slot: number): boolean {
+    const { treeNodes } = node
+    const isPaid = this.#isPaid
+    const cpu = this.#kernel.scheduler.active?.cpu ?? 0
+    if (!isPaid && treeNodes.wantsSlab(cpu) && !this.#hasSlab(node, cpu)) return false
+    if (treeNodes.taken(slot, cpu))
+      treeNodes.gainSlab(isPaid ? undefined : this.#takeKernel(node, RECLAIMABLE, SLAB_ORDER))
+    return true
+  }
+
+  /** Free pages for a slab of tree nodes: of any node, or on the CPU's list, which is not drained for a reclaimer. */
+  #hasSlab(node: NodeState, cpu: number): boolean {
+    for (const each of this.zonelist(node)) if (each.free > 0) return true
+    const places = placesOf(cpu, SLABS)
+    for (let place = 0; place < PLACES; place++)
+      if ((node.listed[places + place] as number) >= 1 << SLAB_ORDER) return true
+    return false
+  }
+
+  /** A slot holds content: its entries in the pool's tables are slab memory, too, which stays when slots come free. */
+  slotTaken(node: NodeState): void {
     node.slotsHeld++
-    const { scheduler } = this.#kernel
-    // What was in swap at the start is paid for.
-    const isPaid = scheduler.active === undefined || !this.#hasRecords
-    if (node.treeNodes.taken(slot, scheduler.active?.cpu ?? 0))
-      node.treeNodes.gainSlab(isPaid ? undefined : this.#takeKernel(node, RECLAIMABLE, SLAB_ORDER))
     if (node.slotsHeld <= node.mostSlotsHeld) return
     node.mostSlotsHeld = node.slotsHeld
-    if (isPaid) return
+    if (this.#isPaid) return
     node.recordShare += this.#recordsPerSlot
     if (node.recordShare < 1) return
     node.recordShare--
     this.#takeKernel(node, UNMOVABLE, 0)
   }
 
-  slotGiven(node: NodeState, slot: number): void {
+  slotGiven(node: NodeState): void {
     node.slotsHeld--
+  }
+
+  /** The slot's entry in the swap cache's tree goes. */
+  slotUncached(node: NodeState, slot: number): void {
     const place = node.treeNodes.given(slot)
     if (place < 0) return
     const pages = 1 << SLAB_ORDER

@@ -19,6 +19,27 @@ describe('nodes of the swap cache’s tree', () => {
     expect(take(nodes, 1, 0, 64 * 14)).toBe(1)
   })
 
+  it('tell before the slot is taken that a slab is wanted', () => {
+    const nodes = new TreeNodes()
+    expect(nodes.wantsSlab(0)).toBe(true)
+    take(nodes, 64 * 14 - 1)
+    expect(nodes.wantsSlab(0)).toBe(false)
+    expect(nodes.wantsSlab(1)).toBe(true)
+    take(nodes, 1, 0, 64 * 14 - 1)
+    expect(nodes.wantsSlab(0)).toBe(true)
+    for (let slot = 0; slot < 64; slot++) nodes.given(slot)
+    expect(nodes.wantsSlab(0)).toBe(false)
+  })
+
+  it('are wanted anew where the slots of a leaf came free before it was full', () => {
+    const nodes = new TreeNodes()
+    take(nodes, 64 * 14 + 10)
+    for (let slot = 64 * 14; slot < 64 * 14 + 10; slot++) nodes.given(slot)
+    expect(nodes.wantsSlab(0)).toBe(false)
+    take(nodes, 64 * 14, 1, 64 * 14 + 10)
+    expect(nodes.wantsSlab(0)).toBe(true)
+  })
+
   it('lie in a cluster of 512 slots for each CPU', () => {
     const nodes = new TreeNodes()
     for (let cpu = 0; cpu < 7; cpu++) expect(take(nodes, 1, cpu, cpu)).toBe(cpu === 0 ? 1 : 0)

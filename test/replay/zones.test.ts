@@ -44,7 +44,7 @@ function shortOfMemory(inUse: number): { readonly zones: Zones; readonly node: N
   // No page is movable: the block changes hands, and back as soon as the kernel needs a slab.
   for (let page = 0; page < inUse; page++) expect(zones.take(node)).toBe(BLOCK)
   zones.drain(node)
-  zones.slotTaken(node, 0)
+  zones.slotCached(node, 0)
   expect(node.lists.counts[0]).toBe(SLABS_LISTED)
   node.lists.isReclaimActive = true
   return { zones, node }
