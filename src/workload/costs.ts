@@ -2,7 +2,14 @@ import { CostSamples } from './cost-samples.ts'
 import { fixed, measured } from './cost-shapes.ts'
 import { Numbers } from './numbers.ts'
 import type { Recording } from './recording.ts'
-import { type ClassifiedStores, classifyStores, storeCosts } from './stores.ts'
+import { storesIn } from './refused.ts'
+import {
+  type ClassifiedStores,
+  classifyStores,
+  type Stores,
+  storeCosts,
+  type ToldPages,
+} from './stores.ts'
 import type { Cost, CostName } from './types.ts'
 import { unmapCosts } from './unmap-costs.ts'
 
@@ -28,7 +35,9 @@ export function measureCosts(
   options: CostOptions,
 ): MeasuredCosts {
   const samples = new CostSamples(recording, owners, options)
-  const classified = classifyStores(samples.stores, options)
+  const classified = classifyStores(samples.stores, options, (stores) =>
+    toldPages(recording, stores),
+  )
   const { storeSame, ...ofStores } = storeCosts(classified.stores, !samples.hasGate)
   const { refillNs, removalNs, ...unmapping } = unmapCosts(samples.gaps, classified.sameBelowNs)
   const kept = measured(samples.scanKept, 'batches of which every page was kept', 0)
@@ -66,6 +75,21 @@ export function measureCosts(
       fixed(ofStores.store.fixedNs * SWITCH_IN_STORE, 'default', `${SWITCH_IN_STORE} x a store`),
   }
   return { costs, ...classified }
+}
+
+/** What zswap's probes tell of each page. */
+function toldPages(
+  recording: Recording,
+  stores: Pick<Stores, 'length' | 'event' | 'entry'>,
+): ToldPages {
+  const { refusals, zeroPages } = recording
+  return {
+    isZero: zeroPages && storesIn(zeroPages, recording, stores),
+    isRefused:
+      refusals === undefined
+        ? new Uint8Array(stores.length)
+        : storesIn(refusals, recording, stores),
+  }
 }
 
 /** Steps between kept batches that tell what they cost. */

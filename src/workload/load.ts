@@ -6,7 +6,7 @@ import {
   loadFrequencies,
   loadGaps,
   loadIos,
-  loadRefusals,
+  loadPlaces,
   loadSamples,
   loadSwapKinds,
   loadTasks,
@@ -63,13 +63,26 @@ export async function loadRecording(tables: WorkloadTables, traceId: number): Pr
     samples: await loadSamples(tables, traceId, start),
     snapshot: parseSnapshot(trace.text('snapshot')),
     swapKinds: await loadSwapKinds(tables, traceId),
-    ...(isZswap ? { refusals: await loadRefusals(tables, traceId, start) } : {}),
+    ...(isZswap ? await loadZswapPlaces(tables, traceId, start) : {}),
     ios: await loadIos(tables, traceId, start),
     events,
     losses: trace.number('lost_events') || 0,
     gaps: await loadGaps(tables, traceId, start),
   }
   return { ...recording, cpuSpeeds: findCpuSpeeds(recording) }
+}
+
+/** The begin of zswap's stores alone does not tell what became of them. */
+async function loadZswapPlaces(
+  tables: WorkloadTables,
+  traceId: number,
+  start: string,
+): Promise<Pick<Recording, 'refusals' | 'zeroPages'>> {
+  const zeroPages = await loadPlaces(tables, traceId, start, 'zero')
+  return {
+    refusals: await loadPlaces(tables, traceId, start, 'disk'),
+    ...(zeroPages.ns.length === 0 ? {} : { zeroPages }),
+  }
 }
 
 /** The events that a workload is made of, and the names of all that have raw rows. */

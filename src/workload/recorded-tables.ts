@@ -3,7 +3,7 @@ import { ENTRY_TYPE } from './event-sources.ts'
 import type {
   RecordedGap,
   RecordedIos,
-  RecordedRefusals,
+  RecordedPlaces,
   RecordedTask,
   RecordedZone,
   Sample,
@@ -93,15 +93,16 @@ export async function loadSamples(
   return samples
 }
 
-/** Swap-outs that the pool did not take and a device did, in the order in which they were submitted. */
-export async function loadRefusals(
+/** Swap-outs that went to one place, in the order in which they were submitted. */
+export async function loadPlaces(
   tables: WorkloadTables,
   traceId: number,
   start: string,
-): Promise<RecordedRefusals> {
+  place: 'disk' | 'zero',
+): Promise<RecordedPlaces> {
   const rows = await tables.queryColumns(
     `SELECT (submit_ns - ${start})::DOUBLE AS ns, swap_type::DOUBLE * ${ENTRY_TYPE} + swap_offset::DOUBLE AS entry
-     FROM swapouts WHERE trace_id = ${traceId} AND run_id IS NULL AND place = 'disk'
+     FROM swapouts WHERE trace_id = ${traceId} AND run_id IS NULL AND place = '${place}'
      ORDER BY submit_ns, swapout_id`,
   )
   return { ns: floats(rows, 'ns'), entry: floats(rows, 'entry') }

@@ -113,8 +113,8 @@ export interface RecordedZone {
   readonly basis: 'snapshot' | 'inferred'
 }
 
-/** Pages that zswap refused, by time: they went on to the device below it. */
-export interface RecordedRefusals {
+/** Pages that went to one place, by the time at which they were given to swap. */
+export interface RecordedPlaces {
   readonly ns: Float64Array
   /** As in columns of events. */
   readonly entry: Float64Array
@@ -168,8 +168,10 @@ export interface Recording {
   /** Files read beside the trace, by name: counters and settings before and after. */
   readonly snapshot: Readonly<Record<string, unknown>>
   readonly swapKinds: readonly string[]
-  /** Absent = none. */
-  readonly refusals?: RecordedRefusals
+  /** Pages that zswap refused: they went on to the device below it. Absent = none. */
+  readonly refusals?: RecordedPlaces
+  /** Zero pages, where the trace tells them: zswap is not asked for one. */
+  readonly zeroPages?: RecordedPlaces
   /** Completed requests to block devices, by time of issue; absent = none. */
   readonly ios?: RecordedIos
   /** Names of events in the trace, as recorded. */

@@ -1,4 +1,4 @@
-import { pagesOfEvent, type Recording } from './recording.ts'
+import { pagesOfEvent, type RecordedPlaces, type Recording } from './recording.ts'
 import type { Stores } from './stores.ts'
 
 /** How many pages the pool holds as a recording is followed, event by event. */
@@ -40,15 +40,25 @@ export class PoolPages {
 
 /** 1 at the stores that took no memory of the pool: zero and same-filled pages, and those that zswap refused. */
 export function storesOutsidePool(recording: Recording, stores: Stores): Uint8Array {
-  const outside = stores.isSame.slice()
   const { refusals } = recording
-  if (refusals === undefined) return outside
+  if (refusals === undefined) return stores.isSame.slice()
+  const refused = storesIn(refusals, recording, stores)
+  return stores.isSame.map((isSame, k) => isSame | (refused[k] ?? 0))
+}
+
+/** 1 at the stores of pages that went to the place. */
+export function storesIn(
+  place: RecordedPlaces,
+  recording: Pick<Recording, 'ns'>,
+  stores: Pick<Stores, 'length' | 'event' | 'entry'>,
+): Uint8Array {
+  const found = new Uint8Array(stores.length)
   let next = 0
   for (let k = 0; k < stores.length; k++) {
     const ns = recording.ns[stores.event[k] ?? 0] ?? 0
-    while ((refusals.ns[next] ?? Number.POSITIVE_INFINITY) < ns) next++
-    for (let row = next; refusals.ns[row] === ns; row++)
-      if (refusals.entry[row] === stores.entry[k]) outside[k] = 1
+    while ((place.ns[next] ?? Number.POSITIVE_INFINITY) < ns) next++
+    for (let row = next; place.ns[row] === ns; row++)
+      if (place.entry[row] === stores.entry[k]) found[k] = 1
   }
-  return outside
+  return found
 }

@@ -19,6 +19,8 @@ export interface Stores {
   readonly switchShare: Float32Array
   /** 1 = taken for a zero or same-filled page. */
   readonly isSame: Uint8Array
+  /** 1 = zswap refused the page: at once where its pool was full, or after it was compressed. */
+  readonly isRefused: Uint8Array
   /** 1 = the machine stood still meanwhile: what is left of its time is the usual one of all stores, and tells nothing of this one. */
   readonly stoodStill: Uint8Array
 }
@@ -45,14 +47,21 @@ export interface ClassifiedStores {
 
 const MOST_COUNTED = 255
 
+/** What events tell of the stores' pages; 1 at those that it is true of. */
+export interface ToldPages {
+  readonly isZero: Uint8Array | undefined
+  readonly isRefused: Uint8Array
+}
+
 /**
- * In the order of their events. Those below a threshold of CPU time are of zero or same-filled pages; `sameShare`: how many there are, where
- * counters tell. Where the gate looks for zero pages (`zeroMap`), all are as long as from the gate on: what is beyond it lacks what a zero page
+ * In the order of their events. Those below a threshold of CPU time are of zero or same-filled pages, where no event tells them: a page that a
+ * full pool refuses takes as little; `sameShare`: how many there are, where counters tell. Where the gate looks for zero pages (`zeroMap`), all are as long as from the gate on: what is beyond it lacks what a zero page
  * takes (of 129 us in a recording that has all steps: 3.5 before, 3.6 after; a zero page 7.3).
  */
 export function classifyStores(
   read: readonly StoreSample[],
   { sameShare, zeroMap }: { readonly sameShare: number | undefined; readonly zeroMap: boolean },
+  tell?: (stores: Pick<Stores, 'length' | 'event' | 'entry'>) => ToldPages,
 ): ClassifiedStores {
   const samples = [...read].sort((x, y) => x.event - y.event)
   const cpuNs = Float64Array.from(samples, (store) => store.cpuNs)
@@ -60,22 +69,27 @@ export function classifyStores(
     cpuNs.filter((spent) => !Number.isNaN(spent)),
     sameShare,
   )
-  const isSame = Uint8Array.from(cpuNs, (spent) => (spent < below ? 1 : 0))
+  const { length } = samples
+  const event = Uint32Array.from(samples, (store) => store.event)
+  const entry = Float64Array.from(samples, (store) => store.entry)
+  const told = tell?.({ length, event, entry })
+  const isSame = told?.isZero ?? Uint8Array.from(cpuNs, (spent) => (spent < below ? 1 : 0))
   if (zeroMap) addGate(samples, cpuNs, isSame)
   const counts = (of: (store: StoreSample) => number): Uint8Array =>
     Uint8Array.from(samples, (store) => Math.min(MOST_COUNTED, of(store)))
   return {
     sameBelowNs: below,
     stores: {
-      length: samples.length,
-      event: Uint32Array.from(samples, (store) => store.event),
-      entry: Float64Array.from(samples, (store) => store.entry),
+      length,
+      event,
+      entry,
       cpuNs,
       isKernel: counts((store) => (store.isKernel ? 1 : 0)),
       flushes: counts((store) => store.flushes),
       switches: counts((store) => store.switches),
       switchShare: Float32Array.from(samples, (store) => store.switchShare),
       isSame,
+      isRefused: told?.isRefused ?? new Uint8Array(length),
       stoodStill: counts((store) => (store.stoodStill ? 1 : 0)),
     },
   }
@@ -150,6 +164,7 @@ export function storeCosts(stores: Stores, isWholeGap: boolean): StoreCosts {
   const user = new StoreClass()
   for (let k = 0; k < stores.length; k++) {
     if (Number.isNaN(stores.cpuNs[k]) || stores.stoodStill[k] === 1) continue
+    if (stores.isRefused[k] === 1) continue
     if (stores.isSame[k] === 1) same.push(stores.cpuNs[k] ?? 0)
     else (stores.isKernel[k] === 1 ? kernel : user).add(stores, k)
   }

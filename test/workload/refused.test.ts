@@ -1,11 +1,11 @@
 import { expect, it } from 'vitest'
-import { EVENT, type RecordedRefusals, RecordingBuilder } from '../../src/workload/recording.ts'
+import { EVENT, type RecordedPlaces, RecordingBuilder } from '../../src/workload/recording.ts'
 import { storesOutsidePool } from '../../src/workload/refused.ts'
 import { classifyStores } from '../../src/workload/stores.ts'
 import { KSWAPD, madeRecording } from './made-recording.ts'
 
 /** Pages handed to swap, two at each moment, each with an entry of its own; the first of all is a zero page. */
-function outside(pages: number, refusals: RecordedRefusals | undefined): number[] {
+function outside(pages: number, refusals: RecordedPlaces | undefined): number[] {
   const builder = new RecordingBuilder()
   for (let page = 0; page < pages; page++)
     builder.add(page, EVENT.gate, 100 * (page >> 1), 0, KSWAPD, 1000 + page, 0, 0, 0)

@@ -1,5 +1,5 @@
-import { expect, it } from 'vitest'
-import { classifyStores, type StoreSample } from '../../src/workload/stores.ts'
+import { describe, expect, it } from 'vitest'
+import { classifyStores, type StoreSample, storeCosts } from '../../src/workload/stores.ts'
 
 const ZEROS = 60
 const ZERO_NS = 7000
@@ -40,4 +40,33 @@ it('a same-filled page of a queue took no way that a zero page takes', () => {
   const [, queued] = samples
   const same = { ...queued, event: samples.length, cpuNs: 3000 } as StoreSample
   expect(times([...samples, same], true)).toEqual([[ZERO_NS, 3000], [QUEUED_NS + ZERO_NS]])
+})
+
+describe('where events tell what became of the pages', () => {
+  /** A full pool refuses a page in the time that a zero page takes; every third page is so refused, every third a zero page. */
+  const read: readonly StoreSample[] = Array.from({ length: 600 }, (_, event) => ({
+    ...(samples[0] as StoreSample),
+    ...{ event, entry: event, cpuNs: event % 3 === 2 ? QUEUED_NS : ZERO_NS },
+  }))
+  const isZero = Uint8Array.from(read, (_, event) => (event % 3 === 0 ? 1 : 0))
+  const isRefused = Uint8Array.from(read, (_, event) => (event % 3 === 1 ? 1 : 0))
+
+  it('a refused page is no zero page, however little it took', () => {
+    const { stores } = classifyStores(read, { sameShare: 1 / 3, zeroMap: true }, () => ({
+      isZero,
+      isRefused,
+    }))
+    expect(stores.isSame).toEqual(isZero)
+    const { store, storeSame } = storeCosts(stores, false)
+    expect([store.fixedNs, store.n]).toEqual([QUEUED_NS, 200])
+    expect([storeSame.fixedNs, storeSame.n]).toEqual([ZERO_NS, 200])
+  })
+
+  it('zero pages are told by their time where no event tells them', () => {
+    const { stores } = classifyStores(read, { sameShare: 2 / 3, zeroMap: true }, () => ({
+      isZero: undefined,
+      isRefused: new Uint8Array(read.length),
+    }))
+    expect(stores.isSame.reduce((sum, is) => sum + is, 0)).toBe(400)
+  })
 })

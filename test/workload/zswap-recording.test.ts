@@ -15,8 +15,11 @@ describe.runIf(tracesFolder)('a recording of zswap without its shrinker', () => 
     const { close, database, traceIds } = await openRecordings([
       join(tracesFolder ?? '', 'captured/zswap-lz4-6.12'),
     ])
-    const { workload } = await extractWorkload(database, traceIds[0] ?? 0)
+    const { workload, recording } = await extractWorkload(database, traceIds[0] ?? 0)
     close()
+    // swpout_zero of vmstat, and what it has of pswpout, all of which zswap refused.
+    expect(recording.zeroPages?.ns.length).toBe(7648)
+    expect(recording.refusals?.ns.length).toBe(20_641)
     expect(workload.machine.backend.value).toBe('zswap')
     expect(workload.machine.codec.value).toBe('lz4')
   })
