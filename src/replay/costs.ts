@@ -105,5 +105,6 @@ export function openCosts(
     unmapDirectHeld: sampler('unmapDirectHeld'),
     unmapRemoteAfterStore: sampler('unmapRemoteAfterStore'),
     isolate: sampler('isolate'),
+    unmapShared: sampler('unmapShared'),
   }
 }

@@ -37,6 +37,7 @@ export class SwapOuts {
     const slot = this.#allocateSlots(thread, page)
     scan.isLeaving = slot >= 0
     scan.lostNs = 0
+    scan.unmapsRemotely = false
     if (slot < 0) {
       pages.set(page, P.ACTIVE)
       scan.activated += pages.pagesOf(page)
@@ -46,11 +47,8 @@ export class SwapOuts {
     pages.slot[page] = slot
     scan.doing = thread.doing
     scheduler.setDoing(thread, UNMAP)
-    scan.unmapsRemotely = runsMemoryElsewhere(scheduler.cpus, thread)
-    const isHeld = holdsMemoryElsewhere(scheduler.cpus, thread)
-    if (!isHeld && !thread.isProcess) dropMemory(scheduler.cpus, thread)
     scan.lostNs = stolen.nextPage(scan.context === DIRECT_CONTEXT, work.share)
-    const cost = this.#unmapCost(thread, scan, isHeld)
+    const cost = this.#isMapped(page) ? this.#flushCost(thread, scan) : costs.unmapShared
     scan.isAfterStore = false
     // Each of its pages has an entry of its own in the page table.
     return drawn(cost, pages.pagesOf(page))
@@ -163,6 +161,21 @@ export class SwapOuts {
     flights.setDetail(flight, F.SLOT, pages.slot[page] as number)
     flights.setDetail(flight, F.ORDER, pages.order[page] as number)
     flights.setDetail(flight, F.SPAN, thread.span)
+  }
+
+  /** Shared memory is that of files (tmpfs), which are read and written without a page table. */
+  #isMapped(page: number): boolean {
+    const { costs, pages } = this.#kernel
+    return (pages.kind[page] as number) !== P.SHMEM || costs.unmapShared.isNone
+  }
+
+  /** Unmapping is followed by a flush, everywhere where the page tables are loaded. */
+  #flushCost(thread: Thread, scan: Scan): CostSampler {
+    const { cpus } = this.#kernel.scheduler
+    scan.unmapsRemotely = runsMemoryElsewhere(cpus, thread)
+    const isHeld = holdsMemoryElsewhere(cpus, thread)
+    if (!isHeld && !thread.isProcess) dropMemory(cpus, thread)
+    return this.#unmapCost(thread, scan, isHeld)
   }
 
   /** Its own memory: the costs of such a task are measured with all that surrounds them. */

@@ -329,6 +329,7 @@ export class CostSamples {
     // What an interruption or a switch adds is counted apart.
     if (position.writtenCpu >= 0 && thread.disturbances === position.writtenDisturbances)
       position.gaps.push({
+        event: i,
         ns: (cpu - position.writtenCpu) / folioPages,
         isOwner: thread.hasMemory,
         isRemote: this.#threads.hasRemoteOwner(thread),

@@ -12,9 +12,11 @@ import {
 } from './stores.ts'
 import type { Cost, CostName } from './types.ts'
 import { unmapCosts } from './unmap-costs.ts'
+import { type ToldUnmapped, tellUnmapped } from './unmapped-pages.ts'
 
 export interface MeasuredCosts extends ClassifiedStores {
   readonly costs: Readonly<Record<CostName, Cost>>
+  readonly isUnmapped: ToldUnmapped
 }
 
 export interface CostOptions {
@@ -22,6 +24,8 @@ export interface CostOptions {
   readonly sameShare: number | undefined
   /** The gate looks for zero pages. */
   readonly zeroMap: boolean
+  /** Pages that no task maps; absent = as the samples tell. */
+  readonly isUnmapped?: ToldUnmapped
   /** Only events before this one give samples. */
   readonly untilEvent: number
   /** By event: CPU time of the step that ends there which the machine did not have. */
@@ -39,11 +43,24 @@ export function measureCosts(
     toldPages(recording, stores),
   )
   const { storeSame, ...ofStores } = storeCosts(classified.stores, !samples.hasGate)
-  const { refillNs, removalNs, ...unmapping } = unmapCosts(samples.gaps, classified.sameBelowNs)
+  const isUnmapped = options.isUnmapped ?? tellUnmapped(samples.gaps)
+  const unmapped = new Numbers()
+  const mapped = samples.gaps.filter(({ event, ns }) => {
+    const isMapped = isUnmapped.get(event) !== 1
+    if (!isMapped) unmapped.push(ns)
+    return isMapped
+  })
+  const { refillNs, removalNs, ...unmapping } = unmapCosts(mapped, classified.sameBelowNs)
   const kept = measured(samples.scanKept, 'batches of which every page was kept', 0)
   const costs: Record<CostName, Cost> = {
     ...ofStores,
     ...unmapping,
+    unmapShared: measured(
+      unmapped,
+      'end of one write to the next of a page in no page table, while an owner of memory runs elsewhere',
+      0,
+      'as of any page',
+    ),
     flushReceived: withRefill(ofStores.flushReceived, refillNs),
     storeSame,
     scanKept: kept,
@@ -74,7 +91,7 @@ export function measureCosts(
       ofStores.switch ??
       fixed(ofStores.store.fixedNs * SWITCH_IN_STORE, 'default', `${SWITCH_IN_STORE} x a store`),
   }
-  return { costs, ...classified }
+  return { costs, isUnmapped, ...classified }
 }
 
 /** What zswap's probes tell of each page. */

@@ -52,7 +52,7 @@ export function describeWorkload(workload: Workload): WorkloadFact[] {
   describeBuffers(facts, workload.machine)
   for (const task of tasks) if (task.kind !== 'background') describeDemand(facts, task)
   describeTotal(facts, workload)
-  describePages(facts, pages)
+  describePages(facts, pages, costs.unmapShared.n > 0 ? 'inferred' : 'snapshot')
   facts.based('touches', 'unknown_next_touch', workload.unknownNextTouch)
   facts.based('touches', 'dirtied_share', workload.dirtiedShare)
   for (const name of COSTS) describeCost(facts, name, costs[name], costs.store)
@@ -279,7 +279,8 @@ function sumRows(task: WorkloadTask, wanted: TaskOp): { rows: number; arg: numbe
   return sum
 }
 
-function describePages(facts: FactList, pages: WorkloadPages): void {
+/** `shared`: what tells the pages of shared memory. */
+function describePages(facts: FactList, pages: WorkloadPages, shared: Basis): void {
   const count = (name: string, value: number, basis: Basis, from = ''): void =>
     facts.add('pages', name, value, 'pages', basis, from)
   count('pages', pages.length, 'inferred')
@@ -290,7 +291,7 @@ function describePages(facts: FactList, pages: WorkloadPages): void {
     count('swapped_at_start', swapped, 'event', 'came in before any store was seen')
   }
   for (const [value, kind] of PAGE_KINDS.entries())
-    count(`kind.${kind}`, countOf(pages.kind, value), kind === 'shmem' ? 'snapshot' : 'inferred')
+    count(`kind.${kind}`, countOf(pages.kind, value), kind === 'shmem' ? shared : 'inferred')
   for (const [value, fill] of PAGE_FILLS.entries())
     count(`fill.${fill}`, countOf(pages.fill, value), 'inferred')
   describeFolios(count, pages)

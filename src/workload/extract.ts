@@ -189,7 +189,8 @@ function buildRows(
     readonly memcgs: MemcgsOfTasks
   },
 ): Pick<Workload, 'pages' | 'tasks' | 'stream'> {
-  const { demand, identities, stores, touches, zones } = history
+  const { demand, identities, stores, touches, whole, zones } = history
+  const { isUnmapped } = whole
   const { loads, memcgs } = others
   const { allocations, cache } = demand
   const taken = new Set(others.tasks.map(({ taskId }) => taskId))
@@ -200,7 +201,9 @@ function buildRows(
     tasks.push(task)
   }
   const cached = cache.atStart
-  const pages = buildPages({ stores, identities, allocations, recording, nodes: zones, cached })
+  const pages = buildPages({
+    ...{ stores, identities, isUnmapped, allocations, recording, nodes: zones, cached },
+  })
   const stream = buildStream(stores.list.length, identities, cached)
   if (memcgs.list.length === 0) return { pages, tasks, stream }
   const { ofStore, ofTouch } = identities

@@ -53,14 +53,18 @@ export function readHistory(recording: Recording, disturbances: Disturbances | u
   const zones = findZones(recording)
   const sameShare = findSameShare(recording)
   const stolen = findStolen(recording, users.owners, startNs, recording.endNs)
+  const costOptions = {
+    sameShare,
+    zeroMap: findZeroMap(recording).value,
+    stolenOfStep: stolen.ofStep,
+  }
+  const whole = measureCosts(recording, users.owners, {
+    ...costOptions,
+    untilEvent: recording.length,
+  })
+  const { isUnmapped } = whole
   const costsUntil = (untilEvent: number): MeasuredCosts =>
-    measureCosts(recording, users.owners, {
-      sameShare,
-      zeroMap: findZeroMap(recording).value,
-      stolenOfStep: stolen.ofStep,
-      untilEvent,
-    })
-  const whole = costsUntil(recording.length)
+    measureCosts(recording, users.owners, { ...costOptions, isUnmapped, untilEvent })
   const { flushReceived, switch: switched } = disturbances ?? whole.costs
   const switchNs = switched.fixedNs
   const clocks = readClocks(recording, users.owners, {

@@ -26,8 +26,12 @@ export function nodeFinder(
   }
 }
 
+export interface ListedStore extends StoredPage {
+  readonly event: number
+}
+
 export interface StoreList {
-  readonly list: readonly StoredPage[]
+  readonly list: readonly ListedStore[]
 }
 
 /** Every page that reclaim gave to the gate, in order, whoever stored it later; those of a folio one after the other. */
@@ -45,7 +49,7 @@ export function listStores(
   const sameAt = new Set<number>()
   for (let k = 0; k < stores.length; k++)
     if (stores.isSame[k] === 1) sameAt.add(stores.event[k] ?? 0)
-  const list: StoredPage[] = []
+  const list: ListedStore[] = []
   const gate = new Map<number, number>()
   const forMemcg = new Set<number>()
   const whose = (tid: number) => (forMemcg.has(tid) ? { forMemcgOf: tid } : {})
@@ -59,6 +63,7 @@ export function listStores(
       const folioPages = pagesOfEvent(recording, i)
       for (let part = 0; part < folioPages; part++)
         list.push({
+          event: i,
           ns: recording.ns[i] ?? 0,
           entry: (recording.a[i] ?? 0) + part,
           isSame: sameAt.has(i),
@@ -78,6 +83,7 @@ export function listStores(
       } else if (row === undefined && isAnonWrite(recording, i))
         // Without a probe on the gate the write event is all there is.
         list.push({
+          event: i,
           ns: recording.ns[i] ?? 0,
           entry: entryOfWrite(recording, i),
           isSame: sameAt.has(i),

@@ -3,6 +3,7 @@ import { spreadPages, sumByNode } from './nodes.ts'
 import type { StoreList } from './page-events.ts'
 import { type RecordedZone, type Recording, UNSEEN_ENTRIES } from './recording.ts'
 import { PAGE_FILLS, PAGE_KINDS, type WorkloadPages } from './types.ts'
+import { findUnmapped, type ToldUnmapped } from './unmapped-pages.ts'
 
 interface PageParts {
   readonly stores: StoreList
@@ -12,8 +13,10 @@ interface PageParts {
     readonly nodeAtStart: Uint8Array
     readonly inSwap: number
     readonly ofStore: Int32Array
+    readonly ofTouch: Int32Array
     readonly folio: Int32Array | undefined
   }
+  readonly isUnmapped: ToldUnmapped
   readonly allocations: { readonly length: number; readonly task: Int32Array }
   readonly recording: Recording
   readonly nodes: readonly RecordedZone[]
@@ -23,7 +26,7 @@ interface PageParts {
 
 /** Known pages by their identities, then the page cache of the start. */
 export function buildPages(parts: PageParts): WorkloadPages {
-  const { identities, allocations, stores, recording, cached } = parts
+  const { identities, allocations, stores, cached } = parts
   const { length: known } = identities
   const length = known + cached
   const owner = new Int32Array(length).fill(-1)
@@ -49,9 +52,7 @@ export function buildPages(parts: PageParts): WorkloadPages {
     node[page] = store.node
   })
   const kind = new Uint8Array(length).fill(PAGE_KINDS.indexOf('anon'))
-  // Shared memory of the start (tmpfs, the root file system in memory) is older than what was allocated since.
-  const shmem = Math.min(sharedPages(recording), identities.resident)
-  kind.fill(PAGE_KINDS.indexOf('shmem'), 0, shmem)
+  markShared(kind, parts)
   kind.fill(PAGE_KINDS.indexOf('file'), known)
   return {
     length,
@@ -65,6 +66,19 @@ export function buildPages(parts: PageParts): WorkloadPages {
     swappedAtStart,
     recordedBytes: new Int32Array(length).fill(-1),
   }
+}
+
+/** Shared memory of the start: tmpfs, the root file system in memory. Where its pages do not show, it is older than what was allocated since. */
+function markShared(kind: Uint8Array, parts: PageParts): void {
+  const { identities, isUnmapped, recording, stores } = parts
+  const shmem = PAGE_KINDS.indexOf('shmem')
+  if (isUnmapped.size === 0) {
+    kind.fill(shmem, 0, Math.min(sharedPages(recording), identities.resident))
+    return
+  }
+  findUnmapped(stores.list, isUnmapped, identities).forEach((isShared, page) => {
+    if (isShared === 1) kind[page] = shmem
+  })
 }
 
 /** Orders of the folios by their first pages; of the others only what they begin with. */

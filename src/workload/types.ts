@@ -336,6 +336,8 @@ export const COSTS = [
   'unmapRemoteAfterStore',
   /** Isolation of a batch and putting back the one before it: of `batch`, what a batch of which every page is kept takes too; none = a fifth. */
   'isolate',
+  /** As `unmap` and `unmapDirect`, of a page that no task maps: nothing is flushed; none = as of any page. */
+  'unmapShared',
 ] as const
 export type CostName = (typeof COSTS)[number]
 

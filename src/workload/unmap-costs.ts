@@ -8,6 +8,8 @@ export const DISPLACED = -2
 
 /** From the end of one page's write to the gate of the next, by one thread in one batch that nothing disturbed. */
 export interface Gap {
+  /** Event of the gate that ends it. */
+  readonly event: number
   readonly ns: number
   /** Its own memory is unmapped: the flush is its own CPU's too. */
   readonly isOwner: boolean

@@ -7,6 +7,7 @@ import { kcompressdUnofficial } from '../../src/policies/kcompressd-unofficial.t
 import { parallel } from '../../src/policies/parallel.ts'
 import type { Policy } from '../../src/policies/policy.ts'
 import type { TunableChange } from '../../src/replay/live-tunables.ts'
+import * as P from '../../src/replay/pages.ts'
 import { type RunSummary, replay } from '../../src/replay/replay.ts'
 import type { Cost, Workload } from '../../src/workload/types.ts'
 import { allocations, CountingBackend, plainContents, plan } from './build.ts'
@@ -394,6 +395,33 @@ describe('a folio after a store by the same reclaimer', () => {
       summaryOf('kswapd', dearerAfterStores(1), backend()),
     )
   })
+})
+
+it('a page that no task maps is unmapped without a flush', () => {
+  const MAPPED_NS = 30_000
+  const SHARED_NS = 7000
+  const workload = pressure()
+  const cost = (fixedNs: number): Cost => ({ ...workload.costs.unmap, fixedNs })
+  /** CPU time of unmapping per page that went out. */
+  const perPage = (isShared: (page: number) => boolean, unmapSharedNs: number): number => {
+    const kind = workload.pages.kind.map((_, page) => (isShared(page) ? P.SHMEM : P.ANON))
+    const costs = {
+      ...workload.costs,
+      ...{ unmap: cost(MAPPED_NS), unmapRemote: cost(MAPPED_NS), unmapShared: cost(unmapSharedNs) },
+      ...{ wake: cost(0), switch: cost(0) },
+    }
+    const { swapOuts, threads } = summaryOf('kswapd', {
+      ...{ ...workload, costs },
+      pages: { ...workload.pages, kind },
+    })
+    return threads.reduce((sum, { unmapNs }) => sum + unmapNs, 0) / swapOuts
+  }
+  expect(perPage(() => true, SHARED_NS)).toBe(SHARED_NS)
+  const half = perPage((page) => page % 2 === 0, SHARED_NS)
+  expect(half).toBeGreaterThan(SHARED_NS)
+  expect(half).toBeLessThan(perPage(() => false, SHARED_NS))
+  // Where that cost is not known they are as any page.
+  expect(perPage(() => true, 0)).toBeGreaterThanOrEqual(MAPPED_NS)
 })
 
 describe('order at dequeue', () => {
