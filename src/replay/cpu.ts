@@ -1,6 +1,7 @@
 import { averageIdle, MIGRATION_COST_NS } from '../model/idle-average.ts'
 import { FRESH_NEWIDLE, type Newidle } from '../workload/types.ts'
 import { NS_AT_FIRST, type Thread } from './thread.ts'
+import { Wakees } from './wakees.ts'
 
 /** Newidle statistics are halved when so many are counted. */
 const NEWIDLE_CALLS = 1024
@@ -31,6 +32,8 @@ export class Cpu {
   /** Who is to run next (CFS). */
   next: Thread | undefined = undefined
   last: Thread | undefined = undefined
+  /** Of its idle thread: whom interrupts wake. */
+  readonly idleWakees = new Wakees()
   busyNs = NS_AT_FIRST
   /** When it became idle, Infinity = its idle time is not to be counted. */
   idleSince = NS_AT_FIRST

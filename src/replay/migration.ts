@@ -6,6 +6,7 @@ import { updateSignals } from './load-signals.ts'
 import type { SchedulerOptions } from './scheduler-options.ts'
 import type { Thread } from './thread.ts'
 import { selectCpu } from './wake-selection.ts'
+import { areWide } from './wakees.ts'
 
 export interface MigrationHost {
   readonly now: number
@@ -33,11 +34,14 @@ export interface MigrationHost {
 export class Migration {
   readonly ticks: BalanceTicks
   readonly #host: MigrationHost
+  /** By CPU: those that share a cache with it. */
+  readonly #cpusOfNode: readonly number[]
   readonly #balance: LoadBalance
 
   constructor(host: MigrationHost, { tickNs, balances, rationsNewidle }: SchedulerOptions) {
     const { cpus } = host
     this.#host = host
+    this.#cpusOfNode = cpus.map(({ node }) => cpus.filter((cpu) => cpu.node === node).length)
     this.#balance = new LoadBalance(cpus, host.threads, {
       draw: () => host.random(),
       rationsNewidle,
@@ -63,6 +67,9 @@ export class Migration {
   choose(thread: Thread, waker: Cpu | undefined): Cpu {
     const { cpus, threads, now } = this.#host
     const own = cpus[thread.cpu] as Cpu
+    const by = waker ?? own
+    const wakees = by.current?.wakees ?? by.idleWakees
+    wakees.record(thread, now)
     // Whoever wakes it: the most frequent case needs no more.
     if (own.isIdle && thread.allowed[own.index] === 1) return own
     updateSignals(thread, now)
@@ -70,7 +77,8 @@ export class Migration {
       cpus,
       threads,
       now,
-      wakerCpu: waker?.index ?? thread.cpu,
+      wakerCpu: by.index,
+      isWide: areWide(wakees, thread.wakees, this.#cpusOfNode[own.index] as number),
       idleScan: this.#balance.idleScan,
     })
     if (cpu.index !== thread.cpu) thread.ranUntil = Number.NEGATIVE_INFINITY

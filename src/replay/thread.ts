@@ -1,5 +1,6 @@
 import type { Memcg } from './memcgs.ts'
 import type { Steps } from './steps.ts'
+import { Wakees } from './wakees.ts'
 
 /** What a thread is; also decides whose stall is whose. */
 export type ThreadKind = 'user' | 'kswapd' | 'worker' | 'background'
@@ -95,6 +96,7 @@ export class Thread implements ThreadIdentity {
   ranNs = NS_AT_FIRST
   /** CPU it was on before `cpu`, or the same. */
   recentCpu: number
+  readonly wakees = new Wakees()
   /** Parts of 1,024 of lately that it wanted to run and ran, at `signalsAt`. */
   loadAvg = NS_AT_FIRST
   utilAvg = NS_AT_FIRST

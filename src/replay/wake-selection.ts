@@ -12,6 +12,8 @@ export interface WakeContext {
   readonly now: number
   /** CPU of the thread that wakes; that where the thread slept for a timer, which was set there. */
   readonly wakerCpu: number
+  /** The thread is not drawn to its waker (wake_wide()). */
+  readonly isWide: boolean
   /** How many CPUs of the node are looked at for an idle one (SIS_UTIL). */
   readonly idleScan: number
 }
@@ -51,9 +53,9 @@ function canIdleOn(cpu: Cpu, thread: Thread, target: Cpu): boolean {
 function affineTarget(
   thread: Thread,
   own: Cpu,
-  { cpus, threads, now, wakerCpu }: WakeContext,
+  { cpus, threads, now, wakerCpu, isWide }: WakeContext,
 ): Cpu {
-  if (wakerCpu === own.index || thread.allowed[wakerCpu] !== 1) return own
+  if (isWide || wakerCpu === own.index || thread.allowed[wakerCpu] !== 1) return own
   if (own.isIdle) return own
   const waker = cpus[wakerCpu] as Cpu
   const load = loadOf(waker, threads, now) + thread.loadAvg

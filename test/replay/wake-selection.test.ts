@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { selectCpu } from '../../src/replay/wake-selection.ts'
+import { areWide, Wakees } from '../../src/replay/wakees.ts'
 import { machine, threadOn } from './cpus.ts'
 
 /** Where a thread of CPU `cpu` goes that CPU `wakerCpu` wakes. */
@@ -11,6 +12,7 @@ function chosen(
     readonly recent?: number
     readonly scan?: number
     readonly load?: number
+    readonly isWide?: boolean
   },
 ): number {
   const { cpus, threads } = of.cpus
@@ -18,8 +20,8 @@ function chosen(
   thread.loadAvg = wake.load ?? 0
   thread.recentCpu = wake.recent ?? wake.cpu
   const wakerCpu = wake.wakerCpu ?? wake.cpu
-  const idleScan = wake.scan ?? cpus.length
-  return selectCpu(thread, { cpus, threads, now: 0, wakerCpu, idleScan }).index
+  const { isWide = false, scan: idleScan = cpus.length } = wake
+  return selectCpu(thread, { cpus, threads, now: 0, wakerCpu, isWide, idleScan }).index
 }
 
 describe('a woken thread', () => {
@@ -44,6 +46,7 @@ describe('a woken thread', () => {
   it('is drawn to its waker from a CPU with more load, and not with load of its own from one with as much', () => {
     const cpus = machine([1, 0], [1, 2])
     expect(chosen({ cpus }, { cpu: 1, wakerCpu: 0 })).toBe(0)
+    expect(chosen({ cpus }, { cpu: 1, wakerCpu: 0, isWide: true })).toBe(1)
     expect(chosen({ cpus: machine([1, 0], [1, 0]) }, { cpu: 1, wakerCpu: 0, load: 500 })).toBe(1)
     expect(chosen({ cpus, allowed: [0, 1] }, { cpu: 1, wakerCpu: 0 })).toBe(1)
   })
@@ -52,5 +55,38 @@ describe('a woken thread', () => {
     expect(chosen({ cpus: machine([1, 2], [1, 3], [1, 1]), allowed: [1, 0, 1] }, { cpu: 1 })).toBe(
       2,
     )
+  })
+})
+
+describe('waker and wakee', () => {
+  /** Who wakes so many in turns, a tenth of a second apart. */
+  function waking(times: number, from = 0): Wakees {
+    const wakees = new Wakees()
+    const others = [threadOn(0, [1]), threadOn(0, [1])] as const
+    for (let turn = 0; turn < times; turn++)
+      wakees.record(others[turn & 1] as (typeof others)[0], from + turn * 100_000_000)
+    return wakees
+  }
+
+  it('are wide where one wakes many more than the other, and that one some, for the CPUs that there are', () => {
+    expect(areWide(waking(4), waking(2), 2)).toBe(true)
+    expect(areWide(waking(2), waking(4), 2)).toBe(true)
+    expect(areWide(waking(3), waking(2), 2)).toBe(false)
+    expect(areWide(waking(9), waking(1), 2)).toBe(false)
+    expect(areWide(waking(8), waking(2), 4)).toBe(false)
+    expect(areWide(waking(10), waking(5), 4)).toBe(false)
+  })
+
+  it('forget by halves, and count no wake-up of the same one', () => {
+    const wakees = waking(8)
+    const [one, other] = [threadOn(0, [1]), threadOn(0, [1])]
+    expect(wakees.flips).toBe(8)
+    wakees.record(one, 900_000_000)
+    wakees.record(one, 1_000_000_000)
+    expect(wakees.flips).toBe(9)
+    wakees.record(one, 1_000_000_001)
+    expect(wakees.flips).toBe(4)
+    wakees.record(other, 2_000_000_001)
+    expect(wakees.flips).toBe(5)
   })
 })
