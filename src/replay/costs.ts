@@ -106,5 +106,6 @@ export function openCosts(
     unmapRemoteAfterStore: sampler('unmapRemoteAfterStore'),
     isolate: sampler('isolate'),
     unmapShared: sampler('unmapShared'),
+    switchAnyRun: sampler('switchAnyRun'),
   }
 }

@@ -159,7 +159,8 @@ function openKernel(
         kernel.traceReaders?.add(waker?.cpu ?? thread.cpu, 'wake')
       },
       wakeLatency: () => costs.wakeLatency.draw(),
-      switchCost: (ranNs) => Math.round(costs.switch.draw() * shareOfSwitch(ranNs)),
+      switchCost: (ranNs) =>
+        costs.switchAnyRun.draw() + Math.round(costs.switch.draw() * shareOfSwitch(ranNs)),
       random: () => luck.next(),
     },
     { ...schedulerOf(workload.machine), ...options.scheduler },

@@ -8,7 +8,7 @@ import {
   STATE,
 } from './recording.ts'
 import { Sleeps } from './sleeps.ts'
-import { type Thread, Threads } from './threads.ts'
+import { type SwitchCost, type Switches, switchedNs, type Thread, Threads } from './threads.ts'
 
 /** One task that only runs and sleeps: bursts of CPU time, each after a sleep. */
 export interface Load {
@@ -31,8 +31,7 @@ const LEAST_LEFT_SHARE = 0.1
 interface BackgroundOptions {
   readonly startEvent: number
   readonly endNs: number
-  /** CPU time that each switch to a task costs it. */
-  readonly switchNs: number
+  readonly switchCost: SwitchCost
   /** When a task of the demand has done what it was asked, ns: what it runs from then on is load; -1 = it is none of the demand. */
   readonly demandEndsNs: (tid: number) => number
 }
@@ -68,12 +67,12 @@ class Bursts {
   burst = 0
   idleSince: number
   /** Switches to the task when its present burst had begun: the one that began it is part of the burst. */
-  switchShares: number
+  #before: Switches
 
-  constructor(fromNs: number, { switchShares }: Thread, isResult: boolean) {
+  constructor(fromNs: number, { switches, switchShares }: Thread, isResult: boolean) {
     this.fromNs = fromNs
     this.idleSince = fromNs
-    this.switchShares = switchShares
+    this.#before = { switches, switchShares }
     this.isResult = isResult
   }
 
@@ -84,8 +83,8 @@ class Bursts {
   }
 
   /** It sleeps: the burst is over. */
-  end(thread: Thread, ns: number, switchNs: number): void {
-    const switched = (thread.switchShares - this.switchShares) * switchNs
+  end(thread: Thread, ns: number, cost: SwitchCost): void {
+    const switched = switchedNs(this.#before, thread, cost)
     this.cpu.push(Math.max(this.burst - switched, this.burst * LEAST_LEFT_SHARE))
     this.burst = 0
     this.idleSince = ns
@@ -101,7 +100,8 @@ class Bursts {
     this.mark = thread.cpuAt(ns)
     this.cpus.add(cpu)
     if (this.burst !== 0 || this.sleeps.length !== this.cpu.length) return
-    this.switchShares = thread.switchShares
+    const { switches, switchShares } = thread
+    this.#before = { switches, switchShares }
     const isTold = woken.ns >= this.idleSince
     const end = isTold ? woken.ns : ns
     this.sleeps.add(Math.max(0, end - this.idleSince), { isTold: isTold || woken.onIdle })
@@ -150,7 +150,8 @@ class BurstReader {
     leaving.book(from, ns)
     leaving.mark = -1
     const sleeps = (recording.b[i] ?? 0) !== STATE.runnable
-    if (sleeps && leaving.burst > 0 && !from.inDirect) leaving.end(from, ns, this.#options.switchNs)
+    if (sleeps && leaving.burst > 0 && !from.inDirect)
+      leaving.end(from, ns, this.#options.switchCost)
     this.#threads.step(i)
     const running = this.#of(to)
     if (ns >= running.fromNs)

@@ -1,6 +1,6 @@
 import { TaskClock } from './clocks.ts'
 import { EVENT, IDLE_TID, type Recording, STATE } from './recording.ts'
-import { type Thread, Threads } from './threads.ts'
+import { type SwitchCost, switchedNs, type Thread, Threads } from './threads.ts'
 
 /** A disturbed task still does some work of its own in between. */
 const MOST_TAKEN_SHARE = 0.9
@@ -8,8 +8,7 @@ const MOST_TAKEN_SHARE = 0.9
 export interface ClockOptions {
   readonly startEvent: number
   readonly flushNs: number
-  /** CPU time that each switch to a task costs it. */
-  readonly switchNs: number
+  readonly switchCost: SwitchCost
   /** Tasks whose clocks are wanted; others are skipped. */
   readonly wanted: (tid: number) => boolean
   /** Waking events are recorded, so a sleep ends where the task is woken, not where it runs again. */
@@ -31,6 +30,7 @@ export function readClocks(
 interface Mark {
   cpuNs: number
   flushes: number
+  switches: number
   switchShares: number
 }
 
@@ -175,12 +175,13 @@ class ClockReader {
 
   /** The CPU time since the thread's mark, and what flushes and switches take of it; sets the mark anew. */
   #sinceMark(thread: Thread, cpuNs: number): { spent: number; dueNs: number } {
-    const { flushes, switchShares } = thread
-    const mark = this.#marks.get(thread.tid) ?? { cpuNs, flushes, switchShares }
-    const { flushNs, switchNs } = this.#options
+    const { flushes, switches, switchShares } = thread
+    const now = { cpuNs, flushes, switches, switchShares }
+    const mark = this.#marks.get(thread.tid) ?? now
+    const { flushNs, switchCost } = this.#options
     const spent = cpuNs - mark.cpuNs
-    const dueNs = (flushes - mark.flushes) * flushNs + (switchShares - mark.switchShares) * switchNs
-    this.#marks.set(thread.tid, { cpuNs, flushes, switchShares })
+    const dueNs = (flushes - mark.flushes) * flushNs + switchedNs(mark, now, switchCost)
+    this.#marks.set(thread.tid, now)
     return { spent, dueNs }
   }
 }

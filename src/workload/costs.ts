@@ -87,6 +87,7 @@ export function measureCosts(
     wake: shortStep(WAKE, storeSame, kept),
     wakeLatency: measured(samples.wakeLatency, 'waking to running on an idle CPU', 0),
     memcgEntry: measured(samples.memcgEntry, 'reclaim for a memory cgroup outside batches', 0),
+    switchAnyRun: ofStores.switchAnyRun,
     switch:
       ofStores.switch ??
       fixed(ofStores.store.fixedNs * SWITCH_IN_STORE, 'default', `${SWITCH_IN_STORE} x a store`),

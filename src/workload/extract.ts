@@ -76,7 +76,7 @@ function extractPart(
   const background = readBackground(recording, history.users.owners, {
     startEvent: history.startEvent,
     endNs,
-    switchNs: history.switchNs,
+    switchCost: history.switchCost,
     demandEndsNs: (tid) => endOfTask(history, tasks, tid),
   })
   const machine = describePart(recording, history, share)

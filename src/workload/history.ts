@@ -10,13 +10,13 @@ import { listStores, listTouches, nodeFinder, type StoreList, type Touch } from 
 import { followPages, type Identities } from './pages.ts'
 import { EVENT, type RecordedZone, type Recording } from './recording.ts'
 import { findStolen, type Stolen } from './stolen.ts'
-import { findMemoryUsers, type MemoryUsers } from './threads.ts'
+import { findMemoryUsers, type MemoryUsers, type SwitchCost } from './threads.ts'
 import type { Based, Workload } from './types.ts'
 import { drawTouches, type UnseenTouches } from './unseen-touches.ts'
 import { endOfDemand, WorkTimes } from './work-share.ts'
 
 /** What flushes and switches cost the tasks beside their own work. */
-export type Disturbances = Pick<Workload['costs'], 'flushReceived' | 'switch'>
+export type Disturbances = Pick<Workload['costs'], 'flushReceived' | 'switch' | 'switchAnyRun'>
 
 /** What a recording shows that its tasks did and what became of their pages, before it is rows of a workload. */
 export interface History {
@@ -27,7 +27,7 @@ export interface History {
   /** Costs from all of the recording. */
   readonly whole: MeasuredCosts
   costsUntil(untilEvent: number): MeasuredCosts
-  readonly switchNs: number
+  readonly switchCost: SwitchCost
   readonly tasks: DemandTasks
   readonly demand: Demand
   readonly stores: StoreList
@@ -65,12 +65,12 @@ export function readHistory(recording: Recording, disturbances: Disturbances | u
   const { isUnmapped } = whole
   const costsUntil = (untilEvent: number): MeasuredCosts =>
     measureCosts(recording, users.owners, { ...costOptions, isUnmapped, untilEvent })
-  const { flushReceived, switch: switched } = disturbances ?? whole.costs
-  const switchNs = switched.fixedNs
+  const { flushReceived, switch: switched, switchAnyRun } = disturbances ?? whole.costs
+  const switchCost = { usualNs: switched.fixedNs, anyRunNs: switchAnyRun.fixedNs }
   const clocks = readClocks(recording, users.owners, {
     startEvent,
     flushNs: flushReceived.fixedNs,
-    switchNs,
+    switchCost,
     wanted: (tid) => users.demanders.has(tid),
     hasWaking: recording.events.has('sched_waking') || recording.events.has('sched_wakeup'),
   })
@@ -87,7 +87,7 @@ export function readHistory(recording: Recording, disturbances: Disturbances | u
   const nodeAtStart = spreadPages(resident, residentByNode(zones, demand))
   const identities = followPages(stores.list, touches, allocations, nodeAtStart)
   return {
-    ...{ users, zones, recordPagesPerSlot, stolen, whole, costsUntil, switchNs, tasks, demand },
+    ...{ users, zones, recordPagesPerSlot, stolen, whole, costsUntil, switchCost, tasks, demand },
     ...{ stores, touches, resident, startEvent, startNs },
     identities,
     unseenTouches: drawTouches(

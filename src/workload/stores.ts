@@ -148,6 +148,9 @@ const MIN_SAMPLES = 50
 const MIN_SWITCHED = 20
 /** Switches that cost less of a usual one say little of it. */
 const LEAST_SHARE = 0.4
+/** Switches after runs of less than 0.2 ms, and the most that they cost of a usual one in nine of ten recordings (shareOfSwitch). */
+const SHORT_RUN_SHARE = 0.4
+const MOST_AFTER_SHORT = 0.64
 
 export interface StoreCosts {
   readonly store: Cost
@@ -155,6 +158,8 @@ export interface StoreCosts {
   readonly storeSame: Cost
   readonly flushReceived: Cost
   readonly switch: Cost | undefined
+  /** Of a switch after a run of any length, besides. */
+  readonly switchAnyRun: Cost
 }
 
 /** What the stores say of themselves, and of what disturbed them. */
@@ -198,7 +203,7 @@ export function storeCosts(stores: Stores, isWholeGap: boolean): StoreCosts {
         : 'too few stores by direct reclaimers',
       user.once.length,
     ),
-    switch: switchCost([kernel, user]),
+    ...switchCosts([kernel, user]),
   }
 }
 
@@ -220,7 +225,7 @@ class StoreClass {
     const switches = stores.switches[k] ?? 0
     if (switches > 0) {
       const share = stores.switchShare[k] ?? 0
-      if (flushes === 0 && switches === 1 && share >= LEAST_SHARE) {
+      if (flushes === 0 && switches === 1) {
         this.switched.push(spent)
         this.#switchShares.push(share)
       }
@@ -244,23 +249,59 @@ class StoreClass {
   }
 
   /** What stores with a switch inside took more than others, each for itself: a switch falls into long stores more often than into short ones. */
-  addSwitchCosts(to: Numbers): void {
+  addSwitchCosts(lost: Numbers, shares: Numbers): void {
     if (this.alone.length < MIN_SAMPLES) return
     const usualNs = this.alone.medianByLength()
-    for (let k = 0; k < this.switched.length; k++)
-      to.push((this.switched.at(k) - usualNs) / this.#switchShares.at(k))
+    for (let k = 0; k < this.switched.length; k++) {
+      lost.push(this.switched.at(k) - usualNs)
+      shares.push(this.#switchShares.at(k))
+    }
   }
 }
 
-/** CPU time that a thread loses by being switched away after a run of usual length, and back; undefined = no store shows it. */
-function switchCost(classes: readonly StoreClass[]): Cost | undefined {
+/**
+ * CPU time that a thread loses by being switched away, and back: by the length of the run before it, and besides after any run, where a recording's
+ * own short runs show more than others' do; `switch` undefined = no store shows it.
+ */
+function switchCosts(classes: readonly StoreClass[]): Pick<StoreCosts, 'switch' | 'switchAnyRun'> {
   const lost = new Numbers()
-  for (const stores of classes) stores.addSwitchCosts(lost)
-  if (lost.length < MIN_SWITCHED) return undefined
-  return fixed(
-    Math.max(0, lost.median()),
-    'event',
-    'stores with a switch inside less those without',
-    lost.length,
-  )
+  const shares = new Numbers()
+  for (const stores of classes) stores.addSwitchCosts(lost, shares)
+  const anyRunShare = shareOfAnyRun(lost, shares)
+  const usual = new Numbers()
+  for (let k = 0; k < lost.length; k++) {
+    const share = anyRunShare + (1 - anyRunShare) * shares.at(k)
+    if (share >= LEAST_SHARE) usual.push(lost.at(k) / share)
+  }
+  const isTold = usual.length >= MIN_SWITCHED
+  const ns = isTold ? Math.max(0, usual.median()) : 0
+  const cost = (share: number, of: string): Cost =>
+    fixed(ns * share, 'event', `stores with a switch inside less those without${of}`, usual.length)
+  return {
+    switch: isTold ? cost(1 - anyRunShare, '') : undefined,
+    switchAnyRun:
+      anyRunShare > 0
+        ? cost(anyRunShare, ', after the shortest runs')
+        : fixed(0, 'default', '0; no more is lost after short runs than is usual'),
+  }
+}
+
+/** What of a usual switch one costs even after the shortest run; 0 = no more than the spread of recordings, or not told. */
+function shareOfAnyRun(lost: Numbers, shares: Numbers): number {
+  const short = new Numbers()
+  const usual = new Numbers()
+  let shareOfShort = 0
+  for (let k = 0; k < lost.length; k++) {
+    const share = shares.at(k)
+    if (share >= 1) usual.push(lost.at(k) / share)
+    else if (share < SHORT_RUN_SHARE) {
+      short.push(lost.at(k))
+      shareOfShort += share
+    }
+  }
+  if (Math.min(short.length, usual.length) < MIN_SWITCHED) return 0
+  const ratio = short.median() / usual.median()
+  if (!(ratio > MOST_AFTER_SHORT)) return 0
+  const byLaw = shareOfShort / short.length
+  return Math.min(1, (ratio - byLaw) / (1 - byLaw))
 }

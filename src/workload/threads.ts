@@ -9,6 +9,26 @@ import {
   STATE,
 } from './recording.ts'
 
+/** How often a thread was switched to, and how much of a usual switch these were in all. */
+export interface Switches {
+  readonly switches: number
+  readonly switchShares: number
+}
+
+/** CPU time that a switch to a task costs it: after a run of usual length, by its share, and besides after any run. */
+export interface SwitchCost {
+  readonly usualNs: number
+  readonly anyRunNs: number
+}
+
+/** What the switches from one count to a later one cost. */
+export function switchedNs(before: Switches, now: Switches, cost: SwitchCost): number {
+  return (
+    (now.switches - before.switches) * cost.anyRunNs +
+    (now.switchShares - before.switchShares) * cost.usualNs
+  )
+}
+
 /** One thread while a recording is walked. CPU times are ns at speed 1 since the recording began. */
 export class Thread {
   readonly tid: number

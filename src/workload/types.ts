@@ -338,6 +338,8 @@ export const COSTS = [
   'isolate',
   /** As `unmap` and `unmapDirect`, of a page that no task maps: nothing is flushed; none = as of any page. */
   'unmapShared',
+  /** What a switch costs besides `switch` after a run of any length, where short runs show it; none = only `switch`, by how long the task had run. */
+  'switchAnyRun',
 ] as const
 export type CostName = (typeof COSTS)[number]
 

@@ -561,6 +561,27 @@ describe('the end of a run', () => {
     expect(long).toBeGreaterThanOrEqual(20 * switchNs)
   })
 
+  it('charges what a switch costs after any run even to who runs shortly', () => {
+    const runs = 40
+    const rows = Array.from(
+      { length: runs },
+      () => ({ op: 'sleep', arg: 2e6, cpuNs: 50_000 }) as const,
+    )
+    const { progress, summary } = replay(
+      plan({
+        ...{ cpus: 1, free: 1000, min: 10, low: 20, high: 30, tasks: [{ rows }, { rows }] },
+        costs: { switch: 20_000, switchAnyRun: 5000 },
+      }),
+      { policy: kcompressd, backend: new CountingBackend(), contents: plainContents },
+    )
+    summary.threads
+      .filter(({ kind }) => kind === 'user')
+      .forEach(({ runningNs }, place) => {
+        // Both alternate; in one run more it ends.
+        expect(runningNs - (progress[place]?.cpuNs ?? 0)).toBe(20_000 + (runs + 1) * 5000)
+      })
+  })
+
   it('runs nobody else on a CPU that a hypervisor has taken', () => {
     // At some of these points of the work nobody writes a page.
     const atWork = Float64Array.of(0.2, 0.35, 0.5, 0.65)

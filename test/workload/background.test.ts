@@ -21,7 +21,7 @@ function loadsOf(recording: ReturnType<typeof running>, demandEndsNs: number, sw
   return readBackground(recording, new Set([APP]), {
     startEvent: 0,
     endNs: 10 * MS,
-    switchNs,
+    switchCost: { usualNs: switchNs, anyRunNs: 0 },
     demandEndsNs: (tid) => (tid === APP ? demandEndsNs : -1),
   }).loads
 }

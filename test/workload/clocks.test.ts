@@ -25,7 +25,7 @@ it('reclaim for a memory cgroup is what a task asked for, and its time is not th
   const options = {
     startEvent: 0,
     flushNs: 0,
-    switchNs: 0,
+    switchCost: { usualNs: 0, anyRunNs: 0 },
     wanted: (tid: number) => tid === APP,
     hasWaking: true,
   }
@@ -55,7 +55,7 @@ describe('a task that is known when the workload starts', () => {
     const clock = readClocks(madeRecording(builder, { endNs: END }), new Set([APP]), {
       startEvent,
       flushNs: 0,
-      switchNs: 0,
+      switchCost: { usualNs: 0, anyRunNs: 0 },
       wanted: (tid: number) => tid === APP,
       hasWaking: true,
     }).get(APP)

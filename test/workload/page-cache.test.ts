@@ -48,7 +48,7 @@ function cacheOf(recording: Recording) {
   const clocks = readClocks(recording, users.owners, {
     startEvent,
     flushNs: 0,
-    switchNs: 0,
+    switchCost: { usualNs: 0, anyRunNs: 0 },
     wanted: (tid) => tid === READER,
     hasWaking: true,
   })

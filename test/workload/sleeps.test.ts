@@ -54,7 +54,7 @@ describe('a recording without wake-ups', () => {
 
   it('has a task of the demand sleep as long as when its CPU was idle: the rest is its wait for a CPU', () => {
     const clock = readClocks(recordingOf(), new Set([APP]), {
-      ...{ startEvent: 0, flushNs: 0, switchNs: 0, hasWaking: false },
+      ...{ startEvent: 0, flushNs: 0, switchCost: { usualNs: 0, anyRunNs: 0 }, hasWaking: false },
       wanted: (tid) => tid === APP,
     }).get(APP)
     expect([...(clock?.sleeps.lengths() ?? [])]).toEqual([...like, 2 * MS])
@@ -62,7 +62,7 @@ describe('a recording without wake-ups', () => {
 
   it('has a load sleep likewise', () => {
     const { loads } = readBackground(recordingOf(), new Set(), {
-      ...{ startEvent: 0, endNs: 50 * MS, switchNs: 0 },
+      ...{ startEvent: 0, endNs: 50 * MS, switchCost: { usualNs: 0, anyRunNs: 0 } },
       demandEndsNs: () => -1,
     })
     const load = loads.find(({ tid }) => tid === APP)

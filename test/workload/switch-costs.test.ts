@@ -9,6 +9,8 @@ const UNMAP_NS = 7_000
 const REMOVAL_NS = 2_000
 const COLD_NS = 4_000
 const SWITCH_NS = 150_000
+const SHORT_STORE_NS = 10_000
+const SHORT_SWITCH_NS = 30_000
 
 /** One event after the other on one CPU; `time` is what passed before it. */
 class Script {
@@ -86,6 +88,17 @@ function ofThreeLengths(rounds: number): Recording {
   return storing(Array.from({ length: rounds }, () => round).flat())
 }
 
+/** A switch after runs of 0.7 ms, and in so many of 100 rounds another one less than 0.1 ms after it, which costs that share of the first. */
+function withShortRuns(share: number, rounds = 100): Recording {
+  const plan = Array.from({ length: 4000 }, (_, page): PlannedStore => {
+    const place = page % 40
+    const isShort = place === 21 && page < rounds * 40
+    const switchNs = isShort ? share * SHORT_SWITCH_NS : SHORT_SWITCH_NS
+    return { ns: SHORT_STORE_NS, isSwitched: place === 20 || isShort, switchNs }
+  })
+  return storing(plan)
+}
+
 describe('a switch in the middle of a store', () => {
   it('costs what that store is longer than others', () => {
     const costs = costsOf(alike(2000, 40))
@@ -105,6 +118,23 @@ describe('a switch in the middle of a store', () => {
     })
     expect(costsOf(storing(plan)).switch.n).toBe(200)
     expect(costsOf(storing(plan)).switch.fixedNs).toBeCloseTo(SWITCH_NS, -2)
+  })
+
+  it('is one after any run where short runs cost as much: by more than in nine of ten recordings', () => {
+    const costs = costsOf(withShortRuns(1))
+    expect(costs.switchAnyRun).toMatchObject({ basis: 'event', n: 200 })
+    expect(costs.switchAnyRun.fixedNs).toBeCloseTo(SHORT_SWITCH_NS, -2)
+    expect(costs.switch.fixedNs).toBeCloseTo(0, -2)
+    const most = costsOf(withShortRuns(0.75))
+    expect(most.switchAnyRun.fixedNs).toBeCloseTo(0.75 * SHORT_SWITCH_NS, -2)
+    expect(most.switch.fixedNs).toBeCloseTo(0.25 * SHORT_SWITCH_NS, -2)
+  })
+
+  it('goes by the run before it where short ones cost less, or too few of them are seen', () => {
+    for (const costs of [costsOf(withShortRuns(0.6)), costsOf(withShortRuns(1, 19))]) {
+      expect(costs.switchAnyRun.fixedNs).toBe(0)
+      expect(costs.switch.fixedNs).toBeCloseTo(SHORT_SWITCH_NS, -2)
+    }
   })
 
   it('is no part of what a store costs', () => {
