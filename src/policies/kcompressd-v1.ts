@@ -1,5 +1,6 @@
 import {
   known,
+  type Operations,
   OWN,
   overridden,
   type Policy,
@@ -106,23 +107,10 @@ export const kcompressdV1: Policy = {
     }
   },
   *submit(folio, node) {
-    const { initial } = node
-    const asked = known(node.tunables['nr_kcompressd'])
-    const size = known(node.tunables['queue_size_per_kcompressd'])
-    if (known(initial['pstrace.write_disables']) === 1) {
-      if (node.read(DISABLED) === 1) return 'inline'
-      if (
-        asked !== known(initial['nr_kcompressd']) ||
-        size !== known(initial['queue_size_per_kcompressd'])
-      ) {
-        node.write(DISABLED, 1)
-        return 'inline'
-      }
-    }
-    const threads = threadCount(asked, known(initial['pstrace.workers']))
+    const threads = threadsAtWork(node)
     if (threads === 0) return 'inline'
-    const vendor = known(initial['pstrace.vendor'])
-    const capacity = capacityOf(size, vendor)
+    const vendor = known(node.initial['pstrace.vendor'])
+    const capacity = capacityOf(known(node.tunables['queue_size_per_kcompressd']), vendor)
     if (vendor === ANY_CONTEXT && !node.tryLock(PRODUCERS)) return 'inline'
     const first = vendor === ROUND_ROBIN ? node.read(NEXT) : 0
     let isQueued = false
@@ -150,6 +138,23 @@ export const kcompressdV1: Policy = {
       if (vendor === IDLE_PAUSE && !node.pause(PAUSE_NS)) yield
     }
   },
+}
+
+/** How many queues there are for a folio: none any more once a parameter was written, where that disables them. */
+function threadsAtWork(node: Operations): number {
+  const { initial, tunables } = node
+  const asked = known(tunables['nr_kcompressd'])
+  if (known(initial['pstrace.write_disables']) === 1) {
+    if (node.read(DISABLED) === 1) return 0
+    if (
+      asked !== known(initial['nr_kcompressd']) ||
+      known(tunables['queue_size_per_kcompressd']) !== known(initial['queue_size_per_kcompressd'])
+    ) {
+      node.write(DISABLED, 1)
+      return 0
+    }
+  }
+  return threadCount(asked, known(initial['pstrace.workers']))
 }
 
 function threadCount(threads: number, limit: number): number {

@@ -1,10 +1,13 @@
 import {
   COVERABLE,
   known,
+  type Operations,
   OWN,
   overridden,
   type Policy,
+  type Program,
   PSTRACE_TUNABLES,
+  type SubmitEnd,
   submitters,
   tunable,
 } from './policy.ts'
@@ -113,49 +116,11 @@ export const parallel: Policy = {
       },
     }
   },
-  *submit(folio, node) {
-    const { initial } = node
-    const workers = workerCount(
-      known(initial['pstrace.workers']),
-      known(node.tunables['vm.parallel_swap']),
-      node.cpus,
-    )
-    if (workers <= 0) return 'inline'
-    if (known(initial['pstrace.release']) === FIRST_RELEASE) {
-      // No lock: kswapd is the only one that counts up, and it counts after it has queued.
-      if (node.read(RUNNING) >= workers) return 'inline'
-      if (!node.allocItem()) return 'bypass'
-      if (!node.push(FIFO, folio)) yield
-      if (!node.queueWork(WORKER)) yield
-      node.add(RUNNING, 1)
-      return 'queued'
-    }
-    node.write(WRITER_WAITING, 1)
-    if (!node.lock(MUTEX)) yield
-    node.write(WRITER_WAITING, 0)
-    const isWorkerNeeded = node.read(RUNNING) < workers
-    if (isWorkerNeeded && !node.allocItem()) {
-      node.unlock(MUTEX)
-      return 'bypass'
-    }
-    const depth = queueDepth(workers, known(node.tunables['vm.parallel_swap_factor']))
-    if (node.length(FIFO) >= depth) {
-      const oldest = node.pop(FIFO)
-      // Stored before the new folio is queued, and under the mutex: workers wait meanwhile.
-      if (oldest >= 0 && !node.store(oldest)) yield
-    }
-    if (!node.push(FIFO, folio)) yield
-    if (!node.result) {
-      if (isWorkerNeeded) node.freeItem()
-      node.unlock(MUTEX)
-      return 'bypass'
-    }
-    if (isWorkerNeeded) {
-      if (!node.queueWork(WORKER)) yield
-      node.add(RUNNING, 1)
-    }
-    node.unlock(MUTEX)
-    return 'queued'
+  submit: (folio, node) => {
+    const workers = workersAtWork(node)
+    return known(node.initial['pstrace.release']) === FIRST_RELEASE
+      ? submitItem(folio, node, workers)
+      : submitToQueue(folio, node, workers)
   },
   *work(_worker, node) {
     if (known(node.initial['pstrace.release']) === FIRST_RELEASE) {
@@ -180,6 +145,53 @@ export const parallel: Policy = {
     node.unlock(MUTEX)
     node.freeItem()
   },
+}
+
+/** 0.1 */
+function* submitItem(folio: number, node: Operations, workers: number): Program<SubmitEnd> {
+  // No lock: kswapd is the only one that counts up, and it counts after it has queued.
+  if (workers <= 0 || node.read(RUNNING) >= workers) return 'inline'
+  if (!node.allocItem()) return 'bypass'
+  if (!node.push(FIFO, folio)) yield
+  if (!node.queueWork(WORKER)) yield
+  node.add(RUNNING, 1)
+  return 'queued'
+}
+
+/** 0.2a */
+function* submitToQueue(folio: number, node: Operations, workers: number): Program<SubmitEnd> {
+  if (workers <= 0) return 'inline'
+  node.write(WRITER_WAITING, 1)
+  if (!node.lock(MUTEX)) yield
+  node.write(WRITER_WAITING, 0)
+  const isWorkerNeeded = node.read(RUNNING) < workers
+  if (isWorkerNeeded && !node.allocItem()) {
+    node.unlock(MUTEX)
+    return 'bypass'
+  }
+  const depth = queueDepth(workers, known(node.tunables['vm.parallel_swap_factor']))
+  if (node.length(FIFO) >= depth) {
+    const oldest = node.pop(FIFO)
+    // Stored before the new folio is queued, and under the mutex: workers wait meanwhile.
+    if (oldest >= 0 && !node.store(oldest)) yield
+  }
+  if (!node.push(FIFO, folio)) yield
+  if (!node.result) {
+    if (isWorkerNeeded) node.freeItem()
+    node.unlock(MUTEX)
+    return 'bypass'
+  }
+  if (isWorkerNeeded) {
+    if (!node.queueWork(WORKER)) yield
+    node.add(RUNNING, 1)
+  }
+  node.unlock(MUTEX)
+  return 'queued'
+}
+
+/** Of the node at this moment. */
+function workersAtWork({ cpus, initial, tunables }: Operations): number {
+  return workerCount(known(initial['pstrace.workers']), known(tunables['vm.parallel_swap']), cpus)
 }
 
 /** The kernel multiplies in 32-bit ints: a negative product compares as unsigned, so the depth is never reached. */

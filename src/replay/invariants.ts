@@ -17,24 +17,26 @@ export function checkPages(
   let listed = 0
   let unlisted = 0
   let highest = -1
-  for (let page = 0; page < pages.capacity; page++)
-    if ((pages.slot[page] as number) >= 0)
-      highest = Math.max(highest, (pages.slot[page] as number) + pages.pagesOf(page) - 1)
+  const { capacity, list, order, slot: slots, state: states } = pages
+  for (let page = 0; page < capacity; page++) {
+    const slot = slots[page] as number
+    if (slot >= 0) highest = Math.max(highest, slot + (1 << (order[page] as number)) - 1)
+  }
   const owners = new Int32Array(highest + 1).fill(-1)
-  for (let page = 0; page < pages.capacity; page++) {
-    const state = pages.state[page] as number
+  for (let page = 0; page < capacity; page++) {
+    const state = states[page] as number
     const hasFrame = state !== P.FREE && state !== P.SWAPPED
-    const count = pages.pagesOf(page)
-    const isListed = pages.isOnList(page)
+    const count = 1 << (order[page] as number)
+    const isListed = (list[page] as number) >= 0
     if (hasFrame) used += count
     if (hasFrame && !isListed) unlisted++
     if (isListed) {
       listed += count
       if (!hasFrame || state === P.DYING) throw broken(page, 'is on a list and holds no frame')
-      if (Math.floor((pages.list[page] as number) / P.LISTS) !== pages.lruvecOf(page))
+      if (Math.floor((list[page] as number) / P.LISTS) !== pages.lruvecOf(page))
         throw broken(page, "is on another memory cgroup's or node's list")
     }
-    const slot = pages.slot[page] as number
+    const slot = slots[page] as number
     if (slot < 0) {
       if (state !== P.FREE && state !== P.RESIDENT && state !== P.DYING)
         throw broken(page, 'is swapped out, or on its way, without a slot')
@@ -86,7 +88,8 @@ export function checkCharges(pages: P.Pages, tree: readonly Memcg[]): void {
 /** Every store under way has a folio of its own that is in no other state meanwhile. */
 export function checkStores(pages: P.Pages, now: number, underWay: number): void {
   let storing = 0
-  for (let page = 0; page < pages.capacity; page++) if (pages.state[page] === P.STORING) storing++
+  const { capacity, state } = pages
+  for (let page = 0; page < capacity; page++) if (state[page] === P.STORING) storing++
   if (storing !== underWay)
     throw new PstraceError(
       'replay-invariant',
@@ -114,7 +117,8 @@ export function checkQueued(
     seen.add(page)
   }
   let given = 0
-  for (let page = 0; page < pages.capacity; page++) if (pages.state[page] === P.QUEUED) given++
+  const { capacity, state } = pages
+  for (let page = 0; page < capacity; page++) if (state[page] === P.QUEUED) given++
   if (given !== queued.length + inHands)
     throw new PstraceError(
       'replay-invariant',

@@ -1,6 +1,7 @@
 import { PstraceError } from '../model/error.ts'
 import type { Kernel } from './kernel.ts'
 import type { Domain } from './policy-domain.ts'
+import type { PolicyQueue } from './policy-queue.ts'
 import {
   ENDING,
   HELD,
@@ -97,15 +98,18 @@ export class PolicyOperations {
     const { name, length, limit } = queue
     const { tally } = kernel
     if (length > tally.queuePeak) tally.queuePeak = length
-    if (length > limit)
-      throw new PstraceError(
-        'replay-invariant',
-        `policy ${this.#policy} lets ${length} folios wait in ${name} at ${kernel.scheduler.now} ns; its depth is ${limit}`,
-      )
+    if (length > limit) this.#isTooLong(queue)
     turn.give()
     kernel.note('push', folio, length, name)
     if (kernel.recorder.recordsRows) kernel.swapOuts.queueChanged(domain.node, this.#queued())
     return this.#paid(turn, kernel.costs.push.draw())
+  }
+
+  #isTooLong({ length, limit, name }: PolicyQueue): never {
+    throw new PstraceError(
+      'replay-invariant',
+      `policy ${this.#policy} lets ${length} folios wait in ${name} at ${this.#kernel.scheduler.now} ns; its depth is ${limit}`,
+    )
   }
 
   pop(turn: Turn, at: number): number {

@@ -70,11 +70,13 @@ class Waiting {
 
   /** Removes the rank; returns how many smaller ones still wait. */
   take(rank: number): number {
-    if (rank === this.#oldest) {
-      this.#oldest++
-      if (this.#marked > 0) this.#passMarked()
-      return 0
-    }
+    if (rank !== this.#oldest) return this.#takeLater(rank)
+    this.#oldest++
+    if (this.#marked > 0) this.#passMarked()
+    return 0
+  }
+
+  #takeLater(rank: number): number {
     this.#reach(rank >>> 5)
     const overtaken = rank - this.#oldest - (this.#marked > 0 ? this.#markedBefore(rank) : 0)
     this.#mark(rank)

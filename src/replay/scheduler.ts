@@ -315,7 +315,11 @@ export class Scheduler {
 
   #dispatch(id: number): void {
     if (id < this.#tickId) this.#cpuEvent(this.cpus[id] as Cpu)
-    else if (id === this.#tickId) {
+    else this.#timeEvent(id)
+  }
+
+  #timeEvent(id: number): void {
+    if (id === this.#tickId) {
       if (this.#events.length > 0) this.#migration.ticks.onTick()
     } else if (id === this.#momentId) this.#moment()
     else this.wake(this.threads[id - this.#firstTimer] as Thread)

@@ -16,10 +16,15 @@ export class Standstill {
 
   /** An event or a turn of a program at this moment. */
   step(now: number): void {
-    if (now !== this.#instant) {
+    if (now === this.#instant) this.#stepAgain()
+    else {
       this.#instant = now
       this.#steps = 0
-    } else if (++this.#steps > STEPS_PER_INSTANT) throw livelock(this.#threads, now)
+    }
+  }
+
+  #stepAgain(): void {
+    if (++this.#steps > STEPS_PER_INSTANT) throw livelock(this.#threads, this.#instant)
   }
 }
 

@@ -152,7 +152,7 @@ export class Stores {
     const { backend, costs, pages, pool } = this.#kernel
     const { page } = work
     const request = this.#request
-    pool.fill(page, part)
+    pool.make(page, part)
     request.slot = (pages.slot[page] as number) + part
     request.page = pages.contentOf(page, part)
     request.key = pool.filledKey
@@ -254,11 +254,7 @@ export class Stores {
     scheduler.setDoing(thread, work.doing)
     tally.stores += pages.pagesOf(page)
     tally.compressedBytes += compressedBytes
-    if (flights.keepsDetails) {
-      flights.setDetail(flight, F.STORED_AT, scheduler.now)
-      flights.setDetail(flight, F.PLACE, F.PLACES.indexOf(place))
-      flights.setDetail(flight, F.BYTES, compressedBytes)
-    }
+    if (flights.keepsDetails) this.#describe(flight, work)
     const submitRank = flights.rank(flight, F.SUBMIT_RANK)
     if (submitRank > 0) {
       const lane = this.#kernel.swapOuts.laneOf(node, flight)
@@ -278,8 +274,16 @@ export class Stores {
     pages.state[page] = P.STORED
     if (deviceWrites > 0 && this.#kernel.device.exists)
       return this.#write(thread, page, place, deviceWrites)
-    this.#dropStale(page)
+    if (this.redirtied.size > 0) this.#dropStale(page)
     return true
+  }
+
+  #describe(flight: number, { place, compressedBytes }: StoreWork): void {
+    const { recorder, scheduler } = this.#kernel
+    const { flights } = recorder
+    flights.setDetail(flight, F.STORED_AT, scheduler.now)
+    flights.setDetail(flight, F.PLACE, F.PLACES.indexOf(place))
+    flights.setDetail(flight, F.BYTES, compressedBytes)
   }
 
   /** A refused page is written by itself: under writeback until the device is done. Others were pushed out for it. */
@@ -297,7 +301,7 @@ export class Stores {
 
   /** Written while it was under writeback: what was stored is stale. */
   #dropStale(page: number): void {
-    if (this.redirtied.size === 0 || !this.redirtied.delete(page)) return
+    if (!this.redirtied.delete(page)) return
     const { pages } = this.#kernel
     pages.version[page] = (pages.version[page] as number) + 1
     pages.swapout[page] = 0
@@ -378,12 +382,14 @@ export class Stores {
     const isMet = gate?.writebackWhileQueued === false && pages.has(page, P.RECLAIM)
     pages.clear(page, P.WRITEBACK | P.RECLAIM)
     this.#kernel.locks.unlock(page)
-    const isRotated = (isMet || gate?.rotates === true) && pages.isOnList(page)
+    const isListed = pages.isOnList(page)
+    const isRotated = isListed && (isMet || gate?.rotates === true)
     this.#kernel.note('complete', page, isRotated ? 1 : 0)
-    if (!isRotated) {
-      if (!pages.isOnList(page)) this.#kernel.tally.isolatedAtStore++
-      return
-    }
+    if (!isListed) this.#kernel.tally.isolatedAtStore++
+    if (isRotated) this.#rotate(page, cpu)
+  }
+
+  #rotate(page: number, cpu: number): void {
     const batch = this.#rotations[cpu] as Int32Array
     const count = this.#rotationCounts[cpu] as number
     batch[count] = page

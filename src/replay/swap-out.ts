@@ -274,7 +274,7 @@ export class SwapOuts {
     const { flights } = recorder
     tally.handedOver++
     const isSame = (pages.swapout[page] as number) === flight
-    if (isSame && Number.isNaN(flights.detail(flight, F.HANDED_AT)))
+    if (isSame && flights.keepsDetails && Number.isNaN(flights.detail(flight, F.HANDED_AT)))
       flights.setDetail(flight, F.HANDED_AT, scheduler.now)
   }
 

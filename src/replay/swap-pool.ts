@@ -136,6 +136,12 @@ export class SwapPool {
 
   /** Makes one of the folio's base pages; true = it is zero. */
   fill(page: number, part = 0): boolean {
+    this.make(page, part)
+    return isZero(this.#words)
+  }
+
+  /** Its bytes, and `filledKey`. */
+  make(page: number, part: number): void {
     const { pages } = this.#kernel
     const content = pages.contentOf(page, part)
     const version = pages.version[page] as number
@@ -149,7 +155,6 @@ export class SwapPool {
       this.#filled = content
       this.#filledVersion = version
     }
-    return isZero(this.#words)
   }
 
   load(node: NodeState, slot: number): Place {

@@ -441,7 +441,10 @@ export class Zones {
   }
 
   poolChanged(node: NodeState, pages: number): void {
-    if (pages === 0) return
+    if (pages !== 0) this.#changePool(node, pages)
+  }
+
+  #changePool(node: NodeState, pages: number): void {
     for (let page = 0; page < pages; page++) this.takeOneForPool(node)
     if (pages < 0) {
       this.#giveFromPool(node, -pages)
