@@ -106,7 +106,7 @@ export class Cpu {
     const { current } = this
     if (elapsed === 0 || current === undefined || current.spinning) return
     const done = this.speed === 1 ? elapsed : Math.floor(elapsed * this.speed)
-    current.work = Math.max(0, current.work - done)
+    current.work = done < current.work ? current.work - done : 0
   }
 
   /** A thread is woken on the idle CPU. */

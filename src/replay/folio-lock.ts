@@ -14,7 +14,10 @@ export class FolioLocks {
 
   unlock(page: number): void {
     this.#kernel.pages.clear(page, P.LOCKED)
-    if (this.#lockWaiters.size === 0) return
+    if (this.#lockWaiters.size > 0) this.#wakeWaiters(page)
+  }
+
+  #wakeWaiters(page: number): void {
     const waiters = this.#lockWaiters.get(page)
     if (waiters === undefined) return
     this.#lockWaiters.delete(page)

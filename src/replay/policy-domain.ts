@@ -73,15 +73,11 @@ export class Domain {
   }
 
   queueAt(queue: number): PolicyQueue {
-    const found = this.queues[queue]
-    if (found === undefined) throw this.#unknown('queue', queue)
-    return found
+    return this.queues[queue] ?? this.#unknown('queue', queue)
   }
 
   lockAt(lock: number): PolicyLock {
-    const found = this.locks[lock]
-    if (found === undefined) throw this.#unknown('lock', lock)
-    return found
+    return this.locks[lock] ?? this.#unknown('lock', lock)
   }
 
   /** Folios waiting, over all queues. */
@@ -93,7 +89,10 @@ export class Domain {
 
   /** A submit begins: it may leave as many as the policy lets wait, or as waited before. */
   beginSubmit(): void {
-    if (!this.#isResized) return
+    if (this.#isResized) this.#setLimits()
+  }
+
+  #setLimits(): void {
     for (const queue of this.queues) queue.limit = Math.max(queue.length, queue.depth)
   }
 
@@ -111,12 +110,15 @@ export class Domain {
   }
 
   setCell(cell: number, value: number): void {
-    if (value > (this.#mostInCell[cell] as number))
-      throw new PstraceError(
-        'replay-invariant',
-        `policy ${this.#policy} has ${value} in ${this.layout.cells[cell]?.name}; at most ${this.#mostInCell[cell]} are allowed`,
-      )
+    if (value > (this.#mostInCell[cell] as number)) this.#isTooMuch(cell, value)
     this.cells[cell] = value
+  }
+
+  #isTooMuch(cell: number, value: number): never {
+    throw new PstraceError(
+      'replay-invariant',
+      `policy ${this.#policy} has ${value} in ${this.layout.cells[cell]?.name}; at most ${this.#mostInCell[cell]} are allowed`,
+    )
   }
 
   /** False: none is left. */
@@ -138,8 +140,8 @@ export class Domain {
       )
   }
 
-  #unknown(kind: string, index: number): PstraceError {
-    return new PstraceError(
+  #unknown(kind: string, index: number): never {
+    throw new PstraceError(
       'policy-layout',
       `policy ${this.#policy} uses ${kind} ${index}, which its layout does not declare`,
     )

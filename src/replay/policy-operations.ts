@@ -45,14 +45,16 @@ export class PolicyOperations {
   mayGoOn(turn: Turn): boolean {
     const { scheduler } = this.#kernel
     const { now } = scheduler
-    if (now !== turn.instant) {
-      turn.instant = now
-      turn.operations = 0
-      return true
-    }
+    if (now === turn.instant) return this.#mayGoOnAtOnce(turn)
+    turn.instant = now
+    turn.operations = 0
+    return true
+  }
+
+  #mayGoOnAtOnce(turn: Turn): boolean {
     if (++turn.operations <= OPERATIONS_PER_INSTANT) return true
     turn.operations = 0
-    return scheduler.spend(turn.thread, SPIN_NS)
+    return this.#kernel.scheduler.spend(turn.thread, SPIN_NS)
   }
 
   store(turn: Turn, folio: number): number {
@@ -191,11 +193,14 @@ export class PolicyOperations {
   }
 
   unlock(turn: Turn, at: number): void {
-    if (!turn.domain.lockAt(at).release(turn.thread))
-      throw new PstraceError(
-        'policy-lock',
-        `policy ${this.#policy}: ${turn.thread.name} unlocks what it does not hold`,
-      )
+    if (!turn.domain.lockAt(at).release(turn.thread)) this.#holdsNot(turn)
+  }
+
+  #holdsNot({ thread }: Turn): never {
+    throw new PstraceError(
+      'policy-lock',
+      `policy ${this.#policy}: ${thread.name} unlocks what it does not hold`,
+    )
   }
 
   /** Where it ends or goes to sleep it must have nothing in its hands. */

@@ -191,7 +191,7 @@ export class Turn implements Operations {
 
   /** False: it has spun for long enough, and others must run before the operation. */
   #mayBegin(): boolean {
-    this.#mustGoOn()
+    if (this.need !== NOTHING) this.#operations.failsToYield(this)
     return this.#operations.mayGoOn(this)
   }
 
