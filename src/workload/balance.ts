@@ -1,7 +1,9 @@
 import { collectPoints, type Point, type PointOptions } from './balance-points.ts'
+import { sumByNode } from './nodes.ts'
 import { EVENT, type Recording } from './recording.ts'
 import type { Stores } from './stores.ts'
 import type { Based } from './types.ts'
+import { usableByNode } from './zoneinfo.ts'
 
 /**
  * Where the memory is, from the events. A retried direct reclaim reports `reclaimable` (pages on the LRU lists) and `available`
@@ -269,16 +271,13 @@ function mostFrequentZone(recording: Recording): number {
   return best
 }
 
-/** All memory over the memory of the node that retries report on; zones of one node are close to one. */
+/** What all nodes have over what that has which retries report on; zones of one node are close to one. */
 function zoneScale(recording: Recording, zone: number): number {
   if (zone < 0 || recording.zones.length === 0) return 1
-  const node = Math.floor(zone / 16)
+  const shares = usableByNode(recording)
+  const own = shares.get(Math.floor(zone / 16)) ?? 0
   let all = 0
-  let own = 0
-  for (const { managed, node: of } of recording.zones) {
-    all += managed
-    if (of === node) own += managed
-  }
+  for (const [node] of sumByNode(recording.zones, () => 0)) all += shares.get(node) ?? 0
   return own === 0 ? 1 : all / own
 }
 

@@ -5,7 +5,7 @@ import { findSameShare } from './counters.ts'
 import { type Demand, type DemandTasks, findDemand, listDemandTasks } from './demand-of-tasks.ts'
 import { findZeroMap } from './kernel.ts'
 import { findRecordPages, findZones } from './machine.ts'
-import { type Shares, spreadFree, spreadPages, sumByNode } from './nodes.ts'
+import { type Shares, spreadFree, spreadPages } from './nodes.ts'
 import { listStores, listTouches, nodeFinder, type StoreList, type Touch } from './page-events.ts'
 import { followPages, type Identities } from './pages.ts'
 import { EVENT, type RecordedZone, type Recording } from './recording.ts'
@@ -14,6 +14,7 @@ import { findMemoryUsers, type MemoryUsers, type SwitchCost } from './threads.ts
 import type { Based, Workload } from './types.ts'
 import { drawTouches, type UnseenTouches } from './unseen-touches.ts'
 import { endOfDemand, WorkTimes } from './work-share.ts'
+import { usableByNode } from './zoneinfo.ts'
 
 /** What flushes and switches cost the tasks beside their own work. */
 export type Disturbances = Pick<Workload['costs'], 'flushReceived' | 'switch' | 'switchAnyRun'>
@@ -84,7 +85,7 @@ export function readHistory(recording: Recording, disturbances: Disturbances | u
   const touches = listTouches(recording, tasks.clocks, tasks.rows, startEvent)
   const { allocations, balance, cache } = demand
   const resident = Math.max(0, balance.lruAtStart.value - cache.atStart)
-  const nodeAtStart = spreadPages(resident, residentByNode(zones, demand))
+  const nodeAtStart = spreadPages(resident, residentByNode(recording, zones, demand))
   const identities = followPages(stores.list, touches, allocations, nodeAtStart)
   return {
     ...{ users, zones, recordPagesPerSlot, stolen, whole, costsUntil, switchCost, tasks, demand },
@@ -103,18 +104,19 @@ export function readHistory(recording: Recording, disturbances: Disturbances | u
 /** Pages evicted last are an eighth of what was in memory at the start: 2,000 to 11,000 in the recordings. */
 const RECENT_PER_RESIDENT = 8
 
-/** Free memory, the LRU and the page cache are in proportion to the nodes' memory; where one ran low first, its free memory is on the LRU instead. */
+/** Free memory, the LRU and the page cache are in proportion to what the nodes had before; where one ran low first, its free memory is on the LRU instead. */
 function residentByNode(
+  recording: Recording,
   zones: readonly RecordedZone[],
   { balance, cache, firstLow }: Demand,
 ): Shares {
   const { lruAtStart, freeAtStart } = balance
-  const managed = sumByNode(zones, (zone) => zone.managed)
+  const usable = usableByNode({ ...recording, zones })
   const free = spreadFree(freeAtStart.value, zones, firstLow)
-  const all = [...managed.values()].reduce((sum, pages) => sum + pages, 0)
+  const all = [...usable.values()].reduce((sum, pages) => sum + pages, 0)
   const held = lruAtStart.value + freeAtStart.value - cache.atStart
   return new Map(
-    [...managed].map(([node, pages]) => [
+    [...usable].map(([node, pages]) => [
       node,
       Math.max(0, (held * pages) / all - (free.get(node) ?? 0)),
     ]),

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { spreadFree, spreadPages } from '../../src/workload/nodes.ts'
 import type { RecordedZone } from '../../src/workload/recording.ts'
+import { usableByNode } from '../../src/workload/zoneinfo.ts'
 
 function zone(node: number, low: number): RecordedZone {
   const marks = { min: low, low, high: low }
@@ -58,5 +59,35 @@ describe('pages of a machine', () => {
     expect(nodes.subarray(0, 4).filter((node) => node === 0)).toHaveLength(1)
     expect(Array.from(spreadPages(3, new Map([[2, 5]])))).toEqual([2, 2, 2])
     expect(Array.from(spreadPages(2, new Map()))).toEqual([0, 0])
+  })
+})
+
+describe('what a node has for pages', () => {
+  const text = (node: number, free: number, anon: number): string =>
+    `Node ${node}, zone   Normal\n  pages free     ${free}\n      nr_free_pages ${free}\n      nr_zone_inactive_anon 5\n      nr_zone_active_anon ${anon}\n      nr_zone_active_file 2\n`
+  const usable = (zoneinfo: string | undefined) => [
+    ...usableByNode({
+      zones: ZONES,
+      snapshot: zoneinfo === undefined ? {} : { 'zoneinfo.before': zoneinfo },
+    }),
+  ]
+
+  it('is free or on the LRU before the trace, in all of its zones', () => {
+    const zoneinfo = `${text(0, 900, 0)}${text(0, 400, 30)}${text(1, 700, 200)}${text(2, 90, 0)}`
+    expect(usable(zoneinfo)).toEqual([
+      [0, 907 + 437],
+      [1, 907],
+      [2, 97],
+    ])
+  })
+
+  it('is all of its memory where that is not told of every node', () => {
+    const managed = [
+      [0, 2000],
+      [1, 1000],
+      [2, 1000],
+    ]
+    expect(usable(undefined)).toEqual(managed)
+    expect(usable(text(0, 900, 0))).toEqual(managed)
   })
 })
