@@ -1,4 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import { rootMemcg } from '../../src/replay/memcgs.ts'
+import { Scheduler } from '../../src/replay/scheduler.ts'
+import type { Steps } from '../../src/replay/steps.ts'
+import { SLEEPING, type Thread } from '../../src/replay/thread.ts'
 import { selectCpu } from '../../src/replay/wake-selection.ts'
 import { areWide, Wakees } from '../../src/replay/wakees.ts'
 import { machine, threadOn } from './cpus.ts'
@@ -88,5 +92,89 @@ describe('waker and wakee', () => {
     expect(wakees.flips).toBe(4)
     wakees.record(other, 2_000_000_001)
     expect(wakees.flips).toBe(5)
+  })
+})
+
+describe('a thread that is woken again and again from another CPU, its own being the busier one', () => {
+  const ROUNDS = 20
+  const ROUND_NS = 1_000_000
+
+  /** Of its wake-ups after the first ones, how many find it drawn to its waker, who wakes others by turns with it or not. */
+  function drawn(wakesOthers: 'by turns' | 'never'): number {
+    const cpus = [0, 1, 2].map(() => ({ node: 0, speed: 1 }))
+    const scheduler = new Scheduler(cpus, {
+      onInterval() {},
+      onMoment() {},
+      onWake() {},
+      onState() {},
+      onIdle() {},
+      onSwitch() {},
+      wakeLatency: () => 0,
+      switchCost: () => 0,
+      random: () => 0,
+    })
+    const add = (name: string, allowed: readonly number[], program: (self: Thread) => Steps) =>
+      scheduler.add(
+        {
+          taskId: 0,
+          tid: 0,
+          name,
+          kind: 'worker',
+          node: 0,
+          allowed: Uint8Array.from(allowed),
+          hasMemory: false,
+          memcg: rootMemcg(),
+        },
+        program,
+      )
+    const sleeper = (): Thread =>
+      add('sleeper', [0, 0, 1], function* (self): Steps {
+        for (;;) {
+          scheduler.block(self, SLEEPING)
+          yield
+        }
+      })
+    const its = [sleeper(), sleeper(), sleeper(), sleeper()]
+    const [one, other] = [sleeper(), sleeper()]
+    for (const _ of [0, 1, 2])
+      scheduler.start(
+        add('busy', [0, 1, 0], function* (self): Steps {
+          if (!scheduler.spend(self, 4 * ROUNDS * ROUND_NS)) yield
+        }),
+        0,
+      )
+    let count = 0
+    const woken = add('woken', [1, 1, 0], function* (self): Steps {
+      for (let round = 0; ; round++) {
+        scheduler.block(self, SLEEPING)
+        yield
+        scheduler.wake(round % 2 === 0 ? one : other)
+      }
+    })
+    woken.cpu = 1
+    for (const each of [...its, one, other]) scheduler.start(each, 0)
+    scheduler.start(woken, 0)
+    scheduler.start(
+      add('waker', [1, 0, 0], function* (self): Steps {
+        if (!scheduler.spend(self, 30 * ROUND_NS)) yield
+        for (let round = 0; round < ROUNDS; round++) {
+          if (!scheduler.spend(self, ROUND_NS)) yield
+          if (wakesOthers === 'by turns') for (const each of its) scheduler.wake(each)
+          if (!scheduler.isBlocked(woken)) continue
+          woken.cpu = 1
+          scheduler.wake(woken)
+          if (round >= ROUNDS / 2 && woken.cpu === 0) count++
+        }
+        scheduler.stopped = true
+      }),
+      0,
+    )
+    scheduler.run()
+    return count
+  }
+
+  it('is drawn to it, unless the two of them wake many', () => {
+    expect(drawn('never')).toBeGreaterThan(3)
+    expect(drawn('by turns')).toBe(0)
   })
 })
