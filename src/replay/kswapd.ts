@@ -42,7 +42,8 @@ export class Kswapd {
 
   /** kswapd_try_to_sleep: a nap of HZ/10, then true if it may sleep on. A wake-up during the nap means work. */
   *#naps(thread: Thread, node: NodeState): StepsTo<boolean> {
-    if (!this.#maySleep(node)) return false
+    // Where it may not nap it looks once more, and then sleeps without one.
+    if (!(yield* this.#maySleep(thread, node))) return yield* this.#maySleep(thread, node)
     const { scheduler, timers } = this.#kernel
     const wakesAt = timers.expiry(timers.tenthOfSecond)
     node.kswapdAsleep = true
@@ -50,12 +51,15 @@ export class Kswapd {
     yield
     node.kswapdAsleep = false
     if (scheduler.now < wakesAt) return false
-    return this.#maySleep(node)
+    return yield* this.#maySleep(thread, node)
   }
 
-  #maySleep(node: NodeState): boolean {
-    // prepare_kswapd_sleep: throttled tasks are let go first.
-    for (const waiting of node.throttled.splice(0)) this.#kernel.scheduler.wake(waiting)
+  /** prepare_kswapd_sleep: throttled tasks are let go first. Those that preempt kswapd run while it balances nothing, so that their lists may be long. */
+  *#maySleep(thread: Thread, node: NodeState): StepsTo<boolean> {
+    const { scheduler } = this.#kernel
+    thread.preemptOff++
+    for (const waiting of node.throttled.splice(0)) scheduler.wake(waiting)
+    if (!scheduler.allowPreemption(thread)) yield
     if (this.#kernel.zones.isAbove(node, 'high')) this.#kernel.throttle.balanced(node)
     else return node.failures >= MAX_FAILURES
     return true
