@@ -170,9 +170,9 @@ function demandAtBoost(
   const wholeUnmovable = findWholeBlocks(recording, known)
   // A sample has the whole blocks, but for what is on the CPUs' lists.
   if (filling !== undefined) {
-    const listed = findListed(recording, known, filling)
+    const listed = findListed(recording, known, filling, recording.ns[startEvent] ?? 0)
     if (listed === undefined) return demandFrom(filling.free, { wholeUnmovable })
-    const free = filling.free + listed.unmovable + listed.reclaimable
+    const free = listed.freeInZone + listed.unmovable + listed.reclaimable
     return demandFrom(free, { wholeUnmovable: listed.whole, listed })
   }
   const first = levelOf(demand)

@@ -17,11 +17,14 @@ export interface Filling {
   readonly rate: number
   /** Free memory before the refill that boosted. */
   readonly free: number
+  /** In the last sample before; undefined = there was none. */
+  readonly freeBefore: number | undefined
 }
 
 /**
  * Tasks that only allocate have their CPU's list refilled with ever more pages (nr_pcp_alloc): free memory falls in steps of the largest
- * refill. The boost came with the first one that movable pages did not reach for, so that a sample after it lacks that one.
+ * refill. The boost came with the first one that movable pages did not reach for, so that a sample after it lacks that one; but each page that
+ * kswapd has freed by then had the list give back a batch (nr_pcp_free), so that whole refills from the sample before tell what was free.
  */
 export function findFilling(
   samples: readonly Sample[],
@@ -45,16 +48,32 @@ export function findFilling(
     if (Math.abs(fall - Math.round(fall / refill) * refill) <= NEAR) steps++
   }
   if (falls < MIN_FALLS || steps * 2 <= falls) return undefined
+  const nearest = nearestSample(samples, startNs)
+  if (nearest === undefined) return undefined
   const rate = fallen / fellNs
-  let free: number | undefined
+  const freeBefore = samples.findLast(({ ns }) => ns < startNs)?.value
+  const free =
+    nearest.ns < startNs
+      ? nearest.value - refill * Math.floor((rate * (startNs - nearest.ns)) / refill)
+      : inSteps(freeBefore, nearest.value + refill, refill)
+  return { refill, falls, rate, free, freeBefore }
+}
+
+function nearestSample(samples: readonly Sample[], startNs: number): Sample | undefined {
+  let nearest: Sample | undefined
   let nearestNs = AT_START_NS
-  for (const { ns, value } of samples) {
-    const awayNs = Math.abs(ns - startNs)
+  for (const sample of samples) {
+    const awayNs = Math.abs(sample.ns - startNs)
     if (awayNs > nearestNs) continue
     nearestNs = awayNs
-    free = value + (ns < startNs ? -refill * Math.floor((rate * awayNs) / refill) : refill)
+    nearest = sample
   }
-  return free === undefined ? undefined : { refill, falls, rate, free }
+  return nearest
+}
+
+/** What whole refills leave, as near as can be to so many pages. */
+function inSteps(before: number | undefined, pages: number, refill: number): number {
+  return before === undefined ? pages : before - Math.round((before - pages) / refill) * refill
 }
 
 /** A sample further away says nothing of a moment. */

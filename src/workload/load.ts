@@ -3,6 +3,9 @@ import { PstraceError } from '../model/error.ts'
 import { findCpuSpeeds } from './cpu-speeds.ts'
 import { SOURCES } from './event-sources.ts'
 import {
+  FALLBACK,
+  FALLBACK_FIELDS,
+  loadChunkClaims,
   loadFrequencies,
   loadGaps,
   loadIos,
@@ -31,7 +34,11 @@ export async function loadRecording(tables: WorkloadTables, traceId: number): Pr
     )
   const name = trace.text('name') ?? `trace ${traceId}`
   const start = trace.text('start_ns') ?? '0'
-  const { builder, events, frequencyTable } = await loadEvents(tables, traceId, start)
+  const { builder, events, frequencyTable, fallbackTable } = await loadEvents(
+    tables,
+    traceId,
+    start,
+  )
   const columns = withOrdersOfStores(builder.finish())
   if (columns.length === 0)
     throw new PstraceError(
@@ -61,6 +68,9 @@ export async function loadRecording(tables: WorkloadTables, traceId: number): Pr
     tasks: await loadTasks(tables, traceId),
     zones: await loadZones(tables, traceId),
     samples: await loadSamples(tables, traceId, start),
+    ...(fallbackTable === undefined
+      ? {}
+      : { chunkClaims: await loadChunkClaims(tables, traceId, { table: fallbackTable, start }) }),
     snapshot: parseSnapshot(trace.text('snapshot')),
     swapKinds: await loadSwapKinds(tables, traceId),
     ...(isZswap ? await loadZswapPlaces(tables, traceId, start) : {}),
@@ -94,9 +104,11 @@ async function loadEvents(
   readonly builder: RecordingBuilder
   readonly events: ReadonlySet<string>
   readonly frequencyTable: string | undefined
+  readonly fallbackTable: string | undefined
 }> {
   const events = new Set<string>()
   let frequencyTable: string | undefined
+  let fallbackTable: string | undefined
   const builder = new RecordingBuilder()
   for (const [table, fields] of await findRawTables(tables)) {
     const event = table.slice(table.indexOf(':') + 1)
@@ -109,8 +121,10 @@ async function loadEvents(
     events.add(event)
     if (event === 'cpu_frequency' && fields.has('cpu_id') && fields.has('state'))
       frequencyTable = table
+    if (event === FALLBACK && FALLBACK_FIELDS.every((field) => fields.has(field)))
+      fallbackTable = table
   }
-  return { builder, events, frequencyTable }
+  return { builder, events, frequencyTable, fallbackTable }
 }
 
 /** How many there were. */

@@ -335,7 +335,8 @@ export function findWholeBlocks(
 export function findListed(
   recording: Recording,
   options: Pick<MachineOptions, 'balance' | 'recordPagesPerSlot' | 'zones'>,
-  { refill, free }: Filling,
+  { refill, free, freeBefore }: Filling,
+  startNs: number,
 ): ListedKernel | undefined {
   if (findUniprocessor(recording).smp?.value !== false) return undefined
   return findListedKernel({
@@ -343,6 +344,8 @@ export function findListed(
     pagetypes: snapshotText(recording, 'pagetypeinfo.before'),
     refill,
     freeInZone: free,
+    freeBefore,
+    claimed: recording.chunkClaims?.filter((ns) => ns < startNs).length ?? 0,
   })
 }
 

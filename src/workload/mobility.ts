@@ -65,6 +65,8 @@ export interface ListedKernel {
   readonly whole: number
   readonly unmovable: number
   readonly reclaimable: number
+  /** The zone's free pages, without those on lists. */
+  readonly freeInZone: number
 }
 
 /**
@@ -76,11 +78,15 @@ export function findListedKernel(
   options: MobilityOptions & {
     readonly pagetypes: string | undefined
     readonly refill: number
-    /** The zone's free pages at the start, without those on lists. */
+    /** Whole chunks that refills claimed between the snapshot and the start, as far as recorded; absent = none. */
+    readonly claimed?: number
+    /** The zone's free pages at the start, without those on lists, as far as samples tell. */
     readonly freeInZone: number
+    /** In the last sample before the start, from which they fell in whole refills; absent = there was none. */
+    readonly freeBefore?: number | undefined
   },
 ): ListedKernel | undefined {
-  const { node, pagetypes = '', refill } = options
+  const { claimed = 0, node, pagetypes = '', refill } = options
   const zone = largestZone(options.before, node)
   const before = readZone(options.before, node)
   const { unmovableFree, reclaimableFree } = findMobility(options)
@@ -93,15 +99,32 @@ export function findListedKernel(
   let listed = ofChunk(unmovableFree.value + tables - free)
   const reclaimable = ofChunk(reclaimableFree.value - otherFree)
   if (listed + reclaimable > before.listed) return undefined
-  for (; listed < tables; listed += refill) {
+  const least = unmovableFree.value + claimed * MAX_CHUNK_PAGES
+  for (; listed < tables || free + listed - tables < least; listed += refill) {
     if (free < refill) free += MAX_CHUNK_PAGES
     free -= refill
   }
   const total = free + listed - tables
+  const freeInZone = inSteps(options, total - Math.max(0, listed - tables) + otherFree)
   // What was allocated between the snapshot and the start may have had the list refilled once more: the rest of them does not fit in the zone.
-  const least = total + otherFree - options.freeInZone
-  const unmovable = Math.min(total, Math.max(listed - tables, least))
-  return { whole: total - unmovableFree.value, unmovable, reclaimable }
+  const leastListed = total + otherFree - freeInZone
+  const unmovable = Math.min(total, Math.max(listed - tables, leastListed))
+  return { whole: total - unmovableFree.value, unmovable, reclaimable, freeInZone }
+}
+
+/** Movable pages did not reach for the refill at the start: fewer than it takes are free beside the kernel's own. */
+function inSteps(
+  options: {
+    readonly refill: number
+    readonly freeInZone: number
+    readonly freeBefore?: number | undefined
+  },
+  kernelFree: number,
+): number {
+  const { freeBefore, refill } = options
+  if (freeBefore === undefined) return options.freeInZone
+  const free = freeBefore - Math.max(0, Math.floor((freeBefore - kernelFree) / refill)) * refill
+  return free > 0 ? free : options.freeInZone
 }
 
 /** What of so many pages is beyond whole chunks. */

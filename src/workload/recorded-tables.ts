@@ -1,4 +1,5 @@
 import { quoteName } from '../database/quote.ts'
+import { MAX_PAGE_ORDER } from '../model/buddy.ts'
 import { ENTRY_TYPE } from './event-sources.ts'
 import type {
   RecordedGap,
@@ -163,6 +164,27 @@ export function parseSnapshot(text: string | undefined): Readonly<Record<string,
   if (text === undefined) return {}
   const value: unknown = JSON.parse(text)
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+}
+
+/** include/trace/events/kmem.h: an allocation takes memory of another mobility type, the block for good or one page. */
+export const FALLBACK = 'mm_page_alloc_extfrag'
+export const FALLBACK_FIELDS = ['alloc_migratetype', 'fallback_order', 'change_ownership']
+/** MIGRATE_UNMOVABLE. */
+const UNMOVABLE = 0
+
+/** When unmovable allocations took a whole chunk of the largest order for good, in this order. */
+export async function loadChunkClaims(
+  tables: WorkloadTables,
+  traceId: number,
+  of: { readonly table: string; readonly start: string },
+): Promise<Float64Array> {
+  const rows = await tables.queryColumns(
+    `SELECT (ts_ns - ${of.start})::DOUBLE AS ns FROM raw.${quoteName(of.table)}
+     WHERE trace_id = ${traceId} AND TRY_CAST(alloc_migratetype AS INTEGER) = ${UNMOVABLE}
+       AND TRY_CAST(fallback_order AS INTEGER) >= ${MAX_PAGE_ORDER} AND TRY_CAST(change_ownership AS INTEGER) = 1
+     ORDER BY seq`,
+  )
+  return floats(rows, 'ns')
 }
 
 /** include/trace/events/power.h: cpu_frequency {state, cpu_id}, emitted where it changes; kHz, weighted by time. */

@@ -172,6 +172,8 @@ export interface Recording {
   readonly refusals?: RecordedPlaces
   /** Zero pages, where the trace tells them: zswap is not asked for one. */
   readonly zeroPages?: RecordedPlaces
+  /** When unmovable allocations took whole chunks of others' for good; absent = not recorded. */
+  readonly chunkClaims?: Float64Array
   /** Completed requests to block devices, by time of issue; absent = none. */
   readonly ios?: RecordedIos
   /** Names of events in the trace, as recorded. */

@@ -20,6 +20,7 @@ describe('memory that is filled until movable pages are used up', () => {
       falls: 3,
       rate: 1918 / (400 * MS),
       free: 1130,
+      freeBefore: 1130,
     })
   })
 
@@ -29,7 +30,8 @@ describe('memory that is filled until movable pages are used up', () => {
       refill: 480,
       falls: 3,
       rate: 1620 / (300 * MS),
-      free: 1684,
+      free: 1682,
+      freeBefore: 1682,
     })
   })
 
@@ -41,10 +43,15 @@ describe('memory that is filled until movable pages are used up', () => {
 
   it('met a boost where another CPU misses the low that it raised', () => {
     const low = 695
-    const filling = { refill: 480, falls: 4, rate: 0.024, free: 1758 }
+    const filling = { refill: 480, falls: 4, rate: 0.024, free: 1758, freeBefore: undefined }
     expect(missesRaisedLow(filling, { cpus: 2, low })).toBe(true)
     expect(missesRaisedLow(filling, { cpus: 1, low })).toBe(false)
     expect(missesRaisedLow({ ...filling, free: low + 480 }, { cpus: 2, low })).toBe(false)
+  })
+
+  it('is a whole number of refills below the sample before where the one after has pages that the list gave back', () => {
+    const samples = sampled(380, [3602, 3122, 2642, 2162, 1424, 1853])
+    expect(findFilling(samples, START, MANAGED)?.free).toBe(2162 - 480)
   })
 
   it('is not told where it falls otherwise, or without a sample near', () => {

@@ -57,3 +57,38 @@ describe('a trace without events that a workload is made of', () => {
     }
   })
 })
+
+describe('fallbacks of allocations to another mobility type', () => {
+  it('tell when unmovable ones took a whole chunk for good: not a part of one, nor single pages, nor movable ones', async () => {
+    const fallback = (seconds: string, fields: string): string =>
+      `  a-7 [000] d..2.     ${seconds}: mm_page_alloc_extfrag: page=000000001 pfn=0x400 ${fields}`
+    const text = [
+      '  kswapd0-51 [000] d..2.     1.000000: mm_vmscan_direct_reclaim_begin: order=0 gfp_flags=GFP_KERNEL',
+      fallback(
+        '1.100000',
+        'alloc_order=0 fallback_order=9 pageblock_order=10 alloc_migratetype=0 fallback_migratetype=2 fragmenting=1 change_ownership=1',
+      ),
+      fallback(
+        '1.200000',
+        'alloc_order=0 fallback_order=10 pageblock_order=10 alloc_migratetype=0 fallback_migratetype=1 fragmenting=0 change_ownership=1',
+      ),
+      fallback(
+        '1.300000',
+        'alloc_order=0 fallback_order=10 pageblock_order=10 alloc_migratetype=1 fallback_migratetype=0 fragmenting=0 change_ownership=1',
+      ),
+      fallback(
+        '1.400000',
+        'alloc_order=0 fallback_order=10 pageblock_order=11 alloc_migratetype=0 fallback_migratetype=1 fragmenting=1 change_ownership=0',
+      ),
+    ].join('\n')
+    const database = await Database.open(':memory:', { mode: 'write' })
+    try {
+      const bytes = new TextEncoder().encode(`${text}\n`)
+      const traceId = await ingestBytes(database, bytes, { raw: 'all' })
+      const { chunkClaims } = await loadRecording(database, traceId)
+      expect(chunkClaims).toEqual(Float64Array.of(200_000_000))
+    } finally {
+      database.close()
+    }
+  })
+})

@@ -129,32 +129,61 @@ describe('kernel pages on the list of the only CPU', () => {
   // The rests are 442 unmovable pages before the page tables, and 774 reclaimable ones, of which 44 are not in the zone.
   const listedOf = (
     unmovable: number,
-    { tables = 0, freeInZone = 5000, reclaimable = 730 } = {},
+    {
+      tables = 0,
+      freeInZone = 5000,
+      reclaimable = 730,
+      freeBefore,
+      claimed,
+    }: {
+      tables?: number
+      freeInZone?: number
+      reclaimable?: number
+      freeBefore?: number
+      claimed?: number
+    } = {},
   ): ReturnType<typeof findListedKernel> =>
     findListedKernel({
       ...{ before: BEFORE, after: undefined, node: 0, lruAtStart: 1500 + 512 * tables },
-      ...{ heldAtEnd: undefined, recordPagesPerSlot: 0, refill: 480, freeInZone },
+      ...{ heldAtEnd: undefined, recordPagesPerSlot: 0, refill: 480, freeInZone, freeBefore },
       pagetypes: pagetypeinfo([unmovable], [reclaimable]),
+      ...(claimed === undefined ? {} : { claimed }),
     })
 
   it('are what the zone lacks of the rest, less page tables of what came since', () => {
-    expect(listedOf(400)).toEqual({ whole: 0, unmovable: 42, reclaimable: 44 })
-    expect(listedOf(400, { tables: 40 })).toEqual({ whole: 0, unmovable: 2, reclaimable: 44 })
-    expect(listedOf(1024 + 400)).toEqual({ whole: 1024, unmovable: 42, reclaimable: 44 })
+    const lacking = { whole: 0, unmovable: 42, reclaimable: 44, freeInZone: 5000 }
+    expect(listedOf(400)).toEqual(lacking)
+    expect(listedOf(400, { tables: 40 })).toEqual({ ...lacking, unmovable: 2 })
+    expect(listedOf(1024 + 400)).toEqual({ ...lacking, whole: 1024 })
   })
 
   it('are refilled by the zone, or by a whole chunk where it does not reach', () => {
-    expect(listedOf(1024 + 400, { tables: 60 })).toEqual({
-      ...{ whole: 1024, unmovable: 42 + 480 - 60, reclaimable: 44 },
-    })
-    expect(listedOf(400, { tables: 60 })).toEqual({
-      ...{ whole: 1024, unmovable: 42 + 480 - 60, reclaimable: 44 },
-    })
+    const refilled = { unmovable: 42 + 480 - 60, reclaimable: 44, freeInZone: 5000 }
+    expect(listedOf(1024 + 400, { tables: 60 })).toEqual({ whole: 1024, ...refilled })
+    expect(listedOf(400, { tables: 60 })).toEqual({ whole: 1024, ...refilled })
+  })
+
+  it('have the refills that claimed recorded chunks, unless the rests tell of those already', () => {
+    const claimed = { whole: 1024, unmovable: 42 + 480, reclaimable: 44, freeInZone: 5000 }
+    expect(listedOf(400, { claimed: 1 })).toEqual(claimed)
+    expect(listedOf(400, { claimed: 0 })?.whole).toBe(0)
+    expect(listedOf(1024 + 400, { claimed: 1 })).toEqual({ ...claimed, unmovable: 42 })
   })
 
   it('are at least those for which the zone has no room', () => {
     expect(listedOf(1024 + 400, { freeInZone: 1500 })?.unmovable).toBe(1024 + 442 + 730 - 1500)
     expect(listedOf(400, { freeInZone: 100 })?.unmovable).toBe(442)
+  })
+
+  it('leave fewer movable pages beside those in the zone than one refill takes, a whole number of refills after the last sample', () => {
+    // The zone has 400 unmovable and 730 reclaimable ones.
+    expect(listedOf(400, { freeBefore: 3000 })?.freeInZone).toBe(3000 - 3 * 480)
+    expect(listedOf(400, { freeBefore: 1609 + 480 })?.freeInZone).toBe(1609)
+    expect(listedOf(400, { freeBefore: 1610 + 480 })?.freeInZone).toBe(1130)
+    // Fewer pages than the kernel's own: the list has more of those.
+    expect(listedOf(400, { freeBefore: 1100 })).toMatchObject({ freeInZone: 1100, unmovable: 72 })
+    // Nothing beside what the zone cannot have.
+    expect(listedOf(400, { freeBefore: 0, freeInZone: 1200 })?.freeInZone).toBe(1200)
   })
 
   it('are not told where they are more than the lists had, or without both types', () => {
