@@ -1,4 +1,4 @@
-import { describeHalves, HELD } from './held-halves.ts'
+import { describeHalves } from './held-halves.ts'
 
 describeHalves('the second half of a recording on a shared host', [
   // Direct reclaimers' stores and unmapping took 12 and 15 % longer in the first half than in the second: with its costs their reclaims are too long
