@@ -2,14 +2,8 @@ import { CostSamples } from './cost-samples.ts'
 import { fixed, measured } from './cost-shapes.ts'
 import { Numbers } from './numbers.ts'
 import type { Recording } from './recording.ts'
-import { storesIn } from './refused.ts'
-import {
-  type ClassifiedStores,
-  classifyStores,
-  type Stores,
-  storeCosts,
-  type ToldPages,
-} from './stores.ts'
+import { toldPages } from './refused.ts'
+import { type ClassifiedStores, classifyStores, storeCosts } from './stores.ts'
 import type { Cost, CostName } from './types.ts'
 import { unmapCosts } from './unmap-costs.ts'
 import { type ToldUnmapped, tellUnmapped } from './unmapped-pages.ts'
@@ -93,21 +87,6 @@ export function measureCosts(
       fixed(ofStores.store.fixedNs * SWITCH_IN_STORE, 'default', `${SWITCH_IN_STORE} x a store`),
   }
   return { costs, isUnmapped, ...classified }
-}
-
-/** What zswap's probes tell of each page. */
-function toldPages(
-  recording: Recording,
-  stores: Pick<Stores, 'length' | 'event' | 'entry'>,
-): ToldPages {
-  const { refusals, zeroPages } = recording
-  return {
-    isZero: zeroPages && storesIn(zeroPages, recording, stores),
-    isRefused:
-      refusals === undefined
-        ? new Uint8Array(stores.length)
-        : storesIn(refusals, recording, stores),
-  }
 }
 
 /** Steps between kept batches that tell what they cost. */

@@ -1,5 +1,5 @@
 import { pagesOfEvent, type RecordedPlaces, type Recording } from './recording.ts'
-import type { Stores } from './stores.ts'
+import type { Stores, ToldPages } from './stores.ts'
 
 /** How many pages the pool holds as a recording is followed, event by event. */
 export class PoolPages {
@@ -14,7 +14,7 @@ export class PoolPages {
   constructor(recording: Recording, stores: Stores) {
     this.#recording = recording
     this.#stores = stores
-    this.#isOutside = storesOutsidePool(recording, stores)
+    this.#isOutside = storesOutsidePool(stores)
   }
 
   /** Pages in swap that take no memory of the pool. */
@@ -39,15 +39,27 @@ export class PoolPages {
 }
 
 /** 1 at the stores that took no memory of the pool: zero and same-filled pages, and those that zswap refused. */
-export function storesOutsidePool(recording: Recording, stores: Stores): Uint8Array {
-  const { refusals } = recording
-  if (refusals === undefined) return stores.isSame.slice()
-  const refused = storesIn(refusals, recording, stores)
-  return stores.isSame.map((isSame, k) => isSame | (refused[k] ?? 0))
+export function storesOutsidePool({ isSame, isRefused }: Stores): Uint8Array {
+  return isSame.map((same, k) => same | (isRefused[k] ?? 0))
+}
+
+/** What zswap's probes tell of each page. */
+export function toldPages(
+  recording: Pick<Recording, 'ns' | 'refusals' | 'zeroPages'>,
+  stores: Pick<Stores, 'length' | 'event' | 'entry'>,
+): ToldPages {
+  const { refusals, zeroPages } = recording
+  return {
+    isZero: zeroPages && storesIn(zeroPages, recording, stores),
+    isRefused:
+      refusals === undefined
+        ? new Uint8Array(stores.length)
+        : storesIn(refusals, recording, stores),
+  }
 }
 
 /** 1 at the stores of pages that went to the place. */
-export function storesIn(
+function storesIn(
   place: RecordedPlaces,
   recording: Pick<Recording, 'ns'>,
   stores: Pick<Stores, 'length' | 'event' | 'entry'>,

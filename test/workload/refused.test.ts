@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { EVENT, type RecordedPlaces, RecordingBuilder } from '../../src/workload/recording.ts'
-import { storesOutsidePool } from '../../src/workload/refused.ts'
+import { storesOutsidePool, toldPages } from '../../src/workload/refused.ts'
 import { classifyStores } from '../../src/workload/stores.ts'
 import { KSWAPD, madeRecording } from './made-recording.ts'
 
@@ -26,8 +26,9 @@ function outside(pages: number, refusals: RecordedPlaces | undefined): number[] 
       stoodStill: false,
     })),
     { sameShare: 1 / pages, zeroMap: true },
+    (stores) => toldPages(recording, stores),
   )
-  const found = storesOutsidePool(recording, stores)
+  const found = storesOutsidePool(stores)
   return Array.from(found).flatMap((isOutside, page) => (isOutside === 1 ? [page] : []))
 }
 
