@@ -1,5 +1,4 @@
 import { collectPoints, type Point, type PointOptions } from './balance-points.ts'
-import { sumByNode } from './nodes.ts'
 import { EVENT, type Recording } from './recording.ts'
 import type { Stores } from './stores.ts'
 import type { Based } from './types.ts'
@@ -277,7 +276,7 @@ function zoneScale(recording: Recording, zone: number): number {
   const shares = usableByNode(recording)
   const own = shares.get(Math.floor(zone / 16)) ?? 0
   let all = 0
-  for (const [node] of sumByNode(recording.zones, () => 0)) all += shares.get(node) ?? 0
+  for (const pages of shares.values()) all += pages
   return own === 0 ? 1 : all / own
 }
 

@@ -43,5 +43,6 @@ export function usableByNode({ zones, snapshot }: Pick<Recording, 'zones' | 'sna
     const pages = USABLE.reduce((sum, name) => sum + countOf(zone.text, name), 0)
     usable.set(zone.node, (usable.get(zone.node) ?? 0) + pages)
   }
-  return [...managed.keys()].every((node) => (usable.get(node) ?? 0) > 0) ? usable : managed
+  const told = [...managed.keys()].map((node) => [node, usable.get(node) ?? 0] as const)
+  return told.every(([, pages]) => pages > 0) ? new Map(told) : managed
 }
