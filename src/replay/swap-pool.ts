@@ -245,7 +245,6 @@ export class SwapPool {
 
   /** The slot must hold nothing: each swap-out writes its slots once. */
   hold(slot: number, holds: number, node: NodeState, page: number): void {
-    if (slot >= this.#slotHolds.length) this.#growTo(slot)
     if (this.#slotHolds[slot] !== HOLDS_NOTHING) this.#isHeld(slot, page)
     this.#kernel.zones.slotTaken(node)
     this.#slotHolds[slot] = holds
