@@ -157,7 +157,8 @@ function demandAtBoost(
   const { low } = watermarkSums(zones)
   const levelOf = ({ boostFree }: Demand): number =>
     findBoostLevel(boostFree(recording.endNs), low).boostBelowFree?.value ?? low
-  const sampled = sampledBesideBoost(recording, recording.ns[startEvent] ?? 0, zones)
+  const startNs = recording.ns[startEvent] ?? 0
+  const sampled = sampledBesideBoost(recording, startNs, zones)
   if (sampled !== undefined) {
     // The boost tells of its node only: what else a sample has is on the others.
     const node = recording.c[startEvent] ?? 0
@@ -170,7 +171,7 @@ function demandAtBoost(
   const wholeUnmovable = findWholeBlocks(recording, known)
   // A sample has the whole blocks, but for what is on the CPUs' lists.
   if (filling !== undefined) {
-    const listed = findListed(recording, known, filling, recording.ns[startEvent] ?? 0)
+    const listed = findListed(recording, known, filling, startNs)
     if (listed === undefined) return demandFrom(filling.free, { wholeUnmovable })
     const free = listed.freeInZone + listed.unmovable + listed.reclaimable
     return demandFrom(free, { wholeUnmovable: listed.whole, listed })
