@@ -1,5 +1,6 @@
 import { Cpu } from '../../src/replay/cpu.ts'
 import { rootMemcg } from '../../src/replay/memcgs.ts'
+import { Scheduler } from '../../src/replay/scheduler.ts'
 import { RUNNABLE, RUNNING, Thread } from '../../src/replay/thread.ts'
 
 export function threadOn(cpu: number, allowed: readonly number[]): Thread {
@@ -40,4 +41,22 @@ export function machine(...loads: readonly (readonly [current: 0 | 1, waiting: n
     return cpu
   })
   return { cpus, threads }
+}
+
+/** A scheduler whose switches cost nothing and that nobody watches. */
+export function schedulerOf(
+  cpus: readonly { readonly node: number; readonly speed: number }[],
+  wakeNs = 0,
+): Scheduler {
+  return new Scheduler(cpus, {
+    onInterval() {},
+    onMoment() {},
+    onWake() {},
+    onState() {},
+    onIdle() {},
+    onSwitch() {},
+    wakeLatency: () => wakeNs,
+    switchCost: () => 0,
+    random: () => 0,
+  })
 }

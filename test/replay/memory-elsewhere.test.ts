@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { rootMemcg } from '../../src/replay/memcgs.ts'
 import { dropMemory, holdsMemoryElsewhere } from '../../src/replay/memory-elsewhere.ts'
-import { Scheduler } from '../../src/replay/scheduler.ts'
+import type { Scheduler } from '../../src/replay/scheduler.ts'
 import type { Steps } from '../../src/replay/steps.ts'
 import type { Thread } from '../../src/replay/thread.ts'
+import { schedulerOf } from './cpus.ts'
 
 const KSWAPD = { name: 'kswapd', kind: 'kswapd', hasMemory: false, isProcess: false } as const
 const APP = { name: 'app', kind: 'user', hasMemory: true, isProcess: true } as const
@@ -22,17 +23,7 @@ function heldAfter(
   look: (scheduler: Scheduler, self: Thread) => boolean,
 ): boolean {
   let seen = false
-  const scheduler = new Scheduler([CPU, CPU], {
-    onInterval() {},
-    onMoment() {},
-    onWake() {},
-    onState() {},
-    onSwitch() {},
-    onIdle() {},
-    wakeLatency: () => 0,
-    switchCost: () => 0,
-    random: () => 0,
-  })
+  const scheduler = schedulerOf([CPU, CPU])
   const add = (
     who: typeof KSWAPD | typeof APP | typeof SAMPLER | typeof LOAD,
     cpu: number,

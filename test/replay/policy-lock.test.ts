@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { rootMemcg } from '../../src/replay/memcgs.ts'
 import { PolicyLock } from '../../src/replay/policy-lock.ts'
-import { Scheduler } from '../../src/replay/scheduler.ts'
+import type { Scheduler } from '../../src/replay/scheduler.ts'
 import type { Steps } from '../../src/replay/steps.ts'
 import { SLEEPING, type Thread } from '../../src/replay/thread.ts'
+import { schedulerOf } from './cpus.ts'
 
 const WAKE_NS = 300
 const ONE_NODE = { node: 0, speed: 1 }
@@ -21,17 +22,7 @@ function run(
   }[],
 ): void {
   const cpus = Math.max(...plays.map(({ cpu }) => cpu)) + 1
-  const scheduler = new Scheduler(Array<typeof ONE_NODE>(cpus).fill(ONE_NODE), {
-    onInterval() {},
-    onMoment() {},
-    onWake() {},
-    onState() {},
-    onIdle() {},
-    onSwitch() {},
-    wakeLatency: () => WAKE_NS,
-    switchCost: () => 0,
-    random: () => 0,
-  })
+  const scheduler = schedulerOf(Array<typeof ONE_NODE>(cpus).fill(ONE_NODE), WAKE_NS)
   const lock = new PolicyLock('tried', kind, scheduler)
   plays.forEach(({ name, cpu, startNs, program }, index) => {
     const thread = scheduler.add(

@@ -1,11 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { rootMemcg } from '../../src/replay/memcgs.ts'
-import { Scheduler } from '../../src/replay/scheduler.ts'
 import type { Steps } from '../../src/replay/steps.ts'
 import { SLEEPING, type Thread } from '../../src/replay/thread.ts'
 import { selectCpu } from '../../src/replay/wake-selection.ts'
 import { areWide, Wakees } from '../../src/replay/wakees.ts'
-import { machine, threadOn } from './cpus.ts'
+import { machine, schedulerOf, threadOn } from './cpus.ts'
 
 /** Where a thread of CPU `cpu` goes that CPU `wakerCpu` wakes. */
 function chosen(
@@ -102,17 +101,7 @@ describe('a thread that is woken again and again from another CPU, its own being
   /** Of its wake-ups after the first ones, how many find it drawn to its waker, who wakes others by turns with it or not. */
   function drawn(wakesOthers: 'by turns' | 'never'): number {
     const cpus = [0, 1, 2].map(() => ({ node: 0, speed: 1 }))
-    const scheduler = new Scheduler(cpus, {
-      onInterval() {},
-      onMoment() {},
-      onWake() {},
-      onState() {},
-      onIdle() {},
-      onSwitch() {},
-      wakeLatency: () => 0,
-      switchCost: () => 0,
-      random: () => 0,
-    })
+    const scheduler = schedulerOf(cpus)
     const add = (name: string, allowed: readonly number[], program: (self: Thread) => Steps) =>
       scheduler.add(
         {
