@@ -23,6 +23,7 @@ import { printLine, printResult, printText, remark, toFormat } from './output.ts
 import { catalogOf } from './replay-runs.ts'
 import { checkRequest } from './run-plan.ts'
 import { toSettings } from './settings.ts'
+import { listOtherTunables } from './unlike-recorded.ts'
 import type { ValidateOptions } from './validate.ts'
 import { describeSeeds, REPLAYED, toSeeds, toShownResult, withReplayer } from './validation-runs.ts'
 
@@ -286,7 +287,7 @@ function describeAgreement(inputs: readonly InputRow[]): string {
   return `inputs: ${inputs.length - apart.length} of ${inputs.length} agree between A and B, costs in stores${named}`
 }
 
-function doubts({ a, b, recordedPolicy, policy }: Compared): string[] {
+function doubts({ a, b, recordedPolicy, policy, tunables }: Compared): string[] {
   const found = differences(a, b)
   if (a.length * b.length === 1)
     found.push(
@@ -303,6 +304,13 @@ function doubts({ a, b, recordedPolicy, policy }: Compared): string[] {
     found.push(
       `B: ${namesOf(alike).join(', ')} looks like a recording under ${recordedPolicy}, as those of A, not under ${policy}`,
     )
+  for (const { recording, workload } of b) {
+    const others = listOtherTunables({ policy, tunables }, workload)
+    if (others.length > 0)
+      found.push(
+        `B: ${recording.name} looks like a recording with ${others.join(', ')}; the prediction has it otherwise (--set)`,
+      )
+  }
   return found
 }
 

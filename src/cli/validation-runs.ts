@@ -39,7 +39,7 @@ export function toShownResult<Name extends string>(
   return { columns, rows: rows.map((row) => columns.map(({ name }) => toShown(row[name]))) }
 }
 
-/** Replays under the recorded policy, or under another that has these tunables, with progress. */
+/** Replays under the recorded policy with the tunables that it was recorded with, or under another that has these, with progress. */
 export async function withReplayer<T>(
   settings: Settings,
   given: {
@@ -53,8 +53,10 @@ export async function withReplayer<T>(
   let done = 0
   const replayer: Replayer = async (run) => {
     await throwIfInterrupted()
-    const policy = run.policy ?? given.recordedPolicy
-    const result = await replayOnce(run, policy, run.policy === undefined ? [] : (given.set ?? []))
+    const result =
+      run.policy === undefined
+        ? await replayOnce(run, given.recordedPolicy, tunablesAsRecorded(run.workload))
+        : await replayOnce(run, run.policy, given.set ?? [])
     progress.update(++done, given.replays)
     return result
   }
@@ -63,6 +65,10 @@ export async function withReplayer<T>(
   } finally {
     progress.stop()
   }
+}
+
+function tunablesAsRecorded({ recordedTunables = {} }: Workload): string[] {
+  return Object.entries(recordedTunables).map(([name, { value }]) => `${name}=${value}`)
 }
 
 async function replayOnce(

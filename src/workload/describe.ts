@@ -42,6 +42,8 @@ export function describeWorkload(workload: Workload): WorkloadFact[] {
   const facts = new FactList()
   const { machine, pages, tasks, costs } = workload
   facts.based('policy', 'recorded_policy', workload.recordedPolicy)
+  for (const [name, tunable] of Object.entries(workload.recordedTunables ?? {}))
+    facts.based('policy', `recorded_policy.${name}`, tunable)
   if (workload.startOffsetNs !== undefined)
     facts.based('machine', 'start_offset', workload.startOffsetNs, 'ns')
   describeMemory(facts, machine)

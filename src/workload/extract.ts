@@ -84,7 +84,7 @@ function extractPart(
   const workload: Workload = {
     version: 1,
     source: { trace: recording.name },
-    recordedPolicy: recognisePolicy(recording, whole.stores.length),
+    ...recognisePolicy(recording, whole.stores.length),
     startOffsetNs: {
       value: startNs,
       basis: 'event',

@@ -116,6 +116,14 @@ function readWorkload(
     recordedPolicy: values.based(root['recordedPolicy'] ?? 'none', 'recordedPolicy', (item, at) =>
       values.text(item, at),
     ),
+    ...values.optional(root, 'recordedTunables', 'recordedTunables', (item, at) =>
+      Object.fromEntries(
+        Object.entries(values.object(item, at)).map(([name, tunable]) => [
+          name,
+          values.based(tunable, `${at}.${name}`, (v, place) => values.number(v, place)),
+        ]),
+      ),
+    ),
     ...values.optional(root, 'startOffsetNs', 'startOffsetNs', (item, at) =>
       values.based(item, at, (v, place) => values.number(v, place)),
     ),

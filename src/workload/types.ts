@@ -382,6 +382,8 @@ export interface Workload {
   readonly source: Readonly<Record<string, string>>
   /** Policy under which it was recorded, as recognised. */
   readonly recordedPolicy: Based<string>
+  /** Its tunables by name, as far as the recording shows them; absent = of none. */
+  readonly recordedTunables?: Readonly<Record<string, Based<number>>>
   /** When the workload starts, ns after the trace's start: the first sign of low memory. Work before it is not replayed. */
   readonly startOffsetNs?: Based<number>
   readonly machine: Machine

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Door, openDoor } from './front-door.ts'
@@ -89,9 +89,20 @@ describe('--cpus', () => {
 })
 
 describe('a run', () => {
+  beforeAll(() => {
+    const rotated = join(door.folder, 'rotated')
+    cpSync(join(door.folder, 'work'), rotated, { recursive: true })
+    const file = join(rotated, 'workload.json')
+    const recorded = {
+      recordedPolicy: { value: 'kcompressd', basis: 'event' },
+      recordedTunables: { 'pstrace.rotate': { value: 1, basis: 'snapshot' } },
+    }
+    writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), ...recorded }))
+  })
+
   it('tells what it has otherwise than the recorded machine', () => {
     const unlike = (...args: readonly string[]): unknown => {
-      const replayed = door.run(['replay', '-q', '--workload', 'work', ...args])
+      const replayed = door.run(['replay', '-q', '--workload', 'rotated', ...args])
       expect(replayed.status, replayed.stderr).toBe(0)
       const id = replayed.stdout.trim()
       const [row] = door.rows<{ unlike: string }>([
@@ -105,6 +116,8 @@ describe('a run', () => {
       'CPUs',
       'demand',
     ])
+    expect(unlike('--policy', 'kcompressd')).toEqual(['tunables'])
+    expect(unlike('--policy', 'kcompressd', '--set', 'pstrace.rotate=1')).toEqual([])
   })
 
   it('under a policy that leaves the backend alone is said to be so', () => {

@@ -248,6 +248,27 @@ describe.runIf(tracesFolder)('workloads of one activity recorded under four poli
     expect(found.get(policy)?.workload.recordedPolicy.value).toBe(names[policy])
   })
 
+  it.each([
+    ['kcompressd', 'pstrace.fifo'],
+    ['rotate', 'pstrace.fifo'],
+    ['parallel', 'vm.parallel_swap_factor'],
+  ] as const)("under %s has the tunables that the kernel's files tell", (policy, queue) => {
+    const folder = join(tracesFolder ?? '', 'pairs/fixed-work/idle-3', policy)
+    const set = new Map(
+      readFileSync(join(folder, 'pst.params'), 'utf8')
+        .split('\n')
+        .map((line) => [line.split(':')[0]?.split('/').at(-1), Number(line.split(':')[1])]),
+    )
+    const tunables = found.get(policy)?.workload.recordedTunables ?? {}
+    expect(
+      Object.fromEntries(Object.entries(tunables).map(([name, { value }]) => [name, value])),
+    ).toEqual({
+      'pstrace.memalloc': set.get('pst_memalloc'),
+      'pstrace.rotate': set.get('pst_rotate'),
+      [queue]: set.get('pst_depth'),
+    })
+  })
+
   it.each(policies)(
     'under %s asks for the same memory within 5 % and touches within 10 %',
     (policy) => {

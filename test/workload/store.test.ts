@@ -221,6 +221,10 @@ describe('a workload folder', () => {
           newidle: [{ value: { ratio: 77, costNs: 340_000 }, basis: 'event', n: 9, from: 'looks' }],
         },
       },
+      recordedPolicy: { value: 'kcompressd', basis: 'event', n: 9, from: 'stores' },
+      recordedTunables: {
+        'pstrace.rotate': { value: 1, basis: 'snapshot', n: 8, from: 'pgrotated' },
+      },
       startOffsetNs: { value: 123, basis: 'event', from: 'first wake-up' },
       stolen: {
         atWork: Float64Array.of(0.2, 0.25),
