@@ -125,10 +125,14 @@ export class Eevdf implements FairClass {
     const { current } = cpu
     if (cpu.competitors === 1) return current ?? cpu.queue[0] ?? cpu.delayed[0]
     const average = this.#average(cpu)
-    let best = current !== undefined && current.vruntime <= average ? current : undefined
-    if (best !== undefined && cpu.keepsSlice) return best
+    const eligible = current !== undefined && current.vruntime <= average ? current : undefined
+    if (eligible !== undefined && cpu.keepsSlice) return eligible
+    let best: Thread | undefined
     for (const thread of cpu.queue) best = earlier(best, thread, average)
     for (const thread of cpu.delayed) best = earlier(best, thread, average)
+    // Of two with one deadline the waiting one runs (entity_before() is strict), such as one woken as a slice ends.
+    if (eligible !== undefined && (best === undefined || eligible.deadline < best.deadline))
+      return eligible
     return best ?? leastRun(cpu)
   }
 

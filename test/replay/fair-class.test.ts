@@ -115,6 +115,18 @@ describe('earliest eligible virtual deadline first', () => {
     expect(eevdf.preempts(cpu, woken)).toBe(true)
   })
 
+  it('lets a woken thread that is owed nothing interrupt one whose slice ends then', () => {
+    const cpu = new Cpu(0, 0, 1)
+    join(eevdf, cpu)
+    run(eevdf, cpu, 1.3 * MS)
+    expect(eevdf.preempts(cpu, join(eevdf, cpu))).toBe(false)
+    cpu.queue.length = 0
+    ;(cpu.current as Thread).vruntime += 0.2 * MS
+    const woken = join(eevdf, cpu)
+    expect(woken.deadline).toBe((cpu.current as Thread).deadline)
+    expect(eevdf.preempts(cpu, woken)).toBe(true)
+  })
+
   it('begins another slice, that may be disturbed, where a thread joins after the end of the first', () => {
     const cpu = new Cpu(0, 0, 1)
     join(eevdf, cpu)
