@@ -79,7 +79,7 @@ export class Migration {
       now,
       wakerCpu: by.index,
       isWide: areWide(wakees, thread.wakees, this.#cpusOfNode[own.index] as number),
-      idleScan: this.#balance.idleScan,
+      idleScan: this.#balance.idleScanOf(own),
     })
     if (cpu.index !== thread.cpu) thread.ranUntil = Number.NEGATIVE_INFINITY
     thread.cpu = cpu.index

@@ -1,5 +1,5 @@
+import { IMBALANCE_PCT } from './balance-groups.ts'
 import type { Cpu } from './cpu.ts'
-import { IMBALANCE_PCT } from './load-balance.ts'
 import { loadOf } from './load-signals.ts'
 import type { Thread } from './thread.ts'
 

@@ -108,9 +108,9 @@ describe('balancing on ticks', () => {
     const of = machine([1, 0], [1, 0])
     for (const thread of of.threads) thread.signalsAt = 100 * MS
     const balance = balanced(of)
-    expect(balance.idleScan).toBe(2)
+    expect(balance.idleScanOf(of.cpus[0] as Cpu)).toBe(2)
     balance.balance(of.cpus[0] as Cpu, 100 * MS)
-    expect(balance.idleScan).toBe(0)
+    expect(balance.idleScanOf(of.cpus[0] as Cpu)).toBe(0)
   })
 
   it('counts threads that have just been woken by what they are expected to use', () => {
@@ -121,9 +121,73 @@ describe('balancing on ticks', () => {
     }
     const balance = balanced(of)
     balance.balance(of.cpus[0] as Cpu, 100 * MS)
-    expect(balance.idleScan).toBe(1)
+    expect(balance.idleScanOf(of.cpus[0] as Cpu)).toBe(1)
     for (const thread of of.threads) thread.utilEst = 700
     balance.balance(of.cpus[0] as Cpu, 100 * MS)
-    expect(balance.idleScan).toBe(0)
+    expect(balance.idleScanOf(of.cpus[0] as Cpu)).toBe(0)
+  })
+})
+
+describe('CPUs of two nodes', () => {
+  const nodes = (
+    ...loads: readonly (readonly [current: 0 | 1, waiting: number])[]
+  ): ReturnType<typeof machine> => {
+    const of = machine(...loads)
+    of.cpus.forEach((cpu, index) => {
+      Object.assign(cpu, { node: index >> 1 })
+    })
+    return of
+  }
+  const calm = ({ threads }: ReturnType<typeof machine>): void => {
+    for (const thread of threads)
+      Object.assign(thread, { loadAvg: 100, utilAvg: 100, signalsAt: 100 * MS })
+  }
+
+  it('look at their own node first, even if another has more', () => {
+    const of = nodes([1, 2], [1, 2], [0, 0], [1, 1])
+    const [, , idle, peer] = of.cpus as [Cpu, Cpu, Cpu, Cpu]
+    expect(balanced(of).newlyIdle(idle, 10 * MS)).toEqual({ from: peer, place: 0 })
+  })
+
+  it('leave a small difference to other nodes, and take from a node that has too much to do', () => {
+    const of = nodes([1, 1], [0, 0], [0, 0], [1, 0])
+    calm(of)
+    const [, , idle] = of.cpus as [Cpu, Cpu, Cpu]
+    expect(balanced(of).newlyIdle(idle, 100 * MS)).toBeUndefined()
+    const crowded = nodes([1, 2], [1, 1], [0, 0], [1, 0])
+    const [from, , other] = crowded.cpus as [Cpu, Cpu, Cpu]
+    expect(balanced(crowded).newlyIdle(other, 100 * MS)).toEqual({ from, place: 0 })
+    calm(crowded)
+    expect(balanced(crowded).newlyIdle(other, 100 * MS)).toEqual({ from, place: 0 })
+  })
+
+  it('do not look that far where they are idle for too short a time', () => {
+    const of = nodes([1, 2], [1, 2], [0, 0], [1, 0])
+    const costly = new Cpu(2, 1, 1, { ratio: 512, costNs: 300_000 })
+    of.cpus[2] = costly
+    expect(balanced(of).newlyIdle(costly, MS)).toBeDefined()
+    for (let idle = 0; idle < 20; idle++) {
+      costly.idleSince = 0
+      costly.endIdle(400_000)
+    }
+    expect(balanced(of).newlyIdle(costly, MS)).toBeUndefined()
+  })
+
+  it('are looked for by one of a node while all are busy', () => {
+    const of = nodes([1, 2], [1, 2], [1, 0], [1, 0])
+    const [from, , first, second] = of.cpus as [Cpu, Cpu, Cpu, Cpu]
+    for (const thread of of.threads) thread.signalsAt = 100 * MS
+    const balance = balanced(of)
+    expect(balance.balance(second, 100 * MS)).toBeUndefined()
+    expect(balance.balance(first, 100 * MS)).toEqual({ from, place: 0 })
+  })
+
+  it('tell wake-ups of their own node how many to look at', () => {
+    const of = nodes([1, 0], [1, 0], [0, 0], [0, 0])
+    const [first, , other] = of.cpus as [Cpu, Cpu, Cpu]
+    for (const thread of of.threads) thread.signalsAt = 100 * MS
+    const balance = balanced(of)
+    balance.balance(first, 100 * MS)
+    expect([balance.idleScanOf(first), balance.idleScanOf(other)]).toEqual([0, 2])
   })
 })
