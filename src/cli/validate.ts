@@ -25,7 +25,7 @@ export function register(command: Command): void {
       'How far a replay can be trusted. Without A and B: costs and machine parameters from the first half of a recording, replay of the second half, ' +
         'and the errors of the replay, of "nothing changes" and of the open loop. With A and B: the effect of --policy as predicted from A alone ' +
         'against the recorded one and its spread over the repeats, whether sign and size are right and both null models do worse, ' +
-        "the self-replay's own error, and predictions for 0.9 and 1.1 times the demand; and whether both sets tell the same demand, touches and costs. Where the recorder of B was woken by its many events and that of A was not, the replays have one too (`pstrace replay` never has). Six replays per recording of A and seed. " +
+        "the self-replay's own error, and predictions for 0.9 and 1.1 times the demand; and whether both sets tell the same demand, touches and costs. Where the recorder of A or B was woken by its many events, the replays have one that theirs wake (`pstrace replay` has none). Six replays per recording of A and seed. " +
         '--format json holds the recordings, the policy with its tunables, the seeds, every single figure, the rules and the basis of the inputs.',
     )
     .option('--trace <id|name>', 'trace to validate (default: the last ingested)')

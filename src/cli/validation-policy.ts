@@ -123,7 +123,7 @@ function describeRecorder([first]: readonly Extraction[]): string | undefined {
   const buffers = first?.workload.machine.traceBuffers
   if (buffers === undefined) return undefined
   const mb = (buffers.wakesAtBytes.value / 1e6).toFixed(1)
-  return `recorder: in B it was woken at ${mb} MB of events of a CPU, in A never; replays have it run, and allocate, when their events are so many`
+  return `recorder: it was woken at ${mb} MB of events of a CPU; replays have it run, and allocate, when theirs are so many, and what it ran in A is no load`
 }
 
 function findRecordedPolicy(a: readonly Extraction[]): string {

@@ -10,6 +10,7 @@ import {
   type TraceBuffers,
   type TracedStep,
   type Workload,
+  type WorkloadTask,
 } from './types.ts'
 
 /** Reads one CPU's buffer for as long as it records (trace-cmd record). */
@@ -108,8 +109,8 @@ export interface Traced {
 }
 
 /**
- * A, with workloads for machines that are recorded as those of B were: the recorder is no part of either policy, but where B's events woke its
- * readers it took CPU time and memory that A's, which slept to the end, did not. A's own readers, where they were woken, are load already.
+ * A, with workloads for machines that are recorded too: the recorder is no part of either policy, but takes CPU time and memory where a policy's
+ * events wake its readers. A's own tell of it, or else B's; what A's ran is no load then, for under a policy that writes less they sleep on.
  */
 export async function recordedLike<Of extends Traced>(
   tables: WorkloadTables,
@@ -122,18 +123,24 @@ export async function recordedLike<Of extends Traced>(
       const buffers = await readTraceBuffers(tables, traceId, recording)
       if (buffers !== undefined) found.push(buffers)
     }
-    return found
+    return joinBuffers(found)
   }
-  const common = joinBuffers(await read(b))
-  if (common === undefined || (await read(a)).length > 0) return a
+  const common = (await read(a)) ?? (await read(b))
+  if (common === undefined) return a
   const found: Of[] = []
   for (const one of a) {
-    const { traceId, startNs, workload } = one
+    const { traceId, startNs, workload, recording } = one
     const unreadAtStart = await (await TraceBytes.open(tables, traceId)).until(startNs)
     const machine = { ...workload.machine, traceBuffers: { ...common, unreadAtStart } }
-    found.push({ ...one, workload: { ...workload, machine } })
+    const readers = new Set(findReaders(recording).map(({ tid }) => tid))
+    const tasks = workload.tasks.filter((task) => !isLoadOf(task, readers))
+    found.push({ ...one, workload: { ...workload, machine, tasks } })
   }
   return found
+}
+
+function isLoadOf({ kind, tid }: WorkloadTask, tids: ReadonlySet<number>): boolean {
+  return kind === 'background' && tids.has(tid)
 }
 
 /** Medians over recordings; undefined = of none. */
@@ -162,6 +169,7 @@ function toBytes(of: (step: TracedStep) => number): TraceBuffers['bytes'] {
 }
 
 interface Reader {
+  readonly tid: number
   readonly cpu: number
   /** When it was first woken for its buffer. */
   readonly wokenNs: number
@@ -244,6 +252,7 @@ function countSlabCalls({ kind, length, tid }: Recording): number {
 }
 
 interface Seen {
+  readonly tid: number
   sleepsSince: number
   blockedSince: number
   inReclaim: boolean
@@ -261,6 +270,7 @@ function findReaders(recording: Recording): Reader[] {
   for (const [id, { comm }] of tasks)
     if (READER.test(comm))
       seen.set(id, {
+        tid: id,
         sleepsSince: Number.POSITIVE_INFINITY,
         blockedSince: Number.POSITIVE_INFINITY,
         inReclaim: false,

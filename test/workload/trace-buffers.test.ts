@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Database } from '../../src/database/database.ts'
 import { loadRecording } from '../../src/workload/load.ts'
 import { readTraceBuffers, recordedLike, type Traced } from '../../src/workload/trace-buffers.ts'
+import type { WorkloadTask } from '../../src/workload/types.ts'
 import { ingestBytes } from '../generate/domain-rows.ts'
 import { plan } from '../replay/build.ts'
 
@@ -61,6 +62,14 @@ const WOKEN =
   fromReader(0, 1022) +
   writes(WRITTEN_AFTER, 1, 1100)
 const ASLEEP = writes(5, 0, 1) + fromReader(0, 101) + writes(WRITTEN_BEFORE, 1, 200)
+
+const READER = 201
+
+function load(tid: number): WorkloadTask {
+  const rows = { op: new Uint8Array(0), cpuNs: new Float64Array(0), arg: new Float64Array(0) }
+  const of = { taskId: tid, tid, comm: 'load', kind: 'background', startNs: 0 } as const
+  return { ...of, cpus: [], hasMemory: false, ...rows }
+}
 
 let database: Database
 beforeEach(async () => {
@@ -136,8 +145,8 @@ describe('buffers of a recording', () => {
   })
 })
 
-describe('workloads of A on machines that are recorded as B', () => {
-  it('have B’s buffers, with what A had written before its start', async () => {
+describe('workloads of A on machines that are recorded', () => {
+  it('have B’s buffers where A’s readers slept, with what A had written before its start', async () => {
     const a = await traced(ASLEEP, 150e6)
     const b = await traced(WOKEN)
     const [like] = await recordedLike(database, [a], [b])
@@ -147,10 +156,26 @@ describe('workloads of A on machines that are recorded as B', () => {
     })
   })
 
-  it('stay as they are where readers slept in B, or ran in A: there they are load', async () => {
+  it('have A’s own where its readers were woken, whose load is none then', async () => {
+    const traces = [await traced(ASLEEP), await traced(WOKEN)]
+    const a = traces.map(({ workload, ...rest }) => ({
+      ...rest,
+      workload: { ...workload, tasks: [load(READER), load(READER + 1)] },
+    }))
+    const later = await traced(WOKEN.replaceAll('trace-cmd', 'reader'))
+    const like = await recordedLike(database, a, [later])
+    expect(like.map(({ workload }) => workload.machine.traceBuffers?.wakesAtBytes.value)).toEqual([
+      WRITTEN_BEFORE * RECORD_BYTES,
+      WRITTEN_BEFORE * RECORD_BYTES,
+    ])
+    expect(like.map(({ workload }) => workload.tasks.map(({ tid }) => tid))).toEqual([
+      [READER, READER + 1],
+      [READER + 1],
+    ])
+  })
+
+  it('stay as they are where all readers slept', async () => {
     const asleep = await traced(ASLEEP)
-    const woken = await traced(WOKEN)
     expect(await recordedLike(database, [asleep], [asleep])).toEqual([asleep])
-    expect(await recordedLike(database, [woken], [woken])).toEqual([woken])
   })
 })
