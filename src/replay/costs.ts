@@ -107,5 +107,6 @@ export function openCosts(
     isolate: sampler('isolate'),
     unmapShared: sampler('unmapShared'),
     switchAnyRun: sampler('switchAnyRun'),
+    skip: sampler('skip'),
   }
 }

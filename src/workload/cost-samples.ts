@@ -55,6 +55,8 @@ class Position {
   /** Nothing was freed or written in the batch that ended there, and nothing came since. */
   batchWasVain = false
   isolateDisturbances = 0
+  /** CPU time at the end of a scan of a kernel thread that reclaims for itself, -1 = something else has come since. */
+  scanCpu = -1
   slabDisturbances = 0
   /** A shrinker of the pass gave something back. */
   slabFreed = false
@@ -67,6 +69,9 @@ class Position {
 /** Share of a batch's pages that must have been written for its gaps to say what unmapping costs. */
 const WRITTEN_SHARE = 1
 
+/** Pages passed over in one scan that tell what passing over one takes: half of what MGLRU looks for (MIN_LRU_BATCH). */
+const LEAST_SKIPPED = 32
+
 /** Pages of a batch without writes that tells what a page of it takes, and what isolating it. */
 const LEAST_VAIN = 8
 
@@ -77,6 +82,7 @@ export class CostSamples {
   readonly freeClean = new Numbers()
   readonly batch = new Numbers()
   readonly isolate = new Numbers()
+  readonly skip = new Numbers()
   /** Of cold passes over the shrinkers; and of any, as if they had been cold. */
   readonly slab = new Numbers()
   readonly slabAny = new Numbers()
@@ -254,6 +260,7 @@ export class CostSamples {
     position.entryDisturbances = 0
     this.#mark(position, thread, cpu)
     position.batchEndCpu = -1
+    position.scanCpu = -1
     position.batchWasVain = false
     position.faultReclaims++
   }
@@ -314,6 +321,17 @@ export class CostSamples {
         this.isolate.push(position.batchSpent)
       position.batchWasVain = false
     }
+    const looked = b[i] ?? 0
+    // The event comes at the end of a scan, so what lies between two is the second.
+    if (
+      position.scanCpu >= 0 &&
+      taken === 0 &&
+      looked >= LEAST_SKIPPED &&
+      thread.disturbances === position.isolateDisturbances &&
+      counts
+    )
+      this.skip.push((cpu - position.scanCpu) / looked)
+    position.scanCpu = position.directCpu >= 0 && !thread.isUser ? cpu : -1
     position.isolateCpu = cpu
     position.isolateDisturbances = thread.disturbances
     position.writtenCpu = -1
@@ -408,6 +426,7 @@ export class CostSamples {
         this.batch.push(position.batchSpent + cpu - position.writtenCpu)
     }
     position.isolateCpu = -1
+    position.scanCpu = -1
     position.writtenCpu = -1
     position.batchEndCpu = cpu
     position.batchEndDisturbances = thread.disturbances
@@ -416,6 +435,7 @@ export class CostSamples {
 
   #slabBegins(thread: Thread, cpu: number, i: number): void {
     const position = this.#at(thread)
+    position.scanCpu = -1
     if (position.slabCpu < 0) {
       position.slabCpu = cpu
       position.slabShare = this.#slabWarmth.shareAt(thread.cpu, this.#recording.ns[i] ?? 0)

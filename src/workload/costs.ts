@@ -66,6 +66,12 @@ export function measureCosts(
     ),
     batch: measured(samples.batch, 'from the last write of a batch to the next isolation', 0),
     isolate: isolateCost(samples.isolate),
+    skip: measured(
+      samples.skip,
+      'scans that took nothing, of who may not write',
+      0,
+      'a third of a kept page',
+    ),
     slab: coldCost(samples.slab, samples.slabAny, 'one pass over the shrinkers'),
     directEntry: coldCost(
       samples.directEntry,

@@ -340,6 +340,8 @@ export const COSTS = [
   'unmapShared',
   /** What a switch costs besides `switch` after a run of any length, where short runs show it; none = only `switch`, by how long the task had run. */
   'switchAnyRun',
+  /** One page that MGLRU passes over because its caller may not have it written; none = a third of `scanKept`. */
+  'skip',
 ] as const
 export type CostName = (typeof COSTS)[number]
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { kcompressd } from '../../src/policies/kcompressd.ts'
 import { kswapd } from '../../src/policies/kswapd.ts'
 import { replay } from '../../src/replay/replay.ts'
 import { COSTS, type Cost, type CostName, type Workload } from '../../src/workload/types.ts'
@@ -55,4 +56,41 @@ describe.each(['classic', 'mglru'] as const)('a batch of the %s LRU', (lru) => {
       expect(unfinishedNs).toBeLessThanOrEqual(freeingNs)
     },
   )
+})
+
+describe('pages that isolation passes over because a worker may not write them', () => {
+  const MIN_LRU_BATCH = 64
+  const NONE: Cost = { samples: new Float64Array(0), fixedNs: 0, basis: 'default', n: 0, from: '' }
+
+  /** Times of the worker's calls where nothing else of them takes time and nobody disturbs them. */
+  function callsOfWorker(given: Partial<Record<CostName, Cost>>): ReadonlySet<number> {
+    const workload = withCosts('mglru', 0)
+    const cpu = workload.machine.cpus[0]
+    if (cpu === undefined) throw new Error('no CPU')
+    const calls = new Set<number>()
+    let begun = 0
+    replay(
+      { ...workload, costs: { ...workload.costs, batch: NONE, ...given } },
+      {
+        policy: kcompressd,
+        backend: new CountingBackend(3),
+        contents: plainContents,
+        cpus: [cpu, cpu, cpu, cpu],
+        log: ({ event, ns, thread }) => {
+          if (!thread.startsWith('kcompressd')) return
+          if (event === 'direct-begin') begun = ns
+          if (event === 'direct') calls.add(ns - begun)
+        },
+      },
+    )
+    return calls
+  }
+
+  it('cost what scans in vain tell, and a third of the median of a page kept where none do', () => {
+    const fullScans = 24 * MIN_LRU_BATCH
+    const told = callsOfWorker({ skip: { ...NONE, fixedNs: 10 } })
+    expect(told).toContain(fullScans * 10)
+    const samples = Float64Array.of(100, 100, 100, 100, 100, 100, 100, 10_000)
+    expect(callsOfWorker({ scanKept: { ...NONE, samples } })).toContain(fullScans * 33)
+  })
 })

@@ -316,3 +316,53 @@ describe('isolation of a batch', () => {
     expect(isolation(21).isolate).toMatchObject({ n: 20, basis: 'event', fixedNs: 5000 })
   })
 })
+
+describe('a page that isolation passes over', () => {
+  const WORKER = 60
+
+  /** Calls that take nothing of two lists, of 64 pages each; with `slabs` they go to the shrinkers between the two. */
+  function inVain(
+    tid: number,
+    given: { slabs?: boolean; looked?: number; taken?: number; begins?: boolean } = {},
+  ) {
+    const { slabs = false, looked = 64, taken = 0, begins = true } = given
+    const builder = new RecordingBuilder()
+    let ns = 0
+    let rank = 0
+    const add = (
+      kind: (typeof EVENT)[keyof typeof EVENT],
+      after: number,
+      [a, b, c] = [0, 0, 0],
+    ): void => {
+      ns += after
+      builder.add(rank++, kind, ns, 0, tid, a, b, c, 0)
+    }
+    builder.add(rank++, EVENT.switch, ns, 0, 0, 0, STATE.runnable, tid, 0)
+    for (let call = 0; call < 10; call++) {
+      if (begins) add(EVENT.directBegin, 500)
+      add(EVENT.isolate, 9000, [64, looked, taken])
+      if (slabs) {
+        add(EVENT.slabBegin, 1000)
+        add(EVENT.slabEnd, 1000)
+      }
+      add(EVENT.isolate, 6400, [64, looked, taken])
+      add(EVENT.directEnd, 900)
+    }
+    return measureMade(madeRecording(builder, { endNs: ns }), { owners: [] }).costs.skip
+  }
+
+  it('is told by scans that took nothing, of a kernel thread that reclaims for itself', () => {
+    const skip = inVain(WORKER)
+    expect([skip.n, skip.basis, new Set(skip.samples)]).toEqual([10, 'event', new Set([100])])
+  })
+
+  it.each([
+    ['after the shrinkers', WORKER, { slabs: true }],
+    ['of a few pages', WORKER, { looked: 31 }],
+    ['that took something', WORKER, { taken: 1 }],
+    ['of who may write', APP, {}],
+    ['of kswapd', WORKER, { begins: false }],
+  ])('is not told by scans %s', (_, tid, given) => {
+    expect(inVain(tid, given)).toMatchObject({ n: 0, basis: 'default', fixedNs: 0 })
+  })
+})
