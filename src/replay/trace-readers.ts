@@ -35,6 +35,7 @@ export class TraceReaders {
   start(add: (name: string, program: (thread: Thread) => Steps) => Thread): void {
     for (const { index } of this.#kernel.scheduler.cpus) {
       const reader = add(`trace-reader/${index}`, (thread) => this.#main(thread, index))
+      reader.holdsSwitch = true
       this.#readers.push(reader)
       this.#kernel.scheduler.park(reader)
     }
@@ -62,6 +63,7 @@ export class TraceReaders {
     while (!scheduler.stopped) {
       if (this.#isFull(cpu)) yield* this.#read(thread, cpu)
       else {
+        thread.holdsSwitch = true
         scheduler.block(thread, SLEEPING)
         yield
       }
@@ -89,6 +91,8 @@ export class TraceReaders {
       if (!scheduler.spend(thread, pageNs.value)) yield
       if (page < taken)
         zones.giveUnmovable(zones.nodeOf(nodes[page] as number), places[page] as number)
+      // What a page cost the recorded one holds what the switch to it did, after the wait before.
+      thread.holdsSwitch = true
       scheduler.sleepUntil(thread, scheduler.now + waitNs.value, IO)
       yield
       if (scheduler.stopped) return

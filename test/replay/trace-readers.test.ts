@@ -108,6 +108,20 @@ describe('readers of the trace’s buffers', () => {
     expect(Math.abs(summary.swapOuts - without.swapOuts)).toBeLessThan(100)
   })
 
+  it('cost their readers no switches besides: what a page took holds them', () => {
+    const workload = pressure({ touches: 0, boost: false })
+    const switching = {
+      ...workload.costs.switch,
+      samples: new Float64Array(0),
+      fixedNs: PAGE_NS / 8,
+    }
+    const costs = { ...workload.costs, switch: switching }
+    const slow = { wakesAtPages: 40, bytes: { batch: 1 }, unreadPages: [40], waitNs: 1e6 }
+    const machine = { ...workload.machine, cpus: workload.machine.cpus.slice(0, 1) }
+    const { summary } = run(recorded({ ...slow, workload: { ...workload, costs, machine } }))
+    expect(pagesOf(summary)[0]).toBeCloseTo(16, 0)
+  })
+
   it('wait for each page to be written, while others run', () => {
     // Where each boost does not leave it a few pages only.
     const workload = pressure({ touches: 0, boost: false })
