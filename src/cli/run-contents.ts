@@ -20,10 +20,11 @@ import {
 } from '../memory/contents/index.ts'
 import { openPool } from '../memory/pools/index.ts'
 import { PstraceError } from '../model/error.ts'
+import { poolPagesPerStored } from '../workload/stored-sizes.ts'
 import type { Workload } from '../workload/types.ts'
 
 /** Share of zsmalloc's pages that holds data while the pool grows: the rest is lost to size classes and partly filled pages. */
-export const POOL_FILL = 0.98
+const POOL_FILL = 0.98
 /** The same after pages have gone again: compr_data_size over mem_used_total at the end of recordings is .951 to .964. */
 const FILL_AT_END = 0.96
 
@@ -121,6 +122,12 @@ export function calibratedGenerator(
     ...(hugeShare === undefined ? {} : { hugeShare: hugeShare * (1 - zero - same) }),
   })
   return createGenerator({ seed, pageSize, fills: pages.fill, ...found })
+}
+
+/** Mean stored bytes with which a page takes as much of zram's pool as it did in the recording; undefined where the recording does not tell. */
+export function storedBytesOf(machine: Workload['machine']): number | undefined {
+  const share = poolPagesPerStored(machine)?.value ?? 0
+  return share > 0 && share < 0.9 ? share * machine.pageSize * POOL_FILL : undefined
 }
 
 /**

@@ -8,7 +8,7 @@ import type { Workload } from '../workload/types.ts'
 import { usageError } from './failure.ts'
 import { runInterruptibly, throwIfInterrupted } from './interrupt.ts'
 import { startProgress } from './progress.ts'
-import { calibratedGenerator, POOL_FILL } from './run-contents.ts'
+import { calibratedGenerator, storedBytesOf } from './run-contents.ts'
 import { openResources, planRuns } from './run-plan.ts'
 
 /** What is replayed, in the words of a first line. */
@@ -104,11 +104,7 @@ async function replayOnce(
 function calibrated(workload: Workload, codec: string, seed: number): PageContents | undefined {
   // Of zswap the trace's counters tell more: what a page takes, and which share is refused.
   if (workload.machine.backendParameters['pool_share'] !== undefined) return undefined
-  // The slope of free memory over stored pages holds the slots' records too, which replay charges apart.
-  const perPage =
-    Number(workload.machine.backendParameters['poolPagesPerStoredPage']?.value) -
-    (workload.machine.recordPagesPerSlot?.value ?? 0)
-  if (!(perPage > 0 && perPage < 0.9)) return undefined
-  const meanStoredBytes = perPage * workload.machine.pageSize * POOL_FILL
+  const meanStoredBytes = storedBytesOf(workload.machine)
+  if (meanStoredBytes === undefined) return undefined
   return calibratedGenerator(workload, codec, seed, meanStoredBytes)
 }

@@ -117,15 +117,13 @@ function wasEmptied(recording: Recording): boolean {
 /** What tells of the pool while it was in use: its pages per page held, and how many pages it has kept raw since it was set up. */
 function sizesAtPeak(
   recording: Recording,
-  {
-    backendParameters,
-    recordPagesPerSlot,
-  }: Pick<Machine, 'backendParameters' | 'recordPagesPerSlot'>,
+  machine: Pick<Machine, 'backendParameters' | 'recordPagesPerSlot'>,
 ): Parameters {
+  const share = poolPagesPerStored(machine)
   const huge = readCounter(recording, 'mm_stat.huge_pages_since')?.last
   const out = counterRise(recording, 'vmstat.pswpout') ?? 0
   return {
-    ...poolShare(backendParameters['poolPagesPerStoredPage'], recordPagesPerSlot?.value ?? 0),
+    ...(share === undefined || share.basis === 'default' ? {} : { pool_share: share }),
     ...(huge === undefined || huge >= out
       ? {}
       : {
@@ -139,11 +137,15 @@ function sizesAtPeak(
   }
 }
 
-/** What free memory falls by for a page stored holds the slot's records as well. */
-function poolShare(share: Based<number | string> | undefined, recordPages: number): Parameters {
-  if (typeof share?.value !== 'number' || share.basis === 'default') return {}
-  const value = share.basis === 'event' ? share.value - recordPages : share.value
-  return { pool_share: { ...share, value } }
+/** Pages that a stored one takes of the pool. What free memory falls by holds the slot's records as well, which a replay charges by itself. */
+export function poolPagesPerStored({
+  backendParameters,
+  recordPagesPerSlot,
+}: Pick<Machine, 'backendParameters' | 'recordPagesPerSlot'>): Based<number> | undefined {
+  const share = backendParameters['poolPagesPerStoredPage']
+  if (typeof share?.value !== 'number') return undefined
+  const recordPages = share.basis === 'event' ? (recordPagesPerSlot?.value ?? 0) : 0
+  return { ...share, value: share.value - recordPages }
 }
 
 function readZramSizes(recording: Recording): Parameters {

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { type HalfRow, validateHalves } from '../../src/analysis/validate.ts'
-import { POOL_FILL } from '../../src/cli/run-contents.ts'
+import { storedBytesOf } from '../../src/cli/run-contents.ts'
 import { openBackend } from '../../src/memory/backends/index.ts'
 import { openCodec } from '../../src/memory/codecs/index.ts'
 import { calibrate, createGenerator } from '../../src/memory/contents/index.ts'
@@ -26,9 +26,8 @@ export async function halvesOf(
     if (policy === undefined) throw new Error('the policy kswapd is missing')
     // Sizes alone count here, and lz4 gives the same sizes per seed fastest.
     const codec = await openCodec('lz4', { pageSize: machine.pageSize })
-    const perPage = Number(machine.backendParameters['poolPagesPerStoredPage']?.value)
-    // What memory loses per stored page holds the kernel's records too, which the replay charges by itself.
-    const recordsPerPage = machine.recordPagesPerSlot?.value ?? 0
+    const meanStoredBytes = storedBytesOf(machine)
+    if (meanStoredBytes === undefined) throw new Error(`${folder} does not tell stored sizes`)
     const rows = await validateHalves(
       extraction,
       ({ workload, seed, demandScale, sink }) =>
@@ -46,10 +45,7 @@ export async function halvesOf(
             seed,
             pageSize: machine.pageSize,
             fills: pages.fill,
-            ...calibrate({
-              codec: 'lz4',
-              meanStoredBytes: (perPage * POOL_FILL - recordsPerPage) * machine.pageSize,
-            }),
+            ...calibrate({ codec: 'lz4', meanStoredBytes }),
           }),
           seed,
           demandScale,
