@@ -389,6 +389,53 @@ describe('a folio after a store by the same reclaimer', () => {
     expect(spentNs).toBe((2 * swapOuts - batches) * unmapNs)
   })
 
+  it.each(['kswapd', 'kcompressd'])(
+    'costs what is told of any after a page that is zero or was handed over (%s)',
+    (policy) => {
+      const rows = new RowCollector()
+      // Nothing else takes time: kswapd unmaps from one hand-over to the next.
+      const workload = plan({
+        ...{ cpus: 3, free: 100, min: 50, low: 150, high: 400, resident: 1000 },
+        tasks: [{ rows: [{ op: 'sleep', arg: 1e9 }] }],
+        costs: { unmap: unmapNs, unmapAfterStore: 2 * unmapNs, store: 50_000 },
+      })
+      summaryOf(policy, workload, {
+        contents: {
+          ...plainContents,
+          fill(page, version, slot, target) {
+            if (page % 4 !== 2) return plainContents.fill(page, version, slot, target)
+            target.fill(0)
+            return -2
+          },
+        },
+        tunables: policy === 'kcompressd' ? { 'pstrace.fifo': 2 } : {},
+        sink: rows.sink,
+      })
+      const firsts = new Set<number>()
+      let first = 0
+      for (const count of rows.numbers('shrink_batches', 'nr_dirty')) {
+        firsts.add(first)
+        first += count
+      }
+      const outs = [...rows.of('swapouts')].sort(
+        (a, b) => Number(a['swapout_id']) - Number(b['swapout_id']),
+      )
+      const seen = { zero: 0, queued: 0, stored: 0 }
+      for (const [place, { submit_ns }] of outs.entries()) {
+        const before = outs[place - 1]
+        if (before === undefined || firsts.has(place)) continue
+        const took = Number(submit_ns) - Number(before['ts_ns'])
+        const what =
+          before['place'] === 'zero' ? 'zero' : before['path'] === 'queued' ? 'queued' : 'stored'
+        expect(took, what).toBe(what === 'stored' ? 2 * unmapNs : unmapNs)
+        seen[what]++
+      }
+      expect(seen.zero).toBeGreaterThan(50)
+      expect(seen.stored).toBeGreaterThan(30)
+      expect(seen.queued).toBeGreaterThan(policy === 'kswapd' ? -1 : 30)
+    },
+  )
+
   it('costs no more where the store found nothing but one byte', () => {
     const backend = () => ({ backend: new SameBackend(3) })
     expect(summaryOf('kswapd', dearerAfterStores(2), backend())).toEqual(
