@@ -20,6 +20,7 @@ const STORE_NS = 1000
 /** A zero page's way, which is the gate's. */
 const GATE_NS = 1
 const UNMAP_NS = 100
+const MANY_EVENTS = 100_000
 
 /** Many folios of 16 pages, in memory; kswapd wants a few of them out. */
 function largeFolios(...then: Row[]): Workload {
@@ -34,6 +35,16 @@ function largeFolios(...then: Row[]): Workload {
     pages: FOLIOS,
     orders: () => ORDER,
     tasks: [{ rows: [{ op: 'sleep', arg: 1e9 }, ...then] }],
+    costs: { store: STORE_NS, storeSame: GATE_NS, unmap: UNMAP_NS },
+  })
+}
+
+/** The same below min, where each page of a worker's store has to look for memory. */
+function scarce(): Workload {
+  return plan({
+    ...{ cpus: 2, free: 186, min: 190, low: 210, high: 300, managed: 0 },
+    ...{ resident: 4, pages: 4, orders: () => 2 },
+    tasks: [{ rows: [{ op: 'sleep', arg: 1e7 }] }],
     costs: { store: STORE_NS, storeSame: GATE_NS, unmap: UNMAP_NS },
   })
 }
@@ -112,6 +123,20 @@ describe('a folio of 16 pages', () => {
     expect(stored.length).toBeGreaterThan(20)
     for (const row of stored)
       expect(Number(row['stored_ns']) - Number(row['start_ns'])).toBe(PAGES * STORE_NS - GATE_NS)
+  })
+
+  it('has memory looked for once for each page that finds none, where its worker has no reserves', () => {
+    // A pool page for each page: kswapd's reclaim leaves nothing above min for most of them.
+    const backend = new CountingBackend(1)
+    const tunables = { 'pstrace.memalloc': 0 }
+    let events = 0
+    const log = () => {
+      if (++events > MANY_EVENTS) throw new Error('the same page looks for memory again and again')
+    }
+    const { outs, summary } = run(scarce(), kcompressd, { backend, tunables, log })
+    const stored = outs.filter((row) => row['path'] === 'queued' && row['stored_ns'] !== null)
+    expect(summary.writestalls).toBeGreaterThan(stored.length)
+    expect(summary.writestalls).toBeLessThanOrEqual(4 * stored.length)
   })
 
   it('is split where no 16 slots are in a row, and its pages go out one by one', () => {
