@@ -85,8 +85,10 @@ export function runInterruptibly<T>(work: () => T): T {
 
 /** For work between two steps: lets a Ctrl-C that came meanwhile be served first. */
 export async function throwIfInterrupted(signal?: AbortSignal): Promise<void> {
-  await new Promise<void>((resolve) => {
-    setImmediate(resolve)
-  })
+  // Where one is called from what the loop polled, the next comes before it polls again, which is where signals are read.
+  for (let turn = 0; turn < 2; turn++)
+    await new Promise<void>((resolve) => {
+      setImmediate(resolve)
+    })
   if (signal?.aborted === true) throw new InterruptedError('interrupted')
 }
