@@ -101,6 +101,8 @@ export class Kernel {
   readonly generations: Generations | undefined
   readonly keepsCopy: boolean
   #frames: number | undefined
+  /** Pages that the pool had before the run. */
+  #poolNotTaken: number | undefined
   /** Pages of the pool in its last sample. */
   #sampledPool = -1
 
@@ -299,6 +301,20 @@ export class Kernel {
       throw new PstraceError(
         'replay-invariant',
         `frames are not conserved at ${this.scheduler.now} ns: found ${frames}, expected ${this.#frames}`,
+      )
+    this.#checkPool()
+  }
+
+  /** What the pool holds was taken from memory; a store's pages are counted when it ends. */
+  #checkPool(): void {
+    if (this.stores.underWay > 0) return
+    const { poolCharged, poolLeaving } = this.zones
+    const notTaken = this.backend.poolPages - poolCharged + poolLeaving
+    if (this.#poolNotTaken === undefined) this.#poolNotTaken = notTaken
+    else if (this.#poolNotTaken !== notTaken)
+      throw new PstraceError(
+        'replay-invariant',
+        `at ${this.scheduler.now} ns the pool has ${this.backend.poolPages} pages, ${poolCharged} were taken for it`,
       )
   }
 }

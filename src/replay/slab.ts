@@ -105,11 +105,13 @@ export class Slab {
       const before = backend.poolPages
       const { freed: done, writes } = shrinker.scan(wanted)
       const pages = before - backend.poolPages
+      zones.poolLeaving += pages
       scheduler.setDoing(thread, SLAB)
       let ns = 0
       for (let page = 0; page < pages; page++) ns += costs.store.draw() * STORES_PER_FREED_PAGE
       if (!scheduler.spend(thread, Math.round(ns))) yield
       scheduler.setDoing(thread, doing)
+      zones.poolLeaving -= pages
       zones.poolChanged(node, -pages)
       yield* device.writeBack(thread, writes)
       freed += done

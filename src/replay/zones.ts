@@ -32,6 +32,8 @@ export class Zones {
   readonly #boostEvery: number
   /** Pool pages taken out of `free`: the backend's own figure runs ahead during a store. */
   poolCharged = 0
+  /** Pages that the backend no longer counts, and that have not come back to `free` yet. */
+  poolLeaving = 0
   /** Pages that the kernel took for its records. */
   kernelPages = 0
   readonly #recordsPerSlot: number

@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import type { StoreRequest, StoreResult } from '../../src/memory/backends/backend.ts'
 import type { PageContents } from '../../src/memory/contents/contents.ts'
 import { kcompressd } from '../../src/policies/kcompressd.ts'
 import { kswapd } from '../../src/policies/kswapd.ts'
@@ -217,5 +218,18 @@ it('a run ends in which one slot is written for two pages', () => {
   }
   expect(runWith(kcompressd, { slots, contents })).toThrow(
     /slot 7 is written for page \d+ while it holds/,
+  )
+})
+
+it('a run ends whose pool has other pages than were taken for it', () => {
+  class Miscounting extends CountingBackend {
+    override store(request: StoreRequest): StoreResult {
+      const result = super.store(request)
+      return this.stored.size === 300 ? { ...result, poolPagesTaken: 2 } : result
+    }
+  }
+  const options = { policy: kswapd, contents: plainContents, checkEveryNs: 1_000_000 }
+  expect(() => replay(pressure(), { ...options, backend: new Miscounting(3) })).toThrow(
+    /the pool has \d+ pages, \d+ were taken for it/,
   )
 })
