@@ -182,6 +182,27 @@ describe('a mutex', () => {
     expect(takenNs).toBe(40 * MS + 2 * WAKE_NS)
   })
 
+  it('wakes its first sleeper when a spinner gets it, who then is promised it, but nobody after', () => {
+    const order: string[] = []
+    const holder = (
+      name: string,
+      cpu: number,
+      startNs: number,
+      part: readonly [workNs: number, sleepNs: number, workNs: number],
+    ) => ({ name, cpu, startNs, program: holding([part], () => order.push(name)) })
+    run('mutex', [
+      holder('owner', 0, 0, [0, 1000, 500]),
+      // Comes while the owner sleeps.
+      holder('sleeper', 1, 500, [0, 1000, 500]),
+      // Come while it runs: the first of them gets it, and the sleeper is woken in vain.
+      holder('spinner', 2, 1700, [2000, 0, 0]),
+      holder('sleeper again', 3, 3000, [100, 0, 0]),
+      // Finds the first sleeper at work, whose promise was its own.
+      holder('spinner again', 4, 5300, [100, 0, 0]),
+    ])
+    expect(order).toEqual(['owner', 'spinner', 'sleeper', 'spinner again', 'sleeper again'])
+  })
+
   it('is slept for by those who spin when it is handed to a sleeper that is not up yet', () => {
     let spinner: Thread | undefined
     const log: string[] = []

@@ -63,6 +63,16 @@ describe('memory that is filled until movable pages are used up', () => {
     ).toBeUndefined()
     expect(findFilling([], START, MANAGED)).toBeUndefined()
   })
+
+  it('is told by most of the falls in the half second before the start', () => {
+    // One of three is a whole refill.
+    const few = sampled(305, [3048, 2568, 2168, 1768, 1600])
+    expect(findFilling(few, START, MANAGED)).toBeUndefined()
+    // What fell otherwise long before, in another phase, is not looked at.
+    const before = sampled(1205, [9000, 8600, 8200, 7800, 7400, 7000, 6600, 6200])
+    const samples = [...before, ...sampled(405, [3048, 2568, 2088, 1608, 1128])]
+    expect(findFilling(samples, START, MANAGED)).toMatchObject({ falls: 5, free: 1128 })
+  })
 })
 
 describe('free memory at a moment', () => {
