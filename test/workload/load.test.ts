@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { Database } from '../../src/database/database.ts'
 import { loadRecording } from '../../src/workload/load.ts'
-import type { Recording } from '../../src/workload/recording.ts'
+import { EVENT, type Recording } from '../../src/workload/recording.ts'
 import { ingestBytes } from '../generate/domain-rows.ts'
 
 const TEXT = 'text/trace-6.12.txt'
@@ -87,6 +87,34 @@ describe('fallbacks of allocations to another mobility type', () => {
       const traceId = await ingestBytes(database, bytes, { raw: 'all' })
       const { chunkClaims } = await loadRecording(database, traceId)
       expect(chunkClaims).toEqual(Float64Array.of(200_000_000))
+    } finally {
+      database.close()
+    }
+  })
+})
+
+describe('a store', () => {
+  it('is of as many pages as the gate told last of its entry, where its own probe does not say', async () => {
+    const event = (what: string, at: number) =>
+      `  kswapd0-51 [000] d..2. ${at.toFixed(6)}: ${what}\n`
+    const lines = [
+      'swap_writepage: (swap_writepage+0x0/0x10) entry=64 order=2',
+      'pst_write: (pst_write+0x0/0x10) entry=64',
+      'swap_writepage: (swap_writepage+0x0/0x10) entry=128 order=1',
+      // What its own probe tells holds.
+      'pst_write: (pst_write+0x0/0x10) entry=128 order=3',
+      // The slot was given back, and taken again for a single page.
+      'swap_writepage: (swap_writepage+0x0/0x10) entry=64 order=0',
+      'pst_write: (pst_write+0x0/0x10) entry=64',
+    ]
+    const database = await Database.open(':memory:', { mode: 'write' })
+    try {
+      const text = lines.map((line, i) => event(line, 1 + i / 1000)).join('')
+      const traceId = await ingestBytes(database, new TextEncoder().encode(text), { raw: 'all' })
+      const { kind, b, length } = await loadRecording(database, traceId)
+      const orders: number[] = []
+      for (let i = 0; i < length; i++) if (kind[i] === EVENT.store) orders.push(b[i] ?? -1)
+      expect(orders).toEqual([2, 3, 0])
     } finally {
       database.close()
     }
