@@ -302,6 +302,11 @@ export class Kernel {
         'replay-invariant',
         `frames are not conserved at ${this.scheduler.now} ns: found ${frames}, expected ${this.#frames}`,
       )
+    if (kernelPages < 0)
+      throw new PstraceError(
+        'replay-invariant',
+        `at ${this.scheduler.now} ns the kernel has given back ${-kernelPages} pages more than it took`,
+      )
     this.#checkPool()
   }
 
