@@ -21,6 +21,16 @@ export class Parameters {
     return value
   }
 
+  /** As the kernel reads sizes (memparse): 64M are 64 MiB. */
+  bytes(name: string): number {
+    const raw = this.#value(name)
+    const [, digits, unit = ''] = /^(\d+)([KMGT]?)$/i.exec(String(raw)) ?? []
+    const value = Number(digits) * 1024 ** ' KMGT'.indexOf(unit.toUpperCase() || ' ')
+    if (!Number.isSafeInteger(value))
+      throw this.#wrong(name, raw, 'a number of bytes, or one with K, M, G or T')
+    return value
+  }
+
   switch(name: string): boolean {
     const raw = String(this.#value(name))
     if (raw === '1' || raw === 'Y' || raw === 'true') return true

@@ -18,7 +18,7 @@ export const ZRAM_PARAMETERS: readonly BackendParameter[] = [
     summary:
       'window bits of deflate, as deflate.winbits of algorithm_params sets them: -9 to -15; empty = -11',
   },
-  { name: 'mem_limit', fallback: 0, summary: 'bytes the pool may hold; 0 = no limit' },
+  { name: 'mem_limit', fallback: 0, summary: 'bytes the pool may hold, also as 64M; 0 = no limit' },
   { name: 'backing_pages', fallback: 0, summary: 'pages of the backing device; 0 = none' },
   {
     name: 'writeback_limit',

@@ -95,9 +95,7 @@ export class ZramBackend implements SwapBackend, UpkeepTarget {
     )
     this.#recompressesOnSlowPath = form !== '2026'
     this.#candidates = new ZramCandidates(this.#slots, this.pool, form === '2026')
-    this.#limitPages = Math.floor(
-      parameters.number('mem_limit', 0, Number.MAX_SAFE_INTEGER) / this.#pageSize,
-    )
+    this.#limitPages = Math.floor(parameters.bytes('mem_limit') / this.#pageSize)
     this.#backingPages = parameters.number('backing_pages', 0, 0x7fffffff)
     const limit = parameters.number('writeback_limit', -1, Number.MAX_SAFE_INTEGER)
     this.#writebackLeft = limit < 0 ? Number.POSITIVE_INFINITY : limit

@@ -69,6 +69,21 @@ describe('zram', () => {
     backend.check()
   })
 
+  it.each([
+    ['8192', 8192],
+    ['8K', 8192],
+    ['64m', 64 * 2 ** 20],
+    ['3G', 3 * 2 ** 30],
+  ])('reads mem_limit %s as the kernel does', (given, bytes) => {
+    expect(open({ mem_limit: given }).counters()['mem_limit']).toBe(bytes)
+  })
+
+  it.each(['', '8KB', '-1', '1.5M', '9999999T'])('refuses mem_limit "%s"', (given) => {
+    expect(() => open({ mem_limit: given })).toThrow(
+      `zram: mem_limit is "${given}"; expected a number of bytes, or one with K, M, G or T`,
+    )
+  })
+
   it('holds old and new content of a slot together while it is rewritten', () => {
     const backend = open()
     store(backend, 0, pageOf(4000))
