@@ -126,8 +126,11 @@ export function calibratedGenerator(
 
 /** Mean stored bytes with which a page takes as much of zram's pool as it did in the recording; undefined where the recording does not tell. */
 export function storedBytesOf(machine: Workload['machine']): number | undefined {
-  const share = poolPagesPerStored(machine)?.value ?? 0
-  return share > 0 && share < 0.9 ? share * machine.pageSize * POOL_FILL : undefined
+  const share = poolPagesPerStored(machine)
+  if (share === undefined || !(share.value > 0 && share.value < 0.9)) return undefined
+  // Counted at the recording's end, or told by how free memory fell as the pool grew.
+  const fill = share.basis === 'snapshot' ? FILL_AT_END : POOL_FILL
+  return share.value * machine.pageSize * fill
 }
 
 /**
