@@ -207,26 +207,37 @@ it('a pass over the shrinkers is told by those of a CPU that made none lately', 
   for (const sample of costs.slab.samples) expect(sample).toBeCloseTo(60_000, -2)
 })
 
-it('a pass in which a shrinker gave something back is no sample of one', () => {
+/** A thread that has a CPU for itself: each event comes so long after the one before. */
+function alone(tid: number) {
   const builder = new RecordingBuilder()
   let ns = 0
   let rank = 0
-  const add = (kind: (typeof EVENT)[keyof typeof EVENT], after: number, freed = 0): void => {
-    ns += after
-    builder.add(rank++, kind, ns, 0, KSWAPD, freed, 0, 0, 0)
+  builder.add(rank++, EVENT.switch, ns, 0, 0, 0, STATE.runnable, tid, 0)
+  return {
+    add(
+      kind: (typeof EVENT)[keyof typeof EVENT],
+      after: number,
+      [a = 0, b = 0, c = 0]: readonly number[] = [],
+    ): void {
+      ns += after
+      builder.add(rank++, kind, ns, 0, tid, a, b, c, 0)
+    },
+    recorded: (): Recording => madeRecording(builder, { endNs: ns }),
   }
-  builder.add(rank++, EVENT.switch, ns, 0, 0, 0, STATE.runnable, KSWAPD, 0)
+}
+
+it('a pass in which a shrinker gave something back is no sample of one', () => {
+  const { add, recorded } = alone(KSWAPD)
   for (let pass = 0; pass < 60; pass++) {
     const frees = pass % 3 === 0
     add(EVENT.slabBegin, 40_000_000)
-    add(EVENT.slabEnd, frees ? 2_500_000 : 30_000, frees ? 92 : 0)
+    add(EVENT.slabEnd, frees ? 2_500_000 : 30_000, [frees ? 92 : 0])
     add(EVENT.slabBegin, 1000)
     add(EVENT.slabEnd, 29_000)
     // Ends the pass: what follows is no shrinker of it.
     add(EVENT.kswapdSleep, 1000)
   }
-  const recording = madeRecording(builder, { endNs: ns })
-  const { costs } = measureMade(recording)
+  const { costs } = measureMade(recorded())
   expect(costs.slab.n).toBe(40)
   for (const sample of costs.slab.samples) expect(sample).toBeCloseTo(60_000, -2)
 })
@@ -240,22 +251,14 @@ it('passes over the shrinkers right after another tell it where there are no oth
 })
 
 it('the entry of reclaim for a memory cgroup is told apart from that of direct reclaim', () => {
-  const builder = new RecordingBuilder()
-  let ns = 0
-  let rank = 0
-  const add = (kind: (typeof EVENT)[keyof typeof EVENT], after: number): void => {
-    ns += after
-    builder.add(rank++, kind, ns, 0, APP, 0, 0, 0, 0)
-  }
-  builder.add(rank++, EVENT.switch, ns, 0, 0, 0, STATE.runnable, APP, 0)
+  const { add, recorded } = alone(APP)
   for (let round = 0; round < 100; round++) {
     add(EVENT.directBegin, 2_000_000)
     add(EVENT.directEnd, 20_000)
     add(EVENT.memcgBegin, 1000)
     add(EVENT.memcgEnd, 300)
   }
-  const recording = madeRecording(builder, { endNs: ns })
-  const { costs } = measureMade(recording)
+  const { costs } = measureMade(recorded())
   expect(new Set(costs.directEntry.samples)).toEqual(new Set([20_000]))
   expect(new Set(costs.memcgEntry.samples)).toEqual(new Set([300]))
 })
@@ -266,18 +269,7 @@ describe('isolation of a batch', () => {
     batches: number,
     given: { writesEvery?: number; slabs?: boolean; passedOver?: number; agesEvery?: number } = {},
   ) {
-    const builder = new RecordingBuilder()
-    let ns = 0
-    let rank = 0
-    const add = (
-      kind: (typeof EVENT)[keyof typeof EVENT],
-      after: number,
-      [a, b, c] = [0, 0, 0],
-    ): void => {
-      ns += after
-      builder.add(rank++, kind, ns, 0, KSWAPD, a, b, c, 0)
-    }
-    builder.add(rank++, EVENT.switch, ns, 0, 0, 0, STATE.runnable, KSWAPD, 0)
+    const { add, recorded } = alone(KSWAPD)
     for (let batch = 0; batch < batches; batch++) {
       const isWritten = (batch + 1) % (given.writesEvery ?? batches + 1) === 0
       // The empty list of the other kind is looked at first.
@@ -293,7 +285,7 @@ describe('isolation of a batch', () => {
       add(EVENT.slabBegin, 400)
       add(EVENT.slabEnd, 600)
     }
-    const recording = madeRecording(builder, { endNs: ns })
+    const recording = recorded()
     return measureMade(recording, { owners: [] }).costs
   }
 
@@ -326,18 +318,7 @@ describe('a page that isolation passes over', () => {
     given: { slabs?: boolean; looked?: number; taken?: number; begins?: boolean } = {},
   ) {
     const { slabs = false, looked = 64, taken = 0, begins = true } = given
-    const builder = new RecordingBuilder()
-    let ns = 0
-    let rank = 0
-    const add = (
-      kind: (typeof EVENT)[keyof typeof EVENT],
-      after: number,
-      [a, b, c] = [0, 0, 0],
-    ): void => {
-      ns += after
-      builder.add(rank++, kind, ns, 0, tid, a, b, c, 0)
-    }
-    builder.add(rank++, EVENT.switch, ns, 0, 0, 0, STATE.runnable, tid, 0)
+    const { add, recorded } = alone(tid)
     for (let call = 0; call < 10; call++) {
       if (begins) add(EVENT.directBegin, 500)
       add(EVENT.isolate, 9000, [64, looked, taken])
@@ -348,7 +329,7 @@ describe('a page that isolation passes over', () => {
       add(EVENT.isolate, 6400, [64, looked, taken])
       add(EVENT.directEnd, 900)
     }
-    return measureMade(madeRecording(builder, { endNs: ns }), { owners: [] }).costs.skip
+    return measureMade(recorded(), { owners: [] }).costs.skip
   }
 
   it('is told by scans that took nothing, of a kernel thread that reclaims for itself', () => {
