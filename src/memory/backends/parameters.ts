@@ -1,6 +1,15 @@
 import { PstraceError } from '../../model/error.ts'
 import type { BackendOptions, BackendParameter } from './backend.ts'
 
+const KIB = 1024
+const UNITS: ReadonlyMap<string, number> = new Map([
+  ['', 1],
+  ['K', KIB],
+  ['M', KIB * KIB],
+  ['G', KIB * KIB * KIB],
+  ['T', KIB * KIB * KIB * KIB],
+])
+
 /** Reads a backend's parameters against its own list, so that a default is written once. */
 export class Parameters {
   readonly #backend: string
@@ -25,7 +34,7 @@ export class Parameters {
   bytes(name: string): number {
     const raw = this.#value(name)
     const [, digits, unit = ''] = /^(\d+)([KMGT]?)$/i.exec(String(raw)) ?? []
-    const value = Number(digits) * 1024 ** ' KMGT'.indexOf(unit.toUpperCase() || ' ')
+    const value = Number(digits) * (UNITS.get(unit.toUpperCase()) ?? Number.NaN)
     if (!Number.isSafeInteger(value))
       throw this.#wrong(name, raw, 'a number of bytes, or one with K, M, G or T')
     return value
