@@ -87,6 +87,18 @@ export function shareOfSwitch(ranNs: number): number {
   return shareOf(SWITCH, ranNs)
 }
 
+/** No recording's switch costs more, ns. */
+const DEAREST_SWITCH_NS = 200_000
+
+/**
+ * A switch's cost after a run of `ranNs`: what a run has lost it has filled before, beside its work. Without that bound two tasks to which a
+ * switch is as dear as a tick is long would only ever fill caches.
+ */
+export function switchNsAfter(ranNs: number, costNs: number): number {
+  if (Number.isNaN(ranNs)) return costNs
+  return Math.min(costNs, Math.max(DEAREST_SWITCH_NS, Math.floor(ranNs / 2)))
+}
+
 /** When the last step of one kind ended on each CPU, and what the next one there costs for it. */
 export class Warmth {
   readonly #shareOf: (sinceNs: number) => number

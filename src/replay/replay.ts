@@ -2,7 +2,7 @@ import type { SwapBackend } from '../memory/backends/backend.ts'
 import type { PageContents } from '../memory/contents/contents.ts'
 import { PstraceError } from '../model/error.ts'
 import { SLOT_BATCH } from '../model/swap-slots.ts'
-import { shareOfSwitch } from '../model/warmth.ts'
+import { shareOfSwitch, switchNsAfter } from '../model/warmth.ts'
 import type { Policy, TunableValues } from '../policies/policy.ts'
 import type { CostName, Workload, WorkloadCpu, WorkloadTask } from '../workload/types.ts'
 import { openCosts } from './costs.ts'
@@ -159,8 +159,10 @@ function openKernel(
         kernel.traceReaders?.add(waker?.cpu ?? thread.cpu, 'wake')
       },
       wakeLatency: () => costs.wakeLatency.draw(),
-      switchCost: (ranNs) =>
-        costs.switchAnyRun.draw() + Math.round(costs.switch.draw() * shareOfSwitch(ranNs)),
+      switchCost: (ranNs) => {
+        const fillNs = Math.round(costs.switch.draw() * shareOfSwitch(ranNs))
+        return switchNsAfter(ranNs, costs.switchAnyRun.draw() + fillNs)
+      },
       random: () => luck.next(),
     },
     { ...schedulerOf(workload.machine), ...options.scheduler },

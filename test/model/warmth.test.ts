@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest'
-import { shareOfColdEntry, shareOfColdPass, shareOfSwitch, Warmth } from '../../src/model/warmth.ts'
+import {
+  shareOfColdEntry,
+  shareOfColdPass,
+  shareOfSwitch,
+  switchNsAfter,
+  Warmth,
+} from '../../src/model/warmth.ts'
 
 test('a step costs less for the last one of its own CPU only, and of its own kind', () => {
   const passes = new Warmth(shareOfColdPass, 2)
@@ -21,4 +27,11 @@ test('on a CPU that is not known every step is cold', () => {
 test('a switch costs less after a run too short to fill caches, more after a long one, and the usual after one that is not known', () => {
   expect([50_000, 250_000, 3_000_000, 20_000_000].map(shareOfSwitch)).toEqual([0, 0.5, 1, 1.3])
   expect(shareOfSwitch(Number.NaN)).toBe(1)
+})
+
+test('a switch takes no more than half of the run before, but where that is not known or no recording has one as dear', () => {
+  expect(switchNsAfter(1_000_000, 3_000_000)).toBe(500_000)
+  expect(switchNsAfter(10_000, 150_000)).toBe(150_000)
+  expect(switchNsAfter(10_000, 250_000)).toBe(200_000)
+  expect(switchNsAfter(Number.NaN, 3_000_000)).toBe(3_000_000)
 })
