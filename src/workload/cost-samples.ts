@@ -1,4 +1,10 @@
 import { COLD_SHARE, shareOfColdEntry, shareOfColdPass, Warmth } from '../model/warmth.ts'
+import {
+  type Disturbances,
+  DisturbedSteps,
+  disturbancesBetween,
+  UNDISTURBED,
+} from './disturbed-steps.ts'
 import { Numbers } from './numbers.ts'
 import {
   EVENT,
@@ -43,12 +49,16 @@ class Position {
   reclaimMark = -1
   markDisturbances = 0
   faultCpu = -1
-  faultDisturbances = 0
+  /** What had come to the thread when its fault began, and how often time had been stolen from it. */
+  faultBegan: Disturbances = UNDISTURBED
+  faultStrikes = 0
   faultReads = 0
   faultReclaims = 0
   /** CPU time of the page's store before that, QUEUED = another's task. */
   writtenAfter = QUEUED
   writtenDisturbances = 0
+  writtenAt: Disturbances = UNDISTURBED
+  writtenStrikes = 0
   /** Pages of its own unmapped elsewhere during that store. */
   writtenFlushes = 0
   batchEndDisturbances = 0
@@ -90,8 +100,7 @@ export class CostSamples {
   readonly directEntry = new Numbers()
   readonly directEntryAny = new Numbers()
   readonly memcgEntry = new Numbers()
-  readonly swapIn = new Numbers()
-  readonly swapInAny = new Numbers()
+  readonly swapIn = new DisturbedSteps()
   readonly push = new Numbers()
   readonly wakeLatency = new Numbers()
   readonly stores: StoreSample[] = []
@@ -226,7 +235,6 @@ export class CostSamples {
   /** A store that ends now; each page of a folio has its share. */
   #addStore(begun: Begun, thread: Thread, cpu: number): void {
     const folioPages = pagesOfEvent(this.#recording, begun.event)
-    const switches = thread.switches - begun.switches
     for (let part = 0; part < folioPages; part++)
       this.stores.push({
         event: begun.event,
@@ -235,8 +243,7 @@ export class CostSamples {
         isKernel: !thread.isUser,
         isBeyondGate: this.hasGate && this.#recording.kind[begun.event] === EVENT.store,
         flushes: thread.flushes - begun.flushes,
-        // What one switch costs is not told by a part of a store.
-        switches: folioPages > 1 ? 2 * switches : switches,
+        switches: thread.switches - begun.switches,
         switchShare: thread.switchShares - begun.switchShares,
         stoodStill: this.#stoodStill,
       })
@@ -344,9 +351,10 @@ export class CostSamples {
     const position = this.#at(thread)
     const folioPages = pagesOfEvent(this.#recording, i)
     position.gates += folioPages
-    // What an interruption or a switch adds is counted apart.
-    if (position.writtenCpu >= 0 && thread.disturbances === position.writtenDisturbances)
+    // What an interruption or a switch adds is counted apart; how long a step would have been from which time was stolen is not known.
+    if (position.writtenCpu >= 0 && thread.strikes === position.writtenStrikes)
       position.gaps.push({
+        disturbances: disturbancesBetween(position.writtenAt, thread),
         event: i,
         ns: (cpu - position.writtenCpu) / folioPages,
         isOwner: thread.hasMemory,
@@ -396,6 +404,8 @@ export class CostSamples {
     position.gate = undefined
     position.writtenCpu = cpu
     position.writtenDisturbances = thread.disturbances
+    position.writtenAt = disturbancesBetween(UNDISTURBED, thread)
+    position.writtenStrikes = thread.strikes
   }
 
   #batchEnds(thread: Thread, cpu: number, i: number, counts: boolean): void {
@@ -472,7 +482,8 @@ export class CostSamples {
     this.hasFaults = true
     const position = this.#at(thread)
     position.faultCpu = cpu
-    position.faultDisturbances = thread.disturbances
+    position.faultBegan = disturbancesBetween(UNDISTURBED, thread)
+    position.faultStrikes = thread.strikes
     position.faultReads = 0
     position.faultReclaims = 0
   }
@@ -489,11 +500,8 @@ export class CostSamples {
       position.faultReclaims === 0 &&
       thread.hasMemory
     ) {
-      if (counts) {
-        this.swapInAny.push(cpu - position.faultCpu)
-        if (thread.disturbances === position.faultDisturbances)
-          this.swapIn.push(cpu - position.faultCpu)
-      }
+      if (counts && thread.strikes === position.faultStrikes)
+        this.swapIn.push(cpu - position.faultCpu, disturbancesBetween(position.faultBegan, thread))
     }
     position.faultCpu = -1
   }

@@ -5,7 +5,7 @@ import type { Recording } from './recording.ts'
 import { toldPages } from './refused.ts'
 import { type ClassifiedStores, classifyStores, storeCosts } from './stores.ts'
 import type { Cost, CostName } from './types.ts'
-import { unmapCosts } from './unmap-costs.ts'
+import { isUndisturbed, refillAfterFlush, unmapCosts } from './unmap-costs.ts'
 import { type ToldUnmapped, tellUnmapped } from './unmapped-pages.ts'
 
 export interface MeasuredCosts extends ClassifiedStores {
@@ -36,18 +36,27 @@ export function measureCosts(
   const classified = classifyStores(samples.stores, options, (stores) =>
     toldPages(recording, stores),
   )
-  const { storeSame, ...ofStores } = storeCosts(classified.stores, !samples.hasGate)
-  const isUnmapped = options.isUnmapped ?? tellUnmapped(samples.gaps)
+  const isUnmapped = options.isUnmapped ?? tellUnmapped(samples.gaps.filter(isUndisturbed))
   const unmapped = new Numbers()
-  const mapped = samples.gaps.filter(({ event, ns }) => {
-    const isMapped = isUnmapped.get(event) !== 1
-    if (!isMapped) unmapped.push(ns)
+  const mapped = samples.gaps.filter((gap) => {
+    const isMapped = isUnmapped.get(gap.event) !== 1
+    if (!isMapped && isUndisturbed(gap)) unmapped.push(gap.ns)
     return isMapped
   })
-  const { refillNs, removalNs, ...unmapping } = unmapCosts(mapped, classified.sameBelowNs)
+  const refill = refillAfterFlush(mapped, classified.sameBelowNs)
+  const { storeSame, switchCost, flushInStore, ...ofStores } = storeCosts(classified.stores, {
+    isWholeGap: !samples.hasGate,
+    refillNs: refill.storeNs,
+  })
+  const { removalNs, ...unmapping } = unmapCosts(mapped, classified.sameBelowNs, {
+    flushNs: flushInStore.fixedNs,
+    switchCost,
+    refillNs: refill.stepNs,
+  })
   const kept = measured(samples.scanKept, 'batches of which every page was kept', 0)
   const costs: Record<CostName, Cost> = {
     ...ofStores,
+    flushReceived: flushInStore,
     ...unmapping,
     unmapShared: measured(
       unmapped,
@@ -55,7 +64,6 @@ export function measureCosts(
       0,
       'as of any page',
     ),
-    flushReceived: withRefill(ofStores.flushReceived, refillNs),
     storeSame,
     scanKept: kept,
     freeClean: measured(
@@ -78,7 +86,11 @@ export function measureCosts(
       samples.directEntryAny,
       'direct reclaim outside batches and shrinkers',
     ),
-    swapIn: swapInCost(samples.swapIn, samples.swapInAny, samples.hasFaults, ofStores.store),
+    swapIn: swapInCost(
+      samples.swapIn.bare({ flushNs: flushInStore.fixedNs, switchCost }),
+      samples.hasFaults,
+      ofStores.store,
+    ),
     fault: fixed(0, 'inferred', "contained in the task's own clock"),
     push:
       samples.push.length >= 50
@@ -119,17 +131,6 @@ function coldCost(cold: Numbers, any: Numbers, step: string): Cost {
     : measured(any, `${step}, by how lately the CPU made one`, 0)
 }
 
-/** A flush empties the TLB: what the thread does next pays for that too. */
-function withRefill(flush: Cost, refillNs: number): Cost {
-  if (flush.basis !== 'event' || refillNs === 0) return flush
-  return fixed(
-    flush.fixedNs + refillNs,
-    flush.basis,
-    `${flush.from}; and so the step after such a store`,
-    flush.n,
-  )
-}
-
 /** A switch over a store, where no store was switched away from: 1.2 to 1.6 in recordings with zstd. */
 const SWITCH_IN_STORE = 1.4
 
@@ -138,11 +139,14 @@ const SWAPIN_IN_STORE = 0.75
 /** Fewer swap-ins are mostly those of a quiet process meeting a disturbed system, and say little of the rest. */
 const MIN_SWAPINS = 200
 
-function swapInCost(undisturbed: Numbers, any: Numbers, hasFaults: boolean, store: Cost): Cost {
+function swapInCost(bare: Numbers, hasFaults: boolean, store: Cost): Cost {
   if (!hasFaults) return fixed(0, 'inferred', "contained in the task's own clock")
-  if (undisturbed.length >= MIN_SWAPINS)
-    return measured(undisturbed, 'swap-in faults without reclaim or interruption', 0)
-  if (any.length >= MIN_SWAPINS) return measured(any, 'swap-in faults without reclaim', 0)
+  if (bare.length >= MIN_SWAPINS)
+    return measured(
+      bare,
+      'swap-in faults without reclaim, apart from flushes received and switches',
+      0,
+    )
   return fixed(store.fixedNs * SWAPIN_IN_STORE, 'default', `${SWAPIN_IN_STORE} x a store`)
 }
 

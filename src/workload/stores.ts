@@ -1,5 +1,7 @@
-import { fixed, lessened, measured } from './cost-shapes.ts'
+import { fixed, measured } from './cost-shapes.ts'
+import { DisturbedSteps } from './disturbed-steps.ts'
 import { Numbers } from './numbers.ts'
+import type { SwitchCost } from './threads.ts'
 import type { Basis, Cost } from './types.ts'
 
 /** The recorded stores, in the order in which they began. */
@@ -156,22 +158,37 @@ export interface StoreCosts {
   readonly store: Cost
   readonly storeDirect: Cost
   readonly storeSame: Cost
-  readonly flushReceived: Cost
+  /** What a flush during a store costs, with what comes after. */
+  readonly flushInStore: Cost
   readonly switch: Cost | undefined
   /** Of a switch after a run of any length, besides. */
   readonly switchAnyRun: Cost
+  /** Both, where stores show them. */
+  readonly switchCost: SwitchCost | undefined
 }
 
 /** What the stores say of themselves, and of what disturbed them. */
-export function storeCosts(stores: Stores, isWholeGap: boolean): StoreCosts {
+export function storeCosts(
+  stores: Stores,
+  {
+    isWholeGap,
+    refillNs,
+  }: {
+    readonly isWholeGap: boolean
+    /** What flushes during a store add, by mean, to the step after it: the TLB is empty. */
+    readonly refillNs: number
+  },
+): StoreCosts {
   const same = new Numbers()
   const kernel = new StoreClass()
   const user = new StoreClass()
+  let parts = 0
   for (let k = 0; k < stores.length; k++) {
+    if (k === 0 || stores.event[k] !== stores.event[k - 1]) parts = partsOf(stores, k)
     if (Number.isNaN(stores.cpuNs[k]) || stores.stoodStill[k] === 1) continue
     if (stores.isRefused[k] === 1) continue
     if (stores.isSame[k] === 1) same.push(stores.cpuNs[k] ?? 0)
-    else (stores.isKernel[k] === 1 ? kernel : user).add(stores, k)
+    else (stores.isKernel[k] === 1 ? kernel : user).add(stores, k, parts)
   }
   const hasKernel = kernel.whole.length >= 2 * MIN_SAMPLES
   const hasUser = user.alone.length >= 2 * MIN_SAMPLES
@@ -179,7 +196,10 @@ export function storeCosts(stores: Stores, isWholeGap: boolean): StoreCosts {
   const tellsFlush = hasKernel && user.alone.length > 0 && user.once.length >= MIN_SAMPLES
   const alone = hasUser ? user.alone : kernel.whole
   // A host's slow stretches make stores longer, which flushes then strike oftener: they are above the lower quartiles.
-  const flushNs = tellsFlush ? Math.max(0, user.once.lowerQuartile() - alone.lowerQuartile()) : 0
+  const longerNs = tellsFlush ? user.once.lowerQuartile() - alone.lowerQuartile() : 0
+  const inStoreNs = Math.max(0, longerNs)
+  const flushNs = tellsFlush ? inStoreNs + refillNs * user.flushedPerFlush() : 0
+  const switched = switchCosts([kernel, user])
   return {
     store: measured(
       chosen.whole,
@@ -189,22 +209,29 @@ export function storeCosts(stores: Stores, isWholeGap: boolean): StoreCosts {
     storeDirect:
       hasKernel && hasUser
         ? measured(
-            tellsFlush ? user.lessFlushes(flushNs) : user.alone,
+            user.all.bare({ flushNs: inStoreNs, switchCost: switched.switchCost }),
             'stores by direct reclaimers, apart from flushes received and switches',
             0,
           )
         : fixed(0, 'inferred', 'as a store by a kernel thread'),
     storeSame: measured(same, 'lowest mode of the stores', 0),
-    flushReceived: fixed(
+    flushInStore: fixed(
       flushNs,
       tellsFlush ? 'event' : 'default',
       tellsFlush
-        ? 'lower quartile of stores by direct reclaimers during which one page was unmapped elsewhere, less that of those during which none was'
+        ? `lower quartile of stores by direct reclaimers during which one page was unmapped elsewhere, less that of those during which none was${refillNs > 0 ? '; and so the step after such a store' : ''}`
         : 'too few stores by direct reclaimers',
       user.once.length,
     ),
-    ...switchCosts([kernel, user]),
+    ...switched,
   }
+}
+
+/** Pages of the folio whose first one is row `k`. */
+function partsOf({ event, length }: Stores, k: number): number {
+  let end = k + 1
+  while (end < length && event[end] === event[k]) end++
+  return end - k
 }
 
 /** Stores of pages with data by one kind of thread. */
@@ -216,36 +243,38 @@ class StoreClass {
   /** With one switch inside, and its share. */
   readonly switched = new Numbers()
   readonly #switchShares = new Numbers()
-  /** Of each of `whole`, by how many unmappings it was interrupted. */
-  readonly #flushes = new Numbers()
+  readonly all = new DisturbedSteps()
+  #flushes = 0
+  #flushed = 0
 
-  add(stores: Stores, k: number): void {
+  /** `parts`: pages of its folio. What disturbed that came to all of them together; what one switch costs is not told by a part. */
+  add(stores: Stores, k: number, parts: number): void {
     const spent = stores.cpuNs[k] ?? 0
     const flushes = stores.flushes[k] ?? 0
     const switches = stores.switches[k] ?? 0
+    const share = stores.switchShare[k] ?? 0
+    this.all.push(spent, {
+      flushes: flushes / parts,
+      switches: switches / parts,
+      switchShares: share / parts,
+    })
     if (switches > 0) {
-      const share = stores.switchShare[k] ?? 0
-      if (flushes === 0 && switches === 1) {
+      if (flushes === 0 && switches === 1 && parts === 1) {
         this.switched.push(spent)
         this.#switchShares.push(share)
       }
       return
     }
     this.whole.push(spent)
-    this.#flushes.push(flushes)
+    this.#flushes += flushes / parts
+    this.#flushed += Math.min(1, flushes) / parts
     if (flushes === 0) this.alone.push(spent)
     else if (flushes === 1) this.once.push(spent)
   }
 
-  /**
-   * Without what flushes added: those that none interrupted are the short ones, since kswapd unmaps about as often as a store takes, and a run
-   * must spend in all what the recording did.
-   */
-  lessFlushes(flushNs: number): Numbers {
-    const bare = new Numbers()
-    for (let k = 0; k < this.whole.length; k++)
-      bare.push(lessened(this.whole.at(k), this.#flushes.at(k) * flushNs))
-    return bare
+  /** What comes once after a store that flushes met comes so often for each of them. */
+  flushedPerFlush(): number {
+    return this.#flushes === 0 ? 0 : this.#flushed / this.#flushes
   }
 
   /** What stores with a switch inside took more than others, each for itself: a switch falls into long stores more often than into short ones. */
@@ -263,7 +292,9 @@ class StoreClass {
  * CPU time that a thread loses by being switched away, and back: by the length of the run before it, and besides after any run, where a recording's
  * own short runs show more than others' do; `switch` undefined = no store shows it.
  */
-function switchCosts(classes: readonly StoreClass[]): Pick<StoreCosts, 'switch' | 'switchAnyRun'> {
+function switchCosts(
+  classes: readonly StoreClass[],
+): Pick<StoreCosts, 'switch' | 'switchAnyRun' | 'switchCost'> {
   const lost = new Numbers()
   const shares = new Numbers()
   for (const stores of classes) stores.addSwitchCosts(lost, shares)
@@ -278,6 +309,9 @@ function switchCosts(classes: readonly StoreClass[]): Pick<StoreCosts, 'switch' 
   const cost = (share: number, of: string): Cost =>
     fixed(ns * share, 'event', `stores with a switch inside less those without${of}`, usual.length)
   return {
+    switchCost: isTold
+      ? { usualNs: ns * (1 - anyRunShare), anyRunNs: ns * anyRunShare }
+      : undefined,
     switch: isTold ? cost(1 - anyRunShare, '') : undefined,
     switchAnyRun:
       anyRunShare > 0

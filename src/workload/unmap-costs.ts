@@ -1,4 +1,5 @@
 import { fixed, lessened, measured } from './cost-shapes.ts'
+import { type DisturbanceCosts, type Disturbances, DisturbedSteps } from './disturbed-steps.ts'
 import { Numbers } from './numbers.ts'
 import type { Cost } from './types.ts'
 
@@ -6,11 +7,12 @@ import type { Cost } from './types.ts'
 export const QUEUED = -1
 export const DISPLACED = -2
 
-/** From the end of one page's write to the gate of the next, by one thread in one batch that nothing disturbed. */
+/** From the end of one page's write to the gate of the next, by one thread in one batch. */
 export interface Gap {
   /** Event of the gate that ends it. */
   readonly event: number
   readonly ns: number
+  readonly disturbances: Disturbances
   /** Its own memory is unmapped: the flush is its own CPU's too. */
   readonly isOwner: boolean
   /** An owner of memory runs on another CPU. */
@@ -25,6 +27,10 @@ export interface Gap {
   readonly isFull: boolean
 }
 
+export function isUndisturbed({ disturbances: { flushes, switches } }: Gap): boolean {
+  return flushes + switches === 0
+}
+
 export interface UnmapCosts {
   readonly unmap: Cost
   readonly unmapRemote: Cost
@@ -33,8 +39,6 @@ export interface UnmapCosts {
   readonly unmapDirectHeld: Cost
   readonly unmapAfterStore: Cost
   readonly unmapRemoteAfterStore: Cost
-  /** What a flush received during a store adds to the step after it, ns: a cold TLB. */
-  readonly refillNs: number
   /** Removal of a stored page from the swap cache. */
   readonly removalNs: number
 }
@@ -53,7 +57,11 @@ const REMOVAL_IN_ZERO_GAP = 0.23
  * what it is longer by is a small difference of two larger ones, which repeats of one recording tell 1 to 3 times as long. Direct reclaimers
  * store every page themselves: their way is kept whole, too.
  */
-export function unmapCosts(gaps: readonly Gap[], sameBelowNs: number): UnmapCosts {
+export function unmapCosts(
+  gaps: readonly Gap[],
+  sameBelowNs: number,
+  costs: OwnDisturbanceCosts,
+): UnmapCosts {
   const kinds = new GapKinds(gaps, sameBelowNs)
   const afterZero = kinds.of(KERNEL, 'zero').median()
   const afterQueued = kinds.of(KERNEL, 'queued')
@@ -86,7 +94,7 @@ export function unmapCosts(gaps: readonly Gap[], sameBelowNs: number): UnmapCost
       kinds.afterStore(KERNEL_REMOTE, removalNs),
       'an owner of memory running elsewhere',
     ),
-    ...ownCosts(kinds),
+    ...ownCosts(kinds, costs),
     removalNs,
   }
 }
@@ -97,31 +105,54 @@ function afterStoreCost(ways: Numbers, who: string): Cost {
     : fixed(0, 'inferred', 'as after any page')
 }
 
-type OwnCosts = Pick<
-  UnmapCosts,
-  'unmapDirect' | 'unmapDirectRemote' | 'unmapDirectHeld' | 'refillNs'
->
+/** What a flush received during a store adds to what comes after it. */
+export interface Refill {
+  /** To a step after such a store, where the TLB is filled anew. */
+  readonly stepNs: number
+  /** By mean over the stores that a flush struck. */
+  readonly storeNs: number
+}
 
-/** By tasks that reclaim for themselves: steps after a store that a flush interrupted are told apart where there are enough of both. */
-function ownCosts(kinds: GapKinds): OwnCosts {
-  const way = 'end of one write to the next by a task that reclaims for itself'
-  const calm = kinds.own(false, false, false)
+/** A cold TLB; who has to flush what another CPU has loaded finds it cold in any case. */
+export function refillAfterFlush(gaps: readonly Gap[], sameBelowNs: number): Refill {
+  const kinds = new GapKinds(gaps, sameBelowNs)
+  const calm = kinds.ownUndisturbed(false)
+  const flushed = kinds.ownUndisturbed(true)
+  if (Math.min(calm.length, flushed.length) < MIN_GAPS) return { stepNs: 0, storeNs: 0 }
+  const stepNs = Math.max(0, flushed.lowerQuartile() - calm.lowerQuartile())
+  const after = gaps.filter(({ isOwner, flushes }) => isOwner && flushes > 0)
+  return { stepNs, storeNs: (stepNs * after.filter(refills).length) / after.length }
+}
+
+function refills({ isHeld, isRemote, flushes }: Gap): boolean {
+  return !isHeld && !isRemote && flushes > 0
+}
+
+/** What disturbances cost in such a step, and a flush during the store before. */
+export interface OwnDisturbanceCosts extends DisturbanceCosts {
+  readonly refillNs: number
+}
+
+type OwnCosts = Pick<UnmapCosts, 'unmapDirect' | 'unmapDirectRemote' | 'unmapDirectHeld'>
+
+/** By tasks that reclaim for themselves. */
+function ownCosts(kinds: GapKinds, costs: OwnDisturbanceCosts): OwnCosts {
+  const way =
+    'end of one write to the next by a task that reclaims for itself, apart from flushes received and switches'
+  const calm = kinds.own({ isRemote: false, isHeld: false }, costs)
   const isTold = calm.length >= MIN_GAPS
-  const flushed = kinds.own(false, false, true)
-  const refill = flushed.length >= MIN_GAPS ? flushed.lowerQuartile() - calm.lowerQuartile() : 0
-  const held = kinds.own(false, true, false)
-  const remote = kinds.own(true, true, false)
+  const held = kinds.own({ isRemote: false, isHeld: true }, costs)
+  const remote = kinds.own({ isRemote: true, isHeld: true }, costs)
   return {
     unmapDirect: ownCost(
-      isTold ? calm : kinds.any(OWNER),
+      isTold ? calm : kinds.own({ isRemote: false }, costs),
       isTold ? `${way}, its page tables loaded nowhere else` : way,
     ),
-    unmapDirectHeld: heldCost(isTold ? held : new Numbers(), flushed, way),
+    unmapDirectHeld: heldCost(isTold ? held : new Numbers(), kinds.ownUndisturbed(true), way),
     unmapDirectRemote: ownCost(
-      isTold && remote.length >= MIN_GAPS ? remote : kinds.any(OWNER_REMOTE),
+      isTold && remote.length >= MIN_GAPS ? remote : kinds.own({ isRemote: true }, costs),
       `${way}, while another runs elsewhere`,
     ),
-    refillNs: isTold ? Math.max(0, refill) : 0,
   }
 }
 
@@ -149,9 +180,14 @@ type By = Pick<Gap, 'isOwner' | 'isRemote'>
 const KERNEL: By = { isOwner: false, isRemote: false }
 const KERNEL_REMOTE: By = { isOwner: false, isRemote: true }
 const OWNER: By = { isOwner: true, isRemote: false }
-const OWNER_REMOTE: By = { isOwner: true, isRemote: true }
 
 type Before = 'stored' | 'zero' | 'queued' | 'displaced'
+
+/** Where the page tables of the unmapped memory are loaded beside; `isHeld` absent = either. */
+interface Elsewhere {
+  readonly isRemote: boolean
+  readonly isHeld?: boolean
+}
 
 /** Gaps by whose memory, where its owners run, and what was before; batches that were not written whole only where there are too few others. */
 class GapKinds {
@@ -167,10 +203,26 @@ class GapKinds {
     return this.#select(by, (gap) => (this.#before(gap) === before ? gap.ns : -1))
   }
 
-  /** By owners themselves, by whether a flush interrupted the store before. */
-  own(isRemote: boolean, isHeld: boolean, isFlushed: boolean): Numbers {
-    return this.#select({ isOwner: true, isRemote }, (gap) =>
-      gap.isHeld === isHeld && gap.flushes > 0 === isFlushed ? gap.ns : -1,
+  /** By owners themselves, without what disturbed them. */
+  own({ isRemote, isHeld }: Elsewhere, costs: OwnDisturbanceCosts): Numbers {
+    const full = new DisturbedSteps()
+    const loose = new DisturbedSteps()
+    for (const gap of this.#gaps) {
+      if (!gap.isOwner || gap.isRemote !== isRemote) continue
+      if (gap.isHeld === (isHeld ?? gap.isHeld))
+        (gap.isFull ? full : loose).push(
+          gap.ns,
+          gap.disturbances,
+          refills(gap) ? costs.refillNs : 0,
+        )
+    }
+    return (full.length >= MIN_GAPS || loose.length === 0 ? full : loose).bare(costs)
+  }
+
+  /** By owners whose page tables are loaded nowhere else, by whether a flush interrupted the store before. */
+  ownUndisturbed(isFlushed: boolean): Numbers {
+    return this.#select(OWNER, (gap) =>
+      !gap.isHeld && gap.flushes > 0 === isFlushed ? gap.ns : -1,
     )
   }
 
@@ -208,7 +260,7 @@ class GapKinds {
     const full = new Numbers()
     const loose = new Numbers()
     for (const gap of this.#gaps) {
-      if (gap.isOwner !== isOwner || gap.isRemote !== isRemote) continue
+      if (gap.isOwner !== isOwner || gap.isRemote !== isRemote || !isUndisturbed(gap)) continue
       const ns = read(gap)
       if (ns >= 0) (gap.isFull ? full : loose).push(ns)
     }

@@ -8,6 +8,8 @@ const FLUSH_NS = 40_000
 const CALM_NS = 15_000
 const COLD_NS = 27_000
 const HELD_NS = 30_000
+const FAULT_NS = 80_000
+const FLUSHED_FAULT_NS = 70_000
 const PAGES = 400
 
 type Kind = (typeof EVENT)[keyof typeof EVENT]
@@ -60,6 +62,23 @@ class Script {
     this.add(EVENT.directEnd, 1, APP, [pages])
   }
 
+  /** The application on CPU 1 swaps pages in, one of which takes longer; where kswapd runs, it unmaps a page during every other fault. */
+  appFaults(faults: number, of: { readonly isBesideKswapd: boolean }): void {
+    for (let fault = 0; fault < faults; fault++) {
+      this.ns += 1000
+      this.add(EVENT.fault, 1, APP)
+      this.add(EVENT.read, 1, APP, [fault])
+      this.ns += FAULT_NS / 2
+      if (of.isBesideKswapd && fault % 2 === 0) {
+        this.add(EVENT.gate, 0, KSWAPD, [this.#pages++])
+        this.ns += FLUSHED_FAULT_NS
+        this.add(EVENT.written, 0, KSWAPD)
+      }
+      this.ns += FAULT_NS / 2
+      this.add(EVENT.faultReturn, 1, APP)
+    }
+  }
+
   finish(): Recording {
     return madeRecording(this.#builder, { cpus: 2, endNs: this.ns + 1 })
   }
@@ -105,5 +124,18 @@ describe('a task that unmaps its own memory', () => {
     const costs = costsOf((script) => script.appWrites(PAGES, { step: CALM_NS, flushEvery: 4 }))
     expect(costs.unmapDirect.fixedNs).toBe(CALM_NS)
     expect(costs.flushReceived.fixedNs).toBeCloseTo(FLUSH_NS + COLD_NS - CALM_NS, -2)
+  })
+
+  it('swaps pages in for as long as all its faults take, apart from the flushes that they met', () => {
+    const costs = costsOf((script) => {
+      script.appWrites(PAGES, { step: CALM_NS, flushEvery: 4 })
+      script.appFaults(PAGES, { isBesideKswapd: true })
+    })
+    expect(costs.swapIn.n).toBe(PAGES)
+    expect(costs.swapIn.fixedNs).toBeCloseTo(
+      FAULT_NS + (FLUSHED_FAULT_NS - costs.flushReceived.fixedNs) / 2,
+      -2,
+    )
+    expect(costs.unmapDirect.fixedNs).toBe(CALM_NS)
   })
 })

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { Random } from '../../src/replay/random.ts'
 import { classifyStores, type StoreSample, storeCosts } from '../../src/workload/stores.ts'
 
 const ZEROS = 60
@@ -57,7 +58,7 @@ describe('where events tell what became of the pages', () => {
       isRefused,
     }))
     expect(stores.isSame).toEqual(isZero)
-    const { store, storeSame } = storeCosts(stores, false)
+    const { store, storeSame } = storeCosts(stores, { isWholeGap: false, refillNs: 0 })
     expect([store.fixedNs, store.n]).toEqual([QUEUED_NS, 200])
     expect([storeSame.fixedNs, storeSame.n]).toEqual([ZERO_NS, 200])
   })
@@ -68,5 +69,50 @@ describe('where events tell what became of the pages', () => {
       isRefused: new Uint8Array(read.length),
     }))
     expect(stores.isSame.reduce((sum, is) => sum + is, 0)).toBe(400)
+  })
+})
+
+describe('pages that are unmapped elsewhere at moments that no store decides', () => {
+  const STORES = 6000
+  const MEAN_APART_NS = 200_000
+
+  /** Stores of 80 to 320 us by a task, one after another, each page unmapped elsewhere meanwhile adds so much. */
+  const readAt = (flushNs: number): StoreSample[] => {
+    const [kernel] = samples as [StoreSample]
+    const read: StoreSample[] = []
+    for (let event = 0; event < 100; event++)
+      read.push({ ...kernel, event, entry: event, cpuNs: QUEUED_NS, isBeyondGate: false })
+    const random = new Random(1, 0)
+    const apart = (): number => -Math.log(random.next() / 2 ** 32) * MEAN_APART_NS
+    let untilNext = apart()
+    for (let k = 0; k < STORES; k++) {
+      let cpuNs = 80_000 + random.below(240) * 1000
+      let flushes = 0
+      while (untilNext < cpuNs) {
+        flushes++
+        cpuNs += flushNs
+        untilNext += apart()
+      }
+      untilNext -= cpuNs
+      const event = 100 + k
+      const store = { event, entry: event, cpuNs, flushes, isKernel: false, isBeyondGate: false }
+      read.push({ ...kernel, ...store })
+    }
+    return read
+  }
+  const toldBy = (read: readonly StoreSample[]) => {
+    const { stores } = classifyStores(read, { sameShare: 0, zeroMap: false })
+    return storeCosts(stores, { isWholeGap: false, refillNs: 0 })
+  }
+
+  it('take of the stores in sum what they cost in sum', () => {
+    const read = readAt(20_000)
+    const { flushInStore, storeDirect } = toldBy(read)
+    const direct = read.filter(({ isKernel }) => !isKernel)
+    const sum = (of: (store: StoreSample) => number): number =>
+      direct.reduce((total, store) => total + of(store), 0)
+    const left = sum(({ cpuNs }) => cpuNs) - sum(({ flushes }) => flushes) * flushInStore.fixedNs
+    expect(storeDirect.n).toBe(STORES)
+    expect(storeDirect.fixedNs).toBeCloseTo(left / STORES, 1)
   })
 })
