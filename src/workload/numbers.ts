@@ -42,12 +42,21 @@ export class Numbers {
 
   /** The value at which half of their sum is reached: the middle of what a moment chosen by chance falls into. NaN = none. */
   medianByLength(): number {
+    return this.#byLength(1 / 2)
+  }
+
+  /** The value at which a quarter of their sum is reached. NaN = none. */
+  lowerQuartileByLength(): number {
+    return this.#byLength(1 / 4)
+  }
+
+  #byLength(share: number): number {
     const sorted = this.copyValues().sort()
-    const half = (this.mean() * this.length) / 2
+    const until = this.mean() * this.length * share
     let sum = 0
     for (const value of sorted) {
       sum += value
-      if (sum >= half) return value
+      if (sum >= until) return value
     }
     return Number.NaN
   }

@@ -195,8 +195,9 @@ export function storeCosts(
   const chosen = hasKernel ? kernel : user.whole.length > 0 ? user : kernel
   const tellsFlush = hasKernel && user.alone.length > 0 && user.once.length >= MIN_SAMPLES
   const alone = hasUser ? user.alone : kernel.whole
-  // A host's slow stretches make stores longer, which flushes then strike oftener: they are above the lower quartiles.
-  const longerNs = tellsFlush ? user.once.lowerQuartile() - alone.lowerQuartile() : 0
+  // A host's slow stretches make stores longer, which flushes then strike oftener: they are above the lower quartiles. And a flush strikes long stores
+  // oftener than short ones, as a moment chosen by chance does.
+  const longerNs = tellsFlush ? user.once.lowerQuartile() - alone.lowerQuartileByLength() : 0
   const inStoreNs = Math.max(0, longerNs)
   const flushNs = tellsFlush ? inStoreNs + refillNs * user.flushedPerFlush() : 0
   const switched = switchCosts([kernel, user])
@@ -219,7 +220,7 @@ export function storeCosts(
       flushNs,
       tellsFlush ? 'event' : 'default',
       tellsFlush
-        ? `lower quartile of stores by direct reclaimers during which one page was unmapped elsewhere, less that of those during which none was${refillNs > 0 ? '; and so the step after such a store' : ''}`
+        ? `lower quartile of stores by direct reclaimers during which one page was unmapped elsewhere, less that by length of those during which none was${refillNs > 0 ? '; and so the step after such a store' : ''}`
         : 'too few stores by direct reclaimers',
       user.once.length,
     ),

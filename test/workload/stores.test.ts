@@ -105,6 +105,10 @@ describe('pages that are unmapped elsewhere at moments that no store decides', (
     return storeCosts(stores, { isWholeGap: false, refillNs: 0 })
   }
 
+  it.each([0, 20_000])('cost what they add, though long stores meet more of them (%i ns)', (ns) => {
+    expect(Math.abs(toldBy(readAt(ns)).flushInStore.fixedNs - ns)).toBeLessThan(6000)
+  })
+
   it('take of the stores in sum what they cost in sum', () => {
     const read = readAt(20_000)
     const { flushInStore, storeDirect } = toldBy(read)
