@@ -108,5 +108,6 @@ export function openCosts(
     unmapShared: sampler('unmapShared'),
     switchAnyRun: sampler('switchAnyRun'),
     skip: sampler('skip'),
+    flushInReclaim: sampler('flushInReclaim'),
   }
 }

@@ -22,17 +22,17 @@ export function dropMemory(cpus: readonly Cpu[], thread: Thread): void {
   cpu.holdsMemory = false
 }
 
-/** Interrupts every CPU that runs such a thread for as long as is drawn, ns; returns how many were hit. */
+/** Interrupts every CPU that runs such a thread for as long as is drawn for it, ns; returns how many were hit. */
 export function interruptMemoryElsewhere(
   scheduler: Scheduler,
   thread: Thread,
-  draw: () => number,
+  draw: (of: Thread) => number,
 ): number {
   let hit = 0
   for (const cpu of scheduler.cpus) {
     if (!runsOtherMemory(cpu, thread)) continue
     hit++
-    const ns = draw()
+    const ns = draw(cpu.current as Thread)
     if (ns > 0) scheduler.interrupt(cpu, ns)
   }
   return hit

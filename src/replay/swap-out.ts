@@ -24,11 +24,13 @@ const NO_MEMORY = -2
 export class SwapOuts {
   readonly #kernel: Kernel
   #swapoutIds = 0
-  readonly #drawFlush: () => number
+  readonly #drawFlush: (of: Thread) => number
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel
-    this.#drawFlush = () => kernel.costs.flushReceived.draw()
+    const { flushInReclaim, flushReceived } = kernel.costs
+    this.#drawFlush = ({ span }) =>
+      (span === 0 || flushInReclaim.isNone ? flushReceived : flushInReclaim).draw()
   }
 
   /** Its slots, and what unmapping takes, ns: the caller spends that and `scan.lostNs`, and goes on with `handOver`. A folio that gets no slots stays. */

@@ -52,6 +52,7 @@ class Position {
   /** What had come to the thread when its fault began, and how often time had been stolen from it. */
   faultBegan: Disturbances = UNDISTURBED
   faultStrikes = 0
+  faultBeside: 'none' | 'kernel' | 'task' = 'none'
   faultReads = 0
   faultReclaims = 0
   /** CPU time of the page's store before that, QUEUED = another's task. */
@@ -101,6 +102,8 @@ export class CostSamples {
   readonly directEntryAny = new Numbers()
   readonly memcgEntry = new Numbers()
   readonly swapIn = new DisturbedSteps()
+  /** Of these, those that began beside a kernel thread that unmaps, and beside nobody who does. */
+  readonly swapInBeside = { kernel: new DisturbedSteps(), none: new DisturbedSteps() }
   readonly push = new Numbers()
   readonly wakeLatency = new Numbers()
   readonly stores: StoreSample[] = []
@@ -484,12 +487,20 @@ export class CostSamples {
     position.faultCpu = cpu
     position.faultBegan = disturbancesBetween(UNDISTURBED, thread)
     position.faultStrikes = thread.strikes
+    position.faultBeside = this.#threads.unmapperBeside(thread)
     position.faultReads = 0
     position.faultReclaims = 0
   }
 
   #reads(thread: Thread, i: number): void {
     this.#at(thread).faultReads += pagesOfEvent(this.#recording, i)
+  }
+
+  #addSwapIn(thread: Thread, cpu: number): void {
+    const { faultBegan, faultBeside, faultCpu } = this.#at(thread)
+    const disturbances = disturbancesBetween(faultBegan, thread)
+    this.swapIn.push(cpu - faultCpu, disturbances)
+    if (faultBeside !== 'task') this.swapInBeside[faultBeside].push(cpu - faultCpu, disturbances)
   }
 
   #faultReturns(thread: Thread, cpu: number, counts: boolean): void {
@@ -500,8 +511,7 @@ export class CostSamples {
       position.faultReclaims === 0 &&
       thread.hasMemory
     ) {
-      if (counts && thread.strikes === position.faultStrikes)
-        this.swapIn.push(cpu - position.faultCpu, disturbancesBetween(position.faultBegan, thread))
+      if (counts && thread.strikes === position.faultStrikes) this.#addSwapIn(thread, cpu)
     }
     position.faultCpu = -1
   }

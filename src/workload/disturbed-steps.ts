@@ -76,4 +76,32 @@ export class DisturbedSteps {
     for (let k = 0; k < each.length; k++) each.set(k, each.at(k) * scale)
     return each
   }
+
+  /** Means over the steps without what switches added, by flushes and by time, and the variance of the latter's. */
+  means(switchCost: SwitchCost | undefined): StepMeans {
+    let count = 0
+    let flushes = 0
+    let sum = 0
+    let squares = 0
+    for (let k = 0; k < this.#ns.length; k++) {
+      const switches = this.#switches.at(k)
+      if (switches > 0 && switchCost === undefined) continue
+      const now = { switches, switchShares: this.#switchShares.at(k) }
+      const ns =
+        this.#ns.at(k) - (switchCost === undefined ? 0 : switchedNs(UNDISTURBED, now, switchCost))
+      count++
+      flushes += this.#flushes.at(k)
+      sum += ns
+      squares += ns * ns
+    }
+    const ns = sum / count
+    return { count, flushes: flushes / count, ns, variance: (squares / count - ns * ns) / count }
+  }
+}
+
+export interface StepMeans {
+  readonly count: number
+  readonly flushes: number
+  readonly ns: number
+  readonly variance: number
 }

@@ -58,6 +58,8 @@ export class Thread {
   strikes = 0
   inDirect = false
   inFault = false
+  /** It has unmapped pages. */
+  unmaps = false
 
   constructor(tid: number, traits: { readonly hasMemory: boolean; readonly isUser: boolean }) {
     this.tid = tid
@@ -244,6 +246,7 @@ export class Threads {
       this.#runsOn(cpu, thread)
     }
     if (kind === EVENT.gate) {
+      thread.unmaps = true
       if (!thread.isUser && !this.isHeldElsewhere(cpu)) this.#holds[cpu] = 0
       for (const other of this.running)
         if (other !== undefined && other !== thread && other.hasMemory) other.flushes++
@@ -272,6 +275,17 @@ export class Threads {
    */
   isHeldElsewhere(cpu: number): boolean {
     return this.#holds.some((holds, other) => holds === 1 && other !== cpu)
+  }
+
+  /** Who runs on other CPUs that may unmap pages of this thread's memory meanwhile: nobody, kernel threads, or tasks that reclaim for themselves. */
+  unmapperBeside(thread: Thread): 'none' | 'kernel' | 'task' {
+    let found: 'none' | 'kernel' = 'none'
+    for (const other of this.running) {
+      if (other === undefined || other === thread) continue
+      if (other.inDirect && other.isUser) return 'task'
+      if (other.unmaps && !other.isUser) found = 'kernel'
+    }
+    return found
   }
 
   /** An owner of memory runs on a CPU other than this thread's. */

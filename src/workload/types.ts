@@ -304,7 +304,7 @@ export const COSTS = [
   'unmapDirectRemote',
   /** As `unmap`, after a store by the same thread in the same batch: that page leaves the swap cache first, and the caches are full of the codec's work; none = as `unmap`. */
   'unmapAfterStore',
-  /** CPU time that a running task loses per page of its address space unmapped elsewhere. */
+  /** CPU time that a running task loses per page of its address space unmapped elsewhere: the interrupt, and filling the TLB anew. */
   'flushReceived',
   /** One page examined and kept (referenced, or locked). */
   'scanKept',
@@ -342,6 +342,8 @@ export const COSTS = [
   'switchAnyRun',
   /** One page that MGLRU passes over because its caller may not have it written; none = a third of `scanKept`. */
   'skip',
+  /** As `flushReceived`, by a task that reclaims for itself then; none = as by any other. */
+  'flushInReclaim',
 ] as const
 export type CostName = (typeof COSTS)[number]
 

@@ -149,6 +149,7 @@ function makeCase(policy: SlowPolicy, seed: number, { largest, isNamed, hasMemcg
       unmapAfterStore: many(6000, 40_000),
       unmapRemoteAfterStore: many(12_000, 70_000),
       flushReceived: many(1000, 90_000),
+      ...(draw(0, 2) === 0 ? {} : { flushInReclaim: many(500, 50_000) }),
       scanKept: many(300, 3000),
       freeClean: many(300, 3000),
       batch: many(1000, 9000),

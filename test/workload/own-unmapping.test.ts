@@ -41,7 +41,10 @@ class Script {
   }
 
   /** The application on CPU 1 writes its own pages; where kswapd unmaps one during a store, store and next step are longer. */
-  appWrites(pages: number, times: { readonly step: number; readonly flushEvery: number }): void {
+  appWrites(
+    pages: number,
+    times: { readonly step: number; readonly flushEvery: number; readonly cold?: number },
+  ): void {
     this.add(EVENT.directBegin, 1, APP)
     this.add(EVENT.isolate, 1, APP, [pages, pages, pages])
     let step = times.step
@@ -53,7 +56,7 @@ class Script {
       if (times.flushEvery > 0 && page % times.flushEvery === 0) {
         this.add(EVENT.gate, 0, KSWAPD, [this.#pages++])
         this.ns += FLUSH_NS
-        step = COLD_NS
+        step = times.cold ?? COLD_NS
       }
       this.ns += STORE_NS / 2
       this.add(EVENT.written, 1, APP)
@@ -126,16 +129,43 @@ describe('a task that unmaps its own memory', () => {
     expect(costs.flushReceived.fixedNs).toBeCloseTo(FLUSH_NS + COLD_NS - CALM_NS, -2)
   })
 
-  it('swaps pages in for as long as all its faults take, apart from the flushes that they met', () => {
+  it('finds a cold TLB where it flushes what another CPU has loaded, whatever struck the store before', () => {
+    const costs = costsOf((script) => {
+      script.appWrites(PAGES, { step: CALM_NS, flushEvery: 4 })
+      goElsewhere(script)
+      script.appWrites(PAGES, { step: HELD_NS, flushEvery: 4, cold: HELD_NS })
+    })
+    expect(costs.unmapDirect.fixedNs).toBe(CALM_NS)
+    expect(costs.unmapDirectHeld.fixedNs).toBe(HELD_NS)
+    // Half of the flushes are followed by such a way.
+    expect(costs.flushReceived.fixedNs).toBeCloseTo(FLUSH_NS + (COLD_NS - CALM_NS) / 2, -2)
+  })
+
+  it('tells of faults apart what a flush costs them: who runs elsewhere as they begin does not depend on how long they take', () => {
+    const costs = costsOf((script) => {
+      script.appWrites(PAGES, { step: CALM_NS, flushEvery: 4 })
+      script.appFaults(PAGES, { isBesideKswapd: true })
+      script.switchTo(0, KSWAPD, 0)
+      script.appFaults(PAGES, { isBesideKswapd: false })
+    })
+    expect(costs.flushReceived.fixedNs).toBeCloseTo(FLUSHED_FAULT_NS, -2)
+    expect(costs.flushInReclaim.fixedNs).toBeCloseTo(FLUSH_NS + COLD_NS - CALM_NS, -2)
+    expect(costs.swapIn.n).toBe(2 * PAGES)
+    expect(costs.swapIn.fixedNs).toBeCloseTo(FAULT_NS, -2)
+    expect(costs.unmapDirect.fixedNs).toBe(CALM_NS)
+  })
+
+  it('has one cost of all flushes where too few faults tell another', () => {
     const costs = costsOf((script) => {
       script.appWrites(PAGES, { step: CALM_NS, flushEvery: 4 })
       script.appFaults(PAGES, { isBesideKswapd: true })
     })
+    expect(costs.flushReceived.fixedNs).toBeCloseTo(FLUSH_NS + COLD_NS - CALM_NS, -2)
+    expect(costs.flushInReclaim.fixedNs).toBe(0)
     expect(costs.swapIn.n).toBe(PAGES)
     expect(costs.swapIn.fixedNs).toBeCloseTo(
       FAULT_NS + (FLUSHED_FAULT_NS - costs.flushReceived.fixedNs) / 2,
       -2,
     )
-    expect(costs.unmapDirect.fixedNs).toBe(CALM_NS)
   })
 })

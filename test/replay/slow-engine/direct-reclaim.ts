@@ -34,12 +34,13 @@ export function* directReclaim(
   thread: Thread,
   of: { readonly mayWrite: boolean; readonly group?: Group; readonly target?: number },
 ): Program<number> {
-  const { clock, costs, lastReclaims, log } = machine
+  const { clock, costs, lastReclaims, log, reclaiming } = machine
   const { target = CLUSTER, ...how } = of
   const from = clock.now
   const scan = newScan(thread, { context: 'direct', ...how })
   scan.target = target
   const group = targetOf(machine, scan)
+  reclaiming.add(thread)
   const sinceNs = from - (lastReclaims.get(thread.cpu) ?? Number.NEGATIVE_INFINITY)
   const share = (of.mayWrite ? shareOfColdEntry : shareOfWorkersEntry)(sinceNs)
   yield {
@@ -65,6 +66,7 @@ export function* directReclaim(
     if (scan.reclaimed > 0) break
     scan.force = true
   }
+  reclaiming.delete(thread)
   if (of.group === undefined) lastReclaims.set(thread.cpu, clock.now)
   const { reclaimed } = scan
   const kind = of.group === undefined ? 'direct' : 'memcg'

@@ -31,6 +31,8 @@ export class Machine {
   readonly lastPasses = new Map<number, number>()
   /** By CPU: when its last direct reclaim ended, for whoever needed memory. */
   readonly lastReclaims = new Map<number, number>()
+  /** Threads that reclaim for themselves now. */
+  readonly reclaiming = new Set<Thread>()
   /** The root group, and those of the workload by their places and one. */
   readonly root: Group
   readonly #groups: readonly Group[]

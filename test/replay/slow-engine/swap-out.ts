@@ -50,14 +50,19 @@ function takeSlots({ slots }: Machine, { group, pages }: Folio): number {
 }
 
 /** Other CPUs with an address space are interrupted: they flush at once, the sender waits for it. */
-function* unmap({ clock, costs }: Machine, { thread, isAfterStore }: Scan, folio: Folio): Program {
+function* unmap(
+  { clock, costs, reclaiming }: Machine,
+  { thread, isAfterStore }: Scan,
+  folio: Folio,
+): Program {
   const isRemote = clock.othersWithMemory(thread).length > 0
   const local = isAfterStore ? costs.unmapAfterStore : costs.unmap
   const remote = isAfterStore ? costs.unmapRemoteAfterStore : costs.unmapRemote
   yield { spend: drawEach(folio.pages, isRemote ? remote : local) }
   if (!isRemote) return
   for (const other of clock.othersWithMemory(thread)) {
-    const ns = costs.flushReceived.draw()
+    const isReclaiming = reclaiming.has(other) && !costs.flushInReclaim.isNone
+    const ns = (isReclaiming ? costs.flushInReclaim : costs.flushReceived).draw()
     if (other.at !== undefined) other.at += ns
   }
 }
