@@ -354,6 +354,7 @@ export class CostSamples {
     const position = this.#at(thread)
     const folioPages = pagesOfEvent(this.#recording, i)
     position.gates += folioPages
+    const isHeld = this.#threads.isHeldElsewhere(thread.cpu)
     // What an interruption or a switch adds is counted apart; how long a step would have been from which time was stolen is not known.
     if (position.writtenCpu >= 0 && thread.strikes === position.writtenStrikes)
       position.gaps.push({
@@ -362,7 +363,8 @@ export class CostSamples {
         ns: (cpu - position.writtenCpu) / folioPages,
         isOwner: thread.hasMemory,
         isRemote: this.#threads.hasRemoteOwner(thread),
-        isHeld: this.#threads.isHeldElsewhere(thread.cpu),
+        isHeld,
+        isSure: !isHeld || this.#threads.isSurelyHeldElsewhere(thread.cpu),
         flushes: position.writtenFlushes,
         after: position.writtenAfter,
       })

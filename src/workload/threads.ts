@@ -179,6 +179,8 @@ export class Threads {
   readonly running: (Thread | undefined)[]
   /** By CPU, 1 = an owner's page tables are still loaded there, whatever runs. */
   readonly #holds: Uint8Array
+  /** By CPU, 1 = a kernel thread has unmapped pages since the owner left, on whichever CPU: some recorded flushes drop the page tables there. */
+  readonly #isDoubtful: Uint8Array
   /** By CPU: the task that ran there last, idling left out. */
   readonly #last: (Thread | undefined)[]
   readonly #recording: Recording
@@ -190,6 +192,7 @@ export class Threads {
     this.running = new Array<Thread | undefined>(recording.cpus).fill(undefined)
     this.#last = this.running.slice()
     this.#holds = new Uint8Array(recording.cpus)
+    this.#isDoubtful = new Uint8Array(recording.cpus)
   }
 
   get(tid: number): Thread {
@@ -247,7 +250,12 @@ export class Threads {
     }
     if (kind === EVENT.gate) {
       thread.unmaps = true
-      if (!thread.isUser && !this.isHeldElsewhere(cpu)) this.#holds[cpu] = 0
+      if (!thread.isUser) {
+        if (!this.isHeldElsewhere(cpu)) this.#holds[cpu] = 0
+        this.running.forEach((runs, at) => {
+          if (runs?.hasMemory !== true) this.#isDoubtful[at] = 1
+        })
+      }
       for (const other of this.running)
         if (other !== undefined && other !== thread && other.hasMemory) other.flushes++
     }
@@ -265,7 +273,9 @@ export class Threads {
     this.running[cpu] = thread
     thread.speed = this.#speedOf(cpu)
     // A process brings its own page tables; kernel threads and idling keep those that are there.
-    if (thread.isUser) this.#holds[cpu] = thread.hasMemory ? 1 : 0
+    if (!thread.isUser) return
+    this.#holds[cpu] = thread.hasMemory ? 1 : 0
+    this.#isDoubtful[cpu] = 0
   }
 
   /**
@@ -275,6 +285,13 @@ export class Threads {
    */
   isHeldElsewhere(cpu: number): boolean {
     return this.#holds.some((holds, other) => holds === 1 && other !== cpu)
+  }
+
+  /** The same, and nothing has happened since an owner ran there by which it could have dropped them. */
+  isSurelyHeldElsewhere(cpu: number): boolean {
+    return this.#holds.some(
+      (holds, other) => holds === 1 && other !== cpu && this.#isDoubtful[other] === 0,
+    )
   }
 
   /** Who runs on other CPUs that may unmap pages of this thread's memory meanwhile: nobody, kernel threads, or tasks that reclaim for themselves. */

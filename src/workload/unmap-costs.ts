@@ -19,6 +19,8 @@ export interface Gap {
   readonly isRemote: boolean
   /** Another CPU has the owners' page tables loaded. */
   readonly isHeld: boolean
+  /** Whether another has them is certain. */
+  readonly isSure: boolean
   /** Flushes received during the store before. */
   readonly flushes: number
   /** CPU time of the store before, by the same thread, of a page that it then freed; QUEUED, DISPLACED = none. */
@@ -209,7 +211,7 @@ class GapKinds {
     const loose = new DisturbedSteps()
     for (const gap of this.#gaps) {
       if (!gap.isOwner || gap.isRemote !== isRemote) continue
-      if (gap.isHeld === (isHeld ?? gap.isHeld))
+      if (isHeld === undefined || (gap.isSure && gap.isHeld === isHeld))
         (gap.isFull ? full : loose).push(
           gap.ns,
           gap.disturbances,

@@ -14,7 +14,7 @@ export type ToldUnmapped = ReadonlyMap<number, number>
 const WAITING: readonly ((gap: Gap) => boolean)[] = [
   ({ isOwner, isRemote }) => isOwner && isRemote,
   ({ isOwner, isRemote }) => !isOwner && isRemote,
-  ({ isOwner, isRemote, isHeld }) => isOwner && !isRemote && isHeld,
+  ({ isOwner, isRemote, isHeld, isSure }) => isOwner && !isRemote && isHeld && isSure,
 ]
 
 /**

@@ -117,6 +117,19 @@ describe('a task that unmaps its own memory', () => {
     expect(costs.unmapDirectHeld.n).toBe(PAGES - 1)
   })
 
+  it('is no sample of that where a kernel thread has unmapped since, which may have dropped them', () => {
+    const costs = costsOf((script) => {
+      script.appWrites(PAGES, { step: CALM_NS, flushEvery: 0 })
+      goElsewhere(script)
+      script.appWrites(PAGES, { step: HELD_NS, flushEvery: 0 })
+      script.add(EVENT.gate, 0, KSWAPD, [10 * PAGES])
+      script.appWrites(2 * PAGES, { step: CALM_NS, flushEvery: 0 })
+    })
+    expect(costs.unmapDirectHeld.fixedNs).toBe(HELD_NS)
+    expect(costs.unmapDirectHeld.n).toBe(PAGES - 1)
+    expect(costs.unmapDirect.n).toBe(PAGES - 1)
+  })
+
   it('pays as ever where no other CPU has them', () => {
     const costs = costsOf((script) => script.appWrites(PAGES, { step: CALM_NS, flushEvery: 0 }))
     expect(costs.unmapDirectHeld.fixedNs).toBe(0)
@@ -133,6 +146,8 @@ describe('a task that unmaps its own memory', () => {
     const costs = costsOf((script) => {
       script.appWrites(PAGES, { step: CALM_NS, flushEvery: 4 })
       goElsewhere(script)
+      // Who flushes may have dropped the page tables: from then on it is not certain that they are there.
+      script.appWrites(PAGES, { step: HELD_NS, flushEvery: 0 })
       script.appWrites(PAGES, { step: HELD_NS, flushEvery: 4, cold: HELD_NS })
     })
     expect(costs.unmapDirect.fixedNs).toBe(CALM_NS)
