@@ -38,6 +38,7 @@ class Position {
   batchEndCpu = -1
   gates = 0
   taken = 0
+  /** Where the step before the pass over the shrinkers under way ended; -1 = none is under way. */
   slabCpu = -1
   /** Share of a cold pass's time that the pass under way costs. */
   slabShare = 1
@@ -69,12 +70,20 @@ class Position {
   /** CPU time at the end of a scan of a kernel thread that reclaims for itself, -1 = something else has come since. */
   scanCpu = -1
   slabDisturbances = 0
+  slabEndCpu = -1
+  slabEndDisturbances = 0
+  /** CPU time at the last step of reclaim, a batch or a list with nothing to take; -1 = none in the call under way. */
+  stepCpu = -1
+  stepDisturbances = 0
+  isForMemcg = false
   /** A shrinker of the pass gave something back. */
   slabFreed = false
   /** Gaps of the batch under way. */
   readonly gaps: Omit<Gap, 'isFull'>[] = []
   batchSpent = 0
   batchDisturbances = 0
+  /** The batch under way was isolated right after another. */
+  batchFollows = false
 }
 
 /** Share of a batch's pages that must have been written for its gaps to say what unmapping costs. */
@@ -91,12 +100,15 @@ export class CostSamples {
   readonly gaps: Gap[] = []
   readonly scanKept = new Numbers()
   readonly freeClean = new Numbers()
+  /** Of batches right after others: of those freed whole, and of any. */
   readonly batch = new Numbers()
+  readonly batchAny = new Numbers()
   readonly isolate = new Numbers()
   readonly skip = new Numbers()
-  /** Of cold passes over the shrinkers; and of any, as if they had been cold. */
+  /** Of cold passes over the shrinkers by owners of memory; and of any by users, or by others, as if they had been cold. */
   readonly slab = new Numbers()
   readonly slabAny = new Numbers()
+  readonly slabOthers = new Numbers()
   /** Of cold calls by owners of memory whose entry and exit nothing disturbed; and of any by users, as if they had been cold. */
   readonly directEntry = new Numbers()
   readonly directEntryAny = new Numbers()
@@ -177,6 +189,7 @@ export class CostSamples {
         break
       case EVENT.memcgBegin:
         this.#directBegins(thread, cpu, 1)
+        this.#at(thread).isForMemcg = true
         break
       case EVENT.directEnd:
         this.#directEnds(thread, cpu, counts)
@@ -207,7 +220,12 @@ export class CostSamples {
         this.#slabBegins(thread, cpu, i)
         break
       case EVENT.slabEnd:
-        this.#slabEnds(thread, cpu, i, counts)
+        this.#slabEnds(thread, cpu, i)
+        break
+      case EVENT.kswapdWake:
+      case EVENT.kswapdSleep:
+        this.#passEnds(this.#at(thread), thread, cpu, counts)
+        this.#at(thread).stepCpu = -1
         break
       case EVENT.fault:
         this.#faultBegins(thread, cpu)
@@ -268,6 +286,9 @@ export class CostSamples {
     position.directSpent = 0
     position.entryShare = entryShare
     position.entryDisturbances = 0
+    position.isForMemcg = false
+    position.slabCpu = -1
+    position.stepCpu = -1
     this.#mark(position, thread, cpu)
     position.batchEndCpu = -1
     position.scanCpu = -1
@@ -300,6 +321,7 @@ export class CostSamples {
   /** Of users only: a kernel thread that looks for memory may do neither I/O nor file systems, and has less to do. */
   #directEnds(thread: Thread, cpu: number, counts: boolean): void {
     const position = this.#at(thread)
+    this.#passEnds(position, thread, cpu, counts)
     const ns = this.#entryNs(position, thread, cpu)
     if (ns === undefined || !counts || !thread.isUser) return
     const coldNs = ns / position.entryShare
@@ -320,8 +342,15 @@ export class CostSamples {
     const taken = c[i] ?? 0
     // What MGLRU passes over on its way costs apart.
     const isStraight = (b[i] ?? 0) <= taken
-    if (position.directCpu >= 0 && position.directSpent === 0 && position.batchEndCpu < 0)
+    this.#passEnds(position, thread, cpu, counts)
+    if (
+      position.directCpu >= 0 &&
+      position.directSpent === 0 &&
+      position.batchEndCpu < 0 &&
+      position.reclaimMark >= 0
+    )
       this.#addEntry(position, thread, cpu)
+    position.batchFollows = position.batchEndCpu >= 0
     position.batchSpent = position.batchEndCpu >= 0 ? cpu - position.batchEndCpu : 0
     position.batchDisturbances =
       position.batchEndCpu >= 0 ? thread.disturbances - position.batchEndDisturbances : 0
@@ -344,6 +373,8 @@ export class CostSamples {
     position.scanCpu = position.directCpu >= 0 && !thread.isUser ? cpu : -1
     position.isolateCpu = cpu
     position.isolateDisturbances = thread.disturbances
+    position.stepCpu = cpu
+    position.stepDisturbances = thread.disturbances
     position.writtenCpu = -1
     position.gates = 0
     position.taken = taken
@@ -433,54 +464,76 @@ export class CostSamples {
         else if (reclaimed === scanned) this.freeClean.push(each)
       }
       if (
+        position.batchFollows &&
         position.writtenCpu >= 0 &&
         position.gates === scanned &&
         position.batchDisturbances === 0 &&
         thread.disturbances === position.writtenDisturbances
-      )
-        this.batch.push(position.batchSpent + cpu - position.writtenCpu)
+      ) {
+        const ns = position.batchSpent + cpu - position.writtenCpu
+        this.batchAny.push(ns)
+        if (reclaimed === scanned) this.batch.push(ns)
+      }
     }
     position.isolateCpu = -1
     position.scanCpu = -1
     position.writtenCpu = -1
     position.batchEndCpu = cpu
     position.batchEndDisturbances = thread.disturbances
+    position.stepCpu = cpu
+    position.stepDisturbances = thread.disturbances
     this.#mark(position, thread, cpu)
   }
 
+  /**
+   * Shrinkers that have no object make no event (do_shrink_slab), and which have some changes from pass to pass: a pass is all that lies between
+   * the step of reclaim before it and the one after it.
+   */
   #slabBegins(thread: Thread, cpu: number, i: number): void {
     const position = this.#at(thread)
     position.scanCpu = -1
-    if (position.slabCpu < 0) {
-      position.slabCpu = cpu
-      position.slabShare = this.#slabWarmth.shareAt(thread.cpu, this.#recording.ns[i] ?? 0)
-      position.slabDisturbances = thread.disturbances
-      position.slabFreed = false
-      if (position.directCpu >= 0 && position.batchEndCpu < 0) this.#addEntry(position, thread, cpu)
-    }
+    position.batchEndCpu = -1
+    if (position.slabCpu >= 0) return
+    const isFirst = position.stepCpu < 0
+    position.slabCpu = isFirst ? cpu : position.stepCpu
+    position.slabDisturbances = isFirst ? thread.disturbances : position.stepDisturbances
+    position.slabShare = this.#slabWarmth.shareAt(thread.cpu, this.#recording.ns[i] ?? 0)
+    position.slabFreed = false
+    if (position.directCpu >= 0 && isFirst && position.reclaimMark >= 0)
+      this.#addEntry(position, thread, cpu)
+    position.reclaimMark = -1
+  }
+
+  #slabEnds(thread: Thread, cpu: number, i: number): void {
+    const position = this.#at(thread)
+    if ((this.#recording.a[i] ?? 0) > 0) position.slabFreed = true
+    position.batchWasVain = false
+    position.slabEndCpu = cpu
+    position.slabEndDisturbances = thread.disturbances
+    this.#slabWarmth.ended(thread.cpu, this.#recording.ns[i] ?? 0)
+    // Reclaim for a memory cgroup is charged no pass: its way on is its own.
+    if (position.isForMemcg) this.#mark(position, thread, cpu)
   }
 
   /**
    * A pass in which a shrinker scanned objects is no sample of what asking them costs: they are many only once, however often passes are made
-   * (super_cache_scan, kfree_rcu), and what the pool's own gives back is charged by page.
+   * (super_cache_scan, kfree_rcu), and what the pool's own gives back is charged by page. kswapd does more than that between two steps: ageing,
+   * and all that comes before it sleeps.
    */
-  #slabEnds(thread: Thread, cpu: number, i: number, counts: boolean): void {
-    const position = this.#at(thread)
-    if ((this.#recording.a[i] ?? 0) > 0) position.slabFreed = true
-    this.#mark(position, thread, cpu)
-    position.batchEndCpu = cpu
-    position.batchEndDisturbances = thread.disturbances
-    position.batchWasVain = false
-    const next = nextKindOfThread(this.#recording, i)
-    if (next !== EVENT.slabBegin && position.slabCpu >= 0) {
-      if (counts && !position.slabFreed && thread.disturbances === position.slabDisturbances) {
-        const coldNs = (cpu - position.slabCpu) / position.slabShare
-        this.slabAny.push(coldNs)
-        if (position.slabShare >= COLD_SHARE) this.slab.push(coldNs)
-      }
-      position.slabCpu = -1
-      this.#slabWarmth.ended(thread.cpu, this.#recording.ns[i] ?? 0)
+  #passEnds(position: Position, thread: Thread, cpu: number, counts: boolean): void {
+    const { slabCpu, slabShare } = position
+    position.slabCpu = -1
+    if (slabCpu < 0 || position.isForMemcg) return
+    const isDirect = position.directCpu >= 0
+    const disturbances = isDirect ? thread.disturbances : position.slabEndDisturbances
+    if (!counts || position.slabFreed || disturbances !== position.slabDisturbances) return
+    const coldNs = ((isDirect ? cpu : position.slabEndCpu) - slabCpu) / slabShare
+    if (!thread.isUser) {
+      this.slabOthers.push(coldNs)
+      return
     }
+    this.slabAny.push(coldNs)
+    if (slabShare >= COLD_SHARE && thread.hasMemory) this.slab.push(coldNs)
   }
 
   #faultBegins(thread: Thread, cpu: number): void {
@@ -532,15 +585,4 @@ function findQueued(recording: Recording): Uint8Array {
     }
   }
   return queued
-}
-
-function nextKindOfThread(recording: Recording, i: number): number {
-  const tid = recording.tid[i]
-  const end = Math.min(recording.length, i + 400)
-  for (let k = i + 1; k < end; k++) {
-    const kind = recording.kind[k] ?? 0
-    if (recording.tid[k] !== tid || kind <= EVENT.wakeup) continue
-    return kind
-  }
-  return -1
 }

@@ -75,7 +75,7 @@ export function measureCosts(
       kept.fixedNs + removalNs,
       '1 x a kept page and the removal of its slot',
     ),
-    batch: measured(samples.batch, 'from the last write of a batch to the next isolation', 0),
+    batch: batchCost(samples.batch, samples.batchAny),
     isolate: isolateCost(samples.isolate),
     skip: measured(
       samples.skip,
@@ -83,7 +83,11 @@ export function measureCosts(
       0,
       'a third of a kept page',
     ),
-    slab: coldCost(samples.slab, samples.slabAny, 'one pass over the shrinkers'),
+    slab: coldCost(
+      samples.slab,
+      samples.slabAny.length >= MIN_COLD ? samples.slabAny : samples.slabOthers,
+      'one pass over the shrinkers, from the step before it to the one after,',
+    ),
     directEntry: coldCost(
       samples.directEntry,
       samples.directEntryAny,
@@ -108,6 +112,16 @@ export function measureCosts(
       fixed(ofStores.store.fixedNs * SWITCH_IN_STORE, 'default', `${SWITCH_IN_STORE} x a store`),
   }
   return { costs, isUnmapped, ...classified }
+}
+
+/** Fewer batches say less of what one costs that is freed whole than those do of which pages were kept, and put back. */
+const MIN_FREED = 20
+
+function batchCost(freed: Numbers, any: Numbers): Cost {
+  const way = 'from the last write of a batch to the next isolation'
+  const isTold = freed.length >= MIN_FREED || any.length === 0
+  const cost = measured(isTold ? freed : any, `${way}, for such as follow another`, 0)
+  return isTold ? cost : { ...cost, basis: 'inferred', from: `${cost.from}; pages were kept` }
 }
 
 /** Steps between kept batches that tell what they cost. */

@@ -125,7 +125,7 @@ function costsOf(times: readonly { tid: number; slab: number; own: number }[]) {
   return measureMade(recording)
 }
 
-/** Direct reclaims of one thread after another on one CPU, each of one pass through the shrinkers of `slab` ns between two stretches of `own` ns. */
+/** Direct reclaims of one thread after another on one CPU, each of `own` ns and then a pass over the shrinkers, of `slab` ns with the way out. */
 function shrinking(rounds: number, times: readonly { tid: number; slab: number; own: number }[]) {
   const builder = new RecordingBuilder()
   let rank = 0
@@ -142,9 +142,9 @@ function shrinking(rounds: number, times: readonly { tid: number; slab: number; 
       add(EVENT.directBegin, tid)
       ns += own
       add(EVENT.slabBegin, tid)
-      ns += slab
+      ns += slab - 1000
       add(EVENT.slabEnd, tid)
-      ns += own
+      ns += 1000
       add(EVENT.directEnd, tid)
       ns += 1000
     }
@@ -152,13 +152,13 @@ function shrinking(rounds: number, times: readonly { tid: number; slab: number; 
 }
 
 it('the entry of direct reclaim is told by users, as what it costs a CPU that made none lately', () => {
-  // 2 us lie between two of them, where one costs 0.08 of a cold one; a kernel thread's would be told as 25 us.
+  // 2 us lie between two of them, where one costs 0.06 of a cold one; a kernel thread's would be told as 17 us.
   const { costs } = costsOf([
-    { tid: APP, slab: 58_000, own: 4000 },
+    { tid: APP, slab: 58_000, own: 6000 },
     { tid: KSWAPD, slab: 58_000, own: 1000 },
   ])
   const [cold, ...warm] = costs.directEntry.samples
-  expect(cold).toBe(8000)
+  expect(cold).toBe(6000)
   expect(warm.length).toBe(199)
   for (const sample of warm) expect(sample).toBeCloseTo(100_000, -2)
 })
@@ -197,13 +197,13 @@ it.each([
 )
 
 it('a pass over the shrinkers is told by those of a CPU that made none lately', () => {
-  // 40 ms lie around the first, 10 us between the others.
+  // 40 ms lie before the first, 6 us between the others.
   const { costs } = costsOf([
     { tid: APP, slab: 60_000, own: 40_000_000 },
     { tid: KSWAPD, slab: 60_000, own: 4000 },
     { tid: KSWAPD + 1, slab: 12_000, own: 4000 },
   ])
-  expect(costs.slab.n).toBe(400)
+  expect(costs.slab.n).toBe(200)
   for (const sample of costs.slab.samples) expect(sample).toBeCloseTo(60_000, -2)
 })
 
@@ -225,6 +225,68 @@ function alone(tid: number) {
     recorded: (): Recording => madeRecording(builder, { endNs: ns }),
   }
 }
+
+/** Direct reclaims of one batch each that frees all; a pass of 100 us follows, in which a shrinker makes events from `from` to `to` ns. */
+function reclaims(from: number, to: number): Recording {
+  const { add, recorded } = alone(APP)
+  for (let round = 0; round < 60; round++) {
+    add(EVENT.directBegin, 40_000_000)
+    add(EVENT.isolate, 20_000, [32, 32, 32])
+    add(EVENT.batchEnd, 30_000, [32, 32, 0])
+    add(EVENT.slabBegin, from)
+    add(EVENT.slabEnd, to - from)
+    add(EVENT.directEnd, 100_000 - to)
+  }
+  return recorded()
+}
+
+it.each([
+  [2000, 99_000],
+  [40_000, 45_000],
+])(
+  'a pass over the shrinkers is all between the steps around it, though only those from %i to %i ns of it make events',
+  (from, to) => {
+    const { costs } = measureMade(reclaims(from, to))
+    expect(new Set(costs.slab.samples)).toEqual(new Set([100_000]))
+    expect(new Set(costs.directEntry.samples)).toEqual(new Set([20_000]))
+  },
+)
+
+describe('the own part of a batch', () => {
+  /** Batches of 32 pages right after each other, in turn with so many of them freed and so long a way to their ends; each third follows a pass. */
+  function batches(kinds: readonly { freed: number; tail: number }[]) {
+    const { add, recorded } = alone(KSWAPD)
+    for (let batch = 0; batch < 240; batch++) {
+      const { freed, tail } = kinds[batch % kinds.length] ?? { freed: 0, tail: 0 }
+      add(EVENT.isolate, 4000, [32, 32, 32])
+      for (let page = 0; page < 32; page++) {
+        add(EVENT.gate, 7000, [batch * 32 + page, 0, 0])
+        add(EVENT.written, 100_000, [batch * 32 + page, RECLAIM_WB_ANON, 0])
+      }
+      add(EVENT.batchEnd, tail, [32, freed, 0])
+      if (batch % 3 > 0) continue
+      add(EVENT.slabBegin, 20_000)
+      add(EVENT.slabEnd, 30_000)
+    }
+    return measureMade(recorded()).costs.batch
+  }
+
+  it('is told by those that were freed whole', () => {
+    const { samples, basis } = batches([
+      { freed: 32, tail: 16_000 },
+      { freed: 3, tail: 46_000 },
+    ])
+    expect(basis).toBe('event')
+    expect(new Set(samples)).toEqual(new Set([20_000]))
+  })
+
+  it('is inferred from those of which pages were kept where there are few others', () => {
+    const { samples, basis, from } = batches([{ freed: 3, tail: 46_000 }])
+    expect(basis).toBe('inferred')
+    expect(from).toMatch(/kept/)
+    expect(new Set(samples)).toEqual(new Set([50_000]))
+  })
+})
 
 it('a pass in which a shrinker gave something back is no sample of one', () => {
   const { add, recorded } = alone(KSWAPD)
