@@ -193,6 +193,8 @@ export class Shrink {
       this.#keepAccessed(scan, page)
       return KEPT
     }
+    // Its next use is a first one again (folio_check_references), whether or not it may be written.
+    pages.clear(page, P.REFERENCED)
     const state = pages.state[page] as number
     if (
       state === P.STORED ||
@@ -200,7 +202,7 @@ export class Shrink {
       (flags & P.CLEAN_COPY) !== 0 ||
       (pages.kind[page] as number) === P.FILE_PAGE
     ) {
-      pages.flags[page] = flags | P.LOCKED
+      pages.set(page, P.LOCKED)
       return FREED
     }
     return scan.mayWrite ? WRITTEN : KEPT

@@ -62,7 +62,6 @@ export class SwapOuts {
     const { gate, pages, pool, scheduler, tally } = this.#kernel
     if (scan.unmapsRemotely) interruptMemoryElsewhere(scheduler, thread, this.#drawFlush)
     scheduler.setDoing(thread, scan.doing)
-    pages.clear(page, P.REFERENCED)
     const flight = this.#openFlight(thread, node, scan, page)
     const count = pages.pagesOf(page)
     scan.written += count

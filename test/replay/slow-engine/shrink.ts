@@ -178,7 +178,10 @@ function isKept(folio: Folio): boolean {
     folio.metByReclaim = true
     return true
   }
-  if (!folio.accessed) return false
+  if (!folio.accessed) {
+    folio.referenced = false
+    return false
+  }
   folio.accessed = false
   if (folio.referenced) {
     folio.active = true

@@ -24,7 +24,6 @@ export function* swapOut(machine: Machine, scan: Scan, folio: Folio): Program<bo
   folio.slot = slot
   yield* unmap(machine, scan, folio)
   scan.isAfterStore = false
-  folio.referenced = false
   const row = log.swapOut({
     page: folio.id + 1,
     slot,
