@@ -10,7 +10,9 @@ import { loadRecording } from './load.ts'
 import { withLostStores } from './lost-stores.ts'
 import { describeMachine } from './machine.ts'
 import { findMemcgs, type MemcgsOfTasks, memcgOfPages, withoutKeptLimits } from './memcgs.ts'
+import type { Touch } from './page-events.ts'
 import { buildPages, buildStream } from './page-rows.ts'
+import type { Identities } from './pages.ts'
 import { recognisePolicy } from './recorded-policy.ts'
 import type { Recording } from './recording.ts'
 import { listResiduals } from './residuals.ts'
@@ -234,14 +236,23 @@ function describeSteps(recording: Recording, history: History, share: number): S
       n,
       from: 'swapped-out pages that no swap-in followed',
     },
-    dirtiedShare: shareOfDirtied(identities),
+    dirtiedShare: shareOfDirtied(history.touches, identities),
   }
 }
 
-function shareOfDirtied(pages: {
-  readonly storedAgain: number
-  readonly cleanAgain: number
-}): Based<number> {
+/** Fewer pages still in memory may be those of faults that were begun twice. */
+const LEAST_MET = 10
+
+function shareOfDirtied(touches: readonly Touch[], pages: Identities): Based<number> {
+  // A page that was read has left its slot, where the swap cache was bypassed, whatever the touch did.
+  const met = touches.filter(({ givesSlot }) => givesSlot !== undefined)
+  if (met.length >= LEAST_MET)
+    return {
+      value: met.filter(({ givesSlot }) => givesSlot === true).length / met.length,
+      basis: 'event',
+      n: met.length,
+      from: 'faults on pages still in memory that gave their swap slots back',
+    }
   const backAgain = pages.storedAgain + pages.cleanAgain
   if (backAgain === 0) return { value: 1, basis: 'default', from: 'no page came back twice' }
   return {

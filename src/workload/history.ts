@@ -3,6 +3,7 @@ import { readClocks } from './clock-reader.ts'
 import { type MeasuredCosts, measureCosts } from './costs.ts'
 import { findSameShare } from './counters.ts'
 import { type Demand, type DemandTasks, findDemand, listDemandTasks } from './demand-of-tasks.ts'
+import { placeKept } from './kept-pages.ts'
 import { findZeroMap } from './kernel.ts'
 import { findRecordPages, findZones } from './machine.ts'
 import { type Shares, spreadFree, spreadPages } from './nodes.ts'
@@ -82,7 +83,8 @@ export function readHistory(recording: Recording, disturbances: Disturbances | u
     recordPagesPerSlot,
   })
   const stores = listStores(recording, whole.stores, startEvent, nodeFinder(recording, zones))
-  const touches = listTouches(recording, tasks.clocks, tasks.rows, startEvent)
+  const seen = listTouches(recording, tasks.clocks, tasks.rows, startEvent)
+  const touches = placeKept(recording, stores.list, seen, startEvent)
   const { allocations, balance, cache } = demand
   const resident = Math.max(0, balance.lruAtStart.value - cache.atStart)
   const nodeAtStart = spreadPages(resident, residentByNode(recording, zones, demand))
@@ -91,9 +93,10 @@ export function readHistory(recording: Recording, disturbances: Disturbances | u
     ...{ users, zones, recordPagesPerSlot, stolen, whole, costsUntil, switchCost, tasks, demand },
     ...{ stores, touches, resident, startEvent, startNs },
     identities,
+    // What was not freed yet had not been evicted.
     unseenTouches: drawTouches(
       stores.list,
-      touches,
+      seen,
       { ...identities, allocatedNs: allocations.ns },
       Math.ceil(resident / RECENT_PER_RESIDENT),
     ),

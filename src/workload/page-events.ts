@@ -118,7 +118,8 @@ export function listTouches(
 ): Touch[] {
   const touches: Touch[] = []
   const next = new Map<number, number>()
-  const faults = new Map<number, { address: number; hasRead: boolean }>()
+  const faults = new Map<number, { address: number; hasRead: boolean; givesSlot: boolean }>()
+  const tellsSlots = recording.kind.includes(EVENT.slotFree)
   for (let i = startEvent; i < recording.length; i++) {
     const kind = recording.kind[i]
     const tid = recording.tid[i] ?? 0
@@ -126,13 +127,20 @@ export function listTouches(
     const row = rows.get(tid) ?? -1
     const clock = row < 0 ? undefined : clocks.get(tid)
     const space = recording.tasks.get(tid)?.tgid ?? -1
-    if (kind === EVENT.fault) faults.set(tid, { address: recording.a[i] ?? -1, hasRead: false })
-    else if (kind === EVENT.faultReturn) {
+    if (kind === EVENT.fault)
+      faults.set(tid, { address: recording.a[i] ?? -1, hasRead: false, givesSlot: false })
+    else if (kind === EVENT.slotFree) {
+      const fault = faults.get(tid)
+      if (fault !== undefined) fault.givesSlot = true
+    } else if (kind === EVENT.faultReturn) {
       const fault = faults.get(tid)
       faults.delete(tid)
       if (fault === undefined || fault.hasRead || clock === undefined) continue
-      const { address } = fault
-      touches.push({ ns, entry: -1, space, address, task: row, node: 0, own: clock.ownAt(ns) })
+      const { address, givesSlot } = fault
+      touches.push({
+        ...{ ns, entry: -1, space, address, task: row, node: 0, own: clock.ownAt(ns) },
+        ...(tellsSlots ? { givesSlot } : {}),
+      })
     } else if (kind === EVENT.read) {
       const fault = faults.get(tid)
       if (fault !== undefined) fault.hasRead = true

@@ -13,7 +13,10 @@ export interface StoredPage {
   readonly folioPages?: number
 }
 
-/** A swap-in, or with entry -1 a fault that found its page still in memory. `address` is its page's identity within `space`, -1 where no fault probe told it. */
+/**
+ * A swap-in, or a fault that found its page still in memory, with entry -1 where that is not known. `address` is its page's identity within `space`,
+ * -1 where no fault probe told it.
+ */
 export interface TouchedPage {
   readonly ns: number
   readonly entry: number
@@ -22,6 +25,8 @@ export interface TouchedPage {
   /** Row of the task, -1 = not one of the demand. */
   readonly task: number
   readonly node: number
+  /** Of a page in memory: its slot was given back, as by a fault that writes; if not, it leaves again without a store. Absent = it was read, or not told. */
+  readonly givesSlot?: boolean
 }
 
 export interface Identities {
@@ -194,7 +199,7 @@ class Follower {
       if (name !== undefined) this.#pageOfName.set(name, page)
     }
     this.ofTouch[touch] = page
-    if (this.#names.isNamedLater[touch] === 0)
+    if (this.#names.isNamedLater[touch] === 0 && this.#touches[touch]?.givesSlot !== false)
       this.#waiting.returned.push(page, this.#touches[touch]?.ns ?? 0)
   }
 
@@ -204,12 +209,12 @@ class Follower {
 }
 
 /** Which touch brought back what a store wrote; -1 = none. */
-interface Pairs {
+export interface Pairs {
   readonly touchOfStore: Int32Array
   readonly storeOfTouch: Int32Array
 }
 
-function pairUp(stores: readonly StoredPage[], touches: readonly TouchedPage[]): Pairs {
+export function pairUp(stores: readonly StoredPage[], touches: readonly TouchedPage[]): Pairs {
   const touchOfStore = new Int32Array(stores.length).fill(-1)
   const storeOfTouch = new Int32Array(touches.length).fill(-1)
   const open = new Map<number, number>()

@@ -63,7 +63,7 @@ export function listResiduals(parts: ResidualParts): readonly Residual[] {
       name: 'touches_unplaced',
       value: identities.ofTouch.reduce((count, page) => count + (page < 0 ? 1 : 0), 0),
       unit: '',
-      meaning: 'faults on pages still in memory whose identity no swap-in told',
+      meaning: 'faults on pages still in memory for which no page was waiting to be freed',
     },
     {
       name: 'swap_ins_by_counters',

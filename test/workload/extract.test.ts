@@ -278,6 +278,18 @@ describe.runIf(tracesFolder)('workloads of one activity recorded under four poli
     },
   )
 
+  it.each(policies)('under %s has a page for each touch, in memory still or read', (policy) => {
+    const extraction = found.get(policy)
+    const placed = extraction === undefined ? [] : demandOf(extraction).flatMap(({ op }) => [...op])
+    const touches = extraction?.touches ?? 0
+    expect(placed.filter((op) => op === TOUCH).length / touches).toBeGreaterThan(0.99)
+  })
+
+  it('touches that find their page in memory show that they are no writes', () => {
+    expect(found.get('parallel')?.workload.dirtiedShare).toMatchObject({ value: 0, basis: 'event' })
+    expect(sync().workload.dirtiedShare.basis).toBe('default')
+  })
+
   it.each(policies)('under %s has the defaults that the others have', (policy) => {
     const defaultsOf = ({ workload }: Extraction): Map<string, string> =>
       new Map(

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { RECLAIM_WB_ANON } from '../../src/model/lru.ts'
+import { TaskClock } from '../../src/workload/clocks.ts'
 import { listStores, listTouches } from '../../src/workload/page-events.ts'
 import { EVENT, RecordingBuilder } from '../../src/workload/recording.ts'
 import { APP, KSWAPD, madeRecording } from './made-recording.ts'
@@ -63,5 +64,30 @@ it('a swap-in of a large folio is a touch of each of its pages, at its own entry
     [1000, 10, 0],
     [1000, 11, 0],
     [2000, 30, 0],
+  ])
+})
+
+it('of faults that read nothing it is told which gave their slots back, where frees of slots are recorded', () => {
+  const touchesOf = (isTold: boolean) => {
+    const builder = new RecordingBuilder()
+    const kinds = [EVENT.fault, EVENT.faultReturn, EVENT.fault, EVENT.slotFree, EVENT.faultReturn]
+    kinds.forEach((kind, n) => {
+      if (isTold || kind !== EVENT.slotFree) builder.add(n, kind, 1000 * n, 0, APP, 40 + n, 0, 0, 0)
+    })
+    const clock = new TaskClock(APP)
+    return listTouches(
+      madeRecording(builder, { endNs: 9000 }),
+      new Map([[APP, clock]]),
+      new Map([[APP, 0]]),
+      0,
+    ).map(({ address, entry, givesSlot }) => [address, entry, givesSlot])
+  }
+  expect(touchesOf(true)).toEqual([
+    [40, -1, false],
+    [42, -1, true],
+  ])
+  expect(touchesOf(false)).toEqual([
+    [40, -1, undefined],
+    [42, -1, undefined],
   ])
 })

@@ -123,6 +123,16 @@ describe('pages followed by their swap entries', () => {
     expect(Array.from(found.ofTouch)).toEqual([0, 0, -1])
   })
 
+  it('wait to be met again when a fault found them in memory, unless their copies stay good', () => {
+    const followed = (givesSlot: boolean) => {
+      const met = { ...touch(4, 7, 0x1000), givesSlot }
+      const stores = [store(1, 7), store(6, 8), store(7, 9)]
+      return Array.from(followPages(stores, [met], allocated([3, 0], [5, 0]), resident(1)).ofStore)
+    }
+    expect(followed(true)).toEqual([0, 1, 0])
+    expect(followed(false)).toEqual([0, 1, 2])
+  })
+
   it('always leave each store and each swap-in with a page that exists', () => {
     fc.assert(
       fc.property(
