@@ -156,10 +156,15 @@ export class Scheduler {
   /** preempt_enable: where a switch is due it comes now, and the caller must yield (false). */
   allowPreemption(thread: Thread): boolean {
     thread.preemptOff--
+    return !this.isSwitchDue(thread)
+  }
+
+  /** Would the thread, which has the active CPU, lose it now? */
+  isSwitchDue(thread: Thread): boolean {
     const cpu = this.#active as Cpu
-    if (thread.preemptOff > 0 || cpu.queue.length === 0) return true
+    if (thread.preemptOff > 0 || cpu.queue.length === 0) return false
     cpu.charge(this.now)
-    return !cpu.needResched && this.now < cpu.preemptAt
+    return cpu.needResched || this.now >= cpu.preemptAt
   }
 
   /**

@@ -103,7 +103,9 @@ export class SwapOuts {
   ): boolean | StepsTo<boolean> {
     if (end === 'queued') {
       this.#queued(flight, page)
-      return false
+      return this.#kernel.scheduler.isSwitchDue(thread)
+        ? this.#isDoneAfterSwitch(node, scan, flight, page)
+        : this.#isDoneAlready(node, scan, flight, page)
     }
     this.#returned(node, flight, page, end)
     if (end !== 'activate') return this.#storeHere(thread, node, scan, flight, page)
@@ -277,6 +279,28 @@ export class SwapOuts {
     const isSame = (pages.swapout[page] as number) === flight
     if (isSame && flights.keepsDetails && Number.isNaN(flights.detail(flight, F.HANDED_AT)))
       flights.setDetail(flight, F.HANDED_AT, scheduler.now)
+  }
+
+  /** The release of a policy's lock may wake who runs first. */
+  *#isDoneAfterSwitch(node: NodeState, scan: Scan, flight: number, page: number): StepsTo<boolean> {
+    yield
+    return this.#isDoneAlready(node, scan, flight, page)
+  }
+
+  /**
+   * What comes after pageout(): a folio that was stored meanwhile is neither dirty nor locked, and is freed at once; one that is under writeback just
+   * now is to be rotated at its end.
+   */
+  #isDoneAlready(node: NodeState, scan: Scan, flight: number, page: number): boolean {
+    const { pages, shrink } = this.#kernel
+    if ((pages.swapout[page] as number) !== flight) return false
+    if (pages.has(page, P.WRITEBACK)) {
+      pages.set(page, P.RECLAIM)
+      return false
+    }
+    if (pages.state[page] !== P.STORED || pages.has(page, P.LOCKED)) return false
+    shrink.evict(node, scan, page)
+    return true
   }
 
   /** The policy gives the folio back to the reclaimer. */

@@ -34,7 +34,8 @@ export function* swapOut(machine: Machine, scan: Scan, folio: Folio): Program<bo
   folio.swapout = row
   if (scan.context === 'kswapd') {
     log.submit(row)
-    if (policy !== undefined && (yield* handOver(machine, policy, thread, folio, row))) return false
+    if (policy !== undefined && (yield* handOver(machine, policy, thread, folio, row)))
+      return isDoneAlready(machine, scan, folio, row)
     row.path = 'inline'
   }
   return yield* storeHere(machine, scan, folio, row)
@@ -88,6 +89,15 @@ function* handOver(
   folio.writeback = false
   folio.locked = true
   return false
+}
+
+/** Stored while it was handed over, it is freed as any clean folio; being stored just now, it is rotated at the end. */
+function isDoneAlready(machine: Machine, scan: Scan, folio: Folio, row: SlowSwapout): boolean {
+  if (folio.swapout !== row) return false
+  if (folio.writeback) folio.metByReclaim = true
+  if (folio.writeback || folio.locked || folio.state !== 'stored') return false
+  evict(machine, targetOf(machine, scan), folio)
+  return true
 }
 
 /** Who reclaims stores it. True: freed. */
