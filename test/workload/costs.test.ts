@@ -103,7 +103,7 @@ describe('stores of direct reclaimers', () => {
       const { costs } = measureMade(recording)
       expect(costs.store.fixedNs).toBeCloseTo(100_000, -2)
       expect(costs.storeDirect.fixedNs).toBeCloseTo(120_000, -2)
-      expect(costs.flushReceived.fixedNs).toBeCloseTo(40_000, -3)
+      expect(costs.flushInReclaim.fixedNs).toBeCloseTo(40_000, -3)
     },
   )
 
@@ -115,7 +115,7 @@ describe('stores of direct reclaimers', () => {
       slowEvery: 3,
     })
     const { costs } = measureMade(recording)
-    expect(costs.flushReceived.fixedNs).toBeCloseTo(40_000, -3)
+    expect(costs.flushInReclaim.fixedNs).toBeCloseTo(40_000, -3)
     expect(costs.storeDirect.fixedNs).toBeCloseTo((120_000 + 120_000 + 240_000) / 3, -3)
   })
 })
