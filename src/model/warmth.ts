@@ -91,12 +91,13 @@ export function shareOfSwitch(ranNs: number): number {
 const DEAREST_SWITCH_NS = 200_000
 
 /**
- * A switch's cost after a run of `ranNs`: what a run has lost it has filled before, beside its work. Without that bound two tasks to which a
- * switch is as dear as a tick is long would only ever fill caches.
+ * A switch's cost after a run of `ranNs` on a CPU of that speed: what a run has lost it has filled before, beside its work. Without that bound two
+ * tasks to which a switch is as dear as a tick is long would only ever fill caches. Costs are told at speed 1.
  */
-export function switchNsAfter(ranNs: number, costNs: number): number {
+export function switchNsAfter(ranNs: number, costNs: number, speed: number): number {
   if (Number.isNaN(ranNs)) return costNs
-  return Math.min(costNs, Math.max(DEAREST_SWITCH_NS, Math.floor(ranNs / 2)))
+  const mostNs = Math.max(DEAREST_SWITCH_NS, Math.floor(ranNs / 2))
+  return Math.min(costNs, speed < 1 ? Math.floor(mostNs * speed) : mostNs)
 }
 
 /** When the last step of one kind ended on each CPU, and what the next one there costs for it. */

@@ -74,9 +74,9 @@ export class Cpu {
     return this.current === undefined && this.queue.length === 0
   }
 
-  /** When work of so many ns at speed 1 ends that begins at `now`. */
+  /** When work of so many ns at speed 1 ends that begins at `now`: a whole ns later at least, so that what rounding leaves of it ends too. */
   endOf(ns: number, now: number): number {
-    return now + (this.speed === 1 ? ns : Math.ceil(ns / this.speed))
+    return now + Math.ceil(this.speed === 1 ? ns : ns / this.speed)
   }
 
   /** Threads that run or wait here. */
@@ -105,7 +105,8 @@ export class Cpu {
     const elapsed = this.charge(now)
     const { current } = this
     if (elapsed === 0 || current === undefined || current.spinning) return
-    const done = this.speed === 1 ? elapsed : Math.floor(elapsed * this.speed)
+    // Parts of a ns count: a slow CPU that is looked at often does no more than that between two looks.
+    const done = elapsed * this.speed
     current.work = done < current.work ? current.work - done : 0
   }
 

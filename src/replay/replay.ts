@@ -7,6 +7,7 @@ import type { Policy, TunableValues } from '../policies/policy.ts'
 import type { CostName, Workload, WorkloadCpu, WorkloadTask } from '../workload/types.ts'
 import { openCosts } from './costs.ts'
 import { type TaskProgress, TaskScript } from './demand.ts'
+import { DemandProgress } from './demand-progress.ts'
 import { Kernel } from './kernel.ts'
 import { rulesOf } from './kernel-rules.ts'
 import { KernelThreads, type RunTask, toAffinity } from './kernel-threads.ts'
@@ -90,7 +91,8 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
   const tunables = completeTunables(policy, options.tunables ?? {})
   const changes = sortChanges(policy, options.tunableChanges ?? [])
   const recorder = new Recorder(options.sink, options.log)
-  const kernel = openKernel(workload, options, { cpus, seed, recorder })
+  const demand = new DemandProgress()
+  const kernel = openKernel(workload, options, { cpus, seed, recorder, progress: demand })
   const { scheduler } = kernel
   recorder.note(0, 'begin', undefined, -1, seed, policy.name)
   const firstThread = options.firstThreadId ?? followingTaskId(workload)
@@ -98,7 +100,7 @@ export function replay(workload: Workload, options: ReplayOptions): RunResult {
   addReclaimers(kernel, threads)
   kernel.traceReaders?.start((name, program) => threads.addReader(name, program))
   kernel.gate = openGate(kernel, threads, { policy, tunables, changes, cpus })
-  const { progress, running } = startTasks(kernel, cpus, options)
+  const { progress, running } = startTasks(kernel, cpus, options, demand)
   kernel.check()
   for (const node of kernel.zones.nodes)
     if (!kernel.zones.isAbove(node, 'low')) kernel.zones.wakeKswapd(node)
@@ -133,9 +135,10 @@ function openKernel(
     readonly cpus: readonly WorkloadCpu[]
     readonly seed: number
     readonly recorder: Recorder
+    readonly progress: DemandProgress
   },
 ): Kernel {
-  const { cpus, seed, recorder } = of
+  const { cpus, seed, recorder, progress } = of
   const costs = openCosts(workload, seed, options.costScale ?? {})
   const luck = new Random(seed, 1002)
   const scheduler = new Scheduler(
@@ -159,11 +162,12 @@ function openKernel(
         kernel.traceReaders?.add(waker?.cpu ?? thread.cpu, 'wake')
       },
       wakeLatency: () => costs.wakeLatency.draw(),
-      switchCost: (ranNs) => {
+      switchCost: (ranNs, speed) => {
         const fillNs = Math.round(costs.switch.draw() * shareOfSwitch(ranNs))
-        return switchNsAfter(ranNs, costs.switchAnyRun.draw() + fillNs)
+        return switchNsAfter(ranNs, costs.switchAnyRun.draw() + fillNs, speed)
       },
       random: () => luck.next(),
+      isFurther: () => progress.isFurther(),
     },
     { ...schedulerOf(workload.machine), ...options.scheduler },
   )
@@ -262,6 +266,7 @@ function startTasks(
   kernel: Kernel,
   cpus: readonly WorkloadCpu[],
   options: ReplayOptions,
+  demand: DemandProgress,
 ): { readonly progress: readonly TaskProgress[]; readonly running: number } {
   const { scheduler, workload } = kernel
   const isOpenLoop = options.demand === 'open'
@@ -290,6 +295,7 @@ function startTasks(
         if (!isLoad && --running === 0) scheduler.stopped = true
       },
     )
+    if (!isLoad) demand.add(thread, state)
     scheduler.start(thread, Math.max(0, Math.round(task.startNs)))
     return state
   })

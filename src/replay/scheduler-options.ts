@@ -18,10 +18,12 @@ export interface SchedulerHooks {
   /** The CPU has no thread from now on. */
   onIdle(cpu: number): void
   wakeLatency(): number
-  /** Of a thread that had run for so long before it left its CPU, ns; NaN = it has not run. */
-  switchCost(ranNs: number): number
+  /** To a thread that had run for so long before it left its CPU, ns; NaN = it has not run. On a CPU of that speed, ns at speed 1. */
+  switchCost(ranNs: number, speed: number): number
   /** 32 random bits. */
   random(): number
+  /** Has what the run is for got any further since the last call? Asked seldom. */
+  isFurther(): boolean
 }
 
 type SchedulerRules = Pick<

@@ -45,7 +45,7 @@ export class Scheduler {
   readonly #fair: FairClass
   readonly #migration: Migration
   #isNested = false
-  readonly #standstill = new Standstill(this.threads)
+  readonly #standstill: Standstill
   #checkEvery = NS_AT_FIRST
   #nextCheck = Number.POSITIVE_INFINITY
   #check: () => void = () => {}
@@ -57,6 +57,7 @@ export class Scheduler {
   ) {
     this.now = 0
     this.#hooks = hooks
+    this.#standstill = new Standstill(this.threads, () => hooks.isFurther())
     this.#options = options
     cpus.forEach(({ node, speed }, index) => {
       this.cpus.push(new Cpu(index, node, speed, options.newidle[index]))
@@ -485,7 +486,7 @@ export class Scheduler {
       this.switches++
       cpu.last = thread
       this.#hooks.onSwitch(thread)
-      const cost = this.#hooks.switchCost(thread.ranNs)
+      const cost = this.#hooks.switchCost(thread.ranNs, cpu.speed)
       if (!thread.holdsSwitch) thread.work += cost
     }
     thread.holdsSwitch = false

@@ -30,8 +30,13 @@ test('a switch costs less after a run too short to fill caches, more after a lon
 })
 
 test('a switch takes no more than half of the run before, but where that is not known or no recording has one as dear', () => {
-  expect(switchNsAfter(1_000_000, 3_000_000)).toBe(500_000)
-  expect(switchNsAfter(10_000, 150_000)).toBe(150_000)
-  expect(switchNsAfter(10_000, 250_000)).toBe(200_000)
-  expect(switchNsAfter(Number.NaN, 3_000_000)).toBe(3_000_000)
+  expect(switchNsAfter(1_000_000, 3_000_000, 1)).toBe(500_000)
+  expect(switchNsAfter(10_000, 150_000, 1)).toBe(150_000)
+  expect(switchNsAfter(10_000, 250_000, 1)).toBe(200_000)
+  expect(switchNsAfter(Number.NaN, 3_000_000, 0.5)).toBe(3_000_000)
+})
+
+test('on a slow CPU a switch takes no more of the time of a run than on a fast one', () => {
+  expect(switchNsAfter(1_000_000, 3_000_000, 0.1)).toBe(50_000)
+  expect(switchNsAfter(10_000, 250_000, 0.1)).toBe(20_000)
 })

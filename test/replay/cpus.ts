@@ -58,5 +58,6 @@ export function schedulerOf(
     wakeLatency: () => wakeNs,
     switchCost: () => 0,
     random: () => 0,
+    isFurther: () => true,
   })
 }
