@@ -1,3 +1,4 @@
+import { SLOWEST_CPU } from '../model/cpu-speed.ts'
 import { parseKernelRelease } from '../model/kernel-release.ts'
 import { SLOTS_PER_TREE } from '../model/swap-clusters.ts'
 import { BASES, type Json, type JsonValues } from './json-values.ts'
@@ -10,6 +11,10 @@ import {
   type TraceBuffers,
   type WorkloadMemcg,
 } from './types.ts'
+
+/** Of CONFIG_HZ from 10 to 10,000; Linux has 24 to 1200. */
+const SHORTEST_TICK_NS = 100_000
+const LONGEST_TICK_NS = 100_000_000
 
 /** The machine of a workload as JSON; what is left out is as on a machine of one zram device without memcgs. */
 export function readMachine(values: JsonValues, json: Json): Machine {
@@ -90,12 +95,15 @@ function readRelease(values: JsonValues, value: unknown, at: string): string {
 
 function readSchedulerInputs(values: JsonValues, value: unknown, at: string): SchedulerInputs {
   const json = values.object(value, at)
-  const positive = (ns: unknown, place: string): number => {
+  const tick = (ns: unknown, place: string): number => {
     const read = values.number(ns, place)
-    return read > 0 ? read : values.fail(place, read, 'more than 0')
+    const isWhole = Number.isInteger(read) && read >= SHORTEST_TICK_NS && read <= LONGEST_TICK_NS
+    return isWhole
+      ? read
+      : values.fail(place, read, `whole ns from ${SHORTEST_TICK_NS} to ${LONGEST_TICK_NS}`)
   }
   return {
-    tickNs: values.based(json['tickNs'] ?? DEFAULT_TICK_NS, `${at}.tickNs`, positive),
+    tickNs: values.based(json['tickNs'] ?? DEFAULT_TICK_NS, `${at}.tickNs`, tick),
     newidle: values.objects(json['newidle'] ?? [], `${at}.newidle`, (item, place) =>
       values.based(item, place, (learnt, where) => {
         const given = values.object(learnt, where)
@@ -129,10 +137,15 @@ function readCpus(values: JsonValues, json: Json): Machine['cpus'] {
   const cpus = values.objects(json['cpus'], 'machine.cpus', (cpu, at, index) => ({
     id: values.number(cpu['id'] ?? index, `${at}.id`),
     node: values.number(cpu['node'] ?? 0, `${at}.node`),
-    speed: values.number(cpu['speed'] ?? 1, `${at}.speed`),
+    speed: readSpeed(values, cpu['speed'] ?? 1, `${at}.speed`),
   }))
   if (cpus.length === 0) values.fail('machine.cpus', '[]', 'at least one CPU')
   return cpus
+}
+
+function readSpeed(values: JsonValues, value: unknown, at: string): number {
+  const speed = values.number(value, at)
+  return speed >= SLOWEST_CPU ? speed : values.fail(at, speed, `a speed from ${SLOWEST_CPU}`)
 }
 
 function readNodes(values: JsonValues, json: Json): Machine['nodes'] {

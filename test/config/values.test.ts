@@ -43,9 +43,12 @@ describe('CPUs', () => {
     expect(parseCpus('3')).toEqual([1, 1, 1])
   })
 
-  it.each(['0', '', '2x', 'x1', '2x0', '4x-1', '2x1,2x1', '99999'])('%j is refused', (text) => {
-    expect(() => parseCpus(text)).toThrow(expect.objectContaining({ exitStatus: 2 }))
-  })
+  it.each(['0', '', '2x', 'x1', '2x0', '2x0.0009', '4x-1', '2x1,2x1', '99999'])(
+    '%j is refused',
+    (text) => {
+      expect(() => parseCpus(text)).toThrow(expect.objectContaining({ exitStatus: 2 }))
+    },
+  )
 })
 
 describe('names', () => {

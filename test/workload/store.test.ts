@@ -87,7 +87,7 @@ describe('a workload written by hand', () => {
       newidle: [learnt],
     })
     expect(() => scheduler({ tickNs: 0 })).toThrow(
-      'machine.scheduler.tickNs: found 0, expected more than 0',
+      'machine.scheduler.tickNs: found 0, expected whole ns from 100000 to 100000000',
     )
     expect(() => scheduler({ newidle: [{ ...learnt, value: { ratio: 1 } }] })).toThrow(
       'machine.scheduler.newidle[0].value.costNs: found nothing',
