@@ -20,7 +20,7 @@ import type { Workload } from '../workload/types.ts'
 import { toComparisonTable, toFigureRows } from './comparison.ts'
 import { usageError } from './failure.ts'
 import { formatCell, formatNs } from './format.ts'
-import { finishOnInterrupt, throwIfInterrupted } from './interrupt.ts'
+import { finishOnInterrupt, InterruptedError, throwIfInterrupted } from './interrupt.ts'
 import { printLine, printResult, printText, remark, toFormat } from './output.ts'
 import { startProgress } from './progress.ts'
 import type { ReplayCommandOptions } from './replay.ts'
@@ -148,9 +148,19 @@ async function replayInto(
     )
     await throwIfInterrupted(signal)
     await printRuns({ database, traceId, hasRecording }, plan, runs, options, settings)
+  } catch (error) {
+    if (error instanceof InterruptedError)
+      remark(settings, describeInterruption(complete.length, plan.runs.length))
+    throw error
   } finally {
     log?.close()
   }
+}
+
+/** Ctrl-C: runs that came to their end stay. */
+export function describeInterruption(kept: number, asked: number): string {
+  if (kept === 0) return 'interrupted: no run is kept'
+  return `interrupted: of ${plural(asked, 'run')} ${formatCount(kept)} ${kept === 1 ? 'is' : 'are'} kept`
 }
 
 async function runWithProgress(

@@ -10,7 +10,14 @@ import { lookUpPolicy, policies } from '../policies/index.ts'
 import { finishOnInterrupt, InterruptedError, throwIfInterrupted } from './interrupt.ts'
 import { printLine, printResult, printText, remark, toFormat } from './output.ts'
 import { startProgress } from './progress.ts'
-import { catalogOf, checkWork, describeCut, readWork, withRecordedWork } from './replay-runs.ts'
+import {
+  catalogOf,
+  checkWork,
+  describeCut,
+  describeInterruption,
+  readWork,
+  withRecordedWork,
+} from './replay-runs.ts'
 import { checkRequest, planRuns } from './run-plan.ts'
 import { type FinishedRun, runPolicy } from './run-policy.ts'
 import { runAtSameWork } from './same-work.ts'
@@ -56,7 +63,10 @@ export async function sweep(options: SweepOptions): Promise<void> {
       try {
         await sweepInto(database, trace.trace_id, complete, signal, combinations, options, settings)
       } catch (error) {
-        if (error instanceof InterruptedError && complete.length > 0) await print()
+        if (error instanceof InterruptedError) {
+          if (complete.length > 0) await print()
+          remark(settings, describeInterruption(complete.length, combinations.length))
+        }
         throw error
       }
       await print()

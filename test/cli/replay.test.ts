@@ -208,7 +208,7 @@ function sizeOf(path: string): number {
 }
 
 describe('Ctrl-C', () => {
-  it('in the middle of a run ends replay with status 130, quietly, and leaves nothing of the run', async () => {
+  it('in the middle of a run ends replay with status 130, says so in a line, and leaves nothing of the run', async () => {
     copyFixtureDatabase(join(door.folder, 'cut.duckdb'))
     const { status, signal, stdout, stderr } = await interrupted(
       ['replay', '--db', 'cut.duckdb', '--policy', 'kcompressd', '--log', 'cut.ndjson'],
@@ -218,7 +218,7 @@ describe('Ctrl-C', () => {
       },
     )
     expect([status, signal, stdout]).toEqual([130, null, ''])
-    expect(stderr.trim().split('\n')).toHaveLength(1)
+    expect(stderr.trim().split('\n').slice(1)).toEqual(['interrupted: no run is kept'])
     const left = door.rows([
       'query',
       '--db',
@@ -228,6 +228,29 @@ describe('Ctrl-C', () => {
     expect(left).toEqual([{ runs: 3, newest: 3, cut: 0 }])
     // Nor a log of a part of it, which would be in the way of the next one.
     expect(readdirSync(door.folder).filter((name) => name.includes('cut.ndjson'))).toEqual([])
+  })
+
+  it('in a sweep ends it with status 130, and says how many runs are kept and printed', async () => {
+    copyFixtureDatabase(join(door.folder, 'cut-sweep.duckdb'))
+    const db = ['--db', 'cut-sweep.duckdb']
+    const { status, signal, stdout, stderr } = await interrupted(
+      [
+        ...['sweep', ...db, '--policy', 'kswapd', '--seeds', '1000'],
+        ...['--format', 'json', '--progress', 'json'],
+      ],
+      { folder: door.folder, isUnderWay: (_child, told) => told.includes('"done":') },
+    )
+    const kept = (JSON.parse(stdout) as unknown[]).length
+    expect([status, signal]).toEqual([130, null])
+    expect(stderr.trim().split('\n').at(-1)).toBe(
+      `interrupted: of 1,000 runs ${kept} ${kept === 1 ? 'is' : 'are'} kept`,
+    )
+    const left = door.rows([
+      'query',
+      ...db,
+      "SELECT count(*) AS runs, count(*) FILTER (state <> 'complete') AS cut FROM pstrace.main.runs",
+    ])
+    expect(left).toEqual([{ runs: 3 + kept, cut: 0 }])
   })
 })
 
