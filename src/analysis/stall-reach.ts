@@ -1,3 +1,4 @@
+import { partitionPoint } from '../model/partition-point.ts'
 import type { Gap, Hidden } from './hidden.ts'
 
 export type Stalled = 'application' | 'worker' | 'other'
@@ -81,14 +82,7 @@ export function reachOf(rows: readonly SpanRow[], hidden: Hidden): Map<Gap, Reac
 
 /** Rows sorted by their end: the first that ends after `ns`. */
 function firstEndingAfter(rows: readonly SpanRow[], ns: number): number {
-  let low = 0
-  let high = rows.length
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if ((rows[middle]?.end_ns ?? 0) > ns) high = middle
-    else low = middle + 1
-  }
-  return low
+  return partitionPoint(rows.length, (row) => (rows[row]?.end_ns ?? 0) <= ns)
 }
 
 /** Of a task's longest stall, how rarely one that is hidden in part may exceed the bound. */

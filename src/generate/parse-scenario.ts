@@ -1,4 +1,5 @@
 import { PstraceError } from '../model/error.ts'
+import { partitionPoint } from '../model/partition-point.ts'
 import type { Scenario, Step } from './scenario.ts'
 import { SHRINKERS } from './text-values.ts'
 
@@ -186,13 +187,7 @@ function parseJson(json: string, source: string): unknown {
 
 /** Where the text ceases to be the begin of a JSON text: what JSON.parse says of places differs from version to version. */
 function firstWrongIn(json: string): number {
-  let [low, high] = [0, json.length]
-  while (low < high) {
-    const middle = (low + high) >> 1
-    if (isBeginOfJson(json.slice(0, middle + 1))) low = middle + 1
-    else high = middle
-  }
-  return low
+  return partitionPoint(json.length, (last) => isBeginOfJson(json.slice(0, last + 1)))
 }
 
 function isBeginOfJson(json: string): boolean {

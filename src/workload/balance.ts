@@ -1,3 +1,4 @@
+import { partitionPoint } from '../model/partition-point.ts'
 import { collectPoints, type Point, type PointOptions } from './balance-points.ts'
 import { EVENT, type Recording } from './recording.ts'
 import type { Stores } from './stores.ts'
@@ -197,16 +198,10 @@ const DEFAULT_POOL_PER_PAGE = 0.35
 const DEFAULT_TOTAL_SHARE = 0.85
 
 function nearestError(retries: readonly Point[], ns: number, total: number, per: number): number {
-  let low = 0
-  let high = retries.length - 1
-  while (low < high) {
-    const mid = (low + high) >> 1
-    if ((retries[mid]?.ns ?? 0) < ns) low = mid + 1
-    else high = mid
-  }
+  const next = partitionPoint(retries.length - 1, (place) => (retries[place]?.ns ?? 0) < ns)
   const errorOf = (point: Point): number => point.available + per * point.stored - total
-  const after = retries[low]
-  const before = retries[Math.max(0, low - 1)]
+  const after = retries[next]
+  const before = retries[Math.max(0, next - 1)]
   if (after === undefined || before === undefined) return 0
   const span = after.ns - before.ns
   if (span <= 0 || ns >= after.ns) return errorOf(after)

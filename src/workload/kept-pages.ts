@@ -1,3 +1,4 @@
+import { partitionPoint } from '../model/partition-point.ts'
 import { RECLAIM_FILE } from './page-cache.ts'
 import type { ListedStore, Touch } from './page-events.ts'
 import { type Pairs, pairUp } from './pages.ts'
@@ -67,14 +68,8 @@ class Neighbours {
   /** Where its own store must be by those beside it, the nearer one first. */
   storesOf({ address, space }: Touch): number[] {
     const known = this.#known.get(space) ?? []
-    let low = 0
-    let high = known.length
-    while (low < high) {
-      const mid = (low + high) >> 1
-      if ((known[mid]?.address ?? 0) < address) low = mid + 1
-      else high = mid
-    }
-    return [known[low - 1], known[low]]
+    const next = partitionPoint(known.length, (place) => (known[place]?.address ?? 0) < address)
+    return [known[next - 1], known[next]]
       .filter((page) => page !== undefined)
       .map((page) => ({
         away: Math.abs(address - page.address),
@@ -148,14 +143,7 @@ class WaitingStores {
 
   /** Of the first that is not before a store. */
   #placeOf(store: number): number {
-    let low = 0
-    let high = this.#later.length
-    while (low < high) {
-      const mid = (low + high) >> 1
-      if ((this.#later[mid] ?? 0) < store) low = mid + 1
-      else high = mid
-    }
-    return low
+    return partitionPoint(this.#later.length, (place) => (this.#later[place] ?? 0) < store)
   }
 
   has(store: number): boolean {

@@ -1,3 +1,4 @@
+import { partitionPoint } from '../model/partition-point.ts'
 import type { TaskClock } from './clocks.ts'
 import type { TouchedPage } from './pages.ts'
 import type { Recording } from './recording.ts'
@@ -41,14 +42,7 @@ export class WorkTimes {
 
 /** The first event at that time or later; `recording.length` = there is none. */
 export function eventAt(recording: Recording, ns: number): number {
-  let low = 0
-  let high = recording.length
-  while (low < high) {
-    const mid = (low + high) >> 1
-    if ((recording.ns[mid] ?? 0) < ns) low = mid + 1
-    else high = mid
-  }
-  return low
+  return partitionPoint(recording.length, (event) => (recording.ns[event] ?? 0) < ns)
 }
 
 /** What a task of the demand did last is the end of the demand: what it sleeps and runs afterwards asks for nothing. */
