@@ -42,7 +42,12 @@ function relative(rates: readonly number[], cpus: number): readonly number[] | u
   if (known.length < cpus || !known.every((rate) => rate > 0)) return undefined
   const fastest = Math.max(...known)
   if (fastest < LEAST_RATIO * Math.min(...known)) return new Array<number>(cpus).fill(1)
-  return known.map((rate) => Math.max(1, Math.round((100 * rate) / fastest)) / 100)
+  return known.map((rate) => inHundredths(rate, fastest))
+}
+
+/** One at least: a CPU of speed 0 would never be done. */
+function inHundredths(part: number, whole: number): number {
+  return Math.max(1, Math.round((100 * part) / whole)) / 100
 }
 
 interface Store {
@@ -102,7 +107,7 @@ function compareStores(stores: readonly CpuStores[]): readonly number[] | undefi
   return quartiles.map((of) => {
     if (of === undefined || fastest === undefined) return 1
     const isSlower = of.median >= LEAST_RATIO * fastest.median && of.first > fastest.third
-    return isSlower ? Math.max(1, Math.round((100 * fastest.median) / of.median)) / 100 : 1
+    return isSlower ? inHundredths(fastest.median, of.median) : 1
   })
 }
 

@@ -24,9 +24,6 @@ export function disturbancesBetween(before: Disturbances, now: Disturbances): Di
   }
 }
 
-/** However little is left, steps take this share of what was seen. */
-const LEAST_LEFT_SHARE = 0.25
-
 /** Steps of one kind with what disturbed each of them. */
 export class DisturbedSteps {
   readonly #ns = new Numbers()
@@ -58,21 +55,17 @@ export class DisturbedSteps {
     let added = 0
     let left = 0
     for (let k = 0; k < this.#ns.length; k++) {
-      const switches = this.#switches.at(k)
-      if (switches > 0 && switchCost === undefined) continue
+      const bySwitches = this.#switchedNs(k, switchCost)
+      if (bySwitches === undefined) continue
       const ns = this.#ns.at(k)
-      const now = { switches, switchShares: this.#switchShares.at(k) }
-      const byThese =
-        this.#leftOverNs.at(k) +
-        this.#flushes.at(k) * flushNs +
-        (switchCost === undefined ? 0 : switchedNs(UNDISTURBED, now, switchCost))
+      const byThese = this.#leftOverNs.at(k) + this.#flushes.at(k) * flushNs + bySwitches
       const bare = lessened(ns, byThese)
       each.push(bare)
       seen += ns
       added += byThese
       left += bare
     }
-    const scale = left > 0 ? Math.max(seen - added, seen * LEAST_LEFT_SHARE) / left : 1
+    const scale = left > 0 ? lessened(seen, added) / left : 1
     for (let k = 0; k < each.length; k++) each.set(k, each.at(k) * scale)
     return each
   }
@@ -84,11 +77,9 @@ export class DisturbedSteps {
     let sum = 0
     let squares = 0
     for (let k = 0; k < this.#ns.length; k++) {
-      const switches = this.#switches.at(k)
-      if (switches > 0 && switchCost === undefined) continue
-      const now = { switches, switchShares: this.#switchShares.at(k) }
-      const ns =
-        this.#ns.at(k) - (switchCost === undefined ? 0 : switchedNs(UNDISTURBED, now, switchCost))
+      const bySwitches = this.#switchedNs(k, switchCost)
+      if (bySwitches === undefined) continue
+      const ns = this.#ns.at(k) - bySwitches
       count++
       flushes += this.#flushes.at(k)
       sum += ns
@@ -96,6 +87,13 @@ export class DisturbedSteps {
     }
     const ns = sum / count
     return { count, flushes: flushes / count, ns, variance: (squares / count - ns * ns) / count }
+  }
+
+  /** What switches added to a step; undefined = it has some, whose cost is not known. */
+  #switchedNs(k: number, cost: SwitchCost | undefined): number | undefined {
+    const switches = this.#switches.at(k)
+    if (cost === undefined) return switches > 0 ? undefined : 0
+    return switchedNs(UNDISTURBED, { switches, switchShares: this.#switchShares.at(k) }, cost)
   }
 }
 
