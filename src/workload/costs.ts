@@ -54,12 +54,12 @@ export function measureCosts(
     switchCost,
     refillNs: refill.stepNs,
   })
-  const ofFlushes = flushCosts(flushInStore, samples.swapInBeside, switchCost)
-  const flushNs = ofFlushes.flushReceived.fixedNs
+  const flushReceived = flushCost(flushInStore, samples.swapInBeside, switchCost)
   const kept = measured(samples.scanKept, 'batches of which every page was kept', 0)
   const costs: Record<CostName, Cost> = {
     ...ofStores,
-    ...ofFlushes,
+    flushReceived,
+    flushInReclaim: flushInStore,
     ...unmapping,
     unmapShared: measured(
       unmapped,
@@ -94,7 +94,7 @@ export function measureCosts(
       'direct reclaim outside batches and shrinkers',
     ),
     swapIn: swapInCost(
-      samples.swapIn.bare({ flushNs, switchCost }),
+      samples.swapIn.bare({ flushNs: flushReceived.fixedNs, switchCost }),
       samples.hasFaults,
       ofStores.store,
     ),
@@ -161,35 +161,30 @@ const FLUSH_IN_STORES = 2.2
  * page unmapped more. By who runs elsewhere, since what takes long meets many flushes whatever these cost; beside a worker that only stores, a
  * task and nobody they take the same (99, 98 and 110 us; 179 beside kswapd). It is 70 to 100 us where a store, which needs few pages, loses 25 to 45.
  */
-function flushCosts(
+function flushCost(
   inStore: Cost,
   beside: CostSamples['swapInBeside'],
   switchCost: SwitchCost | undefined,
-): Pick<Record<CostName, Cost>, 'flushReceived' | 'flushInReclaim'> {
+): Cost {
+  if (inStore.basis !== 'event') return inStore
   const kernel = beside.kernel.means(switchCost)
   const none = beside.none.means(switchCost)
   const flushes = kernel.flushes - none.flushes
   const ns = (kernel.ns - none.ns) / flushes
   const error = Math.sqrt(kernel.variance + none.variance) / flushes
   const isTold = Math.min(kernel.count, none.count) >= MIN_BESIDE && flushes > 0
-  if (!isTold || !(error <= MOST_ERROR * ns) || inStore.basis !== 'event')
-    return {
-      flushReceived: fixed(
-        inStore.fixedNs * FLUSH_IN_STORES,
-        'inferred',
-        `${FLUSH_IN_STORES} x a flush in a store`,
-      ),
-      flushInReclaim: inStore,
-    }
-  return {
-    flushReceived: fixed(
-      ns,
-      'event',
-      'swap-ins beside a kernel thread that unmaps less those beside nobody who does, over the pages unmapped meanwhile',
-      kernel.count,
-    ),
-    flushInReclaim: inStore,
-  }
+  if (!isTold || !(error <= MOST_ERROR * ns))
+    return fixed(
+      inStore.fixedNs * FLUSH_IN_STORES,
+      'inferred',
+      `${FLUSH_IN_STORES} x a flush in a store`,
+    )
+  return fixed(
+    ns,
+    'event',
+    'swap-ins beside a kernel thread that unmaps less those beside nobody who does, over the pages unmapped meanwhile',
+    kernel.count,
+  )
 }
 
 /** A switch over a store, where no store was switched away from: 1.2 to 1.6 in recordings with zstd. */
