@@ -27,6 +27,8 @@ export class Cpu {
   minVruntime = NS_AT_FIRST
   /** Virtual runtime at which `current` began its slice (CFS). */
   sliceVruntime = NS_AT_FIRST
+  /** Virtual runtime of `current` when the fair class last looked at it (EEVDF). */
+  seenVruntime = NS_AT_FIRST
   /** `current` is not disturbed in its slice (EEVDF). */
   keepsSlice = false
   /** Who is to run next (CFS). */
@@ -57,6 +59,7 @@ export class Cpu {
     this.progressAt = 0
     this.minVruntime = 0
     this.sliceVruntime = 0
+    this.seenVruntime = 0
     this.busyNs = 0
     this.idleSince = Number.POSITIVE_INFINITY
     // max_idle_balance_cost is the most that a look cost, and no less than the other.
@@ -87,6 +90,11 @@ export class Cpu {
   /** The same with those that sleep but have not left. */
   get competitors(): number {
     return this.load + this.delayed.length
+  }
+
+  /** Somebody competes with `current`. */
+  get isContended(): boolean {
+    return this.queue.length > 0 || this.delayed.length > 0
   }
 
   /** vruntime of a thread whose program runs: its elapsed time is not progress on work. Returns that time, ns. */

@@ -19,28 +19,31 @@ export interface EevdfOptions {
  */
 export class Eevdf implements FairClass {
   readonly #sliceNs: number
+  readonly #tickNs: number
   readonly #lagLimit: number
   readonly #delays: boolean
   readonly #estimate: (thread: Thread) => void
 
   constructor({ sliceNs, tickNs, delaysDequeue, keepsEstimateOfWaiters }: EevdfOptions) {
     this.#sliceNs = sliceNs
+    this.#tickNs = tickNs
     this.#delays = delaysDequeue
     this.#estimate = keepsEstimateOfWaiters ? estimateUtilUnlessWaited : estimateUtil
     this.#lagLimit = Math.max(2 * sliceNs, tickNs)
   }
 
   place(cpu: Cpu, thread: Thread): void {
-    this.#renew(cpu)
-    this.#placeWithLag(cpu, thread)
-    thread.deadline = thread.vruntime + this.#sliceNs
+    this.#update(cpu)
+    this.#placeAnew(cpu, thread)
   }
 
   preempts(cpu: Cpu, thread: Thread): boolean {
+    this.#update(cpu)
     return this.#pick(cpu) === thread
   }
 
   sleep(cpu: Cpu, thread: Thread): void {
+    this.#update(cpu)
     this.#estimate(thread)
     // The thread is still the CPU's: it counts in the average.
     const lag = this.#average(cpu) - thread.vruntime
@@ -50,15 +53,23 @@ export class Eevdf implements FairClass {
     } else thread.lag = this.#clamp(lag)
   }
 
+  /** requeue_delayed_entity() judges by what the CPU's thread had run when that was last looked at, of late by a tick. */
   requeue(cpu: Cpu, thread: Thread): void {
-    this.#renew(cpu)
+    const { current } = cpu
+    const unseen =
+      current === undefined
+        ? 0
+        : Math.min(current.vruntime - cpu.seenVruntime, this.#sinceTick(cpu))
+    if (current !== undefined) current.vruntime -= unseen
     const lag = this.#average(cpu) - thread.vruntime
     cpu.delayed.splice(cpu.delayed.indexOf(thread), 1)
     thread.delayed = false
-    if (lag <= 0) return
-    // DELAY_ZERO: what it is owed now, it is owed for sleeping.
-    thread.lag = 0
-    this.place(cpu, thread)
+    if (lag > 0) {
+      // DELAY_ZERO: what it is owed now, it is owed for sleeping.
+      thread.lag = 0
+      this.#placeAnew(cpu, thread)
+    }
+    if (current !== undefined) current.vruntime += unseen
   }
 
   untilPreemption(cpu: Cpu): number {
@@ -72,7 +83,7 @@ export class Eevdf implements FairClass {
   }
 
   expires(cpu: Cpu): boolean {
-    this.#renew(cpu)
+    this.#update(cpu)
     return this.#pickAwake(cpu) !== cpu.current
   }
 
@@ -81,25 +92,59 @@ export class Eevdf implements FairClass {
     if (next === undefined) return undefined
     cpu.queue.splice(cpu.queue.indexOf(next), 1)
     cpu.keepsSlice = true
+    cpu.seenVruntime = next.vruntime
     return next
   }
 
   detach(cpu: Cpu, thread: Thread): void {
+    this.#update(cpu)
     thread.lag = this.#clamp(this.#average(cpu) - thread.vruntime)
     thread.deadline -= thread.vruntime
   }
 
   attach(cpu: Cpu, thread: Thread): void {
+    this.#update(cpu)
     this.#placeWithLag(cpu, thread)
     thread.deadline += thread.vruntime
   }
 
-  /** update_deadline(): who has used its slice has another, in which it may be disturbed. Ticks see to it, and whoever joins the queue. */
-  #renew(cpu: Cpu): void {
+  /**
+   * update_curr(): who has used its slice has another, in which it may be disturbed; others are looked for where there are any, and where such
+   * a one is no longer eligible (PREEMPT_SHORT). Whoever joins or leaves the queue sees to it, and ticks.
+   */
+  #update(cpu: Cpu): void {
     const { current } = cpu
-    if (current === undefined || current.vruntime < current.deadline) return
-    current.deadline = current.vruntime + this.#sliceNs
+    if (current === undefined || current.vruntime === cpu.seenVruntime) return
+    cpu.seenVruntime = current.vruntime
+    this.#renewAtTicks(cpu, current)
+    const isOver = current.vruntime >= current.deadline
+    if (isOver) {
+      current.deadline = current.vruntime + this.#sliceNs
+      cpu.keepsSlice = false
+    }
+    if (cpu.competitors === 1) return
+    if (isOver || (!cpu.keepsSlice && current.vruntime > this.#average(cpu))) cpu.needResched = true
+  }
+
+  /** Ticks of a thread that was alone are not waited for, but have renewed its slice. */
+  #renewAtTicks(cpu: Cpu, current: Thread): void {
+    const atTick = current.vruntime - this.#sinceTick(cpu)
+    const late = atTick - current.deadline
+    if (late < 0) return
+    const first = atTick - Math.floor(late / this.#tickNs) * this.#tickNs
+    const every = Math.ceil(this.#sliceNs / this.#tickNs) * this.#tickNs
+    const last = first + Math.floor((atTick - first) / every) * every
+    current.deadline = last + this.#sliceNs
     cpu.keepsSlice = false
+  }
+
+  #sinceTick(cpu: Cpu): number {
+    return cpu.progressAt % this.#tickNs
+  }
+
+  #placeAnew(cpu: Cpu, thread: Thread): void {
+    this.#placeWithLag(cpu, thread)
+    thread.deadline = thread.vruntime + this.#sliceNs
   }
 
   /** Its lag is to be the same after it has moved the average. */

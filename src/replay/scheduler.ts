@@ -163,7 +163,7 @@ export class Scheduler {
   /** Would the thread, which has the active CPU, lose it now? */
   isSwitchDue(thread: Thread): boolean {
     const cpu = this.#active as Cpu
-    if (thread.preemptOff > 0 || cpu.queue.length === 0) return false
+    if (thread.preemptOff > 0 || !cpu.isContended) return false
     cpu.charge(this.now)
     return cpu.needResched || this.now >= cpu.preemptAt
   }
@@ -345,8 +345,7 @@ export class Scheduler {
 
   /** The CPU's queue is another one, or its thread began a slice: when a tick may preempt. Progress must have been taken. */
   #arm(cpu: Cpu): void {
-    if (cpu.current === undefined || cpu.queue.length === 0)
-      cpu.preemptAt = Number.POSITIVE_INFINITY
+    if (cpu.current === undefined || !cpu.isContended) cpu.preemptAt = Number.POSITIVE_INFINITY
     else
       cpu.preemptAt = this.#migration.ticks.tickAt(
         this.now + Math.max(1, this.#fair.untilPreemption(cpu)),
@@ -379,7 +378,7 @@ export class Scheduler {
   #schedule(cpu: Cpu): void {
     const current = cpu.current as Thread
     let time = cpu.endOf(current.work, this.now)
-    if (current.preemptOff === 0 && cpu.queue.length > 0) {
+    if (current.preemptOff === 0 && cpu.isContended) {
       if (cpu.needResched) time = this.now
       else if (cpu.preemptAt < time) time = Math.max(this.now, cpu.preemptAt)
     }
@@ -400,9 +399,9 @@ export class Scheduler {
   #progressOrPreempt(cpu: Cpu, current: Thread): void {
     cpu.progress(this.now)
     if (current.work === 0) return
-    if (current.preemptOff === 0 && cpu.queue.length > 0) {
+    if (current.preemptOff === 0 && cpu.isContended) {
       if (cpu.needResched || this.now >= cpu.preemptAt) this.#preempt(cpu)
-    } else cpu.needResched = cpu.needResched && cpu.queue.length > 0
+    } else cpu.needResched = cpu.needResched && cpu.isContended
   }
 
   #preempt(cpu: Cpu): void {
@@ -460,7 +459,7 @@ export class Scheduler {
         if (cpu.current === current) this.#sleep(cpu, current)
         continue
       }
-      if (cpu.queue.length === 0) cpu.needResched = false
+      if (!cpu.isContended) cpu.needResched = false
       else if (current.preemptOff === 0 && (cpu.needResched || this.now >= cpu.preemptAt))
         this.#preempt(cpu)
     }

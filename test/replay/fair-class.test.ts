@@ -3,8 +3,10 @@ import { Cfs } from '../../src/replay/cfs.ts'
 import { Cpu } from '../../src/replay/cpu.ts'
 import { Eevdf } from '../../src/replay/eevdf.ts'
 import type { FairClass } from '../../src/replay/fair-class.ts'
-import type { Thread } from '../../src/replay/thread.ts'
-import { threadOn } from './cpus.ts'
+import { rootMemcg } from '../../src/replay/memcgs.ts'
+import type { Steps } from '../../src/replay/steps.ts'
+import { SLEEPING, type Thread } from '../../src/replay/thread.ts'
+import { schedulerOf, threadOn } from './cpus.ts'
 
 const MS = 1_000_000
 const TIMES = { sliceNs: 1.4 * MS, tickNs: MS }
@@ -100,6 +102,7 @@ describe('earliest eligible virtual deadline first', () => {
     run(eevdf, cpu, MS)
     leave(eevdf, cpu)
     run(eevdf, cpu, 5 * MS)
+    cpu.progressAt = 6 * MS
     eevdf.requeue(cpu, sleeper)
     expect(sleeper.delayed).toBe(false)
     expect(sleeper.vruntime).toBe(other.vruntime)
@@ -136,6 +139,102 @@ describe('earliest eligible virtual deadline first', () => {
     current.vruntime += 0.2 * MS
     join(eevdf, cpu)
     expect([cpu.keepsSlice, current.deadline]).toEqual([false, 2.9 * MS])
+  })
+
+  it('looks for another one where a thread joins after the end of a slice, if there is one already', () => {
+    const cpu = new Cpu(0, 0, 1)
+    join(eevdf, cpu)
+    const current = run(eevdf, cpu, 1.5 * MS)
+    join(eevdf, cpu)
+    expect(cpu.needResched).toBe(false)
+    current.vruntime += 1.5 * MS
+    join(eevdf, cpu)
+    expect(cpu.needResched).toBe(true)
+  })
+
+  it('looks for another one where a thread joins that finds one with more than its share', () => {
+    const cpu = new Cpu(0, 0, 1)
+    join(eevdf, cpu)
+    const current = run(eevdf, cpu, 1.5 * MS)
+    join(eevdf, cpu)
+    current.vruntime += 0.1 * MS
+    join(eevdf, cpu)
+    expect(cpu.needResched).toBe(true)
+    cpu.needResched = false
+    cpu.keepsSlice = true
+    current.vruntime += 0.1 * MS
+    join(eevdf, cpu)
+    expect(cpu.needResched).toBe(false)
+  })
+
+  it('renews the slice of a thread that is alone at ticks', () => {
+    const cpu = new Cpu(0, 0, 1)
+    join(eevdf, cpu)
+    const current = run(eevdf, cpu, 5.5 * MS)
+    cpu.progressAt = 5.5 * MS
+    join(eevdf, cpu)
+    // At 2 ms, the first tick after 1.4, and at 4, the first after 3.4.
+    expect([cpu.keepsSlice, current.deadline]).toEqual([false, 6.9 * MS])
+    const later = new Cpu(0, 0, 1)
+    join(eevdf, later)
+    run(eevdf, later, 5.2 * MS)
+    later.progressAt = 5.2 * MS
+    join(eevdf, later)
+    expect(later.current?.deadline).toBe(5.4 * MS)
+  })
+
+  it('judges a sleeper in the queue by what was seen of the thread that runs', () => {
+    const requeueAfter = (ns: number): readonly [Thread, Thread] => {
+      const cpu = new Cpu(0, 0, 1)
+      const sleeper = join(eevdf, cpu)
+      const other = join(eevdf, cpu)
+      run(eevdf, cpu, 0.3 * MS)
+      leave(eevdf, cpu)
+      run(eevdf, cpu, ns)
+      cpu.progressAt = 0.3 * MS + ns
+      eevdf.requeue(cpu, sleeper)
+      cpu.queue.push(sleeper)
+      expect(eevdf.preempts(cpu, sleeper)).toBe(sleeper.vruntime < other.vruntime)
+      return [sleeper, other]
+    }
+    // No tick since: it is still thought to have had too much, and waits where it was.
+    expect(requeueAfter(0.4 * MS)[0].vruntime).toBe(0.3 * MS)
+    // The tick at 1 ms has seen 0.7 of 0.8 ms.
+    expect(requeueAfter(0.8 * MS)[0].vruntime).toBe(0.7 * MS)
+  })
+
+  it('lets a sleeper leave the queue at the tick at which it would run', () => {
+    const scheduler = schedulerOf([{ node: 0, speed: 1 }])
+    const add = (name: string, program: (self: Thread) => Steps): Thread =>
+      scheduler.add(
+        {
+          taskId: 1,
+          tid: 1,
+          name,
+          kind: 'user',
+          node: 0,
+          allowed: Uint8Array.of(1),
+          hasMemory: false,
+          memcg: rootMemcg(),
+        },
+        program,
+      )
+    const sleeper = add('sleeper', function* (self): Steps {
+      if (!scheduler.spend(self, 0.5 * MS)) yield
+      scheduler.sleepUntil(self, 10 * MS, SLEEPING)
+      yield
+    })
+    const isDelayed: boolean[] = []
+    const other = add('other', function* (self): Steps {
+      for (const ns of [0.3 * MS, 2 * MS]) {
+        if (!scheduler.spend(self, ns)) yield
+        isDelayed.push(sleeper.delayed)
+      }
+    })
+    scheduler.start(sleeper, 0)
+    scheduler.start(other, 0)
+    scheduler.run()
+    expect(isDelayed).toEqual([true, false])
   })
 
   it('keeps what a thread is owed, and the rest of its slice, when it moves', () => {
